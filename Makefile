@@ -1,0 +1,33 @@
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-unit check install install-tests bench wheel clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+install: ## Debian packages and .venv for running labctl
+	@scripts/install
+
+install-tests: ## The same, and what the tests need
+	@scripts/install --tests
+
+demo: install ## Prepare this host, boot the white paper's lab, prove it, take it down
+	@scripts/demo
+
+test: install-tests ## All tests, the booted ones included
+	@.venv/bin/labctl setup build
+	@.venv/bin/pytest
+
+test-unit: install-tests ## The tests that boot nothing
+	@.venv/bin/pytest -m "not booted"
+
+check: install-tests ## Lint, types, import contracts
+	@scripts/check
+
+bench: install-tests ## Phases of up, generate, --help and memory as JSON
+	@.venv/bin/python -m bench
+
+wheel: install-tests ## Build the wheel into dist/
+	@.venv/bin/python -m build --wheel
+
+clean: ## Remove what builds and tests made inside the checkout
+	rm -rf .venv dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

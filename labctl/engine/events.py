@@ -1,0 +1,46 @@
+"""Facts that the engine tells and reporters render: the two sides meet only here.
+
+An event never holds a secret and is always serialisable with `Event.as_json`.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+EventKind = Literal[
+    "lab", "step-started", "step-progress", "step-done", "step-failed", "step-skipped", "check", "scenario", "message"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One fact. ``time`` is seconds since the epoch; ``elapsed`` seconds since the command began."""
+
+    kind: EventKind
+    lab: str
+    name: str
+    message: str = ""
+    elapsed: float = 0.0
+    time: float = field(default_factory=time.time)
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> str:
+        """One line of JSON, schema ``labctl.event/v1``."""
+        body = {
+            "schema": "labctl.event/v1",
+            "kind": self.kind,
+            "lab": self.lab,
+            "name": self.name,
+            "message": self.message,
+            "elapsed": round(self.elapsed, 3),
+            "time": round(self.time, 3),
+            "data": dict(self.data),
+        }
+        return json.dumps(body, sort_keys=True)
+
+
+Listener = Callable[[Event], None]

@@ -1,0 +1,141 @@
+"""A lifecycle as a list of named steps with what each needs; run as soon as its needs are done.
+
+The list is data (see `labctl.engine.up`), the order of start follows the list, and independent steps run side by
+side. The first failure cancels what has not started and asks what runs to stop at its next poll.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any
+
+from labctl.engine.events import Event, Listener
+from labctl.engine.journal import Journal
+from labctl.errors import InconclusiveError, LabctlError
+from labctl.waiting import Cancelled, Deadline, DeadlinePassed
+
+
+@dataclass(frozen=True, slots=True)
+class StepContext:
+    """What a running step may use: the shared deadline, the cancel flag, and a voice."""
+
+    deadline: Deadline
+    cancel: threading.Event
+    say: Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One named step. ``run`` returns a short sentence of what it did; it raises a `LabctlError` on failure."""
+
+    name: str
+    title: str
+    run: Callable[[StepContext], str]
+    needs: tuple[str, ...] = ()
+    resumable: bool = True
+    """Whether a second ``up`` may skip it when the journal says that it was done."""
+
+
+class StepFailed(Exception):
+    """A step failed; ``name`` says which, the cause is the error."""
+
+    def __init__(self, name: str, error: LabctlError) -> None:
+        super().__init__(f"{name}: {error}")
+        self.name = name
+        self.error = error
+
+
+def check_plan(steps: Sequence[Step]) -> None:
+    """A plan may only need steps that stand before. Raises ValueError: a mistake in labctl itself."""
+    seen: set[str] = set()
+    for step in steps:
+        missing = [need for need in step.needs if need not in seen]
+        if missing or step.name in seen:
+            raise ValueError(f"step {step.name}: needs {missing} before it, or is there twice")
+        seen.add(step.name)
+
+
+class StepRunner:
+    """Runs a plan, tells events, keeps the journal."""
+
+    def __init__(self, lab: str, journal: Journal, listener: Listener, deadline: Deadline) -> None:
+        self._lab = lab
+        self._journal = journal
+        self._listener = listener
+        self._deadline = deadline
+        self.cancel = threading.Event()
+        self.timings: dict[str, tuple[float, float]] = {}
+        """Start and end of each step, seconds since the command began."""
+
+    def run(self, steps: Sequence[Step], *, done: frozenset[str] = frozenset()) -> None:
+        """Run the plan; steps named in ``done`` are skipped where resumable. Raises `StepFailed` for the first failure."""
+        check_plan(steps)
+        finished: set[str] = set()
+        pending = []
+        for step in steps:
+            if step.name in done and step.resumable:
+                finished.add(step.name)
+                self._tell("step-skipped", step.name, f"{step.title}: done before")
+            else:
+                pending.append(step)
+        running: dict[Future[str], Step] = {}
+        failure: StepFailed | None = None
+        with ThreadPoolExecutor(max(1, len(steps)), thread_name_prefix="step") as pool:
+            try:
+                while pending or running:
+                    for step in [s for s in pending if failure is None and finished.issuperset(s.needs)]:
+                        pending.remove(step)
+                        running[pool.submit(self._one, step)] = step
+                    if not running:
+                        break
+                    over, _ = wait(running, return_when=FIRST_COMPLETED)
+                    for future in over:
+                        step = running.pop(future)
+                        try:
+                            future.result()
+                            finished.add(step.name)
+                        except StepFailed as failed:
+                            failure = failure or failed
+                            self.cancel.set()
+            except BaseException:
+                self.cancel.set()
+                raise
+        if failure:
+            raise failure
+
+    def _one(self, step: Step) -> str:
+        began = self._deadline.elapsed
+        self._journal.step(step.name, "started")
+        self._tell("step-started", step.name, step.title)
+        context = StepContext(
+            self._deadline, self.cancel, lambda message: self._tell("step-progress", step.name, message)
+        )
+        try:
+            sentence = step.run(context)
+        except DeadlinePassed as passed:
+            raise self._failed(step, began, InconclusiveError(passed.reason, code="deadline")) from None
+        except Cancelled:
+            raise self._failed(step, began, InconclusiveError("stopped, because another step failed", code="cancelled")) from None
+        except LabctlError as error:
+            raise self._failed(step, began, error) from error
+        except OSError as error:
+            raise self._failed(step, began, InconclusiveError(f"{type(error).__name__}: {error}", code="io")) from error
+        ended = self._deadline.elapsed
+        self.timings[step.name] = (began, ended)
+        self._journal.step(step.name, "done", seconds=round(ended - began, 3), message=sentence)
+        self._tell("step-done", step.name, sentence, {"seconds": round(ended - began, 3), "title": step.title})
+        return sentence
+
+    def _failed(self, step: Step, began: float, error: LabctlError) -> StepFailed:
+        seconds = round(self._deadline.elapsed - began, 3)
+        self.timings[step.name] = (began, self._deadline.elapsed)
+        self._journal.step(step.name, "failed", code=error.code, message=error.message, seconds=seconds)
+        if not (error.code == "cancelled" and self.cancel.is_set()):
+            self._tell("step-failed", step.name, error.message, {"code": error.code, "seconds": seconds, "title": step.title})
+        return StepFailed(step.name, error)
+
+    def _tell(self, kind: Any, name: str, message: str, data: Mapping[str, Any] | None = None) -> None:
+        self._listener(Event(kind, self._lab, name, message, self._deadline.elapsed, data=data or {}))

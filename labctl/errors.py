@@ -1,0 +1,183 @@
+"""The errors that a user of labctl can see.
+
+::
+
+    LabctlError                exit 5   code "internal" unless a subclass says otherwise
+    ├── UsageError             exit 2   the command line is wrong
+    ├── SpecError              exit 2   one or more problems in a spec or an edited folder (all at once)
+    ├── RejectedError          exit 1   a switch refused configuration lines
+    ├── CheckFailed            exit 1   the lab answered, and the answer is wrong
+    ├── InconclusiveError      exit 3   it could not be judged: unreachable, deadline, nothing ran
+    │   └── GateMissed         exit 3   a gate's deadline passed
+    ├── HostError              exit 4   this machine cannot do it; ``labctl doctor`` says why
+    └── LabError               exit 5   labctl or the lab's daemon broke
+
+Every error has a stable ``code``, one sentence, an optional place, and the next command to type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What the ``labctl`` process returns. ``exec``, ``ssh`` and ``kubectl`` return the child's code instead."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    INCONCLUSIVE = 3
+    HOST = 4
+    INTERNAL = 5
+    PENDING = 6
+    INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A spot in a text file: 1-based line and column, and the line's own text for the excerpt."""
+
+    file: str
+    line: int = 0
+    column: int = 0
+    text: str | None = None
+
+    def __str__(self) -> str:
+        parts = [self.file]
+        if self.line:
+            parts.append(str(self.line))
+            if self.column:
+                parts.append(str(self.column))
+        return ":".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One finding of a `SpecError` or a `RejectedError`.
+
+    ``code`` is stable and kebab-case (``unknown-key``); ``hint`` is a did-you-mean or what to write instead.
+    """
+
+    code: str
+    message: str
+    place: Place | None = None
+    hint: str | None = None
+
+    def render(self) -> str:
+        """The problem as text: place, sentence, the line with a caret, hint."""
+        head = f"{self.place}: {self.message}" if self.place else self.message
+        lines = [f"{head} [{self.code}]"]
+        if self.place and self.place.text is not None:
+            number = str(self.place.line)
+            lines.append(f"  {number} | {self.place.text}")
+            if self.place.column:
+                lines.append(f"  {' ' * len(number)} | {' ' * (self.place.column - 1)}^")
+        if self.hint:
+            lines.append(f"  hint: {self.hint}")
+        return "\n".join(lines)
+
+
+class LabctlError(Exception):
+    """Base of every error that is meant for a person."""
+
+    exit_code: ExitCode = ExitCode.INTERNAL
+    code: str = "internal"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        place: Place | None = None,
+        hint: str | None = None,
+        next_command: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        if code is not None:
+            self.code = code
+        self.place = place
+        self.hint = hint
+        self.next_command = next_command
+
+    def render(self) -> str:
+        """The whole error as it is printed on stderr."""
+        text = Problem(self.code, self.message, self.place, self.hint).render()
+        return f"{text}\n  next: {self.next_command}" if self.next_command else text
+
+
+class UsageError(LabctlError):
+    """The command line asks for something that does not exist or does not go together."""
+
+    exit_code = ExitCode.USAGE
+    code = "usage"
+
+
+class SpecError(LabctlError):
+    """Everything that is wrong with a spec or a folder, at once."""
+
+    exit_code = ExitCode.USAGE
+    code = "spec"
+
+    def __init__(self, problems: Sequence[Problem], *, next_command: str | None = None) -> None:
+        self.problems = tuple(problems)
+        count = len(self.problems)
+        super().__init__(f"{count} problem{'s' if count != 1 else ''}", next_command=next_command)
+
+    def render(self) -> str:
+        text = "\n".join(problem.render() for problem in self.problems)
+        text = f"{text}\n{self.message}"
+        return f"{text}\n  next: {self.next_command}" if self.next_command else text
+
+
+class RejectedError(SpecError):
+    """A switch refused one or more configuration lines; each problem has file, line and the switch's words."""
+
+    exit_code = ExitCode.FAILED
+    code = "rejected"
+
+
+class CheckFailed(LabctlError):
+    """The lab answered and the answer is wrong."""
+
+    exit_code = ExitCode.FAILED
+    code = "check-failed"
+
+
+class InconclusiveError(LabctlError):
+    """Nothing can be said: a box did not answer, a deadline passed, or nothing ran."""
+
+    exit_code = ExitCode.INCONCLUSIVE
+    code = "inconclusive"
+
+
+class GateMissed(InconclusiveError):
+    """A gate (the least that the next step needs) was not reached by its deadline."""
+
+    code = "gate-missed"
+
+
+class HostError(LabctlError):
+    """This machine lacks something; ``labctl doctor`` lists what."""
+
+    exit_code = ExitCode.HOST
+    code = "host"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        place: Place | None = None,
+        hint: str | None = None,
+        next_command: str | None = "labctl doctor",
+    ) -> None:
+        super().__init__(message, code=code, place=place, hint=hint, next_command=next_command)
+
+
+class LabError(LabctlError):
+    """The lab's own machinery broke (daemon, guest, channel)."""
+
+    code = "lab"

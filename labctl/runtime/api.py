@@ -1,0 +1,96 @@
+"""The runtime protocol: what turns an artifact folder into boxes, and how the engine reaches them.
+
+A runtime gets the artifact folder and nothing else. It does not push configuration, set up bonds, apply
+manifests or judge anything: those are engine steps, one code for all runtimes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+from labctl.guest.api import Capture, Completed, ExecStream, TtySize
+
+NodeKind = Literal["switch", "kube-node", "host", "cluster"]
+NodeState = Literal["running", "starting", "stopped", "dead", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class SshEndpoint:
+    """Where a switch's SSH server answers, and how to log in. Secrets do not appear in its repr."""
+
+    host: str
+    port: int
+    username: str
+    password: str = field(repr=False)
+    config_file: Path | None = None
+    """An OpenSSH client configuration whose host alias is the switch's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """One box as the runtime sees it now."""
+
+    name: str
+    """The lab's name of the node: ``leaf2101``, ``node01``, ``ext1``."""
+    kind: NodeKind
+    state: NodeState
+    management: str | None = None
+    """Address of eth0/mgmt0, without prefix length."""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What is there now: never computed from the folder."""
+
+    runtime: str
+    launcher: str | None
+    alive: bool
+    nodes: Mapping[str, NodeStatus]
+    detail: str = ""
+
+
+class Endpoints(Protocol):
+    """How the engine and the user reach the boxes of a running lab."""
+
+    def ssh(self, switch: str) -> SshEndpoint: ...
+
+    def kubeconfig(self) -> Path:
+        """Path of the admin kubeconfig (0600)."""
+
+    def exec(self, node: str, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 30.0) -> Completed:
+        """Run a command in a node's (or host's, or switch's) network and file view, to its end."""
+
+    def stream(self, node: str, argv: Sequence[str], *, tty: TtySize | None = None) -> ExecStream: ...
+
+    def capture(self, node: str, interface: str, expression: str = "") -> Capture:
+        """A capture on an interface as the folder names it (``bond0``, ``Ethernet1/1``, ``port-channel11``).
+
+        For a port-channel of a stand-in leaf that is its bridge filtered by the VLAN tag: the captured frames then
+        carry the tag, as on the wire of the paper (reference: white paper, curl capture).
+        """
+
+
+Progress = Callable[[str], None]
+
+
+class Runtime(Protocol):
+    """Create, observe, destroy."""
+
+    name: str
+
+    def create(self, folder: Path, *, progress: Progress) -> Endpoints:
+        """Make every box and every wire of the folder. Raises HostError, InconclusiveError or SpecError."""
+
+    def observe(self) -> Observation: ...
+
+    def endpoints(self) -> Endpoints:
+        """Of a lab that runs already."""
+
+    def destroy(self, *, progress: Progress) -> None:
+        """Remove everything that carries the lab's label. Idempotent; works without the folder."""
+
+    def logs(self, node: str | None = None) -> str: ...

@@ -1,0 +1,121 @@
+"""How the boxes of an embedded lab are reached: SSH and the API server on loopback, the rest through the agent.
+
+Everything here is read from ``endpoints.json``, which the daemon writes once the boxes exist.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from labctl.errors import InconclusiveError, UsageError
+from labctl.guest.api import Agent, Capture, Completed, ExecStream, TtySize
+from labctl.runtime.api import SshEndpoint
+from labctl.runtime.embedded.wires import kernel_name
+from labctl.state import LabState
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointTable:
+    """``endpoints.json``: namespaces by lab name, SSH ports by switch, API server port."""
+
+    namespaces: Mapping[str, str]
+    kinds: Mapping[str, str]
+    management: Mapping[str, str]
+    ssh_ports: Mapping[str, int]
+    username: str
+    password_file: str
+    api_port: int | None
+
+    def as_dict(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def endpoints_file(state: LabState) -> Path:
+    return state.root / "endpoints.json"
+
+
+def read_table(state: LabState) -> EndpointTable:
+    """Raises `InconclusiveError` when the lab never came so far."""
+    try:
+        data = json.loads(endpoints_file(state).read_text())
+    except (OSError, ValueError):
+        raise InconclusiveError(
+            f"lab {state.name} has no boxes", code="not-running", next_command=f"labctl status {state.name}"
+        ) from None
+    return EndpointTable(**data)
+
+
+class EmbeddedEndpoints:
+    """`labctl.runtime.api.Endpoints` of one running lab."""
+
+    def __init__(self, state: LabState, table: EndpointTable) -> None:
+        self._state = state
+        self._table = table
+        self._agent: Agent | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def agent(self) -> Agent:
+        """The connection to the guest's agent, made at first use."""
+        with self._lock:
+            if self._agent is None:
+                from labctl.guest.client import connect
+
+                self._agent = connect(self._state.root / "agent.sock", timeout=5.0)
+            return self._agent
+
+    def ssh(self, switch: str) -> SshEndpoint:
+        port = self._table.ssh_ports.get(switch)
+        if port is None:
+            raise self._unknown(switch, self._table.ssh_ports, "switch")
+        password = Path(self._table.password_file).read_text().strip()
+        return SshEndpoint("127.0.0.1", port, self._table.username, password, self._state.ssh_config)
+
+    def kubeconfig(self) -> Path:
+        if self._table.api_port is None:
+            raise UsageError(f"lab {self._state.name} has no cluster", code="no-cluster")
+        return self._state.kubeconfig
+
+    def namespace(self, node: str) -> str:
+        """The network namespace of a node in the guest."""
+        namespace = self._table.namespaces.get(node)
+        if namespace is None:
+            raise self._unknown(node, self._table.namespaces, "node")
+        return namespace
+
+    def exec(self, node: str, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 30.0) -> Completed:
+        return self.agent.run(argv, ns=self.namespace(node), stdin=stdin, timeout=timeout)
+
+    def stream(self, node: str, argv: Sequence[str], *, tty: TtySize | None = None) -> ExecStream:
+        return self.agent.stream(argv, ns=self.namespace(node), tty=tty, env={"LABCTL_NODE": node})
+
+    def capture(self, node: str, interface: str, expression: str = "") -> Capture:
+        return self.agent.capture(self.namespace(node), self._interface(node, interface), expression)
+
+    def _interface(self, node: str, interface: str) -> str:
+        """A stand-in leaf's port-channel is captured at its bridge, where frames carry the VLAN tag."""
+        if self._table.kinds.get(node) == "switch" and interface.lower().startswith("port-channel"):
+            return "br0"
+        return kernel_name(interface)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._agent is not None:
+                self._agent.close()
+                self._agent = None
+
+    def _unknown(self, name: str, known: Mapping[str, Any], what: str) -> UsageError:
+        import difflib
+
+        near = difflib.get_close_matches(name, known, n=1)
+        return UsageError(
+            f"lab {self._state.name} has no {what} {name}",
+            code=f"no-such-{what}",
+            hint=f"did you mean {near[0]}?" if near else f"it has {', '.join(known)}",
+            next_command=f"labctl status {self._state.name}",
+        )

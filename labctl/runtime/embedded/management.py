@@ -1,0 +1,49 @@
+"""The management network of an embedded lab: a bridge in the guest, eth0 of every box on it.
+
+Addresses of eth0 are the runtime's choice (as Docker's are), reported by ``observe``: what the topology fixes
+(``mgmt-ipv4``) is kept, the others get the first free ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+
+DEFAULT_SUBNET = "172.20.20.0/24"
+SUBNET6 = "fd1a:bc71::/64"
+"""A ULA of labctl's own: nodes need an IPv6 default route, or connect() to an IPv6 ClusterIP finds no route."""
+
+
+@dataclass(frozen=True, slots=True)
+class Management:
+    """Gateway and the address of each topology node, with the prefix length of its subnet."""
+
+    subnet: IPv4Network
+    subnet6: IPv6Network
+    gateway: IPv4Address
+    gateway6: IPv6Address
+    addresses: dict[str, IPv4Address]
+
+    def interface(self, node: str) -> str:
+        """``172.20.20.11/24``."""
+        return f"{self.addresses[node]}/{self.subnet.prefixlen}"
+
+    def interface6(self, node: str) -> str:
+        """The same host number in the IPv6 subnet."""
+        host = int(self.addresses[node]) - int(self.subnet.network_address)
+        return f"{self.subnet6[host]}/{self.subnet6.prefixlen}"
+
+
+def plan_management(subnet: str | None, nodes: Sequence[tuple[str, str | None]]) -> Management:
+    """Choose addresses. ``nodes``: (topology name, fixed address or None), in the topology's order."""
+    network = ip_network(subnet or DEFAULT_SUBNET)
+    if not isinstance(network, IPv4Network):
+        raise TypeError(f"{subnet} is not IPv4")
+    network6 = ip_network(SUBNET6)
+    assert isinstance(network6, IPv6Network)  # noqa: S101
+    gateway = network[1]
+    taken = {gateway} | {IPv4Address(fixed) for _, fixed in nodes if fixed}
+    free = (address for address in network.hosts() if address not in taken)
+    addresses = {name: IPv4Address(fixed) if fixed else next(free) for name, fixed in nodes}
+    return Management(network, network6, gateway, network6[1], addresses)

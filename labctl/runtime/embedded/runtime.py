@@ -1,0 +1,156 @@
+"""The embedded runtime as the engine sees it: starts the lab's daemon and is its client."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from labctl.errors import InconclusiveError, LabError
+from labctl.runtime.api import NodeStatus, Observation, Progress
+from labctl.runtime.embedded.control import DaemonGone, request
+from labctl.runtime.embedded.endpoints import EmbeddedEndpoints, endpoints_file, read_table
+from labctl.runtime.embedded.supervisor import ProcessRecord, end_leftovers, is_running, read_records, start_time, tail
+from labctl.state import LabState
+from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for
+
+CREATE_LIMIT = 180.0
+"""Seconds for the boxes to exist; QEMU without KVM takes about 10 on two processors."""
+DESTROY_LIMIT = 30.0
+
+
+class EmbeddedRuntime:
+    """`labctl.runtime.api.Runtime` on this host alone: no root, no Docker, no images but the guest's."""
+
+    name = "embedded"
+
+    def __init__(self, state: LabState, launcher: str = "auto") -> None:
+        self._state = state
+        self._launcher = launcher
+
+    @property
+    def _socket(self) -> Path:
+        return self._state.root / "daemon.sock"
+
+    def create(self, folder: Path, *, progress: Progress) -> EmbeddedEndpoints:
+        if folder != self._state.folder:
+            raise LabError("the embedded runtime runs the folder in the lab's state")
+        self._state.make()
+        self._state.runtime_file.write_text(json.dumps({"runtime": self.name, "launcher": self._launcher}))
+        child = self._start_daemon()
+        self._await_socket(child)
+        request(self._socket, "create", progress=progress, timeout=CREATE_LIMIT)
+        return self.endpoints()
+
+    def _start_daemon(self) -> subprocess.Popen[bytes]:
+        log = os.open(self._state.logs / "daemon.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            child = subprocess.Popen(
+                (sys.executable, "-m", "labctl.runtime.embedded.daemon", self._state.name),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                cwd=self._state.root,
+            )
+        finally:
+            os.close(log)
+        record = {"name": "daemon", "pid": child.pid, "started": start_time(child.pid)}
+        (self._state.root / "daemon.json").write_text(json.dumps(record))
+        return child
+
+    def _await_socket(self, child: subprocess.Popen[bytes]) -> None:
+        def answers() -> bool | NotYet:
+            if child.poll() is not None:
+                raise LabError(f"the lab's daemon ended at once: {tail(self._state.logs / 'daemon.log')}")
+            try:
+                request(self._socket, "observe", timeout=2.0)
+            except DaemonGone as gone:
+                return NotYet(gone.message)
+            return True
+
+        try:
+            wait_for(answers, Deadline(10.0), every=0.02)
+        except DeadlinePassed as passed:
+            raise InconclusiveError(f"the lab's daemon did not start: {passed.reason}") from None
+
+    def daemon(self) -> ProcessRecord | None:
+        """The daemon's process if it was ever started."""
+        try:
+            row = json.loads((self._state.root / "daemon.json").read_text())
+        except (OSError, ValueError):
+            return None
+        return ProcessRecord(row["name"], row["pid"], row["started"])
+
+    def alive(self) -> bool:
+        """Whether the daemon's process runs."""
+        record = self.daemon()
+        return record is not None and is_running(record)
+
+    def observe(self) -> Observation:
+        if not self.alive():
+            return self._dead("the lab's daemon does not run")
+        try:
+            answer = request(self._socket, "observe", timeout=5.0)
+        except DaemonGone as gone:
+            return self._dead(gone.message)
+        nodes = {row["name"]: NodeStatus(**row) for row in answer["nodes"]}
+        return Observation(self.name, answer.get("launcher"), bool(answer["alive"]), nodes, answer.get("detail", ""))
+
+    def _dead(self, detail: str) -> Observation:
+        try:
+            table = read_table(self._state)
+        except InconclusiveError:
+            return Observation(self.name, None, False, {}, detail)
+        nodes = {
+            name: NodeStatus(name, kind, "dead", table.management.get(name))  # type: ignore[arg-type]
+            for name, kind in table.kinds.items()
+        }
+        return Observation(self.name, None, False, nodes, detail)
+
+    def pids(self) -> dict[str, int]:
+        """Every process of the lab that runs, by name."""
+        records = [*read_records(self._state.processes), *([self.daemon()] if self.daemon() else [])]
+        return {record.name: record.pid for record in records if record and is_running(record)}
+
+    def endpoints(self) -> EmbeddedEndpoints:
+        if not self.alive():
+            raise InconclusiveError(
+                f"lab {self._state.name} does not run",
+                code="not-running",
+                hint="its daemon is gone",
+                next_command=f"labctl down {self._state.name}",
+            )
+        return EmbeddedEndpoints(self._state, read_table(self._state))
+
+    def destroy(self, *, progress: Progress) -> None:
+        record = self.daemon()
+        if record is not None and is_running(record):
+            try:
+                request(self._socket, "destroy", progress=progress, timeout=DESTROY_LIMIT)
+            except DaemonGone as gone:
+                progress(gone.message)
+            self._await_end(record)
+        leftovers = end_leftovers(read_records(self._state.processes), Deadline(5.0))
+        for left in leftovers:
+            progress(f"ended left-over {left.name} (pid {left.pid})")
+        endpoints_file(self._state).unlink(missing_ok=True)
+
+    def _await_end(self, record: ProcessRecord) -> None:
+        def ended() -> bool | NotYet:
+            return NotYet("the daemon still runs") if is_running(record) else True
+
+        try:
+            wait_for(ended, Deadline(5.0), every=0.02)
+        except DeadlinePassed:
+            end_leftovers([record], Deadline(5.0))
+
+    def logs(self, node: str | None = None) -> str:
+        """The daemon's and children's logs, or those whose name begins with ``node``."""
+        pieces = []
+        for path in sorted(self._state.logs.glob("*.log")):
+            if node is None or path.name.removesuffix(".log") == node or path.name.startswith(f"{node}."):
+                pieces.append(f"==> {path.name} <==\n{path.read_text(errors='replace')}")
+        return "\n".join(pieces)

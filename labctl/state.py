@@ -1,0 +1,148 @@
+"""Where a running lab lives on this machine: one folder a lab, 0700, under the user's state folder.
+
+``LABCTL_STATE_DIR`` overrides the place. Nothing here outlives ``labctl down`` but the record of a run
+(evidence and journal), which moves into the cache.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from labctl.errors import UsageError
+
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}[a-z0-9]")
+
+
+def state_root() -> Path:
+    """The folder that holds all labs of this user."""
+    given = os.environ.get("LABCTL_STATE_DIR")
+    if given:
+        return Path(given)
+    from platformdirs import user_state_path
+
+    return user_state_path("labctl", appauthor=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LabState:
+    """The state folder of one lab: paths only, made by `make`."""
+
+    name: str
+    root: Path
+
+    @property
+    def folder(self) -> Path:
+        """The artifact folder that runs."""
+        return self.root / "folder"
+
+    @property
+    def journal(self) -> Path:
+        return self.root / "journal.jsonl"
+
+    @property
+    def runtime_file(self) -> Path:
+        """Which runtime and launcher the lab was made with (JSON)."""
+        return self.root / "runtime.json"
+
+    @property
+    def evidence(self) -> Path:
+        return self.root / "evidence"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def secrets(self) -> Path:
+        return self.root / "secrets"
+
+    @property
+    def ssh_config(self) -> Path:
+        return self.root / "ssh_config"
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self.root / "kubeconfig"
+
+    @property
+    def processes(self) -> Path:
+        """Pids with start times of everything that runs for the lab (JSON)."""
+        return self.root / "processes.json"
+
+    @property
+    def exists(self) -> bool:
+        return self.root.is_dir()
+
+    def make(self) -> None:
+        """Make the folders, readable by the owner alone."""
+        for path in (self.root, self.logs, self.secrets, self.evidence):
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            path.chmod(0o700)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the lab: one labctl changes it at a time. Raises `UsageError` when another one does."""
+        self.make()
+        path = self.root / "lock"
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UsageError(
+                    f"another labctl is working on lab {self.name}",
+                    code="lab-locked",
+                    next_command=f"labctl status {self.name}",
+                ) from None
+            yield
+        finally:
+            os.close(handle)
+
+    def keep_record(self, archive: Path) -> Path | None:
+        """Move evidence and journal to ``archive/<lab>/<time>``; None when there is nothing to keep."""
+        sources = [path for path in (self.evidence, self.journal) if path.exists()]
+        if self.evidence.is_dir() and not any(self.evidence.iterdir()):
+            sources.remove(self.evidence)
+        if not sources:
+            return None
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        target = archive / self.name / stamp
+        number = 1
+        while target.exists():
+            number += 1
+            target = archive / self.name / f"{stamp}-{number}"
+        target.mkdir(parents=True, mode=0o700)
+        for source in sources:
+            shutil.move(str(source), target / source.name)
+        return target
+
+    def remove(self) -> None:
+        """Remove the folder; a missing one is fine."""
+        shutil.rmtree(self.root, ignore_errors=False) if self.root.exists() else None
+
+
+def lab_state(name: str) -> LabState:
+    """The state of a lab by name. Raises `UsageError` for what cannot be a lab's name."""
+    if not NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} cannot be a lab's name",
+            code="bad-lab-name",
+            hint="2 to 32 of a-z, 0-9 and '-', not beginning or ending with '-'",
+        )
+    return LabState(name, state_root() / "labs" / name)
+
+
+def all_labs() -> list[LabState]:
+    """Every lab that has a state folder, by name."""
+    labs = state_root() / "labs"
+    if not labs.is_dir():
+        return []
+    return [LabState(path.name, path) for path in sorted(labs.iterdir()) if path.is_dir() and NAME.fullmatch(path.name)]

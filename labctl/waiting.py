@@ -1,0 +1,101 @@
+"""Waiting with a deadline and a reason: the only place in labctl where time is let pass.
+
+Nothing in labctl sleeps as a gate. A caller polls a question that answers either a value or the reason why
+there is none yet; when the deadline passes, the last reason is what the user reads.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class NotYet:
+    """An answer of a polled question: not there yet, and why."""
+
+    reason: str
+
+
+class DeadlinePassed(Exception):
+    """The deadline passed; ``reason`` is the last `NotYet`'s, ``elapsed`` seconds were waited."""
+
+    def __init__(self, reason: str, elapsed: float) -> None:
+        super().__init__(f"{reason} (waited {elapsed:.1f} s)")
+        self.reason = reason
+        self.elapsed = elapsed
+
+
+class Cancelled(Exception):
+    """Somebody else failed or the user pressed Ctrl-C, so waiting is over."""
+
+
+class Deadline:
+    """A point on the monotonic clock, shared by all the steps that must be over by then."""
+
+    def __init__(self, seconds: float) -> None:
+        self.started = time.monotonic()
+        self.seconds = seconds
+
+    @property
+    def remaining(self) -> float:
+        """Seconds left, never negative."""
+        return max(0.0, self.started + self.seconds - time.monotonic())
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since it was made."""
+        return time.monotonic() - self.started
+
+    @property
+    def passed(self) -> bool:
+        return self.remaining <= 0.0
+
+    def at_most(self, seconds: float) -> Deadline:
+        """A deadline no later than this one and at most ``seconds`` from now."""
+        return Deadline(min(self.remaining, seconds))
+
+
+class Poller(Generic[T]):
+    """Polls one question; made by `wait_for`, or stepped by a caller that polls many in turn."""
+
+    def __init__(self, question: Callable[[], T | NotYet], deadline: Deadline) -> None:
+        self._question = question
+        self._deadline = deadline
+        self.reason = "not asked yet"
+
+    def ask(self) -> T | NotYet:
+        """Ask once."""
+        answer = self._question()
+        if isinstance(answer, NotYet):
+            self.reason = answer.reason
+        return answer
+
+
+def wait_for(
+    question: Callable[[], T | NotYet],
+    deadline: Deadline,
+    *,
+    every: float = 0.1,
+    cancel: threading.Event | None = None,
+) -> T:
+    """Ask until a value comes. ``every`` is the pause in seconds between two questions.
+
+    Raises `DeadlinePassed` with the last reason, or `Cancelled` when ``cancel`` is set. The question is
+    always asked at least once, also with a deadline that has passed already.
+    """
+    poller = Poller(question, deadline)
+    pause = threading.Event() if cancel is None else cancel
+    while True:
+        answer = poller.ask()
+        if not isinstance(answer, NotYet):
+            return answer
+        if deadline.passed:
+            raise DeadlinePassed(poller.reason, deadline.elapsed)
+        if pause.wait(min(every, deadline.remaining)):
+            raise Cancelled(poller.reason)
