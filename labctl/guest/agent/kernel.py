@@ -1,0 +1,86 @@
+"""The few Linux calls that Python's standard library lacks (setns and unshare came with 3.12, mount never)."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWNET = 0x40000000
+MS_BIND = 4096
+MS_REC = 16384
+MS_PRIVATE = 1 << 18
+
+T = TypeVar("T")
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _checked(code: int, what: str) -> None:
+    if code != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")
+
+
+def setns(descriptor: int, kind: int) -> None:
+    """Move the calling thread into a namespace."""
+    _checked(libc.setns(descriptor, kind), "setns")
+
+
+def unshare(kinds: int) -> None:
+    """New namespaces for the calling process (thread, for CLONE_NEWNET)."""
+    _checked(libc.unshare(kinds), "unshare")
+
+
+def mount(source: str, target: str, filesystem: str, flags: int = 0, options: str = "") -> None:
+    """mount(2)."""
+    _checked(
+        libc.mount(source.encode(), target.encode(), filesystem.encode(), ctypes.c_ulong(flags), options.encode()),
+        f"mount {target}",
+    )
+
+
+def set_hostname(name: str) -> None:
+    """sethostname(2)."""
+    data = name.encode()
+    _checked(libc.sethostname(data, len(data)), "sethostname")
+
+
+def namespace_path(name: str) -> str:
+    """Where ``ip netns`` keeps a network namespace."""
+    return f"/run/netns/{name}"
+
+
+def enter_network(name: str) -> None:
+    """Move the calling thread into a named network namespace."""
+    descriptor = os.open(namespace_path(name), os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        setns(descriptor, CLONE_NEWNET)
+    finally:
+        os.close(descriptor)
+
+
+def in_network(name: str | None, work: Callable[[], T]) -> T:
+    """Do something in a network namespace, in a thread of its own, so that no other thread is moved."""
+    if name is None:
+        return work()
+    box: list[T] = []
+    trouble: list[BaseException] = []
+
+    def inside() -> None:
+        try:
+            enter_network(name)
+            box.append(work())
+        except BaseException as error:
+            trouble.append(error)
+
+    thread = threading.Thread(target=inside, daemon=True)
+    thread.start()
+    thread.join()
+    if trouble:
+        raise trouble[0]
+    return box[0]

@@ -1,0 +1,280 @@
+"""Programs of the machine: run to the end, started to stay, or run with live streams."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import tempfile
+import termios
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from labctl.guest.agent import kernel
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+OVERLAYS = "/run/labctl/overlays"
+
+
+def environment(extra: Mapping[str, str] | None) -> dict[str, str]:
+    """A small, known environment."""
+    return {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8", "TERM": "xterm", **(extra or {})}
+
+
+def joined(argv: Sequence[str], join: int | None) -> list[str]:
+    """The command, inside all namespaces and the root of a process when asked."""
+    if join is None:
+        return list(argv)
+    return ["nsenter", f"--target={join}", "--mount", "--uts", "--net", "--pid", "--root", "--wd=/", "--", *argv]
+
+
+@dataclass
+class Program:
+    """A started program."""
+
+    pid: int
+    child: subprocess.Popen[bytes]
+    overlay: str | None = None
+
+
+class Programs:
+    """All programs started here; one object an agent."""
+
+    def __init__(self) -> None:
+        self._started: dict[int, Program] = {}
+        self._lock = threading.Lock()
+
+    def run(
+        self, argv: Sequence[str], ns: str | None, stdin: bytes, env: Mapping[str, str] | None, timeout: float,
+        join: int | None,
+    ) -> tuple[int, bytes, bytes]:
+        """Run to the end: (code, stdout, stderr). Raises TimeoutError after killing it."""
+
+        def work() -> tuple[int, bytes, bytes]:
+            try:
+                done = subprocess.run(
+                    joined(argv, join), input=stdin, capture_output=True, env=environment(env), timeout=timeout,
+                    check=False, start_new_session=True,
+                )
+            except subprocess.TimeoutExpired:
+                raise TimeoutError(f"{argv[0]}: not done after {timeout} s") from None
+            return done.returncode, done.stdout, done.stderr
+
+        return kernel.in_network(ns, work)
+
+    def start(
+        self, argv: Sequence[str], ns: str | None, env: Mapping[str, str] | None, log: str | None,
+        isolation: Mapping[str, Any] | None,
+    ) -> int:
+        """Start a program that stays; returns its pid in the machine."""
+        prepare, command, overlay = isolate(argv, isolation or {})
+
+        def work() -> subprocess.Popen[bytes]:
+            if log:
+                os.makedirs(os.path.dirname(log), exist_ok=True)
+            with open(log or os.devnull, "ab") as output:
+                return subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment(env),
+                    start_new_session=True, preexec_fn=prepare,
+                )
+
+        child = kernel.in_network(ns, work)
+        pid = _first_inside(child) if isolation and isolation.get("pids") else child.pid
+        with self._lock:
+            self._started[pid] = Program(pid, child, overlay)
+        return pid
+
+    def wait(self, pid: int, timeout: float | None) -> int | None:
+        """Exit code of a started program; None when it still runs. Raises KeyError for a pid that is not ours."""
+        program = self._started[pid]
+        try:
+            code = program.child.wait(timeout)
+        except subprocess.TimeoutExpired:
+            return None
+        self._clean(program)
+        return code
+
+    def signal(self, pid: int, number: int) -> None:
+        """Send a signal to the program's process group; one that has ended is fine."""
+        program = self._started.get(pid)
+        try:
+            if program is not None and program.pid != program.child.pid:
+                # the shell of a PID namespace ignores what its first process does not handle: signal that one
+                os.kill(program.child.pid if number == signal.SIGKILL else program.pid, number)
+            else:
+                os.killpg(pid, number)
+        except ProcessLookupError:
+            return
+
+    def _clean(self, program: Program) -> None:
+        if program.overlay:
+            subprocess.run(("rm", "-rf", program.overlay), check=False, capture_output=True)
+            program.overlay = None
+
+
+def isolate(
+    argv: Sequence[str], isolation: Mapping[str, Any]
+) -> tuple[Callable[[], None] | None, list[str], str | None]:
+    """What the child does before its exec, what it executes, and its overlay's folder."""
+    hostname = isolation.get("hostname")
+    binds = isolation.get("binds") or []
+    root = bool(isolation.get("root"))
+    command = list(argv)
+    if isolation.get("pids"):
+        command = ["unshare", "--fork", "--pid", "--mount-proc", "--kill-child", "--", *command]
+    overlay = None
+    if root:
+        os.makedirs(OVERLAYS, exist_ok=True)
+        overlay = tempfile.mkdtemp(dir=OVERLAYS)
+    if not (hostname or binds or root):
+        return None, command, None
+
+    def prepare() -> None:
+        kernel.unshare((kernel.CLONE_NEWUTS if hostname else 0) | (kernel.CLONE_NEWNS if binds or root else 0))
+        if hostname:
+            kernel.set_hostname(hostname)
+        if binds or root:
+            kernel.mount("none", "/", "", kernel.MS_REC | kernel.MS_PRIVATE)
+        prefix = _overlay_root(overlay) if overlay else ""
+        for source, target in binds:
+            kernel.mount(source, prefix + target, "", kernel.MS_BIND | kernel.MS_REC)
+        if overlay:
+            os.chroot(prefix)
+            os.chdir("/")
+
+    return prepare, command, overlay
+
+
+def _overlay_root(overlay: str) -> str:
+    """Mount a private writable view of / and what programs need in it; returns where."""
+    upper, work, merged = (f"{overlay}/{name}" for name in ("upper", "work", "merged"))
+    kernel.mount("tmpfs", overlay, "tmpfs")
+    for path in (upper, work, merged):
+        os.mkdir(path)
+    kernel.mount("overlay", merged, "overlay", 0, f"lowerdir=/,upperdir={upper},workdir={work}")
+    for path in ("/proc", "/dev", "/sys"):
+        kernel.mount(path, merged + path, "", kernel.MS_BIND | kernel.MS_REC)
+    for path in ("/run", "/tmp"):
+        kernel.mount("tmpfs", merged + path, "tmpfs")
+    return merged
+
+
+def _first_inside(child: subprocess.Popen[bytes]) -> int:
+    """The first process of the PID namespace that ``unshare --fork`` made: its only child."""
+    path = f"/proc/{child.pid}/task/{child.pid}/children"
+    while child.poll() is None:
+        with open(path, encoding="ascii") as handle:
+            children = handle.read().split()
+        if children:
+            return int(children[0])
+        threading.Event().wait(0.002)
+    raise OSError(f"the program ended at once with code {child.returncode}")
+
+
+class Interactive:
+    """A program with live streams; a client that goes away ends it."""
+
+    def __init__(self, argv: Sequence[str], ns: str | None, env: Mapping[str, str] | None, size: Any, join: int | None) -> None:
+        self._master: int | None = None
+        command = joined(argv, join)
+        if size:
+            master, slave = pty.openpty()
+            _resize(master, size)
+            try:
+                self.child = kernel.in_network(ns, lambda: _with_terminal(command, env, slave))
+            finally:
+                os.close(slave)
+            self._master = master
+        else:
+            pipe = subprocess.PIPE
+            self.child = kernel.in_network(
+                ns,
+                lambda: subprocess.Popen(
+                    command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment(env), start_new_session=True
+                ),
+            )
+
+    def pump(self, write: Callable[[int, bytes], None]) -> int:
+        """Give all output to ``write(1 stdout | 2 stderr, bytes)``; returns the exit code."""
+        sources: dict[int, int] = {}
+        if self._master is not None:
+            sources[self._master] = 1
+        else:
+            assert self.child.stdout and self.child.stderr
+            sources[self.child.stdout.fileno()] = 1
+            sources[self.child.stderr.fileno()] = 2
+        poller = select.poll()
+        for descriptor in sources:
+            poller.register(descriptor, select.POLLIN)
+        while sources:
+            for descriptor, _ in poller.poll():
+                try:
+                    data = os.read(descriptor, 16000)
+                except OSError:  # a terminal whose program has ended answers EIO
+                    data = b""
+                if data:
+                    write(sources[descriptor], data)
+                else:
+                    poller.unregister(descriptor)
+                    del sources[descriptor]
+        return self.child.wait()
+
+    def write(self, data: bytes) -> None:
+        """To its standard input; a program that has closed it is fine."""
+        try:
+            if self._master is not None:
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(self._master, view) :]
+            elif self.child.stdin:
+                self.child.stdin.write(data)
+                self.child.stdin.flush()
+        except (BrokenPipeError, OSError, ValueError):
+            return
+
+    def close_stdin(self) -> None:
+        """End of input: closes the pipe, or types Ctrl-D on a terminal."""
+        if self._master is not None:
+            self.write(b"\x04")
+        elif self.child.stdin:
+            try:
+                self.child.stdin.close()
+            except BrokenPipeError:
+                return
+
+    def resize(self, size: Any) -> None:
+        if self._master is not None:
+            _resize(self._master, size)
+
+    def signal(self, number: int) -> None:
+        try:
+            os.killpg(self.child.pid, number)
+        except ProcessLookupError:
+            return
+
+    def end(self) -> None:
+        """Kill it if it runs; free its terminal."""
+        if self.child.poll() is None:
+            self.signal(signal.SIGKILL)
+        if self._master is not None:
+            os.close(self._master)
+            self._master = None
+
+
+def _with_terminal(command: Sequence[str], env: Mapping[str, str] | None, slave: int) -> subprocess.Popen[bytes]:
+    def prepare() -> None:
+        fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+
+    return subprocess.Popen(
+        command, stdin=slave, stdout=slave, stderr=slave, env=environment(env), start_new_session=True, preexec_fn=prepare
+    )
+
+
+def _resize(master: int, size: Any) -> None:
+    fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", size[0], size[1], 0, 0))

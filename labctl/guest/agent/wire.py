@@ -1,0 +1,85 @@
+"""Frames between clients, hub and agent: many calls over one byte stream.
+
+A frame is ``kind (1 byte), stream (4), length (2)`` big-endian, then the payload. The high bit of ``kind`` says that
+the message goes on in the next frame of the same kind and stream. A client numbers its streams; the hub renumbers.
+
+========  =================  ==========================================================================
+kind      direction          payload
+========  =================  ==========================================================================
+ACK       agent → hub        link level: ``stream`` holds the number of bytes that the agent has read
+REQUEST   client → agent     JSON ``{"verb": …}``
+DATA      both               one byte (0 stdin, 1 stdout, 2 stderr), then bytes
+EVENT     agent → client     JSON: a fact before the end (a started pid, a running capture)
+END       agent → client     JSON: the result; the stream is over
+WINDOW    both               4 bytes: that many more DATA bytes may be sent
+CONTROL   client → agent     JSON: resize, signal, close of standard input
+CLOSE     client → agent     the client gives up; what runs for the stream is ended
+PING      both               nothing: somebody is there (the agent's first frame: its line is open)
+========  =================  ==========================================================================
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+
+HEADER = struct.Struct(">BIH")
+MORE = 0x80
+ACK, REQUEST, DATA, EVENT, END, WINDOW, CONTROL, CLOSE, PING = range(9)
+
+STDIN, STDOUT, STDERR = range(3)
+
+TO_GUEST = 1024
+"""Largest payload towards the guest: UML's serial line loses bytes when much is under way."""
+FROM_GUEST = 16384
+STREAM_WINDOW = 128 * 1024
+"""DATA bytes of one stream that may be under way before a WINDOW frame grants more."""
+
+
+def frame(kind: int, stream: int, payload: bytes = b"", *, more: bool = False) -> bytes:
+    """One frame."""
+    return HEADER.pack(kind | (MORE if more else 0), stream, len(payload)) + payload
+
+
+def message(kind: int, stream: int, body: object, limit: int) -> list[bytes]:
+    """A JSON message as frames of at most ``limit`` payload bytes."""
+    data = json.dumps(body, separators=(",", ":")).encode()
+    pieces = [data[start : start + limit] for start in range(0, len(data), limit)] or [b""]
+    last = len(pieces) - 1
+    return [frame(kind, stream, piece, more=index < last) for index, piece in enumerate(pieces)]
+
+
+class Parser:
+    """Bytes in, frames out; joins messages whose frames go on."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._partial: dict[tuple[int, int], bytearray] = {}
+
+    def feed_raw(self, data: bytes) -> list[tuple[int, int, bytes]]:
+        """Frames as they are: (kind with the MORE bit, stream, payload)."""
+        self._buffer += data
+        frames = []
+        start = 0
+        while len(self._buffer) - start >= HEADER.size:
+            kind, stream, length = HEADER.unpack_from(self._buffer, start)
+            end = start + HEADER.size + length
+            if len(self._buffer) < end:
+                break
+            frames.append((kind, stream, bytes(self._buffer[start + HEADER.size : end])))
+            start = end
+        del self._buffer[:start]
+        return frames
+
+    def feed(self, data: bytes) -> list[tuple[int, int, bytes]]:
+        """Whole messages: (kind, stream, payload)."""
+        messages = []
+        for kind, stream, payload in self.feed_raw(data):
+            key = (kind & ~MORE, stream)
+            if kind & MORE:
+                self._partial.setdefault(key, bytearray()).extend(payload)
+            elif key in self._partial:
+                messages.append((key[0], stream, bytes(self._partial.pop(key) + payload)))
+            else:
+                messages.append((kind, stream, payload))
+        return messages

@@ -1,0 +1,48 @@
+"""The agent's disk: a plain tar as second block device, so that the image holds third-party files only."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from importlib import resources
+from pathlib import Path
+
+from labctl.guest import recipe
+
+BOOT = """\
+modprobe -a {modules} 2>/dev/null
+echo 2 > /proc/sys/net/core/fb_tunnels_only_for_init_net
+echo 4096 > /proc/sys/net/ipv4/neigh/default/gc_thresh1
+echo 8192 > /proc/sys/net/ipv4/neigh/default/gc_thresh2
+echo 16384 > /proc/sys/net/ipv4/neigh/default/gc_thresh3
+echo 1048576 > /proc/sys/net/core/rmem_max
+ip link set lo up
+export PYTHON_COLORS=0 PYTHONPATH=/lab PYTHONDONTWRITEBYTECODE=1
+python3 -S -c 'from labctl.guest.agent.main import main; main()' &
+wait $!
+echo o > /proc/sysrq-trigger
+while :; do :; done
+"""
+
+
+def agent_tar() -> bytes:
+    """The tar: ``boot`` (sourced by PID 1) and the agent's package; padded to whole blocks, the same every time."""
+    files = {"boot": BOOT.format(modules=" ".join(recipe.LOAD)), "labctl/__init__.py": "", "labctl/guest/__init__.py": ""}
+    for entry in resources.files("labctl.guest.agent").iterdir():
+        if entry.name.endswith(".py"):
+            files[f"labctl/guest/agent/{entry.name}"] = entry.read_text()
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for name, text in sorted(files.items()):
+            data = text.encode()
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            info.mode = 0o644
+            tar.addfile(info, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def write_agent_disk(path: Path) -> None:
+    """Write it, padded to 64 KiB (a block device has no odd end)."""
+    data = agent_tar()
+    path.write_bytes(data + b"\0" * (-len(data) % 65536))

@@ -1,0 +1,245 @@
+"""Launchers: how a guest is started on this host, and which of them can be used here.
+
+Order of ``auto``: QEMU with KVM (probed by booting, since /dev/kvm can be there and hang), User-mode Linux pinned to
+one processor, QEMU without KVM. ``netns`` (this host's own kernel, as root) is used only when asked for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from labctl.errors import HostError, InconclusiveError
+from labctl.guest.disk import write_agent_disk
+from labctl.guest.image import GuestImage
+from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for
+
+LAUNCHERS = ("qemu-kvm", "uml", "qemu-tcg", "netns")
+AUTO = ("qemu-kvm", "uml", "qemu-tcg")
+UML_WINDOW = 2048
+"""Bytes under way towards a UML guest: with 4 KiB some are lost (measured), with 2 KiB none."""
+QEMU_WINDOW = 65536
+UML_MEMORY_FREE = 1 << 30
+
+_DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
+
+
+@dataclass
+class RunningGuest:
+    """A guest that was started: its process, the channel into it, the link window of the channel."""
+
+    launcher: str
+    process: subprocess.Popen[bytes]
+    channel: socket.socket
+    window: int
+    console: Path
+    _pump: threading.Thread | None = field(default=None, repr=False)
+
+    @property
+    def pids(self) -> dict[str, int]:
+        return {"guest": self.process.pid}
+
+    def exited(self) -> bool:
+        return self.process.poll() is not None
+
+    def power_off(self, grace: float = 2.0) -> None:
+        """Close the channel, which makes the guest power itself off; kill it when it does not in time."""
+        with contextlib.suppress(OSError):
+            self.channel.shutdown(socket.SHUT_RDWR)
+        self.channel.close()
+        try:
+            self.process.wait(grace)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def kill(self) -> None:
+        """At once."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+    def console_tail(self, lines: int = 6) -> str:
+        """The end of the console, for an error message."""
+        try:
+            text = self.console.read_text(errors="replace")
+        except OSError:
+            return ""
+        return " | ".join(line for line in text.strip().splitlines()[-lines:] if line.strip())
+
+
+def choose_launcher(wanted: str, image: GuestImage, cache: Path) -> tuple[str, list[str]]:
+    """The launcher to use and why the ones before it are not. Raises `HostError` when none can be used."""
+    reasons = []
+    for name in AUTO if wanted == "auto" else (wanted,):
+        reason = refusal(name, image, cache)
+        if reason is None:
+            return name, reasons
+        reasons.append(f"{name}: {reason}")
+    raise HostError("no launcher can be used: " + "; ".join(reasons), code="no-launcher")
+
+
+def refusal(name: str, image: GuestImage, cache: Path) -> str | None:
+    """Why a launcher cannot be used here; None when it can."""
+    if name == "uml":
+        return memory_folder()[1]
+    if name == "netns":
+        return None if os.geteuid() == 0 else "needs root"
+    if name not in LAUNCHERS:
+        return f"unknown; there are {', '.join(LAUNCHERS)}"
+    if shutil.which("qemu-system-x86_64") is None:
+        return "qemu-system-x86_64 is not installed (apt-get install qemu-system-x86)"
+    if name == "qemu-tcg":
+        return None
+    from labctl.guest.kvm import kvm_refusal
+
+    return kvm_refusal(image, cache)
+
+
+def memory_folder() -> tuple[Path, str | None]:
+    """Where UML may map the guest's memory: a tmpfs with room that is not noexec; else the reason."""
+    reasons = []
+    for text in dict.fromkeys((os.environ.get("TMPDIR", ""), "/dev/shm", "/tmp")):  # noqa: S108 - looked at, not written
+        if not text:
+            continue
+        path = Path(text)
+        reason = _memory_reason(path)
+        if reason is None:
+            return path, None
+        reasons.append(f"{path}: {reason}")
+    return Path("/dev/shm"), "no place to map its memory: " + "; ".join(reasons)  # noqa: S108
+
+
+def _memory_reason(path: Path) -> str | None:
+    try:
+        facts = os.statvfs(path)
+    except OSError as error:
+        return str(error.strerror)
+    if facts.f_flag & os.ST_NOEXEC:
+        return "mounted noexec"
+    if not os.access(path, os.W_OK):
+        return "not writable"
+    if _file_system(path) != "tmpfs":
+        return "no tmpfs"
+    free = facts.f_bavail * facts.f_frsize
+    return None if free >= UML_MEMORY_FREE else f"only {free >> 20} MB free"
+
+
+def _file_system(path: Path) -> str:
+    """The type of the file system that holds a path, from /proc/self/mountinfo (proc(5))."""
+    best, kind = "", ""
+    real = str(path.resolve())
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        head, _, tail = line.partition(" - ")
+        point = head.split()[4]
+        if (real == point or real.startswith(point.rstrip("/") + "/")) and len(point) >= len(best):
+            best, kind = point, tail.split()[0]
+    return kind
+
+
+def start_guest(launcher: str, image: GuestImage, *, memory_mb: int, workdir: Path, console: Path) -> RunningGuest:
+    """Start a guest; it is a child of the calling *thread* (parent-death signal). Not ready yet: see `await_agent`."""
+    agent_disk = workdir / "agent.tar"
+    write_agent_disk(agent_disk)
+    starters: dict[str, Callable[..., RunningGuest]] = {
+        "uml": _start_uml,
+        "qemu-tcg": _start_qemu,
+        "qemu-kvm": _start_qemu,
+    }
+    return starters[launcher](launcher, image, memory_mb, workdir, console, agent_disk)
+
+
+def pinned_cpu() -> int:
+    """The last processor that this process may use: the first one tends to serve interrupts."""
+    return max(os.sched_getaffinity(0))
+
+
+def _start_uml(
+    launcher: str, image: GuestImage, memory_mb: int, workdir: Path, console: Path, disk: Path
+) -> RunningGuest:
+    ours, theirs = socket.socketpair()
+    console_ours, console_theirs = socket.socketpair()
+    number = theirs.fileno()
+    arguments = [
+        *_DIE_WITH_PARENT, "taskset", "-c", str(pinned_cpu()), "env", "LD_LIBRARY_PATH=.", "./linux.uml",
+        f"mem={memory_mb}M", f"ubd0r={image.root}", f"ubd1r={disk}", "root=/dev/ubda", "rootfstype=ext4", "ro",
+        "init=/sbin/lab-init", f"ssl0=fd:{number}", "con=null", "con0=fd:0,fd:1", f"uml_dir={workdir}/", "umid=uml",
+        "quiet", "panic=-1", "labctl.channel=/dev/ttyS0",
+    ]  # fmt: skip
+    environment = {**os.environ, "TMPDIR": str(memory_folder()[0]), "HOME": str(workdir)}
+    with theirs, console_theirs:
+        process = subprocess.Popen(
+            arguments, cwd=image.folder, env=environment, pass_fds=(number,), stdin=console_theirs,
+            stdout=console_theirs, stderr=console_theirs, start_new_session=True,
+        )  # fmt: skip
+    pump = threading.Thread(target=_pump_console, args=(console_ours, console), daemon=True)
+    pump.start()
+    return RunningGuest(launcher, process, ours, UML_WINDOW, console, pump)
+
+
+def _pump_console(source: socket.socket, target: Path) -> None:
+    """UML's console must be a pipe, socket or terminal (a file gives no output): copy it to the log."""
+    with source, target.open("ab", buffering=0) as log:
+        while True:
+            try:
+                data = source.recv(4096)
+            except OSError:
+                return
+            if not data:
+                return
+            log.write(data)
+
+
+def _start_qemu(
+    launcher: str, image: GuestImage, memory_mb: int, workdir: Path, console: Path, disk: Path
+) -> RunningGuest:
+    ours, theirs = socket.socketpair()
+    number = theirs.fileno()
+    console.touch(mode=0o600)
+    accelerator = (
+        ["-accel", "kvm", "-cpu", "host"] if launcher == "qemu-kvm" else ["-accel", "tcg,thread=multi", "-cpu", "max"]
+    )
+    arguments = [
+        *_DIE_WITH_PARENT, "qemu-system-x86_64", *accelerator, "-smp", str(min(2, len(os.sched_getaffinity(0)))),
+        "-m", f"{memory_mb}M", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+        "-chardev", f"file,id=console,path={console},append=on", "-serial", "chardev:console",
+        "-kernel", str(image.kernel), "-initrd", str(image.initrd),
+        "-append", "console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable random.trust_cpu=on "
+        "labctl.channel=/dev/vport2p1",
+        "-drive", f"file={image.root},if=none,id=d0,format=raw,readonly=on,cache=unsafe",
+        "-device", "virtio-blk-pci,drive=d0",
+        "-drive", f"file={disk},if=none,id=d1,format=raw,readonly=on", "-device", "virtio-blk-pci,drive=d1",
+        "-device", "virtio-serial-pci,id=s0", "-chardev", f"socket,id=channel,fd={number}",
+        "-device", "virtserialport,bus=s0.0,nr=1,chardev=channel,name=labctl",
+    ]  # fmt: skip
+    with theirs:
+        process = subprocess.Popen(
+            arguments, cwd=workdir, pass_fds=(number,), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=_append(console), start_new_session=True,
+        )  # fmt: skip
+    return RunningGuest(launcher, process, ours, QEMU_WINDOW, console)
+
+
+def _append(path: Path) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
+
+def await_agent(guest: RunningGuest, answers: Callable[[], bool], deadline: Deadline, cancel: threading.Event) -> None:
+    """Wait until the guest's agent answers. Raises `InconclusiveError` with the console's end."""
+
+    def question() -> bool | NotYet:
+        if guest.exited():
+            raise InconclusiveError(f"the guest ended while booting: {guest.console_tail()}", code="guest-ended")
+        return True if answers() else NotYet("the guest's agent does not answer yet")
+
+    try:
+        wait_for(question, deadline, every=0.02, cancel=cancel)
+    except DeadlinePassed as passed:
+        raise InconclusiveError(f"{passed}: {guest.console_tail()}", code="guest-not-ready") from None
