@@ -1,0 +1,52 @@
+"""``labctl generate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from labctl.cli.app import json_option, result, result_json, say
+from labctl.errors import UsageError
+
+
+def parse_target(text: str | None) -> tuple[str, str] | None:
+    """``switch=n9kv,cluster=kind`` as a pair; what is not said is a stand-in."""
+    if text is None:
+        return None
+    chosen = {"switch": "standin", "cluster": "standin"}
+    known = {"switch": ("n9kv", "standin"), "cluster": ("kind", "standin")}
+    for part in text.split(","):
+        key, _, value = part.partition("=")
+        if key not in known or value not in known[key]:
+            raise UsageError(
+                f"{part!r} is no part of a target", code="bad-target", hint="switch=n9kv|standin,cluster=kind|standin"
+            )
+        chosen[key] = value
+    return chosen["switch"], chosen["cluster"]
+
+
+@click.command()
+@click.argument("spec", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Folder; default: ./NAME.lab")
+@click.option("--target", help="switch=n9kv|standin,cluster=kind|standin; default: the spec's, else stand-ins.")
+@click.option("--name", help="Another name for the lab.")
+@json_option
+def command(spec: Path, output: Path | None, target: str | None, name: str | None, as_json: bool) -> None:  # noqa: FBT001
+    """Render SPEC into an artifact folder: what containerlab, NX-OS, kind, Calico and labctl read."""
+    from labctl.cli.rendering import design_of
+    from labctl.folder import load_folder
+    from labctl.render.folder import render_folder, write_folder
+
+    design = design_of(spec, target=parse_target(target), name=name)
+    folder = output or Path(f"{design.name}.lab")
+    if folder.exists() and any(folder.iterdir()) and not (folder / "lab.json").is_file():
+        raise UsageError(f"{folder} is not empty and no artifact folder", code="not-empty", next_command="labctl generate SPEC -o DIR")
+    if (folder / "lab.json").is_file():
+        for edited in load_folder(folder).edited:
+            say(f"note: {folder / edited} was edited and is rendered anew")
+    changed = write_folder(render_folder(design), folder)
+    if as_json:
+        result_json({"folder": str(folder), "changed": changed, "name": design.name})
+    else:
+        result(f"{folder}: {len(changed)} files written" if changed else f"{folder}: nothing changed")

@@ -1,0 +1,222 @@
+"""A whole lab, decided: every name, number, address and port. Frozen; everything that is rendered comes from here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+from typing import Literal
+
+SwitchRole = Literal["spine", "leaf", "border"]
+NodeRole = Literal["control-plane", "worker"]
+Mode = Literal["routed", "ipip"]
+Network = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What the folder is rendered for."""
+
+    switch: Literal["n9kv", "standin"] = "standin"
+    cluster: Literal["kind", "standin"] = "standin"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A wire: (node, interface) at each end, interface names as each end calls them."""
+
+    a: tuple[str, str]
+    b: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Uplink:
+    """A routed point-to-point link of a switch into the underlay (/31)."""
+
+    interface: str
+    peer: str
+    peer_interface: str
+    address: IPv4Interface
+
+
+@dataclass(frozen=True, slots=True)
+class NodePort:
+    """A leaf's port towards a node: member of port-channel ``channel`` (= vPC number)."""
+
+    interface: str
+    node: str
+    node_interface: str
+    channel: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalPort:
+    """A border leaf's routed port towards an external host, in the VRF."""
+
+    interface: str
+    host: str
+    address: IPv4Interface
+    address6: IPv6Interface
+    host_address: IPv4Interface
+    host_address6: IPv6Interface
+    announces: tuple[Network, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VpcPair:
+    """A leaf's side of its vPC domain."""
+
+    domain: int
+    peer: str
+    peer_link: Literal["physical", "fabric"]
+    role_priority: int
+    vip: IPv4Address
+    peer_loopback0: IPv4Address
+    members: tuple[str, ...]
+    """Ports of a physical peer-link; empty for a virtual one."""
+    backup: IPv4Interface | None
+    """SVI of the underlay's path over a physical peer-link."""
+    keepalive: IPv4Address
+    keepalive_peer: IPv4Address
+    channel: int = 500
+    backup_vlan: int = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """One switch."""
+
+    name: str
+    role: SwitchRole
+    management: IPv4Interface
+    loopback0: IPv4Address
+    vtep: IPv4Address | None
+    uplinks: tuple[Uplink, ...]
+    vpc: VpcPair | None = None
+    node_ports: tuple[NodePort, ...] = ()
+    external_ports: tuple[ExternalPort, ...] = ()
+    peering: IPv4Address | None = None
+    """loopback1002 in the VRF."""
+    peering6: IPv6Address | None = None
+    colour: str | None = None
+    """Route target that colours the pair's loopbacks (``2101:2102``), where they are used on several pairs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vrf:
+    """The tenant VRF and the nodes' network in it."""
+
+    name: str
+    vni: int
+    vlan: int
+    node_vlan: int
+    node_vni: int
+    node_network: str
+    gateway: IPv4Interface
+    gateway6: IPv6Interface | None
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One Kubernetes node, with eth1 and eth2 in bond0."""
+
+    name: str
+    role: NodeRole
+    container: str
+    address: IPv4Interface
+    address6: IPv6Interface | None
+    leafs: tuple[str, str]
+    channel: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """A Calico IPPool."""
+
+    name: str
+    cidr: Network
+    block_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A Calico BGPPeer: a leaf's peering loopback in one family, as the nodes of that leaf see it."""
+
+    name: str
+    leaf: str
+    address: IPv4Address | IPv6Address
+    nodes: tuple[str, ...] | None
+    """None = global; else only these nodes (several pairs with loopbacks of their own)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """The cluster and Calico."""
+
+    asn: int
+    mode: Mode
+    kubernetes: str
+    calico: str
+    nodes: tuple[Node, ...]
+    pools: tuple[Pool, ...]
+    services: tuple[Network, ...]
+    external_ips: tuple[Network, ...]
+    peers: tuple[Peer, ...]
+    mtu: int
+    workloads: tuple[str, ...]
+
+    @property
+    def workers(self) -> tuple[Node, ...]:
+        return tuple(node for node in self.nodes if node.role == "worker")
+
+
+@dataclass(frozen=True, slots=True)
+class External:
+    """A host outside; it owns an address of each prefix that it stands for."""
+
+    name: str
+    attach: str
+    management: IPv4Interface
+    port: ExternalPort
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """Container images by role."""
+
+    switch: str
+    node: str
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """The lab."""
+
+    name: str
+    target: Target
+    asn: int
+    nxos: str
+    anycast_mac: str
+    management: IPv4Network
+    vrf: Vrf
+    switches: tuple[Switch, ...]
+    links: tuple[Link, ...]
+    cluster: Cluster | None
+    externals: tuple[External, ...]
+    scenarios: tuple[str, ...]
+    images: Images
+
+    def switch(self, name: str) -> Switch:
+        """A switch by name; KeyError when there is none."""
+        for switch in self.switches:
+            if switch.name == name:
+                return switch
+        raise KeyError(name)
+
+    def by_role(self, role: SwitchRole) -> tuple[Switch, ...]:
+        return tuple(switch for switch in self.switches if switch.role == role)
+
+    @property
+    def announced(self) -> tuple[Network, ...]:
+        """All external prefixes, in the spec's order."""
+        return tuple(network for external in self.externals for network in external.port.announces)

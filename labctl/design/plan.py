@@ -1,0 +1,179 @@
+"""Spec → Design: pure functions, no file is read and nothing is asked."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+
+from labctl.design import addressing, versions
+from labctl.design.fabric import BondedNode, border_names, leaf_pairs, peering_loopbacks, plan_fabric, spine_names
+from labctl.design.model import (
+    Cluster,
+    Design,
+    External,
+    Images,
+    Network,
+    Node,
+    Peer,
+    Pool,
+    Switch,
+    Target,
+    Vrf,
+)
+from labctl.spec.model import Node as NodeSpec
+from labctl.spec.model import Spec
+
+DEFAULT_POOLS: tuple[Network, ...] = (IPv4Network("10.244.0.0/16"), IPv6Network("2001:db8:42::/56"))
+DEFAULT_SERVICES: tuple[Network, ...] = (IPv4Network("10.96.0.0/16"), IPv6Network("2001:db8:42:1::/112"))
+ALL_WORKLOADS = ("pingtest", "nginx-dual", "nginx")
+ALL_SCENARIOS = ("bgp", "ping", "curl", "ping-ipip")
+
+
+def design(spec: Spec, target: Target, name: str | None = None) -> Design:
+    """Decide everything. The spec has been judged: nothing here can fail."""
+    lab = name or spec.name
+    vrf = _vrf(spec)
+    nodes = _nodes(spec, vrf, lab)
+    management = _management(spec)
+    bonded = tuple(BondedNode(node.name, node.container, _pair_of(spec, node)) for node in nodes)
+    fabric = plan_fabric(spec, bonded, management)
+    ports = {port.host: (switch.name, port) for switch in fabric.switches for port in switch.external_ports}
+    externals = tuple(External(e.name, e.attach, management[e.name], ports[e.name][1]) for e in spec.external)
+    cluster = _cluster(spec, target, nodes, fabric.switches) if nodes else None
+    scenarios = spec.scenarios if spec.scenarios is not None else (ALL_SCENARIOS if cluster else ())
+    return Design(
+        name=lab,
+        target=target,
+        asn=spec.fabric.asn,
+        nxos=spec.fabric.nxos,
+        anycast_mac=spec.fabric.anycast_mac,
+        management=addressing.MANAGEMENT,
+        vrf=vrf,
+        switches=fabric.switches,
+        links=fabric.links,
+        cluster=cluster,
+        externals=externals,
+        scenarios=tuple(scenarios),
+        images=_images(spec, target, cluster),
+    )
+
+
+def _vrf(spec: Spec) -> Vrf:
+    vrf = spec.fabric.vrfs[0]
+    network = vrf.networks[0]
+    gateway = next(g for g in network.gateway if isinstance(g, IPv4Interface))
+    gateway6 = next((g for g in network.gateway if isinstance(g, IPv6Interface)), None)
+    return Vrf(vrf.name, vrf.vni, vrf.vlan, network.vlan, network.vni, network.name, gateway, gateway6)
+
+
+def node_specs(spec: Spec) -> tuple[NodeSpec, ...]:
+    """The nodes; numbered ones are master, node01, node02, … The first is the control plane unless one says so."""
+    if spec.cluster == "none":
+        return ()
+    wanted = spec.cluster.nodes
+    if isinstance(wanted, int):
+        names = ["master", *(f"node{index:02d}" for index in range(1, wanted))]
+        return tuple(NodeSpec(name=name) for name in names)
+    return wanted
+
+
+def _nodes(spec: Spec, vrf: Vrf, lab: str) -> tuple[Node, ...]:
+    specs = node_specs(spec)
+    pairs = leaf_pairs(spec)
+    control = next((s.name for s in specs if s.role == "control-plane"), specs[0].name if specs else "")
+    result, workers = [], 0
+    for index, node in enumerate(specs):
+        if node.name == control:
+            container = f"{lab}-control-plane"
+        else:
+            workers += 1
+            container = f"{lab}-worker{workers if workers > 1 else ''}"
+        host = addressing.node_host(index)
+        given4 = next((a for a in node.address if isinstance(a, IPv4Address)), vrf.gateway.network[host])
+        address = IPv4Interface((given4, vrf.gateway.network.prefixlen))
+        address6 = None
+        if vrf.gateway6:
+            default6 = vrf.gateway6.network[int(str(host), 16)]  # ::10 beside .10, as in the paper
+            given6 = next((a for a in node.address if isinstance(a, IPv6Address)), default6)
+            address6 = IPv6Interface((given6, vrf.gateway6.network.prefixlen))
+        pair = (node.pair or (index % len(pairs)) + 1) - 1
+        result.append(
+            Node(
+                name=node.name,
+                role="control-plane" if node.name == control else "worker",
+                container=container,
+                address=address,
+                address6=address6,
+                leafs=pairs[pair].leafs,
+                channel=10 + index + 1,
+            )
+        )
+    return tuple(result)
+
+
+def _pair_of(spec: Spec, node: Node) -> int:
+    return next(index for index, pair in enumerate(leaf_pairs(spec)) if pair.leafs == node.leafs)
+
+
+def _management(spec: Spec) -> dict[str, IPv4Interface]:
+    """mgmt0/eth0 of switches and external hosts: .11, .12, … (kind chooses those of its nodes)."""
+    leafs = tuple(leaf for pair in leaf_pairs(spec) for leaf in pair.leafs)
+    names = (*spine_names(spec), *leafs, *border_names(spec), *(external.name for external in spec.external))
+    subnet = addressing.MANAGEMENT
+    return {
+        name: IPv4Interface((subnet[addressing.FIRST_SWITCH_HOST + index], subnet.prefixlen))
+        for index, name in enumerate(names)
+    }
+
+
+def _cluster(spec: Spec, target: Target, nodes: tuple[Node, ...], switches: tuple[Switch, ...]) -> Cluster:
+    assert spec.cluster != "none"  # noqa: S101 - there are nodes
+    wanted = spec.cluster
+    pools = tuple(
+        Pool(
+            f"default-ipv{pool.cidr.version}-ippool" if index < 2 else f"pool{index + 1}-ipv{pool.cidr.version}",
+            pool.cidr,
+            pool.block_size or (26 if pool.cidr.version == 4 else 122),
+        )
+        for index, pool in enumerate(wanted.calico.pools)
+    ) or tuple(Pool(f"default-ipv{cidr.version}-ippool", cidr, 26 if cidr.version == 4 else 122) for cidr in DEFAULT_POOLS)
+    return Cluster(
+        asn=wanted.asn,
+        mode=wanted.mode,
+        kubernetes=versions.kubernetes(target.cluster, wanted.kubernetes),
+        calico=versions.calico(target.cluster, wanted.calico.version),
+        nodes=nodes,
+        pools=pools,
+        services=wanted.services or DEFAULT_SERVICES,
+        external_ips=wanted.calico.external_ips,
+        peers=_peers(spec, nodes, switches),
+        mtu=wanted.mtu,
+        workloads=spec.workloads if spec.workloads is not None else ALL_WORKLOADS,
+    )
+
+
+def _peers(spec: Spec, nodes: tuple[Node, ...], switches: tuple[Switch, ...]) -> tuple[Peer, ...]:
+    """One BGPPeer per leaf and family: global when every node has these leafs (or all pairs share the addresses)."""
+    peering = peering_loopbacks(spec)
+    leafs = [switch for switch in switches if switch.role == "leaf"]
+    coloured = any(leaf.colour for leaf in leafs)
+    pairs = leaf_pairs(spec)
+    result: list[Peer] = []
+    for leaf in leafs:
+        if coloured and leaf.name not in pairs[0].leafs:
+            continue
+        mine = tuple(node.name for node in nodes if leaf.name in node.leafs)
+        scope = None if coloured or len(pairs) == 1 else mine
+        address, address6 = peering[leaf.name]
+        label = f"{leaf.name.lower()}-calico"
+        result.append(Peer(f"{label}-v4", leaf.name, address, scope))
+        if address6 is not None and nodes[0].address6 is not None:
+            result.append(Peer(f"{label}-v6", leaf.name, address6, scope))
+    return tuple(result)
+
+
+def _images(spec: Spec, target: Target, cluster: Cluster | None) -> Images:
+    release = "".join(c if c.isalnum() else "." for c in spec.fabric.nxos).strip(".")
+    switch = f"vrnetlab/cisco_n9kv:{release}" if target.switch == "n9kv" else "labctl/n9kv-standin:latest"
+    version = cluster.kubernetes if cluster else ""
+    node = f"kindest/node:v{version}" if target.cluster == "kind" else "labctl/k8s-standin:latest"
+    return Images(spec.images.switch or switch, spec.images.node or node, spec.images.host or "labctl/host:latest")

@@ -1,0 +1,47 @@
+"""Design → the artifact folder: all files as text, then written so that only what changed is touched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from labctl.design.model import Design
+from labctl.render import calico, nodes, workloads
+from labctl.render.checks import checks
+from labctl.render.kind import kind_cluster
+from labctl.render.lab import lab_json
+from labctl.render.nxos import switch_config
+from labctl.render.templating import render
+from labctl.render.topology import topology
+
+
+def render_folder(design: Design) -> dict[str, str]:
+    """Path → text, the same bytes for the same design."""
+    files = {"topology.clab.yml": topology(design), "checks.yaml": checks(design), "README.md": _readme(design)}
+    files |= {f"nxos/{switch.name}.cfg": switch_config(design, switch) for switch in design.switches}
+    files |= nodes.files(design)
+    if design.cluster:
+        files["kind/cluster.yaml"] = kind_cluster(design.cluster)
+        files |= calico.files(design, design.cluster)
+        files |= workloads.files(design.cluster)
+    files["lab.json"] = lab_json(design, files)
+    return dict(sorted(files.items()))
+
+
+def _readme(design: Design) -> str:
+    boxes = [(switch.name, switch.role, switch.name) for switch in design.switches]
+    if design.cluster:
+        boxes += [(node.name, node.role, node.container) for node in design.cluster.nodes]
+    boxes += [(external.name, "external", external.name) for external in design.externals]
+    return render("README.md.j2", design=design, boxes=boxes, first_leaf=design.by_role("leaf")[0].name)
+
+
+def write_folder(files: dict[str, str], target: Path) -> list[str]:
+    """Write what differs, remove what an earlier rendering left; returns the paths that changed."""
+    changed = []
+    for name, text in files.items():
+        path = target / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.is_file() or path.read_text() != text:
+            path.write_text(text)
+            changed.append(name)
+    return changed

@@ -1,0 +1,139 @@
+"""From a file to a `Spec`: all problems at once, each with ``file:line:col``, the line, and what to write instead."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from labctl.errors import Place, Problem, SpecError
+from labctl import yamldoc as document
+from labctl.spec.model import Spec
+from labctl.spec.semantics import judge
+
+
+def load(path: Path, *, target: tuple[str, str] | None = None) -> Spec:
+    """Read a spec. Raises `SpecError` with every problem."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.y*ml")], n=1) if path.parent.is_dir() else []
+        raise SpecError(
+            [Problem("no-such-file", f"there is no file {path}", hint=f"did you mean {path.parent / near[0]}?" if near else None)],
+            next_command="labctl init",
+        ) from None
+    except IsADirectoryError:
+        raise SpecError([Problem("no-such-file", f"{path} is a folder without a lab.json", Place(str(path)))]) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError([Problem("unreadable", f"{path} cannot be read: {error}", Place(str(path)))]) from None
+    return loads(str(path), text, target=target)
+
+
+def loads(file: str, text: str, *, target: tuple[str, str] | None = None) -> Spec:
+    """The same from a text."""
+    found, problems = document.parse(file, text)
+    if found is None:
+        raise SpecError(problems)
+    spec: Spec | None = None
+    try:
+        spec = Spec.model_validate(found.data)
+    except ValidationError as error:
+        problems += _from_pydantic(error, found)
+    if spec is not None:
+        problems += judge(spec, found, target)
+    if problems:
+        raise SpecError(sorted(problems, key=lambda p: (p.place.line, p.place.column) if p.place else (0, 0)))
+    assert spec is not None  # noqa: S101 - no problems means that it was validated
+    return spec
+
+
+def _from_pydantic(error: ValidationError, found: document.Document) -> list[Problem]:
+    problems: dict[tuple[Any, ...], Problem] = {}
+    rows = [(row, _written(row["loc"], found)) for row in error.errors(include_url=False)]
+    paths = {path for _, path in rows}
+    for row, path in rows:
+        if any(len(other) > len(path) and other[: len(path)] == path for other in paths) and row["type"] != "missing":
+            continue  # the reason lies deeper: this row only says that the whole is wrong then
+        problem = _problem(row, path, found)
+        # a union reports one error per member: the first (the likeliest) is enough for a person
+        key = (problem.place.line, problem.place.column) if problem.place else path
+        if key not in problems:
+            problems[key] = problem
+    return list(problems.values())
+
+
+def _written(location: Iterable[str | int], found: document.Document) -> document.Path:
+    """The part of pydantic's location that is in the document (it also names union members)."""
+    path: document.Path = ()
+    data: Any = found.data
+    for step in location:
+        if isinstance(data, dict) and isinstance(step, str) and step in data:
+            path, data = (*path, step), data[step]
+        elif isinstance(data, list) and isinstance(step, int) and step < len(data):
+            path, data = (*path, step), data[step]
+        elif isinstance(data, dict) and isinstance(step, str) and step == tuple(location)[-1]:
+            path = (*path, step)
+    return path
+
+
+def _problem(row: Any, path: document.Path, found: document.Document) -> Problem:
+    kind, name = row["type"], str(row["loc"][-1])
+    if kind == "extra_forbidden":
+        known = _fields_at(path[:-1])
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+        hint = f"did you mean {near[0]}?" if near else (f"known here: {', '.join(known)}" if known else None)
+        return Problem("unknown-key", f"unknown key {name}", found.place(path, key=True), hint)
+    if kind == "missing":
+        return Problem("missing-key", f"{name} is missing", found.place(path))
+    message = row["msg"].removeprefix("Value error, ")
+    given = row.get("input")
+    shown = f"{given!r}: " if isinstance(given, str | int | float | bool) else ""
+    hint = None
+    if kind == "literal_error":
+        options = [option.strip("' ") for option in row["ctx"]["expected"].replace(" or ", ", ").split(",")]
+        near = difflib.get_close_matches(str(given), options, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(options)}"
+        return Problem("bad-value", f"{shown}not one of the known values", found.place(path), hint)
+    if kind == "string_pattern_mismatch":
+        return Problem("bad-value", f"{shown}does not look like {_PATTERNS.get(name, name)}", found.place(path), _HINTS.get(name))
+    return Problem("bad-value", f"{shown}{message[0].lower()}{message[1:]}", found.place(path), hint)
+
+
+_PATTERNS = {
+    "name": "a name",
+    "anycast_mac": "a MAC address as NX-OS writes it",
+    "nxos": "an NX-OS version",
+    "version": "a version",
+    "kubernetes": "a version",
+}
+_HINTS = {
+    "name": "lower-case letters, digits and '-'; 2 to 32 of them",
+    "anycast_mac": "2020.0000.00aa",
+    "nxos": "10.5(4)",
+    "version": "3.20.0",
+    "kubernetes": "1.34.3",
+}
+
+
+def _fields_at(path: document.Path) -> list[str]:
+    """Keys that the model knows at a path."""
+    models: list[type[BaseModel]] = [Spec]
+    for step in path:
+        if isinstance(step, int):
+            continue
+        following: list[type[BaseModel]] = []
+        for model in models:
+            if step in model.model_fields:
+                following += list(_models_in(model.model_fields[step].annotation))
+        models = following or models
+    return sorted({name for model in models for name in model.model_fields})
+
+
+def _models_in(annotation: Any) -> Iterable[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models_in(inner)
