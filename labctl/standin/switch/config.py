@@ -1,0 +1,135 @@
+"""The running configuration: what was typed and taken, with NX-OS's ways of replacing, removing and listing it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from labctl.nxos.normal import vlan_list
+from labctl.nxos.tree import ConfigTree, Section
+from labctl.standin.switch.commands import ORDER, Command
+
+L3_LINES = re.compile(r"(ip|ipv6) (address|router|ospf|forward)\b.*|fabric forwarding mode .*")
+"""What ``vrf member`` wipes from an interface, as NX-OS does (and says)."""
+
+
+@dataclass
+class Entry:
+    """A line of the running configuration and what stands below it."""
+
+    line: str
+    ignored: str | None = None
+    children: dict[str, Entry] = field(default_factory=dict)
+
+
+def identity(line: str, key: int) -> str:
+    """What makes two lines the same setting: their first ``key`` words without a leading ``no``; 0 = the line."""
+    words = line.split()
+    if words[0] == "no":
+        words = words[1:]
+        key = min(key, len(words)) or key
+        return " ".join(words[:key] if key else words)
+    return " ".join(words[:key] if key else words)
+
+
+class RunningConfig:
+    """Mutable; the command line holds its lock."""
+
+    def __init__(self, hostname: str) -> None:
+        self.root = Entry("")
+        self.root.children["hostname"] = Entry(f"hostname {hostname}")
+        self.startup: str | None = None
+        self.last_change = "never"
+
+    @property
+    def hostname(self) -> str:
+        entry = self.root.children.get("hostname")
+        return entry.line.split()[1] if entry else "switch"
+
+    def features(self) -> set[str]:
+        """Enabled features and the global ``nv overlay evpn``."""
+        names = {line.removeprefix("feature ") for line in self.root.children if line.startswith("feature ")}
+        return names | ({"nv overlay evpn"} if "nv overlay evpn" in self.root.children else set())
+
+    def put(self, path: Iterable[str], line: str, command: Command) -> Entry:
+        """Take a line at a place (identities of the sections above it); returns its entry."""
+        parent = self.at(path)
+        name = identity(line, command.key)
+        if name.startswith("vrf member") and parent.children.get("vrf member", Entry("")).line != line:
+            for other in [other for other in parent.children if L3_LINES.fullmatch(other)]:
+                del parent.children[other]
+        found = parent.children.get(name)
+        if found is None:
+            found = parent.children[name] = Entry(line, command.ignored)
+        else:
+            found.line, found.ignored = line, command.ignored
+        return found
+
+    def remove(self, path: Iterable[str], line: str, command: Command) -> bool:
+        """Take a line away; False when it was not there."""
+        return self.at(path).children.pop(identity(line, command.key), None) is not None
+
+    def at(self, path: Iterable[str]) -> Entry:
+        """The entry at a place. Raises KeyError when it is gone (removed by another session)."""
+        entry = self.root
+        for name in path:
+            entry = entry.children[name]
+        return entry
+
+    def tree(self) -> ConfigTree:
+        """An immutable copy, in the order of ``show running-config``."""
+        sections = [self._section(entry) for entry in self.root.children.values()]
+        return ConfigTree(tuple(sorted(_merge_vlans(sections), key=_rank)))
+
+    def _section(self, entry: Entry) -> Section:
+        return Section(entry.line, tuple(self._section(child) for child in entry.children.values()))
+
+    def ignored(self) -> list[tuple[str, str]]:
+        """(line, reason) of every stored line that has no effect."""
+        found: list[tuple[str, str]] = []
+
+        def look(entry: Entry, above: str) -> None:
+            for child in entry.children.values():
+                where = f"{above}{child.line}"
+                if child.ignored:
+                    found.append((where, child.ignored))
+                look(child, f"{where} / ")
+
+        look(self.root, "")
+        return found
+
+
+def _merge_vlans(sections: list[Section]) -> list[Section]:
+    """``vlan 1,2001,3001`` first, then those VLANs that have settings."""
+    lists = [s for s in sections if s.line.startswith("vlan ")]
+    if not lists:
+        return sections
+    numbers = sorted({n for s in lists for n in vlan_list(s.words[1])} | {1})
+    merged = Section(f"vlan {ranges(numbers)}")
+    single = [s for s in lists if s.children]
+    return [s for s in sections if not s.line.startswith("vlan ")] + [merged, *sorted(single, key=lambda s: int(s.words[1]))]
+
+
+def ranges(numbers: list[int]) -> str:
+    """``1,10-12``."""
+    parts: list[str] = []
+    start = previous = numbers[0]
+    for number in [*numbers[1:], -1]:
+        if number != previous + 1:
+            parts.append(str(start) if start == previous else f"{start}-{previous}")
+            start = number
+        previous = number
+    return ",".join(parts)
+
+
+def _rank(section: Section) -> tuple[int, tuple[object, ...]]:
+    line = section.line
+    index = max((len(prefix), position) for position, prefix in enumerate(ORDER) if line.startswith(prefix)) if any(
+        line.startswith(prefix) for prefix in ORDER
+    ) else (0, ORDER.index("line"))
+    return index[1], _natural(line) if line.startswith(("interface", "vlan")) else (0,)
+
+
+def _natural(line: str) -> tuple[object, ...]:
+    return tuple((0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", line) if part)
