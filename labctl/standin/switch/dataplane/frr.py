@@ -1,0 +1,289 @@
+"""FRR's configuration of a switch: one text per daemon, and the lines that lead from one text to another.
+
+FRR is kinder than NX-OS, so two lines make it as strict: every multihop eBGP neighbor gets ``next-hop-self`` (else the
+third party's next hop is kept), and ``sender-as-path-loop-detection`` unless ``disable-peer-as-check``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import ip_interface, ip_network
+
+from labctl.standin.switch.dataplane.linux import vpc_channels
+from labctl.standin.switch.dataplane.model import BgpFamily, BgpInstance, Interface, Neighbor, NeighborFamily, SwitchModel
+from labctl.standin.switch.dataplane.names import VPC_SYSTEM_MAC, kernel_name
+
+FAMILIES = {"ipv4 unicast": 4, "ipv6 unicast": 6}
+
+
+@dataclass(frozen=True, slots=True)
+class FrrTexts:
+    """What each daemon reads; None: the daemon does not run."""
+
+    zebra: str
+    mgmtd: str | None
+    ospfd: str | None
+    bgpd: str | None
+
+    def daemons(self) -> dict[str, str]:
+        rows = {"zebra": self.zebra, "mgmtd": self.mgmtd, "ospfd": self.ospfd, "bgpd": self.bgpd}
+        return {name: text for name, text in rows.items() if text is not None}
+
+
+def texts(model: SwitchModel) -> FrrTexts:
+    """The texts of a switch."""
+    return FrrTexts(_zebra(model), _mgmtd(model), _ospfd(model), _bgpd(model))
+
+
+def _zebra(model: SwitchModel) -> str:
+    return f"hostname {model.hostname}\nevpn mh startup-delay 0\n"
+
+
+def _mgmtd(model: SwitchModel) -> str | None:
+    """VRF ↔ VNI and ethernet segments: FRR 10 takes these from its management daemon only."""
+    lines = []
+    for vrf in model.vrfs:
+        if vrf.vni is not None and vrf.vni in model.nve_members:
+            lines += [f"vrf {vrf.name}", f" vni {vrf.vni}", "exit-vrf"]
+    if model.vpc is not None:
+        for leg in vpc_channels(model):
+            lines += [
+                f"interface {kernel_name(leg.name)}",
+                f" evpn mh es-id {leg.vpc}",
+                f" evpn mh es-sys-mac {VPC_SYSTEM_MAC.format(model.vpc.domain)}",
+                "exit",
+            ]
+    return "\n".join(lines) + "\n" if lines else None
+
+
+def _ospfd(model: SwitchModel) -> str | None:
+    if model.ospf_name is None:
+        return None
+    lines = [f"hostname {model.hostname}"]
+    for interface in model.interfaces:
+        if interface.ospf == model.ospf_name:
+            lines += [f"interface {kernel_name(interface.name)}", *_ospf_interface(interface), "exit"]
+    lines += ["router ospf"]
+    if model.ospf_router_id:
+        lines.append(f" ospf router-id {model.ospf_router_id}")
+    lines += [" timers throttle spf 0 50 500", " timers throttle lsa all 0", " timers lsa min-arrival 0", " maximum-paths 64", "exit"]
+    return "\n".join(lines) + "\n"
+
+
+def _ospf_interface(interface: Interface) -> list[str]:
+    lines = [f" ip ospf area {interface.ospf_area}"]
+    if interface.name.startswith("loopback"):
+        return [*lines, " ip ospf passive"]
+    if interface.ospf_point_to_point:
+        lines.append(" ip ospf network point-to-point")
+    return [
+        *lines,
+        f" ip ospf hello-interval {interface.ospf_hello}",
+        f" ip ospf dead-interval {interface.ospf_dead}",
+        " ip ospf retransmit-interval 1",
+    ]
+
+
+def _bgpd(model: SwitchModel) -> str | None:
+    if model.asn is None:
+        return None
+    lines = [f"hostname {model.hostname}", "bgp route-map delay-timer 0"]
+    lines += _filters(model)
+    for instance in model.bgp:
+        lines += _instance(model, instance)
+    return "\n".join(lines) + "\n"
+
+
+def _filters(model: SwitchModel) -> list[str]:
+    lines = [f"{family} prefix-list {name} seq {seq} {body}" for family, name, seq, body in model.prefix_lists]
+    for clause in model.route_maps:
+        # a map that matches tags is compiled per place of use: see _redistribution
+        if any(line.startswith("match tag") for line in clause.lines):
+            continue
+        lines.append(f"route-map {clause.name} {clause.action} {clause.sequence}")
+        lines += [f" {line}" for line in clause.lines]
+        lines.append("exit")
+    return lines
+
+
+def _instance(model: SwitchModel, instance: BgpInstance) -> list[str]:
+    head = f"router bgp {model.asn}" + (f" vrf {instance.vrf}" if instance.vrf else "")
+    maps: list[str] = []
+    body = [head]
+    if instance.router_id:
+        body.append(f" bgp router-id {instance.router_id}")
+    keepalive, hold = instance.timers or (60, 180)
+    body += [
+        " no bgp default ipv4-unicast", " no bgp ebgp-requires-policy", " bgp network import-check",
+        " bgp log-neighbor-changes", f" timers bgp {keepalive} {hold}", " coalesce-time 100",
+    ]  # fmt: skip
+    if instance.relax:
+        body.append(" bgp bestpath as-path multipath-relax")
+    for neighbor in instance.neighbors:
+        body += _neighbor(model, neighbor)
+    for family in instance.families:
+        if family.name in FAMILIES:
+            section, needed = _family(model, instance, family)
+            body += section
+            maps += needed
+    body += _evpn(model, instance)
+    return [*maps, *body, "exit"]
+
+
+def _neighbor(model: SwitchModel, neighbor: Neighbor) -> list[str]:
+    if neighbor.remote_as is None:
+        return []
+    peer = f" neighbor {neighbor.address}"
+    internal = neighbor.remote_as == model.asn
+    lines = [f"{peer} remote-as {neighbor.remote_as}"]
+    if neighbor.update_source:
+        lines.append(f"{peer} update-source {kernel_name(neighbor.update_source)}")
+    if neighbor.multihop and not internal:
+        lines.append(f"{peer} ebgp-multihop {neighbor.multihop}")
+    if neighbor.timers:
+        lines.append(f"{peer} timers {neighbor.timers[0]} {neighbor.timers[1]}")
+    lines += [f"{peer} timers connect 1", f"{peer} advertisement-interval 0"]
+    if internal:
+        lines.append(f"{peer} capability extended-nexthop")
+        if any(family.has("route-reflector-client") for family in neighbor.families):
+            lines.append(f"{peer} passive")  # the reflector waits: two that call at once cost a retry
+    elif not any(family.has("disable-peer-as-check") for family in neighbor.families):
+        lines.append(f"{peer} sender-as-path-loop-detection")
+    if neighbor.shutdown:
+        lines.append(f"{peer} shutdown")
+    return lines
+
+
+def _family(model: SwitchModel, instance: BgpInstance, family: BgpFamily) -> tuple[list[str], list[str]]:
+    """The address family, and the route-maps that it needs."""
+    version = FAMILIES[family.name]
+    lines, maps = [f" address-family {family.name}"], list[str]()
+    lines += [f"  network {network}" + (f" route-map {name}" if name else "") for network, name in family.networks]
+    for source, name in family.redistribute:
+        frr_map, needed = _redistribution(model, instance, source, name, version)
+        lines.append(f"  redistribute {'connected' if source == 'direct' else 'kernel'} route-map {frr_map}")
+        maps += needed
+    lines += [f"  maximum-paths {family.paths}", f"  maximum-paths ibgp {family.paths_ibgp}"]
+    for neighbor in instance.neighbors:
+        for activated in neighbor.families:
+            if activated.name == family.name and neighbor.remote_as is not None:
+                lines += _activated(model, neighbor, activated)
+    return [*lines, " exit-address-family"], maps
+
+
+def _activated(model: SwitchModel, neighbor: Neighbor, family: NeighborFamily) -> list[str]:
+    peer = f"  neighbor {neighbor.address}"
+    lines = [f"{peer} activate"]
+    for direction in ("in", "out"):
+        for line in family.lines:
+            words = line.split()
+            if words[0] in {"route-map", "prefix-list"} and words[-1] == direction:
+                lines.append(f"{peer} {words[0]} {words[1]} {direction}")
+    if family.has("as-override"):
+        lines.append(f"{peer} as-override")
+    if family.has("next-hop-self") or (neighbor.remote_as != model.asn and neighbor.multihop):
+        lines.append(f"{peer} next-hop-self")
+    if family.has("default-originate"):
+        lines.append(f"{peer} default-originate")
+    if family.has("route-reflector-client"):
+        lines.append(f"{peer} route-reflector-client")
+    if family.value("soft-reconfiguration") is not None:
+        lines.append(f"{peer} soft-reconfiguration inbound")
+    allowed = family.value("allowas-in")
+    if allowed is not None:
+        lines.append(f"{peer} allowas-in {' '.join(allowed)}".rstrip())
+    limit = family.value("maximum-prefix")
+    if limit:
+        lines.append(f"{peer} maximum-prefix {limit[0]}" + (" warning-only" if "warning-only" in limit else ""))
+    return lines
+
+
+def _redistribution(
+    model: SwitchModel, instance: BgpInstance, source: str, name: str, version: int
+) -> tuple[str, list[str]]:
+    """A route-map that matches tags, as FRR can judge it: Linux routes carry no NX-OS tag, so the prefixes that do
+    carry it in the configuration are listed. A map without tags is used as it is."""
+    clauses = [clause for clause in model.route_maps if clause.name == name]
+    tags = [int(line.split()[2]) for clause in clauses for line in clause.lines if line.startswith("match tag")]
+    if not tags:
+        return name, []
+    family = "ip" if version == 4 else "ipv6"
+    frr = f"{name}_{instance.vrf or 'default'}_{family}_{source}"
+    tagged = _tagged(model, instance.vrf, source, version, set(tags))
+    lines = [f"{family} prefix-list {frr} seq {5 * index} permit {prefix}" for index, prefix in enumerate(tagged, 1)]
+    if not lines:
+        lines = [f"{family} prefix-list {frr} seq 5 deny any"]
+    return frr, [*lines, f"route-map {frr} permit 10", f" match {family} address prefix-list {frr}", "exit"]
+
+
+def _tagged(model: SwitchModel, vrf: str | None, source: str, version: int, tags: set[int]) -> list[str]:
+    if source == "static":
+        routes = [route for context in model.vrfs if context.name == vrf for route in context.statics]
+        return [r.prefix for r in routes if r.tag in tags and ip_network(r.prefix).version == version]
+    found = []
+    for interface in model.interfaces:
+        if interface.vrf == vrf:
+            for address in (*interface.addresses, *interface.addresses6):
+                network = ip_interface(address.value).network
+                if address.tag in tags and network.version == version:
+                    found.append(str(network))
+    return found
+
+
+def _evpn(model: SwitchModel, instance: BgpInstance) -> list[str]:
+    lines: list[str] = []
+    if instance.vrf is None:
+        for neighbor in instance.neighbors:
+            for family in neighbor.families:
+                if family.name == "l2vpn evpn" and neighbor.remote_as is not None:
+                    lines.append(f"  neighbor {neighbor.address} activate")
+                    if family.has("route-reflector-client"):
+                        lines.append(f"  neighbor {neighbor.address} route-reflector-client")
+        if model.nve_members and model.nve_up:
+            lines.append("  advertise-all-vni")
+    else:
+        for family in instance.families:
+            if family.advertise_evpn and family.name in FAMILIES:
+                lines.append(f"  advertise {family.name}")
+        vrf = next((vrf for vrf in model.vrfs if vrf.name == instance.vrf), None)
+        if vrf and vrf.imports and vrf.vni is not None:
+            lines += [f"  route-target import {target}" for target in (f"{model.asn}:{vrf.vni}", *vrf.imports)]
+    return [" address-family l2vpn evpn", *lines, " exit-address-family"] if lines else []
+
+
+# --- from one text to another -------------------------------------------------------------------------------------
+
+Line = tuple[tuple[str, ...], str]
+"""(the lines that open the modes above it, the line)."""
+
+
+def lines_of(text: str) -> list[Line]:
+    """A daemon's text as lines with the modes that they stand in; by indentation, as FRR writes it."""
+    result: list[Line] = []
+    stack: list[str] = []
+    for raw in text.splitlines():
+        line = raw.strip()
+        depth = len(raw) - len(raw.lstrip())
+        if not line or line in {"exit", "exit-vrf", "exit-address-family"}:
+            continue
+        del stack[depth:]
+        result.append((tuple(stack), line))
+        stack.append(line)
+    return result
+
+
+def difference(before: str, after: str) -> list[list[str]]:
+    """Groups of vty lines, each typed from ``configure terminal``: first what goes, then what comes."""
+    old, new = lines_of(before), lines_of(after)
+    kept, known = set(new), set(old)
+    gone = [line for line in old if line not in kept]
+    opened = {(*path, line) for path, line in gone}
+    groups = [[*path, _no(line)] for path, line in gone if not any((*path,)[: n + 1] in opened for n in range(len(path)))]
+    groups += [[*path, line] for path, line in new if (path, line) not in known]
+    return groups
+
+
+def _no(line: str) -> str:
+    return line.removeprefix("no ") if line.startswith("no ") else f"no {line}"
+
+

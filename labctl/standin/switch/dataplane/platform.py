@@ -1,0 +1,98 @@
+"""The stand-in's platform: applies a configuration tree to FRR and Linux, answers show commands from them."""
+
+from __future__ import annotations
+
+import threading
+from hashlib import sha256
+from ipaddress import ip_interface
+
+from labctl.guest.api import Agent, AgentError, Op
+from labctl.nxos.tree import ConfigTree
+from labctl.standin.switch.dataplane import frr, linux
+from labctl.standin.switch.dataplane.daemons import FrrDaemons
+from labctl.standin.switch.dataplane.horizon import SplitHorizon
+from labctl.standin.switch.dataplane.model import SwitchModel, read
+from labctl.standin.switch.dataplane.names import kernel_name
+from labctl.standin.switch.platform import SwitchIdentity
+
+
+def router_mac(name: str) -> str:
+    """A MAC of the switch's own, locally administered, the same at every start."""
+    digest = sha256(name.encode()).digest()
+    return "02:" + ":".join(f"{byte:02x}" for byte in digest[:5])
+
+
+class FrrPlatform:
+    """`labctl.standin.switch.platform.Platform` on FRR 10 and Linux."""
+
+    def __init__(self, agent: Agent, identity: SwitchIdentity) -> None:
+        self.agent = agent
+        self.identity = identity
+        self.mac = router_mac(identity.name)
+        self.daemons = FrrDaemons(agent, identity.name, identity.namespace)
+        self.model: SwitchModel = read(ConfigTree())
+        self.log: list[str] = []
+        self._objects: list[linux.KernelObject] = []
+        self._lock = threading.RLock()
+        self._horizon = SplitHorizon(agent, identity.namespace, self._segments, self.log.append)
+
+    def start(self) -> None:
+        identity = self.identity
+        ops = [
+            Op("sysctl", "net/ipv6/conf/all/accept_dad=0"),
+            Op("sysctl", "net/ipv6/conf/default/accept_dad=0"),
+            Op("sysctl", "net/ipv6/conf/default/accept_ra=0"),
+            Op("ip", "link set lo up"),
+        ]
+        if identity.management:
+            gateway = next(iter(ip_interface(identity.management).network.hosts()))
+            device = identity.management_interface
+            ops += [
+                Op("ip", "link add management type vrf table 999"),
+                Op("ip", "link set management up"),
+                Op("ip", f"link set {device} master management up"),
+                Op("ip", f"addr add {identity.management} dev {device}"),
+                Op("ip", f"route replace default via {gateway} vrf management"),
+            ]
+        self._do(ops)
+
+    def apply(self, tree: ConfigTree) -> list[str]:
+        with self._lock:
+            model = read(tree)
+            objects = linux.desired(model, self.mac)
+            log = self._do(linux.difference(self._objects, objects))
+            self._objects, self.model = objects, model
+            try:
+                log += self.daemons.apply(frr.texts(model))
+            except AgentError as error:
+                log.append(f"FRR: {error.message}")
+            legs = frozenset(kernel_name(leg.name) for leg in linux.vpc_channels(model))
+            uplinks = [kernel_name(i.name) for i in model.kind("Ethernet") if i.routed and i.ospf and i.vrf is None]
+            self._horizon.configure(legs, uplinks)
+            self.log += log
+            return log
+
+    def show(self, words: tuple[str, ...], *, as_json: bool) -> str:
+        from labctl.standin.switch.shows.table import show
+
+        with self._lock:
+            return show(self, words, as_json=as_json)
+
+    def stop(self) -> None:
+        self._horizon.stop()
+        self.daemons.stop()
+
+    def run(self, *argv: str) -> str:
+        """A read-only command in the switch's namespace, for a show command."""
+        done = self.agent.run(argv, ns=self.identity.namespace, timeout=30.0)
+        if done.code != 0:
+            raise AgentError(f"{argv[0]}: {done.stderr.decode(errors='replace').strip()}")
+        return done.stdout.decode(errors="replace")
+
+    def _segments(self) -> str:
+        return self.daemons.show("zebra", "show evpn es json")[0] if "zebra" in self.daemons.running else ""
+
+    def _do(self, ops: list[Op]) -> list[str]:
+        if not ops:
+            return []
+        return [f"{failure.text}: {failure.message}" for failure in self.agent.batch(self.identity.namespace, ops)]
