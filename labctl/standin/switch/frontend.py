@@ -1,0 +1,62 @@
+"""One switch's front end: the process that a person logs in to. Everything it needs is in a 0600 file."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from labctl.standin.switch.platform import SwitchIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class FrontEndSpec:
+    """What a front end is told; the password is read from its file by nobody else."""
+
+    identity: SwitchIdentity
+    agent_socket: str | None
+    """The lab's agent; None: this machine's own (a container)."""
+    host: str
+    port: int
+    username: str
+    password_file: str
+    authorized_key: str
+    host_key: str
+
+    def write(self, path: Path) -> None:
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(asdict(self)))
+
+    @staticmethod
+    def read(path: Path) -> FrontEndSpec:
+        data: dict[str, Any] = json.loads(path.read_text())
+        return FrontEndSpec(identity=SwitchIdentity(**data.pop("identity")), **data)
+
+
+def run(spec: FrontEndSpec) -> None:
+    """Serve until SIGTERM."""
+    import paramiko
+
+    from labctl.guest.client import connect
+    from labctl.guest.local import local_agent
+    from labctl.standin.switch.config import RunningConfig
+    from labctl.standin.switch.dataplane.platform import FrrPlatform
+    from labctl.standin.switch.shell import Device
+    from labctl.standin.switch.sshd import SshServer
+
+    agent = connect(Path(spec.agent_socket), timeout=10.0) if spec.agent_socket else local_agent()
+    platform = FrrPlatform(agent, spec.identity)
+    platform.start()
+    device = Device(RunningConfig(spec.identity.name), platform)
+    key = paramiko.Ed25519Key.from_private_key_file(spec.host_key)
+    password = Path(spec.password_file).read_text().strip()
+    server = SshServer(device, (spec.host, spec.port), key, (spec.username, password, spec.authorized_key))
+    over = threading.Event()
+    signal.signal(signal.SIGTERM, lambda _number, _frame: over.set())
+    threading.Thread(target=server.serve, name="sshd", daemon=True).start()
+    over.wait()
+    os._exit(0)
