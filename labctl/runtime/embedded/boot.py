@@ -6,21 +6,19 @@ Boots only: no configuration is pushed, no manifest applied. Those are engine st
 from __future__ import annotations
 
 import json
-import os
-import socket
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from labctl.errors import InconclusiveError, LabError
+from labctl.errors import LabError
 from labctl.folder import Folder, load_folder
 from labctl.guest.api import Agent
 from labctl.runtime.embedded import cluster as cluster_parts
 from labctl.runtime.embedded import guestbox, switches
 from labctl.runtime.embedded.endpoints import EndpointTable, endpoints_file
-from labctl.runtime.embedded.management import Management, plan_management
+from labctl.runtime.embedded.management import Management, free_port, plan_management
 from labctl.runtime.embedded.secrets import make_credentials
 from labctl.runtime.embedded.supervisor import Supervisor
 from labctl.runtime.embedded.wires import host_interfaces, namespaces, quiet, wires
@@ -203,13 +201,3 @@ class EmbeddedLab:
             pool.submit(self._supervisor.stop_all, 1.0).result()
             if guest:
                 guest.result()
-
-
-def free_port() -> int:
-    """A loopback TCP port that is free now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-

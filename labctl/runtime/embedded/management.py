@@ -6,6 +6,7 @@ Addresses of eth0 are the runtime's choice (as Docker's are), reported by ``obse
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
@@ -47,3 +48,11 @@ def plan_management(subnet: str | None, nodes: Sequence[tuple[str, str | None]])
     free = (address for address in network.hosts() if address not in taken)
     addresses = {name: IPv4Address(fixed) if fixed else next(free) for name, fixed in nodes}
     return Management(network, network6, gateway, network6[1], addresses)
+
+
+def free_port() -> int:
+    """A loopback TCP port that is free now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
