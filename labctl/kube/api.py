@@ -1,0 +1,211 @@
+"""A small client of the Kubernetes API: JSON over one pool of TLS connections.
+
+The node agents and the engine ask for objects as plain JSON; the ``kubernetes`` package would cost each of them 20 MB
+and a third of a second for typed models that nobody reads. Streams (exec) go through that package.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlencode
+
+import urllib3
+import yaml
+
+from labctl.errors import LabError
+
+Json = dict[str, Any]
+PatchKind = Literal["merge", "strategic", "json", "apply"]
+CONTENT_TYPES: Mapping[str, str] = {
+    "merge": "application/merge-patch+json",
+    "strategic": "application/strategic-merge-patch+json",
+    "json": "application/json-patch+json",
+    "apply": "application/apply-patch+yaml",
+}
+LIMIT = 30.0
+
+
+class ApiError(LabError):
+    """The API server refused; ``status`` is HTTP's, ``reason`` Kubernetes' (``NotFound``, ``Conflict``, …)."""
+
+    code = "kube-api"
+
+    def __init__(self, status: int, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+
+
+class ApiUnreachable(LabError):
+    """The API server did not answer."""
+
+    code = "kube-unreachable"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Where the API server is and who we are. Files are PEM."""
+
+    server: str
+    authority: str
+    certificate: str
+    key: str
+
+
+def access_from_kubeconfig(path: Path, folder: Path) -> Access:
+    """The current context of a kubeconfig with embedded data; the PEM files are written to ``folder`` (0600)."""
+    body = yaml.load(path.read_text(), Loader=yaml.CSafeLoader)  # noqa: S506 - CSafeLoader is the safe one
+    context = next(row["context"] for row in body["contexts"] if row["name"] == body["current-context"])
+    cluster = next(row["cluster"] for row in body["clusters"] if row["name"] == context["cluster"])
+    user = next(row["user"] for row in body["users"] if row["name"] == context["user"])
+    files = []
+    for name, row, field in (
+        ("ca.crt", cluster, "certificate-authority"),
+        ("client.crt", user, "client-certificate"),
+        ("client.key", user, "client-key"),
+    ):
+        if field in row:
+            files.append(str(row[field]))
+            continue
+        target = folder / f"kube-{name}"
+        target.touch(mode=0o600)
+        target.write_bytes(base64.b64decode(row[f"{field}-data"]))
+        files.append(str(target))
+    return Access(cluster["server"], *files)
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A kind of object: ``Resource("apps/v1", "deployments")``; ``namespaced`` False for cluster-wide ones."""
+
+    version: str
+    plural: str
+    namespaced: bool = True
+
+    def path(self, namespace: str | None = None, name: str | None = None, sub: str | None = None) -> str:
+        """Its URL path; without namespace that of the whole cluster."""
+        parts = ["/api" if "/" not in self.version else "/apis", self.version]
+        if namespace is not None and self.namespaced:
+            parts += ["namespaces", namespace]
+        parts += [part for part in (self.plural, name, sub) if part]
+        return "/".join(parts)
+
+
+class Api:
+    """Requests. Thread-safe."""
+
+    def __init__(self, access: Access, *, connections: int = 16, agent: str = "labctl") -> None:
+        self._server = access.server
+        self._headers = {"User-Agent": agent, "Accept": "application/json"}
+        self._pool = urllib3.PoolManager(
+            num_pools=1,
+            maxsize=connections,
+            ca_certs=access.authority,
+            cert_file=access.certificate,
+            key_file=access.key,
+            retries=False,
+        )
+
+    def get(self, path: str, **query: str) -> Json:
+        return self.request("GET", path, query=query)
+
+    def find(self, path: str) -> Json | None:
+        """As `get`, None when there is none."""
+        try:
+            return self.get(path)
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def list(self, resource: Resource, namespace: str | None = None, **query: str) -> list[Json]:
+        items: list[Json] = self.get(resource.path(namespace), **query).get("items") or []
+        return items
+
+    def create(self, path: str, body: Json) -> Json:
+        return self.request("POST", path, body)
+
+    def update(self, path: str, body: Json) -> Json:
+        """Replace; the body's resourceVersion makes it a compare-and-swap (409 Conflict)."""
+        return self.request("PUT", path, body)
+
+    def patch(self, path: str, body: Any, kind: PatchKind = "merge", **query: str) -> Json:
+        return self.request("PATCH", path, body, query=query, content=CONTENT_TYPES[kind])
+
+    def apply(self, path: str, body: Json, manager: str = "labctl") -> Json:
+        """Server-side apply; conflicts are taken over."""
+        return self.patch(path, body, "apply", fieldManager=manager, force="true")
+
+    def delete(self, path: str, body: Json | None = None) -> Json:
+        return self.request("DELETE", path, body)
+
+    def request(
+        self, method: str, path: str, body: Any = None, *, query: Mapping[str, str] | None = None, content: str = "application/json"
+    ) -> Json:
+        """One request. Raises `ApiError` or `ApiUnreachable`."""
+        answer = self._send(method, path, body, query, content, timeout=LIMIT, stream=False)
+        data = answer.data
+        if answer.status >= 400:
+            raise _error(answer.status, data, f"{method} {path}")
+        result: Json = json.loads(data) if data else {}
+        return result
+
+    def text(self, path: str, **query: str) -> str:
+        """An answer that is no JSON (logs)."""
+        answer = self._send("GET", path, None, query, "application/json", timeout=LIMIT, stream=False)
+        if answer.status >= 400:
+            raise _error(answer.status, answer.data, f"GET {path}")
+        return answer.data.decode(errors="replace")
+
+    def watch(self, path: str, version: str, *, seconds: int = 300, **query: str) -> Iterator[Json]:
+        """Watch events from a resource version; ends after ``seconds``. Raises `ApiError` (410 Gone)."""
+        asked = {"watch": "true", "resourceVersion": version, "timeoutSeconds": str(seconds), "allowWatchBookmarks": "true"}
+        answer = self._send("GET", path, None, {**query, **asked}, "application/json", timeout=seconds + 10.0, stream=True)
+        try:
+            if answer.status >= 400:
+                raise _error(answer.status, answer.read(), f"watch {path}")
+            rest = b""
+            for piece in answer.stream(65536, decode_content=True):
+                *lines, rest = (rest + piece).split(b"\n")
+                for line in lines:
+                    if line:
+                        yield _event(line, path)
+        except urllib3.exceptions.HTTPError as error:
+            raise ApiUnreachable(f"watch {path}: {error}") from None
+        finally:
+            answer.close()
+
+    def _send(
+        self, method: str, path: str, body: Any, query: Mapping[str, str] | None, content: str, *, timeout: float, stream: bool
+    ) -> urllib3.BaseHTTPResponse:
+        address = f"{self._server}{path}" + (f"?{urlencode(query)}" if query else "")
+        headers = {**self._headers, "Content-Type": content} if body is not None else self._headers
+        encoded = None if body is None else json.dumps(body).encode()
+        try:
+            return self._pool.request(
+                method, address, body=encoded, headers=headers, timeout=urllib3.Timeout(connect=5.0, read=timeout),
+                preload_content=not stream,
+            )  # fmt: skip
+        except urllib3.exceptions.HTTPError as error:
+            raise ApiUnreachable(f"{method} {path}: {error}") from None
+
+
+def _event(line: bytes, path: str) -> Json:
+    event: Json = json.loads(line)
+    if event["type"] == "ERROR":
+        status = event["object"]
+        raise ApiError(status.get("code", 500), status.get("reason", ""), f"watch {path}: {status.get('message')}")
+    return event
+
+
+def _error(status: int, data: bytes, what: str) -> ApiError:
+    try:
+        body = json.loads(data)
+        return ApiError(status, body.get("reason", ""), f"{what}: {body.get('message', '')}")
+    except (ValueError, AttributeError):
+        return ApiError(status, "", f"{what}: HTTP {status} {data[:300].decode(errors='replace')}")

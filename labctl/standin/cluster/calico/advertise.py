@@ -1,0 +1,105 @@
+"""Which service prefixes a node advertises, pure (projectcalico/calico, confd/pkg/backends/calico/routes.go)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from ipaddress import ip_address, ip_network
+
+from labctl.kube.api import Json
+from labctl.standin.cluster.calico.blocks import Network
+from labctl.standin.cluster.calico.features import Features
+
+EXCLUDE_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers"
+ADDRESS_TYPES = {"IPv4": "IPv4", "IPv6": "IPv6"}
+
+
+def ranges(configuration: Json | None, key: str) -> list[Network]:
+    """``serviceClusterIPs`` and its like of the BGPConfiguration."""
+    rows = ((configuration or {}).get("spec") or {}).get(key) or []
+    return [ip_network(row["cidr"]) for row in rows if row.get("cidr")]
+
+
+def all_ranges(configuration: Json | None) -> list[Network]:
+    """Every range that Calico may advertise: none of them ever enters a kernel."""
+    return [
+        network
+        for key in ("serviceClusterIPs", "serviceExternalIPs", "serviceLoadBalancerIPs")
+        for network in ranges(configuration, key)
+    ]
+
+
+def prefixes(
+    node: str,
+    labels: Mapping[str, str],
+    configuration: Json | None,
+    services: Iterable[Json],
+    slices: Sequence[Json],
+    features: Features,
+) -> list[Network]:
+    """All that this node advertises, sorted."""
+    if labels.get(EXCLUDE_LABEL) == "true":
+        return []
+    cluster = ranges(configuration, "serviceClusterIPs")
+    external = ranges(configuration, "serviceExternalIPs")
+    balancer = ranges(configuration, "serviceLoadBalancerIPs")
+    found: set[Network] = {network for network in cluster}
+    found |= {network for network in (*external, *balancer) if network.num_addresses > 1}
+    by_service: dict[tuple[str, str], list[Json]] = {}
+    for item in slices:
+        name = (item["metadata"].get("labels") or {}).get("kubernetes.io/service-name")
+        if name:
+            by_service.setdefault((item["metadata"]["namespace"], name), []).append(item)
+    for service in services:
+        meta = service["metadata"]
+        own = by_service.get((meta["namespace"], meta["name"]), [])
+        found |= _of_service(node, service, own, cluster, external, balancer, features)
+    return sorted(found, key=lambda network: (network.version, network))
+
+
+def _of_service(
+    node: str,
+    service: Json,
+    slices: Sequence[Json],
+    cluster: Sequence[Network],
+    external: Sequence[Network],
+    balancer: Sequence[Network],
+    features: Features,
+) -> set[Network]:
+    spec = service["spec"]
+    if spec.get("type") not in ("ClusterIP", "NodePort", "LoadBalancer") or spec.get("clusterIP") in (None, "", "None"):
+        return set()
+    outside = [ip for ip in spec.get("externalIPs") or [] if _inside(ip, external)]
+    ingress = ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
+    outside_balancer = [row["ip"] for row in ingress if row.get("ip") and _inside(row["ip"], balancer)]
+    if spec.get("externalTrafficPolicy") != "Local":
+        return {
+            _host(ip)
+            for ip, networks in [*((ip, external) for ip in outside), *((ip, balancer) for ip in outside_balancer)]
+            if any(network.num_addresses == 1 and ip_address(ip) in network for network in networks)
+        }
+    if not _has_local_endpoint(node, spec.get("ipFamilies") or ["IPv4"], slices, features):
+        return set()
+    addresses = []
+    if cluster:
+        addresses = (spec.get("clusterIPs") or [spec["clusterIP"]]) if features.all_cluster_ips else [spec["clusterIP"]]
+    return {_host(ip) for ip in (*addresses, *outside, *outside_balancer)}
+
+
+def _has_local_endpoint(node: str, families: Sequence[str], slices: Sequence[Json], features: Features) -> bool:
+    for item in slices:
+        if item.get("addressType") not in families:
+            continue
+        for endpoint in item.get("endpoints") or []:
+            ready = (endpoint.get("conditions") or {}).get("ready")
+            if endpoint.get("nodeName") == node and (not features.ready_endpoints or ready in (None, True)):
+                return True
+    return False
+
+
+def _inside(ip: str, networks: Sequence[Network]) -> bool:
+    address = ip_address(ip)
+    return any(address.version == network.version and address in network for network in networks)
+
+
+def _host(ip: str) -> Network:
+    return ip_network(ip)

@@ -1,0 +1,131 @@
+"""IPAM blocks, pure: which block a node starts with, which address comes next (projectcalico/calico, libcalico-go/lib/ipam)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import sha1
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+from labctl.kube.api import Json
+from labctl.standin.cluster.calico.gorand import GoRand, fnv1_32
+
+Network = IPv4Network | IPv6Network
+Address = IPv4Address | IPv6Address
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """An enabled IPPool, as allocation needs it."""
+
+    name: str
+    cidr: Network
+    block_size: int
+    node_selector: str
+    allowed_uses: tuple[str, ...]
+
+    @staticmethod
+    def of(item: Json) -> Pool:
+        spec = item["spec"]
+        cidr = ip_network(spec["cidr"])
+        return Pool(
+            item["metadata"]["name"],
+            cidr,
+            int(spec.get("blockSize") or (26 if cidr.version == 4 else 122)),
+            spec.get("nodeSelector") or "all()",
+            tuple(spec.get("allowedUses") or ("Workload", "Tunnel")),
+        )
+
+
+def interface_name(namespace: str, pod: str) -> str:
+    """The host end of a pod's veth: ``cali`` and 11 hex digits of SHA-1 over ``namespace.pod``."""
+    return "cali" + sha1(f"{namespace}.{pod}".encode(), usedforsecurity=False).hexdigest()[:11]
+
+
+def object_name(network: Network) -> str:
+    """The name of a block's object: ``10-244-196-128-26``."""
+    return str(network).replace(".", "-").replace(":", "-").replace("/", "-")
+
+
+def candidates(pool: Pool, node: str) -> Iterator[Network]:
+    """The pool's blocks in the order in which a node tries them: from a start drawn for its name, upwards, around."""
+    count = 1 << (pool.block_size - pool.cidr.prefixlen)
+    start = GoRand(fnv1_32(node)).below(count)
+    step = 1 << (pool.cidr.max_prefixlen - pool.block_size)
+    base = int(pool.cidr.network_address)
+    family: type[IPv4Network] | type[IPv6Network] = IPv4Network if pool.cidr.version == 4 else IPv6Network
+    for offset in range(count):
+        index = (start + offset) % count
+        yield family((base + index * step, pool.block_size))
+
+
+def new_block(network: Network, node: str) -> Json:
+    """An empty block that belongs to a node."""
+    size = network.num_addresses
+    return {
+        "apiVersion": "crd.projectcalico.org/v1",
+        "kind": "IPAMBlock",
+        "metadata": {"name": object_name(network)},
+        "spec": {
+            "cidr": str(network),
+            "affinity": f"host:{node}",
+            "strictAffinity": False,
+            "allocations": [None] * size,
+            "unallocated": list(range(size)),
+            "attributes": [],
+            "deleted": False,
+        },
+    }
+
+
+def assign(block: Json, handle: str, attributes: Mapping[str, str]) -> tuple[Json, Address] | None:
+    """The longest-free address of a block, and the block with it taken; None when it is full."""
+    spec = block["spec"]
+    if not spec["unallocated"]:
+        return None
+    changed = copy.deepcopy(block)
+    spec = changed["spec"]
+    ordinal = spec["unallocated"].pop(0)
+    row = {"handle_id": handle, "secondary": dict(attributes)}
+    if row not in spec["attributes"]:
+        spec["attributes"].append(row)
+    spec["allocations"][ordinal] = spec["attributes"].index(row)
+    return changed, ip_network(spec["cidr"]).network_address + ordinal
+
+
+def addresses_of(block: Json, handle: str) -> list[Address]:
+    """What a handle holds in a block."""
+    spec = block["spec"]
+    first = ip_network(spec["cidr"]).network_address
+    return [
+        first + ordinal
+        for ordinal, attribute in enumerate(spec["allocations"])
+        if attribute is not None and spec["attributes"][attribute]["handle_id"] == handle
+    ]
+
+
+def release(block: Json, handle: str) -> Json | None:
+    """The block without a handle's addresses (they go to the end of the queue); None when it holds none."""
+    held = addresses_of(block, handle)
+    if not held:
+        return None
+    changed = copy.deepcopy(block)
+    spec = changed["spec"]
+    first = ip_network(spec["cidr"]).network_address
+    for address in held:
+        ordinal = int(ip_address(address)) - int(first)
+        spec["allocations"][ordinal] = None
+        spec["unallocated"].append(ordinal)
+    used = sorted({index for index in spec["allocations"] if index is not None})
+    spec["attributes"] = [spec["attributes"][index] for index in used]
+    spec["allocations"] = [None if index is None else used.index(index) for index in spec["allocations"]]
+    return changed
+
+
+def handles(block: Json) -> dict[str, Mapping[str, str]]:
+    """Handle → its attributes, of everything that is allocated in a block."""
+    rows = block["spec"]["attributes"]
+    return {
+        rows[index]["handle_id"]: rows[index].get("secondary") or {} for index in block["spec"]["allocations"] if index is not None
+    }

@@ -1,0 +1,78 @@
+"""One node's iptables: several owners (kube-proxy, Felix) say their chains, the whole table is restored at once.
+
+User chains are declared, built-in chains are flushed and filled: applying a text twice changes nothing, and a
+restarted owner leaves no second copy of its jumps.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from labctl.guest.api import Agent, AgentError, Op
+
+BUILT_IN = {
+    "nat": ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"),
+    "filter": ("INPUT", "FORWARD", "OUTPUT"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Chains:
+    """Rules of one owner in one table of one family: chain → rules without ``-A CHAIN``."""
+
+    family: int
+    table: str
+    rules: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+class Firewall:
+    """All owners of one node."""
+
+    def __init__(self, agent: Agent, namespace: str) -> None:
+        self._agent = agent
+        self._namespace = namespace
+        self._owners: dict[str, tuple[Chains, ...]] = {}
+        self._applied: dict[int, str] = {}
+        self._known: dict[tuple[int, str], set[str]] = {}
+        self._lock = threading.Lock()
+
+    def put(self, owner: str, chains: Sequence[Chains]) -> None:
+        """Replace what an owner wants. Raises `AgentError` with iptables' words."""
+        with self._lock:
+            self._owners[owner] = tuple(chains)
+            ops = []
+            texts = {}
+            for family in (4, 6):
+                text = self._text(family)
+                if text and text != self._applied.get(family):
+                    texts[family] = text
+                    ops.append(Op("iptables" if family == 4 else "ip6tables", text))
+            failures = self._agent.batch(self._namespace, ops) if ops else []
+            if failures:
+                raise AgentError(f"iptables-restore: {failures[0].message}")
+            self._applied.update(texts)
+
+    def _text(self, family: int) -> str:
+        parts = []
+        for table in ("nat", "filter"):
+            merged: dict[str, list[str]] = {}
+            for owner in sorted(self._owners):
+                for chains in self._owners[owner]:
+                    if (chains.family, chains.table) == (family, table):
+                        for chain, rules in chains.rules.items():
+                            merged.setdefault(chain, []).extend(rules)
+            known = self._known.setdefault((family, table), set())
+            if not merged and not known:
+                continue
+            users = [chain for chain in merged if chain not in BUILT_IN[table]]
+            stale = sorted(known - set(users))
+            known.clear()
+            known.update(users)
+            lines = [f"*{table}", *(f":{chain} - [0:0]" for chain in (*users, *stale))]
+            lines += [f"-F {chain}" for chain in BUILT_IN[table]]
+            lines += [f"-A {chain} {rule}" for chain, rules in merged.items() for rule in rules]
+            lines += [f"-X {chain}" for chain in stale]
+            parts += [*lines, "COMMIT"]
+        return "\n".join(parts) + "\n" if parts else ""
