@@ -14,10 +14,11 @@ from labctl.cli.app import lab_argument, open_lab
 @click.argument("argv", nargs=-1, type=click.UNPROCESSED, metavar="[--] ARGS...")
 def command(lab: str, argv: tuple[str, ...]) -> None:
     """Run kubectl against LAB: one of 1.31 or newer from PATH, else the one that setup brought."""
+    from labctl.engine.up import brought_kubectl
     from labctl.kube.kubectl import find_kubectl
 
     kubeconfig = open_lab(lab).endpoints().kubeconfig()
-    program = str(find_kubectl())
+    program = str(find_kubectl(brought_kubectl()))
     environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
     arguments = argv[1:] if argv[:1] == ("--",) else argv
     os.execve(program, ["kubectl", *arguments], environment)  # noqa: S606 - becoming kubectl is the point

@@ -11,6 +11,10 @@ import yaml
 class _Dumper(yaml.SafeDumper):
     """Writes multi-line text as a block, and indents lists under their key."""
 
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
+        """A person may edit the text: nothing is said once and meant twice."""
+        return True
+
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002
         super().increase_indent(flow, False)  # noqa: FBT003
 

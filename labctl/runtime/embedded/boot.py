@@ -57,6 +57,7 @@ class EmbeddedLab:
         self._guest: guestbox.GuestBox | None = None
         self._cancel = threading.Event()
         self._plan: Plan | None = None
+        self._zygote: switches.Zygote | None = None
         self._created = False
         self._failure = ""
         self.destroyed = False
@@ -86,7 +87,7 @@ class EmbeddedLab:
         launcher = json.loads(self._state.runtime_file.read_text()).get("launcher", "auto")
         switch_ports = {name: free_port() for name in folder.lab.switches}
         credentials = make_credentials(self._state.secrets)
-        zygote = switches.start_zygote(self._state, self._supervisor)
+        zygote = self._zygote = switches.start_zygote(self._state, self._supervisor)  # ends when its channel closes
         control_plane = cluster_parts.prepare(self._state, folder, made.management) if folder.lab.kube_nodes else None
         with ThreadPoolExecutor(2, thread_name_prefix="boot") as pool:
             guest_future = pool.submit(self._boot_guest, launcher, folder, say, deadline)
@@ -102,7 +103,7 @@ class EmbeddedLab:
             say(f"{len(switch_ports)} switches started")
             if control_plane and plane_future:
                 plane_future.result()
-                cluster_parts.start_agents(control_plane, self._state, self._supervisor, folder, made)
+                cluster_parts.start_agents(control_plane, self._state, self._supervisor)
         switches.write_ssh_files(self._state, credentials, switch_ports)
         self._write_table(made, switch_ports, credentials.username, str(credentials.password_file), control_plane)
 

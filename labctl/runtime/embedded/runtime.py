@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,8 @@ class EmbeddedRuntime:
         if folder != self._state.folder:
             raise LabError("the embedded runtime runs the folder in the lab's state")
         self._state.make()
+        for left in ("cluster", "guest", "front-ends"):  # of an earlier run: nothing of it is used again
+            shutil.rmtree(self._state.root / left, ignore_errors=True)
         self._state.runtime_file.write_text(json.dumps({"runtime": self.name, "launcher": self._launcher}))
         child = self._start_daemon()
         self._await_socket(child)

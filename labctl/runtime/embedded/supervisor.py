@@ -12,14 +12,18 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from labctl.errors import InconclusiveError, LabError
 from labctl.standin.process import ProcessSpec
 from labctl.waiting import Cancelled, Deadline, DeadlinePassed, NotYet, wait_for
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,10 @@ class Supervisor:
         self._records: dict[str, ProcessRecord] = {}
         self._lock = threading.Lock()
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="starter")
+
+    def call(self, work: Callable[[], T]) -> T:
+        """Run something that starts a process on the thread that lives as long as the daemon."""
+        return self._starter.submit(work).result()
 
     def start(self, spec: ProcessSpec, *, stdin: int | None = None, pass_fds: Sequence[int] = ()) -> subprocess.Popen[bytes]:
         """Start one child now (its ``after`` is not looked at)."""

@@ -34,14 +34,13 @@ def serve(channel: socket.socket) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     gc.collect()
     gc.freeze()
-    with channel.makefile("rw") as lines:
-        for line in lines:
+    with channel.makefile("r") as requests:  # not "rw": writing would drop what was read ahead
+        for line in requests:
             request = json.loads(line)
             pid = os.fork()
             if pid == 0:
                 _child(request, channel)
-            lines.write(json.dumps({"name": request["name"], "pid": pid}) + "\n")
-            lines.flush()
+            channel.sendall(json.dumps({"name": request["name"], "pid": pid}).encode() + b"\n")
 
 
 def _child(request: dict[str, str], channel: socket.socket) -> None:

@@ -1,0 +1,47 @@
+"""The cluster: Calico and workloads applied through the API, then awaited with reasons."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from labctl.kube.api import Api, ApiUnreachable, Json
+from labctl.kube.apply import Applier, documents, load
+from labctl.kube.kubectl import kustomize
+from labctl.waiting import Deadline, NotYet, wait_for
+
+CALICO_RESOURCES = ("ippools.yaml", "bgpconfiguration.yaml", "bgppeers.yaml")
+
+
+def await_api(api: Api, deadline: Deadline, cancel: threading.Event) -> str:
+    """The gate: the API server says that it is ready."""
+
+    def ready() -> str | NotYet:
+        try:
+            return api.text("/readyz")
+        except ApiUnreachable as error:
+            return NotYet(error.message)
+
+    wait_for(ready, deadline, every=0.1, cancel=cancel)
+    return "the API answers"
+
+
+def calico_manifests(folder: Path, kubectl: Path) -> list[Json]:
+    """Calico's manifest with our patch, as ``kubectl kustomize calico`` makes it."""
+    return documents(kustomize(kubectl, folder / "calico"), "calico/kustomization.yaml")
+
+
+def apply_calico(applier: Applier, folder: Path, manifests: list[Json], deadline: Deadline, cancel: threading.Event) -> str:
+    """Definitions, pools and peers first, then what uses them: no node starts with pools that are not there."""
+    resources = load(folder / "calico" / name for name in CALICO_RESOURCES if (folder / "calico" / name).is_file())
+    first = [item for item in manifests if item["kind"] == "CustomResourceDefinition"]
+    rest = [item for item in manifests if item["kind"] != "CustomResourceDefinition"]
+    count = applier.apply([*first, *resources, *rest], deadline, cancel)
+    return f"{count} objects of Calico applied"
+
+
+def apply_workloads(applier: Applier, folder: Path, deadline: Deadline, cancel: threading.Event) -> str:
+    """``k8s/*.yaml``."""
+    paths = sorted((folder / "k8s").glob("*.yaml"))
+    count = applier.apply(load(paths), deadline, cancel)
+    return f"{count} objects of {len(paths)} workloads applied"

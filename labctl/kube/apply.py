@@ -1,0 +1,119 @@
+"""Manifests → the cluster, by server-side apply (Kubernetes documentation, "Server-Side Apply").
+
+Calico's resources are written as ``projectcalico.org/v3``; a cluster that serves only ``crd.projectcalico.org/v1``
+(a manifest install up to Calico 3.32) gets the same kind and spec there.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import yaml
+
+from labctl.errors import CheckFailed, Place, Problem, SpecError
+from labctl.kube.api import Api, ApiError, Json, Resource
+from labctl.kube.resources import CRDS
+from labctl.waiting import Deadline, NotYet, wait_for
+
+V3 = "projectcalico.org"
+V1 = "crd.projectcalico.org"
+FIRST = ("CustomResourceDefinition", "Namespace")
+
+
+def documents(text: str, file: str) -> list[Json]:
+    """The objects of a file. Raises `SpecError` with the place of what is no YAML or no object."""
+    try:
+        found = [document for document in yaml.load_all(text, Loader=yaml.CSafeLoader) if document is not None]  # noqa: S506
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
+        raise SpecError([Problem("yaml-syntax", str(error.problem), place)]) from None
+    wrong = [item for item in found if not isinstance(item, dict) or not {"apiVersion", "kind", "metadata"} <= set(item)]
+    if wrong:
+        raise SpecError([Problem("no-object", "a document without apiVersion, kind and metadata", Place(file))])
+    return found
+
+
+def load(paths: Iterable[Path]) -> list[Json]:
+    """The objects of several files."""
+    return [item for path in paths for item in documents(path.read_text(), f"{path.parent.name}/{path.name}")]
+
+
+class Applier:
+    """Applies objects; looks kinds up in the API's discovery, once a group."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._known: dict[str, dict[str, Resource]] = {}
+
+    def apply(self, items: Sequence[Json], deadline: Deadline, cancel: threading.Event | None = None) -> int:
+        """All, definitions and namespaces first; returns how many. Raises `CheckFailed` with the API's words."""
+        ordered = sorted(items, key=lambda item: item["kind"] not in FIRST)
+        definitions = []
+        for item in ordered:
+            if item["kind"] == "CustomResourceDefinition":
+                definitions.append(item["metadata"]["name"])
+            elif definitions:
+                self._await_established(definitions, deadline, cancel)
+                definitions = []
+            self.apply_one(item)
+        if definitions:
+            self._await_established(definitions, deadline, cancel)
+        return len(ordered)
+
+    def apply_one(self, item: Json) -> None:
+        """One object."""
+        body = self.translated(item)
+        meta = body["metadata"]
+        resource = self.resource(body["apiVersion"], body["kind"])
+        path = resource.path(meta.get("namespace") or "default", meta["name"])
+        try:
+            self._api.apply(path, body)
+        except ApiError as error:
+            raise CheckFailed(f"the API refused {body['kind']} {meta['name']}: {error.message}", code="apply-refused") from error
+
+    def translated(self, item: Json) -> Json:
+        """A ``projectcalico.org/v3`` object as what this cluster serves."""
+        if not item["apiVersion"].startswith(f"{V3}/") or self._resources(item["apiVersion"]):
+            return item
+        return {**item, "apiVersion": f"{V1}/v1"}
+
+    def resource(self, version: str, kind: str) -> Resource:
+        """Plural and scope of a kind. Raises `CheckFailed` when the cluster does not serve it."""
+        found = self._resources(version).get(kind)
+        if found is None:
+            self._known.pop(version, None)  # it may have been defined since
+            found = self._resources(version).get(kind)
+        if found is None:
+            raise CheckFailed(f"the cluster serves no {kind} in {version}", code="no-such-kind")
+        return found
+
+    def _resources(self, version: str) -> dict[str, Resource]:
+        if version not in self._known:
+            try:
+                answer = self._api.get(f"{'/api' if '/' not in version else '/apis'}/{version}")
+            except ApiError as error:
+                if error.status != 404:
+                    raise
+                return {}
+            self._known[version] = {
+                row["kind"]: Resource(version, row["name"], row["namespaced"])
+                for row in answer["resources"]
+                if "/" not in row["name"]
+            }
+        return self._known[version]
+
+    def _await_established(self, names: Sequence[str], deadline: Deadline, cancel: threading.Event | None) -> None:
+        def established() -> bool | NotYet:
+            items = {item["metadata"]["name"]: item for item in self._api.list(CRDS)}
+            missing = [name for name in names if not _established(items.get(name))]
+            return NotYet(f"not established: {', '.join(missing)}") if missing else True
+
+        wait_for(established, deadline, every=0.05, cancel=cancel)
+
+
+def _established(item: Json | None) -> bool:
+    conditions = ((item or {}).get("status") or {}).get("conditions") or []
+    return any(row["type"] == "Established" and row["status"] == "True" for row in conditions)

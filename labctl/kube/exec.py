@@ -1,0 +1,59 @@
+"""Running a command in a pod, through the API server, by the ``kubernetes`` package's websocket client."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from labctl.errors import InconclusiveError
+
+
+@dataclass(frozen=True, slots=True)
+class PodCommand:
+    """What came of it."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+class PodExec:
+    """Commands in pods of one cluster."""
+
+    def __init__(self, kubeconfig: Path) -> None:
+        from kubernetes import config
+
+        self._client = config.new_client_from_config(str(kubeconfig))
+
+    def run(self, namespace: str, pod: str, command: list[str], *, timeout: float) -> PodCommand:
+        """To the end. Raises `InconclusiveError` when the API or the node does not answer."""
+        from kubernetes.client import CoreV1Api
+        from kubernetes.client.exceptions import ApiException
+        from kubernetes.stream import stream
+        from websocket import WebSocketException
+
+        api = CoreV1Api(self._client)
+        try:
+            session: Any = stream(
+                api.connect_get_namespaced_pod_exec, pod, namespace, command=command, stderr=True, stdin=False, stdout=True,
+                tty=False, _preload_content=False, _request_timeout=timeout,
+            )  # fmt: skip
+            session.run_forever(timeout=timeout)
+            stdout, stderr = session.read_stdout() if session.peek_stdout() else "", session.read_stderr() if session.peek_stderr() else ""
+            status = json.loads(session.read_channel(3) or "{}")
+            session.close()
+        except (ApiException, WebSocketException, OSError, ValueError) as error:
+            raise InconclusiveError(f"exec in {namespace}/{pod}: {error}", code="pod-exec") from None
+        if not status:
+            raise InconclusiveError(f"exec in {namespace}/{pod}: not done after {timeout:.0f} s", code="pod-exec")
+        return PodCommand(exit_code(status), stdout, stderr)
+
+
+def exit_code(status: dict[str, Any]) -> int:
+    """From the metav1.Status on the error channel."""
+    if status.get("status") == "Success":
+        return 0
+    causes = (status.get("details") or {}).get("causes") or []
+    return next((int(row["message"]) for row in causes if row.get("reason") == "ExitCode"), 1)

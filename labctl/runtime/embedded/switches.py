@@ -1,0 +1,91 @@
+"""The switches' front ends: one zygote, a forked process a switch, and the files with which a person logs in."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from labctl.errors import LabError
+from labctl.runtime.embedded.secrets import SwitchCredentials, known_hosts, ssh_config
+from labctl.runtime.embedded.supervisor import Supervisor, tail
+from labctl.runtime.embedded.wires import kernel_name
+from labctl.standin.process import ProcessSpec
+from labctl.standin.switch.frontend import FrontEndSpec
+from labctl.standin.switch.platform import SwitchIdentity
+from labctl.state import LabState
+
+if TYPE_CHECKING:
+    from labctl.runtime.embedded.boot import Plan
+
+START_LIMIT = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Zygote:
+    """Our end of the zygote's socket."""
+
+    channel: socket.socket
+    log: str
+
+
+def start_zygote(state: LabState, supervisor: Supervisor) -> Zygote:
+    """Start the common parent early: it imports while the guest boots."""
+    ours, theirs = socket.socketpair()
+    log = state.logs / "front-ends.log"
+    argv = (sys.executable, "-m", "labctl.standin.switch.zygote", str(theirs.fileno()))
+    with theirs:
+        supervisor.start(ProcessSpec("front-ends", argv, log), pass_fds=(theirs.fileno(),))
+    ours.settimeout(START_LIMIT)
+    return Zygote(ours, str(log))
+
+
+def start_front_ends(
+    state: LabState,
+    zygote: Zygote,
+    supervisor: Supervisor,
+    made: Plan,
+    ports: Mapping[str, int],
+    credentials: SwitchCredentials,
+) -> None:
+    """One front end a switch; returns when each has been forked (the SSH gate waits until they answer)."""
+    folder = made.folder
+    specs = state.root / "front-ends"
+    specs.mkdir(mode=0o700, exist_ok=True)
+    with zygote.channel.makefile("r") as answers:
+        for name, port in ports.items():
+            box = folder.lab.nodes[name].topology
+            interfaces = {interface: kernel_name(interface) for interface in folder.topology.interfaces(box)}
+            identity = SwitchIdentity(
+                name,
+                made.namespaces[name],
+                interfaces,
+                made.management.interface(box),
+                nxos_version=folder.lab.versions.get("nxos", "10.5(4)"),
+            )
+            spec = FrontEndSpec(
+                identity, str(state.root / "agent.sock"), "127.0.0.1", port, credentials.username,
+                str(credentials.password_file), credentials.public_key, str(credentials.host_key),
+            )  # fmt: skip
+            path = specs / f"{name}.json"
+            spec.write(path)
+            request = {"name": name, "spec": str(path), "log": str(state.logs / f"{name}.log")}
+            zygote.channel.sendall(json.dumps(request).encode() + b"\n")
+        for _ in ports:
+            answer = answers.readline()
+            if not answer:
+                raise LabError(f"the front ends' process ended: {tail(state.logs / 'front-ends.log')}")
+            row = json.loads(answer)
+            supervisor.record(f"switch:{row['name']}", row["pid"])
+
+
+def write_ssh_files(state: LabState, credentials: SwitchCredentials, ports: Mapping[str, int]) -> None:
+    """``ssh_config`` and ``known_hosts`` of the lab."""
+    known = state.root / "known_hosts"
+    known.touch(mode=0o600)
+    known.write_text(known_hosts(credentials, ports))
+    state.ssh_config.touch(mode=0o600)
+    state.ssh_config.write_text(ssh_config(credentials, ports, known))
