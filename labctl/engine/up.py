@@ -142,8 +142,8 @@ class Up:
         ]
         if lab.kube_nodes:
             steps += [
-                Step("calico", "Calico", self._calico, ("nodes",)),
-                Step("workloads", "workloads", self._workloads, ("calico",)),
+                Step("calico", "Calico", self._calico, ("nodes","push")),
+                Step("workloads", "workloads", self._workloads, ("calico", "push")),
                 Step("bonds", "every bond has a partner", self._bonds, ("push", "nodes")),
                 Step("ready", "workloads are ready", self._ready, ("workloads", "bonds")),
             ]
@@ -179,7 +179,7 @@ class Up:
         access = access_from_kubeconfig(self._endpoints.kubeconfig(), self._state.secrets)
         self._now.api = Api(access, connections=8)
         self._now.applier = Applier(self._now.api)
-        cluster.await_api(self._now.api, self._limit("api"), context.cancel)
+        cluster.await_api(self._now.api, self._request.runtime, self._limit("api"), context.cancel)
         return cluster.apply_calico(self._now.applier, self._folder.path, manifests, self._limit("api"), context.cancel)
 
     def _workloads(self, context: StepContext) -> str:

@@ -5,21 +5,26 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from labctl.kube.api import Api, ApiUnreachable, Json
+from labctl.errors import InconclusiveError
+from labctl.kube.api import Api, ApiError, ApiUnreachable, Json
 from labctl.kube.apply import Applier, documents, load
 from labctl.kube.kubectl import kustomize
+from labctl.runtime.api import Runtime
 from labctl.waiting import Deadline, NotYet, wait_for
 
 CALICO_RESOURCES = ("ippools.yaml", "bgpconfiguration.yaml", "bgppeers.yaml")
 
 
-def await_api(api: Api, deadline: Deadline, cancel: threading.Event) -> str:
-    """The gate: the API server says that it is ready."""
+def await_api(api: Api, runtime: Runtime, deadline: Deadline, cancel: threading.Event) -> str:
+    """The gate: the API server says that it is ready. What the runtime knows of its failure ends the wait."""
 
     def ready() -> str | NotYet:
+        trouble = runtime.observe().detail
+        if trouble:
+            raise InconclusiveError(trouble, code="cluster-failed")
         try:
             return api.text("/readyz")
-        except ApiUnreachable as error:
+        except (ApiUnreachable, ApiError) as error:
             return NotYet(error.message)
 
     wait_for(ready, deadline, every=0.1, cancel=cancel)

@@ -31,7 +31,7 @@ def joined(argv: Sequence[str], join: int | None) -> list[str]:
     """The command, inside all namespaces and the root of a process when asked."""
     if join is None:
         return list(argv)
-    return ["nsenter", f"--target={join}", "--mount", "--uts", "--net", "--pid", "--root", "--wd=/", "--", *argv]
+    return ["/usr/bin/nsenter", f"--target={join}", "--mount", "--uts", "--net", "--pid", "--root", "--wd=/", "--", *argv]
 
 
 @dataclass
@@ -127,7 +127,7 @@ def isolate(
     root = bool(isolation.get("root"))
     command = list(argv)
     if isolation.get("pids"):
-        command = ["unshare", "--fork", "--pid", "--mount-proc", "--kill-child", "--", *command]
+        command = ["/usr/bin/unshare", "--fork", "--pid", "--mount-proc", "--kill-child", "--", *command]
     overlay = None
     if root:
         os.makedirs(OVERLAYS, exist_ok=True)

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from labctl.errors import LabError
+from labctl.errors import LabctlError, LabError
 from labctl.folder import Folder, load_folder
 from labctl.guest.api import Agent
 from labctl.runtime.embedded import cluster as cluster_parts
@@ -58,6 +58,7 @@ class EmbeddedLab:
         self._cancel = threading.Event()
         self._plan: Plan | None = None
         self._zygote: switches.Zygote | None = None
+        self._plane: threading.Thread | None = None
         self._created = False
         self._failure = ""
         self.destroyed = False
@@ -89,23 +90,33 @@ class EmbeddedLab:
         credentials = make_credentials(self._state.secrets)
         zygote = self._zygote = switches.start_zygote(self._state, self._supervisor)  # ends when its channel closes
         control_plane = cluster_parts.prepare(self._state, folder, made.management) if folder.lab.kube_nodes else None
-        with ThreadPoolExecutor(2, thread_name_prefix="boot") as pool:
-            guest_future = pool.submit(self._boot_guest, launcher, folder, say, deadline)
-            plane_future = (
-                pool.submit(cluster_parts.start, control_plane, self._supervisor, say, deadline, self._cancel)
-                if control_plane
-                else None
+        agents = threading.Event()
+        if control_plane:
+            self._plane = threading.Thread(
+                target=self._start_cluster, args=(control_plane, agents, say, deadline), name="control plane", daemon=True
             )
-            agent = guest_future.result()
-            self._wire(agent, made)
-            say(f"{len(made.namespaces)} boxes and {len(folder.topology.links)} wires")
-            switches.start_front_ends(self._state, zygote, self._supervisor, made, switch_ports, credentials)
-            say(f"{len(switch_ports)} switches started")
-            if control_plane and plane_future:
-                plane_future.result()
-                cluster_parts.start_agents(control_plane, self._state, self._supervisor)
+            self._plane.start()
+        agent = self._boot_guest(launcher, folder, say, deadline)
+        self._wire(agent, made)
+        say(f"{len(made.namespaces)} boxes and {len(folder.topology.links)} wires")
+        switches.start_front_ends(self._state, zygote, self._supervisor, made, switch_ports, credentials)
+        say(f"{len(switch_ports)} switches started")
         switches.write_ssh_files(self._state, credentials, switch_ports)
         self._write_table(made, switch_ports, credentials.username, str(credentials.password_file), control_plane)
+        agents.set()
+
+    def _start_cluster(
+        self, cluster: cluster_parts.Cluster, boxes: threading.Event, say: Say, deadline: Deadline
+    ) -> None:
+        """Beside everything else; that the API answers is a gate of the engine, its failure is told by `observe`."""
+        try:
+            cluster_parts.start(cluster, self._supervisor, say, deadline, self._cancel)
+            while not boxes.wait(0.1):
+                if self._cancel.is_set():
+                    return
+            cluster_parts.start_agents(cluster, self._state, self._supervisor)
+        except LabctlError as error:
+            self._failure = f"control plane: {error.message}"
 
     def _boot_guest(self, launcher: str, folder: Folder, say: Say, deadline: Deadline) -> Agent:
         self._guest = self._supervisor.call(

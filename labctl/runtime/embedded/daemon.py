@@ -64,7 +64,7 @@ class Daemon:
                 try:
                     stream.write(json.dumps(body).encode() + b"\n")
                     stream.flush()
-                except OSError:
+                except (OSError, ValueError):
                     return  # the client went away; the work goes on
 
             try:

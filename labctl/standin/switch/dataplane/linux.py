@@ -323,10 +323,17 @@ def _statics(model: SwitchModel) -> list[KernelObject]:
     return objects
 
 
+KIND_ORDER = ("ip", "bridge", "sysctl", "tc", "nft", "iptables", "ip6tables")
+
+
 def difference(before: list[KernelObject], after: list[KernelObject]) -> list[Op]:
     """What leads from one state to the other."""
     known = {item.name: item for item in before}
     wanted = {item.name: item for item in after}
     gone = [item for item in reversed(before) if wanted.get(item.name) != item]
     new = [item for item in after if known.get(item.name) != item]
-    return [op for item in gone for op in item.remove] + [op for item in new for op in item.make]
+    make = [op for item in new for op in item.make]
+    if not before:
+        # of an empty box every order of kinds is right, and each run of one kind is one process in the machine
+        make.sort(key=lambda op: KIND_ORDER.index(op.kind))
+    return [op for item in gone for op in item.remove] + make
