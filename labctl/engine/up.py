@@ -22,7 +22,7 @@ from labctl.nxos.session import NxosSession
 from labctl.runtime.api import Endpoints, Runtime
 from labctl.standin.cluster.controlplane.binaries import find_binaries
 from labctl.state import LabState
-from labctl.verify.bonding import bond_trouble
+from labctl.bonding import bond_trouble
 from labctl.verify.run import VerifyRequest, verify
 from labctl.verify.verdict import Report
 from labctl.waiting import Deadline

@@ -1,0 +1,68 @@
+"""``show version``, ``show hostname``, ``show vrf``, ``show feature``."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from labctl.standin.switch.shows.form import table
+from labctl.standin.switch.shows.machine import Source
+
+
+def version(source: Source) -> dict[str, Any]:
+    """What the box says of itself: that it is a stand-in stands in the chassis line."""
+    seconds = float(source.run("cat", "/proc/uptime").split()[0])
+    whole = int(seconds)
+    return {
+        "header_str": "Cisco Nexus Operating System (NX-OS) Software: layout only, this is a stand-in of labctl",
+        "nxos_ver_str": source.identity.nxos_version, "kickstart_ver_str": source.identity.nxos_version,
+        "chassis_id": "Nexus9000 stand-in (labctl)", "host_name": source.model.hostname, "proc_board_id": "LABCTL",
+        "cpu_name": os.uname().machine, "kern_uptm_days": str(whole // 86400), "kern_uptm_hrs": str(whole // 3600 % 24),
+        "kern_uptm_mins": str(whole // 60 % 60), "kern_uptm_secs": str(whole % 60), "rr_reason": "Unknown",
+    }  # fmt: skip
+
+
+def version_text(row: dict[str, Any]) -> str:
+    return (
+        f"{row['header_str']}\n\n"
+        f"Software\n  NXOS: version {row['nxos_ver_str']}\n\n"
+        f"Hardware\n  cisco {row['chassis_id']}\n  Processor Board ID {row['proc_board_id']}\n"
+        f"  Device name: {row['host_name']}\n\n"
+        f"Kernel uptime is {row['kern_uptm_days']} day(s), {row['kern_uptm_hrs']} hour(s), {row['kern_uptm_mins']} minute(s), "
+        f"{row['kern_uptm_secs']} second(s)\n\nLast reset\n  Reason: {row['rr_reason']}"
+    )
+
+
+def vrfs(source: Source) -> list[dict[str, Any]]:
+    """Configured VRFs, up when their device is."""
+    names = ["default", "management", *(vrf.name for vrf in source.model.vrfs)]
+    return [
+        {"vrf_name": name, "vrf_id": str(index + 1), "vrf_state": "Up", "vrf_reason": "--"} for index, name in enumerate(names)
+    ]
+
+
+def vrfs_text(rows: list[dict[str, Any]]) -> str:
+    lines = ["VRF-Name                           VRF-ID State   Reason"]
+    lines += [f"{row['vrf_name']:<34} {row['vrf_id']:>6} {row['vrf_state']:<7} {row['vrf_reason']}" for row in rows]
+    return "\n".join(lines)
+
+
+def vrfs_json(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    return table("vrf", rows)
+
+
+def features(source: Source) -> list[dict[str, Any]]:
+    return [
+        {"cfcFeatureCtrlName2": name, "cfcFeatureCtrlInstanceNum2": "1", "cfcFeatureCtrlOpStatus2": "enabled"}
+        for name in sorted(source.model.features)
+    ]
+
+
+def features_text(rows: list[dict[str, Any]]) -> str:
+    lines = ["Feature Name          Instance  State", "--------------------  --------  --------"]
+    lines += [f"{row['cfcFeatureCtrlName2']:<22}{row['cfcFeatureCtrlInstanceNum2']:<10}enabled" for row in rows]
+    return "\n".join(lines)
+
+
+def features_json(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    return table("cfcFeatureCtrl2Table", rows)
