@@ -73,7 +73,8 @@ class Problem:
             number = str(self.place.line)
             lines.append(f"  {number} | {self.place.text}")
             if self.place.column:
-                lines.append(f"  {' ' * len(number)} | {' ' * (self.place.column - 1)}^")
+                before = "".join("\t" if c == "\t" else " " for c in self.place.text[: self.place.column - 1])
+                lines.append(f"  {' ' * len(number)} | {before.ljust(self.place.column - 1)}^")
         if self.hint:
             lines.append(f"  hint: {self.hint}")
         return "\n".join(lines)
@@ -139,7 +140,7 @@ class RejectedError(SpecError):
     code = "rejected"
 
 
-class CheckFailed(LabctlError):
+class CheckFailed(LabctlError):  # noqa: N818 - the name says what happened
     """The lab answered and the answer is wrong."""
 
     exit_code = ExitCode.FAILED
@@ -153,7 +154,7 @@ class InconclusiveError(LabctlError):
     code = "inconclusive"
 
 
-class GateMissed(InconclusiveError):
+class GateMissed(InconclusiveError):  # noqa: N818 - the name says what happened
     """A gate (the least that the next step needs) was not reached by its deadline."""
 
     code = "gate-missed"

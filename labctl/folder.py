@@ -1,16 +1,17 @@
-"""Reading an artifact folder: the only thing that a runtime gets. Whatever is not understood is refused with a place."""
+"""Reading an artifact folder: all that a runtime gets. Whatever is not understood is refused with a place."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from labctl.errors import Place, Problem, SpecError
 from labctl.yamldoc import Document, parse
+from labctl.yamldoc import Path as DocumentPath
 
 LAB_SCHEMA = "labctl.lab/v1"
 LINK_KEYS = frozenset({"endpoints", "mtu", "type"})
@@ -122,16 +123,40 @@ def _lab(path: Path) -> Lab:
     try:
         data = json.loads(file.read_text())
         if data.get("schema") != LAB_SCHEMA:
-            raise SpecError([Problem("wrong-schema", f"lab.json has schema {data.get('schema')!r}, not {LAB_SCHEMA}", Place("lab.json"))])
+            raise SpecError(
+                [
+                    Problem(
+                        "wrong-schema",
+                        f"lab.json has schema {data.get('schema')!r}, not {LAB_SCHEMA}",
+                        Place("lab.json"),
+                    )
+                ]
+            )
         nodes = {name: LabNode(row["kind"], row["role"], row["topology"]) for name, row in data["nodes"].items()}
         return Lab(
-            data["name"], data["target"], data["mode"], data["versions"], nodes, tuple(data["scenarios"]),
-            data["deadlines"], data["files"],
+            data["name"],
+            data["target"],
+            data["mode"],
+            data["versions"],
+            nodes,
+            tuple(data["scenarios"]),
+            data["deadlines"],
+            data["files"],
         )
     except FileNotFoundError:
-        raise SpecError([Problem("no-folder", f"{path} is no artifact folder: it has no lab.json", hint="labctl generate SPEC -o DIR makes one")]) from None
+        raise SpecError(
+            [
+                Problem(
+                    "no-folder",
+                    f"{path} is no artifact folder: it has no lab.json",
+                    hint="labctl generate SPEC -o DIR makes one",
+                )
+            ]
+        ) from None
     except json.JSONDecodeError as error:
-        raise SpecError([Problem("json-syntax", f"this is no JSON: {error.msg}", Place("lab.json", error.lineno, error.colno))]) from None
+        raise SpecError(
+            [Problem("json-syntax", f"this is no JSON: {error.msg}", Place("lab.json", error.lineno, error.colno))]
+        ) from None
     except (KeyError, TypeError, AttributeError) as error:
         raise SpecError([Problem("missing-key", f"lab.json lacks {error}", Place("lab.json"))]) from None
 
@@ -160,53 +185,124 @@ def _document(path: Path, name: str, problems: list[Problem]) -> Document | None
     return found
 
 
+def _mapping(found: Document, path: DocumentPath, problems: list[Problem]) -> Mapping[str, Any]:
+    """The mapping at a path of the document; empty when nothing is written, or something else is (a problem)."""
+    value = _at(found, path)
+    if value is not None and not isinstance(value, dict):
+        problems.append(Problem("wrong-type", f"{_dotted(path)} must be a mapping", found.place(path)))
+    return value if isinstance(value, dict) else {}
+
+
+def _sequence(found: Document, path: DocumentPath, problems: list[Problem]) -> Sequence[Any]:
+    """The list at a path of the document; empty as `_mapping` is."""
+    value = _at(found, path)
+    if value is not None and not isinstance(value, list):
+        problems.append(Problem("wrong-type", f"{_dotted(path)} must be a list", found.place(path)))
+    return value if isinstance(value, list) else []
+
+
+def _at(found: Document, path: DocumentPath) -> Any:
+    value = found.data
+    for step in path:
+        if isinstance(value, dict):
+            value = value.get(step)
+        elif isinstance(value, list) and isinstance(step, int):
+            value = value[step]
+        else:
+            return None
+    return value
+
+
+def _dotted(path: DocumentPath) -> str:
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
+
+
+def _unknown_keys(found: Document, path: DocumentPath, known: frozenset[str], what: str) -> Iterator[Problem]:
+    for key in _at(found, path) or ():
+        if key not in known:
+            place = found.place((*path, key), key=True)
+            yield Problem("cannot-do", f"this runtime cannot do {key} of {what}", place)
+
+
 def _topology(path: Path, problems: list[Problem]) -> Topology | None:
     found = _document(path, "topology.clab.yml", problems)
     if found is None:
         return None
     before = len(problems)
-    body = found.data.get("topology")
-    if not isinstance(body, dict) or not isinstance(body.get("nodes"), dict):
+    if not _mapping(found, ("topology", "nodes"), problems):
         problems.append(Problem("missing-key", "topology.nodes is missing", found.place(("topology",))))
         return None
-    nodes = {name: _node(found, name, body, problems) for name in body["nodes"]}
-    links = [_link(found, index, row, nodes, problems) for index, row in enumerate(body.get("links") or [])]
+    inherited = _Inherited(found, problems)
+    nodes = {name: _node(found, name, inherited, problems) for name in found.data["topology"]["nodes"]}
+    rows = _sequence(found, ("topology", "links"), problems)
+    links = [_link(found, index, row, nodes, problems) for index, row in enumerate(rows)]
     seen: dict[tuple[str, str], int] = {}
     for index, link in enumerate(links):
         for end in link or ():
             if end in seen:
-                problems.append(Problem("interface-twice", f"{end[0]}:{end[1]} is in link {seen[end] + 1} already", found.place(("topology", "links", index))))
+                problems.append(
+                    Problem(
+                        "interface-twice",
+                        f"{end[0]}:{end[1]} is in link {seen[end] + 1} already",
+                        found.place(("topology", "links", index)),
+                    )
+                )
             seen[end] = index
+    management = _mapping(found, ("mgmt",), problems)
     if len(problems) > before:
         return None
-    management = found.data.get("mgmt") or {}
     return Topology(
         str(found.data.get("name")), management.get("ipv4-subnet"), nodes, tuple(link for link in links if link)
     )
 
 
-def _node(found: Document, name: str, body: Mapping[str, Any], problems: list[Problem]) -> TopologyNode:
+class _Inherited:
+    """What nodes of a topology have in common: its defaults, and those of each kind."""
+
+    def __init__(self, found: Document, problems: list[Problem]) -> None:
+        self.defaults = _mapping(found, ("topology", "defaults"), problems)
+        problems.extend(_unknown_keys(found, ("topology", "defaults"), NODE_KEYS, "a node") if self.defaults else ())
+        self._kinds: dict[str, Mapping[str, Any]] = {}
+        for kind in _mapping(found, ("topology", "kinds"), problems):
+            path = ("topology", "kinds", kind)
+            self._kinds[kind] = _mapping(found, path, problems)
+            problems.extend(_unknown_keys(found, path, NODE_KEYS, "a node") if self._kinds[kind] else ())
+
+    def of(self, kind: str) -> Mapping[str, Any]:
+        return {**self.defaults, **self._kinds.get(kind, {})}
+
+
+def _node(found: Document, name: str, inherited: _Inherited, problems: list[Problem]) -> TopologyNode:
     place = ("topology", "nodes", name)
-    own = body["nodes"][name] or {}
-    kind = own.get("kind") or (body.get("defaults") or {}).get("kind")
-    merged = {**(body.get("defaults") or {}), **((body.get("kinds") or {}).get(kind) or {}), **own}
-    for key in own:
-        if key not in NODE_KEYS:
-            problems.append(Problem("cannot-do", f"this runtime cannot do {key} of a node", found.place((*place, key), key=True)))
+    own = _mapping(found, place, problems)
+    kind = str(own.get("kind") or inherited.defaults.get("kind"))
+    merged = {**inherited.of(kind), **own}
+    problems.extend(_unknown_keys(found, place, NODE_KEYS, "a node") if own else ())
     if kind not in KINDS:
-        problems.append(Problem("cannot-do", f"this runtime cannot do kind {kind}", found.place((*place, "kind")), f"one of {', '.join(sorted(KINDS))}"))
-    return TopologyNode(name, str(kind), merged.get("mgmt-ipv4"), merged.get("image"))
+        problems.append(
+            Problem(
+                "cannot-do",
+                f"this runtime cannot do kind {kind}",
+                found.place((*place, "kind")),
+                f"one of {', '.join(sorted(KINDS))}",
+            )
+        )
+    return TopologyNode(name, kind, merged.get("mgmt-ipv4"), merged.get("image"))
 
 
-def _link(found: Document, index: int, row: Any, nodes: Mapping[str, TopologyNode], problems: list[Problem]) -> Link | None:
+def _link(
+    found: Document, index: int, row: Any, nodes: Mapping[str, TopologyNode], problems: list[Problem]
+) -> Link | None:
     place = ("topology", "links", index)
     before = len(problems)
     if not isinstance(row, dict) or not isinstance(row.get("endpoints"), list) or len(row["endpoints"]) != 2:
         problems.append(Problem("bad-link", "a link has two endpoints", found.place(place)))
         return None
-    for key in row:
-        if key not in LINK_KEYS or (key == "type" and row[key] != "veth"):
-            problems.append(Problem("cannot-do", f"this runtime cannot do {key} of a link", found.place((*place, key), key=True)))
+    problems.extend(
+        Problem("cannot-do", f"this runtime cannot do {key} of a link", found.place((*place, key), key=True))
+        for key in row
+        if key not in LINK_KEYS or (key == "type" and row[key] != "veth")
+    )
     ends: list[tuple[str, str]] = []
     for position, end in enumerate(row["endpoints"]):
         where = found.place((*place, "endpoints", position))
@@ -225,7 +321,13 @@ def _link(found: Document, index: int, row: Any, nodes: Mapping[str, TopologyNod
 def _agree(lab: Lab, topology: Topology, problems: list[Problem]) -> None:
     for name, node in lab.nodes.items():
         if node.topology not in topology.nodes:
-            problems.append(Problem("no-such-node", f"lab.json: {name} is {node.topology}, which topology.clab.yml lacks", Place("lab.json")))
+            problems.append(
+                Problem(
+                    "no-such-node",
+                    f"lab.json: {name} is {node.topology}, which topology.clab.yml lacks",
+                    Place("lab.json"),
+                )
+            )
 
 
 def _cluster(path: Path, problems: list[Problem]) -> ClusterConfig | None:
@@ -234,19 +336,27 @@ def _cluster(path: Path, problems: list[Problem]) -> ClusterConfig | None:
         return None
     import yaml
 
-    networking = found.data.get("networking") or {}
+    networking = _mapping(found, ("networking",), problems)
     names = []
-    for index, node in enumerate(found.data.get("nodes") or []):
+    for index in range(len(_sequence(found, ("nodes",), problems))):
         name = None
-        for position, patch in enumerate(node.get("kubeadmConfigPatches") or []):
+        place = ("nodes", index, "kubeadmConfigPatches")
+        _mapping(found, ("nodes", index), problems)
+        for position, patch in enumerate(_sequence(found, place, problems)):
             try:
-                body = yaml.load(patch, Loader=yaml.CSafeLoader)  # noqa: S506 - CSafeLoader is the safe one
+                body = yaml.load(str(patch), Loader=yaml.CSafeLoader)
                 name = body["nodeRegistration"]["name"]
             except (yaml.YAMLError, KeyError, TypeError):
-                problems.append(Problem("bad-patch", "a patch without nodeRegistration.name", found.place(("nodes", index, "kubeadmConfigPatches", position))))
+                message = "a patch without nodeRegistration.name"
+                problems.append(Problem("bad-patch", message, found.place((*place, position))))
         if name is None:
-            problems.append(Problem("no-node-name", "a node without nodeRegistration.name", found.place(("nodes", index))))
+            problems.append(
+                Problem("no-node-name", "a node without nodeRegistration.name", found.place(("nodes", index)))
+            )
         else:
             names.append(str(name))
-    split = {key: tuple(part for part in str(networking.get(key) or "").split(",") if part) for key in ("podSubnet", "serviceSubnet")}
+    split = {
+        key: tuple(part for part in str(networking.get(key) or "").split(",") if part)
+        for key in ("podSubnet", "serviceSubnet")
+    }
     return ClusterConfig(tuple(names), split["podSubnet"], split["serviceSubnet"])

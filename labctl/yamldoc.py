@@ -60,7 +60,9 @@ class _Builder:
     def build(self, node: yaml.Node, path: Path) -> Any:
         self._nodes += 1
         if self._nodes > MAX_NODES or len(path) > MAX_DEPTH:
-            self.problems.append(Problem("too-large", "the document is too large or too deep", self.place(node.start_mark)))
+            self.problems.append(
+                Problem("too-large", "the document is too large or too deep", self.place(node.start_mark))
+            )
             raise _TooLargeError
         self.values[path] = (node.start_mark.line + 1, node.start_mark.column + 1)
         if isinstance(node, yaml.MappingNode):
@@ -79,7 +81,11 @@ class _Builder:
             if key in result:
                 first = self.keys[(*path, key)][0]
                 self.problems.append(
-                    Problem("duplicate-key", f"{key} is there twice; the first is in line {first}", self.place(key_node.start_mark))
+                    Problem(
+                        "duplicate-key",
+                        f"{key} is there twice; the first is in line {first}",
+                        self.place(key_node.start_mark),
+                    )
                 )
                 continue
             self.keys[(*path, key)] = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
@@ -106,7 +112,7 @@ class _TooLargeError(Exception):
     pass
 
 
-def parse(file: str, text: str) -> tuple[Document | None, list[Problem]]:
+def parse(file: str, text: str) -> tuple[Document | None, list[Problem]]:  # noqa: PLR0911 - one way out a reason
     """The document and its problems; None when it is no YAML at all."""
     if len(text.encode()) > MAX_BYTES:
         return None, [Problem("too-large", f"the file is larger than {MAX_BYTES >> 10} KiB", Place(file))]
@@ -120,16 +126,38 @@ def parse(file: str, text: str) -> tuple[Document | None, list[Problem]]:
             if mark
             else Place(file)
         )
-        return None, [Problem("yaml-syntax", f"this is no YAML: {error.problem or error.context}", place)]
+        return None, [Problem("yaml-syntax", f"this is no YAML: {_reason(error)}", place, _syntax_hint(error, place))]
     except yaml.YAMLError as error:
         return None, [Problem("yaml-syntax", f"this is no YAML: {error}", Place(file))]
     builder = _Builder(file, text)
     if root is None:
-        return None, [Problem("empty", "the file is empty", Place(file), hint="labctl init writes a spec to start from")]
+        return None, [
+            Problem("empty", "the file is empty", Place(file), hint="labctl init writes a spec to start from")
+        ]
     if not isinstance(root, yaml.MappingNode):
-        return None, [Problem("no-mapping", "a spec is a mapping: it begins with name:", builder.place(root.start_mark))]
+        return None, [
+            Problem("no-mapping", "a spec is a mapping: it begins with name:", builder.place(root.start_mark))
+        ]
     try:
         data = builder.build(root, ())
     except (_TooLargeError, RecursionError):
         return None, builder.problems or [Problem("too-large", "the document is too deep", Place(file))]
     return Document(file, builder.lines, data, builder.keys, builder.values), builder.problems
+
+
+def _reason(error: yaml.MarkedYAMLError) -> str:
+    """The parser's words; some of its sentences begin in the context."""
+    problem = error.problem or error.context or "it cannot be read"
+    return f"{error.context}, {problem}" if error.context and problem.startswith("but ") else problem
+
+
+def _syntax_hint(error: yaml.MarkedYAMLError, place: Place) -> str | None:
+    text = place.text or ""
+    if "\t" in text[: len(text) - len(text.lstrip())]:
+        return "indent with blanks: YAML takes no tab there"
+    begun = error.context_mark
+    if (error.problem or "").startswith("but found another document"):
+        return "one file holds one lab"
+    if begun is not None and error.context and begun.line + 1 < place.line:
+        return f"{error.context} that begins in line {begun.line + 1}"
+    return None

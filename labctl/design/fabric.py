@@ -76,9 +76,7 @@ def plan_fabric(spec: Spec, nodes: tuple[BondedNode, ...], management: Mapping[s
     }
     peering = peering_loopbacks(spec)
     colours = _colours(pairs, peering)
-    switches = [
-        Switch(name, "spine", management[name], loopback0[name], None, tuple(uplinks[name])) for name in spines
-    ]
+    switches = [Switch(name, "spine", management[name], loopback0[name], None, tuple(uplinks[name])) for name in spines]
     for index, pair in enumerate(pairs):
         for position, leaf in enumerate(pair.leafs):
             peer = pair.leafs[1 - position]
@@ -125,7 +123,9 @@ def _node_ports(
     return result
 
 
-def _external_ports(externals: tuple[ExternalSpec, ...], ports: Ports, links: list[Link]) -> dict[str, list[ExternalPort]]:
+def _external_ports(
+    externals: tuple[ExternalSpec, ...], ports: Ports, links: list[Link]
+) -> dict[str, list[ExternalPort]]:
     result: dict[str, list[ExternalPort]] = defaultdict(list)
     for index, external in enumerate(externals):
         port = ports.take(external.attach)
@@ -149,7 +149,9 @@ def _peer_links(pairs: tuple[LeafPair, ...], ports: Ports, links: list[Link]) ->
     return {leaf: tuple(found) for leaf, found in members.items()}
 
 
-def _uplinks(spines: tuple[str, ...], below: tuple[str, ...], ports: Ports, links: list[Link]) -> dict[str, list[Uplink]]:
+def _uplinks(
+    spines: tuple[str, ...], below: tuple[str, ...], ports: Ports, links: list[Link]
+) -> dict[str, list[Uplink]]:
     result: dict[str, list[Uplink]] = defaultdict(list)
     number = 0
     for leaf in below:

@@ -88,12 +88,12 @@ def _nodes(spec: Spec, vrf: Vrf, lab: str) -> tuple[Node, ...]:
             workers += 1
             container = f"{lab}-worker{workers if workers > 1 else ''}"
         host = addressing.node_host(index)
-        given4 = next((a for a in node.address if isinstance(a, IPv4Address)), vrf.gateway.network[host])
+        given4 = next((a for a in node.address if isinstance(a, IPv4Address)), None) or vrf.gateway.network[host]
         address = IPv4Interface((given4, vrf.gateway.network.prefixlen))
         address6 = None
         if vrf.gateway6:
-            default6 = vrf.gateway6.network[int(str(host), 16)]  # ::10 beside .10, as in the paper
-            given6 = next((a for a in node.address if isinstance(a, IPv6Address)), default6)
+            given6 = next((a for a in node.address if isinstance(a, IPv6Address)), None)
+            given6 = given6 or vrf.gateway6.network[int(str(host), 16)]  # ::10 beside .10, as in the paper
             address6 = IPv6Interface((given6, vrf.gateway6.network.prefixlen))
         pair = (node.pair or (index % len(pairs)) + 1) - 1
         result.append(
@@ -135,7 +135,9 @@ def _cluster(spec: Spec, target: Target, nodes: tuple[Node, ...], switches: tupl
             pool.block_size or (26 if pool.cidr.version == 4 else 122),
         )
         for index, pool in enumerate(wanted.calico.pools)
-    ) or tuple(Pool(f"default-ipv{cidr.version}-ippool", cidr, 26 if cidr.version == 4 else 122) for cidr in DEFAULT_POOLS)
+    ) or tuple(
+        Pool(f"default-ipv{cidr.version}-ippool", cidr, 26 if cidr.version == 4 else 122) for cidr in DEFAULT_POOLS
+    )
     return Cluster(
         asn=wanted.asn,
         mode=wanted.mode,

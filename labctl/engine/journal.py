@@ -41,8 +41,11 @@ class Journal:
         row = {"time": round(time.time(), 3), "entry": kind, "name": name, "state": state, **data}
         line = (json.dumps(row, sort_keys=True) + "\n").encode()
         with self._lock:
-            handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            handle = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
+                size = os.fstat(handle).st_size
+                if size and os.pread(handle, 1, size - 1) != b"\n":
+                    line = b"\n" + line  # a crash left half a line: this one must not be part of it
                 os.write(handle, line)
             finally:
                 os.close(handle)
@@ -52,17 +55,16 @@ class Journal:
         self.write("step", name, state, **data)
 
     def entries(self) -> Iterator[Entry]:
-        """All entries; a half-written last line (a crash) is passed over."""
+        """All entries; a half-written line (a crash) is passed over."""
         if not self.path.exists():
             return
         for line in self.path.read_text(errors="replace").splitlines():
             try:
                 row = json.loads(line)
-            except ValueError:
-                continue
-            yield Entry(
-                float(row.pop("time", 0.0)), row.pop("entry", ""), row.pop("name", ""), row.pop("state", ""), row
-            )
+                moment = float(row.pop("time", 0.0))
+            except (ValueError, TypeError, AttributeError, IndexError):
+                continue  # half a line, or no line of ours
+            yield Entry(moment, row.pop("entry", ""), row.pop("name", ""), row.pop("state", ""), row)
 
     def done_steps(self) -> set[str]:
         """Names of the steps whose last state is ``done``, since the last time the boxes were created."""

@@ -12,7 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
-from labctl.engine.events import Event, Listener
+from labctl.events import Event, Listener
 from labctl.engine.journal import Journal
 from labctl.errors import InconclusiveError, LabctlError
 from labctl.waiting import Cancelled, Deadline, DeadlinePassed

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from labctl.cache import cache_dir
 from labctl.engine.actions import cluster, nodes, switches
-from labctl.engine.events import Event, Listener
+from labctl.events import Event, Listener
 from labctl.engine.journal import Journal
 from labctl.engine.steps import Step, StepContext, StepFailed, StepRunner
 from labctl.errors import LabError, UsageError
@@ -145,11 +145,13 @@ class Up:
                 Step("calico", "Calico", self._calico, ("nodes","push")),
                 Step("workloads", "workloads", self._workloads, ("calico", "push")),
                 Step("bonds", "every bond has a partner", self._bonds, ("push", "nodes")),
-                Step("ready", "workloads are ready", self._ready, ("workloads", "bonds")),
             ]
         if self._request.prove:
-            last = ("ready",) if lab.kube_nodes else ("push",)
+            # a check waits for what it needs itself: a pod that never comes must be its verdict, not a missed gate
+            last = ("workloads", "bonds") if lab.kube_nodes else ("push",)
             steps.append(Step("verify", "the scenarios", self._verify, last))
+        elif lab.kube_nodes:
+            steps.append(Step("ready", "workloads are ready", self._ready, ("workloads", "bonds")))
         return steps
 
     def _limit(self, name: str) -> Deadline:
@@ -194,6 +196,10 @@ class Up:
         assert self._now.api is not None  # noqa: S101 - made by an earlier step
         return await_workloads(self._now.api, NAMESPACES, self._limit("workloads"), context.cancel)
 
+    def _environment(self) -> dict[str, str]:
+        now = self._request.runtime.observe()
+        return {"runtime": now.runtime, "launcher": now.launcher or ""}
+
     def _verify(self, context: StepContext) -> str:
         request = VerifyRequest(
             self._state.folder,
@@ -202,9 +208,11 @@ class Up:
             self._state.journal,
             self._state.secrets,
             self._request.listener,
+            lambda switch: switches.open_session(switch, self._endpoints),
             context.cancel,
             disruptive=True,
             sessions=self._now.sessions,
+            environment=self._environment(),
         )
         self._now.report = verify(request)
         return self._now.report.sentence

@@ -36,6 +36,7 @@ HIDDEN: tuple[tuple[str, str], ...] = (
     (r"interface Vlan.*", "no ipv6 redirects"),
 )
 _HIDDEN = tuple((re.compile(path), line) for path, line in HIDDEN)
+_VLAN_LIST = re.compile(r"[0-9]{1,4}(-[0-9]{1,4})?(,[0-9]{1,4}(-[0-9]{1,4})?)*")
 _SECRET_LINE = re.compile(r"^(password|ip ospf message-digest-key|username)\b")
 
 
@@ -67,7 +68,7 @@ def canonical_line(line: str) -> str:
 def spread(line: str, path: tuple[str, ...]) -> Iterator[str]:
     """Lines that NX-OS merges or splits, as one line per fact."""
     words = line.split()
-    if not path and words[:1] == ["vlan"] and len(words) == 2:
+    if not path and words[:1] == ["vlan"] and len(words) == 2 and _VLAN_LIST.fullmatch(words[1]):
         for vlan in vlan_list(words[1]):
             yield f"vlan {vlan}"
     elif words[:2] == ["route-target", "both"]:
@@ -80,6 +81,8 @@ def spread(line: str, path: tuple[str, ...]) -> Iterator[str]:
 
 def vlan_list(text: str) -> list[int]:
     """``1,10-12`` as numbers. Raises ValueError for anything else."""
+    if not _VLAN_LIST.fullmatch(text):
+        raise ValueError(f"{text!r} is no list of VLANs")
     vlans: list[int] = []
     for part in text.split(","):
         first, _, last = part.partition("-")

@@ -37,11 +37,16 @@ class PushResult:
             return Place(self.file, number, 0, source[number - 1] if 0 < number <= len(source) else None)
 
         found = [
-            Problem("line-refused", f"{self.switch} refused: {row.line} ({row.words})", place(row.number)) for row in self.refused
+            Problem("line-refused", f"{self.switch} refused: {row.line} ({row.words})", place(row.number))
+            for row in self.refused
         ]
         numbers = {row.number for row in self.refused}
         found += [
-            Problem("line-not-there", f"{self.switch} took the line, and its running configuration lacks it: {row.line}", place(row.number))
+            Problem(
+                "line-not-there",
+                f"{self.switch} took the line, and its running configuration lacks it: {row.line}",
+                place(row.number),
+            )
             for row in self.missing
             if row.number not in numbers
         ]

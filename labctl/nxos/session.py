@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 CONNECT_LIMIT = 10.0
 
 
-class SwitchUnreachable(InconclusiveError):
+class SwitchUnreachable(InconclusiveError):  # noqa: N818 - the name says what happened
     """The switch does not answer (any more)."""
 
     code = "switch-unreachable"
 
 
-class SwitchRefused(InconclusiveError):
+class SwitchRefused(InconclusiveError):  # noqa: N818 - the name says what happened
     """The switch answered a show command with an error."""
 
     code = "show-refused"
@@ -44,7 +44,14 @@ class NxosSession:
     """One shell on one switch. Not for several threads at once: `lock` is there for that."""
 
     def __init__(
-        self, host: str, port: int, username: str, password: str, *, name: str = "", known_hosts: Path | None = None,
+        self,
+        host: str,
+        port: int,
+        username: str,
+        password: str,
+        *,
+        name: str = "",
+        known_hosts: Path | None = None,
         timeout: float = CONNECT_LIMIT,
     ) -> None:
         self.name = name or f"{host}:{port}"
@@ -53,8 +60,15 @@ class NxosSession:
         self._buffer = ""
         try:
             self._client.connect(
-                host, port, username, password, timeout=timeout, banner_timeout=timeout, auth_timeout=timeout,
-                look_for_keys=False, allow_agent=False,
+                host,
+                port,
+                username,
+                password,
+                timeout=timeout,
+                banner_timeout=timeout,
+                auth_timeout=timeout,
+                look_for_keys=False,
+                allow_agent=False,
             )
             self._channel = self._client.invoke_shell(width=511, height=1000)
         except (_ssh_errors(), OSError, EOFError) as error:
@@ -138,7 +152,9 @@ class NxosSession:
 
     def _receive(self, deadline: Deadline) -> None:
         if deadline.passed:
-            raise SwitchUnreachable(f"{self.name}: no prompt within {deadline.seconds:.0f} s; last: {self._buffer[-80:]!r}")
+            raise SwitchUnreachable(
+                f"{self.name}: no prompt within {deadline.seconds:.0f} s; last: {self._buffer[-80:]!r}"
+            )
         self._channel.settimeout(max(0.05, deadline.remaining))
         try:
             data = self._channel.recv(262144)
@@ -184,5 +200,3 @@ def _ssh_errors() -> type[Exception]:
     import paramiko
 
     return paramiko.SSHException
-
-

@@ -6,7 +6,7 @@ The renderer does not use this module, so that what it renders is judged by some
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from labctl.nxos.normal import canonical_line, hidden, spread
@@ -76,26 +76,32 @@ def walk(sections: Iterable[Section], depth: int = 0) -> Iterator[tuple[int, Sec
 
 def parse(text: str) -> ConfigTree:
     """Parse by indentation. Comments (``!``), blank lines and the ``version`` line of a running-config are left out."""
-    stack: list[tuple[int, list[object]]] = [(-1, [])]
+    top: list[_Row] = []
+    stack: list[tuple[int, list[_Row]]] = [(-1, top)]
     for number, raw in enumerate(text.splitlines(), 1):
         line = raw.strip()
-        if not line or line.startswith("!") or line.startswith("version "):
+        if not line or line.startswith(("!", "version ")):
             continue
         indent = len(raw) - len(raw.lstrip())
         while stack[-1][0] >= indent:
             stack.pop()
-        children: list[object] = []
-        stack[-1][1].append((" ".join(line.split()), number, children))
-        stack.append((indent, children))
-    return ConfigTree(_freeze(stack[0][1]))
+        row = _Row(" ".join(line.split()), number)
+        stack[-1][1].append(row)
+        stack.append((indent, row.children))
+    return ConfigTree(_freeze(top))
 
 
-def _freeze(rows: list[object]) -> tuple[Section, ...]:
-    result = []
-    for row in rows:
-        line, number, children = row  # type: ignore[misc]
-        result.append(Section(line, _freeze(children), number))
-    return tuple(result)
+@dataclass(slots=True)
+class _Row:
+    """A section that is being read: its children are still coming."""
+
+    line: str
+    number: int
+    children: list[_Row] = field(default_factory=list)
+
+
+def _freeze(rows: Iterable[_Row]) -> tuple[Section, ...]:
+    return tuple(Section(row.line, _freeze(row.children), row.number) for row in rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +136,9 @@ def normalise(sections: Iterable[Section], path: tuple[str, ...]) -> tuple[Secti
     return tuple(Section(s.line, normalise(s.children, (*path, s.line)), s.number) for s in merged.values())
 
 
-def _compare(path: tuple[str, ...], intended: tuple[Section, ...], running: tuple[Section, ...]) -> Iterator[Difference]:
+def _compare(
+    path: tuple[str, ...], intended: tuple[Section, ...], running: tuple[Section, ...]
+) -> Iterator[Difference]:
     there = {section.line: section for section in running}
     for section in intended:
         found = there.get(section.line)

@@ -20,7 +20,7 @@ def checks(design: Design) -> str:
     """The text."""
     body: dict[str, Any] = {"schema": SCHEMA, "links": _links(design)}
     if design.cluster:
-        modes = {}
+        modes: dict[str, dict[str, Any]] = {}
         for mode in ("routed", "ipip"):
             modes[mode] = {"bgp": _bgp(design, design.cluster, mode)}
             if "pingtest" in design.cluster.workloads and len(design.cluster.workers) > 1:
@@ -152,7 +152,12 @@ def _curl(design: Design, cluster: Cluster) -> list[dict[str, Any]]:
     expected = _tagged(
         design,
         {
-            "inner": {"source": str(control.address.ip), "target": {"endpoints_of": service}, "protocol": "tcp", "port": 80},
+            "inner": {
+                "source": str(control.address.ip),
+                "target": {"endpoints_of": service},
+                "protocol": "tcp",
+                "port": 80,
+            },
             "source_mac": {"reported_by": "leaf"},
             "encapsulated": False,
         },

@@ -1,4 +1,4 @@
-"""The CRDs of a stand-in cluster: group ``crd.projectcalico.org/v1``, as a manifest install up to Calico 3.32 serves it.
+"""The CRDs of a stand-in cluster: group ``crd.projectcalico.org/v1``, as a manifest install of Calico ≤ 3.32 serves it.
 
 Schemas are ours, from the fields that Calico's API documents (projectcalico/calico, api/pkg/apis/projectcalico/v3).
 """
@@ -54,7 +54,8 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
         allocations=_list({"type": "integer", "nullable": True}), unallocated=_list(I),
         attributes=_list(_object(handle_id=S, secondary={"type": "object", "additionalProperties": S})),
         sequenceNumber={"type": "integer", "format": "int64"},
-        sequenceNumberForAllocation={"type": "object", "additionalProperties": {"type": "integer", "format": "int64"}})),
+        sequenceNumberForAllocation={
+            "type": "object", "additionalProperties": {"type": "integer", "format": "int64"}})),
     "BlockAffinity": ("blockaffinities", _object(
         ("cidr", "node", "state"), cidr=S, node=S, state=_one_of("pending", "confirmed", "pendingDeletion"), deleted=S,
         type=S)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from labctl.design.model import Design
@@ -28,7 +29,7 @@ def render_folder(design: Design) -> dict[str, str]:
 
 
 def _readme(design: Design) -> str:
-    boxes = [(switch.name, switch.role, switch.name) for switch in design.switches]
+    boxes: list[tuple[str, str, str]] = [(switch.name, switch.role, switch.name) for switch in design.switches]
     if design.cluster:
         boxes += [(node.name, node.role, node.container) for node in design.cluster.nodes]
     boxes += [(external.name, "external", external.name) for external in design.externals]
@@ -38,10 +39,23 @@ def _readme(design: Design) -> str:
 def write_folder(files: dict[str, str], target: Path) -> list[str]:
     """Write what differs, remove what an earlier rendering left; returns the paths that changed."""
     changed = []
+    for name in _rendered_before(target) - files.keys():
+        path = target / name
+        if path.is_file() and path.resolve().is_relative_to(target.resolve()):
+            path.unlink()
+            changed.append(name)
     for name, text in files.items():
         path = target / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.is_file() or path.read_text() != text:
-            path.write_text(text)
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
             changed.append(name)
     return changed
+
+
+def _rendered_before(target: Path) -> set[str]:
+    """What the folder's own list names; a person's files are not in it."""
+    try:
+        return set(json.loads((target / "lab.json").read_text(encoding="utf-8"))["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()  # no folder of ours yet, or one that cannot be read any more: it is written anew

@@ -1,4 +1,4 @@
-"""``kind/cluster.yaml``: what kind reads. Node names are set through kubeadm, since kind names its containers itself."""
+"""``kind/cluster.yaml``: what kind reads. Node names are set through kubeadm: kind names its containers itself."""
 
 from __future__ import annotations
 

@@ -15,7 +15,8 @@ STANDIN_DEADLINES = {
     "ssh": 60, "push": 60, "api": 90, "nodes": 60, "bond": 60, "workloads": 90, "converged": 60, "scenario": 60,
 }  # fmt: skip
 N9KV_DEADLINES = {
-    "ssh": 1800, "push": 600, "api": 900, "nodes": 300, "bond": 300, "workloads": 900, "converged": 300, "scenario": 180,
+    "ssh": 1800, "push": 600, "api": 900, "nodes": 300, "bond": 300, "workloads": 900, "converged": 300,
+    "scenario": 180,
 }  # fmt: skip
 """A 9000v takes 5 to 15 minutes to boot, and each front panel port appears about a minute later."""
 
@@ -63,7 +64,9 @@ def _inputs(design: Design) -> list[dict[str, Any]]:
     if design.cluster:
         source = "calico/standin" if design.target.cluster == "standin" else "calico/calico.yaml, to be laid there"
         inputs.append({"name": "calico", "version": design.cluster.calico, "sha256": None, "source": source})
-        inputs.append({"name": "kubernetes", "version": design.cluster.kubernetes, "sha256": None, "source": design.images.node})
+        inputs.append(
+            {"name": "kubernetes", "version": design.cluster.kubernetes, "sha256": None, "source": design.images.node}
+        )
     if design.target.switch == "n9kv":
         inputs.append({"name": "nxos", "version": design.nxos, "sha256": None, "source": design.images.switch})
     return inputs

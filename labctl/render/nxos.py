@@ -134,7 +134,10 @@ def _route_maps(design: Design, switch: Switch, *, peering: bool) -> list[RouteM
             ]
     maps.append(RouteMap("fabric-rmap-redist-subnet", 10, ("match tag 12345",)))
     if switch.colour:
-        for name, family, lists in (("loopback", "ip", "dup_ip_avoidance"), ("loopback-v6", "ipv6", "dup_ip6_avoidance")):
+        for name, family, lists in (
+            ("loopback", "ip", "dup_ip_avoidance"),
+            ("loopback-v6", "ipv6", "dup_ip6_avoidance"),
+        ):
             colour = f"set extcommunity rt {switch.colour}"
             maps.append(RouteMap(name, 10, (f"match {family} address prefix-list {lists}", colour)))
             # NX-OS's treatment of routes that match no clause is not documented: an empty clause makes it plain

@@ -43,9 +43,7 @@ def topology(design: Design) -> str:
             "defaults": {"image-pull-policy": "never", "labels": {"labctl.lab": design.name}},
             "kinds": kinds,
             "nodes": nodes,
-            "links": [
-                {"endpoints": [f"{link.a[0]}:{link.a[1]}", f"{link.b[0]}:{link.b[1]}"]} for link in design.links
-            ],
+            "links": [{"endpoints": [f"{link.a[0]}:{link.a[1]}", f"{link.b[0]}:{link.b[1]}"]} for link in design.links],
         },
     }
     return dump(body)

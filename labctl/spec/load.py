@@ -9,10 +9,12 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from labctl.errors import Place, Problem, SpecError
 from labctl import yamldoc as document
+from labctl.errors import Place, Problem, SpecError
+from labctl.spec.clashes import clashes
 from labctl.spec.model import Spec
 from labctl.spec.semantics import judge
+from labctl.spec.wording import WHOLE, words
 
 
 def load(path: Path, *, target: tuple[str, str] | None = None) -> Spec:
@@ -20,9 +22,19 @@ def load(path: Path, *, target: tuple[str, str] | None = None) -> Spec:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.y*ml")], n=1) if path.parent.is_dir() else []
+        near = (
+            difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.y*ml")], n=1)
+            if path.parent.is_dir()
+            else []
+        )
         raise SpecError(
-            [Problem("no-such-file", f"there is no file {path}", hint=f"did you mean {path.parent / near[0]}?" if near else None)],
+            [
+                Problem(
+                    "no-such-file",
+                    f"there is no file {path}",
+                    hint=f"did you mean {path.parent / near[0]}?" if near else None,
+                )
+            ],
             next_command="labctl init",
         ) from None
     except IsADirectoryError:
@@ -44,6 +56,7 @@ def loads(file: str, text: str, *, target: tuple[str, str] | None = None) -> Spe
         problems += _from_pydantic(error, found)
     if spec is not None:
         problems += judge(spec, found, target)
+        problems += clashes(spec, found) if not problems else []
     if problems:
         raise SpecError(sorted(problems, key=lambda p: (p.place.line, p.place.column) if p.place else (0, 0)))
     assert spec is not None  # noqa: S101 - no problems means that it was validated
@@ -52,12 +65,16 @@ def loads(file: str, text: str, *, target: tuple[str, str] | None = None) -> Spe
 
 def _from_pydantic(error: ValidationError, found: document.Document) -> list[Problem]:
     problems: dict[tuple[Any, ...], Problem] = {}
-    rows = [(row, _written(row["loc"], found)) for row in error.errors(include_url=False)]
+    # of a list that could have been a number, what is wrong with the list is told first
+    said = sorted(error.errors(include_url=False), key=lambda r: r["type"] in WHOLE and isinstance(r["input"], list))
+    rows = [(row, _written(row["loc"], found, missing=row["type"] == "missing")) for row in said]
     paths = {path for _, path in rows}
     for row, path in rows:
-        if any(len(other) > len(path) and other[: len(path)] == path for other in paths) and row["type"] != "missing":
+        deeper = any(len(other) > len(path) and other[: len(path)] == path for other in paths)
+        if deeper and row["type"] != "missing" and row["loc"][-1] != "[key]":
             continue  # the reason lies deeper: this row only says that the whole is wrong then
-        problem = _problem(row, path, found)
+        also = {other["type"] for other, its_path in rows if its_path == path}
+        problem = _problem(row, path, found, also)
         # a union reports one error per member: the first (the likeliest) is enough for a person
         key = (problem.place.line, problem.place.column) if problem.place else path
         if key not in problems:
@@ -65,21 +82,21 @@ def _from_pydantic(error: ValidationError, found: document.Document) -> list[Pro
     return list(problems.values())
 
 
-def _written(location: Iterable[str | int], found: document.Document) -> document.Path:
-    """The part of pydantic's location that is in the document (it also names union members)."""
+def _written(location: tuple[str | int, ...], found: document.Document, *, missing: bool) -> document.Path:
+    """The part of pydantic's location that is in the document (it also names union members, and what is missing)."""
     path: document.Path = ()
     data: Any = found.data
     for step in location:
-        if isinstance(data, dict) and isinstance(step, str) and step in data:
+        in_mapping = isinstance(data, dict) and isinstance(step, str) and step in data
+        in_sequence = isinstance(data, list) and isinstance(step, int) and step < len(data)
+        if in_mapping or in_sequence:
             path, data = (*path, step), data[step]
-        elif isinstance(data, list) and isinstance(step, int) and step < len(data):
-            path, data = (*path, step), data[step]
-        elif isinstance(data, dict) and isinstance(step, str) and step == tuple(location)[-1]:
+        elif missing and isinstance(data, dict) and isinstance(step, str) and step == location[-1]:
             path = (*path, step)
     return path
 
 
-def _problem(row: Any, path: document.Path, found: document.Document) -> Problem:
+def _problem(row: Any, path: document.Path, found: document.Document, also: set[str]) -> Problem:
     kind, name = row["type"], str(row["loc"][-1])
     if kind == "extra_forbidden":
         known = _fields_at(path[:-1])
@@ -87,35 +104,12 @@ def _problem(row: Any, path: document.Path, found: document.Document) -> Problem
         hint = f"did you mean {near[0]}?" if near else (f"known here: {', '.join(known)}" if known else None)
         return Problem("unknown-key", f"unknown key {name}", found.place(path, key=True), hint)
     if kind == "missing":
+        if isinstance(row["loc"][-1], int):
+            place = found.place(path)
+            return Problem("missing-item", f"{path[-1]} needs {row['loc'][-1] + 1} or more", place)
         return Problem("missing-key", f"{name} is missing", found.place(path))
-    message = row["msg"].removeprefix("Value error, ")
-    given = row.get("input")
-    shown = f"{given!r}: " if isinstance(given, str | int | float | bool) else ""
-    hint = None
-    if kind == "literal_error":
-        options = [option.strip("' ") for option in row["ctx"]["expected"].replace(" or ", ", ").split(",")]
-        near = difflib.get_close_matches(str(given), options, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(options)}"
-        return Problem("bad-value", f"{shown}not one of the known values", found.place(path), hint)
-    if kind == "string_pattern_mismatch":
-        return Problem("bad-value", f"{shown}does not look like {_PATTERNS.get(name, name)}", found.place(path), _HINTS.get(name))
-    return Problem("bad-value", f"{shown}{message[0].lower()}{message[1:]}", found.place(path), hint)
-
-
-_PATTERNS = {
-    "name": "a name",
-    "anycast_mac": "a MAC address as NX-OS writes it",
-    "nxos": "an NX-OS version",
-    "version": "a version",
-    "kubernetes": "a version",
-}
-_HINTS = {
-    "name": "lower-case letters, digits and '-'; 2 to 32 of them",
-    "anycast_mac": "2020.0000.00aa",
-    "nxos": "10.5(4)",
-    "version": "3.20.0",
-    "kubernetes": "1.34.3",
-}
+    message, hint = words(row, path, also)
+    return Problem("bad-value", message, found.place(path, key=name == "[key]"), hint)
 
 
 def _fields_at(path: document.Path) -> list[str]:

@@ -43,7 +43,7 @@ class LeafPair(Part):
 class Network(Part):
     """The VLAN that the nodes are in, with its anycast gateway."""
 
-    name: str = "nodes"
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$", description="The VLAN's name.")] = "nodes"
     vlan: Vlan = 3001
     vni: Vni = 30001
     gateway: Annotated[
@@ -78,11 +78,13 @@ class Fabric(Part):
     """Spines, leaf pairs, border leafs; numbers, or names."""
 
     asn: Asn16 = 65102
-    spines: Annotated[int, Field(ge=1, le=8)] | tuple[SwitchName, ...] = 2
-    leaf_pairs: Annotated[int, Field(ge=1, le=16)] | tuple[LeafPair, ...] = 1
-    borders: Annotated[int, Field(ge=0, le=4)] | tuple[SwitchName, ...] = 0
+    spines: Annotated[int, Field(ge=1, le=8)] | Annotated[tuple[SwitchName, ...], Field(max_length=8)] = 2
+    leaf_pairs: Annotated[int, Field(ge=1, le=16)] | Annotated[tuple[LeafPair, ...], Field(max_length=16)] = 1
+    borders: Annotated[int, Field(ge=0, le=4)] | Annotated[tuple[SwitchName, ...], Field(max_length=4)] = 0
     anycast_mac: Annotated[str, Field(pattern=r"^[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4}$")] = "2020.0000.00aa"
-    nxos: Annotated[str, Field(pattern=r"^\d+\.\d+\(\d+[a-z]*\)$", description="NX-OS version, e.g. 10.5(4).")] = "10.5(4)"
+    nxos: Annotated[str, Field(pattern=r"^\d+\.\d+\(\d+[a-z]*\)$", description="NX-OS version, e.g. 10.5(4).")] = (
+        "10.5(4)"
+    )
     vrfs: Annotated[tuple[Vrf, ...], Field(min_length=1, max_length=1)] = (Vrf(),)
     addresses: dict[SwitchName, SwitchAddresses] = {}
 
@@ -118,7 +120,7 @@ class Cluster(Part):
 
     asn: Asn = 65531
     mode: Annotated[Mode, Field(description="routed: ipipMode Never, no mesh; ipip: Always, with the mesh.")] = "routed"
-    nodes: Annotated[int, Field(ge=2, le=64)] | tuple[Node, ...] = 3
+    nodes: Annotated[int, Field(ge=2, le=64)] | Annotated[tuple[Node, ...], Field(max_length=64)] = 3
     calico: Calico = Calico()
     services: tuple[AnyNetwork, ...] = ()
     kubernetes: Annotated[str | None, Field(pattern=r"^\d+\.\d+\.\d+$")] = None
@@ -147,7 +149,7 @@ class Spec(Part):
     name: LabName
     fabric: Fabric = Fabric()
     cluster: Cluster | Literal["none"] = Cluster()
-    external: tuple[External, ...] = ()
+    external: Annotated[tuple[External, ...], Field(max_length=64)] = ()
     workloads: tuple[Workload, ...] | None = None
     scenarios: tuple[Scenario, ...] | None = None
     images: Images = Images()

@@ -8,8 +8,8 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address
 from typing import Any
 
 from labctl.errors import Problem
-from labctl.yamldoc import Document, Path
 from labctl.spec.model import Cluster, LeafPair, Spec
+from labctl.yamldoc import Document, Path
 
 
 class Judge:
@@ -96,9 +96,13 @@ def _numbers(it: Judge) -> None:
         it.say("duplicate-vlan", f"VLAN {vrf.vlan} is the VRF's and the network's", (*base, "networks", 0, "vlan"))
     for vlan, path in ((vrf.vlan, (*base, "vlan")), (network.vlan, (*base, "networks", 0, "vlan"))):
         if vlan == 3600:
-            it.say("reserved-vlan", "VLAN 3600 carries the underlay over a physical peer-link", path, "take another one")
+            it.say(
+                "reserved-vlan", "VLAN 3600 carries the underlay over a physical peer-link", path, "take another one"
+            )
     if isinstance(it.spec.cluster, Cluster) and it.spec.cluster.asn == it.spec.fabric.asn:
-        it.say("same-asn", f"fabric and cluster both have AS {it.spec.fabric.asn}; the peering is eBGP", ("cluster", "asn"))
+        it.say(
+            "same-asn", f"fabric and cluster both have AS {it.spec.fabric.asn}; the peering is eBGP", ("cluster", "asn")
+        )
 
 
 def _gateway(it: Judge) -> None:
@@ -114,7 +118,12 @@ def _gateway(it: Judge) -> None:
         if isinstance(address, IPv4Interface) and not 8 <= address.network.prefixlen <= 29:
             it.say("bad-gateway", f"{address}: the prefix length must be 8 to 29", where)
         elif address.ip == address.network.network_address:
-            it.say("bad-gateway", f"{address} is the network's own address", where, f"for example {address.network[1]}/{address.network.prefixlen}")
+            it.say(
+                "bad-gateway",
+                f"{address} is the network's own address",
+                where,
+                f"for example {address.network[1]}/{address.network.prefixlen}",
+            )
 
 
 def _fabric(it: Judge) -> None:
@@ -125,12 +134,34 @@ def _fabric(it: Judge) -> None:
     for index, pair in enumerate(fabric.leaf_pairs if not isinstance(fabric.leaf_pairs, int) else ()):
         path: Path = ("fabric", "leaf_pairs", index)
         _pair(it, pair, path)
-        if pair.peer_link == "fabric" and numbers(fabric.nxos)[:2] < FABRIC_PEERING_SINCE and it.switch_target == "n9kv":
-            it.say("fabric-peering", f"a 9000v has vPC fabric peering from 10.4 on, this is {fabric.nxos}", (*path, "peer_link"), "peer_link: physical")
+        if (
+            pair.peer_link == "fabric"
+            and numbers(fabric.nxos)[:2] < FABRIC_PEERING_SINCE
+            and it.switch_target == "n9kv"
+        ):
+            it.say(
+                "fabric-peering",
+                f"a 9000v has vPC fabric peering from 10.4 on, this is {fabric.nxos}",
+                (*path, "peer_link"),
+                "peer_link: physical",
+            )
     for name in fabric.addresses:
         if name not in known:
-            it.say("no-such-switch", f"there is no switch {name}", ("fabric", "addresses", name), _near(name, known), key=True)
-    _unique(it, [(str(a.loopback0), ("fabric", "addresses", n, "loopback0")) for n, a in fabric.addresses.items() if a.loopback0])
+            it.say(
+                "no-such-switch",
+                f"there is no switch {name}",
+                ("fabric", "addresses", name),
+                _near(name, known),
+                key=True,
+            )
+    _unique(
+        it,
+        [
+            (str(a.loopback0), ("fabric", "addresses", n, "loopback0"))
+            for n, a in fabric.addresses.items()
+            if a.loopback0
+        ],
+    )
     _unique(it, [(str(a.vtep), ("fabric", "addresses", n, "vtep")) for n, a in fabric.addresses.items() if a.vtep])
     if not isinstance(fabric.spines, int) and not fabric.spines:
         it.say("no-spines", "a fabric needs a spine", ("fabric", "spines"))
@@ -168,13 +199,15 @@ def _nodes(it: Judge) -> None:
     for index, node in enumerate(cluster.nodes):
         path: Path = ("cluster", "nodes", index)
         for position, address in enumerate(node.address):
-            where = (*path, "address", position) if (*path, "address", position) in it.found.values else (*path, "address")
+            where = (
+                (*path, "address", position) if (*path, "address", position) in it.found.values else (*path, "address")
+            )
             network = next((g.network for g in gateways if g.version == address.version), None)
             if network is None or address not in network:
                 it.say("outside-network", f"{address} is not in the nodes' network {network or ''}".rstrip(), where)
             rows.append((str(address), where))
         if node.pair is not None and node.pair > pairs:
-            it.say("no-such-pair", f"there is no leaf pair {node.pair}; there are {pairs}", (*path, "pair"))
+            it.say("no-such-pair", f"there is no leaf pair {node.pair}: the fabric has {pairs}", (*path, "pair"))
     _unique(it, rows)
     controls = [index for index, node in enumerate(cluster.nodes) if node.role == "control-plane"]
     if len(controls) > 1:
@@ -204,7 +237,9 @@ def _cluster(it: Judge) -> None:
         if pool.block_size is not None and not low <= pool.block_size <= high:
             it.say("block-size", f"a block of {pool.cidr} is /{low} to /{high}", (*where, "block_size"))
     networks += [("service range", n, ("cluster", "services", i)) for i, n in enumerate(cluster.services)]
-    networks += [("external IPs", n, ("cluster", "calico", "external_ips", i)) for i, n in enumerate(cluster.calico.external_ips)]
+    networks += [
+        ("external IPs", n, ("cluster", "calico", "external_ips", i)) for i, n in enumerate(cluster.calico.external_ips)
+    ]
     _overlaps(it, networks)
     if cluster.services and not any(isinstance(n, IPv4Network) for n in cluster.services):
         it.say("no-ipv4-services", "the service ranges need one of IPv4", ("cluster", "services"))
@@ -280,5 +315,3 @@ def _scenarios(it: Judge) -> None:
         needed = needs.get(scenario)
         if workloads is not None and needed and needed not in workloads:
             it.say("missing-workload", f"scenario {scenario} needs workload {needed}", ("scenarios", index))
-
-

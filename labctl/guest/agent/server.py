@@ -158,7 +158,10 @@ class Server:
             body = {"error": f"{request.get('verb')}: {error}"}
         call.put("over", None)
         self._calls.pop(call.stream, None)
-        self.send_message(wire.END, call.stream, body)
+        try:
+            self.send_message(wire.END, call.stream, body)
+        except OSError:
+            return  # the stream is gone: nobody is left to hear it, and `serve` ends by itself
 
     # --- verbs: (call, request) -> JSON -----------------------------------------------------------------------
 

@@ -68,7 +68,24 @@ class RunningConfig:
 
     def remove(self, path: Iterable[str], line: str, command: Command) -> bool:
         """Take a line away; False when it was not there."""
-        return self.at(path).children.pop(identity(line, command.key), None) is not None
+        parent = self.at(path)
+        if parent is self.root and command.enters == "vlan":
+            return self._remove_vlans(set(vlan_list(line.split()[1])))
+        return parent.children.pop(identity(line, command.key), None) is not None
+
+    def _remove_vlans(self, gone: set[int]) -> bool:
+        """``no vlan 5`` also shortens ``vlan 1,5,7``: lists are one way to write, not a thing."""
+        found = False
+        for name in [name for name in self.root.children if name.startswith("vlan ")]:
+            before = vlan_list(name.split()[1])
+            left = [vlan for vlan in before if vlan not in gone]
+            if len(left) < len(before):
+                found = True
+                entry = self.root.children.pop(name)
+                if left:
+                    line = f"vlan {ranges(left)}"
+                    self.root.children[line] = Entry(line, entry.ignored, entry.children)
+        return found
 
     def at(self, path: Iterable[str]) -> Entry:
         """The entry at a place. Raises KeyError when it is gone (removed by another session)."""
@@ -108,7 +125,10 @@ def _merge_vlans(sections: list[Section]) -> list[Section]:
     numbers = sorted({n for s in lists for n in vlan_list(s.words[1])} | {1})
     merged = Section(f"vlan {ranges(numbers)}")
     single = [s for s in lists if s.children]
-    return [s for s in sections if not s.line.startswith("vlan ")] + [merged, *sorted(single, key=lambda s: int(s.words[1]))]
+    return [s for s in sections if not s.line.startswith("vlan ")] + [
+        merged,
+        *sorted(single, key=lambda s: int(s.words[1])),
+    ]
 
 
 def ranges(numbers: list[int]) -> str:
@@ -125,9 +145,11 @@ def ranges(numbers: list[int]) -> str:
 
 def _rank(section: Section) -> tuple[int, tuple[object, ...]]:
     line = section.line
-    index = max((len(prefix), position) for position, prefix in enumerate(ORDER) if line.startswith(prefix)) if any(
-        line.startswith(prefix) for prefix in ORDER
-    ) else (0, ORDER.index("line"))
+    index = (
+        max((len(prefix), position) for position, prefix in enumerate(ORDER) if line.startswith(prefix))
+        if any(line.startswith(prefix) for prefix in ORDER)
+        else (0, ORDER.index("line"))
+    )
     return index[1], _natural(line) if line.startswith(("interface", "vlan")) else (0,)
 
 

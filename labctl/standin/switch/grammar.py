@@ -34,7 +34,7 @@ class Mismatch:
 
 
 def _number(low: int, high: int) -> Callable[[str], str | None]:
-    return lambda text: str(int(text)) if text.isdigit() and low <= int(text) <= high else None
+    return lambda text: str(int(text)) if text.isascii() and text.isdigit() and low <= int(text) <= high else None
 
 
 def _prefix(version: int, *, host: bool) -> Callable[[str], str | None]:
@@ -42,7 +42,7 @@ def _prefix(version: int, *, host: bool) -> Callable[[str], str | None]:
         address, slash, length = text.partition("/")
         try:
             parsed = ipaddress.ip_address(address)
-            if parsed.version != version or not slash:
+            if parsed.version != version or not slash or not length.isdigit():
                 return None
             network = ipaddress.ip_network(text, strict=False)
         except ValueError:
@@ -192,7 +192,9 @@ def match(tokens: Sequence[Token], words: Sequence[str]) -> Match | Mismatch:
     return Mismatch(best)
 
 
-def _read(tokens: tuple[Token, ...], words: tuple[str, ...], index: int) -> Iterator[tuple[tuple[str, ...] | None, int]]:
+def _read(
+    tokens: tuple[Token, ...], words: tuple[str, ...], index: int
+) -> Iterator[tuple[tuple[str, ...] | None, int]]:
     """Every reading: (words in full, index) when it fits, (None, index of the trouble) when not."""
     if not tokens:
         yield ((), index) if index == len(words) else (None, index)
@@ -220,10 +222,21 @@ def typed_in_full(tokens: Sequence[Token], words: Sequence[str]) -> int:
     """How many leading words were typed in full: decides between two patterns that both fit."""
     count = 0
     for token, word in zip(tokens, words, strict=False):
-        if token.optional or not token.take(word)[1]:
+        full, exactly = token.take(word) if not token.optional else (None, False)
+        if full is None or not exactly:
             break
         count += 1
     return count
+
+
+def abbreviated_at(tokens: Sequence[Token], words: Sequence[str]) -> int | None:
+    """Index of the first word that is only the beginning of the pattern's; None when there is none."""
+    for index, (token, word) in enumerate(zip(tokens, words, strict=False)):
+        if token.optional:
+            break
+        if not token.take(word)[1]:
+            return index
+    return None
 
 
 def following(tokens: tuple[Token, ...], words: tuple[str, ...]) -> Iterator[Token]:

@@ -8,19 +8,27 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from threading import RLock
 
-from labctl.standin.switch.commands import MODES, PROMPTS, Command
+from labctl.standin.switch.choice import AMBIGUOUS as NO_CHOICE
+from labctl.standin.switch.choice import Fit, best, best_prefix
+from labctl.standin.switch.commands import MODES, PROMPTS
 from labctl.standin.switch.config import RunningConfig, identity
-from labctl.standin.switch.grammar import Match, Mismatch, compile_pattern, following, match, typed_in_full
+from labctl.standin.switch.filters import FILTERS
+from labctl.standin.switch.grammar import Match, compile_pattern, following, match
 from labctl.standin.switch.platform import Platform, UnknownShow
 
 INVALID = "% Invalid command at '^' marker."
 INCOMPLETE = "% Incomplete command at '^' marker."
 AMBIGUOUS = "% Ambiguous command at '^' marker."
-COPY_DONE = "[########################################] 100%\nCopy complete, now saving to disk (please wait)...\nCopy complete."
+COPY_DONE = (
+    "[########################################] 100%\n"
+    "Copy complete, now saving to disk (please wait)...\n"
+    "Copy complete."
+)
 
 EXEC = (
     "configure terminal", "show <line>", "terminal length <int>", "terminal width <int>", "terminal dont-ask",
-    "terminal no dont-ask", "no terminal dont-ask", "terminal session-timeout <int>", "copy running-config startup-config", "end", "exit",
+    "terminal no dont-ask", "no terminal dont-ask", "terminal session-timeout <int>",
+    "copy running-config startup-config", "end", "exit",
     "terminal monitor", "terminal no monitor", "ping <line>", "clear bgp <line>", "clear ip bgp <line>",
 )  # fmt: skip
 IN_EVERY_MODE = ("show ", "terminal ", "no terminal ", "copy ", "end", "exit", "ping ", "clear ")
@@ -82,12 +90,14 @@ class Shell:
         text = line.strip()
         if not text or text.startswith("!"):
             return ""
-        command, _, pipe = text.partition("|")
+        command = text.partition("|")[0]
         words = tuple(command.split())
+        if not words:
+            return _caret(self.prompt, line.index("|"), INVALID)
         with self._device.lock:
             if self._modes and not self._is_exec(words):
                 return self._configure(line, words)
-            return self._exec(line, words, pipe.strip())
+            return self._exec(line, words)
 
     def _is_exec(self, words: tuple[str, ...]) -> bool:
         text = " ".join(words) + " "
@@ -99,7 +109,7 @@ class Shell:
 
     # --- exec -------------------------------------------------------------------------------------------------
 
-    def _exec(self, line: str, words: tuple[str, ...], pipe: str) -> str:
+    def _exec(self, line: str, words: tuple[str, ...]) -> str:  # noqa: PLR0911 - one a verb
         found, trouble = None, 0
         for pattern in EXEC:
             tokens = compile_pattern(pattern)
@@ -111,7 +121,7 @@ class Shell:
         if found is None:
             return self._refuse(line, words, trouble)
         if found[0] == "show":
-            return self._show(line, found[1:], pipe)
+            return self._show(line, found[1:])
         if found[:2] == ("configure", "terminal"):
             if not self._modes:
                 self._modes.append(Place("config"))
@@ -142,8 +152,11 @@ class Shell:
     # --- configuration ----------------------------------------------------------------------------------------
 
     def _configure(self, line: str, words: tuple[str, ...]) -> str:
-        """Fit the line to the open mode, else to the ones around it: a line of a parent mode leaves this one."""
-        first: str | None = None
+        """Fit the line to the open mode, else to the ones around it: a line of a parent mode leaves this one.
+
+        A line that fits nowhere is refused in the words of the mode in which it came furthest.
+        """
+        furthest = _Answer("", reach=-1)
         for depth in range(len(self._modes) - 1, -1, -1):
             answer = self._try(line, words, self._modes[depth])
             if answer.taken:
@@ -151,34 +164,34 @@ class Shell:
                 if answer.opens:
                     self._modes.append(answer.opens)
                 return answer.text
-            first = answer.text if first is None else first
-        return first or ""
+            furthest = answer if answer.reach > furthest.reach else furthest
+        return furthest.text
 
     def _try(self, line: str, words: tuple[str, ...], place: Place) -> _Answer:
         commands = MODES[place.mode]
-        positive = _best(commands, words)
-        if isinstance(positive, _Fit):
+        positive = best(commands, words)
+        if isinstance(positive, Fit):
             return self._take(line, words, place, positive)
         if words[0] == "no" and len(words) > 1:
-            negative = _best_prefix(commands, words[1:])
+            negative = best_prefix(commands, words[1:])
             if negative is not None:
                 return self._remove(place, negative)
-            index = _best(commands, words[1:])
+            index = best(commands, words[1:])
             if isinstance(index, int):
-                return _Answer(self._refuse(line, words, index + 1))
-        if positive == -1:
+                return _Answer(self._refuse(line, words, index + 1), reach=index + 1)
+        if positive == NO_CHOICE:
             return _Answer(_mark(self.prompt, line, words, 0, AMBIGUOUS))
         assert isinstance(positive, int)  # noqa: S101 - a fit and an ambiguity were looked at
-        return _Answer(self._refuse(line, words, positive))
+        return _Answer(self._refuse(line, words, positive), reach=positive)
 
-    def _take(self, line: str, words: tuple[str, ...], place: Place, fit: _Fit) -> _Answer:
+    def _take(self, line: str, words: tuple[str, ...], place: Place, fit: Fit) -> _Answer:
         config, command = self._device.config, fit.command
         if command.feature and command.feature not in config.features():
-            return _Answer(_mark(self.prompt, line, words, 0, INVALID))
+            return _Answer(_mark(self.prompt, line, words, 0, INVALID), reach=len(words))
         text = fit.match.line
         clash = _clash(config, place, text)
         if clash:
-            return _Answer(clash)
+            return _Answer(clash, reach=len(words))
         try:
             config.put(place.path, text, command)
         except KeyError:
@@ -188,7 +201,7 @@ class Shell:
             return _Answer("", taken=True)
         return _Answer("", taken=True, opens=Place(command.enters, (*place.path, identity(text, command.key))))
 
-    def _remove(self, place: Place, fit: _Fit) -> _Answer:
+    def _remove(self, place: Place, fit: Fit) -> _Answer:
         config = self._device.config
         try:
             config.remove(place.path, fit.match.line, fit.command)
@@ -201,22 +214,24 @@ class Shell:
 
     # --- show -------------------------------------------------------------------------------------------------
 
-    def _show(self, line: str, words: tuple[str, ...], pipe: str) -> str:
+    def _show(self, line: str, words: tuple[str, ...]) -> str:
         self._device.settle()
         own = self._own_show(words)
         as_json = False
-        filters: list[Callable[[str], str]] = []
-        for part in [part.strip() for part in pipe.split("|") if part.strip()]:
-            verb, _, argument = part.partition(" ")
-            if verb == "json" or part == "json native":
+        filters: list[tuple[Callable[[str, str], str], str]] = []
+        for part in re.finditer(r"\|\s*(?P<verb>[^\s|]+)(?P<argument>[^|]*)", line):
+            verb, argument = part["verb"], part["argument"].strip()
+            if verb == "json":
                 as_json = True
-            elif verb in FILTERS:
-                filters.append(lambda text, do=FILTERS[verb], argument=argument.strip(): do(text, argument))
+            elif verb not in FILTERS:
+                return _caret(self.prompt, part.start("verb"), INVALID)
+            elif not _is_pattern(argument):
+                return _caret(self.prompt, part.start("argument") + 1, INVALID)
             else:
-                return _mark(self.prompt, line, tuple(line.split()), line.split().index(verb), INVALID)
+                filters.append((FILTERS[verb], argument))
         text = own if own is not None else self._ask_platform(line, words, as_json=as_json)
-        for do in filters:
-            text = do(text)
+        for do, argument in filters:
+            text = do(text, argument)
         return text
 
     def _own_show(self, words: tuple[str, ...]) -> str | None:
@@ -279,46 +294,12 @@ class Shell:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
+    """``reach``: how many words of a refused line fitted."""
+
     text: str
     taken: bool = False
     opens: Place | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Fit:
-    command: Command
-    match: Match
-
-
-def _best(commands: tuple[Command, ...], words: tuple[str, ...]) -> _Fit | int:
-    """The command that fits; else the index of the trouble, or -1 when two fit equally well."""
-    fits: list[tuple[int, _Fit]] = []
-    trouble = 0
-    for command in commands:
-        result = match(command.tokens, words)
-        if isinstance(result, Mismatch):
-            trouble = max(trouble, result.index)
-        else:
-            fits.append((typed_in_full(command.tokens, words), _Fit(command, result)))
-    if not fits:
-        return trouble
-    fits.sort(key=lambda row: -row[0])
-    if len(fits) > 1 and fits[0][0] == fits[1][0] and fits[0][1].match.line != fits[1][1].match.line:
-        return -1
-    return fits[0][1]
-
-
-def _best_prefix(commands: tuple[Command, ...], words: tuple[str, ...]) -> _Fit | None:
-    """For ``no``: a command whose line, or whose naming words, are there."""
-    found = _best(commands, words)
-    if isinstance(found, _Fit):
-        return found
-    for command in commands:
-        if command.key:
-            result = match(command.tokens[: command.key], words)
-            if isinstance(result, Match):
-                return _Fit(command, result)
-    return None
+    reach: int = 0
 
 
 def _clash(config: RunningConfig, place: Place, line: str) -> str | None:
@@ -358,7 +339,19 @@ def _mark(prompt: str, line: str, words: tuple[str, ...], index: int, message: s
     position = starts[index] if index < len(starts) else len(text) + 1
     if index >= len(words):
         position = len(text)
+    return _caret(prompt, position, message)
+
+
+def _caret(prompt: str, position: int, message: str) -> str:
     return f"{' ' * (len(prompt) + position)}^\n{message}"
+
+
+def _is_pattern(text: str) -> bool:
+    try:
+        re.compile(text)
+    except re.error:
+        return False
+    return True
 
 
 def match_words(words: tuple[str, ...], *names: str) -> bool:
@@ -373,45 +366,3 @@ def _section_text(section: object) -> str:
 
     assert isinstance(section, Section)  # noqa: S101
     return ConfigTree((section,)).text()
-
-
-def _include(text: str, pattern: str) -> str:
-    return "\n".join(line for line in text.splitlines() if re.search(pattern, line))
-
-
-def _exclude(text: str, pattern: str) -> str:
-    return "\n".join(line for line in text.splitlines() if not re.search(pattern, line))
-
-
-def _begin(text: str, pattern: str) -> str:
-    lines = text.splitlines()
-    start = next((index for index, line in enumerate(lines) if re.search(pattern, line)), len(lines))
-    return "\n".join(lines[start:])
-
-
-def _section(text: str, pattern: str) -> str:
-    """Lines that match at the left margin, with what is indented below them."""
-    kept, inside = [], False
-    for line in text.splitlines():
-        if line and not line.startswith(" "):
-            inside = re.search(pattern, line) is not None
-        if inside:
-            kept.append(line)
-    return "\n".join(kept)
-
-
-def _count(text: str, _pattern: str) -> str:
-    return str(len(text.splitlines()))
-
-
-FILTERS: dict[str, Callable[[str, str], str]] = {
-    "include": _include,
-    "inc": _include,
-    "grep": _include,
-    "exclude": _exclude,
-    "begin": _begin,
-    "section": _section,
-    "sec": _section,
-    "count": _count,
-    "no-more": lambda text, _pattern: text,
-}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 
 from labctl.standin.switch.shows.form import duration, frr_age, table
@@ -13,6 +16,7 @@ AF_NAMES = {"ipv4": "IPv4 Unicast", "ipv6": "IPv6 Unicast", "evpn": "L2VPN EVPN"
 AF_IDS = {"ipv4": ("1", "1"), "ipv6": ("2", "1"), "evpn": ("25", "70")}
 """(AFI, SAFI), IANA."""
 COMMANDS = {"ipv4": "ipv4 unicast", "ipv6": "ipv6 unicast"}
+ROUTE_TYPES = (2, 3, 4, 5, 12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,33 +52,84 @@ class Summary:
     version: int
     networks: int
     paths: int
+    memory: int
+    """Of the table, in bytes, as FRR counts it."""
     peers: tuple[Peer, ...]
+    attributes: Memory
+    types: Mapping[tuple[str, int], int]
+    """EVPN: (neighbor, route type) → paths that it sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """How many of each FRR holds, and the bytes of them (rounded by FRR); of all VRFs together."""
+
+    attributes: tuple[int, int] = (0, 0)
+    as_paths: tuple[int, int] = (0, 0)
+    communities: tuple[int, int] = (0, 0)
+    clusters: tuple[int, int] = (0, 0)
 
 
 def summary(source: Source, family: str, vrf: str) -> Summary | None:
     """Read now; None when BGP does not run in that VRF."""
     if "bgpd" not in source.daemons.running:
         return None
-    if family == "evpn":
-        body = frr(source, "bgpd", "show bgp l2vpn evpn summary json")
-    else:
-        where = "" if vrf == "default" else f"vrf {vrf} "
-        body = frr(source, "bgpd", f"show bgp {where}{COMMANDS[family]} summary json")
-    return parse_summary(body, vrf, family, source.model.asn or 0)
+    instances = frr(source, "bgpd", "show bgp vrfs json").get("vrfs", {})
+    if vrf not in instances:
+        return None
+    where = "" if vrf == "default" else f"vrf {vrf} "
+    name = "l2vpn evpn" if family == "evpn" else f"{where}{COMMANDS[family]}"
+    body = frr(source, "bgpd", f"show bgp {name} summary json")
+    routes = frr(source, "bgpd", f"show bgp {name} json") if body else {}
+    memory = parse_memory(source.daemons.show("bgpd", "show bgp memory")[0])
+    own = {"routerId": instances[vrf]["routerId"], "as": source.model.asn or 0}
+    return parse_summary({**own, **body}, routes, memory, vrf=vrf, family=family)
 
 
-def parse_summary(body: Mapping[str, Any], vrf: str, family: str, asn: int) -> Summary:
-    """FRR's JSON. A family without peers is an empty object."""
+def parse_memory(text: str) -> Memory:
+    """``show bgp memory``."""
+
+    def held(what: str) -> tuple[int, int]:
+        found = re.search(rf"^(\d+) {what}, using (\d+) (bytes|KiB|MiB)", text, re.MULTILINE)
+        scale = {"bytes": 1, "KiB": 1024, "MiB": 1024 * 1024}
+        return (int(found[1]), int(found[2]) * scale[found[3]]) if found else (0, 0)
+
+    attributes = held(r"BGP attributes"), held(r"BGP AS-PATH entries")
+    return Memory(*attributes, held(r"BGP community entries"), held(r"Cluster lists"))
+
+
+def parse_paths(family: str, routes: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """(neighbor, EVPN route type or 0) of every path of ``show bgp … json``."""
+    if family != "evpn":
+        return [(path["peerId"], 0) for paths in (routes.get("routes") or {}).values() for path in paths]
+    found = []
+    for block in routes.values():
+        for route in block.values() if isinstance(block, dict) else []:
+            for path in route.get("paths", []) if isinstance(route, dict) else []:
+                # FRR wraps each path in a list in some of its answers
+                row = path[0] if isinstance(path, list) else path
+                found.append((row["peerId"], row["routeType"]))
+    return found
+
+
+def parse_summary(
+    body: Mapping[str, Any], routes: Mapping[str, Any], memory: Memory, *, vrf: str, family: str
+) -> Summary:
+    """FRR's JSON; ``body`` has at least ``routerId`` and ``as``: a family without peers tells no more."""
     peers = [_peer(address, row) for address, row in (body.get("peers") or {}).items()]
+    paths = parse_paths(family, routes)
     return Summary(
         vrf,
         family,
-        body.get("routerId", "0.0.0.0"),  # noqa: S104 - as NX-OS prints an unset router id
-        body.get("as", asn),
-        body.get("tableVersion", 0),
+        body["routerId"],
+        body["as"],
+        body.get("tableVersion") or routes.get("bgpTableVersion", 0),
         body.get("ribCount", 0),
-        sum(peer.prefixes for peer in peers),
-        tuple(sorted(peers, key=lambda peer: (":" in peer.address, peer.address))),
+        len(paths),
+        body.get("ribMemory", 0),
+        tuple(sorted(peers, key=lambda peer: (ip_address(peer.address).version, ip_address(peer.address)))),
+        memory,
+        Counter(paths),
     )
 
 
@@ -83,23 +138,32 @@ def _peer(address: str, row: Mapping[str, Any]) -> Peer:
     if "Admin" in state or row.get("peerState") == "Admin":
         state = "Shut (Admin)"
     return Peer(
-        address, row.get("version", 4), row["remoteAs"], row["msgRcvd"], row["msgSent"], row.get("tableVersion", 0), row["inq"],
-        row["outq"], frr_age(row["peerUptime"]), state, row.get("pfxRcd", 0),
-    )  # fmt: skip
+        address,
+        row.get("version", 4),
+        row["remoteAs"],
+        row["msgRcvd"],
+        row["msgSent"],
+        row.get("tableVersion", 0),
+        row["inq"],
+        row["outq"],
+        frr_age(row["peerUptime"]),
+        state,
+        row.get("pfxRcd", 0),
+    )
 
 
 def as_text(item: Summary) -> str:
     """NX-OS 10.4's layout."""
-    name = AF_NAMES[item.family]
+    name, held = AF_NAMES[item.family], item.attributes
     count = len(item.peers)
     capable = sum(peer.state == "Established" for peer in item.peers)
     lines = [
         f"BGP summary information for VRF {item.vrf}, address family {name}",
         f"BGP router identifier {item.router_id}, local AS number {item.asn}",
         f"BGP table version is {item.version}, {name} config peers {count}, capable peers {capable}",
-        f"{item.networks} network entries and {item.paths} paths using {item.networks * 128} bytes of memory",
-        "BGP attribute entries [0/0], BGP AS path entries [0/0]",
-        "BGP community entries [0/0], BGP clusterlist entries [0/0]",
+        f"{item.networks} network entries and {item.paths} paths using {item.memory} bytes of memory",
+        f"BGP attribute entries {_held(held.attributes)}, BGP AS path entries {_held(held.as_paths)}",
+        f"BGP community entries {_held(held.communities)}, BGP clusterlist entries {_held(held.clusters)}",
         "",
     ]
     if item.peers:
@@ -110,7 +174,23 @@ def as_text(item: Summary) -> str:
                 f"{peer.out_queue:>4} {peer.age:<8} {peer.last}"
             )
             lines += [peer.address, " " * 16 + rest] if len(peer.address) > 15 else [f"{peer.address:<16}{rest}"]
+    if item.family == "evpn" and item.peers:
+        lines += ["", *_type_lines(item)]
     return "\n".join(lines)
+
+
+def _held(pair: tuple[int, int]) -> str:
+    return f"[{pair[0]}/{pair[1]}]"
+
+
+def _type_lines(item: Summary) -> list[str]:
+    """The second table of 10.4: paths by EVPN route type."""
+    lines = ["Neighbor        T    AS PfxRcd     Type-2     Type-3     Type-4     Type-5     Type-12"]
+    for peer in item.peers:
+        kind = "I" if peer.asn == item.asn else "E"
+        counts = " ".join(f"{item.types.get((peer.address, number), 0):<10}" for number in ROUTE_TYPES)
+        lines.append(f"{peer.address:<15} {kind} {peer.asn:>5} {peer.last:<10} {counts}".rstrip())
+    return lines
 
 
 def as_json(item: Summary) -> dict[str, Any]:
@@ -118,20 +198,34 @@ def as_json(item: Summary) -> dict[str, Any]:
     afi, safi = AF_IDS[item.family]
     neighbors = [
         {
-            "neighborid": peer.address, "neighborversion": str(peer.version), "msgrecvd": str(peer.received),
-            "msgsent": str(peer.sent), "neighbortableversion": str(peer.table), "inq": str(peer.in_queue),
-            "outq": str(peer.out_queue), "neighboras": str(peer.asn), "time": duration(peer.age), "state": peer.state,
+            "neighborid": peer.address,
+            "neighborversion": str(peer.version),
+            "msgrecvd": str(peer.received),
+            "msgsent": str(peer.sent),
+            "neighbortableversion": str(peer.table),
+            "inq": str(peer.in_queue),
+            "outq": str(peer.out_queue),
+            "neighboras": str(peer.asn),
+            "time": duration(peer.age),
+            "state": peer.state,
             "prefixreceived": str(peer.prefixes),
         }
         for peer in item.peers
-    ]  # fmt: skip
+    ]
     safi_row = {
-        "safi": safi, "af-name": AF_NAMES[item.family], "tableversion": str(item.version),
-        "configuredpeers": str(len(item.peers)), "capablepeers": str(sum(p.state == "Established" for p in item.peers)),
-        "totalnetworks": str(item.networks), "totalpaths": str(item.paths), **table("neighbor", neighbors),
-    }  # fmt: skip
+        "safi": safi,
+        "af-name": AF_NAMES[item.family],
+        "tableversion": str(item.version),
+        "configuredpeers": str(len(item.peers)),
+        "capablepeers": str(sum(p.state == "Established" for p in item.peers)),
+        "totalnetworks": str(item.networks),
+        "totalpaths": str(item.paths),
+        **table("neighbor", neighbors),
+    }
     vrf_row = {
-        "vrf-name-out": item.vrf, "vrf-router-id": item.router_id, "vrf-local-as": str(item.asn),
+        "vrf-name-out": item.vrf,
+        "vrf-router-id": item.router_id,
+        "vrf-local-as": str(item.asn),
         **table("af", [{"af-id": afi, **table("saf", [safi_row])}]),
-    }  # fmt: skip
+    }
     return table("vrf", [vrf_row])

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from labctl.standin.switch.dataplane.names import nxos_name
+
 Row = Mapping[str, Any]
 
 
@@ -28,6 +30,11 @@ def short(interface: str) -> str:
         if interface.startswith(long):
             return brief + interface.removeprefix(long)
     return interface
+
+
+def kernel_short(kernel: str) -> str:
+    """``eth7`` is ``Eth1/7``, ``po11`` is ``Po11``."""
+    return short(nxos_name(kernel))
 
 
 def clock(seconds: float) -> str:

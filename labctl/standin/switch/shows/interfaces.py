@@ -1,87 +1,196 @@
-"""``show interface brief``, ``show interface status``, ``show ip interface brief``, ``show vlan brief``."""
+"""``show interface brief``, ``show interface status``, ``show ip interface brief``, ``show vlan brief``.
+
+State, MTU, addresses and VLANs are the kernel's; the configuration names the interfaces, their mode and description.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Interface, IPv6Interface
 from typing import Any
 
 from labctl.standin.switch.dataplane.model import Interface
-from labctl.standin.switch.dataplane.names import kernel_name
-from labctl.standin.switch.shows.form import short, table
-from labctl.standin.switch.shows.machine import Source, is_up, link_states
+from labctl.standin.switch.dataplane.names import BRIDGE, kernel_name
+from labctl.standin.switch.shows.bundles import segment_peers
+from labctl.standin.switch.shows.form import kernel_short, short, table
+from labctl.standin.switch.shows.lacp import Partner, members
+from labctl.standin.switch.shows.machine import Source, addresses, bridge_vlans, is_up, link_states
 
 LINE = "-" * 80
+Row = dict[str, Any]
 
 
-def state(interface: Interface, link: dict[str, Any] | None) -> tuple[str, str]:
-    """(``up`` or ``down``, reason)."""
-    if not interface.up:
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """What the kernel says of all interfaces at one moment; ``ports``: those in a bundle, which alone have a speed."""
+
+    links: Mapping[str, Mapping[str, Any]]
+    vlans: Mapping[str, Sequence[tuple[int, bool]]]
+    ports: Mapping[str, Partner]
+
+
+def _kernel(source: Source) -> Kernel:
+    return Kernel(link_states(source), bridge_vlans(source), members(source))
+
+
+def state(link: Mapping[str, Any] | None) -> tuple[str, str]:
+    """(``up`` or ``down``, reason) of a link; None: it is not there."""
+    if link is None:
+        return "down", "No such device in the kernel"
+    if "UP" not in link["flags"]:
         return "down", "Administratively down"
-    if is_up(link):
-        return "up", "none"
-    return "down", "Link not connected"
+    return ("up", "none") if is_up(dict(link)) else ("down", "Link not connected")
 
 
-def brief(source: Source) -> list[dict[str, Any]]:
+def brief(source: Source) -> list[Row]:
     """One row an interface, read now."""
-    links = link_states(source)
-    model = source.model
-    known = {interface.name: interface for interface in model.interfaces}
-    rows: list[dict[str, Any]] = []
-    if source.identity.management:
-        up = is_up(links.get(source.identity.management_interface))
-        address = source.identity.management.split("/")[0]
-        rows.append({"interface": "mgmt0", "state": "up" if up else "down", "ip_addr": address, "speed": "1000", "mtu": "1500"})
-    for name in source.identity.interfaces:
-        interface = known.get(name, Interface(name))
-        rows.append(_port(interface, *state(interface, links.get(kernel_name(name)))))
-    for interface in model.kind("port-channel", "loopback", "Vlan"):
-        rows.append(_port(interface, *_logical(source, interface, links)))
+    kernel = _kernel(source)
+    rows = _management(source, kernel)
+    rows += [
+        _port(interface, kernel, *state(kernel.links.get(kernel_name(interface.name))))
+        for interface in _ethernets(source)
+    ]
+    for interface in source.model.kind("port-channel", "loopback", "Vlan"):
+        rows.append(_port(interface, kernel, *_logical(source, interface, kernel)))
     return rows
 
 
-def _logical(source: Source, interface: Interface, links: dict[str, dict[str, Any]]) -> tuple[str, str]:
-    if interface.peer_link and source.model.vpc and source.model.vpc.virtual:
-        from labctl.standin.switch.shows.bundles import segment_peers
+def _management(source: Source, kernel: Kernel) -> list[Row]:
+    device = source.identity.management_interface
+    link = kernel.links.get(device)
+    if link is None or not source.identity.management:
+        return []
+    own = [str(address.ip) for address in addresses(source).get(device, []) if address.version == 4]
+    return [
+        {
+            "interface": "mgmt0",
+            "state": state(link)[0],
+            "ip_addr": own[0] if own else "--",
+            "speed": "--",
+            "mtu": str(link["mtu"]),
+        }
+    ]
 
+
+def _ethernets(source: Source) -> list[Interface]:
+    """Every port of the box, in order, with its configuration if it has one."""
+    known = {interface.name: interface for interface in source.model.kind("Ethernet")}
+    names = dict.fromkeys([*source.identity.interfaces, *known])
+    return sorted((known.get(name, Interface(name)) for name in names), key=lambda port: port.number)
+
+
+def _logical(source: Source, interface: Interface, kernel: Kernel) -> tuple[str, str]:
+    device = kernel_name(interface.name)
+    if interface.peer_link and device not in kernel.links and source.model.vpc and source.model.vpc.virtual:
         return ("up", "none") if segment_peers(source) else ("down", "No operational members")
-    return state(interface, links.get(kernel_name(interface.name)))
+    return state(kernel.links.get(device))
 
 
-def _port(interface: Interface, up: str, reason: str) -> dict[str, Any]:
+def _untagged(interface: Interface, kernel: Kernel) -> str:
+    """The native VLAN of a port, or of the bundle that it is in."""
+    if interface.routed:
+        return "--"
+    device = f"po{interface.channel}" if interface.channel else kernel_name(interface.name)
+    return next((str(vlan) for vlan, untagged in kernel.vlans.get(device, []) if untagged), "1")
+
+
+def _port(interface: Interface, kernel: Kernel, up: str, reason: str) -> Row:
     name = interface.name
     if name.startswith("Vlan"):
         return {"interface": name, "svi_admin_state": up, "svi_reason_desc": "--" if up == "up" else reason}
     if name.startswith("loopback"):
         return {"interface": name, "state": up, "desc": interface.description or "--"}
-    vlan = "--" if interface.routed else str(interface.native_vlan or 1)
+    link = kernel.links.get(kernel_name(name))
+    port = kernel.ports.get(name)
+    speed = port.speed if port else None
     row = {
-        "interface": name, "vlan": vlan, "type": "eth", "portmode": "routed" if interface.routed else interface.mode, "state": up,
-        "state_rsn_desc": reason, "speed": "10G(D)", "mtu": str(interface.mtu),
-    }  # fmt: skip
+        "interface": name,
+        "vlan": _untagged(interface, kernel),
+        "type": "eth",
+        "portmode": "routed" if interface.routed else interface.mode,
+        "state": up,
+        "state_rsn_desc": reason,
+        "speed": "--" if speed is None else f"{speed // 1000}G(D)" if speed % 1000 == 0 else f"{speed}(D)",
+        "mtu": str(link["mtu"]) if link else str(interface.mtu),
+    }
     if name.startswith("port-channel"):
-        row["proto"] = "lacp"
+        row["proto"] = "lacp" if link else "none"
     elif interface.channel:
         row["portchan"] = str(interface.channel)
     return row
 
 
-def brief_text(rows: list[dict[str, Any]]) -> str:
+def status(source: Source) -> list[Row]:
+    """Ethernet ports and port-channels, in NX-OS's words."""
+    kernel = _kernel(source)
+    rows = []
+    for interface in [*_ethernets(source), *source.model.kind("port-channel")]:
+        up, reason = _logical(source, interface, kernel)
+        port = kernel.ports.get(interface.name)
+        connected = {"none": "connected", "Administratively down": "disabled"}.get(reason, "notconnec")
+        vlan = "routed" if interface.routed else "trunk" if interface.mode == "trunk" else _untagged(interface, kernel)
+        rows.append(
+            {
+                "interface": short(interface.name),
+                "name": interface.description or "--",
+                "state": "connected" if up == "up" else connected,
+                "vlan": vlan,
+                "duplex": port.duplex if port else "auto",
+                "speed": str(port.speed) if port and port.speed is not None else "auto",
+                "type": "--",
+            }
+        )
+    return rows
+
+
+def status_text(rows: list[Row]) -> str:
+    """Columns start at 0, 14, 33, 43, 53, 61 and 69."""
+    lines = [LINE, "Port          Name               Status    Vlan      Duplex  Speed   Type", LINE]
+    lines += [
+        f"{row['interface']:<13} {row['name'][:18]:<18} {row['state']:<9} {row['vlan']:<9} "
+        f"{row['duplex']:<7} {row['speed']:<7} {row['type']}"
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
+def status_json(rows: list[Row]) -> dict[str, Any]:
+    return table("interface", rows)
+
+
+def brief_text(rows: list[Row]) -> str:
     lines: list[str] = []
     management = [row for row in rows if row["interface"] == "mgmt0"]
     if management:
         lines += [LINE, "Port   VRF          Status IP Address                              Speed    MTU", LINE]
-        lines += [f"mgmt0  {'--':<12} {row['state']:<6} {row['ip_addr']:<39} {row['speed']:<8} {row['mtu']}" for row in management]
+        lines += [
+            f"mgmt0  {'--':<12} {row['state']:<6} {row['ip_addr']:<39} {row['speed']:<8} {row['mtu']}"
+            for row in management
+        ]
         lines.append("")
-    lines += [LINE, "Ethernet      VLAN    Type Mode   Status  Reason                   Speed     Port", f"Interface{' ' * 67}Ch #", LINE]
+    lines += [
+        LINE,
+        "Ethernet      VLAN    Type Mode   Status  Reason                   Speed     Port",
+        f"Interface{' ' * 67}Ch #",
+        LINE,
+    ]
     for row in rows:
         if row["interface"].startswith("Ethernet"):
             lines.append(
-                f"{short(row['interface']):<13} {row['vlan']:<7} {row['type']:<4} {row['portmode']:<6} {row['state']:<7} "
+                f"{short(row['interface']):<13} {row['vlan']:<7} {row['type']:<4} {row['portmode']:<6} "
+                f"{row['state']:<7} "
                 f"{row['state_rsn_desc']:<24} {row['speed']:<9} {row.get('portchan', '--')}"
             )
     channels = [row for row in rows if row["interface"].startswith("port-channel")]
     if channels:
-        lines += ["", LINE, "Port-channel VLAN    Type Mode   Status  Reason                    Speed   Protocol", "Interface", LINE]
+        lines += [
+            "",
+            LINE,
+            "Port-channel VLAN    Type Mode   Status  Reason                    Speed   Protocol",
+            "Interface",
+            LINE,
+        ]
         lines += [
             f"{short(row['interface']):<12} {row['vlan']:<7} {row['type']:<4} {row['portmode']:<6} {row['state']:<7} "
             f"{row['state_rsn_desc']:<25} {row['speed']:<9} {row['proto']}"
@@ -94,79 +203,101 @@ def brief_text(rows: list[dict[str, Any]]) -> str:
     vlans = [row for row in rows if row["interface"].startswith("Vlan")]
     if vlans:
         lines += ["", LINE[1:], "Interface Secondary VLAN(Type)                    Status Reason", LINE[1:]]
-        lines += [f"{row['interface']:<9} {'--':<39} {row['svi_admin_state']:<6} {row['svi_reason_desc']}" for row in vlans]
+        lines += [
+            f"{row['interface']:<9} {'--':<39} {row['svi_admin_state']:<6} {row['svi_reason_desc']}" for row in vlans
+        ]
     return "\n".join(lines)
 
 
-def brief_json(rows: list[dict[str, Any]]) -> dict[str, Any]:
+def brief_json(rows: list[Row]) -> dict[str, Any]:
     return table("interface", rows)
 
 
-def addresses(source: Source, vrf: str | None) -> list[dict[str, Any]]:
-    """``show ip interface brief [vrf]``: None is every VRF."""
-    links = link_states(source)
-    rows = []
-    for interface in source.model.interfaces:
-        own = interface.vrf or "default"
-        if vrf not in (None, own) or not (interface.addresses or interface.ip_forward):
-            continue
-        link = "up" if is_up(links.get(kernel_name(interface.name))) else "down"
-        address = interface.addresses[0].value.split("/")[0] if interface.addresses else "forward-enabled"
-        rows.append(
-            {
-                "vrf-name-out": own, "intf-name": short(interface.name), "prefix": address, "proto-state": link, "link-state": link,
-                "admin-state": "up" if interface.up else "down",
-            }
-        )  # fmt: skip
-    return rows
+def ip_brief(source: Source, vrf: str | None) -> list[Row]:
+    """``show ip interface brief [vrf]``: None is every VRF, the default one first."""
+    links, own = link_states(source), addresses(source)
+    rows = [_ip_row(interface, links, own) for interface in source.model.interfaces]
+    found = [row for row in rows if row is not None and vrf in (None, row["vrf-name-out"])]
+    return sorted(found, key=lambda row: (row["vrf-name-out"] != "default", row["vrf-name-out"]))
 
 
-def addresses_text(rows: list[dict[str, Any]]) -> str:
+def _ip_row(
+    interface: Interface,
+    links: Mapping[str, Mapping[str, Any]],
+    own: Mapping[str, Sequence[IPv4Interface | IPv6Interface]],
+) -> Row | None:
+    device = kernel_name(interface.name)
+    first = next((str(address.ip) for address in own.get(device, []) if address.version == 4), None)
+    if first is None and not interface.ip_forward:
+        return None
+    link = links.get(device)
+    up, _ = state(link)
+    return {
+        "vrf-name-out": interface.vrf or "default",
+        "intf-name": short(interface.name),
+        "prefix": first or "forward-enabled",
+        "proto-state": up,
+        "link-state": up,
+        "admin-state": "up" if link is not None and "UP" in link["flags"] else "down",
+    }
+
+
+def ip_brief_text(rows: list[Row]) -> str:
     lines: list[str] = []
     for vrf in dict.fromkeys(row["vrf-name-out"] for row in rows):
         lines += [f'IP Interface Status for VRF "{vrf}"', "Interface            IP Address      Interface Status"]
         lines += [
-            f"{row['intf-name']:<20} {row['prefix']:<15} protocol-{row['proto-state']}/link-{row['link-state']}/admin-{row['admin-state']}"
+            f"{row['intf-name']:<20} {row['prefix']:<15} "
+            f"protocol-{row['proto-state']}/link-{row['link-state']}/admin-{row['admin-state']}"
             for row in rows
             if row["vrf-name-out"] == vrf
         ]
         lines.append("")
-    return "\n".join(lines)
+    return "\n".join(lines).rstrip("\n")
 
 
-def addresses_json(rows: list[dict[str, Any]]) -> dict[str, Any]:
+def ip_brief_json(rows: list[Row]) -> dict[str, Any]:
     return table("intf", rows)
 
 
-def vlans(source: Source) -> list[dict[str, Any]]:
-    """VLAN database with the ports that carry each."""
+def vlans(source: Source) -> list[Row]:
+    """The VLANs with the ports that carry each in the kernel's bridge."""
+    return vlan_rows([1, *source.model.vlans], bridge_vlans(source))
+
+
+def vlan_rows(known: Sequence[int], carried: Mapping[str, Sequence[tuple[int, bool]]]) -> list[Row]:
+    """Pure: configured VLANs and what each kernel port carries. VXLAN devices are no ports of a switch."""
     rows = []
-    for vlan in sorted({1, *source.model.vlans}):
+    for vlan in sorted(set(known)):
         ports = [
-            short(interface.name)
-            for interface in source.model.kind("port-channel", "Ethernet")
-            if not interface.routed and interface.channel is None
-            and (vlan in (interface.allowed_vlans or ()) or vlan == (interface.native_vlan or 1))
-        ]  # fmt: skip
+            kernel_short(port)
+            for port, held in carried.items()
+            if port != BRIDGE and not port.startswith("vxlan") and any(vlan == number for number, _ in held)
+        ]
         rows.append(
             {
-                "vlanshowbr-vlanid": str(vlan), "vlanshowbr-vlanid-utf": str(vlan),
-                "vlanshowbr-vlanname": "default" if vlan == 1 else f"VLAN{vlan:04d}", "vlanshowbr-vlanstate": "active",
-                "vlanshowbr-shutstate": "noshutdown", "vlanshowplist-ifidx": ",".join(ports),
+                "vlanshowbr-vlanid": str(vlan),
+                "vlanshowbr-vlanid-utf": str(vlan),
+                "vlanshowbr-vlanname": "default" if vlan == 1 else f"VLAN{vlan:04d}",
+                "vlanshowbr-vlanstate": "active",
+                "vlanshowbr-shutstate": "noshutdown",
+                "vlanshowplist-ifidx": ",".join(ports),
             }
-        )  # fmt: skip
+        )
     return rows
 
 
-def vlans_text(rows: list[dict[str, Any]]) -> str:
+def vlans_text(rows: list[Row]) -> str:
     lines = ["VLAN Name                             Status    Ports", f"---- {'-' * 32} --------- {'-' * 31}"]
     for row in rows:
         ports = row["vlanshowplist-ifidx"].split(",")
         head = f"{row['vlanshowbr-vlanid']:<4} {row['vlanshowbr-vlanname']:<32} active    "
-        for start in range(0, max(len(ports), 1), 4):
-            lines.append((head if start == 0 else " " * 48) + ", ".join(ports[start : start + 4]))
+        lines += [
+            (head if start == 0 else " " * 48) + ", ".join(ports[start : start + 4])
+            for start in range(0, len(ports), 4)
+        ]
     return "\n".join(lines)
 
 
-def vlans_json(rows: list[dict[str, Any]]) -> dict[str, Any]:
+def vlans_json(rows: list[Row]) -> dict[str, Any]:
     return table("vlanbriefxbrief", rows)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from ipaddress import ip_address
 from typing import Any
 
 from labctl.standin.switch.dataplane.names import nxos_name
-from labctl.standin.switch.shows.form import mac, short, table
-from labctl.standin.switch.shows.machine import Source, iproute
+from labctl.standin.switch.shows.form import clock, kernel_short, mac, table
+from labctl.standin.switch.shows.machine import Source, iproute, link_states, vrf_devices
 
 ARP_FLAGS = """\
 Flags: * - Adjacencies learnt on non-active FHRP router
@@ -30,26 +31,36 @@ Legend:
 def adjacencies(source: Source, family: int, vrf: str) -> list[dict[str, Any]]:
     """Neighbours of a VRF, without those of VTEPs (L3VNI)."""
     where = ("vrf", vrf) if vrf != "default" else ()
-    rows = iproute(source, "ip", "-j", f"-{family}", "neigh", "show", *where)
+    rows = iproute(source, "ip", "-j", f"-{family}", "-s", "neigh", "show", *where)
+    if vrf == "default":  # the kernel then tells of every VRF
+        links = link_states(source)
+        enslaved = {name for name, link in links.items() if link.get("master") in vrf_devices(links)}
+        rows = [row for row in rows if row["dev"] not in enslaved]
     layer3 = {f"Vlan{vlan}" for vlan, vni in source.model.vlans.items() if vni and source.model.nve_members.get(vni)}
     return adjacency_rows(rows, layer3)
 
 
 def adjacency_rows(rows: Sequence[Mapping[str, Any]], hidden: set[str]) -> list[dict[str, Any]]:
-    """Pure: iproute2's rows."""
+    """Pure: iproute2's rows with statistics. The age is the time since the kernel last heard of the neighbour."""
     return [
         {
-            "ip-addr-out": row["dst"], "time-stamp": "-", "mac": mac(row["lladdr"]) if row.get("lladdr") else "INCOMPLETE",
+            "ip-addr-out": row["dst"],
+            "time-stamp": clock(row["confirmed"]) if "confirmed" in row else "-",
+            "mac": mac(row["lladdr"]) if row.get("lladdr") else "INCOMPLETE",
             "intf-out": nxos_name(row["dev"]),
         }
-        for row in sorted(rows, key=lambda row: str(row["dst"]))
+        for row in sorted(rows, key=lambda row: ip_address(row["dst"]))
         if row["dev"] not in hidden and "NOARP" not in row.get("state", []) and not str(row["dst"]).startswith("fe80")
-    ]  # fmt: skip
+    ]
 
 
 def arp_text(vrf: str, rows: Sequence[Mapping[str, Any]], family: int) -> str:
     title = "IP ARP Table" if family == 4 else "IPv6 Adjacency Table"
-    lines = [ARP_FLAGS, f"{title} for context {vrf}", f"Total number of entries: {len(rows)}"]
+    lines = [
+        ARP_FLAGS,
+        f"{title} for {'context' if family == 4 else 'VRF'} {vrf}",
+        f"Total number of entries: {len(rows)}",
+    ]
     lines.append("Address         Age       MAC Address     Interface       Flags")
     for row in rows:
         address = f"{row['ip-addr-out']:<15} " if len(row["ip-addr-out"]) <= 15 else f"{row['ip-addr-out']}\n{'':16}"
@@ -80,14 +91,19 @@ def mac_rows(rows: Sequence[Mapping[str, Any]], anycast: str | None) -> list[dic
         if own and name != "br0":
             continue
         gateway = own or address.replace(":", "") == (anycast or "").replace(".", "").lower()
-        port = f"nve1({vteps.get((address, name), '')})" if remote else "sup-eth1(R)" if gateway else short(nxos_name(name))
+        port = f"nve1({vteps.get((address, name), '')})" if remote else "sup-eth1(R)" if gateway else kernel_short(name)
         result.append(
             {
-                "disp_mac_addr": mac(address), "disp_vlan": str(row["vlan"]), "disp_port": port,
-                "disp_type": "G" if gateway else "C" if remote else "*", "disp_is_static": "enabled" if gateway else "disabled",
-                "disp_age": "-" if gateway else "NA", "disp_is_secure": "disabled", "disp_is_ntfy": "disabled",
+                "disp_mac_addr": mac(address),
+                "disp_vlan": str(row["vlan"]),
+                "disp_port": port,
+                "disp_type": "G" if gateway else "C" if remote else "*",
+                "disp_is_static": "enabled" if gateway else "disabled",
+                "disp_age": "-" if gateway else "NA",
+                "disp_is_secure": "disabled",
+                "disp_is_ntfy": "disabled",
             }
-        )  # fmt: skip
+        )
     unique = {(row["disp_vlan"], row["disp_mac_addr"]): row for row in result}
     return [unique[key] for key in sorted(unique)]
 
@@ -96,7 +112,8 @@ def macs_text(rows: Sequence[Mapping[str, Any]]) -> str:
     lines = [MAC_LEGEND]
     lines += [
         f"{row['disp_type']} {row['disp_vlan']:>6}     {row['disp_mac_addr']:<16} "
-        f"{'static' if row['disp_is_static'] == 'enabled' else 'dynamic':<8} {row['disp_age']:<10} F      F    {row['disp_port']}"
+        f"{'static' if row['disp_is_static'] == 'enabled' else 'dynamic':<8} {row['disp_age']:<10} "
+        f"F      F    {row['disp_port']}"
         for row in rows
     ]
     return "\n".join(lines)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from ipaddress import ip_address
 from typing import Any
 
-from labctl.standin.switch.shows.form import mac, table
-from labctl.standin.switch.shows.machine import Source, frr, is_up, link_states
+from labctl.standin.switch.shows.form import frr_age, mac, table
+from labctl.standin.switch.shows.machine import Source, addresses, frr, is_up, link_states
 
 CODES = """\
 Codes: CP - Control Plane        DP - Data Plane
@@ -18,15 +20,38 @@ Codes: CP - Control Plane        DP - Data Plane
        HYB - Hybrid IRB mode
 """
 
+UNSET = "0.0.0.0"  # noqa: S104 - as NX-OS prints an address that is not there
+
 
 def peers(source: Source) -> list[dict[str, Any]]:
     """Remote VTEPs that EVPN has told of, with their router MACs."""
     vnis = frr(source, "zebra", "show evpn vni json")
     rmacs = frr(source, "zebra", "show evpn rmac vni all json")
-    return peer_rows(vnis, rmacs)
+    tables = [frr(source, "zebra", f"show ip route vrf {vrf.name} bgp json") for vrf in source.model.vrfs if vrf.vni]
+    return peer_rows(vnis, rmacs, oldest(tables))
 
 
-def peer_rows(vnis: Mapping[str, Any], rmacs: Mapping[str, Any]) -> list[dict[str, Any]]:
+def oldest(tables: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """VTEP → age of the oldest route through it: FRR keeps no uptime of a VTEP itself."""
+    ages: dict[str, str] = {}
+    for body in tables:
+        for row in (row for rows in body.values() for row in rows):
+            for hop in row.get("nexthops") or []:
+                if hop.get("onLink") and "ip" in hop:
+                    ages[hop["ip"]] = max(ages.get(hop["ip"], ""), row.get("uptime", ""), key=_seconds)
+    return ages
+
+
+def _seconds(age: str) -> int:
+    """FRR's three forms: ``00:00:28``, ``01d02h03m``, ``02w3d04h``."""
+    scales = {"w": 604800, "d": 86400, "h": 3600, "m": 60}
+    if ":" in age:
+        hours, minutes, seconds = (int(part) for part in age.split(":"))
+        return hours * 3600 + minutes * 60 + seconds
+    return sum(int(number) * scales[unit] for number, unit in re.findall(r"(\d+)([wdhm])", age))
+
+
+def peer_rows(vnis: Mapping[str, Any], rmacs: Mapping[str, Any], ages: Mapping[str, str]) -> list[dict[str, Any]]:
     """Pure."""
     found: dict[str, str] = {}
     for row in vnis.values():
@@ -39,12 +64,15 @@ def peer_rows(vnis: Mapping[str, Any], rmacs: Mapping[str, Any]) -> list[dict[st
                 found[row["vtepIp"]] = row["routerMac"]
     return [
         {
-            "if-name": "nve1", "peer-ip": address, "peer-state": "Up", "learn-type": "CP", "uptime": "n/a",
+            "if-name": "nve1",
+            "peer-ip": address,
+            "peer-state": "Up",
+            "learn-type": "CP",
+            "uptime": frr_age(ages[address]) if address in ages else "n/a",
             "router-mac": mac(found[address]) if found[address] != "n/a" else "n/a",
         }
-        for address in sorted(found)
-        if ":" not in address
-    ]  # fmt: skip
+        for address in sorted((address for address in found if ":" not in address), key=ip_address)
+    ]
 
 
 def peers_text(rows: list[dict[str, Any]]) -> str:
@@ -55,7 +83,8 @@ def peers_text(rows: list[dict[str, Any]]) -> str:
         "--------- --------------------------------------  ----- --------- -------- -----------------",
     ]
     lines += [
-        f"{row['if-name']:<9} {row['peer-ip']:<38}  {row['peer-state']:<5} {row['learn-type']:<9} {row['uptime']:<8} {row['router-mac']}"
+        f"{row['if-name']:<9} {row['peer-ip']:<38}  {row['peer-state']:<5} {row['learn-type']:<9} "
+        f"{row['uptime']:<8} {row['router-mac']}"
         for row in rows
     ]
     return "\n".join(lines)
@@ -73,10 +102,15 @@ def vni_rows(source: Source) -> list[dict[str, Any]]:
         where = f"L3 [{vrfs.get(vni, '')}]" if layer3 else f"L2 [{vlans.get(vni, '')}]"
         rows.append(
             {
-                "if-name": "nve1", "vni": str(vni), "mcast": "n/a" if layer3 else "UnicastBGP",
-                "vni-state": "Up" if up else "Down", "mode": "CP", "type": where, "flags": "",
+                "if-name": "nve1",
+                "vni": str(vni),
+                "mcast": "n/a" if layer3 else "UnicastBGP",
+                "vni-state": "Up" if up else "Down",
+                "mode": "CP",
+                "type": where,
+                "flags": "",
             }
-        )  # fmt: skip
+        )
     return rows
 
 
@@ -87,24 +121,29 @@ def vni_text(rows: list[dict[str, Any]]) -> str:
         "--------- -------- ----------------- ----- ---- ------------------ -----",
     ]
     lines += [
-        f"{r['if-name']:<9} {r['vni']:<8} {r['mcast']:<17} {r['vni-state']:<5} {r['mode']:<4} {r['type']:<18} {r['flags']}".rstrip()
-        for r in rows
+        f"{row['if-name']:<9} {row['vni']:<8} {row['mcast']:<17} {row['vni-state']:<5} {row['mode']:<4} {row['type']}"
+        for row in rows
     ]
     return "\n".join(lines)
 
 
 def interface(source: Source) -> dict[str, Any]:
-    """The NVE interface."""
+    """The NVE interface: up when a VXLAN device is, its addresses from the kernel's loopback."""
     model = source.model
-    loopback = model.interface(model.nve_source) if model.nve_source else None
-    primary = [address.value.split("/")[0] for address in (loopback.addresses if loopback else ()) if not address.secondary]
-    secondary = [address.value.split("/")[0] for address in (loopback.addresses if loopback else ()) if address.secondary]
+    links = link_states(source)
+    tunnels = [links[name] for vni in model.nve_members if (name := f"vxlan{vni}") in links]
+    own = [str(address.ip) for address in addresses(source).get(model.nve_source or "", []) if address.version == 4]
     return {
-        "if-name": "nve1", "if-state": "Up" if model.nve_up and primary else "Down", "encap-type": "VXLAN",
-        "vpc-capability": "VPC-VIP-Only [notified]" if model.vpc else "not configured", "local-rmac": mac(source.mac),
-        "host-reach-mode": "Control-Plane", "source-if": model.nve_source or "", "primary-ip": (primary or ["0.0.0.0"])[0],  # noqa: S104
-        "secondary-ip": (secondary or ["0.0.0.0"])[0],  # noqa: S104
-    }  # fmt: skip
+        "if-name": "nve1",
+        "if-state": "Up" if any(is_up(link) for link in tunnels) else "Down",
+        "encap-type": "VXLAN",
+        "vpc-capability": "EVPN multihoming, no shared VTEP address" if model.vpc else "not configured",
+        "local-rmac": mac(tunnels[0]["address"]) if tunnels else "n/a",
+        "host-reach-mode": "Control-Plane",
+        "source-if": model.nve_source or "",
+        "primary-ip": own[0] if own else UNSET,
+        "secondary-ip": own[1] if len(own) > 1 else UNSET,
+    }
 
 
 def interface_text(row: dict[str, Any]) -> str:

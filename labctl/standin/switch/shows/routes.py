@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_network
 from typing import Any
 
-from labctl.standin.switch.shows.form import duration, frr_age, short, table
-from labctl.standin.switch.shows.machine import Source, frr
+from labctl.standin.switch.shows.form import duration, frr_age, kernel_short, table
+from labctl.standin.switch.shows.machine import Source, addresses, frr
+
+Own = Mapping[str, Sequence[IPv4Interface | IPv6Interface]]
+"""The switch's own addresses by kernel interface."""
 
 LEGEND = (
     "'*' denotes best ucast next-hop",
@@ -52,61 +55,90 @@ class Route:
 def read(source: Source, family: int, vrf: str, prefix: str | None) -> list[Route]:
     """Read now. ``prefix`` may be an address: its longest match."""
     where = "" if vrf == "default" else f"vrf {vrf} "
-    body = frr(source, "zebra", f"show {'ip' if family == 4 else 'ipv6'} route {where}{prefix or ''} json".replace("  ", " "))
-    peers = _remote_as(source, vrf)
+    asked = f"{prefix} " if prefix else ""
+    body = frr(source, "zebra", f"show {'ip' if family == 4 else 'ipv6'} route {where}{asked}json")
     vni = source.model.vrf_vni(vrf) if vrf != "default" else None
-    routes = parse(body, source.model.asn or 0, source.model.ospf_name or "", vni, peers)
-    return routes
+    context = Context(
+        source.model.asn or 0, source.model.ospf_name or "", vni, _remote_as(source, family, where), addresses(source)
+    )
+    return parse(body, context)
 
 
-def _remote_as(source: Source, vrf: str) -> dict[str, int]:
-    """Neighbor address → its AS: NX-OS prints it as the tag of an external route."""
-    found: dict[str, int] = {}
-    for instance in source.model.bgp:
-        if (instance.vrf or "default") == vrf:
-            found |= {neighbor.address: neighbor.remote_as for neighbor in instance.neighbors if neighbor.remote_as}
-    return found
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What zebra's route table does not say itself. ``peers``: BGP neighbor → its AS."""
+
+    asn: int
+    ospf: str
+    vni: int | None
+    peers: Mapping[str, int]
+    own: Own
 
 
-def parse(body: Mapping[str, Any], asn: int, ospf: str, vni: int | None, peers: Mapping[str, int]) -> list[Route]:
+def _remote_as(source: Source, family: int, where: str) -> dict[str, int]:
+    """NX-OS prints the neighbor's AS as the tag of an external route."""
+    body = frr(source, "bgpd", f"show bgp {where}ipv{family} unicast summary json")
+    return {address: row["remoteAs"] for address, row in (body.get("peers") or {}).items()}
+
+
+def parse(body: Mapping[str, Any], context: Context) -> list[Route]:
     """zebra's JSON, sorted by prefix as NX-OS does."""
     routes = []
     for prefix, rows in body.items():
-        if not isinstance(rows, list):
-            continue
-        paths = [path for row in rows if row.get("selected") or row["protocol"] == "local" for path in _paths(row, asn, ospf, vni, peers)]
+        if not isinstance(rows, list) or ip_network(prefix).is_link_local:
+            continue  # NX-OS keeps link-local prefixes out of its table
+        shown = [row for row in rows if row.get("selected") or row["protocol"] == "local"]
+        paths = [path for row in shown for path in _paths(row, context)]
         if paths:
             routes.append(Route(prefix, any(path.client in ("direct", "local") for path in paths), tuple(paths)))
-    return sorted(routes, key=lambda route: (int(ip_network(route.prefix).network_address), ip_network(route.prefix).prefixlen))
+    return sorted(routes, key=_place)
 
 
-def _paths(row: Mapping[str, Any], asn: int, ospf: str, vni: int | None, peers: Mapping[str, int]) -> list[Path]:
+def _place(route: Route) -> tuple[int, int]:
+    network = ip_network(route.prefix)
+    return int(network.network_address), network.prefixlen
+
+
+def _paths(row: Mapping[str, Any], context: Context) -> list[Path]:
     found: list[Path] = []
     for hop in row.get("nexthops") or []:
         if hop.get("duplicate") or (not hop.get("fib") and row["protocol"] != "local"):
             continue
-        address = str(hop.get("ip") or row["prefix"].partition("/")[0])
-        vxlan = vni is not None and bool(hop.get("onLink")) and row["protocol"] == "bgp"
-        client, kind, tag = _client(row, address, asn, ospf, peers)
+        address = str(hop.get("ip") or _own_address(row["prefix"], hop.get("interfaceName", ""), context.own))
+        vxlan = context.vni is not None and bool(hop.get("onLink")) and row["protocol"] == "bgp"
+        client, kind, tag = _client(row, address, context)
         found.append(
             Path(
-                address, None if row["protocol"] == "bgp" else hop.get("interfaceName"), row.get("distance", 0), row.get("metric", 0),
-                frr_age(row.get("uptime", "")), client, kind, tag, vni if vxlan else None,
+                address,
+                None if row["protocol"] == "bgp" else hop.get("interfaceName"),
+                row.get("distance", 0),
+                row.get("metric", 0),
+                frr_age(row.get("uptime", "")),
+                client,
+                kind,
+                tag,
+                context.vni if vxlan else None,
                 address.removeprefix(MAPPED) if vxlan else None,
             )
-        )  # fmt: skip
+        )
     return found
 
 
-def _client(
-    row: Mapping[str, Any], address: str, asn: int, ospf: str, peers: Mapping[str, int]
-) -> tuple[str, str | None, int | None]:
+def _own_address(prefix: str, interface: str, own: Own) -> str:
+    """An attached route goes via the switch's own address in it."""
+    network = ip_network(prefix)
+    inside = [address.ip for address in own.get(interface, ()) if address.ip in network]
+    return str(inside[0]) if inside else str(network.network_address)
+
+
+def _client(row: Mapping[str, Any], address: str, context: Context) -> tuple[str, str | None, int | None]:
     match row["protocol"]:
         case "bgp":
             external = row.get("distance") == 20
-            return f"bgp-{asn}", "external" if external else "internal", peers.get(address) if external else asn
+            tag = context.peers.get(address) if external else context.asn
+            return f"bgp-{context.asn}", "external" if external else "internal", tag
         case "ospf":
-            return f"ospf-{ospf}", "intra", None
+            return f"ospf-{context.ospf}", "intra", None
         case "connected":
             return "direct", None, None
         case "kernel":
@@ -137,7 +169,7 @@ def _line(path: Path) -> str:
         via += ":IPv4"
     words = [via]
     if path.interface:
-        words.append(short(path.interface.replace("eth", "Eth1/") if path.interface.startswith("eth") else path.interface))
+        words.append(kernel_short(path.interface))
     words += [f"[{path.preference}/{path.metric}]", path.age, path.client]
     if path.kind:
         words.append(path.kind)
@@ -158,25 +190,34 @@ def as_json(vrf: str, family: int, routes: Sequence[Route]) -> dict[str, Any]:
     """NX-OS's keys; those of VXLAN hops are named after its text."""
     prefixes = [
         {
-            "ipprefix": route.prefix, "ucast-nhops": str(len(route.paths)), "mcast-nhops": "0",
-            "attached": "true" if route.attached else "false", **table("path", [_path(path) for path in route.paths]),
+            "ipprefix": route.prefix,
+            "ucast-nhops": str(len(route.paths)),
+            "mcast-nhops": "0",
+            "attached": "true" if route.attached else "false",
+            **table("path", [_path(path) for path in route.paths]),
         }
         for route in routes
-    ]  # fmt: skip
-    return table("vrf", [{"vrf-name-out": vrf, **table("addrf", [{"addrf": f"ipv{family}", **table("prefix", prefixes)}])}])
+    ]
+    family_row = {"addrf": f"ipv{family}", **table("prefix", prefixes)}
+    return table("vrf", [{"vrf-name-out": vrf, **table("addrf", [family_row])}])
 
 
 def _path(path: Path) -> dict[str, Any]:
     row: dict[str, Any] = {
-        "ipnexthop": path.via, "uptime": duration(path.age), "pref": str(path.preference), "metric": str(path.metric),
-        "clientname": path.client, "ubest": "true",
-    }  # fmt: skip
+        "ipnexthop": path.via,
+        "uptime": duration(path.age),
+        "pref": str(path.preference),
+        "metric": str(path.metric),
+        "clientname": path.client,
+        "ubest": "true",
+    }
     if path.interface:
-        row["ifname"] = path.interface
+        row["ifname"] = kernel_short(path.interface)
     if path.kind:
         row["type"] = path.kind
     if path.tag:
         row["tag"] = str(path.tag)
     if path.segment is not None and path.tunnel:
-        row |= {"nexthop-vrf-name": "default", "segmentid": str(path.segment), "tunnelid": tunnel_id(path.tunnel), "encap": "VXLAN"}
+        row |= {"nexthop-vrf-name": "default", "segmentid": str(path.segment)}
+        row |= {"tunnelid": tunnel_id(path.tunnel), "encap": "VXLAN"}
     return row

@@ -2,43 +2,63 @@
 
 from __future__ import annotations
 
-import os
+import re
 from typing import Any
 
 from labctl.standin.switch.shows.form import table
-from labctl.standin.switch.shows.machine import Source
+from labctl.standin.switch.shows.machine import Source, is_up, link_states
 
 
 def version(source: Source) -> dict[str, Any]:
     """What the box says of itself: that it is a stand-in stands in the chassis line."""
-    seconds = float(source.run("cat", "/proc/uptime").split()[0])
-    whole = int(seconds)
+    return parse_version(source, source.run("cat", "/proc/uptime", "/proc/meminfo"), source.run("uname", "-m").strip())
+
+
+def parse_version(source: Source, text: str, architecture: str) -> dict[str, Any]:
+    """``text``: /proc/uptime, then /proc/meminfo."""
+    whole = int(float(text.split(maxsplit=1)[0]))
+    memory = re.search(r"^MemTotal:\s+(\d+) kB", text, re.MULTILINE)
     return {
         "header_str": "Cisco Nexus Operating System (NX-OS) Software: layout only, this is a stand-in of labctl",
-        "nxos_ver_str": source.identity.nxos_version, "kickstart_ver_str": source.identity.nxos_version,
-        "chassis_id": "Nexus9000 stand-in (labctl)", "host_name": source.model.hostname, "proc_board_id": "LABCTL",
-        "cpu_name": os.uname().machine, "kern_uptm_days": str(whole // 86400), "kern_uptm_hrs": str(whole // 3600 % 24),
-        "kern_uptm_mins": str(whole // 60 % 60), "kern_uptm_secs": str(whole % 60), "rr_reason": "Unknown",
-    }  # fmt: skip
+        "nxos_ver_str": source.identity.nxos_version,
+        "kickstart_ver_str": source.identity.nxos_version,
+        "chassis_id": "Nexus9000 stand-in (labctl)",
+        "host_name": source.model.hostname,
+        "proc_board_id": "LABCTL",
+        "cpu_name": architecture,
+        "memory": memory[1] if memory else "0",
+        "mem_type": "kB",
+        "kern_uptm_days": str(whole // 86400),
+        "kern_uptm_hrs": str(whole // 3600 % 24),
+        "kern_uptm_mins": str(whole // 60 % 60),
+        "kern_uptm_secs": str(whole % 60),
+        "rr_reason": "Unknown",
+    }
 
 
 def version_text(row: dict[str, Any]) -> str:
     return (
         f"{row['header_str']}\n\n"
         f"Software\n  NXOS: version {row['nxos_ver_str']}\n\n"
-        f"Hardware\n  cisco {row['chassis_id']}\n  Processor Board ID {row['proc_board_id']}\n"
-        f"  Device name: {row['host_name']}\n\n"
-        f"Kernel uptime is {row['kern_uptm_days']} day(s), {row['kern_uptm_hrs']} hour(s), {row['kern_uptm_mins']} minute(s), "
-        f"{row['kern_uptm_secs']} second(s)\n\nLast reset\n  Reason: {row['rr_reason']}"
+        f"Hardware\n  cisco {row['chassis_id']}\n  {row['cpu_name']} with {row['memory']} {row['mem_type']} "
+        "of memory.\n"
+        f"  Processor Board ID {row['proc_board_id']}\n  Device name: {row['host_name']}\n\n"
+        f"Kernel uptime is {row['kern_uptm_days']} day(s), {row['kern_uptm_hrs']} hour(s), "
+        f"{row['kern_uptm_mins']} minute(s), {row['kern_uptm_secs']} second(s)\n\n"
+        f"Last reset\n  Reason: {row['rr_reason']}"
     )
 
 
 def vrfs(source: Source) -> list[dict[str, Any]]:
     """Configured VRFs, up when their device is."""
-    names = ["default", "management", *(vrf.name for vrf in source.model.vrfs)]
-    return [
-        {"vrf_name": name, "vrf_id": str(index + 1), "vrf_state": "Up", "vrf_reason": "--"} for index, name in enumerate(names)
-    ]
+    links = link_states(source)
+    names = dict.fromkeys(["default", "management", *(vrf.name for vrf in source.model.vrfs)])
+    return [_vrf(name, index, up=name == "default" or is_up(links.get(name))) for index, name in enumerate(names, 1)]
+
+
+def _vrf(name: str, index: int, *, up: bool) -> dict[str, Any]:
+    reason = "--" if up else "no such device in the kernel"
+    return {"vrf_name": name, "vrf_id": str(index), "vrf_state": "Up" if up else "Down", "vrf_reason": reason}
 
 
 def vrfs_text(rows: list[dict[str, Any]]) -> str:

@@ -1,0 +1,95 @@
+"""What a validator's findings are called in front of a person: a sentence and what to write instead."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from ipaddress import ip_network
+from typing import Any
+
+Words = tuple[str, str | None]
+"""(sentence, hint)"""
+
+_SWITCH = ("a switch's name", "letters, digits and '-', a letter first; 2 to 32 of them")
+_NODE = ("a name", "lower-case letters, digits and '-', a letter first; 2 to 32 of them")
+_VERSION = ("a version", "three numbers, as in 1.34.3")
+_LOOKS: dict[str, tuple[str, str]] = {
+    "name": ("a lab's name", "lower-case letters, digits and '-'; 2 to 32 of them"),
+    "cluster.nodes.name": _NODE,
+    "external.name": _NODE,
+    "fabric.vrfs.name": ("a VRF's name", "letters, digits, '-' and '_', a letter first"),
+    "fabric.vrfs.networks.name": ("a VLAN's name", "letters, digits, '.', '-' and '_'; 32 at most"),
+    "fabric.anycast_mac": ("a MAC address as NX-OS writes it", "as in 2020.0000.00aa"),
+    "fabric.nxos": ("an NX-OS version", "as in 10.5(4)"),
+    "cluster.kubernetes": _VERSION,
+    "cluster.calico.version": _VERSION,
+}
+
+
+def words(row: Mapping[str, Any], path: tuple[str | int, ...], also: AbstractSet[str] = frozenset()) -> Words:
+    """The words for one finding of pydantic at ``path`` of the document; ``also``: all kinds of finding there."""
+    kind, given, context = row["type"], row.get("input"), row.get("ctx", {})
+    shown = f"{given!r}: " if isinstance(given, str | int | float) else ""
+    if kind == "literal_error":
+        return f"{shown}not one of the known values", _options(str(given), context["expected"])
+    if kind == "string_pattern_mismatch":
+        what, example = _LOOKS.get(".".join(step for step in path if isinstance(step, str)), _SWITCH)
+        return f"{shown}does not look like {what}", example
+    if kind in {"ip_v4_network", "ip_v6_network"}:
+        return _network(given)
+    name = next((step for step in reversed(path) if isinstance(step, str)), "the spec")
+    if given is None:
+        return f"{name} says nothing", "leave it out for labctl's default, or write a value"
+    if kind in _SENTENCES:
+        sentence = _SENTENCES[kind].format(name=name, **context)
+        or_list = " or a list" if kind in WHOLE and "tuple_type" in also else ""
+        return f"{shown}{sentence}{or_list}", _form(kind, name, given)
+    return f"{shown}{_message(row)}", None
+
+
+WHOLE = ("int_parsing", "int_type", "int_from_float")
+"""Kinds of finding that say: no whole number."""
+_ADDRESS, _INTERFACE = "is no address", "is no address with a prefix length"
+_SENTENCES: dict[str, str] = {
+    **dict.fromkeys(WHOLE, "must be a whole number"),
+    **dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "{name} must be a mapping"),
+    **dict.fromkeys(("tuple_type", "list_type"), "{name} must be a list"),
+    **dict.fromkeys(("ip_v4_address", "ip_v6_address"), _ADDRESS),
+    **dict.fromkeys(("ip_v4_interface", "ip_v6_interface"), _INTERFACE),
+    "less_than_equal": "must be at most {le}",
+    "greater_than_equal": "must be at least {ge}",
+    "too_short": "{name} needs {min_length} or more, and has {actual_length}",
+    "too_long": "{name} takes {max_length} at most, and has {actual_length}",
+    "string_type": "must be text",
+}
+
+
+def _form(kind: str, name: str, given: object) -> str | None:
+    """What to write instead, where one form fits."""
+    if kind in {"model_type", "model_attributes_type"} and name == "cluster":
+        return "cluster: none, for a lab without one"
+    if kind in {"tuple_type", "list_type"} and isinstance(given, str | int | float):
+        return f"[{given}]"
+    if kind == "string_type" and isinstance(given, int | float):
+        return f'"{given}"'
+    return None
+
+
+def _message(row: Mapping[str, Any]) -> str:
+    text = str(row["msg"]).removeprefix("Value error, ")
+    return f"{text[0].lower()}{text[1:]}"
+
+
+def _options(given: str, expected: str) -> str:
+    options = [option.strip("' ") for option in expected.replace(" or ", ", ").split(",")]
+    near = difflib.get_close_matches(given, options, n=1)
+    return f"did you mean {near[0]}?" if near else f"one of {', '.join(options)}"
+
+
+def _network(given: object) -> Words:
+    """A network with host bits gets the one that it lies in."""
+    try:
+        return f"{given!r}: has host bits set", f"did you mean {ip_network(str(given), strict=False)}?"
+    except ValueError:
+        return f"{given!r}: is no network", "an address with a prefix length, as in 10.244.0.0/16"

@@ -1,0 +1,153 @@
+"""Captures around one action: started before it, stopped after it, judged against what ``checks.yaml`` expects."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from labctl.errors import LabctlError
+from labctl.guest.api import Capture
+from labctl.verify import judges
+from labctl.verify.capture.match import ExpectedPacket, ExpectedStack, find
+from labctl.verify.capture.packet import decode
+from labctl.verify.inputs import CaptureInput, ExpectInput, PortChannelOf, StackInput
+from labctl.verify.lab import LabUnderTest
+from labctl.verify.observer import Command, Unanswered
+from labctl.verify.verdict import CheckResult, Judgement
+
+
+@dataclass(slots=True)
+class Taken:
+    """What came of the captures of one input: place → pcap bytes, or why there are none."""
+
+    pcaps: dict[str, bytes] = field(default_factory=dict)
+    troubles: dict[str, str] = field(default_factory=dict)
+
+
+Addresses = Mapping[str, frozenset[str]]
+"""Resolved addresses: ``from`` and ``to`` of pods, ``endpoints`` of the Service."""
+
+
+@contextmanager
+def capturing(lab: LabUnderTest, inputs: Sequence[CaptureInput]) -> Iterator[list[Taken]]:
+    """Capture at every place of every input while the body runs; results are there when it is over."""
+    results = [Taken() for _ in inputs]
+    running: list[tuple[Taken, str, Capture]] = []
+    jobs = [(taken, place, row) for taken, row in zip(results, inputs, strict=True) for place in row.places]
+
+    def begin(job: tuple[Taken, str, CaptureInput]) -> None:
+        taken, place, row = job
+        interface = row.interface if isinstance(row.interface, str) else _channel(lab, place, row.interface)
+        try:
+            running.append((taken, place, lab.observer.endpoints.capture(place, interface)))
+        except LabctlError as error:
+            taken.troubles[place] = str(error)
+
+    with ThreadPoolExecutor(max(1, len(jobs))) as pool:
+        list(pool.map(begin, jobs))
+    try:
+        yield results
+    finally:
+        for taken, place, capture in running:
+            try:
+                taken.pcaps[place] = capture.stop()
+            except LabctlError as error:
+                taken.troubles[place] = str(error)
+
+
+def _channel(lab: LabUnderTest, switch: str, of: PortChannelOf) -> str:
+    """The leaf's port-channel towards a node: that whose members are wired to the node's box."""
+    topology = lab.folder.topology
+    box = lab.folder.lab.nodes[of.port_channel_of].topology
+    ports = {
+        end[1]
+        for link in topology.links
+        for end, other in (link, link[::-1])
+        if end[0] == lab.folder.lab.nodes[switch].topology and other[0] == box
+    }
+    for row in lab.checks.links.port_channels:
+        if row.switch == switch:
+            for channel in row.channels:
+                if set(channel.members) & ports:
+                    return f"port-channel{channel.channel}"
+    return next(iter(sorted(ports)), "port-channel")
+
+
+def judge(lab: LabUnderTest, name: str, row: CaptureInput, taken: Taken, addresses: Addresses) -> CheckResult:
+    """One input: a fitting packet at one of its places (the hash decides which leaf carries a flow)."""
+    files = tuple(lab.observer.evidence.capture(f"{name}.{place}", data) for place, data in sorted(taken.pcaps.items()))
+    where = row.interface if isinstance(row.interface, str) else f"port-channel of {row.interface.port_channel_of}"
+    places = " or ".join(row.places)
+    identity = f"{name}.capture.{'-'.join(row.places)}"
+    title = f"packets at {where} of {places}"
+    try:
+        expected = resolve(lab, row, addresses)
+        judgement = _judge(row, taken, expected, f"{where} of {places}")
+    except Unanswered as unanswered:
+        judgement = Judgement("INCONCLUSIVE", str(unanswered))
+    return CheckResult(
+        identity, title, judgement.verdict, judgement.sentence, judgement.expected, judgement.seen, 1, (), files
+    )
+
+
+def _judge(row: CaptureInput, taken: Taken, expected: ExpectedPacket, where: str) -> Judgement:
+    if not taken.pcaps:
+        return Judgement("INCONCLUSIVE", f"nothing was captured at {where}: {'; '.join(taken.troubles.values())}", expected.as_json(), None)
+    nearest = []
+    for place, data in sorted(taken.pcaps.items()):
+        found = find(decode(data), expected)
+        if found.packets:
+            seen = {"at": place, "packets": len(found.packets), "first": found.packets[0].describe()}
+            return Judgement("PASS", f"{place}: {len(found.packets)} packets as expected: {found.packets[0].describe()}", expected.as_json(), seen)
+        nearest.append(f"{place}: {found.nearest} ({found.seen} packets)")
+    if taken.troubles:
+        return Judgement("INCONCLUSIVE", f"not every place of {where} could be captured: {'; '.join(taken.troubles.values())}", expected.as_json(), nearest)
+    return Judgement("FAIL", f"no packet at {where} is as expected; {'; '.join(nearest)}", expected.as_json(), nearest)
+
+
+def resolve(lab: LabUnderTest, row: CaptureInput, addresses: Addresses) -> ExpectedPacket:
+    """The input's rules by addresses and MACs that are true now. Raises `Unanswered`."""
+    expect: ExpectInput = row.expect
+    macs = None
+    if isinstance(row.interface, PortChannelOf):
+        macs = frozenset({bond_mac(lab, row.interface.port_channel_of)})
+    sources = gateway_macs(lab, row) if expect.source_mac else None
+    return ExpectedPacket(
+        _stack(expect.inner, addresses), _stack(expect.outer, addresses) if expect.outer else None, expect.vlan, sources,
+        expect.encapsulated, macs,
+    )  # fmt: skip
+
+
+def _stack(row: StackInput, addresses: Addresses) -> ExpectedStack:
+    source = frozenset({row.source}) if isinstance(row.source, str) else addresses[row.source.pod]
+    if isinstance(row.target, str):
+        target = frozenset({row.target})
+    else:
+        target = addresses[getattr(row.target, "pod", "endpoints")]
+    return ExpectedStack(source, target, row.protocol, row.port)
+
+
+def bond_mac(lab: LabUnderTest, node: str) -> str:
+    """The MAC of a node's bond, from the node."""
+    text, _ = lab.observer.ask(Command("node", node, "ip -j link show dev bond0"))
+    try:
+        return str(json.loads(text)[0]["address"])
+    except (ValueError, LookupError):
+        raise Unanswered(f"{node}: bond0 has no MAC") from None
+
+
+def gateway_macs(lab: LabUnderTest, row: CaptureInput) -> frozenset[str]:
+    """Every MAC that the leafs call a gateway's (G in ``show mac address-table``)."""
+    found: set[str] = set()
+    for place in row.places:
+        body, _ = lab.observer.ask(Command("nxos", place, "show mac address-table"))
+        for entry in judges.rows(body, "mac_address"):
+            if entry.get("disp_type") == "G":
+                digits = str(entry["disp_mac_addr"]).replace(".", "")
+                found.add(":".join(digits[start : start + 2] for start in range(0, 12, 2)))
+    return frozenset(found)
+
+

@@ -1,0 +1,116 @@
+"""A check is an identity, the commands that it needs, and a pure judge. `poll` asks many of them until a deadline.
+
+A positive check may fail for a while and pass later; its last judgement counts. Every box is asked in turn, so a slow
+one does not hide the others.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from labctl.verify.observer import Command, Observer, Unanswered
+from labctl.verify.verdict import CheckResult, Judgement
+from labctl.waiting import Cancelled, Deadline
+
+PAUSE = 0.15
+"""Seconds between two rounds."""
+
+Judge = Callable[..., Judgement]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """``judge`` gets the commands' observations in their order."""
+
+    id: str
+    title: str
+    commands: tuple[Command, ...]
+    judge: Judge
+
+
+@dataclass(slots=True)
+class _State:
+    judgement: Judgement
+    attempts: int = 0
+    files: tuple[str, ...] = ()
+
+
+def poll(
+    checks: Sequence[Check], observer: Observer, deadline: Deadline, cancel: threading.Event, told: Callable[[CheckResult], None]
+) -> list[CheckResult]:
+    """Ask until every check passes or the deadline is there; results in the checks' order."""
+    states = {check.id: _State(Judgement("INCONCLUSIVE", "was not asked")) for check in checks}
+    pending = list(checks)
+    pause = threading.Event() if cancel is None else cancel
+    while pending:
+        _round(pending, states, observer)
+        for check in list(pending):
+            if states[check.id].judgement.verdict == "PASS":
+                pending.remove(check)
+                told(_result(check, states[check.id]))
+        if not pending or deadline.passed:
+            break
+        if pause.wait(min(PAUSE, deadline.remaining)):
+            raise Cancelled("verification was stopped")
+    for check in pending:
+        told(_result(check, states[check.id]))
+    return [_result(check, states[check.id]) for check in checks]
+
+
+def _round(pending: Sequence[Check], states: dict[str, _State], observer: Observer) -> None:
+    """Each command once, targets side by side."""
+    by_target: dict[str, list[Command]] = {}
+    for check in pending:
+        for command in check.commands:
+            known = by_target.setdefault(command.target, [])
+            if command not in known:
+                known.append(command)
+    answers: dict[Command, tuple[Any, str] | Unanswered] = {}
+
+    def ask_all(commands: Sequence[Command]) -> None:
+        trouble: Unanswered | None = None
+        for command in commands:
+            try:
+                answers[command] = trouble or observer.ask(command)
+            except Unanswered as unanswered:
+                answers[command] = trouble = unanswered  # a box that is silent now is not asked again in this round
+
+    with ThreadPoolExecutor(max(1, len(by_target))) as pool:
+        list(pool.map(ask_all, by_target.values()))
+    for check in pending:
+        state = states[check.id]
+        state.attempts += 1
+        found = [answers[command] for command in check.commands]
+        silent = next((answer for answer in found if isinstance(answer, Unanswered)), None)
+        if silent is not None:
+            state.judgement = Judgement("INCONCLUSIVE", str(silent))
+            continue
+        good = [answer for answer in found if not isinstance(answer, Unanswered)]
+        state.files = tuple(path for _, path in good)
+        try:
+            state.judgement = check.judge(*(value for value, _ in good))
+        except Unanswered as unanswered:
+            state.judgement = Judgement("INCONCLUSIVE", str(unanswered))
+
+
+def _result(check: Check, state: _State) -> CheckResult:
+    judgement = state.judgement
+    return CheckResult(
+        check.id, check.title, judgement.verdict, judgement.sentence, judgement.expected, judgement.seen, state.attempts, state.files
+    )
+
+
+class Stopwatch:
+    """Seconds since it was made."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._began

@@ -1,0 +1,212 @@
+"""``checks.yaml`` as frozen models: what a person may edit, refused with file and line where it is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from labctl.errors import Place, Problem, SpecError
+from labctl.yamldoc import parse
+
+SCHEMA = "labctl.checks/v1"
+FILE = "checks.yaml"
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class AdvertisedBy(_Model):
+    """As many prefixes as Calico's rules let this node advertise now."""
+
+    advertised_by: str
+
+
+class EndpointsOf(_Model):
+    """The nodes (as next hops) or addresses (as targets) of a Service's endpoints, ``namespace/name``."""
+
+    endpoints_of: str
+
+
+class ClusterIpOf(_Model):
+    """The ClusterIP of a Service as a host prefix."""
+
+    cluster_ip_of: str
+
+
+class PortChannelOf(_Model):
+    """The leaf's port-channel towards a node."""
+
+    port_channel_of: str
+
+
+class ReportedBy(_Model):
+    """A MAC that the leaf itself calls a gateway's."""
+
+    reported_by: Literal["leaf"]
+
+
+class PodAt(_Model):
+    """The address of the pod that sends or receives."""
+
+    pod: Literal["from", "to"]
+
+
+class LacpInput(_Model):
+    node: str
+    bond: str
+    members: tuple[str, ...]
+
+
+class ChannelInput(_Model):
+    channel: int
+    members: tuple[str, ...]
+
+
+class PortChannelsInput(_Model):
+    switch: str
+    channels: tuple[ChannelInput, ...]
+
+
+class VpcInput(_Model):
+    switch: str
+    domain: int
+    vpcs: tuple[int, ...]
+
+
+class LinksInput(_Model):
+    lacp: tuple[LacpInput, ...] = ()
+    port_channels: tuple[PortChannelsInput, ...] = ()
+    vpc: tuple[VpcInput, ...] = ()
+
+
+class EvpnInput(_Model):
+    switch: str
+    neighbors: tuple[str, ...]
+
+
+class SessionInput(_Model):
+    switch: str
+    vrf: str
+    family: Literal["ipv4", "ipv6"]
+    neighbor: str
+    asn: int
+    node: str
+    prefixes: AdvertisedBy | int | None = None
+
+
+class RouteInput(_Model):
+    switch: str
+    vrf: str
+    prefix: ClusterIpOf | str
+    next_hops: EndpointsOf | tuple[str, ...]
+    segment: int | None = None
+
+
+class BgpInput(_Model):
+    evpn: tuple[EvpnInput, ...] = ()
+    sessions: tuple[SessionInput, ...] = ()
+    routes: tuple[RouteInput, ...] = ()
+
+
+class StackInput(_Model):
+    """Addresses of one header; ``protocol`` and ``port`` of the innermost."""
+
+    source: PodAt | str
+    target: PodAt | EndpointsOf | str
+    protocol: Literal["icmp", "tcp", "ipip"] | None = None
+    port: int | None = None
+
+
+class ExpectInput(_Model):
+    """What a captured packet must be. ``vlan`` None: no tag is asked for."""
+
+    inner: StackInput
+    outer: StackInput | None = None
+    vlan: int | None = None
+    source_mac: ReportedBy | None = None
+    encapsulated: bool | None = None
+
+
+class CaptureInput(_Model):
+    at: str | tuple[str, ...]
+    interface: PortChannelOf | str
+    expect: ExpectInput
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        return (self.at,) if isinstance(self.at, str) else self.at
+
+
+class PodInput(_Model):
+    node: str
+    selector: str
+    namespace: str
+
+
+class PingInput(_Model):
+    name: str
+    family: Literal["ipv4", "ipv6"]
+    sender: Annotated[PodInput, Field(alias="from")]
+    target: Annotated[PodInput, Field(alias="to")]
+    count: int
+    ttl: int
+    captures: tuple[CaptureInput, ...] = ()
+
+
+class HostInput(_Model):
+    node: str
+
+
+class CurlInput(_Model):
+    name: str
+    sender: Annotated[HostInput, Field(alias="from")]
+    service: str
+    port: int
+    contains: str
+    captures: tuple[CaptureInput, ...] = ()
+
+
+class ModeInput(_Model):
+    bgp: BgpInput = BgpInput()
+    ping: tuple[PingInput, ...] = ()
+    curl: tuple[CurlInput, ...] = ()
+
+
+class ModesInput(_Model):
+    routed: ModeInput = ModeInput()
+    ipip: ModeInput = ModeInput()
+
+
+class ChecksInput(_Model):
+    schema_: Annotated[Literal["labctl.checks/v1"], Field(alias="schema")]
+    links: LinksInput = LinksInput()
+    modes: ModesInput = ModesInput()
+
+    def mode(self, name: str) -> ModeInput:
+        return self.modes.ipip if name == "ipip" else self.modes.routed
+
+
+def load_checks(folder: Path) -> ChecksInput:
+    """Read ``checks.yaml`` of a folder. Raises `SpecError` with every problem."""
+    try:
+        text = (folder / FILE).read_text()
+    except OSError as error:
+        raise SpecError([Problem("unreadable", f"{FILE} cannot be read: {error.strerror}", Place(FILE))]) from None
+    document, problems = parse(FILE, text)
+    if document is None or problems:
+        raise SpecError(problems)
+    try:
+        return ChecksInput.model_validate(document.data)
+    except ValidationError as error:
+        found = []
+        for row in error.errors():
+            path = tuple(part for part in row["loc"] if isinstance(part, int) or part in _keys(document.keys))
+            found.append(Problem("bad-check", f"{'.'.join(map(str, row['loc']))}: {row['msg']}", document.place(path)))
+        raise SpecError(found) from None
+
+
+def _keys(keys: object) -> set[object]:
+    return {part for path in keys for part in path}  # type: ignore[attr-defined]

@@ -1,0 +1,93 @@
+"""``bgp``: every session in both families, prefixes as Calico's rules give them, service routes with the right next hops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from labctl.verify import expectation, judges
+from labctl.verify.checks import Check, poll
+from labctl.verify.expectation import Cluster
+from labctl.verify.inputs import AdvertisedBy, BgpInput, ClusterIpOf, EndpointsOf, RouteInput, SessionInput
+from labctl.verify.lab import LabUnderTest
+from labctl.verify.observer import Command
+from labctl.verify.verdict import CheckResult, Judgement
+
+TITLE = "BGP between fabric and Calico"
+VERSION = {"ipv4": 4, "ipv6": 6}
+SUMMARY = {"ipv4": "show ip bgp summary", "ipv6": "show ipv6 bgp summary"}
+
+
+def run(lab: LabUnderTest) -> list[CheckResult]:
+    return poll(checks(lab, lab.mode.bgp), lab.observer, lab.deadline("converged"), lab.cancel, lab.told)
+
+
+def checks(lab: LabUnderTest, inputs: BgpInput) -> list[Check]:
+    """From the inputs."""
+    found = [
+        Check(
+            f"bgp.evpn.{row.switch}.{neighbor}", f"EVPN of {row.switch} with {neighbor}",
+            (Command("nxos", row.switch, "show bgp l2vpn evpn summary"),), partial(judges.session, row.switch, neighbor, None),
+        )
+        for row in inputs.evpn
+        for neighbor in row.neighbors
+    ]  # fmt: skip
+    for session in inputs.sessions:
+        found += _session(lab, session)
+    return found + [_route(lab, row) for row in inputs.routes]
+
+
+def _session(lab: LabUnderTest, row: SessionInput) -> list[Check]:
+    command = Command("nxos", row.switch, f"{SUMMARY[row.family]} vrf {row.vrf}")
+    found = [
+        Check(
+            f"bgp.session.{row.switch}.{row.neighbor}", f"{row.switch} with {row.node} ({row.neighbor})", (command,),
+            partial(judges.session, row.switch, row.neighbor, row.asn),
+        )
+    ]  # fmt: skip
+    if row.prefixes is not None:
+        found.append(
+            Check(
+                f"bgp.prefixes.{row.switch}.{row.neighbor}", f"prefixes of {row.node} at {row.switch}, {row.family}", (command,),
+                partial(_prefixes, lab.cluster, lab.kube_name, row),
+            )
+        )  # fmt: skip
+    return found
+
+
+def _prefixes(cluster: Callable[[], Cluster], name: Callable[[str], str], row: SessionInput, body: Any) -> Judgement:
+    if isinstance(row.prefixes, AdvertisedBy):
+        expected = expectation.advertised(cluster(), name(row.prefixes.advertised_by), VERSION[row.family])
+    else:
+        expected = ["any"] * int(row.prefixes or 0)
+    return judges.prefixes(row.switch, row.node, row.neighbor, expected, body)
+
+
+def _route(lab: LabUnderTest, row: RouteInput) -> Check:
+    what = row.prefix if isinstance(row.prefix, str) else row.prefix.cluster_ip_of
+    # the prefix of a Service is known when it is applied: the whole table is read, the judge picks
+    return Check(
+        f"bgp.route.{row.switch}.{what}", f"route to {what} at {row.switch}",
+        (Command("nxos", row.switch, f"show ip route vrf {row.vrf}"),), partial(_judge_route, lab, row),
+    )  # fmt: skip
+
+
+def _judge_route(lab: LabUnderTest, row: RouteInput, body: Any) -> Judgement:
+    prefix = row.prefix
+    hops: list[str]
+    if isinstance(prefix, ClusterIpOf) or isinstance(row.next_hops, EndpointsOf):
+        cluster = lab.cluster()
+        if isinstance(prefix, ClusterIpOf):
+            service = expectation.service_of(cluster, prefix.cluster_ip_of)
+            if service is None:
+                return Judgement("FAIL", f"there is no Service {prefix.cluster_ip_of}", prefix.cluster_ip_of, None)
+            prefix = f"{service['spec']['clusterIP']}/32"
+        hops = (
+            expectation.endpoint_nodes(cluster, row.next_hops.endpoints_of, 4)
+            if isinstance(row.next_hops, EndpointsOf)
+            else list(row.next_hops)
+        )
+    else:
+        hops = list(row.next_hops)
+    return judges.route(row.switch, prefix, hops, row.segment, body)

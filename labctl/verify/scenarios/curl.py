@@ -1,0 +1,86 @@
+"""``curl``: a page from a ClusterIP, fetched by a node's host and by a host behind the fabric, captured at the leafs."""
+
+from __future__ import annotations
+
+from labctl.errors import LabctlError
+from labctl.verify import expectation
+from labctl.verify.capturing import capturing, judge
+from labctl.verify.inputs import CurlInput
+from labctl.verify.lab import LabUnderTest
+from labctl.verify.observer import Unanswered
+from labctl.verify.verdict import CheckResult, Judgement
+from labctl.waiting import Deadline
+
+TITLE = "curl of a ClusterIP"
+LIMIT = 4
+"""Seconds one request may take."""
+CODES = {6: "the name was not resolved", 7: "connection refused or no route", 28: f"no answer within {LIMIT} s", 52: "an empty answer"}
+"""curl's exit codes (curl(1))."""
+
+
+def run(lab: LabUnderTest, inputs: tuple[CurlInput, ...]) -> list[CheckResult]:
+    """One after the other."""
+    deadline = lab.deadline("converged")
+    found: list[CheckResult] = []
+    for row in inputs:
+        results = one(lab, row, f"curl.{row.name}", deadline)
+        for result in results:
+            lab.told(result)
+        found += results
+    return found
+
+
+def one(lab: LabUnderTest, row: CurlInput, identity: str, deadline: Deadline) -> list[CheckResult]:
+    """One page. The captures are those of the request that was answered."""
+    title = f"{row.sender.node} fetches {row.service}"
+    attempts = 0
+    while True:
+        attempts += 1
+        try:
+            cluster = lab.cluster()
+            service = expectation.service_of(cluster, row.service)
+            endpoints = frozenset(address for address, _ in expectation.endpoints(cluster, row.service))
+            if service is None:
+                return [CheckResult(f"{identity}.answered", title, "FAIL", f"there is no Service {row.service}")]
+            with capturing(lab, row.captures) as taken:
+                judgement, path = _fetch(lab, row, service["spec"]["clusterIP"], len(endpoints))
+        except Unanswered as unanswered:
+            judgement, path = Judgement("INCONCLUSIVE", str(unanswered)), ""
+            taken, endpoints = [], frozenset()
+        over = deadline.passed or lab.cancel.wait(0.1)
+        if judgement.verdict == "PASS" or over:
+            break
+    answered = CheckResult(
+        f"{identity}.answered", title, judgement.verdict, judgement.sentence, judgement.expected, judgement.seen, attempts,
+        (path,) if path else (),
+    )  # fmt: skip
+    if judgement.verdict != "PASS":
+        return [answered]
+    resolved = {"endpoints": endpoints}
+    captures = [judge(lab, identity, capture, result, resolved) for capture, result in zip(row.captures, taken, strict=True)]
+    return [answered, *captures]
+
+
+def _fetch(lab: LabUnderTest, row: CurlInput, address: str, endpoints: int) -> tuple[Judgement, str]:
+    url = f"http://{f'[{address}]' if ':' in address else address}:{row.port}/"
+    command = ["curl", "-sS", "-m", str(LIMIT), url]
+    try:
+        done = lab.observer.endpoints.exec(row.sender.node, command, timeout=LIMIT + 10.0)
+    except LabctlError as error:
+        raise Unanswered(f"{row.sender.node}: {error}") from None
+    path = lab.observer.evidence.command(row.sender.node, " ".join(command), done.stdout + done.stderr)
+    text = done.stdout.decode(errors="replace")
+    return judge_page(row, url, done.code, text, done.stderr.decode(errors="replace"), endpoints), path
+
+
+def judge_page(row: CurlInput, url: str, code: int, page: str, words: str, endpoints: int) -> Judgement:
+    """curl's exit code and the page. Pure."""
+    expected = {"exit": 0, "contains": row.contains}
+    seen = {"exit": code, "bytes": len(page), "endpoints": endpoints}
+    behind = f"{row.service} has {endpoints} endpoint{'s' if endpoints != 1 else ''}"
+    if code != 0:
+        why = CODES.get(code, words.strip() or f"curl ended with {code}")
+        return Judgement("FAIL", f"{row.sender.node}: {url}: {why}; {behind}", expected, seen)
+    if row.contains not in page:
+        return Judgement("FAIL", f"{row.sender.node}: {url}: the page does not contain {row.contains!r}", expected, seen)
+    return Judgement("PASS", f"{row.sender.node}: {url}: the page came ({len(page)} bytes)", expected, seen)

@@ -1,0 +1,83 @@
+"""``ping-ipip``: the cluster is moved to IPIP with the full mesh, pinged, captured, and moved back (disruptive)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from labctl.kube.api import Api
+from labctl.kube.apply import Applier, load
+from labctl.kube.exec import PodExec
+from labctl.verify import expectation
+from labctl.verify.change import change
+from labctl.verify.checks import Check, poll
+from labctl.verify.inputs import PingInput
+from labctl.verify.lab import LabUnderTest
+from labctl.verify.observer import Command
+from labctl.verify.scenarios import ping
+from labctl.verify.verdict import CheckResult, Judgement
+from labctl.waiting import Deadline
+
+TITLE = "pod ping over IPIP"
+CHANGE = "mode-ipip"
+TUNNEL = "tunl0"
+
+
+def apply_mode(api: Api, folder: Path, mode: str, deadline: Deadline) -> None:
+    """``calico/modes/<mode>/*`` through the API."""
+    Applier(api).apply(load(sorted((folder / "calico" / "modes" / mode).glob("*.yaml"))), deadline)
+
+
+def run(lab: LabUnderTest, exec_in: PodExec, api: Api, journal: Path) -> list[CheckResult]:
+    """Move, prove, move back, and prove that it is back."""
+    folder, home = lab.folder.path, lab.folder.lab.mode
+    inputs = lab.checks.modes.ipip.ping
+    found: list[CheckResult] = []
+
+    def make() -> None:
+        apply_mode(api, folder, "ipip", lab.deadline("scenario"))
+
+    def heal() -> None:
+        apply_mode(api, folder, home, lab.deadline("scenario"))
+
+    with change(journal, CHANGE, make, heal):
+        deadline = lab.deadline("converged")
+        for row in inputs:
+            gate = poll([_tunnelled(lab, row, expected=True)], lab.observer, deadline, lab.cancel, lab.told)
+            found += gate
+            if gate[0].verdict == "PASS":
+                found += _told(lab, ping.one(lab, exec_in, row, f"ping-ipip.{row.name}", deadline))
+    if home != "ipip":
+        back = [_tunnelled(lab, row, expected=False) for row in inputs]
+        found += poll(back, lab.observer, lab.deadline("converged"), lab.cancel, lab.told)
+    return found
+
+
+def _told(lab: LabUnderTest, results: list[CheckResult]) -> list[CheckResult]:
+    for result in results:
+        lab.told(result)
+    return results
+
+
+def _tunnelled(lab: LabUnderTest, row: PingInput, *, expected: bool) -> Check:
+    """Each node's route to the other's block leads into the tunnel, or no longer does."""
+    ends = ((row.sender.node, row.target.node), (row.target.node, row.sender.node))
+    commands = tuple(Command("node", here, "ip -j -4 route show") for here, _ in ends)
+    word = "tunnelled" if expected else "routed-again"
+
+    def judged(*tables: str) -> Judgement:
+        cluster = lab.cluster()
+        seen, wrong = {}, []
+        for (here, there), text in zip(ends, tables, strict=True):
+            blocks = expectation.block_of(cluster, lab.kube_name(there), 4)
+            rows = [entry for entry in json.loads(text or "[]") if entry.get("dst") in blocks]
+            devices = sorted({str(entry.get("dev")) for entry in rows})
+            seen[here] = devices
+            if (devices == [TUNNEL]) is not expected or not devices:
+                wrong.append(f"{here} reaches {', '.join(blocks)} by {', '.join(devices) or 'no route'}")
+        wanted = {here: TUNNEL if expected else "not the tunnel" for here, _ in ends}
+        if wrong:
+            return Judgement("FAIL", "; ".join(wrong), wanted, seen)
+        return Judgement("PASS", f"blocks are reached {'through' if expected else 'without'} {TUNNEL}", wanted, seen)
+
+    return Check(f"ping-ipip.{row.name}.{word}", f"{row.sender.node} and {row.target.node} are {word.replace('-', ' ')}", commands, judged)

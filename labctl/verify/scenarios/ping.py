@@ -1,0 +1,156 @@
+"""``ping``: from the test pod of one node to that of another, counted, with its ttl, captured on both sides."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from ipaddress import ip_network
+
+from labctl.errors import LabctlError
+from labctl.kube.exec import PodExec
+from labctl.verify import expectation
+from labctl.verify.capturing import capturing, judge
+from labctl.verify.checks import Check, poll
+from labctl.verify.inputs import PingInput, PodInput
+from labctl.verify.lab import LabUnderTest
+from labctl.verify.observer import Command, Unanswered
+from labctl.verify.verdict import CheckResult, Judgement
+from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for
+
+TITLE = "pod ping"
+INTERVAL = "0.2"
+VERSION = {"ipv4": 4, "ipv6": 6}
+
+
+@dataclass(frozen=True, slots=True)
+class PodFound:
+    """A running pod: its name and its addresses by family."""
+
+    name: str
+    addresses: dict[int, str]
+
+
+def run(lab: LabUnderTest, exec_in: PodExec, inputs: tuple[PingInput, ...], prefix: str = "ping") -> list[CheckResult]:
+    """All pings one after the other."""
+    deadline = lab.deadline("converged")
+    found: list[CheckResult] = []
+    for row in inputs:
+        results = one(lab, exec_in, row, f"{prefix}.{row.name}", deadline)
+        for result in results:
+            lab.told(result)
+        found += results
+    return found
+
+
+def one(lab: LabUnderTest, exec_in: PodExec, row: PingInput, identity: str, deadline: Deadline) -> list[CheckResult]:
+    """One ping: pods there, routes there, then the ping with its captures."""
+    title = f"{row.sender.node} to {row.target.node}, {row.family}"
+    try:
+        sender, target = _await_pod(lab, row.sender, deadline), _await_pod(lab, row.target, deadline)
+    except (DeadlinePassed, Unanswered) as trouble:
+        return [CheckResult(f"{identity}.answered", title, "INCONCLUSIVE", getattr(trouble, "reason", str(trouble)))]
+    version = VERSION[row.family]
+    address = target.addresses.get(version)
+    if address is None or version not in sender.addresses:
+        return [CheckResult(f"{identity}.answered", title, "FAIL", f"a pod has no {row.family} address", None, target.addresses)]
+    routes = poll([route_check(lab, row, identity)], lab.observer, deadline, lab.cancel, lambda _result: None)
+    if routes[0].verdict != "PASS":
+        return routes
+    with capturing(lab, row.captures) as taken:
+        answered = _ping(lab, exec_in, row, identity, sender.name, address, deadline)
+    resolved = {"from": frozenset({sender.addresses[version]}), "to": frozenset({address})}
+    captures = [judge(lab, identity, capture, result, resolved) for capture, result in zip(row.captures, taken, strict=True)]
+    return [*routes, answered, *captures]
+
+
+def _await_pod(lab: LabUnderTest, wanted: PodInput, deadline: Deadline) -> PodFound:
+    node = lab.kube_name(wanted.node)
+
+    def there() -> PodFound | NotYet:
+        pod = expectation.pod_at(lab.cluster(), node, wanted.namespace, wanted.selector)
+        if pod is None:
+            return NotYet(f"no pod {wanted.selector} runs on {wanted.node}")
+        found = {version: address for version in (4, 6) if (address := expectation.pod_address(pod, version))}
+        return PodFound(pod["metadata"]["name"], found) if found else NotYet(f"{pod['metadata']['name']} has no address")
+
+    return wait_for(there, deadline, every=0.15, cancel=lab.cancel)
+
+
+def route_check(lab: LabUnderTest, row: PingInput, identity: str) -> Check:
+    """Both nodes have a route to the other's block: without one a ping would leave by the default route."""
+    flag = "-6" if row.family == "ipv6" else "-4"
+    ends = ((row.sender.node, row.target.node), (row.target.node, row.sender.node))
+    commands = tuple(Command("node", here, f"ip -j {flag} route show") for here, _ in ends)
+
+    def judged(*tables: str) -> Judgement:
+        cluster = lab.cluster()
+        seen, missing = {}, []
+        for (here, there), text in zip(ends, tables, strict=True):
+            blocks = expectation.block_of(cluster, lab.kube_name(there), VERSION[row.family])
+            routes = block_routes(text, blocks)
+            seen[here] = routes
+            if not any(routes.values()):
+                missing.append(f"{here} has no route to the other node's block {', '.join(blocks) or '(none yet)'} of {there}")
+        expected = {here: f"a route to the block of {there}" for here, there in ends}
+        if missing:
+            return Judgement("FAIL", "no route to the other node's block: " + "; ".join(missing), expected, seen)
+        words = [f"{here}: {next(filter(None, routes.values()))}" for here, routes in seen.items()]
+        return Judgement("PASS", "; ".join(words), expected, seen)
+
+    return Check(f"{identity}.route", f"routes between {row.sender.node} and {row.target.node}, {row.family}", commands, judged)
+
+
+def block_routes(text: str, blocks: list[str]) -> dict[str, str | None]:
+    """Block → ``via …`` of a route that is no default, no black hole; None when there is none. Pure."""
+    result: dict[str, str | None] = {}
+    for block in blocks:
+        network = ip_network(block)
+        result[block] = None
+        for row in json.loads(text or "[]"):
+            destination = row.get("dst", "default")
+            if destination == "default" or row.get("type") in ("blackhole", "unreachable", "prohibit"):
+                continue
+            other = ip_network(destination)
+            if other.version == network.version and network.subnet_of(other) and (row.get("gateway") or row.get("nexthops")):  # type: ignore[arg-type]
+                gateway = row.get("gateway") or ", ".join(str(hop.get("gateway")) for hop in row["nexthops"])
+                result[block] = f"{block} via {gateway} dev {row.get('dev', '')}".strip()
+    return result
+
+
+def _ping(
+    lab: LabUnderTest, exec_in: PodExec, row: PingInput, identity: str, pod: str, address: str, deadline: Deadline
+) -> CheckResult:
+    """Ping until all are answered; the last try counts."""
+    command = ["ping", "-6" if row.family == "ipv6" else "-4", "-c", str(row.count), "-i", INTERVAL, "-W", "1", address]
+    title = f"{row.count} of {row.count} with ttl {row.ttl}, {row.family}"
+    attempts = 0
+    while True:
+        attempts += 1
+        try:
+            done = exec_in.run(row.sender.namespace, pod, command, timeout=row.count * 2 + 10.0)
+        except LabctlError as error:
+            return CheckResult(f"{identity}.answered", title, "INCONCLUSIVE", str(error), attempts=attempts)
+        text = done.stdout + done.stderr
+        path = lab.observer.evidence.command(pod, " ".join(command), text.encode())
+        judgement = judge_ping(row, address, text)
+        if judgement.verdict == "PASS" or deadline.passed or lab.cancel.is_set():
+            return CheckResult(
+                f"{identity}.answered", title, judgement.verdict, judgement.sentence, judgement.expected, judgement.seen,
+                attempts, (path,),
+            )  # fmt: skip
+
+
+def judge_ping(row: PingInput, address: str, text: str) -> Judgement:
+    """The words of ping (busybox or iputils). Pure."""
+    found = re.search(r"(\d+) packets transmitted, (\d+)(?: packets)? received", text)
+    sent, received = (int(found[1]), int(found[2])) if found else (0, 0)
+    ttls = sorted({int(value) for value in re.findall(r"ttl=(\d+)", text)})
+    expected = {"received": row.count, "ttl": row.ttl}
+    seen = {"sent": sent, "received": received, "ttl": ttls}
+    what = f"{row.sender.node} to {row.target.node} ({address})"
+    if received != row.count:
+        return Judgement("FAIL", f"{what}: {received} of {row.count} answered", expected, seen)
+    if ttls != [row.ttl]:
+        return Judgement("FAIL", f"{what}: {received} of {row.count} answered, with ttl {', '.join(map(str, ttls))} and not {row.ttl}", expected, seen)
+    return Judgement("PASS", f"{what}: {received} of {row.count} answered, ttl {row.ttl}", expected, seen)

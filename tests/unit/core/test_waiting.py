@@ -1,0 +1,66 @@
+"""Waiting with a deadline and a reason."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from labctl.waiting import Cancelled, Deadline, DeadlinePassed, NotYet, wait_for
+
+
+def after(count: int) -> Callable[[], int | NotYet]:
+    """Answers at the ``count``-th question."""
+    asked = 0
+
+    def question() -> int | NotYet:
+        nonlocal asked
+        asked += 1
+        return asked if asked >= count else NotYet(f"asked {asked} times")
+
+    return question
+
+
+def test_the_value_comes_through() -> None:
+    assert wait_for(after(3), Deadline(5), every=0.001) == 3
+
+
+def test_falsy_values_are_values() -> None:
+    assert wait_for(lambda: 0, Deadline(5)) == 0
+
+
+def test_a_passed_deadline_still_asks_once() -> None:
+    assert wait_for(after(1), Deadline(0)) == 1
+
+
+def test_the_last_reason_is_what_one_reads() -> None:
+    with pytest.raises(DeadlinePassed) as caught:
+        wait_for(lambda: NotYet("bgp is Idle"), Deadline(0.02), every=0.005)
+    assert caught.value.reason == "bgp is Idle"
+    assert caught.value.elapsed >= 0.02
+    assert str(caught.value).startswith("bgp is Idle (waited 0.0")
+
+
+def test_cancel_ends_the_wait_at_once() -> None:
+    cancel = threading.Event()
+    cancel.set()
+    with pytest.raises(Cancelled, match="not there"):
+        wait_for(lambda: NotYet("not there"), Deadline(60), every=30, cancel=cancel)
+
+
+def test_an_error_of_the_question_is_not_swallowed() -> None:
+    def broken() -> int | NotYet:
+        raise KeyError("x")
+
+    with pytest.raises(KeyError):
+        wait_for(broken, Deadline(1))
+
+
+def test_a_part_of_a_deadline_is_never_later_than_the_whole() -> None:
+    whole = Deadline(10)
+    assert whole.at_most(3).remaining <= 3
+    assert whole.at_most(100).remaining <= 10
+    assert not whole.passed
+    assert Deadline(0).passed
+    assert Deadline(-5).remaining == 0

@@ -1,0 +1,119 @@
+"""From one configuration to the next: only what changed is undone and done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labctl.nxos.tree import parse
+from labctl.standin.switch.dataplane import frr, linux
+from labctl.standin.switch.dataplane.linux import KIND_ORDER
+from labctl.standin.switch.dataplane.model import read
+from labctl.standin.switch.dataplane.names import kernel_name, nxos_name
+
+LEAF = (Path(__file__).parents[2] / "golden/render/whitepaper-standin-fabric/nxos/leaf2101.cfg").read_text()
+PORTS = [f"{part}\n" for part in LEAF.split("\nrouter bgp")[0].split("\ninterface ")[1:]]
+
+
+def objects(text: str) -> list[linux.KernelObject]:
+    return linux.desired(read(parse(text)), "02:00:00:00:00:01")
+
+
+def changes(before: str, after: str) -> list[str]:
+    return [op.text for op in linux.difference(objects(before), objects(after))]
+
+
+def test_nothing_changed() -> None:
+    assert changes(LEAF, LEAF) == []
+
+
+def test_everything_from_nothing_one_kind_after_the_other() -> None:
+    kinds = [KIND_ORDER.index(op.kind) for op in linux.difference([], objects(LEAF))]
+    assert kinds == sorted(kinds)
+
+
+def test_everything_goes_in_the_opposite_order() -> None:
+    whole = objects(LEAF)
+    assert linux.difference(whole, []) == [op for item in reversed(whole) for op in item.remove]
+
+
+def test_a_changed_mtu_remakes_one_interface() -> None:
+    text = "interface loopback5\n  ip address 10.0.0.1/32\ninterface loopback6\n  ip address 10.0.0.2/32\n"
+    assert changes(text, text.replace("10.0.0.2", "10.0.0.3")) == [
+        "link del loopback6",
+        "link add loopback6 type dummy",
+        "link set loopback6 addrgenmode none up",
+        "addr add 10.0.0.3/32 dev loopback6",
+    ]
+
+
+def test_a_shut_node_port_takes_the_leg_down() -> None:
+    after = LEAF.replace("channel-group 11 mode active\n  no shutdown", "channel-group 11 mode active\n  shutdown")
+    assert after != LEAF
+    done = changes(LEAF, after)
+    assert done[0].startswith("link del po11")
+    assert done.count("link set eth1 down") == 2
+
+
+def test_anycast_gateways_have_the_fabrics_mac() -> None:
+    vlan = next(item for item in objects(LEAF) if item.name == "interface Vlan3001")
+    assert any("address 20:20:00:00:00:aa" in op.text for op in vlan.make)
+    plain = next(item for item in objects(LEAF) if item.name == "interface Vlan2001")
+    assert any("address 02:00:00:00:00:01" in op.text for op in plain.make)
+
+
+def test_both_leafs_of_a_pair_have_one_lacp_system() -> None:
+    other = LEAF.replace("hostname leaf2101", "hostname leaf2102")
+    for text in (LEAF, other):
+        leg = next(item for item in objects(text) if item.name == "interface port-channel11")
+        assert "ad_actor_system 00:23:04:ee:be:01" in leg.make[0].text
+
+
+def test_vxlan_waits_for_the_nve_interface() -> None:
+    closed = LEAF.replace("interface nve1\n  no shutdown\n", "interface nve1\n  shutdown\n")
+    assert closed != LEAF
+    assert [item.name for item in objects(LEAF) if item.name.startswith("vni")] == ["vni 90001", "vni 30001"]
+    assert [item.name for item in objects(closed) if item.name.startswith("vni")] == []
+
+
+def test_frr_lines_with_the_modes_above_them() -> None:
+    family = " address-family ipv4 unicast\n  maximum-paths 2\n exit-address-family\n"
+    text = f"router bgp 1\n neighbor 1.1.1.1 remote-as 2\n{family}exit\n"
+    assert frr.lines_of(text) == [
+        ((), "router bgp 1"),
+        (("router bgp 1",), "neighbor 1.1.1.1 remote-as 2"),
+        (("router bgp 1",), "address-family ipv4 unicast"),
+        (("router bgp 1", "address-family ipv4 unicast"), "maximum-paths 2"),
+    ]
+
+
+def test_frr_difference_first_takes_then_gives() -> None:
+    before = "router bgp 1\n bgp router-id 1.1.1.1\nexit\nrouter ospf\n x\nexit\n"
+    after = "router bgp 1\n no bgp default ipv4-unicast\nexit\n"
+    assert frr.difference(before, after) == [
+        ["router bgp 1", "no bgp router-id 1.1.1.1"],
+        ["no router ospf"],
+        ["router bgp 1", "no bgp default ipv4-unicast"],
+    ]
+    assert frr.difference(after, "router bgp 1\nexit\n") == [["router bgp 1", "bgp default ipv4-unicast"]]
+
+
+@given(st.lists(st.sampled_from(PORTS), unique=True))
+def test_any_selection_of_interfaces_leads_back_to_nothing(parts: list[str]) -> None:
+    text = "vlan 1,2001,3001\n" + "".join(f"interface {part}" for part in parts)
+    names = [item.name for item in objects(text)]
+    assert len(set(names)) == len(names)
+    assert changes(text, text) == []
+
+
+def test_names_of_interfaces_in_linux() -> None:
+    for nxos, kernel in (
+        ("Ethernet1/7", "eth7"),
+        ("port-channel11", "po11"),
+        ("Vlan5", "Vlan5"),
+        ("loopback0", "loopback0"),
+    ):
+        assert kernel_name(nxos) == kernel
+        assert nxos_name(kernel) == nxos

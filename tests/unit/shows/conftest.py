@@ -1,0 +1,71 @@
+"""A switch that answers from what was recorded on a running one: its FRR daemons and its kernel."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from labctl.nxos.tree import parse
+from labctl.standin.switch.dataplane.model import SwitchModel, read
+from labctl.standin.switch.platform import SwitchIdentity
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "shows"
+
+
+@dataclass
+class RecordedDaemons:
+    """The vty answers; a command that was not recorded is an error of the test."""
+
+    running: frozenset[str]
+    answers: dict[str, str]
+
+    def show(self, daemon: str, *commands: str) -> list[str]:
+        if daemon not in self.running:
+            return ["" for _ in commands]
+        return [self.answers[f"{daemon}: {command}"] for command in commands]
+
+
+@dataclass
+class RecordedSwitch:
+    """Stands for the platform; ``vty`` and ``kernel`` may be changed to tell of another state."""
+
+    identity: SwitchIdentity
+    model: SwitchModel
+    mac: str
+    daemons: RecordedDaemons
+    kernel: dict[str, str]
+
+    @property
+    def vty(self) -> dict[str, str]:
+        return self.daemons.answers
+
+    def run(self, *argv: str) -> str:
+        return self.kernel[" ".join(argv)]
+
+
+def load(label: str) -> RecordedSwitch:
+    """``label``: a file of the golden folder, without ``.recorded.json``."""
+    row = json.loads((GOLDEN / f"{label}.recorded.json").read_text())
+    name = row["switch"]
+    return RecordedSwitch(
+        SwitchIdentity(name, name, row["interfaces"], row["management"]),
+        read(parse((GOLDEN / f"{name}.cfg").read_text())),
+        row["mac"],
+        RecordedDaemons(frozenset(row["running"]), row["vty"]),
+        row["run"],
+    )
+
+
+@pytest.fixture
+def recorded() -> Callable[[str], RecordedSwitch]:
+    return load
+
+
+@pytest.fixture
+def leaf() -> RecordedSwitch:
+    """leaf2101 of a whole fabric: two Calico peers up, one that does not run; the pair complete."""
+    return load("leaf2101")

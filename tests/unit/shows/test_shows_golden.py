@@ -1,0 +1,91 @@
+"""Every show command over recordings of a running fabric, against the golden texts and JSON.
+
+``LABCTL_WRITE_GOLDEN=1`` writes the golden files anew: read the difference before you keep it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labctl.standin.switch.shows.machine import Source
+from labctl.standin.switch.shows.table import show
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "shows"
+Recorded = Callable[[str], Source]
+
+SPINE = (
+    "bgp l2vpn evpn summary",
+    "ip route",
+    "interface brief",
+    "vlan brief",
+    "nve peers",
+    "vpc",
+    "port-channel summary",
+    "mac address-table",
+    "ip arp",
+)
+LEG_DOWN = ("port-channel summary", "vpc", "interface brief", "interface status", "lacp neighbor")
+LEAF = (
+    "version",
+    "hostname",
+    "vrf",
+    "feature",
+    "ip bgp summary",
+    "ip bgp summary vrf vrf-001",
+    "ipv6 bgp summary vrf vrf-001",
+    "bgp vrf vrf-001 ipv4 unicast summary",
+    "bgp vrf vrf-001 ipv6 unicast summary",
+    "bgp l2vpn evpn summary",
+    "ip route",
+    "ip route vrf vrf-001",
+    "ipv6 route vrf vrf-001",
+    "ip route 192.168.1.11 vrf vrf-001",
+    "ip route 9.9.9.9/32",
+    "nve peers",
+    "nve vni",
+    "nve interface nve1 detail",
+    "vpc",
+    "vpc brief",
+    "vpc peer-keepalive",
+    "port-channel summary",
+    "lacp neighbor",
+    "interface brief",
+    "interface status",
+    "ip interface brief vrf all",
+    "ip arp vrf vrf-001",
+    "ip arp",
+    "ipv6 neighbor vrf vrf-001",
+    "mac address-table",
+    "vlan brief",
+)
+CASES = (("leaf2101", LEAF), ("spine1", SPINE), ("leaf2101-leg-down", LEG_DOWN))
+
+
+@pytest.mark.parametrize(("label", "commands"), CASES, ids=[label for label, _ in CASES])
+def test_text(recorded: Recorded, label: str, commands: tuple[str, ...]) -> None:
+    switch = recorded(label)
+    found = "".join(f"=== show {c}\n{show(switch, tuple(c.split()), as_json=False)}\n" for c in commands)
+    assert found == _golden(f"{label}.txt", found)
+
+
+@pytest.mark.parametrize(("label", "commands"), CASES, ids=[label for label, _ in CASES])
+def test_json(recorded: Recorded, label: str, commands: tuple[str, ...]) -> None:
+    switch = recorded(label)
+    bodies: dict[str, Any] = {}
+    for command in commands:
+        text = show(switch, tuple(command.split()), as_json=True)
+        bodies[f"show {command}"] = json.loads(text) if text else None
+    assert bodies == json.loads(_golden(f"{label}.json", json.dumps(bodies, indent=1) + "\n"))
+
+
+def _golden(name: str, found: str) -> str:
+    path = GOLDEN / name
+    if os.environ.get("LABCTL_WRITE_GOLDEN"):
+        path.write_text(found)
+    return path.read_text()

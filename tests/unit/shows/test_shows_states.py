@@ -1,0 +1,253 @@
+"""What the show commands say when something is wrong, and the pure parsers alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from labctl.bonding import parse_bond
+from labctl.guest.api import AgentError
+from labctl.standin.switch.platform import UnknownShow
+from labctl.standin.switch.shows import bgp, bundles, form, interfaces, lacp, machine, neighbors, overlay, routes
+from labctl.standin.switch.shows.table import show
+
+CONTEXT = routes.Context(65102, "UNDERLAY", 90001, {"192.168.1.11": 65531}, {})
+
+
+def ask(switch: Any, command: str) -> dict[str, Any]:
+    text = show(switch, tuple(command.split()), as_json=True)
+    body: dict[str, Any] = json.loads(text) if text else {}
+    return body
+
+
+@pytest.mark.parametrize(
+    ("words", "index"),
+    [
+        ("nothing", 0),
+        ("ip bogus", 1),
+        ("ip route bgp", 2),
+        ("ip route 10.0.0.1 bogus", 3),
+        ("bgp vrf v ipv4 summary", 4),
+    ],
+)
+def test_the_first_word_that_fits_nowhere(leaf: Any, words: str, index: int) -> None:
+    with pytest.raises(UnknownShow) as raised:
+        show(leaf, tuple(words.split()), as_json=False)
+    assert raised.value.word == index
+
+
+def test_an_abbreviated_command_is_the_same(leaf: Any) -> None:
+    assert show(leaf, ("port", "sum"), as_json=False) == show(leaf, ("port-channel", "summary"), as_json=False)
+
+
+@pytest.mark.parametrize("command", ["ip route vrf nope", "ip bgp summary vrf nope", "ip arp vrf nope"])
+def test_a_vrf_that_is_not_there_has_nothing_to_tell(leaf: Any, command: str) -> None:
+    assert show(leaf, tuple(command.split()), as_json=False) == ""
+
+
+def test_broken_json_of_a_daemon_is_no_silence(leaf: Any) -> None:
+    leaf.vty["zebra: show evpn es json"] = '[{"esi":'
+    with pytest.raises(AgentError, match="show evpn es json"):
+        machine.frr(leaf, "zebra", "show evpn es json")
+
+
+def test_words_instead_of_json_are_nothing(leaf: Any) -> None:
+    leaf.vty["zebra: show evpn es json"] = "% No such thing"
+    assert machine.frr(leaf, "zebra", "show evpn es json") == {}
+
+
+def test_without_bgpd_there_is_no_summary(leaf: Any) -> None:
+    leaf.daemons.running = frozenset({"zebra"})
+    assert show(leaf, ("bgp", "l2vpn", "evpn", "summary"), as_json=False) == ""
+
+
+# --- vPC and port-channels
+
+
+def test_a_peer_that_evpn_does_not_list_is_down(leaf: Any) -> None:
+    leaf.vty["zebra: show evpn es json"] = json.dumps(
+        [{**row, "vteps": []} for row in json.loads(leaf.vty["zebra: show evpn es json"])]
+    )
+    body = ask(leaf, "vpc brief")
+    assert (body["vpc-peer-status"], body["vpc-role"]) == ("peer-link-down", "none-established")
+    assert {leg["vpc-consistency"] for leg in body["TABLE_vpc"]["ROW_vpc"]} == {"inconsistent"}
+    assert body["TABLE_peerlink"]["ROW_peerlink"]["peer-link-port-state"] == "0"
+    assert "Suspended" in show(leaf, ("vpc", "peer-keepalive"), as_json=False)
+
+
+def test_a_leg_that_is_down_is_seen_in_both_tables(recorded: Callable[[str], Any]) -> None:
+    switch = recorded("leaf2101-leg-down")
+    states = {row["vpc-id"]: row["vpc-port-state"] for row in ask(switch, "vpc")["TABLE_vpc"]["ROW_vpc"]}
+    assert states == {"11": "1", "12": "0", "13": "1"}
+    channels = {row["group"]: row for row in ask(switch, "port-channel summary")["TABLE_channel"]["ROW_channel"]}
+    assert channels["12"]["status"] == "D"
+    assert channels["12"]["TABLE_member"]["ROW_member"] == {"port": "Ethernet1/2", "port-status": "D"}
+    assert channels["11"]["TABLE_member"]["ROW_member"]["port-status"] == "P"
+
+
+def test_a_port_without_a_partner_is_suspended(leaf: Any) -> None:
+    text = machine.bond_texts(leaf, ["po11", "po12", "po13"])["po11"].replace("port state: 63", "port state: 69")
+    assert bundles.member_flag(parse_bond(text), "eth1") == "s"
+    assert bundles.member_flag(parse_bond(text), "eth9") == "D"
+
+
+@pytest.mark.parametrize(
+    ("flags", "role"),
+    [([["local", "nonDF"]], "secondary"), ([["local"]], "primary"), ([["local"], ["nonDF"]], "primary")],
+)
+def test_the_role_is_that_of_the_designated_forwarder(flags: list[list[str]], role: str) -> None:
+    assert bundles.designated([{"flags": row, "vteps": [{"vtep": "10.2.0.1"}]} for row in flags]) == role
+
+
+def test_lacp_shows_what_the_partner_sent(leaf: Any) -> None:
+    text = machine.bond_texts(leaf, ["po11", "po12", "po13"])["po11"]
+    changed = text.replace("oper key: 15", "oper key: 32768").replace("system priority: 65535", "system priority: 100")
+    partner = lacp.parse(changed.replace("port state: 63\n\n", "port state: 60\n"))[0]
+    assert (partner.key, partner.system_priority, partner.port, partner.speed) == (32768, 100, "Ethernet1/1", 10000)
+    assert lacp.parse(text)[0].flags == "FA"
+
+
+def test_a_slow_passive_partner(leaf: Any) -> None:
+    head, _, tail = machine.bond_texts(leaf, ["po11", "po12", "po13"])["po11"].rpartition("port state: 63")
+    assert lacp.parse(f"{head}port state: 60{tail}")[0].flags == "SP"
+
+
+# --- routes
+
+
+def row(protocol: str, prefix: str, *hops: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {
+        prefix: [
+            {
+                "prefix": prefix,
+                "protocol": protocol,
+                "selected": True,
+                "uptime": "00:00:28",
+                "nexthops": list(hops),
+                **more,
+            }
+        ]
+    }
+
+
+def test_what_is_not_in_the_fib_is_no_path() -> None:
+    live, dead = {"fib": True, "ip": "192.168.1.11"}, {"ip": "192.168.1.13"}
+    (route,) = routes.parse(row("bgp", "10.244.65.0/26", live, dead, distance=20), CONTEXT)
+    assert [path.via for path in route.paths] == ["192.168.1.11"]
+
+
+def test_an_unselected_route_is_not_shown() -> None:
+    assert (
+        routes.parse(row("bgp", "10.244.65.0/26", {"fib": True, "ip": "192.168.1.11"}, selected=False), CONTEXT) == []
+    )
+
+
+def test_external_and_vxlan_paths() -> None:
+    (external,) = routes.parse(row("bgp", "10.244.65.0/26", {"fib": True, "ip": "192.168.1.11"}, distance=20), CONTEXT)
+    assert routes.as_text("v", 4, [external], asked=False).endswith("[20/0], 00:00:28, bgp-65102, external, tag 65531")
+    hop = {"fib": True, "ip": "10.2.0.1", "onLink": True}
+    (overlaid,) = routes.parse(row("bgp", "192.168.100.2/32", hop, distance=200), CONTEXT)
+    assert "10.2.0.1%default, [200/0]" in routes.as_text("v", 4, [overlaid], asked=False)
+    assert (overlaid.paths[0].segment, routes.tunnel_id("10.2.0.1")) == (90001, "0xa020001")
+
+
+def test_link_local_prefixes_are_left_out() -> None:
+    assert routes.parse(row("connected", "fe80::/64", {"fib": True, "interfaceName": "Vlan1"}), CONTEXT) == []
+
+
+def test_kernel_names_never_reach_the_reader(leaf: Any) -> None:
+    for command in ("ip route", "ip arp", "mac address-table", "vlan brief", "interface brief"):
+        text = show(leaf, tuple(command.split()), as_json=True)
+        assert not any(f'"{name}' in text for name in ("eth1", "eth4", "po1"))
+
+
+# --- BGP
+
+
+def peer(**more: Any) -> dict[str, Any]:
+    return {
+        "remoteAs": 65531,
+        "msgRcvd": 1,
+        "msgSent": 2,
+        "inq": 0,
+        "outq": 0,
+        "peerUptime": "never",
+        "state": "Active",
+        **more,
+    }
+
+
+@pytest.mark.parametrize(
+    ("peer_row", "last"),
+    [
+        (peer(), "Active"),
+        (peer(state="Established", pfxRcd=0), "0"),
+        (peer(state="Idle (Admin)"), "Shut (Admin)"),
+        (peer(peerState="Admin", state="Idle"), "Shut (Admin)"),
+    ],
+)
+def test_the_last_column(peer_row: dict[str, Any], last: str) -> None:
+    body = {"routerId": "1.1.1.1", "as": 65102, "peers": {"192.168.1.10": peer_row}}
+    item = bgp.parse_summary(body, {}, bgp.Memory(), vrf="v", family="ipv4")
+    assert bgp.as_text(item).splitlines()[-1].split()[8:] == ["never", *last.split()]
+
+
+def test_memory_counts() -> None:
+    text = "98 BGP attributes, using 28 KiB of memory\n3 BGP AS-PATH entries, using 144 bytes of memory\n"
+    assert bgp.parse_memory(text) == bgp.Memory((98, 28672), (3, 144))
+
+
+def test_paths_of_both_shapes_are_counted() -> None:
+    path = {"peerId": "10.2.1.5", "routeType": 2}
+    assert bgp.parse_paths("evpn", {"rd": {"rd": "x", "[2]": {"paths": [path, [path]]}}}) == [("10.2.1.5", 2)] * 2
+
+
+# --- the rest
+
+
+def test_ages() -> None:
+    assert [form.frr_age(t) for t in ("00:00:28", "01d02h03m", "02w3d04h", "never")] == [
+        "00:00:28",
+        "1d02h",
+        "2w3d",
+        "never",
+    ]
+    assert (form.clock(93784), form.clock(3600), form.duration("00:03:18")) == ("1d02h", "01:00:00", "PT3M18S")
+
+
+def test_the_oldest_route_through_a_vtep_is_its_age() -> None:
+    hop = [{"onLink": True, "ip": "10.2.0.1"}]
+    tables = [{"a": [{"uptime": "01d02h03m", "nexthops": hop}], "b": [{"uptime": "23:00:00", "nexthops": hop}]}]
+    assert overlay.oldest(tables) == {"10.2.0.1": "01d02h03m"}
+
+
+def test_a_vtep_that_evpn_forgot_is_no_peer() -> None:
+    assert overlay.peer_rows({"30001": {"remoteVteps": []}, "90001": {"numRemoteVteps": "n/a"}}, {}, {}) == []
+
+
+def test_an_unanswered_neighbour_is_incomplete() -> None:
+    (found,) = neighbors.adjacency_rows([{"dst": "10.4.0.0", "dev": "eth4", "state": ["FAILED"]}], set())
+    assert (found["mac"], found["intf-out"], found["time-stamp"]) == ("INCOMPLETE", "Ethernet1/4", "-")
+
+
+def test_vlan_ranges_of_the_bridge() -> None:
+    found = machine.vlan_rows([{"ifname": "po11", "vlans": [{"vlan": 10, "vlanEnd": 12}]}])
+    assert [vlan for vlan, _ in found["po11"]] == [10, 11, 12]
+    assert interfaces.vlan_rows([11], found)[0]["vlanshowplist-ifidx"] == "Po11"
+    assert interfaces.vlan_rows([13], found)[0]["vlanshowplist-ifidx"] == ""
+
+
+@pytest.mark.parametrize(
+    ("link", "expected"),
+    [
+        (None, ("down", "No such device in the kernel")),
+        ({"flags": ["BROADCAST"]}, ("down", "Administratively down")),
+        ({"flags": ["UP"], "operstate": "LOWERLAYERDOWN"}, ("down", "Link not connected")),
+        ({"flags": ["UP"], "operstate": "UP"}, ("up", "none")),
+    ],
+)
+def test_link_states(link: dict[str, Any] | None, expected: tuple[str, str]) -> None:
+    assert interfaces.state(link) == expected
