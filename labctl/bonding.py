@@ -41,13 +41,17 @@ class Bond:
     @property
     def carrying(self) -> tuple[Member, ...]:
         """Members of the active aggregator that distribute."""
-        return tuple(member for member in self.members if member.distributing and member.aggregator == self.active_aggregator)
+        return tuple(
+            member for member in self.members if member.distributing and member.aggregator == self.active_aggregator
+        )
 
 
 def parse_bond(text: str) -> Bond:
     """The kernel's text."""
     head, *slaves = re.split(r"\n(?=Slave Interface: )", text)
-    return Bond(_number(head, r"Aggregator ID: (\d+)"), _word(head, r"Partner Mac Address: (\S+)"), tuple(map(_member, slaves)))
+    return Bond(
+        _number(head, r"Aggregator ID: (\d+)"), _word(head, r"Partner Mac Address: (\S+)"), tuple(map(_member, slaves))
+    )
 
 
 def _member(text: str) -> Member:
@@ -79,5 +83,7 @@ def bond_trouble(text: str) -> str | None:
         return None
     if bond.partner_mac in ("", NO_PARTNER):
         return "no LACP partner"
-    states = ", ".join(f"{member.name} actor {member.actor_state} partner {member.partner_state}" for member in bond.members)
+    states = ", ".join(
+        f"{member.name} actor {member.actor_state} partner {member.partner_state}" for member in bond.members
+    )
     return f"no member distributes ({states})"

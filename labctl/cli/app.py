@@ -91,7 +91,7 @@ def spec_name(path: Path) -> str:
     import yaml
 
     try:
-        document = yaml.load(path.read_text(), Loader=yaml.CSafeLoader)  # noqa: S506 - CSafeLoader is the safe one
+        document = yaml.load(path.read_text(), Loader=yaml.CSafeLoader)
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise UsageError(f"cannot read a lab's name from {path}: {error}", code="unreadable-spec") from None
     name = document.get("name") if isinstance(document, dict) else None

@@ -43,8 +43,14 @@ def command(lab: str | None, everything: bool, older_than: str | None, as_json: 
     rows = []
     for state in states:
         record = take_down(state, say)
-        rows.append({"lab": state.name, "record": str(record.archive) if record.archive else None,
-                     "removed": record.existed, "seconds": record.seconds})
+        rows.append(
+            {
+                "lab": state.name,
+                "record": str(record.archive) if record.archive else None,
+                "removed": record.existed,
+                "seconds": record.seconds,
+            }
+        )
         if not as_json:
             if record.existed:
                 kept = f"; record in {record.archive}" if record.archive else ""

@@ -41,7 +41,11 @@ def command(spec: Path, output: Path | None, target: str | None, name: str | Non
     design = design_of(spec, target=parse_target(target), name=name)
     folder = output or Path(f"{design.name}.lab")
     if folder.exists() and any(folder.iterdir()) and not (folder / "lab.json").is_file():
-        raise UsageError(f"{folder} is not empty and no artifact folder", code="not-empty", next_command="labctl generate SPEC -o DIR")
+        raise UsageError(
+            f"{folder} is not empty and no artifact folder",
+            code="not-empty",
+            next_command="labctl generate SPEC -o DIR",
+        )
     if (folder / "lab.json").is_file():
         for edited in load_folder(folder).edited:
             say(f"note: {folder / edited} was edited and is rendered anew")

@@ -23,10 +23,22 @@ def command(as_json: bool) -> None:  # noqa: FBT001
         return
     from labctl.report.table import table
 
-    result(table(("LAB", "STATE", "RUNTIME", "LAUNCHER", "NODES", "AGE"), [
-        (row["name"], row["state"], row["runtime"], row["launcher"] or "-", str(row["nodes"]), age(float(row["age"])))
-        for row in rows
-    ]))
+    result(
+        table(
+            ("LAB", "STATE", "RUNTIME", "LAUNCHER", "NODES", "AGE"),
+            [
+                (
+                    row["name"],
+                    row["state"],
+                    row["runtime"],
+                    row["launcher"] or "-",
+                    str(row["nodes"]),
+                    age(float(row["age"])),
+                )
+                for row in rows
+            ],
+        )
+    )
 
 
 def _row(state: LabState) -> dict[str, object]:

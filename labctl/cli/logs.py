@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from labctl.cli.app import lab_argument, complete_nodes, open_lab, result
+from labctl.cli.app import complete_nodes, lab_argument, open_lab, result
 from labctl.errors import InconclusiveError
 
 
@@ -17,6 +17,8 @@ def command(lab: str, node: str | None) -> None:
     text = opened.runtime.logs(node)
     if not text:
         raise InconclusiveError(
-            f"lab {lab} has no logs" + (f" of {node}" if node else ""), code="no-logs", next_command=f"labctl logs {lab}"
+            f"lab {lab} has no logs" + (f" of {node}" if node else ""),
+            code="no-logs",
+            next_command=f"labctl logs {lab}",
         )
     result(text.rstrip())

@@ -101,11 +101,12 @@ def main(arguments: list[str] | None = None) -> None:
         # the reader of a pipe went away (`labctl list | head`): not an error of ours
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = ExitCode.OK
-    except Exception as error:  # noqa: BLE001 - the last place: a bug must not look like a crash of Python
+    except Exception as error:
         if debug:
             raise
         click.echo(
-            f"error: labctl broke: {type(error).__name__}: {error} [internal]\n  next: run it again with --debug", err=True
+            f"error: labctl broke: {type(error).__name__}: {error} [internal]\n  next: run it again with --debug",
+            err=True,
         )
         code = ExitCode.INTERNAL
     sys.exit(int(code or 0))

@@ -40,14 +40,21 @@ def command(lab: str, as_json: bool) -> None:  # noqa: FBT001
         return
     from labctl.report.table import table
 
-    result(f"lab {opened.name}: {'running' if observation.alive else 'dead'} ({observation.runtime}, "
-           f"{observation.launcher or 'no launcher'})")
+    result(
+        f"lab {opened.name}: {'running' if observation.alive else 'dead'} ({observation.runtime}, "
+        f"{observation.launcher or 'no launcher'})"
+    )
     if observation.detail:
         result(observation.detail)
     if observation.nodes:
-        result(table(("NODE", "KIND", "STATE", "ADDRESS", "DETAIL"), [
-            (node.name, node.kind, node.state, node.management or "-", node.detail or "-")
-            for node in observation.nodes.values()
-        ]))
+        result(
+            table(
+                ("NODE", "KIND", "STATE", "ADDRESS", "DETAIL"),
+                [
+                    (node.name, node.kind, node.state, node.management or "-", node.detail or "-")
+                    for node in observation.nodes.values()
+                ],
+            )
+        )
     if not observation.alive:
         result(f"next: labctl down {opened.name}")

@@ -43,6 +43,7 @@ def join(stream: ExecStream, *, with_tty: bool) -> int:
     over = threading.Event()
     feeder = threading.Thread(target=_feed, args=(stream, over), daemon=True)
     if with_tty:
+
         def resized(_number: int, _frame: object) -> None:
             size = terminal_size()
             if size:

@@ -12,9 +12,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
-from labctl.events import Event, Listener
 from labctl.engine.journal import Journal
 from labctl.errors import InconclusiveError, LabctlError
+from labctl.events import Event, Listener
 from labctl.waiting import Cancelled, Deadline, DeadlinePassed
 
 
@@ -118,7 +118,9 @@ class StepRunner:
         except DeadlinePassed as passed:
             raise self._failed(step, began, InconclusiveError(passed.reason, code="deadline")) from None
         except Cancelled:
-            raise self._failed(step, began, InconclusiveError("stopped, because another step failed", code="cancelled")) from None
+            raise self._failed(
+                step, began, InconclusiveError("stopped, because another step failed", code="cancelled")
+            ) from None
         except LabctlError as error:
             raise self._failed(step, began, error) from error
         except OSError as error:
@@ -134,7 +136,9 @@ class StepRunner:
         self.timings[step.name] = (began, self._deadline.elapsed)
         self._journal.step(step.name, "failed", code=error.code, message=error.message, seconds=seconds)
         if not (error.code == "cancelled" and self.cancel.is_set()):
-            self._tell("step-failed", step.name, error.message, {"code": error.code, "seconds": seconds, "title": step.title})
+            self._tell(
+                "step-failed", step.name, error.message, {"code": error.code, "seconds": seconds, "title": step.title}
+            )
         return StepFailed(step.name, error)
 
     def _tell(self, kind: Any, name: str, message: str, data: Mapping[str, Any] | None = None) -> None:

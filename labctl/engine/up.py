@@ -7,12 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from labctl.bonding import bond_trouble
 from labctl.cache import cache_dir
 from labctl.engine.actions import cluster, nodes, switches
-from labctl.events import Event, Listener
 from labctl.engine.journal import Journal
 from labctl.engine.steps import Step, StepContext, StepFailed, StepRunner
 from labctl.errors import LabError, UsageError
+from labctl.events import Event, Listener
 from labctl.folder import Folder, load_folder
 from labctl.kube.api import Api, access_from_kubeconfig
 from labctl.kube.apply import Applier
@@ -22,7 +23,6 @@ from labctl.nxos.session import NxosSession
 from labctl.runtime.api import Endpoints, Runtime
 from labctl.standin.cluster.controlplane.binaries import find_binaries
 from labctl.state import LabState
-from labctl.bonding import bond_trouble
 from labctl.verify.run import VerifyRequest, verify
 from labctl.verify.verdict import Report
 from labctl.waiting import Deadline
@@ -142,7 +142,7 @@ class Up:
         ]
         if lab.kube_nodes:
             steps += [
-                Step("calico", "Calico", self._calico, ("nodes","push")),
+                Step("calico", "Calico", self._calico, ("nodes", "push")),
                 Step("workloads", "workloads", self._workloads, ("calico", "push")),
                 Step("bonds", "every bond has a partner", self._bonds, ("push", "nodes")),
             ]
@@ -228,5 +228,3 @@ def up(request: UpRequest) -> UpResult:
     """Bring a lab up under its lock."""
     with request.state.lock():
         return Up(request).run()
-
-

@@ -27,7 +27,11 @@ while :; do :; done
 
 def agent_tar() -> bytes:
     """The tar: ``boot`` (sourced by PID 1) and the agent's package; padded to whole blocks, the same every time."""
-    files = {"boot": BOOT.format(modules=" ".join(recipe.LOAD)), "labctl/__init__.py": "", "labctl/guest/__init__.py": ""}
+    files = {
+        "boot": BOOT.format(modules=" ".join(recipe.LOAD)),
+        "labctl/__init__.py": "",
+        "labctl/guest/__init__.py": "",
+    }
     for entry in resources.files("labctl.guest.agent").iterdir():
         if entry.name.endswith(".py"):
             files[f"labctl/guest/agent/{entry.name}"] = entry.read_text()

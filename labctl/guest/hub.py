@@ -47,7 +47,7 @@ class Hub:
         self._selector = selectors.DefaultSelector()
         self._over = False
         self.ended = threading.Event()
-        os.set_blocking(self._channel, False)  # noqa: FBT003
+        os.set_blocking(self._channel, False)
         path.unlink(missing_ok=True)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.bind(str(path))

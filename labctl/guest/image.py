@@ -178,10 +178,14 @@ def _build(work: Path, progress: Progress) -> None:
     run(arguments, progress, {"OUT": str(out), "KERNEL_PACKAGE": recipe.KERNEL_PACKAGE})
     progress(f"guest image: packages there after {time.monotonic() - clock:.0f} s; packing")
     environment = {"MODULES": " ".join(recipe.MODULES)}
-    run(["fakeroot", "sh", str(scripts / "pack.sh"), str(tar), str(work), str(out / "root.ext4")], progress, environment)
+    run(
+        ["fakeroot", "sh", str(scripts / "pack.sh"), str(tar), str(work), str(out / "root.ext4")], progress, environment
+    )
     busybox, block = (out / "busybox").read_bytes(), (work / "virtio_blk.ko").read_bytes()
     init = recipe.script("initramfs-init").encode()
-    (out / "initrd").write_bytes(cpio({"init": (init, 0o755), "busybox": (busybox, 0o755), "virtio_blk.ko": (block, 0o644)}))
+    (out / "initrd").write_bytes(
+        cpio({"init": (init, 0o755), "busybox": (busybox, 0o755), "virtio_blk.ko": (block, 0o644)})
+    )
     (out / "busybox").unlink()
     (out / "uml-modules").unlink(missing_ok=True)
     use_relative_loader(out / "linux.uml")
@@ -228,7 +232,8 @@ def run(arguments: list[str], progress: Progress, extra: dict[str, str]) -> None
             log.seek(0)
             words = log.read().decode(errors="replace").strip().splitlines()[-8:]
             raise HostError(
-                f"{arguments[0]} ended with code {code}: " + " | ".join(words), code="image-build-failed",
+                f"{arguments[0]} ended with code {code}: " + " | ".join(words),
+                code="image-build-failed",
                 hint="as a user, mmdebstrap needs subordinate ids: see labctl doctor",
             )
 

@@ -47,7 +47,9 @@ def _probe(image: GuestImage) -> str | None:
             "-append", "console=ttyS0 panic=-1",
         ]  # fmt: skip
         try:
-            done = subprocess.run(arguments, capture_output=True, check=False, timeout=PROBE_LIMIT, stdin=subprocess.DEVNULL)
+            done = subprocess.run(
+                arguments, capture_output=True, check=False, timeout=PROBE_LIMIT, stdin=subprocess.DEVNULL
+            )
         except subprocess.TimeoutExpired:
             return f"/dev/kvm is there, but a kernel does not boot within {PROBE_LIMIT:.0f} s"
         text = Path(console.name).read_text(errors="replace")

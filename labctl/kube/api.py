@@ -59,7 +59,7 @@ class Access:
 
 def access_from_kubeconfig(path: Path, folder: Path) -> Access:
     """The current context of a kubeconfig with embedded data; the PEM files are written to ``folder`` (0600)."""
-    body = yaml.load(path.read_text(), Loader=yaml.CSafeLoader)  # noqa: S506 - CSafeLoader is the safe one
+    body = yaml.load(path.read_text(), Loader=yaml.CSafeLoader)
     context = next(row["context"] for row in body["contexts"] if row["name"] == body["current-context"])
     cluster = next(row["cluster"] for row in body["clusters"] if row["name"] == context["cluster"])
     user = next(row["user"] for row in body["users"] if row["name"] == context["user"])
@@ -145,7 +145,13 @@ class Api:
         return self.request("DELETE", path, body)
 
     def request(
-        self, method: str, path: str, body: Any = None, *, query: Mapping[str, str] | None = None, content: str = "application/json"
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        query: Mapping[str, str] | None = None,
+        content: str = "application/json",
     ) -> Json:
         """One request. Raises `ApiError` or `ApiUnreachable`."""
         answer = self._send(method, path, body, query, content, timeout=LIMIT, stream=False)
@@ -164,8 +170,15 @@ class Api:
 
     def watch(self, path: str, version: str, *, seconds: int = 300, **query: str) -> Iterator[Json]:
         """Watch events from a resource version; ends after ``seconds``. Raises `ApiError` (410 Gone)."""
-        asked = {"watch": "true", "resourceVersion": version, "timeoutSeconds": str(seconds), "allowWatchBookmarks": "true"}
-        answer = self._send("GET", path, None, {**query, **asked}, "application/json", timeout=seconds + 10.0, stream=True)
+        asked = {
+            "watch": "true",
+            "resourceVersion": version,
+            "timeoutSeconds": str(seconds),
+            "allowWatchBookmarks": "true",
+        }
+        answer = self._send(
+            "GET", path, None, {**query, **asked}, "application/json", timeout=seconds + 10.0, stream=True
+        )
         try:
             if answer.status >= 400:
                 raise _error(answer.status, answer.read(), f"watch {path}")
@@ -181,7 +194,15 @@ class Api:
             answer.close()
 
     def _send(
-        self, method: str, path: str, body: Any, query: Mapping[str, str] | None, content: str, *, timeout: float, stream: bool
+        self,
+        method: str,
+        path: str,
+        body: Any,
+        query: Mapping[str, str] | None,
+        content: str,
+        *,
+        timeout: float,
+        stream: bool,
     ) -> urllib3.BaseHTTPResponse:
         address = f"{self._server}{path}" + (f"?{urlencode(query)}" if query else "")
         headers = {**self._headers, "Content-Type": content} if body is not None else self._headers

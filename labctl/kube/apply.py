@@ -25,12 +25,14 @@ FIRST = ("CustomResourceDefinition", "Namespace")
 def documents(text: str, file: str) -> list[Json]:
     """The objects of a file. Raises `SpecError` with the place of what is no YAML or no object."""
     try:
-        found = [document for document in yaml.load_all(text, Loader=yaml.CSafeLoader) if document is not None]  # noqa: S506
+        found = [document for document in yaml.load_all(text, Loader=yaml.CSafeLoader) if document is not None]
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
         raise SpecError([Problem("yaml-syntax", str(error.problem), place)]) from None
-    wrong = [item for item in found if not isinstance(item, dict) or not {"apiVersion", "kind", "metadata"} <= set(item)]
+    wrong = [
+        item for item in found if not isinstance(item, dict) or not {"apiVersion", "kind", "metadata"} <= set(item)
+    ]
     if wrong:
         raise SpecError([Problem("no-object", "a document without apiVersion, kind and metadata", Place(file))])
     return found
@@ -72,7 +74,9 @@ class Applier:
         try:
             self._api.apply(path, body)
         except ApiError as error:
-            raise CheckFailed(f"the API refused {body['kind']} {meta['name']}: {error.message}", code="apply-refused") from error
+            raise CheckFailed(
+                f"the API refused {body['kind']} {meta['name']}: {error.message}", code="apply-refused"
+            ) from error
 
     def translated(self, item: Json) -> Json:
         """A ``projectcalico.org/v3`` object as what this cluster serves."""

@@ -41,7 +41,10 @@ class PodExec:
                 tty=False, _preload_content=False, _request_timeout=timeout,
             )  # fmt: skip
             session.run_forever(timeout=timeout)
-            stdout, stderr = session.read_stdout() if session.peek_stdout() else "", session.read_stderr() if session.peek_stderr() else ""
+            stdout, stderr = (
+                session.read_stdout() if session.peek_stdout() else "",
+                session.read_stderr() if session.peek_stderr() else "",
+            )
             status = json.loads(session.read_channel(3) or "{}")
             session.close()
         except (ApiException, WebSocketException, OSError, ValueError) as error:

@@ -23,13 +23,19 @@ def find_kubectl(brought: Path | None) -> Path:
     if brought is not None and brought.is_file():
         return brought
     wanted = ".".join(str(part) for part in MINIMUM)
-    raise HostError(f"no kubectl {wanted} or newer on PATH, and set-up has not brought one", code="no-kubectl", next_command="labctl setup")
+    raise HostError(
+        f"no kubectl {wanted} or newer on PATH, and set-up has not brought one",
+        code="no-kubectl",
+        next_command="labctl setup",
+    )
 
 
 def kubectl_version(program: str) -> tuple[int, int]:
     """(major, minor), (0, 0) when it does not say."""
     try:
-        done = subprocess.run((program, "version", "--client", "-o", "json"), capture_output=True, timeout=20, check=False)
+        done = subprocess.run(
+            (program, "version", "--client", "-o", "json"), capture_output=True, timeout=20, check=False
+        )
         body = json.loads(done.stdout)["clientVersion"]
         return int(body["major"]), int(body["minor"].rstrip("+"))
     except (OSError, subprocess.TimeoutExpired, ValueError, KeyError, TypeError):
@@ -40,5 +46,7 @@ def kustomize(kubectl: Path, folder: Path) -> str:
     """The manifests that a kustomization makes. Raises `HostError` with kubectl's words."""
     done = subprocess.run((str(kubectl), "kustomize", str(folder)), capture_output=True, timeout=60, check=False)
     if done.returncode != 0:
-        raise HostError(f"kubectl kustomize {folder.name}: {done.stderr.decode(errors='replace').strip()}", code="kustomize")
+        raise HostError(
+            f"kubectl kustomize {folder.name}: {done.stderr.decode(errors='replace').strip()}", code="kustomize"
+        )
     return done.stdout.decode()

@@ -35,6 +35,8 @@ def runtime_of(state: LabState) -> Runtime:
         try:
             data = json.loads(state.runtime_file.read_text())
         except ValueError as error:
-            raise LabError(f"{state.runtime_file} is broken: {error}", next_command=f"labctl down {state.name}") from None
+            raise LabError(
+                f"{state.runtime_file} is broken: {error}", next_command=f"labctl down {state.name}"
+            ) from None
         launcher = str(data.get("launcher", "auto"))
     return EmbeddedRuntime(state, launcher)

@@ -95,16 +95,31 @@ def judge(lab: LabUnderTest, name: str, row: CaptureInput, taken: Taken, address
 
 def _judge(row: CaptureInput, taken: Taken, expected: ExpectedPacket, where: str) -> Judgement:
     if not taken.pcaps:
-        return Judgement("INCONCLUSIVE", f"nothing was captured at {where}: {'; '.join(taken.troubles.values())}", expected.as_json(), None)
+        return Judgement(
+            "INCONCLUSIVE",
+            f"nothing was captured at {where}: {'; '.join(taken.troubles.values())}",
+            expected.as_json(),
+            None,
+        )
     nearest = []
     for place, data in sorted(taken.pcaps.items()):
         found = find(decode(data), expected)
         if found.packets:
             seen = {"at": place, "packets": len(found.packets), "first": found.packets[0].describe()}
-            return Judgement("PASS", f"{place}: {len(found.packets)} packets as expected: {found.packets[0].describe()}", expected.as_json(), seen)
+            return Judgement(
+                "PASS",
+                f"{place}: {len(found.packets)} packets as expected: {found.packets[0].describe()}",
+                expected.as_json(),
+                seen,
+            )
         nearest.append(f"{place}: {found.nearest} ({found.seen} packets)")
     if taken.troubles:
-        return Judgement("INCONCLUSIVE", f"not every place of {where} could be captured: {'; '.join(taken.troubles.values())}", expected.as_json(), nearest)
+        return Judgement(
+            "INCONCLUSIVE",
+            f"not every place of {where} could be captured: {'; '.join(taken.troubles.values())}",
+            expected.as_json(),
+            nearest,
+        )
     return Judgement("FAIL", f"no packet at {where} is as expected; {'; '.join(nearest)}", expected.as_json(), nearest)
 
 
@@ -149,5 +164,3 @@ def gateway_macs(lab: LabUnderTest, row: CaptureInput) -> frozenset[str]:
                 digits = str(entry["disp_mac_addr"]).replace(".", "")
                 found.add(":".join(digits[start : start + 2] for start in range(0, 12, 2)))
     return frozenset(found)
-
-

@@ -41,7 +41,11 @@ class _State:
 
 
 def poll(
-    checks: Sequence[Check], observer: Observer, deadline: Deadline, cancel: threading.Event, told: Callable[[CheckResult], None]
+    checks: Sequence[Check],
+    observer: Observer,
+    deadline: Deadline,
+    cancel: threading.Event,
+    told: Callable[[CheckResult], None],
 ) -> list[CheckResult]:
     """Ask until every check passes or the deadline is there; results in the checks' order."""
     states = {check.id: _State(Judgement("INCONCLUSIVE", "was not asked")) for check in checks}
@@ -101,7 +105,14 @@ def _round(pending: Sequence[Check], states: dict[str, _State], observer: Observ
 def _result(check: Check, state: _State) -> CheckResult:
     judgement = state.judgement
     return CheckResult(
-        check.id, check.title, judgement.verdict, judgement.sentence, judgement.expected, judgement.seen, state.attempts, state.files
+        check.id,
+        check.title,
+        judgement.verdict,
+        judgement.sentence,
+        judgement.expected,
+        judgement.seen,
+        state.attempts,
+        state.files,
     )
 
 

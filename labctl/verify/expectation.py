@@ -37,7 +37,14 @@ class Cluster:
 def service_of(cluster: Cluster, reference: str) -> Json | None:
     """By ``namespace/name``."""
     namespace, _, name = reference.partition("/")
-    return next((item for item in cluster.services if (item["metadata"]["namespace"], item["metadata"]["name"]) == (namespace, name)), None)
+    return next(
+        (
+            item
+            for item in cluster.services
+            if (item["metadata"]["namespace"], item["metadata"]["name"]) == (namespace, name)
+        ),
+        None,
+    )
 
 
 def endpoints(cluster: Cluster, reference: str) -> list[tuple[str, str | None]]:
@@ -76,7 +83,11 @@ def advertised(cluster: Cluster, node: str, version: int) -> list[str]:
     cluster_ranges = [row["cidr"] for row in spec.get("serviceClusterIPs") or []]
     outside = [row["cidr"] for key in ("serviceExternalIPs", "serviceLoadBalancerIPs") for row in spec.get(key) or []]
     found = set(cluster_ranges) | {text for text in outside if ip_network(text).num_addresses > 1}
-    found |= {item["spec"]["cidr"] for item in cluster.affinities if item["spec"]["node"] == node and item["spec"]["state"] == "confirmed"}
+    found |= {
+        item["spec"]["cidr"]
+        for item in cluster.affinities
+        if item["spec"]["node"] == node and item["spec"]["state"] == "confirmed"
+    }
     for service in cluster.services:
         found |= _local_service(cluster, service, node, bool(cluster_ranges), outside)
     networks = sorted({ip_network(text) for text in found}, key=lambda network: (network.version, network))
@@ -92,7 +103,9 @@ def _local_service(cluster: Cluster, service: Json, node: str, advertise: bool, 
     addresses: list[str] = []
     if advertise:
         addresses = list(spec.get("clusterIPs") or []) if cluster.version >= ALL_FAMILIES else [spec["clusterIP"]]
-    addresses += [ip for ip in spec.get("externalIPs") or [] if any(ip_address(ip) in ip_network(text) for text in outside)]
+    addresses += [
+        ip for ip in spec.get("externalIPs") or [] if any(ip_address(ip) in ip_network(text) for text in outside)
+    ]
     return {f"{ip}/{ip_address(ip).max_prefixlen}" for ip in addresses}
 
 

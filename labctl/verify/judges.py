@@ -16,7 +16,11 @@ def rows(body: Any, *names: str) -> list[Mapping[str, Any]]:
     for name in names:
         following: list[Mapping[str, Any]] = []
         for item in current:
-            found = (item.get(f"TABLE_{name}") or {}).get(f"ROW_{name}") if isinstance(item.get(f"TABLE_{name}"), Mapping) else None
+            found = (
+                (item.get(f"TABLE_{name}") or {}).get(f"ROW_{name}")
+                if isinstance(item.get(f"TABLE_{name}"), Mapping)
+                else None
+            )
             following += found if isinstance(found, list) else [found] if isinstance(found, Mapping) else []
         current = following
     return current
@@ -43,7 +47,9 @@ def lacp(check: LacpInput, text: str) -> Judgement:
     if missing:
         words = [_member_trouble(name, seen.get(name), bond.active_aggregator) for name in missing]
         return Judgement("FAIL", f"{check.node}: {'; '.join(words)}", expected, seen)
-    return Judgement("PASS", f"{check.node}: {' and '.join(check.members)} distribute to {bond.partner_mac}", expected, seen)
+    return Judgement(
+        "PASS", f"{check.node}: {' and '.join(check.members)} distribute to {bond.partner_mac}", expected, seen
+    )
 
 
 def _member_trouble(name: str, row: Mapping[str, Any] | None, active: int) -> str:
@@ -59,14 +65,16 @@ def _member_trouble(name: str, row: Mapping[str, Any] | None, active: int) -> st
 def port_channel(switch: str, check: ChannelInput, body: Any) -> Judgement:
     """Every member of a leaf's port-channel is bundled."""
     found = next((row for row in rows(body, "channel") if str(row.get("group")) == str(check.channel)), None)
-    expected = {name: "P" for name in check.members}
+    expected = dict.fromkeys(check.members, "P")
     if found is None:
         return Judgement("FAIL", f"{switch}: there is no port-channel{check.channel}", expected, None)
     seen = {str(row["port"]): str(row["port-status"]) for row in rows(found, "member")}
     wrong = [f"{name} is {flag_words(seen.get(name))}" for name in check.members if seen.get(name) != "P"]
     if wrong:
         return Judgement("FAIL", f"{switch}: port-channel{check.channel}: {', '.join(wrong)}", expected, seen)
-    return Judgement("PASS", f"{switch}: port-channel{check.channel} bundles {', '.join(check.members)}", expected, seen)
+    return Judgement(
+        "PASS", f"{switch}: port-channel{check.channel} bundles {', '.join(check.members)}", expected, seen
+    )
 
 
 def flag_words(flag: str | None) -> str:
@@ -89,7 +97,11 @@ def vpc(check: VpcInput, body: Any) -> Judgement:
         wrong.append(f"peer status is {seen['peer']}")
     if seen["consistency"] != "consistent":
         wrong.append(f"configuration is {seen['consistency']}")
-    wrong += [f"vPC {number} is {seen['vpcs'].get(str(number), 'not there')}" for number in check.vpcs if seen["vpcs"].get(str(number)) != "up"]
+    wrong += [
+        f"vPC {number} is {seen['vpcs'].get(str(number), 'not there')}"
+        for number in check.vpcs
+        if seen["vpcs"].get(str(number)) != "up"
+    ]
     wrong += [
         f"vPC {number} is not consistent with the peer"
         for number, row in legs.items()
@@ -106,10 +118,17 @@ def session(switch: str, neighbor: str, asn: int | None, body: Any) -> Judgement
     row = neighbors(body).get(neighbor)
     if row is None:
         known = ", ".join(neighbors(body)) or "none"
-        return Judgement("FAIL", f"{switch}: neighbor {neighbor} is not configured (there are: {known})", expected, None)
+        return Judgement(
+            "FAIL", f"{switch}: neighbor {neighbor} is not configured (there are: {known})", expected, None
+        )
     seen = {"state": row.get("state"), "asn": int(row.get("neighboras") or 0)}
     if asn is not None and seen["asn"] != asn:
-        return Judgement("FAIL", f"{switch}: neighbor {neighbor} is configured with AS {seen['asn']}, not {asn}, and is {seen['state']}", expected, seen)
+        return Judgement(
+            "FAIL",
+            f"{switch}: neighbor {neighbor} is configured with AS {seen['asn']}, not {asn}, and is {seen['state']}",
+            expected,
+            seen,
+        )
     if seen["state"] != "Established":
         return Judgement("FAIL", f"{switch}: neighbor {neighbor} is {seen['state']}, not Established", expected, seen)
     return Judgement("PASS", f"{switch}: neighbor {neighbor} is Established", expected, seen)
@@ -124,7 +143,12 @@ def prefixes(switch: str, node: str, neighbor: str, expected: Sequence[str], bod
         return Judgement("FAIL", f"{switch}: no prefixes of {node}: neighbor {neighbor} is {state}", wanted, None)
     count = int(row.get("prefixreceived") or 0)
     if count != len(expected):
-        return Judgement("FAIL", f"{switch}: {count} prefixes received from {node} ({neighbor}), expected {len(expected)}: {', '.join(expected)}", wanted, count)
+        return Judgement(
+            "FAIL",
+            f"{switch}: {count} prefixes received from {node} ({neighbor}), expected {len(expected)}: {', '.join(expected)}",
+            wanted,
+            count,
+        )
     return Judgement("PASS", f"{switch}: {count} prefixes from {node} ({neighbor})", wanted, count)
 
 
@@ -135,14 +159,27 @@ def route(switch: str, prefix: str, next_hops: Sequence[str], segment: int | Non
     if found is None:
         return Judgement("FAIL", f"{switch}: no route to {prefix}", expected, None)
     paths = rows(found, "path")
-    hops = sorted({str(row.get("ipnexthop", "")).removeprefix("::ffff:").partition("%")[0] for row in paths if row.get("ubest") == "true"})
+    hops = sorted(
+        {
+            str(row.get("ipnexthop", "")).removeprefix("::ffff:").partition("%")[0]
+            for row in paths
+            if row.get("ubest") == "true"
+        }
+    )
     seen: dict[str, Any] = {"prefix": prefix, "next_hops": hops}
     segments = {int(row["segmentid"]) for row in paths if row.get("segmentid")}
     if segments:
         seen["segment"] = sorted(segments)[0]
     if hops != sorted(next_hops):
-        return Judgement("FAIL", f"{switch}: {prefix} has next hops {', '.join(hops) or 'none'}, expected {', '.join(sorted(next_hops)) or 'none'}", expected, seen)
+        return Judgement(
+            "FAIL",
+            f"{switch}: {prefix} has next hops {', '.join(hops) or 'none'}, expected {', '.join(sorted(next_hops)) or 'none'}",
+            expected,
+            seen,
+        )
     if segment and segments and segments != {segment}:
-        return Judgement("FAIL", f"{switch}: {prefix} is in segment {sorted(segments)}, expected {segment}", expected, seen)
+        return Judgement(
+            "FAIL", f"{switch}: {prefix} is in segment {sorted(segments)}, expected {segment}", expected, seen
+        )
     over = f" over VXLAN segment {segment}" if segment and segments else ""
     return Judgement("PASS", f"{switch}: {prefix} via {', '.join(hops)}{over}", expected, seen)

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from labctl import __version__
-from labctl.events import Event, Listener
 from labctl.errors import LabctlError, UsageError
+from labctl.events import Event, Listener
 from labctl.folder import Folder, load_folder
 from labctl.kube.api import Api, access_from_kubeconfig
 from labctl.kube.exec import PodExec
@@ -63,7 +63,9 @@ def chosen(folder: Folder, wanted: Sequence[str] | None, *, disruptive: bool) ->
     for name in wanted:
         if name != "links" and name not in known:
             raise UsageError(
-                f"lab {folder.lab.name} has no scenario {name}", code="no-such-scenario", hint=f"it has {', '.join(['links', *known])}"
+                f"lab {folder.lab.name} has no scenario {name}",
+                code="no-such-scenario",
+                hint=f"it has {', '.join(['links', *known])}",
             )
         if name in DISRUPTIVE and not disruptive:
             raise UsageError(f"scenario {name} changes the lab for a while", code="disruptive", hint="add --disruptive")
@@ -136,7 +138,9 @@ class _Verification:
         except (LabctlError, Unanswered, Cancelled) as error:
             checks = [CheckResult(f"{name}.ran", TITLES[name], "INCONCLUSIVE", str(error))]
         result = ScenarioResult(name, TITLES[name], self._watch.seconds - started, tuple(checks), started)
-        self._tell("scenario", name, result.sentence, state="done", verdict=result.verdict, seconds=round(result.seconds, 3))
+        self._tell(
+            "scenario", name, result.sentence, state="done", verdict=result.verdict, seconds=round(result.seconds, 3)
+        )
         return result
 
     def _runner(self, name: str, lab: LabUnderTest) -> Runner:

@@ -55,7 +55,11 @@ class ScenarioResult:
         """Of the first check that decides; of a scenario that passed, how many did."""
         verdict = self.verdict
         if verdict == "PASS":
-            return "; ".join(check.sentence for check in self.checks) if len(self.checks) <= 2 else f"{len(self.checks)} checks passed"
+            return (
+                "; ".join(check.sentence for check in self.checks)
+                if len(self.checks) <= 2
+                else f"{len(self.checks)} checks passed"
+            )
         deciding = [check for check in self.checks if check.verdict == verdict]
         if not deciding:
             return "no check ran"
@@ -79,7 +83,10 @@ class Report:
 
     @property
     def sentence(self) -> str:
-        counts = [f"{sum(s.verdict == verdict for s in self.scenarios)} {verdict}" for verdict in ("PASS", "FAIL", "INCONCLUSIVE")]
+        counts = [
+            f"{sum(s.verdict == verdict for s in self.scenarios)} {verdict}"
+            for verdict in ("PASS", "FAIL", "INCONCLUSIVE")
+        ]
         return ", ".join(text for text in counts if not text.startswith("0 ")) or "nothing ran"
 
     def as_dict(self) -> dict[str, Any]:

@@ -36,7 +36,9 @@ def calico_manifests(folder: Path, kubectl: Path) -> list[Json]:
     return documents(kustomize(kubectl, folder / "calico"), "calico/kustomization.yaml")
 
 
-def apply_calico(applier: Applier, folder: Path, manifests: list[Json], deadline: Deadline, cancel: threading.Event) -> str:
+def apply_calico(
+    applier: Applier, folder: Path, manifests: list[Json], deadline: Deadline, cancel: threading.Event
+) -> str:
     """Definitions, pools and peers first, then what uses them: no node starts with pools that are not there."""
     resources = load(folder / "calico" / name for name in CALICO_RESOURCES if (folder / "calico" / name).is_file())
     first = [item for item in manifests if item["kind"] == "CustomResourceDefinition"]

@@ -53,7 +53,9 @@ def await_bonds(
 
     def all_joined() -> bool | NotYet:
         with ThreadPoolExecutor(max(1, len(nodes))) as pool:
-            reasons = [reason for reason in pool.map(lambda node: _bond_reason(node, endpoints, usable), nodes) if reason]
+            reasons = [
+                reason for reason in pool.map(lambda node: _bond_reason(node, endpoints, usable), nodes) if reason
+            ]
         return NotYet("; ".join(reasons)) if reasons else True
 
     wait_for(all_joined, deadline, every=0.1, cancel=cancel)
@@ -84,4 +86,8 @@ def _has_address(node: str, endpoints: Endpoints) -> bool:
     if done.code != 0:
         return False
     rows = json.loads(done.stdout or b"[]")
-    return any(info.get("scope") == "global" and info.get("family") == "inet" for row in rows for info in row.get("addr_info", []))
+    return any(
+        info.get("scope") == "global" and info.get("family") == "inet"
+        for row in rows
+        for info in row.get("addr_info", [])
+    )

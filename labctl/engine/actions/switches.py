@@ -21,7 +21,13 @@ def open_session(switch: str, endpoints: Endpoints, *, timeout: float = LOGIN_LI
     endpoint = endpoints.ssh(switch)
     known = endpoint.config_file.parent / "known_hosts" if endpoint.config_file else None
     return NxosSession(
-        endpoint.host, endpoint.port, endpoint.username, endpoint.password, name=switch, known_hosts=known, timeout=timeout
+        endpoint.host,
+        endpoint.port,
+        endpoint.username,
+        endpoint.password,
+        name=switch,
+        known_hosts=known,
+        timeout=timeout,
     )
 
 

@@ -31,7 +31,18 @@ def joined(argv: Sequence[str], join: int | None) -> list[str]:
     """The command, inside all namespaces and the root of a process when asked."""
     if join is None:
         return list(argv)
-    return ["/usr/bin/nsenter", f"--target={join}", "--mount", "--uts", "--net", "--pid", "--root", "--wd=/", "--", *argv]
+    return [
+        "/usr/bin/nsenter",
+        f"--target={join}",
+        "--mount",
+        "--uts",
+        "--net",
+        "--pid",
+        "--root",
+        "--wd=/",
+        "--",
+        *argv,
+    ]
 
 
 @dataclass
@@ -51,7 +62,12 @@ class Programs:
         self._lock = threading.Lock()
 
     def run(
-        self, argv: Sequence[str], ns: str | None, stdin: bytes, env: Mapping[str, str] | None, timeout: float,
+        self,
+        argv: Sequence[str],
+        ns: str | None,
+        stdin: bytes,
+        env: Mapping[str, str] | None,
+        timeout: float,
         join: int | None,
     ) -> tuple[int, bytes, bytes]:
         """Run to the end: (code, stdout, stderr). Raises TimeoutError after killing it."""
@@ -59,8 +75,13 @@ class Programs:
         def work() -> tuple[int, bytes, bytes]:
             try:
                 done = subprocess.run(
-                    joined(argv, join), input=stdin, capture_output=True, env=environment(env), timeout=timeout,
-                    check=False, start_new_session=True,
+                    joined(argv, join),
+                    input=stdin,
+                    capture_output=True,
+                    env=environment(env),
+                    timeout=timeout,
+                    check=False,
+                    start_new_session=True,
                 )
             except subprocess.TimeoutExpired:
                 raise TimeoutError(f"{argv[0]}: not done after {timeout} s") from None
@@ -69,7 +90,11 @@ class Programs:
         return kernel.in_network(ns, work)
 
     def start(
-        self, argv: Sequence[str], ns: str | None, env: Mapping[str, str] | None, log: str | None,
+        self,
+        argv: Sequence[str],
+        ns: str | None,
+        env: Mapping[str, str] | None,
+        log: str | None,
         isolation: Mapping[str, Any] | None,
     ) -> int:
         """Start a program that stays; returns its pid in the machine."""
@@ -80,8 +105,13 @@ class Programs:
                 os.makedirs(os.path.dirname(log), exist_ok=True)
             with open(log or os.devnull, "ab") as output:
                 return subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment(env),
-                    start_new_session=True, preexec_fn=prepare,
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    env=environment(env),
+                    start_new_session=True,
+                    preexec_fn=prepare,
                 )
 
         child = kernel.in_network(ns, work)
@@ -180,7 +210,9 @@ def _first_inside(child: subprocess.Popen[bytes]) -> int:
 class Interactive:
     """A program with live streams; a client that goes away ends it."""
 
-    def __init__(self, argv: Sequence[str], ns: str | None, env: Mapping[str, str] | None, size: Any, join: int | None) -> None:
+    def __init__(
+        self, argv: Sequence[str], ns: str | None, env: Mapping[str, str] | None, size: Any, join: int | None
+    ) -> None:
         self._master: int | None = None
         command = joined(argv, join)
         if size:
@@ -272,7 +304,13 @@ def _with_terminal(command: Sequence[str], env: Mapping[str, str] | None, slave:
         fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
 
     return subprocess.Popen(
-        command, stdin=slave, stdout=slave, stderr=slave, env=environment(env), start_new_session=True, preexec_fn=prepare
+        command,
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        env=environment(env),
+        start_new_session=True,
+        preexec_fn=prepare,
     )
 
 

@@ -181,16 +181,23 @@ class Server:
     def verb_run(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         stdin = base64.b64decode(request.get("stdin", ""))
         code, out, err = self._programs.run(
-            request["argv"], request.get("ns"), stdin, request.get("env"), request.get("timeout", 10.0), request.get("join")
+            request["argv"],
+            request.get("ns"),
+            stdin,
+            request.get("env"),
+            request.get("timeout", 10.0),
+            request.get("join"),
         )
         call.write(wire.STDOUT, out)
         call.write(wire.STDERR, err)
         return {"code": code}
 
     def verb_start(self, _call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        return {"pid": self._programs.start(
-            request["argv"], request.get("ns"), request.get("env"), request.get("log"), request.get("isolation")
-        )}
+        return {
+            "pid": self._programs.start(
+                request["argv"], request.get("ns"), request.get("env"), request.get("log"), request.get("isolation")
+            )
+        }
 
     def verb_wait(self, _call: Call, request: dict[str, Any]) -> dict[str, Any]:
         return {"code": self._programs.wait(request["pid"], request.get("timeout"))}

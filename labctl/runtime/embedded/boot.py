@@ -43,7 +43,10 @@ class Plan:
 
 def plan(folder: Folder) -> Plan:
     """Addresses of eth0 for every box of the topology (the cluster itself is none)."""
-    boxes = [(lab_node.topology, folder.topology.nodes[lab_node.topology].mgmt_ipv4) for lab_node in folder.lab.nodes.values()]
+    boxes = [
+        (lab_node.topology, folder.topology.nodes[lab_node.topology].mgmt_ipv4)
+        for lab_node in folder.lab.nodes.values()
+    ]
     management = plan_management(folder.topology.mgmt_ipv4_subnet, boxes)
     return Plan(folder, management, {name: node.topology for name, node in folder.lab.nodes.items()})
 
@@ -93,7 +96,10 @@ class EmbeddedLab:
         agents = threading.Event()
         if control_plane:
             self._plane = threading.Thread(
-                target=self._start_cluster, args=(control_plane, agents, say, deadline), name="control plane", daemon=True
+                target=self._start_cluster,
+                args=(control_plane, agents, say, deadline),
+                name="control plane",
+                daemon=True,
             )
             self._plane.start()
         agent = self._boot_guest(launcher, folder, say, deadline)
@@ -119,9 +125,7 @@ class EmbeddedLab:
             self._failure = f"control plane: {error.message}"
 
     def _boot_guest(self, launcher: str, folder: Folder, say: Say, deadline: Deadline) -> Agent:
-        self._guest = self._supervisor.call(
-            lambda: guestbox.boot(self._state, launcher, len(folder.lab.nodes), say)
-        )
+        self._guest = self._supervisor.call(lambda: guestbox.boot(self._state, launcher, len(folder.lab.nodes), say))
         for name, pid in self._guest.pids.items():
             self._supervisor.record(name, pid)
         return self._guest.ready(deadline, self._cancel)
@@ -150,9 +154,7 @@ class EmbeddedLab:
                     code="guest-refused",
                 )
 
-    def _write_table(
-        self, made: Plan, ports: Mapping[str, int], username: str, password_file: str, plane: Any
-    ) -> None:
+    def _write_table(self, made: Plan, ports: Mapping[str, int], username: str, password_file: str, plane: Any) -> None:
         nodes = made.folder.lab.nodes
         table = EndpointTable(
             namespaces=dict(made.namespaces),

@@ -43,7 +43,9 @@ def prepare(state: LabState, folder: Folder, management: Management) -> Cluster:
     """Certificates, kubeconfig, ports. Raises `HostError` when the programs are not on this host."""
     binaries = find_binaries(cache_dir())
     if binaries is None:
-        raise HostError("the control plane's programs are not on this host", code="no-control-plane", next_command="labctl setup")
+        raise HostError(
+            "the control plane's programs are not on this host", code="no-control-plane", next_command="labctl setup"
+        )
     config = folder.cluster
     services = (config.service_subnets if config else ()) or DEFAULT_SERVICES
     plane = control_plane(
@@ -54,14 +56,24 @@ def prepare(state: LabState, folder: Folder, management: Management) -> Cluster:
     names = config.node_names if config else ()
     for index, (lab_name, name) in enumerate(zip(folder.lab.kube_nodes, names, strict=True)):
         box = folder.lab.nodes[lab_name].topology
-        serving = plane.authority.issue(f"kubelet-{name}", f"system:node:{name}", ("system:nodes",), ("localhost", "127.0.0.1"))
+        serving = plane.authority.issue(
+            f"kubelet-{name}", f"system:node:{name}", ("system:nodes",), ("localhost", "127.0.0.1")
+        )
         nodes.append(
             NodeSpec(
-                name, box, index == 0, str(management.addresses[box]), free_port(), str(serving.certificate), str(serving.key)
+                name,
+                box,
+                index == 0,
+                str(management.addresses[box]),
+                free_port(),
+                str(serving.certificate),
+                str(serving.key),
             )
         )
     system = plane.client(
-        "calico-node", "system:serviceaccount:kube-system:calico-node", ("system:serviceaccounts", "system:serviceaccounts:kube-system")
+        "calico-node",
+        "system:serviceaccount:kube-system:calico-node",
+        ("system:serviceaccounts", "system:serviceaccounts:kube-system"),
     )
     admin = plane.client("node-admin", "labctl:node-admin", ("system:masters",))
     authority = str(plane.authority.certificate)
@@ -88,7 +100,12 @@ def start(
                 "kubernetes.io/hostname": node.name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64", CONTROL_PLANE: "",
             }  # fmt: skip
             taints = [{"key": CONTROL_PLANE, "effect": "NoSchedule"}]
-            body = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": node.name, "labels": labels}, "spec": {"taints": taints}}
+            body = {
+                "apiVersion": "v1",
+                "kind": "Node",
+                "metadata": {"name": node.name, "labels": labels},
+                "spec": {"taints": taints},
+            }
             api.create(NODES.path(), body)
     say(f"Kubernetes API answers on port {cluster.port}")
 

@@ -62,17 +62,22 @@ def request(
 def describe(error: LabctlError) -> dict[str, Any]:
     """An error as it travels."""
     if isinstance(error, errors.SpecError):
-        return {"type": "SpecError", "message": error.render(), "code": error.code, "problems": [
-            {
-                "code": problem.code,
-                "message": problem.message,
-                "hint": problem.hint,
-                "place": None if problem.place is None else [
-                    problem.place.file, problem.place.line, problem.place.column, problem.place.text
-                ],
-            }
-            for problem in error.problems
-        ]}
+        return {
+            "type": "SpecError",
+            "message": error.render(),
+            "code": error.code,
+            "problems": [
+                {
+                    "code": problem.code,
+                    "message": problem.message,
+                    "hint": problem.hint,
+                    "place": None
+                    if problem.place is None
+                    else [problem.place.file, problem.place.line, problem.place.column, problem.place.text],
+                }
+                for problem in error.problems
+            ],
+        }
     kind = next(cls.__name__ for cls in type(error).__mro__ if cls.__name__ in _ERRORS or cls is LabctlError)
     return {
         "type": kind,

@@ -55,9 +55,7 @@ def make_credentials(folder: Path) -> SwitchCredentials:
     _write(password, secrets.token_urlsafe(18).encode() + b"\n")
     public = _key_pair(folder / "switch_key")
     host_public = _key_pair(folder / "switch_host_key")
-    return SwitchCredentials(
-        USERNAME, password, folder / "switch_key", public, folder / "switch_host_key", host_public
-    )
+    return SwitchCredentials(USERNAME, password, folder / "switch_key", public, folder / "switch_host_key", host_public)
 
 
 def ssh_config(credentials: SwitchCredentials, ports: Mapping[str, int], known_hosts: Path) -> str:

@@ -22,7 +22,6 @@ from labctl.errors import InconclusiveError, LabError
 from labctl.standin.process import ProcessSpec
 from labctl.waiting import Cancelled, Deadline, DeadlinePassed, NotYet, wait_for
 
-
 T = TypeVar("T")
 
 
@@ -90,7 +89,9 @@ class Supervisor:
         """Run something that starts a process on the thread that lives as long as the daemon."""
         return self._starter.submit(work).result()
 
-    def start(self, spec: ProcessSpec, *, stdin: int | None = None, pass_fds: Sequence[int] = ()) -> subprocess.Popen[bytes]:
+    def start(
+        self, spec: ProcessSpec, *, stdin: int | None = None, pass_fds: Sequence[int] = ()
+    ) -> subprocess.Popen[bytes]:
         """Start one child now (its ``after`` is not looked at)."""
         return self._starter.submit(self._start, spec, stdin, tuple(pass_fds)).result()
 
@@ -116,7 +117,9 @@ class Supervisor:
         self.record(spec.name, child.pid)
         return child
 
-    def start_all(self, specs: Sequence[ProcessSpec], deadline: Deadline, cancel: threading.Event | None = None) -> None:
+    def start_all(
+        self, specs: Sequence[ProcessSpec], deadline: Deadline, cancel: threading.Event | None = None
+    ) -> None:
         """Start processes in the order of their ``after``, each once those are ready; returns when all are ready.
 
         Raises `InconclusiveError` with the end of the log of the one that died or was not ready in time.
@@ -146,9 +149,7 @@ class Supervisor:
         for spec in waiting:
             child = self._children[spec.name]
             if child.poll() is not None:
-                raise LabError(
-                    f"{spec.name} ended with code {child.returncode}: {tail(spec.log)}", code="process-died"
-                )
+                raise LabError(f"{spec.name} ended with code {child.returncode}: {tail(spec.log)}", code="process-died")
             answer = spec.ready() if spec.ready else None
             if answer is None:
                 return spec.name

@@ -78,7 +78,9 @@ class NodeAgents:
             return KubeProxy(context, self._cluster, firewall, self._spec.cluster_cidrs, log)
 
         def controllers(context: FunctionContext) -> SystemFunction:
-            return KubeControllers(context, self._system, self._ipam, self._log(context.node, "calico-kube-controllers"))
+            return KubeControllers(
+                context, self._system, self._ipam, self._log(context.node, "calico-kube-controllers")
+            )
 
         return {"calico-node": calico_node, "kube-proxy": kube_proxy, "calico-kube-controllers": controllers}
 

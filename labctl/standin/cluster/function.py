@@ -34,7 +34,9 @@ class Loop:
     ``act`` returns the seconds until it wants to be called again without a wake-up, or None.
     """
 
-    def __init__(self, name: str, act: Callable[[], float | None], log: Log, *, retry: float = 0.3, settle: float = 0.02) -> None:
+    def __init__(
+        self, name: str, act: Callable[[], float | None], log: Log, *, retry: float = 0.3, settle: float = 0.02
+    ) -> None:
         self.wake = threading.Event()
         self._act = act
         self._log = log

@@ -22,7 +22,12 @@ class KubeProxy:
     """Keeps a node's service chains."""
 
     def __init__(
-        self, context: FunctionContext, cluster: ClusterState, firewall: Firewall, cluster_cidrs: Sequence[str], log: Log
+        self,
+        context: FunctionContext,
+        cluster: ClusterState,
+        firewall: Firewall,
+        cluster_cidrs: Sequence[str],
+        log: Log,
     ) -> None:
         self._context = context
         self._cluster = cluster

@@ -67,7 +67,7 @@ IMAGES: Mapping[str, Image] = {
 
 def find_image(reference: str) -> Image | None:
     """The image of a reference: registry, ``library/`` and tag or digest do not matter."""
-    name = reference.split("@")[0]
+    name = reference.split("@", maxsplit=1)[0]
     head, _, last = name.rpartition("/")
     parts = [part for part in head.split("/") if part]
     if parts and ("." in parts[0] or ":" in parts[0] or parts[0] == "localhost"):

@@ -66,7 +66,9 @@ def service_ports(services: Sequence[Json], slices: Sequence[Json]) -> list[Serv
                 continue
             family = 6 if ":" in cluster_ip else 4
             for port in spec.get("ports") or []:
-                result.append(_port(service, port, cluster_ip, family, by_service.get((meta["namespace"], meta["name"]), [])))
+                result.append(
+                    _port(service, port, cluster_ip, family, by_service.get((meta["namespace"], meta["name"]), []))
+                )
     return sorted(result, key=lambda port: (port.name, port.family))
 
 
@@ -94,7 +96,10 @@ def _endpoints(port: Json, family: int, slices: Sequence[Json]) -> set[Endpoint]
     for item in slices:
         if item.get("addressType") != f"IPv{family}":
             continue
-        number = next((row["port"] for row in item.get("ports") or [] if (row.get("name") or "") == (port.get("name") or "")), None)
+        number = next(
+            (row["port"] for row in item.get("ports") or [] if (row.get("name") or "") == (port.get("name") or "")),
+            None,
+        )
         for endpoint in item.get("endpoints") or []:
             if number and (endpoint.get("conditions") or {}).get("ready") in (None, True):
                 found |= {Endpoint(address, number, endpoint.get("nodeName")) for address in endpoint["addresses"]}
@@ -170,14 +175,18 @@ class _Tables:
             for address in port.external_ips:
                 rejects["KUBE-EXTERNAL-SERVICES"].append(reject.format(f"-d {address} {match}"))
             if port.node_port:
-                node_match = f"-m addrtype --dst-type LOCAL -p {port.protocol} -m {port.protocol} --dport {port.node_port}"
+                node_match = (
+                    f"-m addrtype --dst-type LOCAL -p {port.protocol} -m {port.protocol} --dport {port.node_port}"
+                )
                 rejects["KUBE-EXTERNAL-SERVICES"].append(reject.format(node_match))
             return
         service = chain_name("KUBE-SVC-", port.name, port.protocol)
         local = tuple(endpoint for endpoint in port.endpoints if endpoint.node == self._node)
         internal = local if port.local_internal else port.endpoints
         self._services.append(f"{comment} -d {port.cluster_ip} {match} -j {service}")
-        masquerade = [f"{comment} ! -s {self._cidr} -d {port.cluster_ip} {match} -j KUBE-MARK-MASQ"] if self._cidr else []
+        masquerade = (
+            [f"{comment} ! -s {self._cidr} -d {port.cluster_ip} {match} -j KUBE-MARK-MASQ"] if self._cidr else []
+        )
         self._chains[service] = [*masquerade, *self._balance(port, internal)]
         for endpoint in port.endpoints:
             self._endpoint(port, endpoint)
@@ -197,7 +206,9 @@ class _Tables:
         for address in port.external_ips:
             self._services.append(f"{comment} -d {address} {match} -j {external}")
         if port.node_port:
-            self._node_ports.append(f"{comment} -p {port.protocol} -m {port.protocol} --dport {port.node_port} -j {external}")
+            self._node_ports.append(
+                f"{comment} -p {port.protocol} -m {port.protocol} --dport {port.node_port} -j {external}"
+            )
         if not port.local_external:
             self._chains[external] = ["-j KUBE-MARK-MASQ", f"-j {service}"]
             return

@@ -65,7 +65,9 @@ class Account(paramiko.ServerInterface):
 class SshServer:
     """Accepts connections until `stop`."""
 
-    def __init__(self, device: Device, address: tuple[str, int], host_key: paramiko.PKey, credentials: tuple[str, str, str]) -> None:
+    def __init__(
+        self, device: Device, address: tuple[str, int], host_key: paramiko.PKey, credentials: tuple[str, str, str]
+    ) -> None:
         self._device = device
         self._host_key = host_key
         self._credentials = credentials

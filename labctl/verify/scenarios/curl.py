@@ -14,7 +14,12 @@ from labctl.waiting import Deadline
 TITLE = "curl of a ClusterIP"
 LIMIT = 4
 """Seconds one request may take."""
-CODES = {6: "the name was not resolved", 7: "connection refused or no route", 28: f"no answer within {LIMIT} s", 52: "an empty answer"}
+CODES = {
+    6: "the name was not resolved",
+    7: "connection refused or no route",
+    28: f"no answer within {LIMIT} s",
+    52: "an empty answer",
+}
 """curl's exit codes (curl(1))."""
 
 
@@ -57,7 +62,9 @@ def one(lab: LabUnderTest, row: CurlInput, identity: str, deadline: Deadline) ->
     if judgement.verdict != "PASS":
         return [answered]
     resolved = {"endpoints": endpoints}
-    captures = [judge(lab, identity, capture, result, resolved) for capture, result in zip(row.captures, taken, strict=True)]
+    captures = [
+        judge(lab, identity, capture, result, resolved) for capture, result in zip(row.captures, taken, strict=True)
+    ]
     return [answered, *captures]
 
 
@@ -82,5 +89,7 @@ def judge_page(row: CurlInput, url: str, code: int, page: str, words: str, endpo
         why = CODES.get(code, words.strip() or f"curl ended with {code}")
         return Judgement("FAIL", f"{row.sender.node}: {url}: {why}; {behind}", expected, seen)
     if row.contains not in page:
-        return Judgement("FAIL", f"{row.sender.node}: {url}: the page does not contain {row.contains!r}", expected, seen)
+        return Judgement(
+            "FAIL", f"{row.sender.node}: {url}: the page does not contain {row.contains!r}", expected, seen
+        )
     return Judgement("PASS", f"{row.sender.node}: {url}: the page came ({len(page)} bytes)", expected, seen)

@@ -80,4 +80,9 @@ def _tunnelled(lab: LabUnderTest, row: PingInput, *, expected: bool) -> Check:
             return Judgement("FAIL", "; ".join(wrong), wanted, seen)
         return Judgement("PASS", f"blocks are reached {'through' if expected else 'without'} {TUNNEL}", wanted, seen)
 
-    return Check(f"ping-ipip.{row.name}.{word}", f"{row.sender.node} and {row.target.node} are {word.replace('-', ' ')}", commands, judged)
+    return Check(
+        f"ping-ipip.{row.name}.{word}",
+        f"{row.sender.node} and {row.target.node} are {word.replace('-', ' ')}",
+        commands,
+        judged,
+    )

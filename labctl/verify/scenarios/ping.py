@@ -53,14 +53,20 @@ def one(lab: LabUnderTest, exec_in: PodExec, row: PingInput, identity: str, dead
     version = VERSION[row.family]
     address = target.addresses.get(version)
     if address is None or version not in sender.addresses:
-        return [CheckResult(f"{identity}.answered", title, "FAIL", f"a pod has no {row.family} address", None, target.addresses)]
+        return [
+            CheckResult(
+                f"{identity}.answered", title, "FAIL", f"a pod has no {row.family} address", None, target.addresses
+            )
+        ]
     routes = poll([route_check(lab, row, identity)], lab.observer, deadline, lab.cancel, lambda _result: None)
     if routes[0].verdict != "PASS":
         return routes
     with capturing(lab, row.captures) as taken:
         answered = _ping(lab, exec_in, row, identity, sender.name, address, deadline)
     resolved = {"from": frozenset({sender.addresses[version]}), "to": frozenset({address})}
-    captures = [judge(lab, identity, capture, result, resolved) for capture, result in zip(row.captures, taken, strict=True)]
+    captures = [
+        judge(lab, identity, capture, result, resolved) for capture, result in zip(row.captures, taken, strict=True)
+    ]
     return [*routes, answered, *captures]
 
 
@@ -72,7 +78,9 @@ def _await_pod(lab: LabUnderTest, wanted: PodInput, deadline: Deadline) -> PodFo
         if pod is None:
             return NotYet(f"no pod {wanted.selector} runs on {wanted.node}")
         found = {version: address for version in (4, 6) if (address := expectation.pod_address(pod, version))}
-        return PodFound(pod["metadata"]["name"], found) if found else NotYet(f"{pod['metadata']['name']} has no address")
+        return (
+            PodFound(pod["metadata"]["name"], found) if found else NotYet(f"{pod['metadata']['name']} has no address")
+        )
 
     return wait_for(there, deadline, every=0.15, cancel=lab.cancel)
 
@@ -91,14 +99,18 @@ def route_check(lab: LabUnderTest, row: PingInput, identity: str) -> Check:
             routes = block_routes(text, blocks)
             seen[here] = routes
             if not any(routes.values()):
-                missing.append(f"{here} has no route to the other node's block {', '.join(blocks) or '(none yet)'} of {there}")
+                missing.append(
+                    f"{here} has no route to the other node's block {', '.join(blocks) or '(none yet)'} of {there}"
+                )
         expected = {here: f"a route to the block of {there}" for here, there in ends}
         if missing:
             return Judgement("FAIL", "no route to the other node's block: " + "; ".join(missing), expected, seen)
         words = [f"{here}: {next(filter(None, routes.values()))}" for here, routes in seen.items()]
         return Judgement("PASS", "; ".join(words), expected, seen)
 
-    return Check(f"{identity}.route", f"routes between {row.sender.node} and {row.target.node}, {row.family}", commands, judged)
+    return Check(
+        f"{identity}.route", f"routes between {row.sender.node} and {row.target.node}, {row.family}", commands, judged
+    )
 
 
 def block_routes(text: str, blocks: list[str]) -> dict[str, str | None]:
@@ -112,7 +124,11 @@ def block_routes(text: str, blocks: list[str]) -> dict[str, str | None]:
             if destination == "default" or row.get("type") in ("blackhole", "unreachable", "prohibit"):
                 continue
             other = ip_network(destination)
-            if other.version == network.version and network.subnet_of(other) and (row.get("gateway") or row.get("nexthops")):  # type: ignore[arg-type]
+            if (
+                other.version == network.version
+                and network.subnet_of(other)
+                and (row.get("gateway") or row.get("nexthops"))
+            ):  # type: ignore[arg-type]
                 gateway = row.get("gateway") or ", ".join(str(hop.get("gateway")) for hop in row["nexthops"])
                 result[block] = f"{block} via {gateway} dev {row.get('dev', '')}".strip()
     return result
@@ -152,5 +168,10 @@ def judge_ping(row: PingInput, address: str, text: str) -> Judgement:
     if received != row.count:
         return Judgement("FAIL", f"{what}: {received} of {row.count} answered", expected, seen)
     if ttls != [row.ttl]:
-        return Judgement("FAIL", f"{what}: {received} of {row.count} answered, with ttl {', '.join(map(str, ttls))} and not {row.ttl}", expected, seen)
+        return Judgement(
+            "FAIL",
+            f"{what}: {received} of {row.count} answered, with ttl {', '.join(map(str, ttls))} and not {row.ttl}",
+            expected,
+            seen,
+        )
     return Judgement("PASS", f"{what}: {received} of {row.count} answered, ttl {row.ttl}", expected, seen)

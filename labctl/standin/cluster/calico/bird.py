@@ -6,13 +6,15 @@ its BIRD) becomes a private table in which mesh peers are reached through tunl0:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from labctl.standin.cluster.calico.blocks import Network
 
-BLACKHOLED = "an IPIP pool's route whose next hop is a leaf is a black hole on a real node: the leaf does not decapsulate"
+BLACKHOLED = (
+    "an IPIP pool's route whose next hop is a leaf is a black hole on a real node: the leaf does not decapsulate"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +124,14 @@ def _filters(view: RouterView, version: int) -> list[str]:
     own = [network for network in view.blocks if network.version == version and network.num_addresses > 1]
     inside = [f"  if net ~ {network} then {{ if net = {network} then accept; reject; }}" for network in own]
     hidden = [
-        f"  if net ~ {pool.cidr} then reject;" for pool in view.pools if pool.cidr.version == version and not pool.exported
+        f"  if net ~ {pool.cidr} then reject;"
+        for pool in view.pools
+        if pool.cidr.version == version and not pool.exported
     ]
     services = [f"  if net ~ {network} then accept;" for network in view.advertised if network.version == version]
-    pools = [f"  if net ~ {pool.cidr} then accept;" for pool in view.pools if pool.cidr.version == version and pool.exported]
+    pools = [
+        f"  if net ~ {pool.cidr} then accept;" for pool in view.pools if pool.cidr.version == version and pool.exported
+    ]
     metric = view.route_metric
     preference = [f"  bgp_local_pref = {2147483647 - metric};"] if metric else []
     export = [*hidden, *preference, *inside, *services, *pools]
@@ -160,7 +166,12 @@ def _session(view: RouterView, peer: Peer) -> list[str]:
     if local is None:
         return []
     internal = peer.asn == view.asn
-    options = [f"local {local} as {view.asn};", f"neighbor {peer.address} as {peer.asn};", "multihop;", "graceful restart;"]
+    options = [
+        f"local {local} as {view.asn};",
+        f"neighbor {peer.address} as {peer.asn};",
+        "multihop;",
+        "graceful restart;",
+    ]
     timers = view.timers
     options += [
         f"connect delay time {timers.connect_delay};",

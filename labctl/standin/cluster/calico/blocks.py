@@ -54,7 +54,7 @@ def candidates(pool: Pool, node: str) -> Iterator[Network]:
     start = GoRand(fnv1_32(node)).below(count)
     step = 1 << (pool.cidr.max_prefixlen - pool.block_size)
     base = int(pool.cidr.network_address)
-    family: type[IPv4Network] | type[IPv6Network] = IPv4Network if pool.cidr.version == 4 else IPv6Network
+    family: type[IPv4Network | IPv6Network] = IPv4Network if pool.cidr.version == 4 else IPv6Network
     for offset in range(count):
         index = (start + offset) % count
         yield family((base + index * step, pool.block_size))
@@ -127,5 +127,7 @@ def handles(block: Json) -> dict[str, Mapping[str, str]]:
     """Handle → its attributes, of everything that is allocated in a block."""
     rows = block["spec"]["attributes"]
     return {
-        rows[index]["handle_id"]: rows[index].get("secondary") or {} for index in block["spec"]["allocations"] if index is not None
+        rows[index]["handle_id"]: rows[index].get("secondary") or {}
+        for index in block["spec"]["allocations"]
+        if index is not None
     }

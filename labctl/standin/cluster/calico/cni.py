@@ -42,13 +42,13 @@ class CalicoNetwork:
 
     def add(self, pod: PodRef) -> PodAddresses:
         if not self._enabled:
-            raise NetworkNotReady("plugin type=\"calico\" failed (add): calico-node is not running on this node")
+            raise NetworkNotReady('plugin type="calico" failed (add): calico-node is not running on this node')
         handle = handle_of(pod)
         attributes = {"namespace": pod.namespace, "pod": pod.name, "node": self._node}
         found = [self._ipam.assign(self._node, version, handle, attributes) for version in (4, 6)]
         addresses = [address for address in found if address is not None]
         if not addresses:
-            raise NetworkNotReady("plugin type=\"calico\" failed (add): no configured Calico pools")
+            raise NetworkNotReady('plugin type="calico" failed (add): no configured Calico pools')
         interface = interface_name(pod.namespace, pod.name)
         groups = wire(self._namespace, pod.netns, interface, self._mtu, addresses)
         for failures in self._agent.batches(groups):
@@ -95,5 +95,7 @@ def wire(
                 Op("ip", f"addr add {address}/128 dev eth0 nodad"),
                 Op("ip", f"route add default via {GATEWAY6} dev eth0"),
             ]
-    last = [Op("ip", f"route add {address}/{address.max_prefixlen} dev {interface} scope link") for address in addresses]
+    last = [
+        Op("ip", f"route add {address}/{address.max_prefixlen} dev {interface} scope link") for address in addresses
+    ]
     return [(namespace, first), (netns, pod), (namespace, last)]

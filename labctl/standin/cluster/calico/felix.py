@@ -17,9 +17,7 @@ def chains(pools: Sequence[Json], service_ranges: Sequence[Network]) -> list[Cha
     for family in (4, 6):
         cidrs = [pool["spec"]["cidr"] for pool in pools if (":" in pool["spec"]["cidr"]) == (family == 6)]
         masquerade = [
-            pool["spec"]["cidr"]
-            for pool in pools
-            if pool["spec"].get("natOutgoing") and pool["spec"]["cidr"] in cidrs
+            pool["spec"]["cidr"] for pool in pools if pool["spec"].get("natOutgoing") and pool["spec"]["cidr"] in cidrs
         ]
         outgoing = [f"-s {source} -d {target} -j RETURN" for source in masquerade for target in cidrs]
         outgoing += [f"-s {source} -j MASQUERADE" for source in masquerade]
@@ -29,11 +27,19 @@ def chains(pools: Sequence[Json], service_ranges: Sequence[Network]) -> list[Cha
                 "-o tunl0 -m addrtype ! --src-type LOCAL --limit-iface-out -m addrtype --src-type LOCAL -j MASQUERADE"
             )
         result.append(
-            Chains(family, "nat", {"POSTROUTING": ["-j cali-POSTROUTING"], "cali-POSTROUTING": post, "cali-nat-outgoing": outgoing})
+            Chains(
+                family,
+                "nat",
+                {"POSTROUTING": ["-j cali-POSTROUTING"], "cali-POSTROUTING": post, "cali-nat-outgoing": outgoing},
+            )
         )
         loops = [f"-d {network} -j DROP" for network in service_ranges if network.version == family]
         result.append(
-            Chains(family, "filter", {"FORWARD": ["-j cali-FORWARD"], "cali-FORWARD": ["-j cali-cidr-block"], "cali-cidr-block": loops})
+            Chains(
+                family,
+                "filter",
+                {"FORWARD": ["-j cali-FORWARD"], "cali-FORWARD": ["-j cali-cidr-block"], "cali-cidr-block": loops},
+            )
         )
     return result
 

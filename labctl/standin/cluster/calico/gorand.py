@@ -29,9 +29,7 @@ def lehmer(start: int, skip: int) -> Iterator[int]:
 
 
 def _words(source: Iterator[int], high: int, middle: int) -> list[int]:
-    return [
-        ((next(source) << high) ^ (next(source) << middle) ^ next(source)) & MASK64 for _ in range(LENGTH)
-    ]
+    return [((next(source) << high) ^ (next(source) << middle) ^ next(source)) & MASK64 for _ in range(LENGTH)]
 
 
 @cache

@@ -39,7 +39,9 @@ class Ipam:
         self._api = api
         self._lock = threading.Lock()
 
-    def assign(self, node: str, version: int, handle: str, attributes: Mapping[str, str], use: str = "Workload") -> Address | None:
+    def assign(
+        self, node: str, version: int, handle: str, attributes: Mapping[str, str], use: str = "Workload"
+    ) -> Address | None:
         """An address of a family; None when there is no pool of that family. Raises `NoAddress` when all is full."""
         with self._lock:
             pools = self._pools(node, version, use)

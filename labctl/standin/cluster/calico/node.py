@@ -113,7 +113,10 @@ class CalicoNode:
         node = self._context.node
         done = self._agent.run(("ip", "-j", "addr"), ns=node.namespace)
         text = done.stdout.decode(errors="replace")
-        found = {version: str(detect(text, method, version)) for version, method in methods(self._context.environment).items()}
+        found = {
+            version: str(detect(text, method, version))
+            for version, method in methods(self._context.environment).items()
+        }
         annotations = {sessions.IPV4 if version == 4 else sessions.IPV6: text for version, text in found.items()}
         self._parts.api.patch(NODES.path(name=node.name), {"metadata": {"annotations": annotations}}, "merge")
         self._log(f"using {', '.join(found.values())}")
@@ -124,7 +127,11 @@ class CalicoNode:
         for item in self._parts.cluster.items("nodes"):
             if item["metadata"]["name"] == self._context.node.name:
                 view = sessions.NodeView.of(item)
-                return view if (4 not in self._addresses or view.address) and (6 not in self._addresses or view.address6) else None
+                return (
+                    view
+                    if (4 not in self._addresses or view.address) and (6 not in self._addresses or view.address6)
+                    else None
+                )
         return None
 
     def _tunnel_address(self, me: sessions.NodeView) -> None:
@@ -175,11 +182,16 @@ class CalicoNode:
     @staticmethod
     def _pool(item: Json) -> bird.PoolView:
         spec = item["spec"]
-        return bird.PoolView(ip_network(spec["cidr"]), spec.get("ipipMode", "Never") != "Never", not spec.get("disableBGPExport"))
+        return bird.PoolView(
+            ip_network(spec["cidr"]), spec.get("ipipMode", "Never") != "Never", not spec.get("disableBGPExport")
+        )
 
     def _route(self, me: sessions.NodeView) -> None:
         """Write bird.conf, start BIRD or make it read the file again."""
-        if any(pool["spec"].get("ipipMode", "Never") != "Never" for pool in self._parts.cluster.items("pools")) and not me.tunnel:
+        if (
+            any(pool["spec"].get("ipipMode", "Never") != "Never" for pool in self._parts.cluster.items("pools"))
+            and not me.tunnel
+        ):
             self._loop.wake.set()  # the annotation has been written and will come by the watch
         self._tunnel_device(me)
         text = bird.config(self._view(me))

@@ -34,7 +34,9 @@ def _tokens(text: str) -> list[tuple[str, str]]:
         if not found:
             raise BadSelector(f"{text!r}: cannot read {text[position:]!r}")
         kind = "op" if found["op"] else "word" if found["word"] else "string"
-        value = next(group for group in (found["op"], found["word"], found["single"], found["double"]) if group is not None)
+        value = next(
+            group for group in (found["op"], found["word"], found["single"], found["double"]) if group is not None
+        )
         result.append((kind, value))
         position = found.end()
     return result

@@ -37,7 +37,14 @@ class NodeView:
             return str(ip_interface(annotations[key]).ip) if key in annotations else None
 
         asn = annotations.get(ASN)
-        return NodeView(meta["name"], meta.get("labels") or {}, plain(IPV4), plain(IPV6), annotations.get(TUNNEL), int(asn) if asn else None)
+        return NodeView(
+            meta["name"],
+            meta.get("labels") or {},
+            plain(IPV4),
+            plain(IPV6),
+            annotations.get(TUNNEL),
+            int(asn) if asn else None,
+        )
 
 
 def default_configuration(configurations: Sequence[Json]) -> Json | None:

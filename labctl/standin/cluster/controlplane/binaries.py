@@ -27,7 +27,7 @@ from labctl.standin.cluster.controlplane import gobuild, releases
 KUBERNETES = "1.34.3"
 ETCD = "3.6.5"
 PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
-VERSION_COMMANDS = {name: ("--version",) for name in PROGRAMS} | {"kubectl": ("version", "--client")}
+VERSION_COMMANDS = dict.fromkeys(PROGRAMS, ("--version",)) | {"kubectl": ("version", "--client")}
 
 Progress = Callable[[str], None]
 

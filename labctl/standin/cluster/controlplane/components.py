@@ -51,7 +51,13 @@ class ControlPlane:
 
 
 def control_plane(
-    binaries: Binaries, folder: Path, logs: Path, admin_kubeconfig: Path, ports: Ports, lab: str, service_ranges: Sequence[str]
+    binaries: Binaries,
+    folder: Path,
+    logs: Path,
+    admin_kubeconfig: Path,
+    ports: Ports,
+    lab: str,
+    service_ranges: Sequence[str],
 ) -> ControlPlane:
     """Make certificates and kubeconfigs under ``folder`` and say what to run."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -43,7 +43,12 @@ def build(target: Path, cache: Path, kubernetes: str, progress: Callable[[str], 
             started = time.monotonic()
             package = "./etcd" if name == "etcd" else f"k8s.io/kubernetes/cmd/{name}"
             progress(f"building {name}")
-            _run((go, "build", "-trimpath", "-ldflags", flags, "-o", str(target / name), package), module, environment, name)
+            _run(
+                (go, "build", "-trimpath", "-ldflags", flags, "-o", str(target / name), package),
+                module,
+                environment,
+                name,
+            )
             progress(f"built {name} in {time.monotonic() - started:.0f} s")
 
 
@@ -84,7 +89,13 @@ def go_version(program: str) -> tuple[int, int]:
 def _run(argv: tuple[str, ...], folder: Path, environment: dict[str, str], what: str) -> None:
     try:
         done = subprocess.run(
-            argv, cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=BUILD_LIMIT, check=False
+            argv,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=BUILD_LIMIT,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise CannotBuild(f"{what}: {error}") from None

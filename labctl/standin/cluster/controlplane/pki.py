@@ -64,7 +64,9 @@ class Authority:
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._public), critical=False)
         )
         if hosts:
-            builder = builder.add_extension(x509.SubjectAlternativeName([_host(host) for host in hosts]), critical=False)
+            builder = builder.add_extension(
+                x509.SubjectAlternativeName([_host(host) for host in hosts]), critical=False
+            )
         certificate = builder.sign(self._key, hashes.SHA256())
         pair = KeyPair(self._folder / f"{file}.crt", self._folder / f"{file}.key")
         write_private(pair.certificate, certificate.public_bytes(serialization.Encoding.PEM))

@@ -36,7 +36,9 @@ def download(target: Path, kubernetes: str, etcd: str, progress: Callable[[str],
         (target / name).write_bytes(verified(fetch(f"{base}/{name}"), wanted, name))
     archive = f"etcd-v{etcd}-linux-{arch}.tar.gz"
     base = f"{os.environ.get('LABCTL_ETCD_RELEASES', ETCD_RELEASES)}/v{etcd}"
-    sums = {line.split()[1]: line.split()[0] for line in fetch(f"{base}/SHA256SUMS").decode().splitlines() if line.strip()}
+    sums = {
+        line.split()[1]: line.split()[0] for line in fetch(f"{base}/SHA256SUMS").decode().splitlines() if line.strip()
+    }
     if archive not in sums:
         raise NotReachable(f"SHA256SUMS has no {archive}")
     progress(f"downloading etcd {etcd}")
@@ -51,7 +53,9 @@ def fetch(address: str) -> bytes:
     """One file. Raises `NotReachable`."""
     import urllib3
 
-    pool = urllib3.PoolManager(timeout=urllib3.Timeout(connect=CONNECT_LIMIT, read=READ_LIMIT), retries=urllib3.Retry(2, connect=0))
+    pool = urllib3.PoolManager(
+        timeout=urllib3.Timeout(connect=CONNECT_LIMIT, read=READ_LIMIT), retries=urllib3.Retry(2, connect=0)
+    )
     try:
         answer = pool.request("GET", address)
     except urllib3.exceptions.HTTPError as error:

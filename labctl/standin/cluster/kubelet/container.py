@@ -122,7 +122,10 @@ class Container:
             ran = time.time() - (self.state.started or time.time())
             delay = 0.0 if ran > BACK_OFF_RESET else delay
             if delay:
-                self.state.waiting = ("CrashLoopBackOff", f"back-off {delay:.0f}s restarting failed container={self.state.name}")
+                self.state.waiting = (
+                    "CrashLoopBackOff",
+                    f"back-off {delay:.0f}s restarting failed container={self.state.name}",
+                )
                 self._event("BackOff", f"Back-off restarting failed container {self.state.name}", True)
                 self._changed()
                 if self._stopping.wait(delay):

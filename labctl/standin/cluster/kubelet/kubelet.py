@@ -63,7 +63,9 @@ class Kubelet:
     def find(self, namespace: str, name: str, container: str | None) -> tuple[Pod, Container]:
         """A running pod's container; without a name its first. Raises `NoSuchContainer`."""
         with self._lock:
-            pods = [pod for pod in self._pods.values() if (pod.reference.namespace, pod.reference.name) == (namespace, name)]
+            pods = [
+                pod for pod in self._pods.values() if (pod.reference.namespace, pod.reference.name) == (namespace, name)
+            ]
         if not pods:
             raise NoSuchContainer(f'pod "{name}" is not on node {self.spec.name}')
         for found in pods[-1].containers:

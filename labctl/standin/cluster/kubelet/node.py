@@ -22,7 +22,9 @@ CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 class NodeRegistration:
     """Registers a node and keeps it alive, on a thread."""
 
-    def __init__(self, api: Api, spec: NodeSpec, kubernetes: str, machine: MachineInfo, log: Callable[[str], None]) -> None:
+    def __init__(
+        self, api: Api, spec: NodeSpec, kubernetes: str, machine: MachineInfo, log: Callable[[str], None]
+    ) -> None:
         self._api = api
         self._spec = spec
         self._kubernetes = kubernetes

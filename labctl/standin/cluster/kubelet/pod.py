@@ -116,7 +116,9 @@ class Pod:
         for spec in self.pod["spec"]["containers"]:
             image = images.find_image(spec["image"]) or unknown
             self.containers.append(
-                Container(spec, image, self._services.agent, policy, lambda: self._wake.put("state"), self._container_event)
+                Container(
+                    spec, image, self._services.agent, policy, lambda: self._wake.put("state"), self._container_event
+                )
             )
         self.state.containers = [container.state for container in self.containers]
 
@@ -199,7 +201,9 @@ class Pod:
 
     def _report(self) -> None:
         """Write the status when it differs from what was written last."""
-        status = pod_status(self.state, self.pod["spec"].get("restartPolicy", "Always"), self._reported or self.pod.get("status") or {})
+        status = pod_status(
+            self.state, self.pod["spec"].get("restartPolicy", "Always"), self._reported or self.pod.get("status") or {}
+        )
         if status == self._reported:
             return
         meta = self.pod["metadata"]
@@ -234,7 +238,12 @@ class Pod:
     def _remove(self) -> None:
         """Take the object away once nothing of it runs, as the kubelet does."""
         meta = self.pod["metadata"]
-        body = {"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": 0, "preconditions": {"uid": meta["uid"]}}
+        body = {
+            "kind": "DeleteOptions",
+            "apiVersion": "v1",
+            "gracePeriodSeconds": 0,
+            "preconditions": {"uid": meta["uid"]},
+        }
         try:
             self._services.api.delete(PODS.path(meta["namespace"], meta["name"]), body)
         except ApiError as error:

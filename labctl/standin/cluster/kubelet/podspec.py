@@ -55,9 +55,13 @@ def environment(
                 result[row["name"]] = data[reference["key"]]
             elif not reference.get("optional"):
                 what = f"key {reference['key']} in" if found else ""
-                raise MissingReference(f"couldn't find {what} ConfigMap {namespace}/{reference['name']}".replace("  ", " "))
+                raise MissingReference(
+                    f"couldn't find {what} ConfigMap {namespace}/{reference['name']}".replace("  ", " ")
+                )
         else:
-            raise MissingReference(f"environment variable {row['name']}: {', '.join(source)} is not done by a stand-in node")
+            raise MissingReference(
+                f"environment variable {row['name']}: {', '.join(source)} is not done by a stand-in node"
+            )
     return result
 
 

@@ -130,7 +130,11 @@ def pod_status(state: PodState, restart_policy: str, old: Json) -> Json:
 def _condition(kind: str, value: bool, extra: Json, old: Json) -> Json:
     text = "True" if value else "False"
     before = next((row for row in old.get("conditions") or [] if row["type"] == kind), None)
-    since = before["lastTransitionTime"] if before and before["status"] == text and before.get("lastTransitionTime") else stamp()
+    since = (
+        before["lastTransitionTime"]
+        if before and before["status"] == text and before.get("lastTransitionTime")
+        else stamp()
+    )
     return {"type": kind, "status": text, "lastProbeTime": None, "lastTransitionTime": since, **extra}
 
 

@@ -37,7 +37,9 @@ class KubeletServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, kubelet: Kubelet, authority: str, certificate: str, key: str, log: Callable[[str], None]) -> None:
+    def __init__(
+        self, kubelet: Kubelet, authority: str, certificate: str, key: str, log: Callable[[str], None]
+    ) -> None:
         self.kubelet = kubelet
         self.log = log
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -66,10 +68,10 @@ class Handler(BaseHTTPRequestHandler):
     server_version = "labctl"
     routes: ClassVar[dict[str, str]] = {"containerLogs": "_logs", "exec": "_exec", "portForward": "_port_forward"}
 
-    def do_GET(self) -> None:  # noqa: N802 - the base class's name
+    def do_GET(self) -> None:
         self._route()
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         self._route()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
@@ -176,7 +178,11 @@ class Handler(BaseHTTPRequestHandler):
     def _channels(self, wanted: set[str]) -> Channels | None:
         upgrade = self.headers.get("Upgrade", "").lower()
         if upgrade == "spdy/3.1":
-            offered = [name.strip() for header in self.headers.get_all("X-Stream-Protocol-Version", []) for name in header.split(",")]
+            offered = [
+                name.strip()
+                for header in self.headers.get_all("X-Stream-Protocol-Version", [])
+                for name in header.split(",")
+            ]
             chosen = next((name for name in EXEC_PROTOCOLS if name in offered), None)
             if chosen is None:
                 self._refuse(403, f"none of the protocols {offered} is spoken here")
@@ -189,7 +195,9 @@ class Handler(BaseHTTPRequestHandler):
             if chosen is None:
                 self._refuse(403, f"none of the protocols {offered} is spoken here")
                 return None
-            digest = hashlib.sha1((self.headers["Sec-WebSocket-Key"] + WEBSOCKET_GUID).encode(), usedforsecurity=False).digest()
+            digest = hashlib.sha1(
+                (self.headers["Sec-WebSocket-Key"] + WEBSOCKET_GUID).encode(), usedforsecurity=False
+            ).digest()
             accept = base64.b64encode(digest).decode()
             self._switch("websocket", {"Sec-WebSocket-Accept": accept, "Sec-WebSocket-Protocol": chosen})
             return WebSocketChannels(self._taken_over())

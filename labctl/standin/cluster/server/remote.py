@@ -74,7 +74,9 @@ def execute(start: Callable[[], ExecStream], channels: Channels) -> None:
     try:
         program = start()
     except LabError as error:
-        channels.finish({"metadata": {}, "status": "Failure", "message": str(error), "reason": "InternalError", "code": 500})
+        channels.finish(
+            {"metadata": {}, "status": "Failure", "message": str(error), "reason": "InternalError", "code": 500}
+        )
         return
     feeder = threading.Thread(target=_feed, args=(program, channels), daemon=True)
     feeder.start()

@@ -50,7 +50,9 @@ class FrrDaemons:
 
     def _prepare(self) -> None:
         folder = f"/run/frr/{self._name}"
-        done = self._agent.run(["install", "-d", "-o", "frr", "-g", "frr", "-m", "0750", "/run/frr", folder, f"/etc/frr/{self._name}"])
+        done = self._agent.run(
+            ["install", "-d", "-o", "frr", "-g", "frr", "-m", "0750", "/run/frr", folder, f"/etc/frr/{self._name}"]
+        )
         if done.code != 0:
             raise AgentError(f"{folder}: {done.stderr.decode(errors='replace')}")
 

@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from ipaddress import ip_interface, ip_network
 
 from labctl.standin.switch.dataplane.linux import vpc_channels
-from labctl.standin.switch.dataplane.model import BgpFamily, BgpInstance, Interface, Neighbor, NeighborFamily, SwitchModel
+from labctl.standin.switch.dataplane.model import (
+    BgpFamily,
+    BgpInstance,
+    Interface,
+    Neighbor,
+    NeighborFamily,
+    SwitchModel,
+)
 from labctl.standin.switch.dataplane.names import VPC_SYSTEM_MAC, kernel_name
 
 FAMILIES = {"ipv4 unicast": 4, "ipv6 unicast": 6}
@@ -66,7 +73,13 @@ def _ospfd(model: SwitchModel) -> str | None:
     lines += ["router ospf"]
     if model.ospf_router_id:
         lines.append(f" ospf router-id {model.ospf_router_id}")
-    lines += [" timers throttle spf 0 50 500", " timers throttle lsa all 0", " timers lsa min-arrival 0", " maximum-paths 64", "exit"]
+    lines += [
+        " timers throttle spf 0 50 500",
+        " timers throttle lsa all 0",
+        " timers lsa min-arrival 0",
+        " maximum-paths 64",
+        "exit",
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -278,12 +291,12 @@ def difference(before: str, after: str) -> list[list[str]]:
     kept, known = set(new), set(old)
     gone = [line for line in old if line not in kept]
     opened = {(*path, line) for path, line in gone}
-    groups = [[*path, _no(line)] for path, line in gone if not any((*path,)[: n + 1] in opened for n in range(len(path)))]
+    groups = [
+        [*path, _no(line)] for path, line in gone if not any((*path,)[: n + 1] in opened for n in range(len(path)))
+    ]
     groups += [[*path, line] for path, line in new if (path, line) not in known]
     return groups
 
 
 def _no(line: str) -> str:
     return line.removeprefix("no ") if line.startswith("no ") else f"no {line}"
-
-

@@ -10,7 +10,14 @@ from dataclasses import dataclass
 
 from labctl.guest.api import Op
 from labctl.standin.switch.dataplane.model import Interface, SwitchModel
-from labctl.standin.switch.dataplane.names import BRIDGE, FIRST_TABLE, FROM_PEER_MARK, PEER_TUNNEL, VPC_SYSTEM_MAC, kernel_name
+from labctl.standin.switch.dataplane.names import (
+    BRIDGE,
+    FIRST_TABLE,
+    FROM_PEER_MARK,
+    PEER_TUNNEL,
+    VPC_SYSTEM_MAC,
+    kernel_name,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +86,9 @@ def _vrf(name: str, index: int) -> KernelObject:
 
 def _bridge(mac: str) -> KernelObject:
     make = (
-        ip(f"link add {BRIDGE} address {mac} type bridge vlan_filtering 1 vlan_default_pvid 0 forward_delay 0 mcast_snooping 0"),
+        ip(
+            f"link add {BRIDGE} address {mac} type bridge vlan_filtering 1 vlan_default_pvid 0 forward_delay 0 mcast_snooping 0"
+        ),
         ip(f"link set {BRIDGE} mtu 9216 addrgenmode none up"),
     )
     return KernelObject("bridge", make, (ip(f"link del {BRIDGE}"),))
@@ -254,7 +263,7 @@ def _peer_path(model: SwitchModel) -> tuple[str, tuple[Op, ...], tuple[Op, ...]]
 
 def _synchronise(model: SwitchModel, legs: list[Interface]) -> list[KernelObject]:
     """A node's reply to one leaf's ARP or ND may hash to the other, which has the same MAC: mirror it over."""
-    assert model.vpc is not None and model.anycast_mac is not None or model.vpc  # noqa: S101, PT018
+    assert (model.vpc is not None and model.anycast_mac is not None) or model.vpc  # noqa: S101
     path = _peer_path(model)
     gateways = {leg.native_vlan: f"Vlan{leg.native_vlan}" for leg in legs if leg.native_vlan}
     if path is None or model.anycast_mac is None or not gateways or not (model.vpc.arp_sync or model.vpc.nd_sync):
@@ -273,7 +282,9 @@ def _synchronise(model: SwitchModel, legs: list[Interface]) -> list[KernelObject
         mirror = f"action mirred egress mirror dev {device}"
         mac = f"dst_mac {model.anycast_mac}"
         if model.vpc.arp_sync:
-            ops.append(tc(f"filter replace dev {port} ingress protocol arp prio 1 handle 1 flower {mac} arp_op reply {mirror}"))
+            ops.append(
+                tc(f"filter replace dev {port} ingress protocol arp prio 1 handle 1 flower {mac} arp_op reply {mirror}")
+            )
         if model.vpc.nd_sync:
             match = f"{mac} ip_proto icmpv6 type 136"
             ops.append(tc(f"filter replace dev {port} ingress protocol ipv6 prio 2 handle 1 flower {match} {mirror}"))
@@ -287,7 +298,11 @@ def _marks(model: SwitchModel, legs: list[Interface]) -> list[KernelObject]:
     for tunnel in sorted(tunnels):
         unicast = "dst_mac 00:00:00:00:00:00/01:00:00:00:00:00"
         ops.append(tc(f"qdisc replace dev {tunnel} clsact"))
-        ops.append(tc(f"filter replace dev {tunnel} ingress protocol all prio 1 handle 1 flower {unicast} action skbedit mark 0 continue"))
+        ops.append(
+            tc(
+                f"filter replace dev {tunnel} ingress protocol all prio 1 handle 1 flower {unicast} action skbedit mark 0 continue"
+            )
+        )
     return [KernelObject("unicast keeps no mark", tuple(ops), ())] if ops else []
 
 
@@ -318,7 +333,11 @@ def _statics(model: SwitchModel) -> list[KernelObject]:
         for route in vrf.statics:
             text = f"{route.prefix} via {route.via} vrf {vrf.name} proto static"
             objects.append(
-                KernelObject(f"route {vrf.name} {route.prefix} {route.via}", (ip(f"route replace {text}"),), (ip(f"route del {text}"),))
+                KernelObject(
+                    f"route {vrf.name} {route.prefix} {route.via}",
+                    (ip(f"route replace {text}"),),
+                    (ip(f"route del {text}"),),
+                )
             )
     return objects
 

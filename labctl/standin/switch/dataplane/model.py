@@ -338,7 +338,11 @@ def _family(section: Section) -> BgpFamily:
     paths = next((int(s.words[1]) for s in section.all("maximum-paths") if s.words[1] != "ibgp"), 1)
     ibgp = section.rest("maximum-paths", "ibgp")
     return BgpFamily(
-        " ".join(section.words[1:]), networks, redistribute, section.has("advertise l2vpn evpn"), paths,
+        " ".join(section.words[1:]),
+        networks,
+        redistribute,
+        section.has("advertise l2vpn evpn"),
+        paths,
         int(ibgp[0]) if ibgp else 1,
     )
 
