@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labctl.errors import UsageError
+from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}[a-z0-9]")
 
@@ -88,15 +89,18 @@ class LabState:
             path.chmod(0o700)
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Hold the lab: one labctl changes it at a time. Raises `UsageError` when another one does."""
+    def lock(self, *, patience: float = 0.0) -> Iterator[None]:
+        """Hold the lab: one labctl changes it at a time.
+
+        Raises `UsageError` when another one does, and goes on doing so for ``patience`` seconds.
+        """
         self.make()
         path = self.root / "lock"
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+                wait_for(lambda: _try_lock(handle), Deadline(patience), every=0.05)
+            except DeadlinePassed:
                 raise UsageError(
                     f"another labctl is working on lab {self.name}",
                     code="lab-locked",
@@ -107,10 +111,9 @@ class LabState:
             os.close(handle)
 
     def keep_record(self, archive: Path) -> Path | None:
-        """Move evidence and journal to ``archive/<lab>/<time>``; None when there is nothing to keep."""
-        sources = [path for path in (self.evidence, self.journal) if path.exists()]
-        if self.evidence.is_dir() and not any(self.evidence.iterdir()):
-            sources.remove(self.evidence)
+        """Move evidence, journal and logs to ``archive/<lab>/<time>``; None when there is nothing to keep."""
+        sources = [path for path in (self.evidence, self.journal, self.logs) if path.exists()]
+        sources = [path for path in sources if not (path.is_dir() and not any(path.iterdir()))]
         if not sources:
             return None
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
@@ -127,6 +130,14 @@ class LabState:
     def remove(self) -> None:
         """Remove the folder; a missing one is fine."""
         shutil.rmtree(self.root, ignore_errors=False) if self.root.exists() else None
+
+
+def _try_lock(handle: int) -> bool | NotYet:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return NotYet("another labctl holds it")
+    return True
 
 
 def lab_state(name: str) -> LabState:

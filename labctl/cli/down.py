@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 
 import click
@@ -10,24 +9,15 @@ import click
 from labctl.cli.app import complete_labs, json_option, name_of, result, result_json, say
 from labctl.errors import UsageError
 
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-def parse_age(text: str) -> float:
-    """``90s``, ``30m``, ``6h``, ``2d`` in seconds."""
-    match = re.fullmatch(r"(\d+)([smhd])", text)
-    if match is None:
-        raise UsageError(f"{text!r} is no duration", code="bad-duration", hint="write 90s, 30m, 6h or 2d")
-    return int(match.group(1)) * _UNITS[match.group(2)]
-
 
 @click.command()
 @click.argument("lab", required=False, shell_complete=complete_labs, metavar="LAB|SPEC")
 @click.option("--all", "everything", is_flag=True, help="All labs of this user.")
 @click.option("--older-than", metavar="T", help="With --all: only labs older than T (90s, 30m, 6h, 2d).")
 @json_option
-def command(lab: str | None, everything: bool, older_than: str | None, as_json: bool) -> None:  # noqa: FBT001
+def command(lab: str | None, everything: bool, older_than: str | None, as_json: bool) -> None:
     """Remove a lab: processes, guest, files. Evidence and journal are kept in the cache. Twice is fine."""
+    from labctl.cli.durations import parse_duration
     from labctl.engine.down import take_down
     from labctl.state import all_labs, lab_state
 
@@ -38,7 +28,7 @@ def command(lab: str | None, everything: bool, older_than: str | None, as_json: 
     if lab is not None:
         states = [lab_state(name_of(lab))]
     else:
-        limit = parse_age(older_than) if older_than else 0.0
+        limit = parse_duration(older_than) if older_than else 0.0
         states = [state for state in all_labs() if time.time() - state.root.stat().st_mtime >= limit]
     rows = []
     for state in states:

@@ -14,7 +14,7 @@ from labctl.cli.app import lab_argument, open_lab
 @click.argument("argv", nargs=-1, type=click.UNPROCESSED, metavar="[--] ARGS...")
 def command(lab: str, argv: tuple[str, ...]) -> None:
     """Run kubectl against LAB: one of 1.31 or newer from PATH, else the one that setup brought."""
-    from labctl.engine.up import brought_kubectl
+    from labctl.cli.preparing import brought_kubectl
     from labctl.kube.kubectl import find_kubectl
 
     kubeconfig = open_lab(lab).endpoints().kubeconfig()

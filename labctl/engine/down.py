@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from labctl.engine.journal import Journal
 from labctl.runtime.select import runtime_of
 from labctl.state import LabState
 from labctl.waiting import Deadline
+
+LOCK_PATIENCE = 20.0
+"""Seconds for another labctl to notice that its lab is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +32,21 @@ def archive_root() -> Path:
     return cache_dir() / "runs"
 
 
-def take_down(state: LabState, say: Callable[[str], None]) -> TakenDown:
-    """Remove a lab. Idempotent: a lab that is not there is a quiet success."""
+def take_down(state: LabState, say: Callable[[str], None], *, locked: bool = False) -> TakenDown:
+    """Remove a lab. Idempotent: a lab that is not there is a quiet success.
+
+    A labctl that works on the lab finds its boxes gone and ends; it is waited for (unless the caller holds the lock).
+    Raises `UsageError` when it does not end.
+    """
     clock = Deadline(3600)
     if not state.exists:
         return TakenDown(existed=False, seconds=clock.elapsed, archive=None)
-    runtime = runtime_of(state)
-    journal = Journal(state.journal)
-    journal.step("down", "started")
-    runtime.destroy(progress=say)
-    journal.step("down", "done")
-    archive = state.keep_record(archive_root())
-    state.remove()
+    Journal(state.journal).step("down", "started")
+    runtime_of(state).destroy(progress=say)
+    with nullcontext() if locked else state.lock(patience=LOCK_PATIENCE):
+        runtime_of(state).destroy(progress=say)  # what it may have started in between
+        if state.exists:
+            Journal(state.journal).step("down", "done")
+        archive = state.keep_record(archive_root())
+        state.remove()
     return TakenDown(existed=True, seconds=clock.elapsed, archive=archive)

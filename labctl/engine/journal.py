@@ -66,6 +66,11 @@ class Journal:
                 continue  # half a line, or no line of ours
             yield Entry(moment, row.pop("entry", ""), row.pop("name", ""), row.pop("state", ""), row)
 
+    def last_run(self) -> str | None:
+        """How the last ``up`` ended: done, failed, interrupted, or still started (it was killed); None: no ``up``."""
+        states = [entry.state for entry in self.entries() if entry.kind == "run" and entry.name == "up"]
+        return states[-1] if states else None
+
     def done_steps(self) -> set[str]:
         """Names of the steps whose last state is ``done``, since the last time the boxes were created."""
         done: set[str] = set()

@@ -70,8 +70,17 @@ class StepRunner:
         self.timings: dict[str, tuple[float, float]] = {}
         """Start and end of each step, seconds since the command began."""
 
-    def run(self, steps: Sequence[Step], *, done: frozenset[str] = frozenset()) -> None:
-        """Run the plan; steps named in ``done`` are skipped where resumable. Raises `StepFailed` for the first failure."""
+    def run(
+        self,
+        steps: Sequence[Step],
+        *,
+        done: frozenset[str] = frozenset(),
+        interrupted: Callable[[], None] | None = None,
+    ) -> None:
+        """Run the plan; steps named in ``done`` are skipped where resumable. Raises `StepFailed` for the first failure.
+
+        ``interrupted`` is called on Ctrl-C and its like, before the steps that run are waited for.
+        """
         check_plan(steps)
         finished: set[str] = set()
         pending = []
@@ -102,6 +111,8 @@ class StepRunner:
                             self.cancel.set()
             except BaseException:
                 self.cancel.set()
+                if interrupted:
+                    interrupted()
                 raise
         if failure:
             raise failure

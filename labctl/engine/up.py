@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from labctl.bonding import bond_trouble
-from labctl.cache import cache_dir
 from labctl.engine.actions import cluster, nodes, switches
+from labctl.engine.down import archive_root, take_down
 from labctl.engine.journal import Journal
+from labctl.engine.placing import Placing, place_folder
 from labctl.engine.steps import Step, StepContext, StepFailed, StepRunner
-from labctl.errors import LabError, UsageError
+from labctl.errors import LabctlError, LabError
 from labctl.events import Event, Listener
-from labctl.folder import Folder, load_folder
+from labctl.folder import Folder
 from labctl.kube.api import Api, access_from_kubeconfig
 from labctl.kube.apply import Applier
 from labctl.kube.kubectl import find_kubectl
 from labctl.kube.ready import await_workloads
 from labctl.nxos.session import NxosSession
 from labctl.runtime.api import Endpoints, Runtime
-from labctl.standin.cluster.controlplane.binaries import find_binaries
 from labctl.state import LabState
 from labctl.verify.run import VerifyRequest, verify
 from labctl.verify.verdict import Report
@@ -29,102 +29,81 @@ from labctl.waiting import Deadline
 
 DEFAULT_LIMIT = 600.0
 NAMESPACES = ("kube-system", "default")
+BEFORE_PUSH = frozenset({"create", "nodes", "ssh"})
+"""Steps after whose failure an embedded lab is removed: nothing in it is worth a look that logs do not show."""
 
 
 @dataclass(frozen=True, slots=True)
 class UpRequest:
-    """What ``up`` was asked for. ``source`` is a rendered folder, or a function that renders into one."""
+    """What ``up`` was asked for. ``render`` writes the artifact folder to a path."""
 
     state: LabState
     runtime: Runtime
     render: Callable[[Path], None]
     listener: Listener
+    kubectl: Path | None = None
+    """The kubectl that set-up brought; one on PATH that is new enough is taken before it."""
     prove: bool = True
     limit: float = DEFAULT_LIMIT
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class UpResult:
-    """What came of it."""
+    """What came of it. ``timings``: start and end of each step, seconds since the command began."""
 
     lab: str
     seconds: float
-    timings: dict[str, tuple[float, float]]
+    timings: Mapping[str, tuple[float, float]]
+    evidence: Path
     report: Report | None = None
-    evidence: Path | None = None
 
 
 @dataclass(slots=True)
-class _Running:
-    """What one step hands to the next."""
+class _Handed:
+    """What one step hands to a later one."""
 
-    folder: Folder | None = None
     endpoints: Endpoints | None = None
     sessions: dict[str, NxosSession] = field(default_factory=dict)
-    api: Api | None = None
-    applier: Applier | None = None
     report: Report | None = None
 
 
 class Up:
-    """One run of ``up`` on one lab."""
+    """One run of ``up`` on one lab, which the caller has locked."""
 
-    def __init__(self, request: UpRequest) -> None:
+    def __init__(self, request: UpRequest, placing: Placing, deadline: Deadline) -> None:
         self._request = request
         self._state = request.state
-        self._now = _Running()
-        self._deadline = Deadline(request.limit)
+        self._placing = placing
+        self._deadline = deadline
+        self._now = _Handed()
 
     def run(self) -> UpResult:
-        """Do it. Raises the error of the step that failed; what was made stays for ``down`` or another look."""
+        """Do it. Raises the error of the step that failed; see `up` for what becomes of the lab then."""
         state = self._state
         journal = Journal(state.journal)
-        self._refuse_running()
-        self._place_folder()
         runner = StepRunner(state.name, journal, self._request.listener, self._deadline)
         journal.write("run", "up", "started", runtime=self._request.runtime.name)
         try:
-            runner.run(self._steps())
+            runner.run(self._steps(), done=self._placing.done, interrupted=self._give_up)
         except StepFailed as failed:
             journal.write("run", "up", "failed", step=failed.name, code=failed.error.code)
-            raise failed.error from failed
+            raise
         except BaseException:
-            runner.cancel.set()
             journal.write("run", "up", "interrupted")
             raise
         finally:
             switches.close_sessions(self._now.sessions.values())
         journal.write("run", "up", "done", seconds=round(self._deadline.elapsed, 3))
-        return UpResult(state.name, self._deadline.elapsed, runner.timings, self._now.report, state.evidence)
+        return UpResult(state.name, self._deadline.elapsed, runner.timings, state.evidence, self._now.report)
 
-    def _refuse_running(self) -> None:
-        """A lab of that name that runs is not touched; one that is dead is cleared away first."""
-        if not self._state.exists or not self._state.runtime_file.is_file():
-            return
-        if self._request.runtime.observe().alive:
-            raise UsageError(
-                f"lab {self._state.name} runs already",
-                code="runs-already",
-                next_command=f"labctl down {self._state.name}, or up with --name",
-            )
-        self._tell("what an earlier run left of this lab is removed first")
-        self._request.runtime.destroy(progress=self._tell)
-
-    def _place_folder(self) -> None:
-        self._state.make()
-        shutil.rmtree(self._state.folder, ignore_errors=True)
-        self._request.render(self._state.folder)
-        self._now.folder = load_folder(self._state.folder)
-        for name in self._now.folder.edited:
-            self._tell(f"{name} differs from what was rendered: it is used as it is")
-
-    def _tell(self, text: str) -> None:
-        self._request.listener(Event("message", self._state.name, "up", text, self._deadline.elapsed))
+    def _give_up(self) -> None:
+        """Ctrl-C: a creation that is under way ends when its boxes are taken away, everything else at its next poll."""
+        if self._now.endpoints is None and not self._placing.running:
+            self._request.runtime.destroy(progress=lambda _text: None)
 
     @property
     def _folder(self) -> Folder:
-        assert self._now.folder is not None  # noqa: S101 - placed before the first step
-        return self._now.folder
+        return self._placing.folder
 
     @property
     def _endpoints(self) -> Endpoints:
@@ -132,39 +111,55 @@ class Up:
             raise LabError("the boxes are not there")
         return self._now.endpoints
 
+    @cached_property
+    def _api(self) -> Api:
+        return Api(access_from_kubeconfig(self._endpoints.kubeconfig(), self._state.secrets), connections=8)
+
+    @cached_property
+    def _applier(self) -> Applier:
+        return Applier(self._api)
+
     def _steps(self) -> list[Step]:
         lab = self._folder.lab
         steps = [
             Step("create", "boxes and wires", self._create, resumable=False),
             Step("nodes", "bonds and addresses of nodes", self._nodes, ("create",)),
-            Step("ssh", "switches take logins", self._ssh, ("create",)),
+            Step("ssh", "switches take logins", self._ssh, ("create",), resumable=False),
             Step("push", "NX-OS configurations", self._push, ("ssh",)),
         ]
+        last = ("push",)
         if lab.kube_nodes:
             steps += [
-                Step("calico", "Calico", self._calico, ("nodes", "push")),
-                Step("workloads", "workloads", self._workloads, ("calico", "push")),
-                Step("bonds", "every bond has a partner", self._bonds, ("push", "nodes")),
+                Step("api", "Kubernetes API", self._await_api, ("create",), resumable=False),
+                Step("calico", "Calico", self._calico, ("nodes", "push", "api")),
+                Step("workloads", "workloads", self._workloads, ("calico",)),
+                Step("bonds", "every bond has a partner", self._bonds, ("push", "nodes"), resumable=False),
             ]
+            last = ("workloads", "bonds")
         if self._request.prove:
             # a check waits for what it needs itself: a pod that never comes must be its verdict, not a missed gate
-            last = ("workloads", "bonds") if lab.kube_nodes else ("push",)
-            steps.append(Step("verify", "the scenarios", self._verify, last))
+            steps.append(Step("verify", "the scenarios", self._verify, last, resumable=False))
         elif lab.kube_nodes:
-            steps.append(Step("ready", "workloads are ready", self._ready, ("workloads", "bonds")))
+            steps.append(Step("ready", "workloads are ready", self._ready, last, resumable=False))
         return steps
 
     def _limit(self, name: str) -> Deadline:
         return self._deadline.at_most(self._folder.lab.deadlines.get(name, 60.0))
 
     def _create(self, context: StepContext) -> str:
-        self._now.endpoints = self._request.runtime.create(self._state.folder, progress=context.say)
+        runtime = self._request.runtime
+        if self._placing.running:
+            self._now.endpoints = runtime.endpoints()
+            return "the boxes of the earlier run"
+        self._now.endpoints = runtime.create(self._state.folder, progress=context.say)
         return f"{len(self._folder.lab.nodes)} boxes, {len(self._folder.topology.links)} wires"
 
     def _nodes(self, context: StepContext) -> str:
-        del context
         lab = self._folder.lab
-        return nodes.run_scripts(self._folder.path, [*lab.kube_nodes, *lab.hosts], self._endpoints)
+        done = nodes.run_scripts(self._folder.path, [*lab.kube_nodes, *lab.hosts], self._endpoints)
+        if lab.kube_nodes:
+            nodes.await_addresses(lab.kube_nodes, self._endpoints, self._limit("nodes"), context.cancel)
+        return done
 
     def _ssh(self, context: StepContext) -> str:
         names = self._folder.lab.switches
@@ -172,35 +167,29 @@ class Up:
         return f"{len(names)} switches"
 
     def _push(self, context: StepContext) -> str:
-        del context
+        del context  # a line that is on its way to a switch is not called back
         return switches.push_all(self._folder.path, self._now.sessions, timeout=self._limit("push").remaining)
 
+    def _await_api(self, context: StepContext) -> str:
+        return cluster.await_api(self._api, self._request.runtime, self._limit("api"), context.cancel)
+
     def _calico(self, context: StepContext) -> str:
-        kubectl = find_kubectl(brought_kubectl())
+        kubectl = find_kubectl(self._request.kubectl)
         manifests = cluster.calico_manifests(self._folder.path, kubectl)
-        access = access_from_kubeconfig(self._endpoints.kubeconfig(), self._state.secrets)
-        self._now.api = Api(access, connections=8)
-        self._now.applier = Applier(self._now.api)
-        cluster.await_api(self._now.api, self._request.runtime, self._limit("api"), context.cancel)
-        return cluster.apply_calico(self._now.applier, self._folder.path, manifests, self._limit("api"), context.cancel)
+        return cluster.apply_calico(self._applier, self._folder.path, manifests, self._limit("api"), context.cancel)
 
     def _workloads(self, context: StepContext) -> str:
-        assert self._now.applier is not None  # noqa: S101 - made by the step before
-        return cluster.apply_workloads(self._now.applier, self._folder.path, self._limit("workloads"), context.cancel)
+        return cluster.apply_workloads(self._applier, self._folder.path, self._limit("workloads"), context.cancel)
 
     def _bonds(self, context: StepContext) -> str:
         names = self._folder.lab.kube_nodes
         return nodes.await_bonds(names, self._endpoints, self._limit("bond"), context.cancel, bond_trouble)
 
     def _ready(self, context: StepContext) -> str:
-        assert self._now.api is not None  # noqa: S101 - made by an earlier step
-        return await_workloads(self._now.api, NAMESPACES, self._limit("workloads"), context.cancel)
-
-    def _environment(self) -> dict[str, str]:
-        now = self._request.runtime.observe()
-        return {"runtime": now.runtime, "launcher": now.launcher or ""}
+        return await_workloads(self._api, NAMESPACES, self._limit("workloads"), context.cancel)
 
     def _verify(self, context: StepContext) -> str:
+        now = self._request.runtime.observe()
         request = VerifyRequest(
             self._state.folder,
             self._endpoints,
@@ -212,19 +201,46 @@ class Up:
             context.cancel,
             disruptive=True,
             sessions=self._now.sessions,
-            environment=self._environment(),
+            environment={"runtime": now.runtime, "launcher": now.launcher or ""},
         )
         self._now.report = verify(request)
         return self._now.report.sentence
 
 
-def brought_kubectl() -> Path | None:
-    """The kubectl that ``labctl setup`` brought."""
-    binaries = find_binaries(cache_dir())
-    return binaries.path("kubectl") if binaries else None
-
-
 def up(request: UpRequest) -> UpResult:
-    """Bring a lab up under its lock."""
-    with request.state.lock():
-        return Up(request).run()
+    """Bring a lab up under its lock.
+
+    Raises the error of the step that failed. When that was before the push, an embedded lab is removed (its journal and
+    logs are kept in the archive); from the push on it stays for a look, and a second ``up`` goes on from there.
+    """
+    state = request.state
+    with state.lock():
+        deadline = Deadline(request.limit)
+
+        def tell(text: str) -> None:
+            request.listener(Event("message", state.name, "up", text, deadline.elapsed))
+
+        made_here = not state.runtime_file.is_file()
+        try:
+            placing = place_folder(state, request.runtime, request.render, tell)
+        except BaseException:
+            if made_here:
+                state.remove()
+            raise
+        for name in placing.folder.edited:
+            tell(f"{name} differs from what was rendered: it is used as it is")
+        try:
+            return Up(request, placing, deadline).run()
+        except StepFailed as failed:
+            if failed.name in BEFORE_PUSH and request.runtime.name == "embedded":
+                _remove_failed(request, failed.error, tell)
+            elif failed.error.next_command is None:
+                failed.error.next_command = f"labctl logs {state.name}"
+            raise failed.error from failed
+
+
+def _remove_failed(request: UpRequest, error: LabctlError, tell: Callable[[str], None]) -> None:
+    gone = take_down(request.state, tell, locked=True)
+    tell(f"the lab was removed; its record is in {gone.archive or archive_root()}")
+    if error.next_command is None and gone.archive is not None:
+        error.hint = error.hint or f"logs of the run are in {gone.archive / 'logs'}"

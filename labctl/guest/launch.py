@@ -19,10 +19,9 @@ from pathlib import Path
 from labctl.errors import HostError, InconclusiveError
 from labctl.guest.disk import write_agent_disk
 from labctl.guest.image import GuestImage
+from labctl.guest.names import AUTO, LAUNCHERS
 from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for
 
-LAUNCHERS = ("qemu-kvm", "uml", "qemu-tcg", "netns")
-AUTO = ("qemu-kvm", "uml", "qemu-tcg")
 UML_WINDOW = 2048
 """Bytes under way towards a UML guest: with 4 KiB some are lost (measured), with 2 KiB none."""
 QEMU_WINDOW = 65536
@@ -77,7 +76,7 @@ class RunningGuest:
 
 def choose_launcher(wanted: str, image: GuestImage, cache: Path) -> tuple[str, list[str]]:
     """The launcher to use and why the ones before it are not. Raises `HostError` when none can be used."""
-    reasons = []
+    reasons: list[str] = []
     for name in AUTO if wanted == "auto" else (wanted,):
         reason = refusal(name, image, cache)
         if reason is None:
@@ -176,8 +175,8 @@ def _start_uml(
     environment = {**os.environ, "TMPDIR": str(memory_folder()[0]), "HOME": str(workdir)}
     with theirs, console_theirs:
         process = subprocess.Popen(
-            arguments, cwd=image.folder, env=environment, pass_fds=(number,), stdin=console_theirs,
-            stdout=console_theirs, stderr=console_theirs, start_new_session=True,
+            arguments, cwd=image.folder, env=environment, pass_fds=(number,), stdin=console_theirs.fileno(),
+            stdout=console_theirs.fileno(), stderr=console_theirs.fileno(), start_new_session=True,
         )  # fmt: skip
     pump = threading.Thread(target=_pump_console, args=(console_ours, console), daemon=True)
     pump.start()
@@ -211,8 +210,11 @@ def _start_qemu(
         "-m", f"{memory_mb}M", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
         "-chardev", f"file,id=console,path={console},append=on", "-serial", "chardev:console",
         "-kernel", str(image.kernel), "-initrd", str(image.initrd),
-        "-append", "console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable random.trust_cpu=on "
-        "labctl.channel=/dev/vport2p1",
+        "-append",
+        (
+            "console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable random.trust_cpu=on "
+            "labctl.channel=/dev/vport2p1"
+        ),
         "-drive", f"file={image.root},if=none,id=d0,format=raw,readonly=on,cache=unsafe",
         "-device", "virtio-blk-pci,drive=d0",
         "-drive", f"file={disk},if=none,id=d1,format=raw,readonly=on", "-device", "virtio-blk-pci,drive=d1",

@@ -21,7 +21,7 @@ from labctl.runtime.embedded.endpoints import EndpointTable, endpoints_file
 from labctl.runtime.embedded.management import Management, free_port, plan_management
 from labctl.runtime.embedded.secrets import make_credentials
 from labctl.runtime.embedded.supervisor import Supervisor
-from labctl.runtime.embedded.wires import host_interfaces, namespaces, quiet, wires
+from labctl.runtime.embedded.wires import host_interfaces, kube_node, namespaces, quiet, wires
 from labctl.state import LabState
 from labctl.waiting import Deadline
 
@@ -134,13 +134,15 @@ class EmbeddedLab:
         topology = made.folder.topology
         names = list(made.namespaces.values())
         self._do(agent, [(None, namespaces(names))])
-        self._do(agent, [*((name, quiet(management=True)) for name in names)])
+        self._do(agent, [*((name, quiet()) for name in names)])
         self._do(agent, [(None, wires(topology.links, made.management))])
         groups = []
         for name, node in made.folder.lab.nodes.items():
             if node.kind != "switch":
                 box = made.namespaces[name]
-                groups.append((box, host_interfaces(box, topology.interfaces(box), made.management)))
+                forwarding = kube_node() if node.kind == "kube-node" else []
+                ops = host_interfaces(box, topology.interfaces(box), made.management)
+                groups.append((box, [*forwarding, *ops]))
         self._do(agent, groups)
 
     @staticmethod

@@ -31,15 +31,20 @@ def namespaces(nodes: Iterable[str]) -> list[Op]:
     return [Op("ip", f"netns add {node}") for node in nodes]
 
 
-def quiet(management: bool) -> list[Op]:
+def quiet() -> list[Op]:
     """Per-namespace defaults that must be set before any address: no duplicate address detection, no RA."""
-    ops = [
+    return [
         Op("sysctl", "net/ipv6/conf/all/accept_dad=0"),
         Op("sysctl", "net/ipv6/conf/default/accept_dad=0"),
         Op("sysctl", "net/ipv6/conf/all/accept_ra=0"),
         Op("sysctl", "net/ipv6/conf/default/accept_ra=0"),
+        Op("sysctl", "net/ipv4/ip_forward=0"),
     ]
-    return [*ops, Op("sysctl", "net/ipv4/ip_forward=0")] if management else ops
+
+
+def kube_node() -> list[Op]:
+    """What kubeadm's preflight asks of a node, and kind gives it: it forwards in both families."""
+    return [Op("sysctl", "net/ipv4/ip_forward=1"), Op("sysctl", "net/ipv6/conf/all/forwarding=1")]
 
 
 def wires(links: Sequence[Link], management: Management) -> list[Op]:

@@ -1,0 +1,51 @@
+"""What ``up`` and ``verify`` show: events while they run, verdicts at the end, and the exit code of a verdict."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from labctl.cli.app import is_terminal, result
+from labctl.errors import ExitCode
+
+if TYPE_CHECKING:
+    from labctl.events import Listener
+    from labctl.verify.verdict import Report
+
+
+@contextmanager
+def listening(*, events: str | None, verbose: bool) -> Iterator[Listener]:
+    """A listener for the time of a command; the terminal is whole again afterwards."""
+    if events == "json":
+        from labctl.report.jsonlines import JsonLines
+
+        yield JsonLines(sys.stdout)
+        return
+    from labctl.report.console import progress
+
+    reporter = progress(sys.stderr, terminal=is_terminal(), verbose=verbose)
+    try:
+        yield reporter
+    finally:
+        reporter.close()
+
+
+def tell_report(report: Report, evidence: Path | None) -> None:
+    """The verdicts: the result, on stdout."""
+    from labctl.report.verdicts import render_verdicts
+
+    width = shutil.get_terminal_size((100, 24)).columns
+    body = report.as_dict()
+    if evidence is not None:
+        body["evidence"] = str(evidence)
+    result(render_verdicts(body, colour=sys.stdout.isatty(), width=width))
+
+
+def exit_code(report: Report) -> ExitCode:
+    """0 all passed, 1 something failed, 3 something could not be judged."""
+    codes = {"PASS": ExitCode.OK, "FAIL": ExitCode.FAILED, "INCONCLUSIVE": ExitCode.INCONCLUSIVE}
+    return codes[report.verdict]
