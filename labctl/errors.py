@@ -140,7 +140,7 @@ class RejectedError(SpecError):
     code = "rejected"
 
 
-class CheckFailed(LabctlError):  # noqa: N818 - the name says what happened
+class CheckFailed(LabctlError):
     """The lab answered and the answer is wrong."""
 
     exit_code = ExitCode.FAILED
@@ -154,7 +154,7 @@ class InconclusiveError(LabctlError):
     code = "inconclusive"
 
 
-class GateMissed(InconclusiveError):  # noqa: N818 - the name says what happened
+class GateMissed(InconclusiveError):
     """A gate (the least that the next step needs) was not reached by its deadline."""
 
     code = "gate-missed"

@@ -22,7 +22,7 @@ class NotYet:
     reason: str
 
 
-class DeadlinePassed(Exception):  # noqa: N818 - the name says what happened
+class DeadlinePassed(Exception):
     """The deadline passed; ``reason`` is the last `NotYet`'s, ``elapsed`` seconds were waited."""
 
     def __init__(self, reason: str, elapsed: float) -> None:
@@ -31,7 +31,7 @@ class DeadlinePassed(Exception):  # noqa: N818 - the name says what happened
         self.elapsed = elapsed
 
 
-class Cancelled(Exception):  # noqa: N818 - the name says what happened
+class Cancelled(Exception):
     """Somebody else failed or the user pressed Ctrl-C, so waiting is over."""
 
 

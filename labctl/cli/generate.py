@@ -32,7 +32,7 @@ def parse_target(text: str | None) -> tuple[str, str] | None:
 @click.option("--target", help="switch=n9kv|standin,cluster=kind|standin; default: the spec's, else stand-ins.")
 @click.option("--name", help="Another name for the lab.")
 @json_option
-def command(spec: Path, output: Path | None, target: str | None, name: str | None, as_json: bool) -> None:  # noqa: FBT001
+def command(spec: Path, output: Path | None, target: str | None, name: str | None, as_json: bool) -> None:
     """Render SPEC into an artifact folder: what containerlab, NX-OS, kind, Calico and labctl read."""
     from labctl.cli.rendering import design_of
     from labctl.folder import load_folder

@@ -10,7 +10,7 @@ from labctl.cli.app import lab_argument, open_lab, result
 @click.command()
 @lab_argument
 @click.option("--show", is_flag=True, help="Print its contents instead of its path.")
-def command(lab: str, show: bool) -> None:  # noqa: FBT001
+def command(lab: str, show: bool) -> None:
     """Print the path of LAB's kubeconfig: export KUBECONFIG=$(labctl kubeconfig LAB)."""
     path = open_lab(lab).endpoints().kubeconfig()
     result(path.read_text().rstrip() if show else str(path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import TypedDict
 
 import click
 
@@ -10,9 +11,20 @@ from labctl.cli.app import json_option, lab_nodes, result, result_json
 from labctl.state import LabState, all_labs
 
 
+class Row(TypedDict):
+    """One lab, as it is printed."""
+
+    name: str
+    state: str
+    runtime: str
+    launcher: str | None
+    nodes: int
+    age: float
+
+
 @click.command()
 @json_option
-def command(as_json: bool) -> None:  # noqa: FBT001
+def command(as_json: bool) -> None:
     """Every lab of this user, and whether it runs."""
     rows = [_row(state) for state in all_labs()]
     if as_json:
@@ -33,7 +45,7 @@ def command(as_json: bool) -> None:  # noqa: FBT001
                     row["runtime"],
                     row["launcher"] or "-",
                     str(row["nodes"]),
-                    age(float(row["age"])),
+                    age(row["age"]),
                 )
                 for row in rows
             ],
@@ -41,7 +53,7 @@ def command(as_json: bool) -> None:  # noqa: FBT001
     )
 
 
-def _row(state: LabState) -> dict[str, object]:
+def _row(state: LabState) -> Row:
     from labctl.runtime.select import runtime_of
 
     observation = runtime_of(state).observe()

@@ -59,16 +59,16 @@ class Verbs(click.Group):
             import difflib
 
             near = difflib.get_close_matches(args[0], VERBS, n=1)
-            if near:
-                error.message = f"{error.message.rstrip('.')}. Did you mean '{near[0]}'?"
-            raise
+            if not near:
+                raise
+            raise click.UsageError(f"{error.message.rstrip('.')}. Did you mean '{near[0]}'?", error.ctx) from None
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "LABCTL"})
 @click.version_option(__version__, prog_name="labctl")
 @click.option("--debug", is_flag=True, envvar="LABCTL_DEBUG", help="Show tracebacks.  [env: LABCTL_DEBUG]")
 @click.pass_context
-def cli(context: click.Context, debug: bool) -> None:  # noqa: FBT001
+def cli(context: click.Context, debug: bool) -> None:
     """From ten lines of YAML to a proven NX-OS VXLAN EVPN lab with Kubernetes and Calico.
 
     \b

@@ -10,11 +10,11 @@ from labctl.cli.app import json_option, lab_argument, open_lab, result, result_j
 @click.command()
 @lab_argument
 @json_option
-def command(lab: str, as_json: bool) -> None:  # noqa: FBT001
+def command(lab: str, as_json: bool) -> None:
     """What the boxes of LAB are doing, read from the running lab. Exit 0 whenever it could be told."""
     opened = open_lab(lab)
     observation = opened.runtime.observe()
-    pids = getattr(opened.runtime, "pids", dict)()
+    pids: dict[str, int] = getattr(opened.runtime, "pids", dict)()
     if as_json:
         result_json(
             {

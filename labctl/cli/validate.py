@@ -15,7 +15,7 @@ from labctl.errors import ExitCode, SpecError, UsageError
 @click.option("--target", help="Judge for this target: switch=n9kv|standin,cluster=kind|standin.")
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of a spec, for editors.")
 @json_option
-def command(spec: Path | None, target: str | None, schema: bool, as_json: bool) -> None:  # noqa: FBT001
+def command(spec: Path | None, target: str | None, schema: bool, as_json: bool) -> None:
     """Check SPEC (or an artifact folder) and say everything that is wrong with it at once."""
     if schema:
         from labctl.spec.schema import json_schema

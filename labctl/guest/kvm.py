@@ -42,8 +42,8 @@ def _probe(image: GuestImage) -> str | None:
         return "qemu-system-x86_64 is not installed"
     with tempfile.NamedTemporaryFile() as console:
         arguments = [
-            program, "-accel", "kvm", "-cpu", "host", "-m", "128M", "-nodefaults", "-no-user-config", "-display", "none",
-            "-no-reboot", "-serial", f"file:{console.name}", "-kernel", str(image.kernel),
+            program, "-accel", "kvm", "-cpu", "host", "-m", "128M", "-nodefaults", "-no-user-config",
+            "-display", "none", "-no-reboot", "-serial", f"file:{console.name}", "-kernel", str(image.kernel),
             "-append", "console=ttyS0 panic=-1",
         ]  # fmt: skip
         try:

@@ -168,7 +168,7 @@ class Api:
             raise _error(answer.status, answer.data, f"GET {path}")
         return answer.data.decode(errors="replace")
 
-    def watch(self, path: str, version: str, *, seconds: int = 300, **query: str) -> Iterator[Json]:
+    def watch(self, path: str, version: str, query: Mapping[str, str], *, seconds: int = 300) -> Iterator[Json]:
         """Watch events from a resource version; ends after ``seconds``. Raises `ApiError` (410 Gone)."""
         asked = {
             "watch": "true",

@@ -37,8 +37,8 @@ class PodExec:
         api = CoreV1Api(self._client)
         try:
             session: Any = stream(
-                api.connect_get_namespaced_pod_exec, pod, namespace, command=command, stderr=True, stdin=False, stdout=True,
-                tty=False, _preload_content=False, _request_timeout=timeout,
+                api.connect_get_namespaced_pod_exec, pod, namespace, command=command, stderr=True, stdin=False,
+                stdout=True, tty=False, _preload_content=False, _request_timeout=timeout,
             )  # fmt: skip
             session.run_forever(timeout=timeout)
             stdout, stderr = (

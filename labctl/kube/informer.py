@@ -94,7 +94,7 @@ class Informer:
         return str(answer["metadata"]["resourceVersion"])
 
     def _watch(self, version: str) -> str:
-        for event in self._api.watch(self._path, version, **self._query):
+        for event in self._api.watch(self._path, version, self._query):
             if self._stopping.is_set():
                 return version
             item = event["object"]

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 CONNECT_LIMIT = 10.0
 
 
-class SwitchUnreachable(InconclusiveError):  # noqa: N818 - the name says what happened
+class SwitchUnreachable(InconclusiveError):
     """The switch does not answer (any more)."""
 
     code = "switch-unreachable"
 
 
-class SwitchRefused(InconclusiveError):  # noqa: N818 - the name says what happened
+class SwitchRefused(InconclusiveError):
     """The switch answered a show command with an error."""
 
     code = "show-refused"

@@ -85,7 +85,7 @@ def judge(lab: LabUnderTest, name: str, row: CaptureInput, taken: Taken, address
     title = f"packets at {where} of {places}"
     try:
         expected = resolve(lab, row, addresses)
-        judgement = _judge(row, taken, expected, f"{where} of {places}")
+        judgement = _judge(taken, expected, f"{where} of {places}")
     except Unanswered as unanswered:
         judgement = Judgement("INCONCLUSIVE", str(unanswered))
     return CheckResult(
@@ -93,7 +93,7 @@ def judge(lab: LabUnderTest, name: str, row: CaptureInput, taken: Taken, address
     )
 
 
-def _judge(row: CaptureInput, taken: Taken, expected: ExpectedPacket, where: str) -> Judgement:
+def _judge(taken: Taken, expected: ExpectedPacket, where: str) -> Judgement:
     if not taken.pcaps:
         return Judgement(
             "INCONCLUSIVE",
@@ -131,8 +131,8 @@ def resolve(lab: LabUnderTest, row: CaptureInput, addresses: Addresses) -> Expec
         macs = frozenset({bond_mac(lab, row.interface.port_channel_of)})
     sources = gateway_macs(lab, row) if expect.source_mac else None
     return ExpectedPacket(
-        _stack(expect.inner, addresses), _stack(expect.outer, addresses) if expect.outer else None, expect.vlan, sources,
-        expect.encapsulated, macs,
+        _stack(expect.inner, addresses), _stack(expect.outer, addresses) if expect.outer else None, expect.vlan,
+        sources, expect.encapsulated, macs,
     )  # fmt: skip
 
 

@@ -1,5 +1,5 @@
-"""Rules of ``checks.yaml`` resolved from API objects: what Calico's documentation lets a node advertise, which nodes have
-endpoints, which addresses pods have. Pure; written apart from the stand-in, which it judges.
+"""Rules of ``checks.yaml`` resolved from API objects: what Calico's documentation lets a node advertise, which nodes
+have endpoints, which addresses pods have. Pure; written apart from the stand-in, which it judges.
 
 Sources: Calico documentation "Advertise Kubernetes service IP addresses"; errata 4.3 of the reference for the numbers.
 """
@@ -89,12 +89,12 @@ def advertised(cluster: Cluster, node: str, version: int) -> list[str]:
         if item["spec"]["node"] == node and item["spec"]["state"] == "confirmed"
     }
     for service in cluster.services:
-        found |= _local_service(cluster, service, node, bool(cluster_ranges), outside)
+        found |= _local_service(cluster, service, node, outside, advertise=bool(cluster_ranges))
     networks = sorted({ip_network(text) for text in found}, key=lambda network: (network.version, network))
     return [str(network) for network in networks if network.version == version]
 
 
-def _local_service(cluster: Cluster, service: Json, node: str, advertise: bool, outside: Sequence[str]) -> set[str]:
+def _local_service(cluster: Cluster, service: Json, node: str, outside: Sequence[str], *, advertise: bool) -> set[str]:
     spec, meta = service["spec"], service["metadata"]
     if spec.get("externalTrafficPolicy") != "Local" or spec.get("clusterIP") in (None, "", "None"):
         return set()

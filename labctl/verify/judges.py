@@ -58,7 +58,10 @@ def _member_trouble(name: str, row: Mapping[str, Any] | None, active: int) -> st
     if not row["up"]:
         return f"{name} is down"
     if row["aggregator"] != active:
-        return f"{name} is in aggregator {row['aggregator']}, not in the active {active}: its partner is {row['partner']} (crossed cables?)"
+        return (
+            f"{name} is in aggregator {row['aggregator']}, not in the active {active}: "
+            f"its partner is {row['partner']} (crossed cables?)"
+        )
     return f"{name} does not distribute (actor state {row['actor_state']}, partner state {row['partner_state']})"
 
 
@@ -87,10 +90,11 @@ def vpc(check: VpcInput, body: Any) -> Judgement:
     """Peer there, configuration consistent, every vPC up."""
     expected = {"peer": "peer-ok", "consistency": "consistent", "vpcs": {str(number): "up" for number in check.vpcs}}
     legs = {str(row["vpc-id"]): row for row in rows(body, "vpc")}
+    vpcs = {number: "up" if str(row.get("vpc-port-state")) == "1" else "down" for number, row in legs.items()}
     seen = {
         "peer": body.get("vpc-peer-status") if isinstance(body, Mapping) else None,
         "consistency": body.get("vpc-peer-consistency") if isinstance(body, Mapping) else None,
-        "vpcs": {number: "up" if str(row.get("vpc-port-state")) == "1" else "down" for number, row in legs.items()},
+        "vpcs": vpcs,
     }
     wrong = []
     if seen["peer"] != "peer-ok":
@@ -98,9 +102,9 @@ def vpc(check: VpcInput, body: Any) -> Judgement:
     if seen["consistency"] != "consistent":
         wrong.append(f"configuration is {seen['consistency']}")
     wrong += [
-        f"vPC {number} is {seen['vpcs'].get(str(number), 'not there')}"
+        f"vPC {number} is {vpcs.get(str(number), 'not there')}"
         for number in check.vpcs
-        if seen["vpcs"].get(str(number)) != "up"
+        if vpcs.get(str(number)) != "up"
     ]
     wrong += [
         f"vPC {number} is not consistent with the peer"
@@ -145,7 +149,8 @@ def prefixes(switch: str, node: str, neighbor: str, expected: Sequence[str], bod
     if count != len(expected):
         return Judgement(
             "FAIL",
-            f"{switch}: {count} prefixes received from {node} ({neighbor}), expected {len(expected)}: {', '.join(expected)}",
+            f"{switch}: {count} prefixes received from {node} ({neighbor}), "
+            f"expected {len(expected)}: {', '.join(expected)}",
             wanted,
             count,
         )
@@ -173,7 +178,8 @@ def route(switch: str, prefix: str, next_hops: Sequence[str], segment: int | Non
     if hops != sorted(next_hops):
         return Judgement(
             "FAIL",
-            f"{switch}: {prefix} has next hops {', '.join(hops) or 'none'}, expected {', '.join(sorted(next_hops)) or 'none'}",
+            f"{switch}: {prefix} has next hops {', '.join(hops) or 'none'}, "
+            f"expected {', '.join(sorted(next_hops)) or 'none'}",
             expected,
             seen,
         )

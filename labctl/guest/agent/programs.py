@@ -111,7 +111,7 @@ class Programs:
                     stderr=output,
                     env=environment(env),
                     start_new_session=True,
-                    preexec_fn=prepare,
+                    preexec_fn=prepare,  # noqa: PLW1509 - namespaces and root must change between fork and exec
                 )
 
         child = kernel.in_network(ns, work)
@@ -238,7 +238,8 @@ class Interactive:
         if self._master is not None:
             sources[self._master] = 1
         else:
-            assert self.child.stdout and self.child.stderr
+            assert self.child.stdout
+            assert self.child.stderr
             sources[self.child.stdout.fileno()] = 1
             sources[self.child.stderr.fileno()] = 2
         poller = select.poll()
@@ -310,7 +311,7 @@ def _with_terminal(command: Sequence[str], env: Mapping[str, str] | None, slave:
         stderr=slave,
         env=environment(env),
         start_new_session=True,
-        preexec_fn=prepare,
+        preexec_fn=prepare,  # noqa: PLW1509 - only the child can take the terminal
     )
 
 

@@ -37,9 +37,9 @@ MODULES = (
 
 LOAD = (
     "veth", "bridge", "bonding", "8021q", "vrf", "vxlan", "dummy", "ipip", "ip_gre", "cls_flower", "cls_matchall",
-    "cls_fw", "act_mirred", "act_skbedit", "act_gact", "sch_ingress", "af_packet", "iptable_nat", "iptable_filter", "iptable_mangle",
-    "ip6table_nat", "ip6table_filter", "ip6table_mangle", "xt_MASQUERADE", "xt_mark", "xt_statistic", "xt_comment",
-    "xt_addrtype", "xt_conntrack", "ipt_REJECT", "ip6t_REJECT",
+    "cls_fw", "act_mirred", "act_skbedit", "act_gact", "sch_ingress", "af_packet", "iptable_nat", "iptable_filter",
+    "iptable_mangle", "ip6table_nat", "ip6table_filter", "ip6table_mangle", "xt_MASQUERADE", "xt_mark",
+    "xt_statistic", "xt_comment", "xt_addrtype", "xt_conntrack", "ipt_REJECT", "ip6t_REJECT",
 )  # fmt: skip
 """Loaded at boot; the rest are loaded when something asks for them."""
 

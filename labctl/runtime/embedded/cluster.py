@@ -97,8 +97,11 @@ def start(
     for node in cluster.agents.nodes:
         if node.control_plane:
             labels = {
-                "kubernetes.io/hostname": node.name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64", CONTROL_PLANE: "",
-            }  # fmt: skip
+                "kubernetes.io/hostname": node.name,
+                "kubernetes.io/os": "linux",
+                "kubernetes.io/arch": "amd64",
+                CONTROL_PLANE: "",
+            }
             taints = [{"key": CONTROL_PLANE, "effect": "NoSchedule"}]
             body = {
                 "apiVersion": "v1",

@@ -106,12 +106,12 @@ class EmbeddedRuntime:
         try:
             table = read_table(self._state)
         except InconclusiveError:
-            return Observation(self.name, None, False, {}, detail)
+            return Observation(self.name, None, alive=False, nodes={}, detail=detail)
         nodes = {
             name: NodeStatus(name, kind, "dead", table.management.get(name))  # type: ignore[arg-type]
             for name, kind in table.kinds.items()
         }
-        return Observation(self.name, None, False, nodes, detail)
+        return Observation(self.name, None, alive=False, nodes=nodes, detail=detail)
 
     def pids(self) -> dict[str, int]:
         """Every process of the lab that runs, by name."""
@@ -152,8 +152,9 @@ class EmbeddedRuntime:
 
     def logs(self, node: str | None = None) -> str:
         """The daemon's and children's logs, or those whose name begins with ``node``."""
-        pieces = []
-        for path in sorted(self._state.logs.glob("*.log")):
-            if node is None or path.name.removesuffix(".log") == node or path.name.startswith(f"{node}."):
-                pieces.append(f"==> {path.name} <==\n{path.read_text(errors='replace')}")
+        pieces = [
+            f"==> {path.name} <==\n{path.read_text(errors='replace')}"
+            for path in sorted(self._state.logs.glob("*.log"))
+            if node is None or path.name.removesuffix(".log") == node or path.name.startswith(f"{node}.")
+        ]
         return "\n".join(pieces)

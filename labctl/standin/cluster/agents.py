@@ -91,7 +91,7 @@ class NodeAgents:
 
 def _ready_setter(registration: NodeRegistration) -> Callable[[], None]:
     def set_ready() -> None:
-        registration.set_network(True, "")
+        registration.set_network(ready=True, message="")
 
     return set_ready
 

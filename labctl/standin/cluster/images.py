@@ -20,7 +20,8 @@ events { worker_connections 256; }
 http {
   include /etc/nginx/mime.types;
   default_type application/octet-stream;
-  log_format main '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"';
+  log_format main '$remote_addr - $remote_user [$time_local] "$request" \
+$status $body_bytes_sent "$http_referer" "$http_user_agent"';
   access_log /dev/stdout main;
   server {
     listen 80;

@@ -1,4 +1,7 @@
-"""kube-proxy's iptables mode, pure: Services and EndpointSlices → chains (kubernetes/kubernetes, pkg/proxy/iptables/proxier.go)."""
+"""kube-proxy's iptables mode, pure: Services and EndpointSlices → chains.
+
+Source of the rules: kubernetes/kubernetes, pkg/proxy/iptables/proxier.go.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +58,7 @@ def service_ports(services: Sequence[Json], slices: Sequence[Json]) -> list[Serv
         name = (item["metadata"].get("labels") or {}).get("kubernetes.io/service-name")
         if name:
             by_service.setdefault((item["metadata"]["namespace"], name), []).append(item)
-    result = []
+    result: list[ServicePort] = []
     for service in services:
         meta, spec = service["metadata"], service["spec"]
         if spec.get("type") == "ExternalName":
@@ -65,10 +68,8 @@ def service_ports(services: Sequence[Json], slices: Sequence[Json]) -> list[Serv
             if cluster_ip in (None, "", "None"):
                 continue
             family = 6 if ":" in cluster_ip else 4
-            for port in spec.get("ports") or []:
-                result.append(
-                    _port(service, port, cluster_ip, family, by_service.get((meta["namespace"], meta["name"]), []))
-                )
+            mine = by_service.get((meta["namespace"], meta["name"]), [])
+            result.extend(_port(service, port, cluster_ip, family, mine) for port in spec.get("ports") or [])
     return sorted(result, key=lambda port: (port.name, port.family))
 
 
@@ -111,8 +112,8 @@ def chains(ports: Sequence[ServicePort], node: str, cluster_cidrs: Sequence[str]
     result = []
     for family in (4, 6):
         cidr = next((text for text in cluster_cidrs if (":" in text) == (family == 6)), None)
-        nat, filters = _Tables(node, cidr), {"KUBE-SERVICES": [], "KUBE-EXTERNAL-SERVICES": []}
-        rejects: dict[str, list[str]] = filters
+        nat = _Tables(node, cidr)
+        rejects: dict[str, list[str]] = {"KUBE-SERVICES": [], "KUBE-EXTERNAL-SERVICES": []}
         for port in ports:
             if port.family == family:
                 nat.add(port, rejects)
@@ -213,7 +214,7 @@ class _Tables:
             self._chains[external] = ["-j KUBE-MARK-MASQ", f"-j {service}"]
             return
         rules = [f"-s {self._cidr} -j {service}"] if self._cidr else []
-        rules += [f"-m addrtype --src-type LOCAL -j KUBE-MARK-MASQ", f"-m addrtype --src-type LOCAL -j {service}"]  # noqa: F541
+        rules += ["-m addrtype --src-type LOCAL -j KUBE-MARK-MASQ", f"-m addrtype --src-type LOCAL -j {service}"]
         if local:
             to_local = chain_name("KUBE-SVL-", port.name, port.protocol)
             self._chains[to_local] = self._balance(port, local)
@@ -224,7 +225,8 @@ class _Tables:
                 rejects["KUBE-EXTERNAL-SERVICES"].append(f"{drop} -d {address} {match} -j DROP")
             if port.node_port:
                 rejects["KUBE-EXTERNAL-SERVICES"].append(
-                    f"{drop} -m addrtype --dst-type LOCAL -p {port.protocol} -m {port.protocol} --dport {port.node_port} -j DROP"
+                    f"{drop} -m addrtype --dst-type LOCAL -p {port.protocol} -m {port.protocol} "
+                    f"--dport {port.node_port} -j DROP"
                 )
         self._chains[external] = rules
 

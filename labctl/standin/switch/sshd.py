@@ -7,6 +7,12 @@ import socket
 import threading
 
 import paramiko
+from paramiko.common import (
+    AUTH_FAILED,
+    AUTH_SUCCESSFUL,
+    OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED,
+    OPEN_SUCCEEDED,
+)
 
 from labctl.errors import LabctlError
 from labctl.standin.switch.shell import Device, Shell
@@ -30,17 +36,17 @@ class Account(paramiko.ServerInterface):
     def check_auth_password(self, username: str, password: str) -> int:
         right = hmac.compare_digest(username.encode(), self._username.encode())
         right &= hmac.compare_digest(password.encode(), self._password.encode())
-        return paramiko.AUTH_SUCCESSFUL if right else paramiko.AUTH_FAILED
+        return AUTH_SUCCESSFUL if right else AUTH_FAILED
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
         known = self._key.split()[:2] == [key.get_name(), key.get_base64()]
-        return paramiko.AUTH_SUCCESSFUL if known and username == self._username else paramiko.AUTH_FAILED
+        return AUTH_SUCCESSFUL if known and username == self._username else AUTH_FAILED
 
     def get_allowed_auths(self, username: str) -> str:  # noqa: ARG002
         return "password,publickey"
 
     def check_channel_request(self, kind: str, chanid: int) -> int:  # noqa: ARG002
-        return paramiko.OPEN_SUCCEEDED if kind == "session" else paramiko.OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
+        return OPEN_SUCCEEDED if kind == "session" else OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
 
     def check_channel_pty_request(self, *_arguments: object) -> bool:
         self.wants_terminal = True
@@ -187,7 +193,7 @@ class Terminal:
         if text:
             self._channel.sendall(text.replace("\r\n", "\n").replace("\n", "\r\n").encode())
 
-    def _key(self, character: str) -> str:
+    def _key(self, character: str) -> str:  # noqa: PLR0911 - one a key
         if self._shell.over:
             return ""
         if self._escape or character == "\x1b":

@@ -57,7 +57,7 @@ def _child(request: dict[str, str], channel: socket.socket) -> None:
     try:
         run(FrontEndSpec.read(Path(request["spec"])))
         code = 0
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - whatever ends this child belongs in its log
         import traceback
 
         traceback.print_exc()

@@ -1,6 +1,7 @@
 """Packets of a pcap file as stacks of headers, pure. Truncated ones end where their bytes end; nothing raises.
 
-Layouts: pcap(5); IEEE 802.3 and 802.1Q; RFC 791, 8200 (IP), 2003 (IP in IP), 7348 (VXLAN), 792 and 4443 (ICMP), 9293 (TCP).
+Layouts: pcap(5); IEEE 802.3 and 802.1Q; RFC 791, 8200 (IP), 2003 (IP in IP), 7348 (VXLAN), 792 and 4443 (ICMP),
+9293 (TCP).
 """
 
 from __future__ import annotations
@@ -116,7 +117,9 @@ def _frames(data: bytes, vni: int | None) -> list[Frame]:
     return [frame]
 
 
-def _headers(data: bytes, version: int) -> tuple[list[Header], tuple[int, bytes] | None]:
+def _headers(  # noqa: PLR0911 - one a protocol
+    data: bytes, version: int
+) -> tuple[list[Header], tuple[int, bytes] | None]:
     """The IP headers one in the other; and (VNI, frame) when the last carries VXLAN."""
     parsed = _ip4(data) if version == 4 else _ip6(data)
     if parsed is None:
@@ -127,14 +130,15 @@ def _headers(data: bytes, version: int) -> tuple[list[Header], tuple[int, bytes]
         inner, inside = _headers(rest, 4 if number == 4 else 6)
         return [Header(source, target, ttl, name), *inner], inside
     if name == "udp" and len(rest) >= 8:
-        ports = struct.unpack_from(">HH", rest)
-        header = Header(source, target, ttl, name, *ports, payload=rest[8:])
-        if ports[1] == VXLAN_PORT and len(rest) >= 16:
+        source_port, target_port = struct.unpack_from(">HH", rest)
+        header = Header(source, target, ttl, name, source_port, target_port, payload=rest[8:])
+        if target_port == VXLAN_PORT and len(rest) >= 16:
             return [header], (int.from_bytes(rest[12:15], "big"), rest[16:])
         return [header], None
     if name == "tcp" and len(rest) >= 20:
-        ports = struct.unpack_from(">HH", rest)
-        return [Header(source, target, ttl, name, *ports, payload=rest[(rest[12] >> 4) * 4 :])], None
+        source_port, target_port = struct.unpack_from(">HH", rest)
+        payload = rest[(rest[12] >> 4) * 4 :]
+        return [Header(source, target, ttl, name, source_port, target_port, payload=payload)], None
     if name == "icmp" and rest:
         return [Header(source, target, ttl, name, echo=ECHO.get((version, rest[0])), payload=rest[8:])], None
     return [Header(source, target, ttl, name, payload=rest)], None

@@ -1,4 +1,4 @@
-"""``bgp``: every session in both families, prefixes as Calico's rules give them, service routes with the right next hops."""
+"""``bgp``: every session in both families, prefixes by Calico's rules, service routes with the right next hops."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def checks(lab: LabUnderTest, inputs: BgpInput) -> list[Check]:
     found = [
         Check(
             f"bgp.evpn.{row.switch}.{neighbor}", f"EVPN of {row.switch} with {neighbor}",
-            (Command("nxos", row.switch, "show bgp l2vpn evpn summary"),), partial(judges.session, row.switch, neighbor, None),
+            (Command("nxos", row.switch, "show bgp l2vpn evpn summary"),),
+            partial(judges.session, row.switch, neighbor, None),
         )
         for row in inputs.evpn
         for neighbor in row.neighbors
@@ -49,10 +50,12 @@ def _session(lab: LabUnderTest, row: SessionInput) -> list[Check]:
     if row.prefixes is not None:
         found.append(
             Check(
-                f"bgp.prefixes.{row.switch}.{row.neighbor}", f"prefixes of {row.node} at {row.switch}, {row.family}", (command,),
+                f"bgp.prefixes.{row.switch}.{row.neighbor}",
+                f"prefixes of {row.node} at {row.switch}, {row.family}",
+                (command,),
                 partial(_prefixes, lab.cluster, lab.kube_name, row),
             )
-        )  # fmt: skip
+        )
     return found
 
 

@@ -1,4 +1,4 @@
-"""``curl``: a page from a ClusterIP, fetched by a node's host and by a host behind the fabric, captured at the leafs."""
+"""``curl``: a page from a ClusterIP, fetched by a node's host and a host behind the fabric, captured at the leafs."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def one(lab: LabUnderTest, row: CurlInput, identity: str, deadline: Deadline) ->
         if judgement.verdict == "PASS" or over:
             break
     answered = CheckResult(
-        f"{identity}.answered", title, judgement.verdict, judgement.sentence, judgement.expected, judgement.seen, attempts,
-        (path,) if path else (),
+        f"{identity}.answered", title, judgement.verdict, judgement.sentence, judgement.expected, judgement.seen,
+        attempts, (path,) if path else (),
     )  # fmt: skip
     if judgement.verdict != "PASS":
         return [answered]

@@ -25,8 +25,10 @@ def checks(lab: LabUnderTest) -> list[Check]:
     ]  # fmt: skip
     found += [
         Check(
-            f"links.port-channel.{row.switch}.{channel.channel}", f"port-channel{channel.channel} of {row.switch} is bundled",
-            (Command("nxos", row.switch, "show port-channel summary"),), partial(judges.port_channel, row.switch, channel),
+            f"links.port-channel.{row.switch}.{channel.channel}",
+            f"port-channel{channel.channel} of {row.switch} is bundled",
+            (Command("nxos", row.switch, "show port-channel summary"),),
+            partial(judges.port_channel, row.switch, channel),
         )
         for row in links.port_channels
         for channel in row.channels

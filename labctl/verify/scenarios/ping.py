@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from labctl.errors import LabctlError
 from labctl.kube.exec import PodExec
@@ -124,14 +124,16 @@ def block_routes(text: str, blocks: list[str]) -> dict[str, str | None]:
             if destination == "default" or row.get("type") in ("blackhole", "unreachable", "prohibit"):
                 continue
             other = ip_network(destination)
-            if (
-                other.version == network.version
-                and network.subnet_of(other)
-                and (row.get("gateway") or row.get("nexthops"))
-            ):  # type: ignore[arg-type]
+            if _within(network, other) and (row.get("gateway") or row.get("nexthops")):
                 gateway = row.get("gateway") or ", ".join(str(hop.get("gateway")) for hop in row["nexthops"])
                 result[block] = f"{block} via {gateway} dev {row.get('dev', '')}".strip()
     return result
+
+
+def _within(inner: IPv4Network | IPv6Network, outer: IPv4Network | IPv6Network) -> bool:
+    if isinstance(inner, IPv4Network):
+        return isinstance(outer, IPv4Network) and inner.subnet_of(outer)
+    return isinstance(outer, IPv6Network) and inner.subnet_of(outer)
 
 
 def _ping(
@@ -152,8 +154,8 @@ def _ping(
         judgement = judge_ping(row, address, text)
         if judgement.verdict == "PASS" or deadline.passed or lab.cancel.is_set():
             return CheckResult(
-                f"{identity}.answered", title, judgement.verdict, judgement.sentence, judgement.expected, judgement.seen,
-                attempts, (path,),
+                f"{identity}.answered", title, judgement.verdict, judgement.sentence, judgement.expected,
+                judgement.seen, attempts, (path,),
             )  # fmt: skip
 
 

@@ -42,7 +42,7 @@ def prefixes(
     cluster = ranges(configuration, "serviceClusterIPs")
     external = ranges(configuration, "serviceExternalIPs")
     balancer = ranges(configuration, "serviceLoadBalancerIPs")
-    found: set[Network] = {network for network in cluster}
+    found: set[Network] = set(cluster)
     found |= {network for network in (*external, *balancer) if network.num_addresses > 1}
     by_service: dict[tuple[str, str], list[Json]] = {}
     for item in slices:
@@ -79,7 +79,7 @@ def _of_service(
         }
     if not _has_local_endpoint(node, spec.get("ipFamilies") or ["IPv4"], slices, features):
         return set()
-    addresses = []
+    addresses: list[str] = []
     if cluster:
         addresses = (spec.get("clusterIPs") or [spec["clusterIP"]]) if features.all_cluster_ips else [spec["clusterIP"]]
     return {_host(ip) for ip in (*addresses, *outside, *outside_balancer)}

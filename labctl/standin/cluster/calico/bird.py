@@ -1,7 +1,7 @@
 """A node's BIRD 2 configuration with the behaviour of Calico's (BIRD 1.6) templates, pure.
 
-Source of the rules: projectcalico/calico, node/filesystem/etc/calico/confd/templates. Calico's ``krt_tunnel`` (a patch of
-its BIRD) becomes a private table in which mesh peers are reached through tunl0: the kernel gets the same routes.
+Source of the rules: projectcalico/calico, node/filesystem/etc/calico/confd/templates. Calico's ``krt_tunnel`` (a patch
+of its BIRD) becomes a private table in which mesh peers are reached through tunl0: the kernel gets the same routes.
 """
 
 from __future__ import annotations

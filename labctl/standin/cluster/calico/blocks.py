@@ -1,4 +1,4 @@
-"""IPAM blocks, pure: which block a node starts with, which address comes next (projectcalico/calico, libcalico-go/lib/ipam)."""
+"""IPAM blocks, pure: where a node starts, which address comes next (projectcalico/calico, libcalico-go/lib/ipam)."""
 
 from __future__ import annotations
 

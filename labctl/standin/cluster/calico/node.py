@@ -105,7 +105,7 @@ class CalicoNode:
         self._tunnel_address(me)
         me = self._me() or me
         self._route(me)
-        self._felix(me)
+        self._felix()
         return self._look()
 
     def _detect(self) -> None:
@@ -222,7 +222,7 @@ class CalicoNode:
             self._agent.batch(self._context.node.namespace, felix.no_tunnel())
         self._tunnel = me.tunnel
 
-    def _felix(self, me: sessions.NodeView) -> None:
+    def _felix(self) -> None:
         configuration = sessions.default_configuration(self._parts.cluster.items("configurations"))
         pools = sorted(self._parts.cluster.items("pools"), key=lambda item: str(item["metadata"]["name"]))
         self._parts.firewall.put("felix", felix.chains(pools, advertise.all_ranges(configuration)))
@@ -236,14 +236,14 @@ class CalicoNode:
             tail = self._agent.read_file(f"{self._folder}/bird.out").decode(errors="replace").strip().splitlines()[-3:]
             self._failure = f"BIRD ended with code {code}: {' | '.join(tail)}"
             self._log(self._failure)
-            self._set_ready(False)
+            self._set_ready(ready=False)
             return WATCH_EVERY
         states = self._control.sessions()
         up = [name for name, state in states.items() if state == "Established"]
-        self._set_ready(len(up) == len(states) if not self._ready else bool(up) or not states)
+        self._set_ready(ready=len(up) == len(states) if not self._ready else bool(up) or not states)
         return WATCH_EVERY if self._ready else READY_EVERY
 
-    def _set_ready(self, ready: bool) -> None:
+    def _set_ready(self, *, ready: bool) -> None:
         if ready != self._ready or self._failure:
             self._ready = ready
             self._context.changed()

@@ -1,4 +1,7 @@
-"""Calico's selector language over labels (Calico documentation, "Selectors"): ``all()``, ``has(k)``, ``k == 'v'``, ``k in {…}``, ``&&``, ``||``, ``!``."""
+"""Calico's selector language over labels (Calico documentation, "Selectors").
+
+``all()``, ``has(k)``, ``k == 'v'``, ``k in {…}``, ``&&``, ``||``, ``!``.
+"""
 
 from __future__ import annotations
 

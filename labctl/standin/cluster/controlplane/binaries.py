@@ -108,15 +108,17 @@ def _bring(work: Path, cache: Path, progress: Progress) -> str:
     tried = []
     try:
         releases.download(work, KUBERNETES, ETCD, progress)
-        return "release files"
     except releases.NotReachable as reason:
         tried.append(f"release files: {reason}")
         progress(f"release files cannot be had ({reason}); building from Go modules")
+    else:
+        return "release files"
     try:
         gobuild.build(work, cache, KUBERNETES, progress)
-        return "built from Go modules"
     except gobuild.CannotBuild as reason:
         tried.append(f"Go build: {reason}")
+    else:
+        return "built from Go modules"
     raise HostError(
         "the control plane's programs cannot be had: " + "; ".join(tried),
         code="no-control-plane",
@@ -126,10 +128,11 @@ def _bring(work: Path, cache: Path, progress: Progress) -> str:
 
 def given_folders(environment: Mapping[str, str]) -> list[tuple[str, list[Path]]]:
     """Places where a person may have the programs, with what to call them."""
-    result = []
-    for variable in ("LABCTL_CONTROLPLANE_DIR", "KUBEBUILDER_ASSETS"):
-        if environment.get(variable):
-            result.append((variable, [Path(environment[variable])]))
+    result = [
+        (variable, [Path(environment[variable])])
+        for variable in ("LABCTL_CONTROLPLANE_DIR", "KUBEBUILDER_ASSETS")
+        if environment.get(variable)
+    ]
     result.append(("PATH", [Path(part) for part in environment.get("PATH", "").split(os.pathsep) if part]))
     return result
 

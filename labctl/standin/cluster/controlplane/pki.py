@@ -98,7 +98,8 @@ def kubeconfig(server: str, authority: Path, pair: KeyPair, name: str, user: str
     return (
         "apiVersion: v1\nkind: Config\n"
         f"clusters:\n- name: {name}\n  cluster:\n    server: {server}\n    certificate-authority-data: {encoded[0]}\n"
-        f"users:\n- name: {user}\n  user:\n    client-certificate-data: {encoded[1]}\n    client-key-data: {encoded[2]}\n"
+        f"users:\n- name: {user}\n  user:\n"
+        f"    client-certificate-data: {encoded[1]}\n    client-key-data: {encoded[2]}\n"
         f"contexts:\n- name: {name}\n  context:\n    cluster: {name}\n    user: {user}\n"
         f"current-context: {name}\n"
     )

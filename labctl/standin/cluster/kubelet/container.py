@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from labctl.errors import LabError
 from labctl.guest.api import Agent, AgentError, Isolation
@@ -36,6 +37,12 @@ class Command:
     log: str
 
 
+class EventSink(Protocol):
+    """Where a container's events go."""
+
+    def __call__(self, reason: str, message: str, *, warning: bool = False) -> None: ...
+
+
 class Container:
     """Keeps one container as its pod wants it. ``changed`` is called after every change of ``state``."""
 
@@ -46,7 +53,7 @@ class Container:
         agent: Agent,
         restart_policy: str,
         changed: Callable[[], None],
-        event: Callable[[str, str, bool], None],
+        event: EventSink,
     ) -> None:
         self.state = ContainerState(spec["name"], spec["image"])
         self._image = image
@@ -81,7 +88,7 @@ class Container:
         ready = failure is None and self.function.ready()
         if failure is not None and self.state.ended is None:
             self.state.ended = (1, time.time())
-            self._event("BackOff", f"{self.state.name}: {failure}", True)
+            self._event("BackOff", f"{self.state.name}: {failure}", warning=True)
         self.state.ready = ready
         self._changed()
 
@@ -126,7 +133,7 @@ class Container:
                     "CrashLoopBackOff",
                     f"back-off {delay:.0f}s restarting failed container={self.state.name}",
                 )
-                self._event("BackOff", f"Back-off restarting failed container {self.state.name}", True)
+                self._event("BackOff", f"Back-off restarting failed container {self.state.name}", warning=True)
                 self._changed()
                 if self._stopping.wait(delay):
                     return
@@ -148,18 +155,18 @@ class Container:
             )
         except AgentError as error:
             state.waiting = ("RunContainerError", str(error))
-            self._event("Failed", f"Error: {error}", True)
+            self._event("Failed", f"Error: {error}", warning=True)
             self._changed()
             return 128
         if state.ended:
             state.last = terminated(state)
         state.pid, state.started, state.ended, state.waiting, state.ready = pid, time.time(), None, None, True
-        self._event("Started", f"Started container {state.name}", False)
+        self._event("Started", f"Started container {state.name}")
         self._changed()
         try:
             code = self._agent.wait(pid, None)
         except LabError as error:
-            self._event("Failed", f"lost sight of {state.name}: {error}", True)
+            self._event("Failed", f"lost sight of {state.name}: {error}", warning=True)
             code = 137
         state.ended, state.ready = (137 if code is None else code, time.time()), False
         self._changed()

@@ -1,4 +1,4 @@
-"""The Node object and its lease: registered, kept Ready while the pod network is there (Kubernetes documentation, "Nodes")."""
+"""The Node object and its lease: registered, Ready while there is a pod network (Kubernetes documentation, "Nodes")."""
 
 from __future__ import annotations
 
@@ -17,6 +17,13 @@ RENEW = 10.0
 STATUS = 60.0
 RETRY = 0.3
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
+
+NO_PRESSURE = (
+    ("MemoryPressure", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+    ("DiskPressure", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+    ("PIDPressure", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+)
+"""Type, reason and message of the conditions that are always False."""
 
 
 class NodeRegistration:
@@ -44,7 +51,7 @@ class NodeRegistration:
         self._stopping.set()
         self._wake.set()
 
-    def set_network(self, ready: bool, message: str) -> None:
+    def set_network(self, *, ready: bool, message: str) -> None:
         """Whether pods can get a network; changes the Ready condition at once."""
         if (ready, message) != self._ready:
             self._ready = (ready, message)
@@ -101,18 +108,21 @@ class NodeRegistration:
     def _status(self) -> Json:
         machine, spec = self._machine, self._spec
         amounts = {
-            "cpu": str(machine.cpus), "memory": f"{machine.memory // 1024}Ki", "pods": "110", "ephemeral-storage": "1Gi",
-        }  # fmt: skip
+            "cpu": str(machine.cpus),
+            "memory": f"{machine.memory // 1024}Ki",
+            "pods": "110",
+            "ephemeral-storage": "1Gi",
+        }
         ready, message = self._ready
         conditions = [
-            self._condition("MemoryPressure", False, "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
-            self._condition("DiskPressure", False, "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
-            self._condition("PIDPressure", False, "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+            *(self._condition(kind, reason, text, value=False) for kind, reason, text in NO_PRESSURE),
             self._condition(
-                "Ready", ready, "KubeletReady" if ready else "KubeletNotReady",
+                "Ready",
+                "KubeletReady" if ready else "KubeletNotReady",
                 "kubelet is posting ready status" if ready else message,
+                value=ready,
             ),
-        ]  # fmt: skip
+        ]
         return {
             "addresses": [
                 {"type": "InternalIP", "address": spec.management},
@@ -135,7 +145,7 @@ class NodeRegistration:
             "machineID": self._spec.name, "systemUUID": self._spec.name, "bootID": machine.kernel,
         }  # fmt: skip
 
-    def _condition(self, kind: str, value: bool, reason: str, message: str) -> Json:
+    def _condition(self, kind: str, reason: str, message: str, *, value: bool) -> Json:
         status = "True" if value else "False"
         before = self._since.get(kind)
         if before is None or before[0] != status:
@@ -149,10 +159,15 @@ class NodeRegistration:
         path = LEASES.path("kube-node-lease", self._spec.name)
         if self._api.find(path) is None:
             body = {
-                "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+                "apiVersion": "coordination.k8s.io/v1",
+                "kind": "Lease",
                 "metadata": {"name": self._spec.name, "namespace": "kube-node-lease"},
-                "spec": {"holderIdentity": self._spec.name, "leaseDurationSeconds": LEASE_SECONDS, "renewTime": micro_stamp()},
-            }  # fmt: skip
+                "spec": {
+                    "holderIdentity": self._spec.name,
+                    "leaseDurationSeconds": LEASE_SECONDS,
+                    "renewTime": micro_stamp(),
+                },
+            }
             self._api.create(LEASES.path("kube-node-lease"), body)
 
     def _renew_lease(self) -> None:

@@ -1,4 +1,4 @@
-"""One pod on one node: namespace and addresses, containers, status, end. A thread of its own does all of it in order."""
+"""One pod on one node: namespace and addresses, containers, status, end; all in order, on a thread of its own."""
 
 from __future__ import annotations
 
@@ -116,9 +116,7 @@ class Pod:
         for spec in self.pod["spec"]["containers"]:
             image = images.find_image(spec["image"]) or unknown
             self.containers.append(
-                Container(
-                    spec, image, self._services.agent, policy, lambda: self._wake.put("state"), self._container_event
-                )
+                Container(spec, image, self._services.agent, policy, lambda: self._wake.put("state"), self._event)
             )
         self.state.containers = [container.state for container in self.containers]
 
@@ -254,6 +252,3 @@ class Pod:
 
     def _event(self, reason: str, message: str, *, warning: bool = False) -> None:
         self._services.recorder.event(self.pod, reason, message, warning=warning)
-
-    def _container_event(self, reason: str, message: str, warning: bool) -> None:
-        self._event(reason, message, warning=warning)

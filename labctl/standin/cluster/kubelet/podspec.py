@@ -1,4 +1,4 @@
-"""What a container is told: arguments and environment, resolved as the kubelet does (Kubernetes API, core/v1 Container)."""
+"""What a container is told: arguments, environment; resolved as by the kubelet (Kubernetes API, core/v1 Container)."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ def pod_status(state: PodState, restart_policy: str, old: Json) -> Json:
     result: Json = {
         "phase": current,
         "startTime": stamp(state.since),
-        "conditions": [_condition(kind, value, extra, old) for kind, value, extra in wanted] + _scheduled(old),
+        "conditions": [_condition(kind, extra, old, value=value) for kind, value, extra in wanted] + _scheduled(old),
         "containerStatuses": [container_status(container) for container in state.containers],
         "qosClass": old.get("qosClass", "BestEffort"),
     }
@@ -127,7 +127,7 @@ def pod_status(state: PodState, restart_policy: str, old: Json) -> Json:
     return result
 
 
-def _condition(kind: str, value: bool, extra: Json, old: Json) -> Json:
+def _condition(kind: str, extra: Json, old: Json, *, value: bool) -> Json:
     text = "True" if value else "False"
     before = next((row for row in old.get("conditions") or [] if row["type"] == kind), None)
     since = (

@@ -55,7 +55,7 @@ class KubeletServer(ThreadingHTTPServer):
     def start(self) -> None:
         threading.Thread(target=self.serve_forever, name=f"kubelet {self.kubelet.spec.name}", daemon=True).start()
 
-    def handle_error(self, request: object, client_address: object) -> None:
+    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002
         self.log(f"a connection to the kubelet server ended: {client_address}")
 
 
@@ -102,7 +102,7 @@ class Handler(BaseHTTPRequestHandler):
         connection = self.connection
         assert isinstance(connection, ssl.SSLSocket)  # noqa: S101
         certificate = connection.getpeercert() or {}
-        subject = [pair for row in certificate.get("subject", ()) for pair in row]  # type: ignore[union-attr]
+        subject = [pair for row in certificate.get("subject", ()) for pair in row]
         return ("commonName", ALLOWED) in subject
 
     def _answer(self, code: int, body: bytes) -> None:
@@ -204,7 +204,7 @@ class Handler(BaseHTTPRequestHandler):
         self._refuse(400, "exec needs an upgrade to SPDY/3.1 or websocket")
         return None
 
-    def _port_forward(self, parts: list[str], query: dict[str, list[str]]) -> None:
+    def _port_forward(self, parts: list[str], _query: dict[str, list[str]]) -> None:
         kubelet = self.server.kubelet
         pod, _ = kubelet.find(parts[0], parts[1], None)
         if self.headers.get("Upgrade", "").lower() != "spdy/3.1":

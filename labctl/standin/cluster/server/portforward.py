@@ -69,7 +69,8 @@ class PortForward:
         try:
             pair.connection = self._dial(pair.port)
         except LabError as error:
-            assert pair.error is not None and pair.data is not None  # noqa: S101
+            assert pair.error is not None  # noqa: S101 - both streams were looked at
+            assert pair.data is not None  # noqa: S101
             message = f"failed to connect to port {pair.port} inside the pod: {error}"
             self._spdy.send(pair.error, message.encode(), fin=True)
             self._spdy.send(pair.data, b"", fin=True)
@@ -92,7 +93,9 @@ class PortForward:
                 pair.connection.shutdown_write()
 
     def _pump(self, pair: Pair) -> None:
-        assert pair.connection is not None and pair.data is not None and pair.error is not None  # noqa: S101
+        assert pair.connection is not None  # noqa: S101 - made before this thread
+        assert pair.data is not None  # noqa: S101
+        assert pair.error is not None  # noqa: S101
         with suppress(LabError, OSError):
             while data := pair.connection.recv(32768):
                 self._spdy.send(pair.data, data)

@@ -1,4 +1,4 @@
-"""Remote command execution: a program's streams over SPDY or websocket channels (Kubernetes remotecommand v4 and v5)."""
+"""Remote command execution: a program's streams over SPDY or websocket channels (Kubernetes remotecommand v4, v5)."""
 
 from __future__ import annotations
 

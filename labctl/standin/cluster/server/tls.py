@@ -17,7 +17,7 @@ class TlsStream:
         self._connection = connection
         self._lock = threading.Lock()
         self._write_lock = threading.Lock()
-        connection.setblocking(False)
+        connection.setblocking(False)  # noqa: FBT003
 
     def recv(self, size: int) -> bytes:
         """Up to ``size`` bytes, b"" at the end. Blocks."""

@@ -255,9 +255,7 @@ def _evpn(model: SwitchModel, instance: BgpInstance) -> list[str]:
         if model.nve_members and model.nve_up:
             lines.append("  advertise-all-vni")
     else:
-        for family in instance.families:
-            if family.advertise_evpn and family.name in FAMILIES:
-                lines.append(f"  advertise {family.name}")
+        lines += [f"  advertise {it.name}" for it in instance.families if it.advertise_evpn and it.name in FAMILIES]
         vrf = next((vrf for vrf in model.vrfs if vrf.name == instance.vrf), None)
         if vrf and vrf.imports and vrf.vni is not None:
             lines += [f"  route-target import {target}" for target in (f"{model.asn}:{vrf.vni}", *vrf.imports)]

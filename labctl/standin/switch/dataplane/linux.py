@@ -87,7 +87,8 @@ def _vrf(name: str, index: int) -> KernelObject:
 def _bridge(mac: str) -> KernelObject:
     make = (
         ip(
-            f"link add {BRIDGE} address {mac} type bridge vlan_filtering 1 vlan_default_pvid 0 forward_delay 0 mcast_snooping 0"
+            f"link add {BRIDGE} address {mac} type bridge vlan_filtering 1 vlan_default_pvid 0 "
+            "forward_delay 0 mcast_snooping 0"
         ),
         ip(f"link set {BRIDGE} mtu 9216 addrgenmode none up"),
     )
@@ -230,7 +231,7 @@ def layer2_vxlan(model: SwitchModel, channel: Interface) -> str | None:
 
 
 def _pair(model: SwitchModel) -> list[KernelObject]:
-    """What FRR's EVPN multihoming leaves to the data plane: a dead leg's way over the peer, ARP and ND of both leafs."""
+    """What FRR's EVPN multihoming leaves to the data plane: a dead leg's way over the peer, both leafs' ARP and ND."""
     legs = vpc_channels(model)
     if not legs or model.vpc is None:
         return []
@@ -263,7 +264,7 @@ def _peer_path(model: SwitchModel) -> tuple[str, tuple[Op, ...], tuple[Op, ...]]
 
 def _synchronise(model: SwitchModel, legs: list[Interface]) -> list[KernelObject]:
     """A node's reply to one leaf's ARP or ND may hash to the other, which has the same MAC: mirror it over."""
-    assert (model.vpc is not None and model.anycast_mac is not None) or model.vpc  # noqa: S101
+    assert model.vpc is not None  # noqa: S101 - there are legs
     path = _peer_path(model)
     gateways = {leg.native_vlan: f"Vlan{leg.native_vlan}" for leg in legs if leg.native_vlan}
     if path is None or model.anycast_mac is None or not gateways or not (model.vpc.arp_sync or model.vpc.nd_sync):
@@ -300,7 +301,8 @@ def _marks(model: SwitchModel, legs: list[Interface]) -> list[KernelObject]:
         ops.append(tc(f"qdisc replace dev {tunnel} clsact"))
         ops.append(
             tc(
-                f"filter replace dev {tunnel} ingress protocol all prio 1 handle 1 flower {unicast} action skbedit mark 0 continue"
+                f"filter replace dev {tunnel} ingress protocol all prio 1 handle 1 flower {unicast} "
+                "action skbedit mark 0 continue"
             )
         )
     return [KernelObject("unicast keeps no mark", tuple(ops), ())] if ops else []

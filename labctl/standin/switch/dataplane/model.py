@@ -285,9 +285,11 @@ def _vrf(section: Section) -> VrfModel:
     imports: list[str] = []
     exports: dict[str, str] = {}
     for family in section.all("address-family"):
-        for target in family.all("route-target"):
-            if target.words[1] in {"import", "both"} and target.words[2] != "auto" and target.words[-1] == "evpn":
-                imports.append(target.words[2])
+        imports.extend(
+            target.words[2]
+            for target in family.all("route-target")
+            if target.words[1] in {"import", "both"} and target.words[2] != "auto" and target.words[-1] == "evpn"
+        )
         exported = family.rest("export", "map")
         if exported:
             exports[family.words[1]] = exported[0]
