@@ -1,0 +1,137 @@
+"""``labctl setup``."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from labctl.cli.app import json_option, result, result_json, say
+
+if TYPE_CHECKING:
+    from labctl.setup.bundle import Bundle
+    from labctl.setup.status import PartStatus
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def command(context: click.Context) -> None:
+    """Prepare this host: bring the guest image and the control plane into the cache.
+
+    Without a subcommand it builds. Once is enough for all labs; a second time does nothing.
+    """
+    if context.invoked_subcommand is None:
+        context.invoke(build)
+
+
+@command.command()
+@json_option
+def build(as_json: bool) -> None:
+    """Bring what is missing or damaged: about a minute for the image, up to ten for the control plane."""
+    from labctl.cache import cache_dir
+    from labctl.setup.build import build as bring
+
+    rows = bring(cache_dir(), say)
+    if as_json:
+        result_json([{**_row(row.status), "brought": row.brought, "seconds": round(row.seconds, 1)} for row in rows])
+        return
+    told = [f"brought in {row.seconds:.0f} s" if row.brought else "was there already" for row in rows]
+    result(_table([row.status for row in rows], told))
+
+
+@command.command()
+@click.option("--full", is_flag=True, help="Compare hashes too, not only sizes.")
+@json_option
+def status(full: bool, as_json: bool) -> None:
+    """What is there: whole, broken or missing. Exit 0 whenever it could be told; `labctl doctor` judges."""
+    from labctl.cache import cache_dir
+    from labctl.setup.status import setup_status
+
+    found = setup_status(cache_dir(), full=full)
+    if as_json:
+        result_json(
+            {
+                "ready": found.ready,
+                "cache": str(found.cache),
+                "compared": "hashes" if found.full else "sizes",
+                "parts": [_row(row) for row in found.rows],
+            }
+        )
+        return
+    result(_table(found.rows, [row.source or "-" for row in found.rows]))
+    for row in found.rows:
+        if row.why:
+            result(f"{row.part.name}: {row.why}")
+    result(f"cache: {found.cache}")
+    if not found.ready:
+        result("next: labctl setup")
+
+
+@command.command("export")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@json_option
+def export_(file: Path, as_json: bool) -> None:
+    """Write image and control plane into FILE, for a host that cannot build them (gzip, unless FILE ends in .tar)."""
+    from labctl.cache import cache_dir
+    from labctl.setup.bundle import export_bundle
+
+    _told(export_bundle(cache_dir(), file, say), as_json=as_json)
+
+
+@command.command("import")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@json_option
+def import_(file: Path, as_json: bool) -> None:
+    """Take image and control plane from FILE, which `labctl setup export` wrote on another host.
+
+    Every hash is compared before anything gets into the cache. The hashes are the file's own: take it only from
+    somebody whose programs you would run.
+    """
+    from labctl.cache import cache_dir
+    from labctl.setup.bundle import import_bundle
+
+    _told(import_bundle(cache_dir(), file, say), as_json=as_json)
+
+
+def _told(bundle: Bundle, *, as_json: bool) -> None:
+    if as_json:
+        body = {"file": str(bundle.path), "size": bundle.size, "seconds": round(bundle.seconds, 1)}
+        result_json({**body, "parts": dict(bundle.outcome)})
+        return
+    for name, outcome in bundle.outcome.items():
+        result(f"{name}: {outcome}")
+    result(f"{bundle.path}: {megabytes(bundle.size)}, {bundle.seconds:.0f} s")
+
+
+def _row(status: PartStatus) -> dict[str, Any]:
+    made = status.made
+    return {
+        "part": status.part.name,
+        "state": status.state,
+        "why": status.why,
+        "busy": status.busy,
+        "version": status.part.version,
+        "folder": str(status.part.folder),
+        "size": status.size,
+        "source": status.source,
+        "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(made)) if made is not None else None,
+    }
+
+
+def _table(rows: Any, last: list[str]) -> str:
+    from labctl.report.table import table
+
+    return table(
+        ("PART", "STATE", "VERSION", "SIZE", "SOURCE"),
+        [
+            (row.part.name, row.state, row.part.version, megabytes(row.size) if row.size else "-", text)
+            for row, text in zip(rows, last, strict=True)
+        ],
+    )
+
+
+def megabytes(size: int) -> str:
+    """``263 MB``."""
+    return f"{(size + (1 << 20) - 1) >> 20} MB"

@@ -1,0 +1,105 @@
+"""``labctl setup build``: whatever is missing or damaged is brought, one thing after the other, with progress."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from labctl.guest.image import build_image
+from labctl.setup.parts import Part, Progress, control_plane, guest_image
+from labctl.setup.status import PartStatus, part_status
+from labctl.standin.cluster.controlplane.binaries import bring_binaries
+
+HEARTBEAT = 15.0
+"""Seconds of silence after which a long step says that it still runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """One part after the build: what is there, whether it had to be brought, how long that took."""
+
+    status: PartStatus
+    brought: bool
+    seconds: float
+
+
+def build(cache: Path, progress: Progress) -> tuple[Built, ...]:
+    """Bring guest image, then control plane. Raises `HostError` at the first that cannot be had; a second run goes on.
+
+    What is there is checked by hash, and brought anew when it is damaged.
+    """
+    return (_guest(cache, progress), _control_plane(cache, progress))
+
+
+def _guest(cache: Path, progress: Progress) -> Built:
+    part = guest_image(cache)
+    was_whole = usable(part, cache, progress)
+    clock = time.monotonic()
+    build_image(cache, progress)
+    return Built(part_status(part, full=False), not was_whole, time.monotonic() - clock)
+
+
+def _control_plane(cache: Path, progress: Progress) -> Built:
+    part = control_plane(cache)
+    was_whole = usable(part, cache, progress)
+    clock = time.monotonic()
+    with heartbeat(lambda line: progress(f"control plane: {line}")) as tell:
+        if not was_whole:
+            tell("bringing etcd, Kubernetes and kubectl (6 to 8 minutes when they have to be built)")
+        bring_binaries(cache, tell)
+    return Built(part_status(part, full=False), not was_whole, time.monotonic() - clock)
+
+
+def usable(part: Part, cache: Path, progress: Progress) -> bool:
+    """Whether a part is whole by hash.
+
+    A damaged one loses its manifest, so that the builder, who looks at sizes alone, brings it anew.
+    """
+    state = part_status(part, full=True).state
+    if state != "broken":
+        return state == "whole"
+    with part.lock(cache, progress):
+        status = part_status(part, full=True)  # again: another labctl may have repaired it meanwhile
+        if status.state == "broken":
+            progress(f"{part.name}: broken ({status.why}); bringing it again")
+            (part.folder / "manifest.json").unlink(missing_ok=True)
+        return status.state == "whole"
+
+
+@contextmanager
+def heartbeat(progress: Progress, every: float = HEARTBEAT) -> Iterator[Progress]:
+    """Passes lines on, and repeats the last one with its age when nothing was said for a while."""
+    last = _Last("", time.monotonic(), time.monotonic())
+    ended = threading.Event()
+
+    def tell(line: str) -> None:
+        last.line, last.since, last.spoken = line, time.monotonic(), time.monotonic()
+        progress(line)
+
+    def beat() -> None:
+        while not ended.wait(every / 5):
+            now = time.monotonic()
+            if last.line and now - last.spoken >= every:
+                last.spoken = now
+                progress(f"{last.line}: since {now - last.since:.0f} s")
+
+    ticker = threading.Thread(target=beat, daemon=True)
+    ticker.start()
+    try:
+        yield tell
+    finally:
+        ended.set()
+        ticker.join()
+
+
+@dataclass(slots=True)
+class _Last:
+    """The last line of a step, when it was first said, and when something was said at all."""
+
+    line: str
+    since: float
+    spoken: float

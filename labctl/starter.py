@@ -1,0 +1,48 @@
+"""The spec that ``labctl init`` writes: the commented starter, or a copy of a shipped topology."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from importlib import resources
+
+from labctl.errors import UsageError
+from labctl.shipped import topologies
+
+_NAME = re.compile(r"^name:[ \t]*\S+", re.MULTILINE)
+_NOT_TEXT = {"null", "true", "false", "yes", "no", "on", "off"}
+_KNOB = re.compile(r"^([ \t]*)#(?=[^ \n])", re.MULTILINE)
+
+
+def starter(name: str) -> str:
+    """The commented starter for a lab of that name."""
+    return renamed(resources.files("labctl").joinpath("starter.yaml").read_text(encoding="utf-8"), name)
+
+
+def copy_of(topology: str, name: str | None) -> str:
+    """A shipped topology's text, under another name when one is given. Raises `UsageError` with did-you-mean."""
+    known = topologies()
+    if topology not in known:
+        near = difflib.get_close_matches(topology, known, n=1)
+        raise UsageError(
+            f"labctl ships no topology {topology}",
+            code="no-such-topology",
+            hint=f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}",
+        )
+    text = known[topology].read_text(encoding="utf-8")
+    return renamed(text, name) if name else text
+
+
+def renamed(text: str, name: str) -> str:
+    """A spec's text with another ``name:``; everything else, comments included, stays."""
+    # a function, since a name is not a pattern for re.sub; quoted, when YAML would take the bare word for a number
+    return _NAME.sub(lambda _: f"name: {_quoted(name)}", text, count=1)
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"' if name[:1].isdigit() or name in _NOT_TEXT else name
+
+
+def uncommented(text: str) -> str:
+    """The starter with every knob turned on; its explanations stay comments."""
+    return _KNOB.sub(r"\1", text)
