@@ -1,0 +1,95 @@
+"""The story for logs and pipelines: one line a fact, with the seconds since the first."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TextIO
+
+from labctl.events import Event
+from labctl.report.sink import Sink
+from labctl.report.story import Proof, failure_of, seconds_of, starts, verdict_of
+from labctl.report.style import ASCII, UNICODE
+from labctl.report.text import clean
+
+Told = tuple[str, str] | None
+"""The word and the sentence of a line; None for what is not told."""
+
+
+def _note(event: Event) -> Told:
+    return "note", event.message
+
+
+class PlainReporter:
+    """``  3.2 s  ok    push: 812 lines on 5 switches (1.4 s)``; no escape sequence, ever."""
+
+    def __init__(self, stream: TextIO, *, verbose: bool = False, now: Callable[[], float] = time.time) -> None:
+        self._sink = Sink(stream)
+        self._verbose = verbose
+        self._now = now
+        self._lock = threading.RLock()
+        self._dots = (UNICODE if self._sink.unicode else ASCII).dots
+        self._began: float | None = None
+        self._running: dict[str, str] = {}
+        """Step → what it said last."""
+        self._proof = Proof()
+        self._closed = False
+        self._tellers: dict[str, Callable[[Event], Told]] = {
+            "step-started": self._step,
+            "step-progress": self._step,
+            "step-done": self._done,
+            "step-failed": self._failed,
+            "step-skipped": lambda event: ("skip", event.message),
+            "check": self._check,
+            "scenario": self._scenario,
+        }
+
+    def __call__(self, event: Event) -> None:
+        with self._lock:
+            if self._closed:
+                return
+            if self._began is None:
+                self._began = event.time  # ``elapsed`` counts from different beginnings in ``up`` and ``verify``
+            told = self._tellers.get(event.kind, _note)(event)
+            if told is not None:
+                word, text = told
+                self._line(event.time, word, event.name, text, seconds_of(event))
+
+    def close(self) -> None:
+        """Name what did not finish; what comes later is dropped."""
+        with self._lock:
+            if not self._closed:
+                for name in self._running:
+                    self._line(self._now(), "stop", name, "did not finish")
+            self._closed = True
+
+    def _line(self, moment: float, word: str, name: str, text: str, seconds: str = "") -> None:
+        elapsed = max(0.0, moment - (self._began or 0.0))
+        took = f" ({seconds})" if seconds else ""
+        self._sink.write(f"{elapsed:5.1f} s  {word:<4}  {clean(name)}: {clean(text)}{took}\n")
+
+    def _step(self, event: Event) -> Told:
+        if self._running.get(event.name) == event.message:
+            return None
+        self._running[event.name] = event.message
+        return self._dots, event.message
+
+    def _done(self, event: Event) -> Told:
+        self._running.pop(event.name, None)
+        verdict = self._proof.of_step(event)
+        return "ok" if verdict == "PASS" else verdict, event.message
+
+    def _failed(self, event: Event) -> Told:
+        self._running.pop(event.name, None)
+        return "fail", failure_of(event)
+
+    def _check(self, event: Event) -> Told:
+        verdict = verdict_of(event)
+        return (verdict, event.message) if verdict != "PASS" or self._verbose else None
+
+    def _scenario(self, event: Event) -> Told:
+        if starts(event):
+            return (self._dots, event.message) if self._verbose else None
+        self._proof.add(event)
+        return verdict_of(event), event.message

@@ -1,0 +1,66 @@
+"""A few lines at the bottom of a terminal that are painted again and again; above them the transcript grows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import TextIO
+
+from labctl.report.sink import Sink
+from labctl.report.text import cells
+
+HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
+TO_END_OF_LINE, TO_END_OF_SCREEN = "\x1b[K", "\x1b[J"
+FALLBACK = os.terminal_size((80, 24))
+NARROWEST = 20
+
+
+def size_of(stream: TextIO) -> Callable[[], os.terminal_size]:
+    """Asks the terminal behind a stream how large it is now; 80x24 where there is none or it does not say."""
+
+    def size() -> os.terminal_size:
+        try:
+            found = os.get_terminal_size(stream.fileno())
+        except (OSError, ValueError, AttributeError):
+            return FALLBACK
+        return os.terminal_size((found.columns or FALLBACK.columns, found.lines or FALLBACK.lines))
+
+    return size
+
+
+class Screen:
+    """Writes with ANSI sequences alone. Not locked: its owner is."""
+
+    def __init__(self, sink: Sink, size: Callable[[], os.terminal_size]) -> None:
+        self._sink = sink
+        self._size = size
+        self._painted: list[int] = []
+        """Cells of each line that stands below now."""
+        self._hidden = False
+
+    @property
+    def columns(self) -> int:
+        """Columns that a line may take: one less than there are, so that no terminal ever wraps it."""
+        return max(NARROWEST, self._size().columns) - 1
+
+    def show(self, above: Sequence[str], below: Sequence[str]) -> None:
+        """Add ``above`` to the transcript for good, and paint ``below`` under it instead of what was there."""
+        size = self._size()
+        below = below[: max(1, size.lines - 1)]
+        out = [] if self._hidden or not below else [HIDE]
+        self._hidden = self._hidden or bool(below)
+        # lines painted before the window became narrower stand on more than one row now
+        rows = sum(max(1, -(-taken // max(1, size.columns))) for taken in self._painted)
+        if rows:
+            out.append(f"\r\x1b[{rows}A")
+        out += [f"{line}{TO_END_OF_LINE if rows else ''}\n" for line in (*above, *below)]
+        if rows:
+            out.append(TO_END_OF_SCREEN)
+        self._painted = [cells(line) for line in below]
+        self._sink.write("".join(out))
+
+    def restore(self) -> None:
+        """Give the cursor back."""
+        if self._hidden:
+            self._sink.write(SHOW)
+        self._hidden = False

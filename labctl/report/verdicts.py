@@ -1,0 +1,192 @@
+"""The end table: what was proven, what was not and why, from ``evidence.json`` alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from labctl.report.style import Paint
+from labctl.report.text import cells, clean, fit, pad, wrap
+
+NARROWEST = 40
+SENTENCE = 32
+"""Columns that a sentence must have left beside the others; else the title goes, then it stands on its own line."""
+LONGEST_ID = 24
+IN_FULL = 5
+"""Failed checks of one scenario that are told with expected and seen; of the others the sentence."""
+JSON_LINES = 4
+LABEL = 10
+VERDICTS = ("PASS", "FAIL", "INCONCLUSIVE")
+
+
+def render_verdicts(body: Mapping[str, Any], *, colour: bool, width: int, evidence: str | Path | None = None) -> str:
+    """A person's view of ``labctl.evidence/v1``. ``evidence`` is the folder to name, else ``body["evidence"]``."""
+    folder = body.get("evidence") if evidence is None else evidence
+    return "\n".join(_View(body, Paint(colour), max(NARROWEST, width)).lines(folder))
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    body: Mapping[str, Any]
+    paint: Paint
+    width: int
+
+    def lines(self, evidence: str | Path | None) -> Iterator[str]:
+        scenarios: Sequence[Mapping[str, Any]] = self.body.get("scenarios") or ()
+        rule = self.paint("dim", "─" * self.width)
+        yield self._heading()
+        yield rule
+        yield from self._table(scenarios)
+        for scenario in scenarios:
+            yield from self._trouble(scenario)
+        yield rule
+        yield from self._end(evidence)
+
+    @property
+    def _lab(self) -> str:
+        return clean(self.body.get("lab") or "lab")
+
+    def _heading(self) -> str:
+        """The lab, and on what it was proven."""
+        environment = self.body.get("environment") or {}
+        target = environment.get("target") or {}
+        facts = [f"{key} {value}" for key, value in target.items()] if isinstance(target, Mapping) else []
+        facts += [
+            f"{word}{environment[key]}"
+            for key, word in (("mode", "mode "), ("runtime", "on "), ("labctl", "labctl "), ("time", ""))
+            if environment.get(key)
+        ]
+        lab = fit(self._lab, self.width // 2)
+        told = ""
+        for fact in map(clean, facts):
+            longer = f"{told} · {fact}" if told else fact
+            told = longer if cells(longer) <= self.width - cells(lab) - 3 else told
+        return f" {self.paint('bold', lab)}  {self.paint('dim', told)}".rstrip()
+
+    def _table(self, scenarios: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+        """A row for each scenario: verdict, name, title where it fits, seconds, the deciding sentence."""
+        if not scenarios:
+            yield " no scenario ran"
+            return
+        verdicts = [_verdict(row) for row in scenarios]
+        names = [clean(row.get("id", "")) for row in scenarios]
+        titles = [clean(row.get("title", "")) for row in scenarios]
+        seconds = [_seconds(row) for row in scenarios]
+        wide = max(map(cells, verdicts))
+        name_wide = min(LONGEST_ID, max(map(cells, names)))
+        title_wide = max(map(cells, titles))
+        seconds_wide = max(map(cells, seconds))
+        used = 1 + wide + 2 + name_wide + 2 + seconds_wide + 2
+        needed = min(SENTENCE, max(cells(clean(row.get("sentence", ""))) for row in scenarios))
+        with_title = self.width - used - title_wide - 2 >= needed
+        used += title_wide + 2 if with_title else 0
+        for row, verdict, name, title, took in zip(scenarios, verdicts, names, titles, seconds, strict=True):
+            cell = f"{pad(title, title_wide)}  " if with_title else ""
+            head = (
+                f" {self.paint(verdict, pad(verdict, wide))}  {self.paint('bold', pad(name, name_wide))}  {cell}"
+                f"{self.paint('dim', took.rjust(seconds_wide))}"
+            )
+            sentence = clean(row.get("sentence", ""))
+            if self.width - used >= needed:
+                first, *rest = wrap(sentence, self.width - used)
+                yield f"{head}  {first}".rstrip()
+                yield from (" " * used + line for line in rest)
+            else:
+                yield head
+                yield from wrap(f"   {sentence}", self.width, "   ")
+
+    def _trouble(self, scenario: Mapping[str, Any]) -> Iterator[str]:
+        """The checks of a scenario that did not pass, failed ones first."""
+        checks: Sequence[Mapping[str, Any]] = scenario.get("checks") or ()
+        bad = sorted((check for check in checks if _verdict(check) != "PASS"), key=lambda c: _verdict(c) != "FAIL")
+        if not bad:
+            return
+        title = clean(scenario.get("title") or scenario.get("id", ""))
+        yield ""
+        yield from wrap(
+            f" {title}: {len(bad)} of {len(checks)} check{'s' * (len(checks) != 1)} did not pass", self.width, "   "
+        )
+        for check in bad[:IN_FULL]:
+            yield ""
+            yield from self._in_full(check)
+        if bad[IN_FULL:]:
+            yield ""
+        for check in bad[IN_FULL:]:
+            verdict = _verdict(check)
+            text = f"{clean(check.get('id', ''))}: {clean(check.get('sentence', ''))}"
+            yield f" {self.paint(verdict, verdict)}  {fit(text, self.width - cells(verdict) - 3)}"
+
+    def _in_full(self, check: Mapping[str, Any]) -> Iterator[str]:
+        verdict = _verdict(check)
+        hang = " " * (cells(verdict) + 3)
+        first, *rest = wrap(f"{hang}{clean(check.get('id', ''))}", self.width, hang)
+        yield f" {self.paint(verdict, verdict)}  {self.paint('bold', first[len(hang) :])}"
+        yield from rest
+        yield from wrap(f"   {clean(check.get('sentence', ''))}", self.width, "   ")
+        expected, seen = check.get("expected"), check.get("seen")
+        if max(len(_json(expected)), len(_json(seen))) > (self.width - 3 - LABEL) * JSON_LINES:
+            expected, seen = differing(expected, seen)
+        yield from self._labelled("check", clean(check.get("title", "")))
+        if expected is not None:
+            yield from self._labelled("expected", _json(expected))
+        if seen is not None or expected is not None:
+            yield from self._labelled("seen", "nothing" if seen is None else _json(seen), verdict)
+        files = [clean(name) for name in (*(check.get("commands") or ()), *(check.get("captures") or ()))]
+        yield from self._labelled("files", "  ".join(files))
+
+    def _labelled(self, label: str, text: str, style: str = "") -> Iterator[str]:
+        if not text:
+            return
+        room = self.width - 3 - LABEL
+        lines = wrap(text, room)
+        if len(lines) > JSON_LINES:
+            lines = [*lines[: JSON_LINES - 1], fit(f"{lines[JSON_LINES - 1]} …", room)]
+        for number, line in enumerate(lines):
+            yield f"   {self.paint('dim', (label if number == 0 else '').ljust(LABEL))}{self.paint(style, line)}"
+
+    def _end(self, evidence: str | Path | None) -> Iterator[str]:
+        """The overall verdict, and where the evidence is: never cut, so that it can be copied."""
+        verdict = _verdict(self.body)
+        words = f"{self._lab}: {clean(self.body.get('sentence') or 'nothing ran')} in {_seconds(self.body)}"
+        badge = f" {verdict} "
+        path = f"evidence: {clean(evidence)}" if evidence is not None else ""
+        end = self.paint(f"badge {verdict}", badge)
+        first, *rest = wrap(words, self.width - cells(badge) - 1)
+        if path and not rest and cells(badge) + 1 + cells(first) + 2 + cells(path) <= self.width:
+            yield f"{end} {first}  {path}"
+            return
+        yield f"{end} {first}"
+        yield from (" " * (cells(badge) + 1) + line for line in rest)
+        if path:
+            yield f" {path}"
+
+
+def differing(expected: Any, seen: Any) -> tuple[Any, Any]:
+    """Of two objects what differs, when something does and something does not; else both as they are."""
+    if not isinstance(expected, Mapping) or not isinstance(seen, Mapping):
+        return expected, seen
+    same = {key for key in expected if key in seen and expected[key] == seen[key]}
+    if not same or same == expected.keys() | seen.keys():
+        return expected, seen
+    return (
+        {key: value for key, value in expected.items() if key not in same},
+        {key: value for key, value in seen.items() if key not in same},
+    )
+
+
+def _verdict(row: Mapping[str, Any]) -> str:
+    """What cannot be read is no pass."""
+    verdict = row.get("verdict")
+    return verdict if verdict in VERDICTS else "INCONCLUSIVE"
+
+
+def _seconds(row: Mapping[str, Any]) -> str:
+    seconds = row.get("seconds")
+    return f"{seconds:.1f} s" if isinstance(seconds, int | float) else "0.0 s"
+
+
+def _json(value: Any) -> str:
+    return clean(json.dumps(value, ensure_ascii=False, default=str))
