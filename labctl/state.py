@@ -82,6 +82,11 @@ class LabState:
     def exists(self) -> bool:
         return self.root.is_dir()
 
+    def write(self, path: Path, text: str) -> None:
+        """Write a file of the lab, readable by the owner alone."""
+        path.touch(mode=0o600)
+        path.write_text(text)
+
     def make(self) -> None:
         """Make the folders, readable by the owner alone."""
         for path in (self.root, self.logs, self.secrets, self.evidence):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from labctl.cli.app import complete_nodes, lab_argument, open_lab, result
-from labctl.errors import InconclusiveError
+from labctl.cli.app import complete_nodes, lab_argument, lab_nodes, open_lab, result
+from labctl.errors import InconclusiveError, UsageError
 
 
 @click.command()
@@ -14,11 +14,23 @@ from labctl.errors import InconclusiveError
 def command(lab: str, node: str | None) -> None:
     """Logs of LAB: its daemon, guest, control plane and front ends, or those of one NODE (or process) alone."""
     opened = open_lab(lab)
+    if node is not None:
+        known = [*lab_nodes(opened.state_folder), *(path.stem for path in sorted(opened.state_folder.logs.glob("*.log")))]
+        if node not in known:
+            raise _unknown(lab, node, list(dict.fromkeys(known)))
     text = opened.runtime.logs(node)
     if not text:
         raise InconclusiveError(
-            f"lab {lab} has no logs" + (f" of {node}" if node else ""),
+            f"nothing was logged{f' of {node}' if node else ''} in lab {lab}",
             code="no-logs",
-            next_command=f"labctl logs {lab}",
+            next_command=f"labctl logs {lab}" if node else f"labctl status {lab}",
         )
     result(text.rstrip())
+
+
+def _unknown(lab: str, node: str, known: list[str]) -> UsageError:
+    import difflib
+
+    near = difflib.get_close_matches(node, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(known)}"
+    return UsageError(f"lab {lab} has no node or process {node}", code="no-such-node", hint=hint)

@@ -36,13 +36,14 @@ def listening(*, events: str | None, verbose: bool) -> Iterator[Listener]:
 
 def tell_report(report: Report, evidence: Path | None) -> None:
     """The verdicts: the result, on stdout."""
+    from labctl.report.style import wants_colour
     from labctl.report.verdicts import render_verdicts
 
     width = shutil.get_terminal_size((100, 24)).columns
     body = report.as_dict()
     if evidence is not None:
         body["evidence"] = str(evidence)
-    result(render_verdicts(body, colour=sys.stdout.isatty(), width=width))
+    result(render_verdicts(body, colour=wants_colour(sys.stdout), width=width))
 
 
 def exit_code(report: Report) -> ExitCode:

@@ -69,6 +69,8 @@ class StepRunner:
         self.cancel = threading.Event()
         self.timings: dict[str, tuple[float, float]] = {}
         """Start and end of each step, seconds since the command began."""
+        self.begun: set[str] = set()
+        """Steps that were started."""
 
     def run(
         self,
@@ -119,6 +121,7 @@ class StepRunner:
 
     def _one(self, step: Step) -> str:
         began = self._deadline.elapsed
+        self.begun.add(step.name)
         self._journal.step(step.name, "started")
         self._tell("step-started", step.name, step.title)
         context = StepContext(

@@ -29,8 +29,6 @@ from labctl.waiting import Deadline
 
 DEFAULT_LIMIT = 600.0
 NAMESPACES = ("kube-system", "default")
-BEFORE_PUSH = frozenset({"create", "nodes", "ssh"})
-"""Steps after whose failure an embedded lab is removed: nothing in it is worth a look that logs do not show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +74,17 @@ class Up:
         self._placing = placing
         self._deadline = deadline
         self._now = _Handed()
+        self._runner = StepRunner(request.state.name, Journal(request.state.journal), request.listener, deadline)
+
+    @property
+    def worth_keeping(self) -> bool:
+        """Whether the push has begun, or had in an earlier run: from then on a lab stays for a look."""
+        return self._placing.running or "push" in self._runner.begun
 
     def run(self) -> UpResult:
         """Do it. Raises the error of the step that failed; see `up` for what becomes of the lab then."""
         state = self._state
-        journal = Journal(state.journal)
-        runner = StepRunner(state.name, journal, self._request.listener, self._deadline)
+        journal, runner = Journal(state.journal), self._runner
         journal.write("run", "up", "started", runtime=self._request.runtime.name)
         try:
             runner.run(self._steps(), done=self._placing.done, interrupted=self._give_up)
@@ -127,7 +130,7 @@ class Up:
             Step("ssh", "switches take logins", self._ssh, ("create",), resumable=False),
             Step("push", "NX-OS configurations", self._push, ("ssh",)),
         ]
-        last = ("push",)
+        last: tuple[str, ...] = ("push",)
         if lab.kube_nodes:
             steps += [
                 Step("api", "Kubernetes API", self._await_api, ("create",), resumable=False),
@@ -210,8 +213,8 @@ class Up:
 def up(request: UpRequest) -> UpResult:
     """Bring a lab up under its lock.
 
-    Raises the error of the step that failed. When that was before the push, an embedded lab is removed (its journal and
-    logs are kept in the archive); from the push on it stays for a look, and a second ``up`` goes on from there.
+    Raises the error of the step that failed. Before the push has begun, an embedded lab is then removed (its journal
+    and logs are kept in the archive); later it stays for a look, and a second ``up`` goes on from there.
     """
     state = request.state
     with state.lock():
@@ -229,18 +232,26 @@ def up(request: UpRequest) -> UpResult:
             raise
         for name in placing.folder.edited:
             tell(f"{name} differs from what was rendered: it is used as it is")
+        lab = Up(request, placing, deadline)
         try:
-            return Up(request, placing, deadline).run()
-        except StepFailed as failed:
-            if failed.name in BEFORE_PUSH and request.runtime.name == "embedded":
-                _remove_failed(request, failed.error, tell)
-            elif failed.error.next_command is None:
-                failed.error.next_command = f"labctl logs {state.name}"
-            raise failed.error from failed
+            return lab.run()
+        except BaseException as error:
+            _after_failure(lab, request, error.error if isinstance(error, StepFailed) else None, tell)
+            if isinstance(error, StepFailed):
+                raise error.error from error
+            raise
 
 
-def _remove_failed(request: UpRequest, error: LabctlError, tell: Callable[[str], None]) -> None:
-    gone = take_down(request.state, tell, locked=True)
-    tell(f"the lab was removed; its record is in {gone.archive or archive_root()}")
-    if error.next_command is None and gone.archive is not None:
-        error.hint = error.hint or f"logs of the run are in {gone.archive / 'logs'}"
+def _after_failure(lab: Up, request: UpRequest, error: LabctlError | None, tell: Callable[[str], None]) -> None:
+    """Remove or keep the lab, and say so. ``error`` is None after Ctrl-C and its like."""
+    state = request.state
+    if lab.worth_keeping or request.runtime.name != "embedded":
+        if error is None:
+            tell(f"lab {state.name} is kept: labctl up goes on with it, labctl down {state.name} removes it")
+        elif error.next_command is None:
+            error.next_command = f"labctl logs {state.name}"
+        return
+    gone = take_down(state, tell, locked=True)
+    tell(f"lab {state.name} was removed; its record is in {gone.archive or archive_root()}")
+    if error is not None and error.hint is None and gone.archive is not None:
+        error.hint = f"logs of the run are in {gone.archive / 'logs'}"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from labctl.errors import InconclusiveError, UsageError
-from labctl.guest.api import Agent, Capture, Completed, ExecStream, TtySize
+from labctl.guest.api import Agent, AgentError, Capture, Completed, ExecStream, TtySize
 from labctl.runtime.api import SshEndpoint
 from labctl.runtime.embedded.wires import kernel_name
 from labctl.state import LabState
@@ -81,6 +81,10 @@ class EmbeddedEndpoints:
             raise UsageError(f"lab {self._state.name} has no cluster", code="no-cluster")
         return self._state.kubeconfig
 
+    def kind(self, node: str) -> str | None:
+        """switch, kube-node or host; None for what is no node."""
+        return self._table.kinds.get(node)
+
     def namespace(self, node: str) -> str:
         """The network namespace of a node in the guest."""
         namespace = self._table.namespaces.get(node)
@@ -95,7 +99,19 @@ class EmbeddedEndpoints:
         return self.agent.stream(argv, ns=self.namespace(node), tty=tty, env={"LABCTL_NODE": node})
 
     def capture(self, node: str, interface: str, expression: str = "") -> Capture:
-        return self.agent.capture(self.namespace(node), self._interface(node, interface), expression)
+        name = self._interface(node, interface)
+        try:
+            return self.agent.capture(self.namespace(node), name, expression)
+        except AgentError:
+            known = self._interfaces(node)
+            if name in known:
+                raise
+            raise self._no_interface(node, interface, known) from None
+
+    def _interfaces(self, node: str) -> list[str]:
+        """Names that the kernel has now."""
+        done = self.exec(node, ["ip", "-j", "link", "show"])
+        return [str(row["ifname"]) for row in json.loads(done.stdout or b"[]")]
 
     def _interface(self, node: str, interface: str) -> str:
         """A stand-in leaf's port-channel is captured at its bridge, where frames carry the VLAN tag."""
@@ -108,6 +124,17 @@ class EmbeddedEndpoints:
             if self._agent is not None:
                 self._agent.close()
                 self._agent = None
+
+    @staticmethod
+    def _no_interface(node: str, name: str, known: Sequence[str]) -> UsageError:
+        import difflib
+
+        near = difflib.get_close_matches(name, known, n=1)
+        return UsageError(
+            f"{node} has no interface {name}",
+            code="no-such-interface",
+            hint=f"did you mean {near[0]}?" if near else f"it has {', '.join(known)}",
+        )
 
     def _unknown(self, name: str, known: Mapping[str, Any], what: str) -> UsageError:
         import difflib

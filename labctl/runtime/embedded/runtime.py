@@ -13,6 +13,7 @@ from labctl.errors import InconclusiveError, LabError
 from labctl.runtime.api import NodeStatus, Observation, Progress
 from labctl.runtime.embedded.control import DaemonGone, request
 from labctl.runtime.embedded.endpoints import EmbeddedEndpoints, endpoints_file, read_table
+from labctl.runtime.embedded.logs import collect
 from labctl.runtime.embedded.supervisor import ProcessRecord, end_leftovers, is_running, read_records, start_time, tail
 from labctl.state import LabState
 from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for
@@ -41,7 +42,7 @@ class EmbeddedRuntime:
         self._state.make()
         for left in ("cluster", "guest", "front-ends"):  # of an earlier run: nothing of it is used again
             shutil.rmtree(self._state.root / left, ignore_errors=True)
-        self._state.runtime_file.write_text(json.dumps({"runtime": self.name, "launcher": self._launcher}))
+        self._state.write(self._state.runtime_file, json.dumps({"runtime": self.name, "launcher": self._launcher}))
         child = self._start_daemon()
         self._await_socket(child)
         request(self._socket, "create", progress=progress, timeout=CREATE_LIMIT)
@@ -61,7 +62,7 @@ class EmbeddedRuntime:
         finally:
             os.close(log)
         record = {"name": "daemon", "pid": child.pid, "started": start_time(child.pid)}
-        (self._state.root / "daemon.json").write_text(json.dumps(record))
+        self._state.write(self._state.root / "daemon.json", json.dumps(record))
         return child
 
     def _await_socket(self, child: subprocess.Popen[bytes]) -> None:
@@ -151,10 +152,9 @@ class EmbeddedRuntime:
             end_leftovers([record], Deadline(5.0))
 
     def logs(self, node: str | None = None) -> str:
-        """The daemon's and children's logs, or those whose name begins with ``node``."""
-        pieces = [
-            f"==> {path.name} <==\n{path.read_text(errors='replace')}"
-            for path in sorted(self._state.logs.glob("*.log"))
-            if node is None or path.name.removesuffix(".log") == node or path.name.startswith(f"{node}.")
-        ]
-        return "\n".join(pieces)
+        """Of all processes, or of one node or process."""
+        try:
+            endpoints = self.endpoints()
+        except InconclusiveError:
+            endpoints = None  # it does not run (yet, or any more): what the host has is all there is
+        return collect(self._state.logs, node, endpoints)

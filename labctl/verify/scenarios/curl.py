@@ -44,11 +44,12 @@ def one(lab: LabUnderTest, row: CurlInput, identity: str, deadline: Deadline) ->
         try:
             cluster = lab.cluster()
             service = expectation.service_of(cluster, row.service)
-            endpoints = frozenset(address for address, _ in expectation.endpoints(cluster, row.service))
             if service is None:
                 return [CheckResult(f"{identity}.answered", title, "FAIL", f"there is no Service {row.service}")]
+            before = _endpoints(cluster, row.service)
             with capturing(lab, row.captures) as taken:
-                judgement, path = _fetch(lab, row, service["spec"]["clusterIP"], len(endpoints))
+                judgement, path = _fetch(lab, row, service["spec"]["clusterIP"], len(before))
+            endpoints = before | _endpoints(lab.cluster(), row.service)  # one may have come while curl waited
         except Unanswered as unanswered:
             judgement, path = Judgement("INCONCLUSIVE", str(unanswered)), ""
             taken, endpoints = [], frozenset()
@@ -66,6 +67,10 @@ def one(lab: LabUnderTest, row: CurlInput, identity: str, deadline: Deadline) ->
         judge(lab, identity, capture, result, resolved) for capture, result in zip(row.captures, taken, strict=True)
     ]
     return [answered, *captures]
+
+
+def _endpoints(cluster: expectation.Cluster, service: str) -> frozenset[str]:
+    return frozenset(address for address, _ in expectation.endpoints(cluster, service))
 
 
 def _fetch(lab: LabUnderTest, row: CurlInput, address: str, endpoints: int) -> tuple[Judgement, str]:

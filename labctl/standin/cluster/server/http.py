@@ -92,7 +92,7 @@ class Handler(BaseHTTPRequestHandler):
             self._refuse(404, f"a stand-in kubelet does not serve {address.path}")
             return
         try:
-            getattr(self, method)(parts[1:], parse_qs(address.query))
+            getattr(self, method)(parts[1:], parse_qs(address.query, keep_blank_values=True))
         except NoSuchContainer as missing:
             self._refuse(404, str(missing))
         except (LabError, SpdyError) as error:
@@ -135,8 +135,11 @@ class Handler(BaseHTTPRequestHandler):
         pause = threading.Event()
         try:
             self._chunk(data)
-            while container.state.running:
-                pause.wait(FOLLOW_EVERY)
+            running = True
+            while running:
+                running = container.state.running  # looked at first: what it wrote before its end is told too
+                if running:
+                    pause.wait(FOLLOW_EVERY)
                 data = container.logs()[offset:]
                 offset += len(data)
                 self._chunk(data)
@@ -173,7 +176,7 @@ class Handler(BaseHTTPRequestHandler):
             wanted = wanted - {"stderr"} | {"resize"}
         channels = self._channels(wanted)
         if channels:
-            execute(start, channels)
+            execute(start, channels, stdin="stdin" in wanted)
 
     def _channels(self, wanted: set[str]) -> Channels | None:
         upgrade = self.headers.get("Upgrade", "").lower()

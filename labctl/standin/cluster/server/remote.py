@@ -69,8 +69,8 @@ def status_of(code: int) -> dict[str, object]:
     }
 
 
-def execute(start: Callable[[], ExecStream], channels: Channels) -> None:
-    """Run to the end. A client that goes away ends the program."""
+def execute(start: Callable[[], ExecStream], channels: Channels, *, stdin: bool = True) -> None:
+    """Run to the end. A client that goes away ends the program; without ``stdin`` the program finds its input ended."""
     try:
         program = start()
     except LabError as error:
@@ -78,6 +78,8 @@ def execute(start: Callable[[], ExecStream], channels: Channels) -> None:
             {"metadata": {}, "status": "Failure", "message": str(error), "reason": "InternalError", "code": 500}
         )
         return
+    if not stdin:
+        program.close_stdin()
     feeder = threading.Thread(target=_feed, args=(program, channels), daemon=True)
     feeder.start()
     try:
@@ -118,6 +120,7 @@ class SpdyChannels:
         self._spdy = Spdy(stream, stream.sendall)
         self._by_type: dict[str, int] = {}
         self._types: dict[int, str] = {}
+        self._ended = False
         while wanted - set(self._by_type):
             frame = self._spdy.read()
             if frame is None:
@@ -129,6 +132,9 @@ class SpdyChannels:
                 self._spdy.reply(frame.stream)
 
     def receive(self) -> Incoming | None:
+        if self._ended:
+            self._ended = False
+            return Stdin(None)
         while True:
             try:
                 frame = self._spdy.read()
@@ -142,6 +148,8 @@ class SpdyChannels:
             if kind == "resize" and (size := parse_resize(frame.data)):
                 return Resize(size)
             if kind == "stdin":
+                if frame.data and frame.fin:
+                    self._ended = True  # told at the next call
                 if frame.data:
                     return Stdin(frame.data)
                 if frame.fin:

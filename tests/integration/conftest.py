@@ -1,0 +1,34 @@
+"""Booted tests: one guest at a time, each module cleans up after itself and shows that nothing is left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.harness import WHITEPAPER, Labctl, Machine, edit_deadlines, residue
+
+
+@pytest.fixture(scope="module")
+def labctl(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Labctl]:
+    """A labctl whose labs are gone when the module is over, which is asserted."""
+    user = Labctl(tmp_path_factory.mktemp("state"))
+    before = Machine.now()
+    yield user
+    user("down", "--all").expect(0)
+    assert residue(user, before) == []
+
+
+@pytest.fixture
+def folder(labctl: Labctl, tmp_path: Path) -> Callable[..., Path]:
+    """``folder()``: the white paper's artifact folder, to be edited; named deadlines as in `edit_deadlines`."""
+
+    def make(spec: Path = WHITEPAPER, **deadlines: float) -> Path:
+        path = tmp_path / "edited"
+        labctl("generate", spec, "-o", path).expect(0)
+        if deadlines:
+            edit_deadlines(path, **deadlines)
+        return path
+
+    return make

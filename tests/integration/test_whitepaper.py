@@ -1,0 +1,327 @@
+"""The white paper's lab on every launcher that this host has: proven, used by stock clients, taken down."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import shutil
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labctl.waiting import Deadline, NotYet, wait_for
+from tests.integration.harness import WHITEPAPER, Done, Labctl
+
+pytestmark = [pytest.mark.booted, pytest.mark.timeout(300)]
+LAB = "whitepaper"
+
+
+@pytest.fixture(scope="module", params=["qemu-tcg", "uml"])
+def lab(request: pytest.FixtureRequest, labctl: Labctl) -> Iterator[Done]:
+    """Up on a launcher; the tests below see it one after the other."""
+    with labctl.lab(WHITEPAPER, "--launcher", request.param) as done:
+        assert request.param in labctl("status", LAB).out
+        yield done
+
+
+@pytest.fixture
+def kubectl(lab: Done, labctl: Labctl) -> Any:
+    """Stock kubectl on the printed kubeconfig."""
+
+    def run(*arguments: str, stdin: str = "", code: int = 0) -> str:
+        done = labctl("kubectl", LAB, "--", *arguments, stdin=stdin, timeout=60)
+        assert done.code == code, done.err
+        return done.out
+
+    return run
+
+
+def scenarios(labctl: Labctl) -> dict[str, str]:
+    return {row["id"]: row["verdict"] for row in labctl.evidence(LAB)["scenarios"]}
+
+
+def checks(labctl: Labctl) -> dict[str, dict[str, Any]]:
+    return {check["id"]: check for row in labctl.evidence(LAB)["scenarios"] for check in row["checks"]}
+
+
+def test_all_scenarios_pass(lab: Done, labctl: Labctl) -> None:
+    assert scenarios(labctl) == dict.fromkeys(("links", "bgp", "ping", "curl", "ping-ipip"), "PASS")
+    assert "PASS" in lab.out
+
+
+def test_prefixes_are_the_papers(lab: Done, labctl: Labctl) -> None:
+    """Figure 16 by errata 4.3: 3/5/5 in IPv4 and 2/2/2 in IPv6, read from the leafs' own summaries."""
+    for leaf in ("leaf2101", "leaf2102"):
+        for words, table in (
+            ("show ip bgp summary vrf vrf-001", {"192.168.1.10": "3", "192.168.1.11": "5", "192.168.1.13": "5"}),
+            (
+                "show ipv6 bgp summary vrf vrf-001",
+                {"2001:192:168:1::10": "2", "2001:192:168:1::11": "2", "2001:192:168:1::13": "2"},
+            ),
+        ):
+            out = labctl("ssh", LAB, leaf, "--", words).expect(0).out
+            seen = {}
+            for neighbor in table:
+                found = re.search(rf"^{re.escape(neighbor)}\s+4 65531\s+.*\s(\d+)\s*$", out, re.MULTILINE)
+                seen[neighbor] = found[1] if found else out
+            assert seen == table
+
+
+def test_blocks_are_the_papers(kubectl: Any) -> None:
+    """Calico's host-seeded blocks (errata 4.4)."""
+    rows = json.loads(kubectl("get", "blockaffinities.crd.projectcalico.org", "-o", "json"))["items"]
+    found = {(row["spec"]["node"], row["spec"]["cidr"]) for row in rows}
+    assert found >= {
+        ("master", "10.244.219.64/26"),
+        ("node01", "10.244.196.128/26"),
+        ("node02", "10.244.140.64/26"),
+        ("node01", "2001:db8:42:ae:fe9b:5aae:bdcd:3700/122"),
+        ("node02", "2001:db8:42:7d:a5ca:9fd7:bc1f:b9c0/122"),
+    }
+
+
+def test_stock_ssh_logs_in_on_the_printed_port(lab: Done, labctl: Labctl) -> None:
+    config = labctl.lab_state(LAB) / "ssh_config"
+    done = subprocess.run(
+        ("ssh", "-F", str(config), "leaf2101", "show version"), capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Device name: leaf2101" in done.stdout
+    assert config.stat().st_mode & 0o077 == 0
+
+
+def test_unknown_command_is_refused_with_a_caret(lab: Done, labctl: Labctl) -> None:
+    out = labctl("ssh", LAB, "leaf2101", "--", "show ip bogus").out
+    assert re.search(r"\^\n% Invalid command at '\^' marker\.", out.replace("\r", "")), out
+
+
+def test_running_configuration_is_what_was_pushed(lab: Done, labctl: Labctl) -> None:
+    from labctl.nxos.tree import compare, parse
+
+    for switch in ("spine1", "leaf2101", "leaf2999"):
+        running = labctl("ssh", LAB, switch, "--", "show running-config").expect(0).out
+        pushed = (labctl.lab_state(LAB) / "folder" / "nxos" / f"{switch}.cfg").read_text()
+        assert [row for row in compare(parse(pushed), parse(running)) if row.kind == "missing"] == []
+
+
+@pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed: captures are not read by others")
+class TestCapturesReadByTshark:
+    """Errata 4.8, as Wireshark's dissectors see it."""
+
+    def rows(self, labctl: Labctl, name: str, filter_text: str, *fields: str) -> list[list[str]]:
+        path = labctl.lab_state(LAB) / "evidence" / "captures" / f"{name}.pcap"
+        command = ["tshark", "-r", str(path), "-Y", filter_text, "-T", "fields", "-E", "occurrence=a"]
+        for field in fields:
+            command += ["-e", field]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+        return [line.split("\t") for line in done.stdout.splitlines()]
+
+    def addresses(self, labctl: Labctl) -> tuple[str, str]:
+        """Of the two pods that pinged, from the sentence of the check."""
+        seen = checks(labctl)["ping-ipip.node01-node02-ipv4.capture.node01"]["expected"]["inner"]
+        return seen["source"][0], seen["target"][0]
+
+    def test_ipip_at_bond0(self, lab: Done, labctl: Labctl) -> None:
+        source, target = self.addresses(labctl)
+        rows = self.rows(
+            labctl,
+            "ping-ipip.node01-node02-ipv4.node01",
+            "ip.proto == 4 && icmp.type == 8",
+            "ip.src",
+            "ip.dst",
+            "ip.proto",
+        )
+        assert ["192.168.1.11," + source, "192.168.1.13," + target, "4,1"] in rows
+
+    def test_ipip_at_the_leafs_port_channel(self, lab: Done, labctl: Labctl) -> None:
+        source, target = self.addresses(labctl)
+        rows = [
+            row
+            for leaf in ("leaf2101", "leaf2102")
+            for row in self.rows(
+                labctl, f"ping-ipip.node01-node02-ipv4.{leaf}", "icmp.type == 8", "ip.src", "ip.dst", "vlan.id"
+            )
+        ]
+        assert ["192.168.1.11," + source, "192.168.1.13," + target, "3001"] in rows
+
+    def test_routed_ping_is_not_encapsulated(self, lab: Done, labctl: Labctl) -> None:
+        rows = self.rows(labctl, "ping.node01-node02-ipv4.node01", "icmp.type == 0", "ip.proto", "ip.ttl")
+        assert ["1", "62"] in rows  # at bond0 two hops have routed it: the other node and the leaf
+        assert all(row[0] == "1" for row in rows)
+
+    def test_curl_is_the_papers_packet(self, lab: Done, labctl: Labctl) -> None:
+        """Node address → pod address, VLAN 3001, not encapsulated, from a MAC of the leaf, an HTTP request in it."""
+        pods = checks(labctl)["curl.master-nginx-service.capture.leaf2101-leaf2102"]["expected"]["inner"]["target"]
+        macs = checks(labctl)["curl.master-nginx-service.capture.leaf2101-leaf2102"]["expected"]["source_mac"]
+        fields = ("eth.src", "vlan.id", "ip.src", "ip.dst", "tcp.payload")
+        rows = [
+            row
+            for leaf in ("leaf2101", "leaf2102")
+            for row in self.rows(
+                labctl, f"curl.master-nginx-service.{leaf}", "tcp.dstport == 80 && tcp.len > 0 && ip", *fields
+            )
+        ]
+        fitting = [row for row in rows if row[0] in macs]
+        assert fitting, rows
+        assert all(row[1:3] == ["3001", "192.168.1.10"] and row[3] in pods for row in fitting)
+        assert bytes.fromhex(fitting[0][4]).startswith(b"GET / HTTP/1.1\r\nHost: 10.96.")
+
+
+class TestStockKubectl:
+    def test_nodes_and_pods(self, kubectl: Any) -> None:
+        nodes = json.loads(kubectl("get", "nodes", "-o", "json"))["items"]
+        assert [row["metadata"]["name"] for row in nodes] == ["master", "node01", "node02"]
+        assert "node01" in kubectl("describe", "node", "node01")
+        pods = json.loads(kubectl("get", "pods", "-l", "app=nginx-dual", "-o", "json"))["items"]
+        assert {row["spec"]["nodeName"] for row in pods} == {"node01", "node02"}
+
+    def test_exec_gives_the_exit_code(self, kubectl: Any) -> None:
+        assert kubectl("exec", "deploy/pingtest", "--", "sh", "-c", "echo out; cat") == "out\n"  # no -i: no input
+        kubectl("exec", "deploy/pingtest", "--", "sh", "-c", "exit 7", code=7)
+        assert kubectl("exec", "-i", "deploy/pingtest", "--", "cat", stdin="over stdin") == "over stdin"
+
+    def test_exec_with_a_terminal(self, lab: Done, labctl: Labctl) -> None:
+        ours, theirs = pty.openpty()
+        child = subprocess.Popen(
+            (*labctl.program, "kubectl", LAB, "--", "exec", "-ti", "deploy/pingtest", "--", "sh", "-c", "tty; echo size $(stty size)"),
+            env=labctl.environment, stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True,
+        )  # fmt: skip
+        os.close(theirs)
+        text = b""
+        try:
+            while piece := os.read(ours, 4096):
+                text += piece
+        except OSError:
+            pass  # the other end of a terminal is closed: that is its end
+        assert child.wait(20) == 0
+        assert b"/dev/pts/" in text
+
+    def test_logs(self, kubectl: Any) -> None:
+        assert "BIRD started" in kubectl("logs", "-n", "kube-system", "ds/calico-node")
+        kubectl("exec", "deploy/nginx-deployment3", "--", "curl", "-s", "http://localhost/")
+        assert "GET / HTTP/1.1" in kubectl("logs", "deploy/nginx-deployment3")
+
+    def test_port_forward(self, lab: Done, labctl: Labctl) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        child = subprocess.Popen(
+            (*labctl.program, "kubectl", LAB, "--", "port-forward", "svc/nginx-service", f"{port}:80"),
+            env=labctl.environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+
+            def page() -> str | NotYet:
+                try:
+                    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as answer:
+                        return str(answer.read().decode())
+                except OSError as error:
+                    return NotYet(str(error))
+
+            assert "Welcome to nginx!" in wait_for(page, Deadline(20))
+        finally:
+            child.terminate()
+            child.wait(10)
+
+    def test_apply_and_delete(self, kubectl: Any, tmp_path: Path) -> None:
+        manifest = tmp_path / "pod.yaml"
+        manifest.write_text(
+            "apiVersion: v1\nkind: Pod\nmetadata: {name: once}\nspec:\n  restartPolicy: Never\n"
+            "  containers: [{name: c, image: busybox, command: [sh, -c, 'echo done; exit 3']}]\n"
+        )
+        kubectl("apply", "-f", str(manifest))
+        kubectl("wait", "--for=jsonpath={.status.phase}=Failed", "pod/once", "--timeout=30s")
+        assert kubectl("logs", "once") == "done\n"
+        kubectl("delete", "-f", str(manifest), "--timeout=30s")
+
+    def test_an_unknown_image_says_which_are_known(self, kubectl: Any) -> None:
+        kubectl("run", "unknown", "--image=registry.example/none:1")
+        kubectl("wait", "--for=jsonpath={.status.containerStatuses[0].state.waiting.reason}=ImagePullBackOff",
+                "pod/unknown", "--timeout=30s")  # fmt: skip
+        assert "busybox" in kubectl("describe", "pod", "unknown")
+        kubectl("delete", "pod", "unknown", "--now")
+
+    def test_drain_moves_the_advertised_route(self, kubectl: Any, labctl: Labctl) -> None:
+        """A drained node has no endpoint: its leafs lose it as next hop of the service, and get it back."""
+
+        def hops() -> set[str]:
+            out = labctl("ssh", LAB, "leaf2101", "--", "show ip route 10.96.120.215 vrf vrf-001").out
+            return set(re.findall(r"\*via (192\.168\.1\.\d+)", out))
+
+        def await_hops(wanted: set[str]) -> None:
+            wait_for(lambda: (seen := hops()) == wanted or NotYet(f"next hops {seen}"), Deadline(60), every=0.5)
+
+        await_hops({"192.168.1.11", "192.168.1.13"})
+        kubectl("cordon", "node02")
+        kubectl("drain", "node02", "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=60s")
+        try:
+            await_hops({"192.168.1.11"})
+        finally:
+            kubectl("uncordon", "node02")
+        kubectl("rollout", "status", "deploy/nginx-dual", "--timeout=60s")
+        await_hops({"192.168.1.11", "192.168.1.13"})
+
+
+class TestVerbs:
+    def test_list_and_status(self, lab: Done, labctl: Labctl) -> None:
+        assert [(row["name"], row["state"]) for row in labctl("list", "--json").json()] == [(LAB, "running")]
+        nodes = labctl("status", LAB, "--json").json()["nodes"]
+        assert {row["state"] for row in nodes} == {"running"}
+        assert len(nodes) == 9
+
+    def test_exec(self, lab: Done, labctl: Labctl) -> None:
+        assert "bond0" in labctl("exec", LAB, "node01", "--", "ip", "-br", "link").expect(0).out
+        labctl("exec", LAB, "ext1", "--", "sh", "-c", "exit 5").expect(5)
+
+    def test_capture(self, lab: Done, labctl: Labctl, tmp_path: Path) -> None:
+        target = tmp_path / "bond0.pcap"
+        labctl("capture", LAB, "node01:bond0", "-w", target, "-c", "3", timeout=60).expect(0)
+        from labctl.verify.capture.packet import decode
+
+        assert len(decode(target.read_bytes())) == 3
+
+    def test_verify_is_read_only_and_writes_junit(self, lab: Done, labctl: Labctl, tmp_path: Path) -> None:
+        junit = tmp_path / "junit.xml"
+        started = time.monotonic()
+        labctl("verify", LAB, "--junit", junit).expect(0)
+        assert set(scenarios(labctl)) == {"links", "bgp", "ping", "curl"}
+        assert time.monotonic() - started < 60
+        assert "testsuites" in junit.read_text()
+        refused = labctl("verify", LAB, "--scenario", "ping-ipip").expect(2)
+        assert "--disruptive" in refused.err
+
+    def test_logs_of_a_switch_and_of_the_cluster(self, lab: Done, labctl: Labctl) -> None:
+        assert "console" in labctl("logs", LAB).expect(0).out
+        assert labctl("logs", LAB, "kube-apiserver").expect(0).out
+
+    def test_a_second_up_is_refused(self, lab: Done, labctl: Labctl) -> None:
+        refused = labctl("up", WHITEPAPER).expect(2)
+        assert "runs already" in refused.err
+
+    def test_listeners_are_on_loopback_only(self, lab: Done, labctl: Labctl) -> None:
+        pids = set(labctl.pids(LAB).values())
+        listening = subprocess.run(("ss", "-Hltnp"), capture_output=True, text=True, timeout=20, check=True).stdout
+        ours = [row for row in listening.splitlines() if any(f"pid={pid}," in row for pid in pids)]
+        assert ours
+        assert [row for row in ours if not re.search(r"\s(127\.0\.0\.1|\[::1\]):\d+\s", row)] == []
+
+    def test_no_secret_in_process_titles_or_logs(self, lab: Done, labctl: Labctl) -> None:
+        state = labctl.lab_state(LAB)
+        password = (state / "secrets" / "switch_password").read_text().strip()
+        assert [line for line in labctl.processes().values() if password in line] == []
+        texts = [*(state / "logs").glob("*"), *(state / "evidence").rglob("*.txt"), state / "journal.jsonl"]
+        assert [path.name for path in texts if password in path.read_text(errors="replace")] == []
+        loose = [
+            path
+            for path in state.rglob("*")
+            if path.is_file() and path.stat().st_mode & 0o077 and "folder" not in path.parts
+        ]
+        assert [str(path.relative_to(state)) for path in loose] == []
