@@ -85,21 +85,22 @@ class StepRunner:
         """
         check_plan(steps)
         finished: set[str] = set()
-        pending = []
-        for step in steps:
-            if step.name in done and step.resumable:
-                finished.add(step.name)
-                self._tell("step-skipped", step.name, f"{step.title}: done before")
-            else:
-                pending.append(step)
+        pending = list(steps)
         running: dict[Future[str], Step] = {}
         failure: StepFailed | None = None
         with ThreadPoolExecutor(max(1, len(steps)), thread_name_prefix="step") as pool:
             try:
                 while pending or running:
-                    for step in [s for s in pending if failure is None and finished.issuperset(s.needs)]:
+                    for step in self._startable(pending, finished, failure):
                         pending.remove(step)
-                        running[pool.submit(self._one, step)] = step
+                        if step.name in done and step.resumable:
+                            # only now: what needs it must wait for what it needs
+                            finished.add(step.name)
+                            self._tell("step-skipped", step.name, f"{step.title}: done before")
+                        else:
+                            running[pool.submit(self._one, step)] = step
+                    if self._startable(pending, finished, failure):
+                        continue  # what was skipped lets others begin
                     if not running:
                         break
                     over, _ = wait(running, return_when=FIRST_COMPLETED)
@@ -118,6 +119,10 @@ class StepRunner:
                 raise
         if failure:
             raise failure
+
+    @staticmethod
+    def _startable(pending: Sequence[Step], finished: set[str], failure: StepFailed | None) -> list[Step]:
+        return [step for step in pending if failure is None and finished.issuperset(step.needs)]
 
     def _one(self, step: Step) -> str:
         began = self._deadline.elapsed

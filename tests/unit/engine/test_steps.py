@@ -180,3 +180,23 @@ def test_events_are_lines_of_json(run: Run) -> None:
         row = json.loads(event.as_json())
         assert (row["schema"], row["lab"]) == ("labctl.event/v1", "paper")
         assert "\n" not in event.as_json()
+
+
+def test_a_skipped_step_does_not_let_others_begin_before_what_it_needs(run: Run) -> None:
+    """A second up: the boxes must be found again before a step that needs only skipped ones begins."""
+    order: list[str] = []
+
+    def noting(name: str) -> Work:
+        def work(_context: StepContext) -> str:
+            order.append(name)
+            return name
+
+        return work
+
+    plan = [
+        step("create", work=noting("create"), resumable=False),
+        step("push", "create", work=noting("push")),
+        step("bonds", "push", work=noting("bonds"), resumable=False),
+    ]
+    run.runner.run(plan, done=frozenset({"create", "push"}))
+    assert order == ["create", "bonds"]
