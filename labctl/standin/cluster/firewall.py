@@ -44,8 +44,9 @@ class Firewall:
             self._owners[owner] = tuple(chains)
             ops = []
             texts = {}
+            users: dict[tuple[int, str], set[str]] = {}
             for family in (4, 6):
-                text = self._text(family)
+                text = self._text(family, users)
                 if text and text != self._applied.get(family):
                     texts[family] = text
                     ops.append(Op("iptables" if family == 4 else "ip6tables", text))
@@ -53,8 +54,10 @@ class Firewall:
             if failures:
                 raise AgentError(f"iptables-restore: {failures[0].message}")
             self._applied.update(texts)
+            self._known.update(users)  # only now: what a refused text would have removed is still there
 
-    def _text(self, family: int) -> str:
+    def _text(self, family: int, user_chains: dict[tuple[int, str], set[str]]) -> str:
+        """The text; ``user_chains`` is told which chains there are once it is applied."""
         parts = []
         for table in ("nat", "filter"):
             merged: dict[str, list[str]] = {}
@@ -63,13 +66,12 @@ class Firewall:
                     if (chains.family, chains.table) == (family, table):
                         for chain, rules in chains.rules.items():
                             merged.setdefault(chain, []).extend(rules)
-            known = self._known.setdefault((family, table), set())
+            known = self._known.get((family, table), set())
             if not merged and not known:
                 continue
             users = [chain for chain in merged if chain not in BUILT_IN[table]]
             stale = sorted(known - set(users))
-            known.clear()
-            known.update(users)
+            user_chains[family, table] = set(users)
             lines = [f"*{table}", *(f":{chain} - [0:0]" for chain in (*users, *stale))]
             lines += [f"-F {chain}" for chain in BUILT_IN[table]]
             lines += [f"-A {chain} {rule}" for chain, rules in merged.items() for rule in rules]

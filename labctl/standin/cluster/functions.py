@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from ipaddress import ip_network
 
 from labctl.kube.api import Api
 from labctl.kube.resources import BLOCK_AFFINITIES, IPAM_BLOCKS, NODES, PODS
@@ -111,10 +112,20 @@ class KubeControllers:
             self._log(f"released {handle}")
         self._suspects = missing - self._suspects
         for item in self._api.list(BLOCK_AFFINITIES):
-            if item["spec"]["node"] not in nodes:
+            if item["spec"]["node"] not in nodes and self._block_removed(item["spec"]["cidr"]):
                 self._api.delete(BLOCK_AFFINITIES.path(name=item["metadata"]["name"]))
                 self._log(f"removed the affinity {item['metadata']['name']} of a node that is gone")
         if not self._ready:
             self._ready = True
             self._context.changed()
         return COLLECT_EVERY
+
+    def _block_removed(self, cidr: str) -> bool:
+        """A block without addresses goes with its node (a new node of that name claims it again); else not yet."""
+        path = IPAM_BLOCKS.path(name=blocks.object_name(ip_network(cidr)))
+        block = self._api.find(path)
+        if block is not None and blocks.handles(block):
+            return False
+        if block is not None:
+            self._api.delete(path)
+        return True

@@ -183,15 +183,24 @@ class _Tables:
             return
         service = chain_name("KUBE-SVC-", port.name, port.protocol)
         local = tuple(endpoint for endpoint in port.endpoints if endpoint.node == self._node)
-        internal = local if port.local_internal else port.endpoints
-        self._services.append(f"{comment} -d {port.cluster_ip} {match} -j {service}")
+        internal = chain_name("KUBE-SVL-", port.name, port.protocol) if port.local_internal else service
         masquerade = (
             [f"{comment} ! -s {self._cidr} -d {port.cluster_ip} {match} -j KUBE-MARK-MASQ"] if self._cidr else []
         )
-        self._chains[service] = [*masquerade, *self._balance(port, internal)]
-        for endpoint in port.endpoints:
+        external = bool(port.external_ips or port.node_port)
+        if external or not port.local_internal:
+            self._chains[service] = self._balance(port, port.endpoints)
+        if port.local_internal and local:
+            self._chains[internal] = self._balance(port, local)
+        if local or not port.local_internal:
+            self._services.append(f"{comment} -d {port.cluster_ip} {match} -j {internal}")
+            self._chains[internal] = [*masquerade, *self._chains[internal]]
+        else:
+            drop = comment.replace(port.name, f"{port.name} has no local endpoints")
+            rejects["KUBE-SERVICES"].append(f"{drop} -d {port.cluster_ip} {match} -j DROP")
+        for endpoint in port.endpoints if service in self._chains else local:
             self._endpoint(port, endpoint)
-        if port.external_ips or port.node_port:
+        if external:
             self._external(port, service, local, match, comment, rejects)
 
     def _external(
@@ -217,7 +226,7 @@ class _Tables:
         rules += ["-m addrtype --src-type LOCAL -j KUBE-MARK-MASQ", f"-m addrtype --src-type LOCAL -j {service}"]
         if local:
             to_local = chain_name("KUBE-SVL-", port.name, port.protocol)
-            self._chains[to_local] = self._balance(port, local)
+            self._chains.setdefault(to_local, self._balance(port, local))
             rules.append(f"-j {to_local}")
         else:
             drop = f'-m comment --comment "{port.name} has no local endpoints"'

@@ -16,7 +16,7 @@ ADDRESS_TYPES = {"IPv4": "IPv4", "IPv6": "IPv6"}
 def ranges(configuration: Json | None, key: str) -> list[Network]:
     """``serviceClusterIPs`` and its like of the BGPConfiguration."""
     rows = ((configuration or {}).get("spec") or {}).get(key) or []
-    return [ip_network(row["cidr"]) for row in rows if row.get("cidr")]
+    return [ip_network(row["cidr"], strict=False) for row in rows if row.get("cidr")]  # masked, as Go's ParseCIDR does
 
 
 def all_ranges(configuration: Json | None) -> list[Network]:

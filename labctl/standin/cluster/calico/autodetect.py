@@ -10,7 +10,10 @@ from typing import Any
 
 from labctl.errors import LabError
 
-SKIPPED = re.compile(r"^(docker.*|cbr.*|dummy.*|virbr.*|lxcbr.*|veth.*|lo|cali.*|tunl.*|flannel.*|kube-ipvs.*|cni.*)$")
+SKIPPED = re.compile(
+    r"^(docker.*|cbr.*|dummy.*|podman.*|virbr.*|lxcbr.*|veth.*|lo|br-.*|cali.*|tunl.*|flannel.*|kube-ipvs.*|cni.*"
+    r"|vxlan\.calico.*|vxlan-v6\.calico.*|wireguard\.cali.*|wg-v6\.cali.*|nodelocaldns.*)$"
+)
 
 
 class NoAddressYet(LabError):
@@ -23,7 +26,7 @@ def detect(text: str, method: str, version: int) -> IPv4Interface | IPv6Interfac
     """From ``ip -j addr``. Raises `NoAddressYet`."""
     kind, _, argument = method.partition("=")
     rows: list[dict[str, Any]] = json.loads(text or "[]")
-    for row in rows:
+    for row in reversed(rows):  # Calico walks from the highest index down
         name = str(row.get("ifname", ""))
         if not _interface_fits(kind, argument, name):
             continue
@@ -31,7 +34,7 @@ def detect(text: str, method: str, version: int) -> IPv4Interface | IPv6Interfac
             if info.get("family") != ("inet" if version == 4 else "inet6") or info.get("scope") != "global":
                 continue
             address = ip_interface(f"{info['local']}/{info['prefixlen']}")
-            if kind != "cidr" or any(address.ip in ip_network(part) for part in argument.split(",")):
+            if kind != "cidr" or any(address.ip in ip_network(part, strict=False) for part in argument.split(",")):
                 return address
     raise NoAddressYet(f"no IPv{version} address by method {method}")
 

@@ -7,7 +7,7 @@ import re
 from labctl.guest.api import Agent, AgentError
 
 FINAL = re.compile(r"^(\d{4}) (.*)$")
-RECONFIGURED = ("0003", "0004", "0018")
+RECONFIGURED = ("0003", "0004", "0005", "0018")
 
 
 class BirdRefused(AgentError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha1
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -51,13 +51,30 @@ def object_name(network: Network) -> str:
 def candidates(pool: Pool, node: str) -> Iterator[Network]:
     """The pool's blocks in the order in which a node tries them: from a start drawn for its name, upwards, around."""
     count = 1 << (pool.block_size - pool.cidr.prefixlen)
-    start = GoRand(fnv1_32(node)).below(count)
+    start = _start(pool, node)
     step = 1 << (pool.cidr.max_prefixlen - pool.block_size)
     base = int(pool.cidr.network_address)
     family: type[IPv4Network | IPv6Network] = IPv4Network if pool.cidr.version == 4 else IPv6Network
     for offset in range(count):
         index = (start + offset) % count
         yield family((base + index * step, pool.block_size))
+
+
+def nearest(pool: Pool, node: str, existing: Iterable[Network]) -> list[Network]:
+    """The existing blocks of a pool in the order of `candidates`: a pool may have 2^66, few of them are there."""
+    count = 1 << (pool.block_size - pool.cidr.prefixlen)
+    start, first = _start(pool, node), int(pool.cidr.network_address)
+    size = 1 << (pool.cidr.max_prefixlen - pool.block_size)
+    inside = [network for network in existing if _inside(network, pool.cidr)]
+    return sorted(inside, key=lambda network: ((int(network.network_address) - first) // size - start) % count)
+
+
+def _start(pool: Pool, node: str) -> int:
+    return GoRand(fnv1_32(node)).below(1 << (pool.block_size - pool.cidr.prefixlen))
+
+
+def _inside(network: Network, cidr: Network) -> bool:
+    return network.version == cidr.version and network.network_address in cidr
 
 
 def new_block(network: Network, node: str) -> Json:

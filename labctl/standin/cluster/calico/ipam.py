@@ -16,6 +16,7 @@ from labctl.standin.cluster.calico.blocks import (
     addresses_of,
     assign,
     candidates,
+    nearest,
     new_block,
     object_name,
     release,
@@ -121,10 +122,10 @@ class Ipam:
         return self._borrow(pools, node, handle, attributes)
 
     def _borrow(self, pools: list[Pool], node: str, handle: str, attributes: Mapping[str, str]) -> Address:
+        blocks = {ip_network(block["spec"]["cidr"]): block for block in self._api.list(IPAM_BLOCKS)}
         for pool in pools:
-            for network in candidates(pool, node):
-                block = self._api.find(IPAM_BLOCKS.path(name=object_name(network)))
-                address = self._take(block, handle, attributes) if block else None
+            for network in nearest(pool, node, blocks):
+                address = self._take(blocks[network], handle, attributes)
                 if address:
                     return address
         raise NoAddress(f"no free address in {', '.join(str(pool.cidr) for pool in pools)}")

@@ -8,13 +8,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from labctl.errors import LabError
+
 TOKEN = re.compile(
     r"\s*(?:(?P<op>\|\||&&|==|!=|!|\(|\)|\{|\}|,)|'(?P<single>[^']*)'|\"(?P<double>[^\"]*)\"|(?P<word>[A-Za-z0-9_./-]+))"
 )
 
 
-class BadSelector(ValueError):
+class BadSelector(LabError):
     """The text is no selector."""
+
+    code = "bad-selector"
 
 
 def matches(selector: str, labels: Mapping[str, str]) -> bool:
