@@ -215,7 +215,8 @@ def _start_qemu(
             "console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable random.trust_cpu=on "
             "labctl.channel=/dev/vport2p1"
         ),
-        "-drive", f"file={image.root},if=none,id=d0,format=raw,readonly=on,cache=unsafe",
+        # nobody writes the image: without this QEMU would refuse it while a UML guest, which locks it, runs
+        "-drive", f"file={image.root},if=none,id=d0,format=raw,readonly=on,cache=unsafe,file.locking=off",
         "-device", "virtio-blk-pci,drive=d0",
         "-drive", f"file={disk},if=none,id=d1,format=raw,readonly=on", "-device", "virtio-blk-pci,drive=d1",
         "-device", "virtio-serial-pci,id=s0", "-chardev", f"socket,id=channel,fd={number}",

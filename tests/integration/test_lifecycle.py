@@ -98,9 +98,9 @@ def test_a_dead_lab_does_not_stand_in_the_way_of_up(labctl: Labctl) -> None:
 
 
 def test_two_labs_do_not_touch_each_other(labctl: Labctl) -> None:
-    """The only test with two guests at once."""
-    with labctl.lab(MINIMAL, "--name", "one", "--no-verify"):
-        labctl("up", MINIMAL, "--name", "two", "--no-verify").expect(0)
+    """The only test with two guests at once, on two launchers that share one image."""
+    with labctl.lab(MINIMAL, "--name", "one", "--no-verify", "--launcher", "uml"):
+        labctl("up", MINIMAL, "--name", "two", "--no-verify", "--launcher", "qemu-tcg").expect(0)
         assert [row["name"] for row in labctl("list", "--json").json()] == ["one", "two"]
         labctl("down", "one").expect(0)
         assert [(row["name"], row["state"]) for row in labctl("list", "--json").json()] == [("two", "running")]
