@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import re
+import struct
 import threading
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 
 from labctl.guest.api import AgentError, Completed, Isolation, MachineInfo, Op, OpFailure
 from labctl.kube.api import ApiError, Json, Resource
+from labctl.standin.cluster.server.spdydict import DICTIONARY
 
 PATH = re.compile(
     r"(?P<root>/api/v1|/apis/[^/]+/[^/]+)(?:/namespaces/(?P<ns>[^/]+)(?=/))?/(?P<plural>[^/]+)"
@@ -108,12 +111,18 @@ class MemoryApi:
     def patch(self, path: str, body: Any, kind: str = "merge", **_query: str) -> Json:
         with self._changed:
             self._ask("PATCH", path, body)
-            return self._store(self._split(path), _merged(self.get(path), body), "MODIFIED")
+            old = self.get(path)
+            uid = old["metadata"]["uid"]
+            if (body.get("metadata") or {}).get("uid", uid) != uid:
+                raise ApiError(409, "Conflict", f"PATCH {path}: it is another object by now")
+            return self._store(self._split(path), _merged(old, body), "MODIFIED")
 
     def delete(self, path: str, body: Json | None = None) -> Json:
         with self._changed:
             self._ask("DELETE", path, body)
-            self.get(path)
+            uid = self.get(path)["metadata"]["uid"]
+            if ((body or {}).get("preconditions") or {}).get("uid", uid) != uid:
+                raise ApiError(409, "Conflict", f"DELETE {path}: it is another object by now")
             item = self.objects.pop(self._split(path))
             self._tell("DELETED", self._split(path), item)
             return {}
@@ -286,3 +295,70 @@ def api() -> Iterator[MemoryApi]:
 @pytest.fixture
 def machine() -> Machine:
     return Machine()
+
+
+class SpdyClient:
+    """The API server's end of a SPDY/3.1 connection, written from the draft and not from our server."""
+
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+        self._deflate = zlib.compressobj(zdict=DICTIONARY)
+        self._inflate = zlib.decompressobj(zdict=DICTIONARY)
+        self._buffer = b""
+
+    def open(self, stream: int, *, fin: bool = False, **headers: str) -> bytes:
+        """The bytes of SYN_STREAM with headers."""
+        pairs = [part for name, value in headers.items() for part in (name.encode(), value.encode())]
+        block = struct.pack(">I", len(headers)) + b"".join(struct.pack(">I", len(part)) + part for part in pairs)
+        packed = self._deflate.compress(block) + self._deflate.flush(zlib.Z_SYNC_FLUSH)
+        return self.control(1, struct.pack(">IIH", stream, 0, 0) + packed, fin=fin)
+
+    @staticmethod
+    def control(kind: int, body: bytes, *, fin: bool = False) -> bytes:
+        return struct.pack(">HHI", 0x8003, kind, (int(fin) << 24) | len(body)) + body
+
+    @staticmethod
+    def data(stream: int, data: bytes = b"", *, fin: bool = False) -> bytes:
+        return struct.pack(">II", stream, (int(fin) << 24) | len(data)) + data
+
+    def send(self, *frames: bytes) -> None:
+        self.connection.sendall(b"".join(frames))
+
+    def frame(self) -> tuple[str, int, bytes, bool] | None:
+        """(kind, stream, data, fin) of the next frame; None at the end. A reply's headers are unpacked."""
+        head = self._exactly(8)
+        if head is None:
+            return None
+        first, second = struct.unpack(">II", head)
+        body, fin = self._exactly(second & 0xFFFFFF) or b"", bool(second >> 24 & 1)
+        if not first & 0x80000000:
+            return "data", first, body, fin
+        kind = {2: "reply", 3: "reset", 6: "ping", 7: "goaway"}[first & 0xFFFF]
+        number = struct.unpack_from(">I", body)[0] if body else 0
+        return kind, number, self._inflate.decompress(body[4:]) if kind == "reply" else body[4:], fin
+
+    def frames(self) -> list[tuple[str, int, bytes, bool]]:
+        """All to the end of the connection."""
+        return list(iter(self.frame, None))
+
+    def streams(self) -> dict[int, bytes]:
+        """What came on each stream, to the end of the connection."""
+        result: dict[int, bytes] = {}
+        for kind, stream, data, _ in self.frames():
+            if kind == "data":
+                result[stream] = result.get(stream, b"") + data
+        return result
+
+    def _exactly(self, size: int) -> bytes | None:
+        while len(self._buffer) < size:
+            piece = self.connection.recv(65536)
+            if not piece:
+                return None
+            self._buffer += piece
+        data, self._buffer = self._buffer[:size], self._buffer[size:]
+        return data
+
+
+@pytest.fixture(scope="session")
+def spdy_client() -> type[SpdyClient]:
+    return SpdyClient

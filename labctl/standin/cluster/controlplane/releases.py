@@ -31,19 +31,19 @@ def download(target: Path, kubernetes: str, etcd: str, progress: Callable[[str],
         raise NotReachable(f"no release files for {platform.machine()}")
     base = f"{os.environ.get('LABCTL_K8S_RELEASES', K8S_RELEASES)}/v{kubernetes}/bin/linux/{arch}"
     for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"):
-        wanted = fetch(f"{base}/{name}.sha256").decode().split()[0]
+        wanted = (fetch(f"{base}/{name}.sha256").decode(errors="replace").split() or ["(nothing)"])[0]
         progress(f"downloading {name} {kubernetes}")
         (target / name).write_bytes(verified(fetch(f"{base}/{name}"), wanted, name))
     archive = f"etcd-v{etcd}-linux-{arch}.tar.gz"
     base = f"{os.environ.get('LABCTL_ETCD_RELEASES', ETCD_RELEASES)}/v{etcd}"
-    sums = {
-        line.split()[1]: line.split()[0] for line in fetch(f"{base}/SHA256SUMS").decode().splitlines() if line.strip()
-    }
+    lines = fetch(f"{base}/SHA256SUMS").decode(errors="replace").splitlines()
+    sums = {words[1]: words[0] for line in lines if len(words := line.split()) == 2}
     if archive not in sums:
         raise NotReachable(f"SHA256SUMS has no {archive}")
     progress(f"downloading etcd {etcd}")
     with tarfile.open(fileobj=io.BytesIO(verified(fetch(f"{base}/{archive}"), sums[archive], archive))) as tar:
-        member = tar.extractfile(f"{archive.removesuffix('.tar.gz')}/etcd")
+        name = f"{archive.removesuffix('.tar.gz')}/etcd"
+        member = tar.extractfile(name) if name in tar.getnames() else None
         if member is None:
             raise NotReachable(f"{archive} has no etcd")
         (target / "etcd").write_bytes(member.read())

@@ -161,6 +161,8 @@ class Container:
         if state.ended:
             state.last = terminated(state)
         state.pid, state.started, state.ended, state.waiting, state.ready = pid, time.time(), None, None, True
+        if self._stopping.is_set():  # `stop` came while it was being started, and saw nothing to end
+            self._agent.signal(pid, KILL)
         self._event("Started", f"Started container {state.name}")
         self._changed()
         try:

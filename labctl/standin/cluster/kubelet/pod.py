@@ -185,7 +185,7 @@ class Pod:
         while not self._deleting.is_set():
             try:
                 return podspec.environment(self.pod, spec, self._config_map, self.state.addresses)
-            except podspec.MissingReference as missing:
+            except (podspec.MissingReference, ApiError, ApiUnreachable) as missing:
                 if str(missing) != told:
                     told = str(missing)
                     container.state.waiting = ("CreateContainerConfigError", told)

@@ -24,6 +24,9 @@ class Pair:
     error: int | None = None
     connection: ByteStream | None = None
     early: list[bytes] = field(default_factory=list)
+    finished: bool = False
+    """The client has sent all; it may say so before the connection is there."""
+    refused: bool = False
     ended: bool = False
 
 
@@ -54,35 +57,42 @@ class PortForward:
 
     def _opened(self, frame: Opened) -> None:
         headers = frame.headers
-        request = headers.get("requestid", str(frame.stream))
-        pair = self._pairs.setdefault(request, Pair(int(headers.get("port", "0") or 0)))
+        request, port = headers.get("requestid", str(frame.stream)), headers.get("port", "0")
+        pair = self._pairs.setdefault(request, Pair(int(port) if port.isdecimal() else 0))
         self._by_stream[frame.stream] = pair
         if headers.get("streamtype") == "error":
             pair.error = frame.stream
         else:
             pair.data = frame.stream
+            pair.finished = frame.fin
         self._spdy.reply(frame.stream)
-        if pair.data is not None and pair.error is not None and pair.connection is None:
+        if pair.data is not None and pair.error is not None and pair.connection is None and not pair.refused:
             self._connect(pair)
 
     def _connect(self, pair: Pair) -> None:
         try:
             pair.connection = self._dial(pair.port)
         except LabError as error:
+            pair.refused = True
             assert pair.error is not None  # noqa: S101 - both streams were looked at
             assert pair.data is not None  # noqa: S101
             message = f"failed to connect to port {pair.port} inside the pod: {error}"
             self._spdy.send(pair.error, message.encode(), fin=True)
             self._spdy.send(pair.data, b"", fin=True)
             return
-        for piece in pair.early:
-            pair.connection.sendall(piece)
+        with suppress(LabError, OSError):
+            for piece in pair.early:
+                pair.connection.sendall(piece)
+            if pair.finished:
+                pair.connection.shutdown_write()
+        pair.early.clear()
         threading.Thread(target=self._pump, args=(pair,), daemon=True).start()
 
     def _data(self, frame: Data) -> None:
         pair = self._by_stream.get(frame.stream)
-        if pair is None or frame.stream != pair.data:
+        if pair is None or frame.stream != pair.data or pair.refused:
             return
+        pair.finished = pair.finished or frame.fin
         with suppress(LabError, OSError):
             if pair.connection is None:
                 pair.early.append(frame.data)

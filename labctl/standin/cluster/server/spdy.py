@@ -83,7 +83,10 @@ class Spdy:
                 return None
             if not first & 0x80000000:
                 return Data(first, body, bool(flags & FIN))
-            frame, over = self._control(first & 0xFFFF, flags, body)
+            try:
+                frame, over = self._control(first & 0xFFFF, flags, body)
+            except struct.error as error:
+                raise SpdyError(f"a control frame of {length} bytes: {error}") from None
             if over:
                 return None
             if frame is not None:
