@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit check install install-tests bench wheel clean
+.PHONY: help demo test test-unit check install install-tests bench docs wheel clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -25,6 +25,10 @@ check: install-tests ## Lint, types, import contracts
 
 bench: install-tests ## Phases of up, generate, --help and memory as JSON
 	@.venv/bin/python -m bench
+
+docs: install-tests ## Pages that are generated out of the code
+	@.venv/bin/python -m labctl.cli.reference >docs/cli.md
+	@.venv/bin/python -m labctl.spec.reference >docs/spec.md
 
 wheel: install-tests ## Build the wheel into dist/
 	@.venv/bin/python -m build --wheel

@@ -1,0 +1,40 @@
+"""Pages that are generated are what the code says today; the README names what there is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from labctl.cli.main import VERBS
+from labctl.cli.reference import reference as verbs
+from labctl.spec.reference import reference as spec
+
+ROOT = Path(__file__).parent.parent.parent.parent
+
+
+@pytest.mark.parametrize(("page", "text"), [("cli.md", verbs), ("spec.md", spec)])
+def test_generated_pages_are_up_to_date(page: str, text: object) -> None:
+    assert callable(text)
+    assert (ROOT / "docs" / page).read_text() == text(), "run `make docs`"
+
+
+def test_every_link_of_the_pages_leads_somewhere() -> None:
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text()):
+            if "://" not in target:
+                assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_readme_uses_verbs_that_exist() -> None:
+    text = (ROOT / "README.md").read_text()
+    used = {*re.findall(r"`labctl ([a-z]+)", text), *re.findall(r"^labctl ([a-z]+)", text, re.MULTILINE)}
+    assert len(used) > 8
+    assert used - set(VERBS) == set()
+
+
+def test_the_readme_shows_the_minimal_topology() -> None:
+    spec_text = (ROOT / "topologies" / "minimal.yaml").read_text()
+    body = "".join(line for line in spec_text.splitlines(keepends=True) if not line.startswith("#"))
+    assert body in (ROOT / "README.md").read_text()
