@@ -13,7 +13,7 @@ from labctl.engine.down import archive_root, take_down
 from labctl.engine.journal import Journal
 from labctl.engine.placing import Placing, place_folder
 from labctl.engine.steps import Step, StepContext, StepFailed, StepRunner
-from labctl.errors import LabctlError, LabError
+from labctl.errors import CheckFailed, LabctlError, LabError
 from labctl.events import Event, Listener
 from labctl.folder import Folder
 from labctl.kube.api import Api, access_from_kubeconfig
@@ -25,7 +25,7 @@ from labctl.runtime.api import Endpoints, Runtime
 from labctl.state import LabState
 from labctl.verify.run import VerifyRequest, verify
 from labctl.verify.verdict import Report
-from labctl.waiting import Deadline
+from labctl.waiting import Deadline, DeadlinePassed
 
 DEFAULT_LIMIT = 600.0
 NAMESPACES = ("kube-system", "default")
@@ -142,7 +142,8 @@ class Up:
         if self._request.prove:
             # a check waits for what it needs itself: a pod that never comes must be its verdict, not a missed gate
             steps.append(Step("verify", "the scenarios", self._verify, last, resumable=False))
-        elif lab.kube_nodes:
+            last = ("verify",)
+        if lab.kube_nodes:
             steps.append(Step("ready", "workloads are ready", self._ready, last, resumable=False))
         return steps
 
@@ -189,7 +190,14 @@ class Up:
         return nodes.await_bonds(names, self._endpoints, self._limit("bond"), context.cancel, bond_trouble)
 
     def _ready(self, context: StepContext) -> str:
-        return await_workloads(self._api, NAMESPACES, self._limit("workloads"), context.cancel)
+        """Also what no scenario uses must run; where a scenario has failed already, nothing more is waited for."""
+        if self._now.report is not None and self._now.report.verdict != "PASS":
+            return "not looked at: the scenarios did not pass"
+        try:
+            return await_workloads(self._api, NAMESPACES, self._limit("workloads"), context.cancel)
+        except DeadlinePassed as passed:
+            hint = "labctl kubectl LAB -- describe pod NAME says more"
+            raise CheckFailed(f"not ready: {passed.reason}", code="workloads-not-ready", hint=hint) from None
 
     def _verify(self, context: StepContext) -> str:
         now = self._request.runtime.observe()

@@ -97,8 +97,12 @@ class _Verification:
             self._heal_left_over()
             calm = [name for name in ("links", *names) if name not in DISRUPTIVE]
             with ThreadPoolExecutor(len(calm)) as pool:
-                futures = [pool.submit(self._scenario, name, observer) for name in calm]
-                results = [future.result() for future in futures]
+                try:
+                    futures = [pool.submit(self._scenario, name, observer) for name in calm]
+                    results = [future.result() for future in futures]
+                except BaseException:
+                    request.cancel.set()  # Ctrl-C: the scenarios end at their next poll, and the pool waits for them
+                    raise
             results += [self._scenario(name, observer) for name in names if name in DISRUPTIVE]
         finally:
             observer.close()

@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -18,7 +19,7 @@ from typing import Any
 import pytest
 
 from labctl.waiting import Deadline, NotYet, wait_for
-from tests.integration.harness import WHITEPAPER, Done, Labctl
+from tests.integration.harness import WHITEPAPER, Done, Labctl, await_event, end
 
 pytestmark = [pytest.mark.booted, pytest.mark.timeout(300)]
 LAB = "whitepaper"
@@ -325,3 +326,30 @@ class TestVerbs:
             if path.is_file() and path.stat().st_mode & 0o077 and "folder" not in path.parts
         ]
         assert [str(path.relative_to(state)) for path in loose] == []
+
+
+class TestHealing:
+    """A change of mode is undone whatever happens to the verification that made it."""
+
+    def begin(self, labctl: Labctl, log: Path) -> subprocess.Popen[bytes]:
+        process = labctl.start("verify", LAB, "--scenario", "ping-ipip", "--disruptive", "--events", "json", log=log)
+        await_event(log, lambda event: event["name"].endswith(".tunnelled") and event["data"].get("verdict") == "PASS")
+        return process
+
+    def mode(self, kubectl: Any) -> str:
+        return str(kubectl("get", "ippool", "default-ipv4-ippool", "-o", "jsonpath={.spec.ipipMode}"))
+
+    def test_after_ctrl_c(self, labctl: Labctl, kubectl: Any, tmp_path: Path) -> None:
+        process = self.begin(labctl, tmp_path / "events")
+        assert self.mode(kubectl) == "Always"
+        assert end(process, signal.SIGINT) == 130
+        assert self.mode(kubectl) == "Never"
+
+    def test_after_kill_9(self, labctl: Labctl, kubectl: Any, tmp_path: Path) -> None:
+        """Nobody was there to undo it: the next verification does, and says so."""
+        process = self.begin(labctl, tmp_path / "events")
+        end(process, signal.SIGKILL)
+        assert self.mode(kubectl) == "Always"
+        healed = labctl("verify", LAB).expect(0)
+        assert "was healed" in healed.err
+        assert self.mode(kubectl) == "Never"

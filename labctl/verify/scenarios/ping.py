@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from labctl.errors import LabctlError
+from labctl.kube.api import Json
 from labctl.kube.exec import PodExec
+from labctl.kube.ready import pod_trouble
 from labctl.verify import expectation
 from labctl.verify.capturing import capturing, judge
 from labctl.verify.checks import Check, poll
@@ -48,8 +51,10 @@ def one(lab: LabUnderTest, exec_in: PodExec, row: PingInput, identity: str, dead
     title = f"{row.sender.node} to {row.target.node}, {row.family}"
     try:
         sender, target = _await_pod(lab, row.sender, deadline), _await_pod(lab, row.target, deadline)
-    except (DeadlinePassed, Unanswered) as trouble:
-        return [CheckResult(f"{identity}.answered", title, "INCONCLUSIVE", getattr(trouble, "reason", str(trouble)))]
+    except DeadlinePassed as passed:
+        return [CheckResult(f"{identity}.answered", title, "FAIL", passed.reason)]
+    except Unanswered as trouble:
+        return [CheckResult(f"{identity}.answered", title, "INCONCLUSIVE", str(trouble))]
     version = VERSION[row.family]
     address = target.addresses.get(version)
     if address is None or version not in sender.addresses:
@@ -76,13 +81,31 @@ def _await_pod(lab: LabUnderTest, wanted: PodInput, deadline: Deadline) -> PodFo
     def there() -> PodFound | NotYet:
         pod = expectation.pod_at(lab.cluster(), node, wanted.namespace, wanted.selector)
         if pod is None:
-            return NotYet(f"no pod {wanted.selector} runs on {wanted.node}")
+            why = pod_absence(lab.cluster().pods, node, wanted.namespace, wanted.selector)
+            return NotYet(f"no pod {wanted.selector} runs on {wanted.node}: {why}")
         found = {version: address for version in (4, 6) if (address := expectation.pod_address(pod, version))}
         return (
             PodFound(pod["metadata"]["name"], found) if found else NotYet(f"{pod['metadata']['name']} has no address")
         )
 
     return wait_for(there, deadline, every=0.15, cancel=lab.cancel)
+
+
+def pod_absence(pods: Sequence[Json], node: str, namespace: str, selector: str) -> str:
+    """Why no pod with a label runs on a node, in the API's words. Pure."""
+    key, _, value = selector.partition("=")
+    labelled = [
+        pod
+        for pod in pods
+        if pod["metadata"]["namespace"] == namespace and (pod["metadata"].get("labels") or {}).get(key) == value
+    ]
+    here = [pod for pod in labelled if pod["spec"].get("nodeName") in (node, None)]
+    troubles = [trouble for pod in here if (trouble := pod_trouble(pod))]
+    if troubles:
+        return "; ".join(dict.fromkeys(troubles))
+    if here:
+        return f"{here[0]['metadata']['name']} is {(here[0].get('status') or {}).get('phase', 'Pending')}"
+    return f"{len(labelled)} of them are on other nodes" if labelled else "there is none"
 
 
 def route_check(lab: LabUnderTest, row: PingInput, identity: str) -> Check:
