@@ -10,8 +10,9 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from labctl.doctor.findings import LAUNCHERS, HostFacts, LauncherFact, PartFact
+from labctl.doctor.findings import LAUNCHERS, OPT_IN, HostFacts, LauncherFact, PartFact
 from labctl.errors import HostError
+from labctl.guest.hostkernel import netns_refusal
 from labctl.guest.image import GuestImage, find_image, missing_packages
 from labctl.guest.launch import memory_folder, refusal
 from labctl.kube.kubectl import find_kubectl
@@ -44,7 +45,7 @@ def collect(cache: Path) -> HostFacts:
         userns_clone=_number("/proc/sys/kernel/unprivileged_userns_clone"),
         max_user_namespaces=_number("/proc/sys/user/max_user_namespaces"),
         apparmor_userns=_number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns"),
-        launchers=tuple(_launcher(name, cache) for name in LAUNCHERS),
+        launchers=tuple(_launcher(name, cache) for name in (*LAUNCHERS, *OPT_IN)),
         uml_memory=None if uml_refusal else str(folder),
         cpus=len(os.sched_getaffinity(0)),
         memory_free=memory_free(),
@@ -75,13 +76,21 @@ def _part(status: PartStatus) -> PartFact:
 
 
 def _launcher(name: str, cache: Path) -> LauncherFact:
-    """As the launcher itself says, but KVM is not probed before there is a kernel to boot."""
+    """As the launcher itself says, but KVM is not probed before there is a kernel to boot, and no module is loaded."""
     image = find_image(cache)
+    if name == "netns":
+        return _netns(image)
     part = guest_image(cache)
     kvm = os.access("/dev/kvm", os.R_OK | os.W_OK) and shutil.which("qemu-system-x86_64")
     if name == "qemu-kvm" and image is None and kvm:
         return LauncherFact(name, "KVM is tried by booting the guest image, which is not there", untried=True)
     return LauncherFact(name, refusal(name, image or GuestImage(part.folder, part.version), cache))
+
+
+def _netns(image: GuestImage | None) -> LauncherFact:
+    if image is None and os.geteuid() == 0:
+        return LauncherFact("netns", "a box is tried with the guest image, which is not there", untried=True)
+    return LauncherFact("netns", netns_refusal(image.root if image else Path(), load=False))
 
 
 def _go(cache: Path) -> str | None:

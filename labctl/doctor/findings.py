@@ -20,6 +20,8 @@ MEMORY_WANTED, MEMORY_NEEDED = 2 * GB, GB
 DISK_IMAGE, DISK_CONTROL_PLANE, DISK_RUN = 3 * GB // 2, GB // 2, GB // 2
 """What building the image, bringing the control plane, and records of labs take in the cache."""
 LAUNCHERS = ("qemu-kvm", "uml", "qemu-tcg")
+OPT_IN = ("netns",)
+"""Launchers that ``auto`` never takes: that one cannot be used here is no fault of a host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class HostFacts:
     apparmor_userns: int | None
     """Sysctls about unprivileged user namespaces; None where the kernel has none of that name."""
     launchers: tuple[LauncherFact, ...]
-    """In the order in which ``auto`` tries them."""
+    """In the order in which ``auto`` tries them; those that it does not try behind them."""
     uml_memory: str | None
     """The tmpfs that User-mode Linux would map the guest's memory from."""
     cpus: int
@@ -109,7 +111,8 @@ def can_run(found: Sequence[Finding]) -> bool:
 
 def chosen(facts: HostFacts) -> str | None:
     """The launcher that ``auto`` takes."""
-    return next((launcher.name for launcher in facts.launchers if launcher.refusal is None), None)
+    candidates = (launcher for launcher in facts.launchers if launcher.name not in OPT_IN)
+    return next((launcher.name for launcher in candidates if launcher.refusal is None), None)
 
 
 def _install(facts: HostFacts, *packages: str) -> str:
@@ -182,6 +185,9 @@ def _launchers(facts: HostFacts) -> Iterator[Finding]:
         name = f"launcher-{launcher.name}"
         if launcher.untried:
             yield Finding(name, "ok", f"not known yet: {launcher.refusal}")
+        elif launcher.name in OPT_IN:
+            answer = "can be used" if launcher.refusal is None else f"cannot be used: {launcher.refusal}"
+            yield Finding(name, "ok", f"only when asked for (--launcher {launcher.name}), {answer}")
         elif launcher.refusal is not None:
             yield Finding(name, "warning", f"cannot be used: {launcher.refusal}", _launcher_fix(facts, launcher))
         elif launcher.name == "uml" and facts.uml_memory:

@@ -3,7 +3,7 @@
 There are three implementations, all with the same meaning:
 
 * ``labctl.guest.client.AgentClient``: over a socket (the daemon's hub, and behind it the channel into the guest);
-* ``labctl.guest.local.LocalAgent``: in this very machine (a stand-in container, the ``netns`` launcher, tests);
+* ``labctl.guest.local.LocalAgent``: in this very machine (a stand-in container, tests);
 * ``tests`` have scripted ones.
 
 A namespace (``ns``) is a network namespace made with ``ip netns add NAME``; ``None`` is the machine's own.

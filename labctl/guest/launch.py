@@ -6,72 +6,29 @@ one processor, QEMU without KVM. ``netns`` (this host's own kernel, as root) is 
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import socket
 import subprocess
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from labctl.errors import HostError, InconclusiveError
 from labctl.guest.disk import write_agent_disk
+from labctl.guest.hostkernel import netns_refusal
 from labctl.guest.image import GuestImage
 from labctl.guest.names import AUTO, LAUNCHERS
+from labctl.guest.netns import start_netns
+from labctl.guest.running import DIE_WITH_PARENT, RunningGuest, open_console
 from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for
+
+__all__ = ["RunningGuest", "await_agent", "choose_launcher", "memory_folder", "refusal", "start_guest"]
 
 UML_WINDOW = 2048
 """Bytes under way towards a UML guest: with 4 KiB some are lost (measured), with 2 KiB none."""
 QEMU_WINDOW = 65536
 UML_MEMORY_FREE = 1 << 30
-
-_DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
-
-
-@dataclass
-class RunningGuest:
-    """A guest that was started: its process, the channel into it, the link window of the channel."""
-
-    launcher: str
-    process: subprocess.Popen[bytes]
-    channel: socket.socket
-    window: int
-    console: Path
-    _pump: threading.Thread | None = field(default=None, repr=False)
-
-    @property
-    def pids(self) -> dict[str, int]:
-        return {"guest": self.process.pid}
-
-    def exited(self) -> bool:
-        return self.process.poll() is not None
-
-    def power_off(self, grace: float = 2.0) -> None:
-        """Close the channel, which makes the guest power itself off; kill it when it does not in time."""
-        with contextlib.suppress(OSError):
-            self.channel.shutdown(socket.SHUT_RDWR)
-        self.channel.close()
-        try:
-            self.process.wait(grace)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
-    def kill(self) -> None:
-        """At once."""
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-
-    def console_tail(self, lines: int = 6) -> str:
-        """The end of the console, for an error message."""
-        try:
-            text = self.console.read_text(errors="replace")
-        except OSError:
-            return ""
-        return " | ".join(line for line in text.strip().splitlines()[-lines:] if line.strip())
 
 
 def choose_launcher(wanted: str, image: GuestImage, cache: Path) -> tuple[str, list[str]]:
@@ -90,7 +47,7 @@ def refusal(name: str, image: GuestImage, cache: Path) -> str | None:
     if name == "uml":
         return memory_folder()[1]
     if name == "netns":
-        return None if os.geteuid() == 0 else "needs root"
+        return netns_refusal(image.root)
     if name not in LAUNCHERS:
         return f"unknown; there are {', '.join(LAUNCHERS)}"
     if shutil.which("qemu-system-x86_64") is None:
@@ -151,6 +108,7 @@ def start_guest(launcher: str, image: GuestImage, *, memory_mb: int, workdir: Pa
         "uml": _start_uml,
         "qemu-tcg": _start_qemu,
         "qemu-kvm": _start_qemu,
+        "netns": lambda name, image, *rest: start_netns(name, image.root, *rest),
     }
     return starters[launcher](launcher, image, memory_mb, workdir, console, agent_disk)
 
@@ -167,7 +125,7 @@ def _start_uml(
     console_ours, console_theirs = socket.socketpair()
     number = theirs.fileno()
     arguments = [
-        *_DIE_WITH_PARENT, "taskset", "-c", str(pinned_cpu()), "env", "LD_LIBRARY_PATH=.", "./linux.uml",
+        *DIE_WITH_PARENT, "taskset", "-c", str(pinned_cpu()), "env", "LD_LIBRARY_PATH=.", "./linux.uml",
         f"mem={memory_mb}M", f"ubd0r={image.root}", f"ubd1r={disk}", "root=/dev/ubda", "rootfstype=ext4", "ro",
         "init=/sbin/lab-init", f"ssl0=fd:{number}", "con=null", "con0=fd:0,fd:1", f"uml_dir={workdir}/", "umid=uml",
         "quiet", "panic=-1", "labctl.channel=/dev/ttyS0",
@@ -206,7 +164,7 @@ def _start_qemu(
         ["-accel", "kvm", "-cpu", "host"] if launcher == "qemu-kvm" else ["-accel", "tcg,thread=multi", "-cpu", "max"]
     )
     arguments = [
-        *_DIE_WITH_PARENT, "qemu-system-x86_64", *accelerator, "-smp", str(min(2, len(os.sched_getaffinity(0)))),
+        *DIE_WITH_PARENT, "qemu-system-x86_64", *accelerator, "-smp", str(min(2, len(os.sched_getaffinity(0)))),
         "-m", f"{memory_mb}M", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
         "-chardev", f"file,id=console,path={console},append=on", "-serial", "chardev:console",
         "-kernel", str(image.kernel), "-initrd", str(image.initrd),
@@ -225,13 +183,9 @@ def _start_qemu(
     with theirs:
         process = subprocess.Popen(
             arguments, cwd=workdir, pass_fds=(number,), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=_append(console), start_new_session=True,
+            stderr=open_console(console), start_new_session=True,
         )  # fmt: skip
     return RunningGuest(launcher, process, ours, QEMU_WINDOW, console)
-
-
-def _append(path: Path) -> int:
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
 
 def await_agent(guest: RunningGuest, answers: Callable[[], bool], deadline: Deadline, cancel: threading.Event) -> None:

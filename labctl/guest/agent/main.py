@@ -13,16 +13,20 @@ from labctl.guest.agent import server, wire
 
 
 def channel_path(command_line: str) -> str:
-    """The kernel argument ``labctl.channel=/dev/…``."""
+    """``labctl.channel=`` of the kernel's or the agent's arguments: ``/dev/…``, or ``fd:N`` for an inherited one."""
     for word in command_line.split():
         name, _, value = word.partition("=")
         if name == "labctl.channel":
             return value
-    raise SystemExit("no labctl.channel on the kernel command line")
+    raise SystemExit("nobody says what labctl.channel is")
 
 
 def open_channel(path: str) -> int:
     """Open the device, a serial line made byte-clean. Waits for a virtio port that is not there yet."""
+    kind, _, number = path.partition("fd:")
+    if not kind and number:
+        os.set_inheritable(int(number), False)  # noqa: FBT003
+        return int(number)
     deadline = time.monotonic() + 20
     while not os.path.exists(path) and time.monotonic() < deadline:
         threading.Event().wait(0.01)
@@ -35,7 +39,8 @@ def open_channel(path: str) -> int:
 def main() -> None:
     """Serve until the channel closes or nobody has been heard for too long."""
     with open("/proc/cmdline", encoding="ascii") as handle:
-        descriptor = open_channel(channel_path(handle.read()))
+        words = " ".join(sys.argv[1:]) or handle.read()
+    descriptor = open_channel(channel_path(words))
 
     def write(data: bytes) -> None:
         view = memoryview(data)

@@ -22,7 +22,7 @@ def test_this_host_without_network(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert facts.image.state == facts.control_plane.state == "missing"
     assert facts.cpus >= 1
     assert facts.memory_free > 0
-    assert [launcher.name for launcher in facts.launchers] == ["qemu-kvm", "uml", "qemu-tcg"]
+    assert [launcher.name for launcher in facts.launchers] == ["qemu-kvm", "uml", "qemu-tcg", "netns"]
     assert {one.id for one in findings(facts)} >= {"os", "guest-image", "launcher", "build-packages", "go"}
     assert not (tmp_path / "kvm-probe.json").exists()  # nothing to boot: nothing was probed
 

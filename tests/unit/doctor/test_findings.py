@@ -206,3 +206,12 @@ def test_whatever_the_host(
     runs = image == WHOLE == control_plane and chosen(facts) is not None and memory >= GB
     assert can_run(found) == runs
     assert root <= all("sudo" not in (one.fix or "") for one in found)
+
+
+@pytest.mark.parametrize(("refusal", "words"), [(None, "can be used"), ("needs root", "cannot be used: needs root")])
+def test_a_launcher_for_those_who_ask_is_information(refusal: str | None, words: str) -> None:
+    facts = host(launchers=(*launchers(kvm="no", uml="no", tcg="no"), LauncherFact("netns", refusal)))
+    netns = finding(facts, "launcher-netns")
+    assert (netns.severity, netns.fix) == ("ok", None)
+    assert netns.sentence == f"only when asked for (--launcher netns), {words}"
+    assert finding(facts, "launcher").severity == "error"  # auto does not take it
