@@ -56,7 +56,9 @@ def test_the_wheel_holds_all(tmp_path: Path) -> None:
 
     def labctl(*arguments: str) -> str:
         command = (sys.executable, "-m", "labctl.cli.main", *arguments)
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 

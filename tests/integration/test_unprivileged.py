@@ -17,7 +17,14 @@ from tests.integration.harness import ROOT, Labctl, Machine, residue
 
 pytestmark = [pytest.mark.booted, pytest.mark.timeout(300)]
 NOBODY = 65534
-AS_NOBODY = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs", "--bounding-set=-all")
+AS_NOBODY = (
+    "setpriv",
+    f"--reuid={NOBODY}",
+    f"--regid={NOBODY}",
+    "--clear-groups",
+    "--no-new-privs",
+    "--bounding-set=-all",
+)
 
 
 def reachable_python() -> str | None:
@@ -38,7 +45,7 @@ def reachable_python() -> str | None:
 
 
 @pytest.fixture(scope="module")
-def nobody(request: pytest.FixtureRequest) -> Iterator[Labctl]:
+def nobody() -> Iterator[Labctl]:
     """labctl as uid 65534, with a cache of its own (hard links to the real one where that can be)."""
     if os.geteuid() != 0:
         pytest.skip("these tests run as a user anyway: all other booted tests show the same")
@@ -48,7 +55,6 @@ def nobody(request: pytest.FixtureRequest) -> Iterator[Labctl]:
     from labctl.cache import cache_dir
 
     home = Path(tempfile.mkdtemp(prefix="labctl-nobody-"))  # pytest keeps its own folders to their owner
-    request.addfinalizer(lambda: shutil.rmtree(home))
     for name in ("guest", "controlplane"):
         copy = subprocess.run(("cp", "-al", cache_dir() / name, home / name), capture_output=True, check=False)
         if copy.returncode != 0:
@@ -69,7 +75,9 @@ def nobody(request: pytest.FixtureRequest) -> Iterator[Labctl]:
     labctl = Labctl(state, environment, (*AS_NOBODY, python, "-m", "labctl.cli.main"))
     yield labctl
     labctl("down", "--all").expect(0)
-    assert residue(labctl, before) == []
+    left = residue(labctl, before)
+    shutil.rmtree(home)
+    assert left == []
 
 
 @pytest.mark.parametrize("launcher", ["uml", "qemu-tcg"])

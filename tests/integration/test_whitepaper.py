@@ -191,8 +191,9 @@ class TestStockKubectl:
 
     def test_exec_with_a_terminal(self, lab: Done, labctl: Labctl) -> None:
         ours, theirs = pty.openpty()
+        inside = ("sh", "-c", "tty; echo size $(stty size)")
         child = subprocess.Popen(
-            (*labctl.program, "kubectl", LAB, "--", "exec", "-ti", "deploy/pingtest", "--", "sh", "-c", "tty; echo size $(stty size)"),
+            (*labctl.program, "kubectl", LAB, "--", "exec", "-ti", "deploy/pingtest", "--", *inside),
             env=labctl.environment, stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True,
         )  # fmt: skip
         os.close(theirs)
