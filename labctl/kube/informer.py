@@ -21,6 +21,11 @@ def key_of(item: Json) -> str:
     return f"{meta['namespace']}/{meta['name']}" if "namespace" in meta else str(meta["name"])
 
 
+def _uid(item: Json | None) -> str | None:
+    """What tells an object from a later one of the same name."""
+    return None if item is None else str(item["metadata"].get("uid", ""))
+
+
 class Informer:
     """One list-and-watch loop on a thread of its own."""
 
@@ -81,12 +86,12 @@ class Informer:
         answer = self._api.get(self._path, **self._query)
         found = {key_of(item): item for item in answer.get("items") or []}
         with self._lock:
-            gone = [item for key, item in self._items.items() if key not in found]
+            gone = [item for key, item in self._items.items() if _uid(found.get(key)) != _uid(item)]
             old, self._items = self._items, found
         for item in gone:
             self._tell("DELETED", item)
         for key, item in found.items():
-            if key not in old:
+            if _uid(old.get(key)) != _uid(item):
                 self._tell("ADDED", item)
             elif old[key]["metadata"].get("resourceVersion") != item["metadata"].get("resourceVersion"):
                 self._tell("MODIFIED", item)
