@@ -19,7 +19,7 @@ def brought_kubectl() -> Path | None:
     return binaries.path("kubectl") if binaries else None
 
 
-def ensure_prepared(launcher: str) -> None:
+def ensure_prepared() -> None:
     """Guest image and control plane are there, or are brought now when a person agrees. Raises `HostError`."""
     from labctl.cache import cache_dir
     from labctl.guest.image import find_image
@@ -27,7 +27,7 @@ def ensure_prepared(launcher: str) -> None:
 
     cache = cache_dir()
     missing = []
-    if launcher != "netns" and find_image(cache) is None:
+    if find_image(cache) is None:
         missing.append("the guest image")
     if find_binaries(cache) is None:
         missing.append("the control plane's programs")

@@ -208,8 +208,9 @@ class TestStockKubectl:
 
     def test_logs(self, kubectl: Any) -> None:
         assert "BIRD started" in kubectl("logs", "-n", "kube-system", "ds/calico-node")
-        kubectl("exec", "deploy/nginx-deployment3", "--", "curl", "-s", "http://localhost/")
-        assert "GET / HTTP/1.1" in kubectl("logs", "deploy/nginx-deployment3")
+        pod = kubectl("get", "pods", "-l", "app=nginx3", "-o", "jsonpath={.items[0].metadata.name}")
+        kubectl("exec", pod, "--", "curl", "-s", "http://localhost/")
+        assert "GET / HTTP/1.1" in kubectl("logs", pod)
 
     def test_port_forward(self, lab: Done, labctl: Labctl) -> None:
         with socket.socket() as probe:

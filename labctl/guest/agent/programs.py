@@ -196,7 +196,10 @@ def _overlay_root(overlay: str) -> str:
 
 
 def _first_inside(child: subprocess.Popen[bytes]) -> int:
-    """The first process of the PID namespace that ``unshare --fork`` made: its only child."""
+    """The first process of the PID namespace that ``unshare --fork`` made: its only child.
+
+    A program that is over before it was seen is known by the pid of ``unshare``, which ends with the program's code.
+    """
     path = f"/proc/{child.pid}/task/{child.pid}/children"
     while child.poll() is None:
         with open(path, encoding="ascii") as handle:
@@ -204,7 +207,7 @@ def _first_inside(child: subprocess.Popen[bytes]) -> int:
         if children:
             return int(children[0])
         threading.Event().wait(0.002)
-    raise OSError(f"the program ended at once with code {child.returncode}")
+    return child.pid
 
 
 class Interactive:
