@@ -21,6 +21,8 @@ MAX_DEPTH = 40
 _BOOLEAN = re.compile(r"true|True|TRUE|false|False|FALSE")
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?[0-9]+\.[0-9]+")
+_PLAIN = tuple(f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null", "map", "seq",
+                                                         "timestamp", "merge", "value"))  # fmt: skip
 Path = tuple[str | int, ...]
 
 
@@ -52,44 +54,68 @@ class _Builder:
         self.values: dict[Path, tuple[int, int]] = {}
         self.problems: list[Problem] = []
         self._nodes = 0
+        self._open: set[int] = set()
+        self._seen: set[int] = set()
 
     def place(self, mark: Any) -> Place:
         text = self.lines[mark.line] if mark.line < len(self.lines) else ""
         return Place(self.file, mark.line + 1, mark.column + 1, text)
 
-    def build(self, node: yaml.Node, path: Path) -> Any:
+    def build(self, node: yaml.Node, path: Path, at: tuple[int, int] | None = None) -> Any:
+        """The data of a node. ``at``: where an alias for it stands; the node's own marks are the anchor's."""
         self._nodes += 1
         if self._nodes > MAX_NODES or len(path) > MAX_DEPTH:
             self.problems.append(
                 Problem("too-large", "the document is too large or too deep", self.place(node.start_mark))
             )
             raise _TooLargeError
-        self.values[path] = (node.start_mark.line + 1, node.start_mark.column + 1)
-        if isinstance(node, yaml.MappingNode):
-            return self._mapping(node, path)
-        if isinstance(node, yaml.SequenceNode):
-            return [self.build(child, (*path, index)) for index, child in enumerate(node.value)]
-        return self._scalar(node)
+        if id(node) in self._open:
+            self.problems.append(
+                Problem("endless", "an alias (*) in this part means the part itself", self.place(node.start_mark))
+            )
+            raise _TooLargeError
+        self.values[path] = at or (node.start_mark.line + 1, node.start_mark.column + 1)
+        self._seen.add(id(node))
+        if not node.tag.startswith(_PLAIN):
+            tag = node.tag.removeprefix("tag:yaml.org,2002:")
+            self.problems.append(Problem("tag", f"the tag {tag} means nothing here", self.place(node.start_mark)))
+        if not isinstance(node, yaml.CollectionNode):
+            return self._scalar(node)
+        self._open.add(id(node))
+        try:
+            if isinstance(node, yaml.MappingNode):
+                return self._mapping(node, path, at)
+            return [self.build(child, (*path, index), at) for index, child in enumerate(node.value)]
+        finally:
+            self._open.discard(id(node))
 
-    def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
+    def _mapping(self, node: yaml.MappingNode, path: Path, at: tuple[int, int] | None) -> dict[str, Any]:
         result: dict[str, Any] = {}
         for key_node, value_node in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
                 self.problems.append(Problem("bad-key", "a key must be plain text", self.place(key_node.start_mark)))
                 continue
             key = str(key_node.value)
+            if key == "<<":
+                hint = "write the keys out; an alias (*name) for a whole value is fine"
+                self.problems.append(
+                    Problem("merge-key", "<< merges nothing here (YAML 1.2)", self.place(key_node.start_mark), hint)
+                )
+                continue
             if key in result:
                 first = self.keys[(*path, key)][0]
                 self.problems.append(
                     Problem(
                         "duplicate-key",
-                        f"{key} is there twice; the first is in line {first}",
+                        f"{key} is there twice, first in line {first}",
                         self.place(key_node.start_mark),
                     )
                 )
                 continue
-            self.keys[(*path, key)] = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
-            result[key] = self.build(value_node, (*path, key))
+            mark = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
+            self.keys[(*path, key)] = at or mark
+            alias = at or (mark if id(value_node) in self._seen else None)
+            result[key] = self.build(value_node, (*path, key), alias)
         return result
 
     @staticmethod
@@ -112,23 +138,14 @@ class _TooLargeError(Exception):
     pass
 
 
-def parse(file: str, text: str) -> tuple[Document | None, list[Problem]]:  # noqa: PLR0911 - one way out a reason
+def parse(file: str, text: str) -> tuple[Document | None, list[Problem]]:
     """The document and its problems; None when it is no YAML at all."""
     if len(text.encode()) > MAX_BYTES:
         return None, [Problem("too-large", f"the file is larger than {MAX_BYTES >> 10} KiB", Place(file))]
     try:
         root = yaml.compose(text, Loader=yaml.CSafeLoader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        lines = text.splitlines()
-        place = (
-            Place(file, mark.line + 1, mark.column + 1, lines[mark.line] if mark.line < len(lines) else "")
-            if mark
-            else Place(file)
-        )
-        return None, [Problem("yaml-syntax", f"this is no YAML: {_reason(error)}", place, _syntax_hint(error, place))]
     except yaml.YAMLError as error:
-        return None, [Problem("yaml-syntax", f"this is no YAML: {error}", Place(file))]
+        return None, [syntax_problem(file, text, error)]
     builder = _Builder(file, text)
     if root is None:
         return None, [
@@ -143,6 +160,30 @@ def parse(file: str, text: str) -> tuple[Document | None, list[Problem]]:  # noq
     except (_TooLargeError, RecursionError):
         return None, builder.problems or [Problem("too-large", "the document is too deep", Place(file))]
     return Document(file, builder.lines, data, builder.keys, builder.values), builder.problems
+
+
+def syntax_problem(file: str, text: str, error: yaml.YAMLError) -> Problem:
+    """What the parser found, where, and what to write instead."""
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return _control_character(file, text)
+    mark = error.problem_mark or error.context_mark
+    lines = text.splitlines()
+    place = Place(file)
+    if mark:
+        place = Place(file, mark.line + 1, mark.column + 1, lines[mark.line] if mark.line < len(lines) else "")
+    return Problem("yaml-syntax", f"this is no YAML: {_reason(error)}", place, _syntax_hint(error, place))
+
+
+def _control_character(file: str, text: str) -> Problem:
+    """libyaml takes printable characters alone, and does not say where the others are."""
+    found = re.search("[^\\t\\n\\r\\x20-\\x7e\\x85\\xa0-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]", text)
+    if found is None:
+        return Problem("yaml-syntax", "this is no YAML", Place(file))
+    line = text.count("\n", 0, found.start()) + 1
+    start = text.rfind("\n", 0, found.start()) + 1
+    shown = "".join(c if c.isprintable() else "\ufffd" for c in text[start:].split("\n", 1)[0])
+    place = Place(file, line, found.start() - start + 1, shown)
+    return Problem("yaml-syntax", f"this is no YAML: control character 0x{ord(found[0]):02x}", place)
 
 
 def _reason(error: yaml.MarkedYAMLError) -> str:

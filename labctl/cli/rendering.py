@@ -15,6 +15,6 @@ def design_of(spec: Path, *, target: tuple[str, str] | None = None, name: str | 
     """Load, judge, decide. Raises `SpecError` with every problem, `UsageError` for a bad ``name``."""
     if name is not None:
         lab_state(name)
-    loaded = load(spec, target=target)
-    chosen: Any = target or (loaded.target.get("switch", "standin"), loaded.target.get("cluster", "standin"))
+    loaded = load(spec, target=target, name=name)
+    chosen: Any = target or (loaded.target.switch, loaded.target.cluster)
     return design(loaded, Target(chosen[0], chosen[1]), name)

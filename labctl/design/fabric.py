@@ -9,8 +9,17 @@ from ipaddress import IPv4Address, IPv4Interface, IPv6Address
 
 from labctl.design import addressing
 from labctl.design.model import ExternalPort, Link, NodePort, Switch, Uplink, VpcPair
+from labctl.design.versions import FABRIC_PEERING_SINCE, numbers
 from labctl.spec.model import External as ExternalSpec
-from labctl.spec.model import LeafPair, Spec, SwitchAddresses
+from labctl.spec.model import PeerLink, Spec, SwitchAddresses
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A leaf pair, with the peer-link that it gets."""
+
+    leafs: tuple[str, str]
+    peer_link: PeerLink
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +31,18 @@ class BondedNode:
     pair: int
 
 
-def leaf_pairs(spec: Spec) -> tuple[LeafPair, ...]:
-    """The pairs; numbered ones are called leaf101/leaf102, leaf103/leaf104, …"""
-    wanted = spec.fabric.leaf_pairs
+def leaf_pairs(spec: Spec) -> tuple[Pair, ...]:
+    """The pairs; numbered ones are called leaf101/leaf102, leaf103/leaf104, …
+
+    A 9000v has been seen to do vPC fabric peering from 10.4 on; without a word in the spec older ones get a physical
+    peer-link (reference: Cisco's vPC fabric peering chapters, which never name the 9000v).
+    """
+    wanted, usual = spec.fabric.leaf_pairs, spec.fabric.peer_link
+    if usual is None:
+        usual = "fabric" if numbers(spec.fabric.nxos)[:2] >= FABRIC_PEERING_SINCE else "physical"
     if not isinstance(wanted, int):
-        return wanted
-    return tuple(LeafPair(leafs=(f"leaf{101 + 2 * pair}", f"leaf{102 + 2 * pair}")) for pair in range(wanted))
+        return tuple(Pair(pair.leafs, pair.peer_link or usual) for pair in wanted)
+    return tuple(Pair((f"leaf{101 + 2 * pair}", f"leaf{102 + 2 * pair}"), usual) for pair in range(wanted))
 
 
 def spine_names(spec: Spec) -> tuple[str, ...]:
@@ -112,7 +127,7 @@ def plan_fabric(spec: Spec, nodes: tuple[BondedNode, ...], management: Mapping[s
 
 
 def _node_ports(
-    pairs: tuple[LeafPair, ...], nodes: tuple[BondedNode, ...], ports: Ports, links: list[Link]
+    pairs: tuple[Pair, ...], nodes: tuple[BondedNode, ...], ports: Ports, links: list[Link]
 ) -> dict[str, list[NodePort]]:
     result: dict[str, list[NodePort]] = defaultdict(list)
     for number, node in enumerate(nodes, 1):
@@ -137,7 +152,7 @@ def _external_ports(
     return result
 
 
-def _peer_links(pairs: tuple[LeafPair, ...], ports: Ports, links: list[Link]) -> dict[str, tuple[str, ...]]:
+def _peer_links(pairs: tuple[Pair, ...], ports: Ports, links: list[Link]) -> dict[str, tuple[str, ...]]:
     members: dict[str, list[str]] = defaultdict(list)
     for pair in pairs:
         if pair.peer_link == "physical":
@@ -186,17 +201,15 @@ def peering_loopbacks(spec: Spec) -> dict[str, tuple[IPv4Address, IPv6Address | 
     return result
 
 
-def _colours(
-    pairs: tuple[LeafPair, ...], peering: Mapping[str, tuple[IPv4Address, IPv6Address | None]]
-) -> dict[str, str]:
+def _colours(pairs: tuple[Pair, ...], peering: Mapping[str, tuple[IPv4Address, IPv6Address | None]]) -> dict[str, str]:
     """A route target per pair, when any loopback stands on more than one leaf (white paper: RT colouring)."""
-    addresses = [address for address, _ in peering.values()]
+    addresses = [address for both in peering.values() for address in both if address is not None]
     if len(set(addresses)) == len(addresses):
         return {}
     digits = [tuple("".join(c for c in leaf if c.isdigit()) for leaf in pair.leafs) for pair in pairs]
     colours: dict[str, str] = {}
-    for index, (pair, numbers) in enumerate(zip(pairs, digits, strict=True)):
-        usable = all(number and 0 < int(number) < 65536 for number in numbers) and digits.count(numbers) == 1
-        colour = f"{numbers[0]}:{numbers[1]}" if usable else f"65001:{index + 1}"
+    for index, (pair, mine) in enumerate(zip(pairs, digits, strict=True)):
+        usable = all(number and 0 < int(number) < 65536 for number in mine) and digits.count(mine) == 1
+        colour = f"{mine[0]}:{mine[1]}" if usable else f"65001:{index + 1}"
         colours |= dict.fromkeys(pair.leafs, colour)
     return colours

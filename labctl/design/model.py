@@ -149,6 +149,14 @@ class Peer:
 
 
 @dataclass(frozen=True, slots=True)
+class Manifest:
+    """A workload that a person wrote: the text of a file beside the spec."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Cluster:
     """The cluster and Calico."""
 
@@ -163,6 +171,8 @@ class Cluster:
     peers: tuple[Peer, ...]
     mtu: int
     workloads: tuple[str, ...]
+    """The built-in ones."""
+    manifests: tuple[Manifest, ...]
 
     @property
     def workers(self) -> tuple[Node, ...]:
@@ -186,6 +196,8 @@ class Images:
     switch: str
     node: str
     host: str
+    pull: str
+    """When containerlab may pull them, in its words."""
 
 
 @dataclass(frozen=True, slots=True)

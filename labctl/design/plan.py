@@ -11,6 +11,7 @@ from labctl.design.model import (
     Design,
     External,
     Images,
+    Manifest,
     Network,
     Node,
     Peer,
@@ -19,13 +20,19 @@ from labctl.design.model import (
     Target,
     Vrf,
 )
+from labctl.spec.model import Cluster as ClusterSpec
 from labctl.spec.model import Node as NodeSpec
+from labctl.spec.model import Pool as PoolSpec
 from labctl.spec.model import Spec
 
 DEFAULT_POOLS: tuple[Network, ...] = (IPv4Network("10.244.0.0/16"), IPv6Network("2001:db8:42::/56"))
 DEFAULT_SERVICES: tuple[Network, ...] = (IPv4Network("10.96.0.0/16"), IPv6Network("2001:db8:42:1::/112"))
-ALL_WORKLOADS = ("pingtest", "nginx-dual", "nginx")
-ALL_SCENARIOS = ("bgp", "ping", "curl", "ping-ipip")
+BUILT_IN = ("pingtest", "nginx-dual", "nginx")
+SCENARIOS = {"bgp": None, "ping": "pingtest", "curl": "nginx", "ping-ipip": "pingtest"}
+"""Every scenario, and the workload that it needs; those of pingtest need two workers too."""
+BLOCK_SIZE = {4: 26, 6: 122}
+"""Calico's own."""
+PULL = {"never": "never", "if-not-present": "IfNotPresent", "always": "always"}
 
 
 def design(spec: Spec, target: Target, name: str | None = None) -> Design:
@@ -39,14 +46,14 @@ def design(spec: Spec, target: Target, name: str | None = None) -> Design:
     ports = {port.host: (switch.name, port) for switch in fabric.switches for port in switch.external_ports}
     externals = tuple(External(e.name, e.attach, management[e.name], ports[e.name][1]) for e in spec.external)
     cluster = _cluster(spec, target, nodes, fabric.switches) if nodes else None
-    scenarios = spec.scenarios if spec.scenarios is not None else (ALL_SCENARIOS if cluster else ())
+    scenarios = spec.scenarios if spec.scenarios is not None else (_provable(cluster) if cluster else ())
     return Design(
         name=lab,
         target=target,
         asn=spec.fabric.asn,
         nxos=spec.fabric.nxos,
         anycast_mac=spec.fabric.anycast_mac,
-        management=addressing.MANAGEMENT,
+        management=spec.management,
         vrf=vrf,
         switches=fabric.switches,
         links=fabric.links,
@@ -114,11 +121,16 @@ def _pair_of(spec: Spec, node: Node) -> int:
     return next(index for index, pair in enumerate(leaf_pairs(spec)) if pair.leafs == node.leafs)
 
 
+def managed(spec: Spec) -> tuple[str, ...]:
+    """What has a fixed management address, in its order."""
+    leafs = tuple(leaf for pair in leaf_pairs(spec) for leaf in pair.leafs)
+    return (*spine_names(spec), *leafs, *border_names(spec), *(external.name for external in spec.external))
+
+
 def _management(spec: Spec) -> dict[str, IPv4Interface]:
     """mgmt0/eth0 of switches and external hosts: .11, .12, … (kind chooses those of its nodes)."""
-    leafs = tuple(leaf for pair in leaf_pairs(spec) for leaf in pair.leafs)
-    names = (*spine_names(spec), *leafs, *border_names(spec), *(external.name for external in spec.external))
-    subnet = addressing.MANAGEMENT
+    names = managed(spec)
+    subnet = spec.management
     return {
         name: IPv4Interface((subnet[addressing.FIRST_SWITCH_HOST + index], subnet.prefixlen))
         for index, name in enumerate(names)
@@ -128,16 +140,8 @@ def _management(spec: Spec) -> dict[str, IPv4Interface]:
 def _cluster(spec: Spec, target: Target, nodes: tuple[Node, ...], switches: tuple[Switch, ...]) -> Cluster:
     assert spec.cluster != "none"  # noqa: S101 - there are nodes
     wanted = spec.cluster
-    pools = tuple(
-        Pool(
-            f"default-ipv{pool.cidr.version}-ippool" if index < 2 else f"pool{index + 1}-ipv{pool.cidr.version}",
-            pool.cidr,
-            pool.block_size or (26 if pool.cidr.version == 4 else 122),
-        )
-        for index, pool in enumerate(wanted.calico.pools)
-    ) or tuple(
-        Pool(f"default-ipv{cidr.version}-ippool", cidr, 26 if cidr.version == 4 else 122) for cidr in DEFAULT_POOLS
-    )
+    pools, services = _pools(spec, wanted), _services(spec, wanted)
+    workloads = spec.workloads if spec.workloads is not None else BUILT_IN
     return Cluster(
         asn=wanted.asn,
         mode=wanted.mode,
@@ -145,32 +149,62 @@ def _cluster(spec: Spec, target: Target, nodes: tuple[Node, ...], switches: tupl
         calico=versions.calico(target.cluster, wanted.calico.version),
         nodes=nodes,
         pools=pools,
-        services=wanted.services or DEFAULT_SERVICES,
+        services=services,
         external_ips=wanted.calico.external_ips,
         peers=_peers(spec, nodes, switches),
         mtu=wanted.mtu,
-        workloads=spec.workloads if spec.workloads is not None else ALL_WORKLOADS,
+        workloads=tuple(name for name in workloads if name in BUILT_IN),
+        manifests=tuple(Manifest(name, text) for name, text in spec.manifests.items()),
     )
 
 
+def _provable(cluster: Cluster) -> tuple[str, ...]:
+    """The scenarios that a cluster has the workloads and workers for."""
+    able = set(cluster.workloads) - ({"pingtest"} if len(cluster.workers) < 2 else set())
+    return tuple(name for name, needed in SCENARIOS.items() if needed is None or needed in able)
+
+
+def families(spec: Spec) -> set[int]:
+    """IP versions of pods and services where the spec does not say: those of the nodes' gateway."""
+    return {gateway.version for gateway in spec.fabric.vrfs[0].networks[0].gateway}
+
+
+def _pools(spec: Spec, wanted: ClusterSpec) -> tuple[Pool, ...]:
+    written = wanted.calico.pools
+    if not written:
+        known = families(spec) & ({n.version for n in wanted.services} or {4, 6})
+        written = tuple(PoolSpec(cidr=cidr) for cidr in DEFAULT_POOLS if cidr.version in known)
+    named, result = set[int](), list[Pool]()
+    for index, pool in enumerate(written):
+        version = pool.cidr.version
+        # Calico's own names for the first of a family
+        name = f"pool{index + 1}-ipv{version}" if version in named else f"default-ipv{version}-ippool"
+        named.add(version)
+        result.append(Pool(name, pool.cidr, pool.block_size or BLOCK_SIZE[version]))
+    return tuple(result)
+
+
+def _services(spec: Spec, wanted: ClusterSpec) -> tuple[Network, ...]:
+    known = {pool.cidr.version for pool in wanted.calico.pools} or families(spec)
+    return wanted.services or tuple(network for network in DEFAULT_SERVICES if network.version in known)
+
+
 def _peers(spec: Spec, nodes: tuple[Node, ...], switches: tuple[Switch, ...]) -> tuple[Peer, ...]:
-    """One BGPPeer per leaf and family: global when every node has these leafs (or all pairs share the addresses)."""
+    """One BGPPeer per loopback: global when every node is at a leaf that has it, else for the nodes that are."""
     peering = peering_loopbacks(spec)
     leafs = [switch for switch in switches if switch.role == "leaf"]
-    coloured = any(leaf.colour for leaf in leafs)
-    pairs = leaf_pairs(spec)
-    result: list[Peer] = []
+    result: dict[IPv4Address | IPv6Address, Peer] = {}
     for leaf in leafs:
-        if coloured and leaf.name not in pairs[0].leafs:
-            continue
-        mine = tuple(node.name for node in nodes if leaf.name in node.leafs)
-        scope = None if coloured or len(pairs) == 1 else mine
-        address, address6 = peering[leaf.name]
-        label = f"{leaf.name.lower()}-calico"
-        result.append(Peer(f"{label}-v4", leaf.name, address, scope))
-        if address6 is not None and nodes[0].address6 is not None:
-            result.append(Peer(f"{label}-v6", leaf.name, address6, scope))
-    return tuple(result)
+        for address in peering[leaf.name]:
+            if address is None or address in result or (address.version == 6 and nodes[0].address6 is None):
+                continue
+            having = {other.name for other in leafs if address in peering[other.name]}
+            mine = tuple(node.name for node in nodes if having & set(node.leafs))
+            if mine:  # a pair without nodes has nobody to peer with
+                scope = None if len(mine) == len(nodes) else mine
+                name = f"{leaf.name.lower()}-calico-v{address.version}"
+                result[address] = Peer(name, leaf.name, address, scope)
+    return tuple(result.values())
 
 
 def _images(spec: Spec, target: Target, cluster: Cluster | None) -> Images:
@@ -178,4 +212,5 @@ def _images(spec: Spec, target: Target, cluster: Cluster | None) -> Images:
     switch = f"vrnetlab/cisco_n9kv:{release}" if target.switch == "n9kv" else "labctl/n9kv-standin:latest"
     version = cluster.kubernetes if cluster else ""
     node = f"kindest/node:v{version}" if target.cluster == "kind" else "labctl/k8s-standin:latest"
-    return Images(spec.images.switch or switch, spec.images.node or node, spec.images.host or "labctl/host:latest")
+    host = spec.images.host or "labctl/host:latest"
+    return Images(spec.images.switch or switch, spec.images.node or node, host, PULL[spec.images.pull])

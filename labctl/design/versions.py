@@ -31,24 +31,31 @@ def calico(cluster: str, wanted: str | None) -> str:
     return wanted or (STANDIN_CALICO_DEFAULT if cluster == "standin" else KIND_CALICO_DEFAULT)
 
 
-def kubernetes_problem(cluster: str, wanted: str | None) -> str | None:
+Reason = tuple[str, str]
+"""(why a target cannot run a version, what to write instead)"""
+
+
+def kubernetes_problem(cluster: str, wanted: str | None) -> Reason | None:
     """Why a target cannot run that Kubernetes."""
     if wanted is None:
         return None
     if cluster == "standin" and wanted != STANDIN_KUBERNETES:
-        return f"the stand-in cluster runs {STANDIN_KUBERNETES}; leave the version out or write that one"
+        why = f"the stand-in cluster runs Kubernetes {STANDIN_KUBERNETES}, not {wanted}"
+        return why, f"leave the version out, or write {STANDIN_KUBERNETES}"
     if cluster == "kind" and numbers(wanted)[:2] > KIND_KUBERNETES_NEWEST:
-        return "containerlab's kind library runs Kubernetes 1.36 at most"
+        why = f"the kind library of containerlab runs Kubernetes 1.36 at most, not {wanted}"
+        return why, f"leave the version out for {KIND_KUBERNETES_DEFAULT}"
     return None
 
 
-def calico_problem(cluster: str, wanted: str | None) -> str | None:
+def calico_problem(cluster: str, wanted: str | None) -> Reason | None:
     """Why a target cannot run that Calico."""
     if wanted is None:
         return None
     if cluster == "standin" and wanted not in STANDIN_CALICO:
-        return f"the stand-in behaves as one of {', '.join(STANDIN_CALICO)}"
+        return f"the stand-in cluster does not know Calico {wanted}", f"one of {', '.join(STANDIN_CALICO)}"
     if cluster == "kind" and numbers(wanted)[:2] < KIND_CALICO_OLDEST:
         oldest = ".".join(map(str, KIND_CALICO_OLDEST))
-        return f"Calico before {oldest} does not run on the Kubernetes of today's kind"
+        why = f"Calico {wanted} does not run on the Kubernetes of today's kind, which takes {oldest} or newer"
+        return why, f"leave the version out for {KIND_CALICO_DEFAULT}, or target: {{cluster: standin}}"
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from labctl.design.model import Cluster, Design
@@ -51,7 +52,12 @@ def files(design: Design, cluster: Cluster) -> dict[str, str]:
 
 
 def _patch(design: Design, cluster: Cluster) -> list[dict[str, Any]]:
-    """Pin Calico to bond0 in both families, make it create no pools of its own, say the MTU (auto ignores bonds)."""
+    """Pin Calico to bond0 in both families, make it create no pools of its own, say the MTU (auto ignores bonds).
+
+    Sources: projectcalico/calico, manifests/calico.yaml: there ``FELIX_IPINIPMTU`` comes from the ConfigMap's
+    ``veth_mtu``, and an entry cannot have a value and a source; and its ``cni_network_config`` gives pods IPv4 alone.
+    """
+    standin = design.target.cluster == "standin"
     dual = any(node.address6 for node in cluster.nodes)
     values = {
         "IP": "autodetect",
@@ -60,8 +66,7 @@ def _patch(design: Design, cluster: Cluster) -> list[dict[str, Any]]:
         "IP6_AUTODETECTION_METHOD": "interface=^bond0$",
         "FELIX_IPV6SUPPORT": "true" if dual else "false",
         "NO_DEFAULT_POOLS": "true",
-        "FELIX_IPINIPMTU": str(cluster.mtu - 20),
-        **(STANDIN_TIMERS if design.target.cluster == "standin" else {}),
+        **({"FELIX_IPINIPMTU": str(cluster.mtu - 20), **STANDIN_TIMERS} if standin else {}),
     }
     environment = [{"name": name, "value": value} for name, value in values.items()]
     container = {"name": "calico-node", "env": environment}
@@ -75,9 +80,32 @@ def _patch(design: Design, cluster: Cluster) -> list[dict[str, Any]]:
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": "calico-config", "namespace": "kube-system"},
-        "data": {"veth_mtu": str(cluster.mtu - 20)},
+        "data": {
+            "veth_mtu": str(cluster.mtu - 20),
+            **({} if standin else {"cni_network_config": _cni_network_config(cluster)}),
+        },
     }
     return [daemon_set, config]
+
+
+def _cni_network_config(cluster: Cluster) -> str:
+    """The manifest's, with addresses of each family that has a pool (white paper: Figure 5); install-cni fills in."""
+    versions = {pool.cidr.version for pool in cluster.pools}
+    ipam = {"type": "calico-ipam", **{f"assign_ipv{n}": str(n in versions).lower() for n in (4, 6)}}
+    plugin = {
+        "type": "calico",
+        "log_level": "info",
+        "log_file_path": "/var/log/calico/cni/cni.log",
+        "datastore_type": "kubernetes",
+        "nodename": "__KUBERNETES_NODE_NAME__",
+        "mtu": "__CNI_MTU__",
+        "ipam": ipam,
+        "policy": {"type": "k8s"},
+        "kubernetes": {"kubeconfig": "__KUBECONFIG_FILEPATH__"},
+    }
+    portmap = {"type": "portmap", "snat": True, "capabilities": {"portMappings": True}}
+    text = json.dumps({"name": "k8s-pod-network", "cniVersion": "0.3.1", "plugins": [plugin, portmap]}, indent=2)
+    return text.replace('"__CNI_MTU__"', "__CNI_MTU__") + "\n"
 
 
 def ip_pools(cluster: Cluster, mode: str) -> list[dict[str, Any]]:

@@ -29,11 +29,19 @@ def render_folder(design: Design) -> dict[str, str]:
 
 
 def _readme(design: Design) -> str:
-    boxes: list[tuple[str, str, str]] = [(switch.name, switch.role, switch.name) for switch in design.switches]
-    if design.cluster:
-        boxes += [(node.name, node.role, node.container) for node in design.cluster.nodes]
-    boxes += [(external.name, "external", external.name) for external in design.externals]
-    return render("README.md.j2", design=design, boxes=boxes, first_leaf=design.by_role("leaf")[0].name)
+    cluster, images = design.cluster, [design.images.switch]
+    if cluster:
+        images.append(design.images.node)
+    if design.externals:
+        images.append(design.images.host)
+    return render(
+        "README.md.j2",
+        design=design,
+        images=images,
+        workers=len(design.switches) + len(design.externals) + (len(cluster.nodes) + 1 if cluster else 0),
+        control=next((node for node in cluster.nodes if node.role == "control-plane"), None) if cluster else None,
+        first_leaf=design.by_role("leaf")[0],
+    )
 
 
 def write_folder(files: dict[str, str], target: Path) -> list[str]:

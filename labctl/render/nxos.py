@@ -48,7 +48,7 @@ def switch_config(design: Design, switch: Switch) -> str:
         hello=hello,
         dead=dead,
         vlans=_vlans(design, switch),
-        prefix_lists=_prefix_lists(design, switch) if peering else (),
+        prefix_lists=[*(_prefix_lists(design) if peering else ()), *_coloured(switch)],
         route_maps=_route_maps(design, switch, peering=peering) if vtep else (),
         statics=_statics(switch),
         cluster=cluster,
@@ -96,7 +96,17 @@ def _within(network: Network, shortest: int | None = None) -> str:
     return f"{network}{ge} le {longest}"
 
 
-def _prefix_lists(design: Design, switch: Switch) -> list[PrefixList]:
+def _coloured(switch: Switch) -> list[PrefixList]:
+    """The loopbacks that another pair has too, for the export maps (white paper: RT colouring, errata E14)."""
+    if not switch.colour:
+        return []
+    lists = [PrefixList("ip", "dup_ip_avoidance", (f"{switch.peering}/32",))]
+    if switch.peering6:
+        lists.append(PrefixList("ipv6", "dup_ip6_avoidance", (f"{switch.peering6}/128",)))
+    return lists
+
+
+def _prefix_lists(design: Design) -> list[PrefixList]:
     """Towards the nodes: external prefixes one by one and the pods, never the peering loopbacks, no default."""
     assert design.cluster is not None  # noqa: S101 - the caller looked
     cluster, lists = design.cluster, list[PrefixList]()
@@ -114,9 +124,6 @@ def _prefix_lists(design: Design, switch: Switch) -> list[PrefixList]:
         nothing = ("0.0.0.0/32",) if version == 4 else ("::/128",)
         lists.append(PrefixList(family, f"{label}-OUT", tuple(outward) or nothing))
         lists.append(PrefixList(family, f"{label}-IN", tuple(inward) or nothing))
-    if switch.colour:
-        lists.append(PrefixList("ip", "dup_ip_avoidance", (f"{switch.peering}/32",)))
-        lists.append(PrefixList("ipv6", "dup_ip6_avoidance", (f"{switch.peering6}/128",)))
     return lists
 
 

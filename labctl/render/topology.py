@@ -40,7 +40,7 @@ def topology(design: Design) -> str:
         "name": design.name,
         "mgmt": {"network": f"{design.name}-mgmt", "ipv4-subnet": str(design.management), "mtu": 1500},
         "topology": {
-            "defaults": {"image-pull-policy": "never", "labels": {"labctl.lab": design.name}},
+            "defaults": {"image-pull-policy": design.images.pull, "labels": {"labctl.lab": design.name}},
             "kinds": kinds,
             "nodes": nodes,
             "links": [{"endpoints": [f"{link.a[0]}:{link.a[1]}", f"{link.b[0]}:{link.b[1]}"]} for link in design.links],

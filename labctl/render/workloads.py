@@ -1,4 +1,7 @@
-"""``k8s/*.yaml``: the built-in workloads, with the white paper's names, and its addresses where the lab has room."""
+"""``k8s/*.yaml``: the built-in workloads, with the white paper's names, and its addresses where the lab has room.
+
+Manifests that a person wrote lie beside them, byte for byte.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,8 @@ SERVICE_IPV6 = ("my-service-ipv6", ("10.96.214.77", "2001:db8:42:1::64d5"), 3189
 def files(cluster: Cluster) -> dict[str, str]:
     """Path inside the folder → text."""
     makers = {"pingtest": pingtest, "nginx-dual": nginx_dual, "nginx": nginx}
-    return {f"k8s/{name}.yaml": documents(makers[name](cluster)) for name in cluster.workloads}
+    result = {f"k8s/{name}.yaml": documents(makers[name](cluster)) for name in cluster.workloads}
+    return result | {f"k8s/{manifest.name}.yaml": manifest.text for manifest in cluster.manifests}
 
 
 def _deployment(name: str, label: str, replicas: int, container: dict[str, Any], **pod: Any) -> dict[str, Any]:

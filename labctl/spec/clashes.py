@@ -11,15 +11,12 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import TYPE_CHECKING
 
 from labctl.errors import Problem
+from labctl.spec.judging import ADDRESSES, EXTERNAL_IPS, GATEWAY, PEERING, POOLS
 from labctl.spec.model import Spec
 from labctl.yamldoc import Document, Path
 
 if TYPE_CHECKING:
     from labctl.design.model import Design
-
-GATEWAY: Path = ("fabric", "vrfs", 0, "networks", 0, "gateway")
-ADDRESSES: Path = ("fabric", "addresses")
-PEERING: Path = ("fabric", "vrfs", 0, "peering_loopbacks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +133,9 @@ def _twice(uses: list[Use], found: Document) -> Iterator[Problem]:
 
 def _ranges(lab: Design, found: Document) -> Iterator[Problem]:
     """Ranges of the spec against those that every lab has: a node sees them all from one routing table."""
-    from labctl.design.addressing import EXTERNAL_LINKS, EXTERNAL_LINKS6, MANAGEMENT
+    from labctl.design.addressing import EXTERNAL_LINKS, EXTERNAL_LINKS6
 
-    fixed: list[tuple[str, IPv4Network | IPv6Network]] = [("the management network", MANAGEMENT)]
+    fixed: list[tuple[str, IPv4Network | IPv6Network]] = [("the management network", lab.management)]
     if lab.externals:
         fixed += [("the links to external hosts", EXTERNAL_LINKS), ("the links to external hosts", EXTERNAL_LINKS6)]
     leafs = lab.by_role("leaf")
@@ -158,11 +155,11 @@ def _written_ranges(lab: Design) -> Iterator[tuple[str, IPv4Network | IPv6Networ
     if lab.cluster is None:
         return
     for index, pool in enumerate(lab.cluster.pools):
-        yield "pool", pool.cidr, ("cluster", "calico", "pools", index, "cidr")
+        yield "pool", pool.cidr, (*POOLS, index, "cidr")
     for index, network in enumerate(lab.cluster.services):
         yield "service range", network, ("cluster", "services", index)
     for index, network in enumerate(lab.cluster.external_ips):
-        yield "external IPs", network, ("cluster", "calico", "external_ips", index)
+        yield "external IPs", network, (*EXTERNAL_IPS, index)
 
 
 def _meet(one: IPv4Network | IPv6Network, other: IPv4Network | IPv6Network) -> bool:

@@ -10,61 +10,74 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from labctl import yamldoc as document
-from labctl.errors import Place, Problem, SpecError
+from labctl.errors import Problem, SpecError
+from labctl.spec import manifests
 from labctl.spec.clashes import clashes
 from labctl.spec.model import Spec
 from labctl.spec.semantics import judge
+from labctl.spec.textfile import read_text
 from labctl.spec.wording import WHOLE, words
 
 
-def load(path: Path, *, target: tuple[str, str] | None = None) -> Spec:
-    """Read a spec. Raises `SpecError` with every problem."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        near = (
-            difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.y*ml")], n=1)
-            if path.parent.is_dir()
-            else []
-        )
-        raise SpecError(
-            [
-                Problem(
-                    "no-such-file",
-                    f"there is no file {path}",
-                    hint=f"did you mean {path.parent / near[0]}?" if near else None,
-                )
-            ],
-            next_command="labctl init",
-        ) from None
-    except IsADirectoryError:
-        raise SpecError([Problem("no-such-file", f"{path} is a folder without a lab.json", Place(str(path)))]) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError([Problem("unreadable", f"{path} cannot be read: {error}", Place(str(path)))]) from None
-    return loads(str(path), text, target=target)
+def load(path: Path, *, target: tuple[str, str] | None = None, name: str | None = None) -> Spec:
+    """Read a spec. ``name``: another name for the lab. Raises `SpecError` with every problem."""
+    if not path.exists():
+        beside = [other.name for other in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+        near = difflib.get_close_matches(path.name, beside, n=1)
+        hint = f"did you mean {path.parent / near[0]}?" if near else None
+        problem = Problem("no-such-file", f"there is no file {path}", hint=hint)
+        raise SpecError([problem], next_command="labctl init")
+    text, trouble = read_text(path)
+    if trouble is not None:
+        raise SpecError([trouble])
+    return loads(str(path), text, target=target, name=name)
 
 
-def loads(file: str, text: str, *, target: tuple[str, str] | None = None) -> Spec:
-    """The same from a text."""
+def loads(file: str, text: str, *, target: tuple[str, str] | None = None, name: str | None = None) -> Spec:
+    """The same from a text; manifests of workloads are looked for beside ``file``."""
     found, problems = document.parse(file, text)
     if found is None:
         raise SpecError(problems)
+    data = {**found.data, "name": name} if name else found.data
+    unsound: set[document.Path] = set()
     spec: Spec | None = None
     try:
-        spec = Spec.model_validate(found.data)
+        spec = Spec.model_validate(data)
     except ValidationError as error:
-        problems += _from_pydantic(error, found)
+        malformed, unsound = _from_pydantic(error, found)
+        problems += malformed
+        spec = _without(data, unsound)
     if spec is not None:
-        problems += judge(spec, found, target)
+        problems += judge(spec, found, target, unsound)
+        texts, troubles = manifests.read(spec, found, Path(file).parent)
+        problems += troubles
         problems += clashes(spec, found) if not problems else []
     if problems:
         raise SpecError(sorted(problems, key=lambda p: (p.place.line, p.place.column) if p.place else (0, 0)))
     assert spec is not None  # noqa: S101 - no problems means that it was validated
-    return spec
+    return spec.with_manifests(texts)
 
 
-def _from_pydantic(error: ValidationError, found: document.Document) -> list[Problem]:
+def _without(data: dict[str, Any], unsound: set[document.Path]) -> Spec | None:
+    """The spec with labctl's defaults for its malformed parts, so that all others can be judged at once."""
+    kept = {key: dict(value) if isinstance(value, dict) else value for key, value in data.items()}
+    for top, *below in unsound:
+        inner = kept.get(str(top))
+        if below and isinstance(inner, dict):
+            inner.pop(below[0], None)
+        elif not below:
+            kept.pop(str(top), None)
+    kept.setdefault("name", "lab")
+    try:
+        return Spec.model_validate(kept)
+    except ValidationError:
+        return None
+
+
+def _from_pydantic(error: ValidationError, found: document.Document) -> tuple[list[Problem], set[document.Path]]:
+    """The problems, and which parts of the document (``cluster``/``nodes``) they leave without a meaning."""
     problems: dict[tuple[Any, ...], Problem] = {}
+    unsound: set[document.Path] = set()
     # of a list that could have been a number, what is wrong with the list is told first
     said = sorted(error.errors(include_url=False), key=lambda r: r["type"] in WHOLE and isinstance(r["input"], list))
     rows = [(row, _written(row["loc"], found, missing=row["type"] == "missing")) for row in said]
@@ -79,7 +92,17 @@ def _from_pydantic(error: ValidationError, found: document.Document) -> list[Pro
         key = (problem.place.line, problem.place.column) if problem.place else path
         if key not in problems:
             problems[key] = problem
-    return list(problems.values())
+        unsound |= _parts(row, path)
+    return list(problems.values()), unsound
+
+
+def _parts(row: Any, path: document.Path) -> set[document.Path]:
+    """The part that a finding is about, and for a misspelt key the one that was meant."""
+    part = path[:2] if all(isinstance(step, str) for step in path[:2]) else path[:1]
+    if row["type"] != "extra_forbidden":
+        return {part}
+    near = difflib.get_close_matches(str(path[-1]), _fields_at(path[:-1]), n=1, cutoff=0.6)
+    return {part, (*path[:-1], *near)[:2]} if near else {part}
 
 
 def _written(location: tuple[str | int, ...], found: document.Document, *, missing: bool) -> document.Path:

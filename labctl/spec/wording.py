@@ -30,39 +30,70 @@ _LOOKS: dict[str, tuple[str, str]] = {
 def words(row: Mapping[str, Any], path: tuple[str | int, ...], also: AbstractSet[str] = frozenset()) -> Words:
     """The words for one finding of pydantic at ``path`` of the document; ``also``: all kinds of finding there."""
     kind, given, context = row["type"], row.get("input"), row.get("ctx", {})
-    shown = f"{given!r}: " if isinstance(given, str | int | float) else ""
-    if kind == "literal_error":
-        return f"{shown}not one of the known values", _options(str(given), context["expected"])
-    if kind == "string_pattern_mismatch":
-        what, example = _LOOKS.get(".".join(step for step in path if isinstance(step, str)), _SWITCH)
-        return f"{shown}does not look like {what}", example
-    if kind in {"ip_v4_network", "ip_v6_network"}:
-        return _network(given)
     name = next((step for step in reversed(path) if isinstance(step, str)), "the spec")
+    dotted = ".".join(step for step in path if isinstance(step, str))
+    shown = f"{given!r} " if isinstance(given, str | int | float) else ""
+    if kind == "literal_error":
+        known = (
+            f"there is no {given!r} among the {name}" if isinstance(path[-1], int) else f"{name} cannot be {given!r}"
+        )
+        more = ", or a manifest beside the spec, as in web.yaml" if "string_pattern_mismatch" in also else ""
+        return known, _options(str(given), context["expected"], more)
     if given is None:
         return f"{name} says nothing", "leave it out for labctl's default, or write a value"
+    is_number = isinstance(given, int | float) and not isinstance(given, bool)
+    if kind == "string_pattern_mismatch" or (kind == "string_type" and is_number and dotted not in _ANY_TEXT):
+        what, example = _LOOKS.get(dotted, _SWITCH)
+        return f"{shown}does not look like {what}", example
     if kind in _SENTENCES:
         sentence = _SENTENCES[kind].format(name=name, **context)
         or_list = " or a list" if kind in WHOLE and "tuple_type" in also else ""
-        return f"{shown}{sentence}{or_list}", _form(kind, name, given)
-    return f"{shown}{_message(row)}", None
+        return f"{sentence}{or_list}{_not(given)}", _form(kind, name, given)
+    return _address(kind, given, shown) or _count(kind, name, context) or (f"{shown}{_message(row)}", None)
 
 
 WHOLE = ("int_parsing", "int_type", "int_from_float")
 """Kinds of finding that say: no whole number."""
-_ADDRESS, _INTERFACE = "is no address", "is no address with a prefix length"
+_ANY_TEXT = ("name", "images.switch", "images.node", "images.host")
+"""Where a number only lacks its quotes."""
+_ADDRESSES = {
+    **dict.fromkeys(("ip_v4_address", "ip_v6_address"), "four numbers of 0 to 255, as in 192.168.1.10, or IPv6"),
+    **dict.fromkeys(("ip_v4_interface", "ip_v6_interface"), "as in 192.168.1.1/24"),
+}
 _SENTENCES: dict[str, str] = {
-    **dict.fromkeys(WHOLE, "must be a whole number"),
+    **dict.fromkeys(WHOLE, "{name} must be a whole number"),
     **dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "{name} must be a mapping"),
     **dict.fromkeys(("tuple_type", "list_type"), "{name} must be a list"),
-    **dict.fromkeys(("ip_v4_address", "ip_v6_address"), _ADDRESS),
-    **dict.fromkeys(("ip_v4_interface", "ip_v6_interface"), _INTERFACE),
-    "less_than_equal": "must be at most {le}",
-    "greater_than_equal": "must be at least {ge}",
-    "too_short": "{name} needs {min_length} or more, and has {actual_length}",
-    "too_long": "{name} takes {max_length} at most, and has {actual_length}",
-    "string_type": "must be text",
+    "less_than_equal": "{name} must be at most {le}",
+    "greater_than_equal": "{name} must be at least {ge}",
+    "string_type": "{name} must be text",
 }
+
+
+def _address(kind: str, given: object, shown: str) -> Words | None:
+    if kind in {"ip_v4_network", "ip_v6_network"}:
+        return _network(given)
+    if kind in _ADDRESSES:
+        return f"{shown}is no {'address with a prefix length' if 'interface' in kind else 'address'}", _ADDRESSES[kind]
+    return None
+
+
+def _not(given: object) -> str:
+    if isinstance(given, str | int | float):
+        return f", not {given!r}"
+    if isinstance(given, list | dict):
+        return f", not a {'list' if isinstance(given, list) else 'mapping'}"
+    return ""
+
+
+def _count(kind: str, name: str, context: Mapping[str, Any]) -> Words | None:
+    if kind not in {"too_short", "too_long"}:
+        return None
+    has = context["actual_length"]
+    if kind == "too_short":
+        return f"{name} is empty" if not has else f"{name} needs {context['min_length']} or more, and has {has}", None
+    hint = f"labctl renders one of the {name} so far" if context["max_length"] == 1 else None
+    return f"{name} takes {context['max_length']} at most, and has {has}", hint
 
 
 def _form(kind: str, name: str, given: object) -> str | None:
@@ -70,9 +101,11 @@ def _form(kind: str, name: str, given: object) -> str | None:
     if kind in {"model_type", "model_attributes_type"} and name == "cluster":
         return "cluster: none, for a lab without one"
     if kind in {"tuple_type", "list_type"} and isinstance(given, str | int | float):
-        return f"[{given}]"
+        return f"{name}: [{given}]"
+    if kind == "less_than_equal" and name == "asn" and isinstance(given, int) and given < 1 << 32:
+        return "two bytes: the fabric's route targets are made of it"
     if kind == "string_type" and isinstance(given, int | float):
-        return f'"{given}"'
+        return f'{name}: "{given}"'
     return None
 
 
@@ -81,15 +114,15 @@ def _message(row: Mapping[str, Any]) -> str:
     return f"{text[0].lower()}{text[1:]}"
 
 
-def _options(given: str, expected: str) -> str:
+def _options(given: str, expected: str, more: str) -> str:
     options = [option.strip("' ") for option in expected.replace(" or ", ", ").split(",")]
     near = difflib.get_close_matches(given, options, n=1)
-    return f"did you mean {near[0]}?" if near else f"one of {', '.join(options)}"
+    return f"did you mean {near[0]}?" if near else f"one of {', '.join(options)}{more}"
 
 
 def _network(given: object) -> Words:
     """A network with host bits gets the one that it lies in."""
     try:
-        return f"{given!r}: has host bits set", f"did you mean {ip_network(str(given), strict=False)}?"
+        return f"{given!r} has host bits set", f"did you mean {ip_network(str(given), strict=False)}?"
     except ValueError:
-        return f"{given!r}: is no network", "an address with a prefix length, as in 10.244.0.0/16"
+        return f"{given!r} is no network", "an address with a prefix length, as in 10.244.0.0/16"

@@ -30,6 +30,9 @@ CASES = [
     for peer_link in ("fabric", "physical")
 ]
 IDS = [f"{name}-{target.switch}-{peer_link}" for name, target, peer_link in CASES]
+MIXED = (Target("n9kv", "standin"), Target("standin", "kind"))
+CASES += [("whitepaper", target, "fabric") for target in MIXED]
+IDS += [f"whitepaper-{target.switch}-{target.cluster}-fabric" for target in MIXED]
 
 
 def lab(name: str, target: Target = STANDIN, peer_link: str = "fabric") -> Design:
@@ -42,12 +45,11 @@ def lab(name: str, target: Target = STANDIN, peer_link: str = "fabric") -> Desig
     return design(spec, target)
 
 
-@pytest.mark.parametrize(("name", "target", "peer_link"), CASES, ids=IDS)
+@pytest.mark.parametrize(("case", "label"), list(zip(CASES, IDS, strict=True)), ids=IDS)
 def test_folder_is_the_golden_one(
-    name: str, target: Target, peer_link: str, golden: Callable[[str, str], None], update_golden: bool
+    case: tuple[str, Target, str], label: str, golden: Callable[[str, str], None], update_golden: bool
 ) -> None:
-    files = render_folder(lab(name, target, peer_link))
-    label = f"{name}-{target.switch}-{peer_link}"
+    files = render_folder(lab(*case))
     if update_golden:
         write_folder(files, GOLDEN / label)
     for path, text in files.items():

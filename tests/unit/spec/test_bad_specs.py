@@ -34,4 +34,4 @@ def test_every_problem_has_a_place_inside_the_file(path: Path) -> None:
 
 
 def test_there_are_enough_bad_specs() -> None:
-    assert len(BAD) >= 28
+    assert len(BAD) >= 75

@@ -1,0 +1,226 @@
+"""Rules of cluster, workloads and external hosts that types cannot say."""
+
+from __future__ import annotations
+
+from collections import Counter
+from ipaddress import IPv4Network, IPv6Network
+from typing import Any
+
+from labctl.design import versions
+from labctl.design.fabric import leaf_pairs
+from labctl.design.plan import BLOCK_SIZE, BUILT_IN, SCENARIOS, families, managed
+from labctl.spec.judging import EXTERNAL_IPS, GATEWAY, POOLS, Judge, near, no_host
+from labctl.spec.manifests import stem
+from labctl.spec.model import Cluster
+from labctl.spec.rules_fabric import all_switches
+from labctl.yamldoc import Path
+
+SERVICE_BITS = 20
+"""kubeadm and older API servers take service ranges of at most 2^20 addresses."""
+KIND_NODE_MASK = {4: 24, 6: 64}
+KIND_NODE_BITS = 16
+"""kubeadm cuts a range for each node off the pod subnet (Calico does not use them) and checks that they fit."""
+
+
+def nodes(it: Judge) -> None:
+    """Their addresses, pairs and roles."""
+    cluster = it.spec.cluster
+    if not isinstance(cluster, Cluster) or isinstance(cluster.nodes, int):
+        return
+    gateways = it.spec.fabric.vrfs[0].networks[0].gateway
+    pairs = len(leaf_pairs(it.spec))
+    rows: list[tuple[str, str, Path]] = [(str(gateway.ip), "the gateway", GATEWAY) for gateway in gateways]
+    for index, node in enumerate(cluster.nodes):
+        path: Path = ("cluster", "nodes", index)
+        if len({address.version for address in node.address}) != len(node.address):
+            why = f"{node.name} has two addresses of one family"
+            it.say("two-addresses", why, (*path, "address"), "one IPv4 and one IPv6")
+        for position, address in enumerate(node.address):
+            where = it.item((*path, "address"), position)
+            _node_address(it, address, gateways, where)
+            rows.append((str(address), f"the address of {node.name}", where))
+        if node.pair is not None and node.pair > pairs:
+            there = "one leaf pair" if pairs == 1 else f"{pairs} leaf pairs"
+            it.say("no-such-pair", f"there is no leaf pair {node.pair}: the fabric has {there}", (*path, "pair"))
+    it.taken_once(rows)
+    controls = [index for index, node in enumerate(cluster.nodes) if node.role == "control-plane"]
+    if len(controls) > 1:
+        first = cluster.nodes[controls[0]].name
+        why = f"{first} is the control plane already: labctl makes clusters with one"
+        it.say("two-control-planes", why, ("cluster", "nodes", controls[1], "role"), "role: worker")
+    if len(cluster.nodes) < 2:
+        it.say("too-few-nodes", "a lab needs a control plane and a worker", ("cluster", "nodes"))
+
+
+def _node_address(it: Judge, address: Any, gateways: Any, path: Path) -> None:
+    network = next((g.network for g in gateways if g.version == address.version), None)
+    if network is None:
+        why = f"{address} is of a family that the nodes' network has no gateway of"
+        it.say("outside-network", why, path, "fabric: {vrfs: [{networks: [{gateway: [IPv4/length, IPv6/length]}]}]}")
+    elif address not in network:
+        it.say("outside-network", f"{address} is not in the nodes' network {network}", path)
+    elif address == network.network_address or (address.version == 4 and address == network.broadcast_address):
+        it.say("no-host", f"{address} is the first or last of {network}: no host can have it", path)
+
+
+def target_versions(it: Judge) -> None:
+    """What the target cannot run is said at the line that asks for it."""
+    cluster = it.spec.cluster
+    if not isinstance(cluster, Cluster):
+        return
+    for path, problem in (
+        (("cluster", "kubernetes"), versions.kubernetes_problem(it.cluster_target, cluster.kubernetes)),
+        (("cluster", "calico", "version"), versions.calico_problem(it.cluster_target, cluster.calico.version)),
+    ):
+        if problem:
+            it.say("version", problem[0], path, problem[1])
+
+
+def ranges(it: Judge) -> None:
+    """Pools, service ranges and external IPs: sizes, families, and that none is in another's way."""
+    cluster = it.spec.cluster
+    if not isinstance(cluster, Cluster):
+        return
+    rows: list[tuple[str, IPv4Network | IPv6Network, Path]] = []
+    families_seen: set[int] = set()
+    for index, pool in enumerate(cluster.calico.pools):
+        rows.append(("pool", pool.cidr, (*POOLS, index, "cidr")))
+        _pool(it, pool, (*POOLS, index), first=pool.cidr.version not in families_seen)
+        families_seen.add(pool.cidr.version)
+    for index, network in enumerate(cluster.services):
+        path: Path = ("cluster", "services", index)
+        rows.append(("service range", network, path))
+        low, high = network.max_prefixlen - SERVICE_BITS, network.max_prefixlen - 3
+        if not low <= network.prefixlen <= high:
+            it.say("service-range", f"a service range of IPv{network.version} is /{low} to /{high}", path)
+    rows += [("external IPs", network, (*EXTERNAL_IPS, i)) for i, network in enumerate(cluster.calico.external_ips)]
+    _overlaps(it, rows)
+    _families(it, cluster)
+
+
+def _pool(it: Judge, pool: Any, path: Path, *, first: bool) -> None:
+    cidr, longest = pool.cidr, pool.cidr.max_prefixlen
+    size = pool.block_size or BLOCK_SIZE[cidr.version]
+    low = max(cidr.prefixlen, longest - 12)
+    if pool.block_size is not None and not low <= size <= longest:
+        it.say("block-size", f"a block of {cidr} is /{low} to /{longest}, not /{size}", (*path, "block_size"))
+    elif cidr.prefixlen > size:
+        hint = f"a larger pool, or a block_size of {cidr.prefixlen} to {longest}"
+        it.say("block-size", f"{cidr} is smaller than one block, which is a /{size}", (*path, "cidr"), hint)
+    elif it.cluster_target == "kind" and first:  # the others are not in kind/cluster.yaml
+        mask = KIND_NODE_MASK[cidr.version]
+        if not mask - KIND_NODE_BITS <= cidr.prefixlen <= mask:
+            why = f"kubeadm, which kind uses, takes a pod range of /{mask - KIND_NODE_BITS} to /{mask} here"
+            it.say("pool-size", why, (*path, "cidr"))
+
+
+def _families(it: Judge, cluster: Cluster) -> None:
+    pools = Counter(pool.cidr.version for pool in cluster.calico.pools)
+    services = Counter(network.version for network in cluster.services)
+    if services and not services[4]:
+        it.say("no-ipv4-services", "the service ranges need one of IPv4", ("cluster", "services"))
+    if services[4] > 1 or services[6] > 1:
+        it.say("two-services", "there are two service ranges of one family", ("cluster", "services"), "one a family")
+    if pools and not pools[4]:
+        it.say("no-ipv4-pool", "the pools need one of IPv4", POOLS)
+    if pools[6] and 6 not in families(it.spec):
+        it.say("no-ipv6-gateway", "an IPv6 pool needs an IPv6 gateway: nothing would route it", POOLS)
+    if services[6] and 6 not in families(it.spec):
+        why = "an IPv6 service range needs an IPv6 gateway: nothing would route it"
+        it.say("no-ipv6-gateway", why, ("cluster", "services"))
+    if services[4] and pools[4] and bool(services[6]) != bool(pools[6]) and 6 in families(it.spec):
+        has, lacks = ("services", "pools") if services[6] else ("pools", "services")
+        why = f"the {has} have IPv6 and the {lacks} have not: Kubernetes wants the families of both alike"
+        it.say("families", why, ("cluster", "services"))
+
+
+def _overlaps(it: Judge, rows: list[tuple[str, IPv4Network | IPv6Network, Path]]) -> None:
+    """IPv6 services inside the IPv6 pool are kubeadm's own example and the white paper's, and accepted (errata E44)."""
+    known: list[tuple[str, Any]] = [
+        ("the nodes' network", g.network) for g in it.spec.fabric.vrfs[0].networks[0].gateway
+    ]
+    for what, network, path in rows:
+        for other, taken in known:
+            if network.version == taken.version and network.overlaps(taken):
+                if network.version == 6 and {what, other} == {"pool", "service range"}:
+                    continue
+                it.say("overlap", f"{what} {network} overlaps {other} {taken}", path)
+                break
+        known.append((what, network))
+
+
+def externals(it: Judge) -> None:
+    """Border leafs that exist, prefixes that are nobody else's."""
+    roles = all_switches(it.spec)
+    seen: list[tuple[Any, str]] = []
+    gateways = [g.network for g in it.spec.fabric.vrfs[0].networks[0].gateway]
+    for index, external in enumerate(it.spec.external):
+        if roles.get(external.attach) != "border":
+            borders = [name for name, role in roles.items() if role == "border"]
+            hint = near(external.attach, borders) if borders else f"fabric: {{borders: [{external.attach}]}}"
+            why = f"there is no border leaf {external.attach}"
+            if external.attach in roles:
+                why = f"{external.attach} is a {roles[external.attach]}; external hosts are behind border leafs"
+            it.say("no-such-border", why, ("external", index, "attach"), hint)
+        for position, network in enumerate(external.announces):
+            path: Path = ("external", index, "announces", position)
+            clash = next((owner for known, owner in seen if known == network), None)
+            if clash:
+                it.say("duplicate-prefix", f"{network} is announced by {clash} already", path)
+            if network.prefixlen == 0:
+                why = "labctl announces no default route to the nodes: it would hide what the checks look for"
+                it.say("default-route", why, path)
+            elif no_host(network.network_address):
+                it.say("no-host", f"{network.network_address} is {no_host(network.network_address)}", path)
+            elif any(network.version == g.version and network.overlaps(g) for g in gateways):
+                it.say("overlap", f"{network} overlaps the nodes' network", path)
+            seen.append((network, external.name))
+
+
+def workloads(it: Judge) -> None:
+    """Each once, and what the scenarios need is there."""
+    if it.spec.cluster == "none":
+        for part in ("workloads", "scenarios"):
+            if getattr(it.spec, part):
+                it.say("no-cluster", f"{part} need a cluster, and the spec says cluster: none", (part,))
+        return
+    seen: dict[str, str] = {}
+    for index, workload in enumerate(it.spec.workloads or ()):
+        name = stem(workload)
+        if name in seen:
+            why = (
+                f"{workload} is there twice"
+                if seen[name] == workload
+                else f"{workload} and {seen[name]} are both {name}"
+            )
+            it.say("duplicate-workload", why, ("workloads", index))
+        seen[name] = workload
+    asked = Counter[str]()
+    have = it.spec.workloads if it.spec.workloads is not None else BUILT_IN
+    for index, scenario in enumerate(it.spec.scenarios or ()):
+        needed, path = SCENARIOS[scenario], ("scenarios", index)
+        if needed and needed not in have:
+            it.say(
+                "missing-workload", f"scenario {scenario} needs workload {needed}", path, f"workloads: [{needed}, …]"
+            )
+        if needed == "pingtest" and _workers(it) < 2:
+            it.say("too-few-workers", f"scenario {scenario} needs two workers, and there is one", path)
+        if asked[scenario]:
+            it.say("duplicate-scenario", f"{scenario} is there twice", path)
+        asked[scenario] += 1
+
+
+def _workers(it: Judge) -> int:
+    assert it.spec.cluster != "none"  # noqa: S101 - the caller looked
+    wanted = it.spec.cluster.nodes
+    return (wanted if isinstance(wanted, int) else len(wanted)) - 1
+
+
+def management(it: Judge) -> None:
+    """Room for the runtime's gateway, the switches and hosts, and the nodes that get what is free."""
+    network, needed = it.spec.management, len(managed(it.spec))
+    if network.num_addresses < needed + 16:
+        why = f"{network} is too small: {needed} boxes get fixed addresses in it from the eleventh on"
+        it.say("management", why, ("management",), "a /24 has room for every lab")
+    elif no_host(network.network_address):
+        it.say("management", f"{network.network_address} is {no_host(network.network_address)}", ("management",))

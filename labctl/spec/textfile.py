@@ -1,0 +1,38 @@
+"""Reading what a person wrote: UTF-8, of a reasonable size, with a sentence for everything else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from labctl.errors import Place, Problem
+from labctl.yamldoc import MAX_BYTES
+
+
+def read_text(path: Path) -> tuple[str, Problem | None]:
+    """The text, or why there is none. Reads no more than a spec may have (a pipe or a device never ends)."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except IsADirectoryError:
+        hint = None if (path / "lab.json").is_file() else "an artifact folder has a lab.json, and this one has none"
+        return "", Problem("is-a-folder", "this is a folder, not a spec", Place(str(path)), hint)
+    except OSError as error:
+        return "", Problem("unreadable", f"this file cannot be read: {error.strerror}", Place(str(path)))
+    if len(raw) > MAX_BYTES:
+        return "", Problem("too-large", f"this file is larger than {MAX_BYTES >> 10} KiB", Place(str(path)))
+    try:
+        return raw.decode("utf-8-sig"), None
+    except UnicodeDecodeError as error:
+        return "", _not_utf8(path, raw, error.start)
+
+
+def _not_utf8(path: Path, raw: bytes, at: int) -> Problem:
+    before = raw[:at]
+    line = before.count(b"\n") + 1
+    start = before.rfind(b"\n") + 1
+    end = raw.find(b"\n", at)
+    text = raw[start : end if end >= 0 else len(raw)].decode("utf-8", "replace").rstrip("\r")
+    column = len(raw[start:at].decode("utf-8", "replace")) + 1
+    what = "UTF-16" if raw[:2] in {b"\xff\xfe", b"\xfe\xff"} else f"byte 0x{raw[at]:02x}"
+    place = Place(str(path), line, column, text if what != "UTF-16" else None)
+    return Problem("no-utf8", f"this is not UTF-8 text: {what}", place, "save the file as UTF-8")

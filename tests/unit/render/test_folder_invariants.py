@@ -1,0 +1,157 @@
+"""What holds for the folder of any lab: it is whole, says everything once, and is the same every time."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from labctl.design.model import Design, Target
+from labctl.design.plan import design
+from labctl.folder import load_folder
+from labctl.render.folder import render_folder, write_folder
+from labctl.spec.load import loads
+
+DEFINED = {
+    "prefix-list": (r"^ip(?:v6)? prefix-list (\S+) seq", r"match ip(?:v6)? address prefix-list (\S+)$"),
+    "route-map": (r"^route-map (\S+) permit", r"(?:route-map (\S+)(?: in| out)?|export map (\S+))$"),
+    "template": (r"^  template peer (\S+)$", r"inherit peer (\S+)$"),
+    "vrf": (r"^vrf context (\S+)$", r"vrf member (\S+)$"),
+    "vlan": (r"^vlan ([\d,]+)$", r"^(?:interface Vlan|  switchport trunk (?:native|allowed) vlan )(\d+)$"),
+    "vni": (r"^  (?:vn-segment|vni) (\d+)$", r"^  (?:member vni|vni) (\d+)"),
+    "port-channel": (r"^interface port-channel(\d+)$", r"channel-group (\d+) mode active$"),
+    "loopback": (r"^interface (loopback\d+)$", r"update-source (loopback\d+)$"),
+}
+"""Of each thing that lines refer to: how it is made, how it is named (line by line)."""
+
+
+@st.composite
+def specs(draw: st.DrawFn) -> str:
+    """Labs of any shape, with written and planned values side by side."""
+    pairs, borders = draw(st.integers(1, 4)), draw(st.integers(0, 2))
+    names = [(f"r{i}a", f"r{i}b") for i in range(1, pairs + 1)]
+    nxos = draw(st.sampled_from(["10.5(4)", "9.3(13)"]))
+    kinds = ["", ", peer_link: physical", *([", peer_link: fabric"] if nxos.startswith("10") else [])]
+    link = st.sampled_from(kinds)
+    rows = "".join(f"    - {{leafs: [{a}, {b}]{draw(link)}}}\n" for a, b in names)
+    text = f"name: {draw(st.sampled_from(['lab', 'a-much-longer-name-0123456789', '42']))!r}\n".replace("'", '"')
+    text += f"fabric:\n  spines: {draw(st.integers(1, 3))}\n  borders: {borders}\n  leaf_pairs:\n{rows}"
+    text += f"  nxos: {nxos}\n"
+    vlan, vlan2 = draw(st.lists(st.integers(2, 3967).filter(lambda v: v != 3600), min_size=2, max_size=2, unique=True))
+    vni, vni2 = draw(st.lists(st.integers(1, 16777215), min_size=2, max_size=2, unique=True))
+    gateway = draw(st.sampled_from(["192.168.1.1/24", '[10.9.0.254/23, "fd00:9::ff/64"]']))
+    text += f"  vrfs:\n    - vlan: {vlan}\n      vni: {vni}\n"
+    text += f"      networks: [{{vlan: {vlan2}, vni: {vni2}, gateway: {gateway}}}]\n"
+    if draw(st.booleans()):  # the same on every pair
+        text += "      peering_loopbacks:\n"
+        text += "".join(f"        {a}: 172.16.0.1\n        {b}: 172.16.0.2\n" for a, b in names)
+    if draw(st.integers(0, 4)) == 0:
+        text += "cluster: none\n"
+    else:
+        text += f"cluster: {{nodes: {draw(st.integers(2, 7))}, mode: {draw(st.sampled_from(['routed', 'ipip']))}}}\n"
+    if borders:
+        text += "external:\n"
+        for index in range(draw(st.integers(1, 3))):
+            border = draw(st.integers(1, borders))
+            text += f"  - {{name: ext{index}, attach: border{border}, announces: [20.{index}.0.0/16]}}\n"
+    return text
+
+
+targets = st.builds(Target, st.sampled_from(["n9kv", "standin"]), st.sampled_from(["kind", "standin"]))
+
+
+def planned(text: str, target: Target) -> Design:
+    return design(loads("lab.yaml", text, target=(target.switch, target.cluster)), target)
+
+
+@settings(max_examples=15)
+@given(specs(), targets)
+def test_a_rendered_folder_is_whole_and_the_same_every_time(text: str, target: Target) -> None:
+    wanted = planned(text, target)
+    files = render_folder(wanted)
+    assert files == render_folder(planned(text, target))
+    with TemporaryDirectory() as path:
+        assert sorted(write_folder(files, Path(path))) == sorted(files)
+        folder = load_folder(Path(path))
+        assert folder.edited == ()
+        assert folder.lab.name == wanted.name
+        assert set(folder.topology.nodes) == set(
+            yaml.load(files["topology.clab.yml"], yaml.CSafeLoader)["topology"]["nodes"]
+        )
+    for name, content in files.items():
+        assert content.endswith("\n"), name
+        assert "None" not in content or name == "calico/standin/crds.yaml", name
+        assert not re.search(r"[ \t]\n", content), name
+
+
+@settings(max_examples=15)
+@given(specs(), targets)
+def test_every_wire_has_two_ends_that_exist_and_no_end_two_wires(text: str, target: Target) -> None:
+    lab = yaml.load(render_folder(planned(text, target))["topology.clab.yml"], yaml.CSafeLoader)
+    ends = Counter(end for link in lab["topology"]["links"] for end in link["endpoints"])
+    assert set(ends.values()) == {1}
+    assert all(len(link["endpoints"]) == 2 for link in lab["topology"]["links"])
+    assert {end.partition(":")[0] for end in ends} <= set(lab["topology"]["nodes"])
+
+
+def configurations(text: str, target: Target) -> dict[str, str]:
+    files = render_folder(planned(text, target))
+    return {path: content for path, content in files.items() if path.startswith("nxos/")}
+
+
+@settings(max_examples=15)
+@given(specs(), targets)
+def test_vlans_and_vnis_of_a_switch_are_unique_and_each_wired_port_is_configured(text: str, target: Target) -> None:
+    files = render_folder(planned(text, target))
+    links = yaml.load(files["topology.clab.yml"], yaml.CSafeLoader)["topology"]["links"]
+    for path, config in files.items():
+        if not path.startswith("nxos/"):
+            continue
+        listed = [vlan for line in re.findall(r"^vlan (.*,.*)$", config, re.MULTILINE) for vlan in line.split(",")]
+        assert len(set(listed)) == len(listed)
+        vnis = re.findall(r"^  vn-segment (\d+)$", config, re.MULTILINE)
+        assert len(set(vnis)) == len(vnis)
+        interfaces = re.findall(r"^interface (\S+)$", config, re.MULTILINE)
+        assert len(set(interfaces)) == len(interfaces)
+        name = Path(path).stem
+        wired = {end.partition(":")[2] for link in links for end in link["endpoints"] if end.startswith(f"{name}:")}
+        assert wired == {interface for interface in interfaces if interface.startswith("Ethernet")}
+
+
+@settings(max_examples=15)
+@given(specs(), targets)
+def test_what_a_line_names_is_defined_before_it(text: str, target: Target) -> None:
+    """NX-OS takes a name that does not exist, and then does what nobody wrote (an empty filter permits all)."""
+    for path, config in configurations(text, target).items():
+        made: dict[str, set[str]] = {kind: set() for kind in DEFINED}
+        made["vni"] = set(re.findall(DEFINED["vni"][0], config, re.MULTILINE))
+        for line in config.splitlines():
+            for kind, (definition, use) in DEFINED.items():
+                found = re.match(definition, line)
+                if found:
+                    made[kind] |= set(found[1].split(","))
+                    continue
+                for groups in [found.groups() for found in [re.search(use, line)] if found]:
+                    assert {name for name in groups if name} <= made[kind], f"{path}: {line}"
+
+
+@settings(max_examples=15)
+@given(specs(), targets)
+def test_no_address_is_on_two_interfaces_of_the_folder(text: str, target: Target) -> None:
+    """The anycast gateway and a pair's shared address are meant to be; coloured loopbacks too."""
+    lab = planned(text, target)
+    shared = {str(lab.vrf.gateway), str(lab.vrf.gateway6)}
+    shared |= {f"{s.vpc.vip}/32" for s in lab.switches if s.vpc} | {f"{s.peering}/32" for s in lab.switches if s.colour}
+    found: list[Any] = []
+    for path, content in render_folder(lab).items():
+        if path.startswith("nxos/"):
+            found += re.findall(r"^  ip(?:v6)? address (\S+/\d+)", content, re.MULTILINE)
+        elif path.startswith("nodes/"):
+            found += re.findall(r"^addr replace (\S+) dev", content, re.MULTILINE)
+    assert [address for address, count in Counter(found).items() if count > 1 and address not in shared] == []
