@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -85,6 +86,13 @@ def test_kill_9_of_the_daemon(labctl: Labctl, clean: Callable[[], None]) -> None
     assert "labctl down whitepaper" in status.out
     labctl("exec", "whitepaper", "node01", "--", "true").expect(3)
     clean()
+
+
+def test_a_lab_whose_state_was_removed_ends_by_itself(labctl: Labctl) -> None:
+    labctl("up", MINIMAL, "--no-verify").expect(0)
+    shutil.rmtree(labctl.lab_state("minimal"))
+    wait_for(lambda: not (left := labctl.processes()) or NotYet(str(left)), Deadline(10))
+    labctl("down", "minimal").expect(0)
 
 
 def test_a_dead_lab_does_not_stand_in_the_way_of_up(labctl: Labctl) -> None:

@@ -46,6 +46,8 @@ class Daemon:
                     connection, _ = listener.accept()
                 except TimeoutError:
                     self._lab.watch()
+                    if not path.exists() and not self._over.is_set():
+                        self.stop()  # the state folder was removed: nobody can reach this lab any more
                     continue
                 threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
         path.unlink(missing_ok=True)
