@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from labctl.guest.api import Agent, Op
 from labctl.nxos.tree import parse
 from labctl.standin.switch.dataplane import frr, linux
+from labctl.standin.switch.dataplane.horizon import SplitHorizon
 from labctl.standin.switch.dataplane.linux import KIND_ORDER
 from labctl.standin.switch.dataplane.model import read
 from labctl.standin.switch.dataplane.names import kernel_name, nxos_name
@@ -53,8 +56,33 @@ def test_a_shut_node_port_takes_the_leg_down() -> None:
     after = LEAF.replace("channel-group 11 mode active\n  no shutdown", "channel-group 11 mode active\n  shutdown")
     assert after != LEAF
     done = changes(LEAF, after)
-    assert done[0].startswith("link del po11")
+    assert "link del po11" in done
     assert done.count("link set eth1 down") == 2
+
+
+def test_what_rests_on_a_leg_is_made_again_with_it() -> None:
+    after = LEAF.replace("vpc 11\n", "vpc 11\n  mtu 1500\n", 1)
+    done = changes(LEAF, LEAF.replace("channel-group 11 mode active\n  no shutdown", "channel-group 11 mode active"))
+    assert done == []
+    done = changes(LEAF, after.replace("  mtu 9216\n  no lacp suspend-individual\n  vpc 11", "  vpc 11", 1))
+    gone, made = done.index("link del po11"), next(i for i, op in enumerate(done) if op.startswith("link add po11"))
+    assert done.index("link set dev po11 nobackup_port") < gone < made
+    assert done.index("link set dev po11 backup_port vxlan30001") > made
+    assert done.index("qdisc replace dev po11 clsact") > made
+    assert not any(op.startswith(("link del po12", "link del pl0", "link del Vlan")) for op in done)
+
+
+def test_redirects_are_on_until_the_configuration_says_otherwise() -> None:
+    port = "interface Ethernet1/1\n  no switchport\n"
+    assert "net/ipv4/conf/eth1/send_redirects=1" in changes("", port)
+    assert changes(port, f"{port}  no ip redirects\n") == ["net/ipv4/conf/eth1/send_redirects=0"]
+    assert "net/ipv4/conf/all/send_redirects=0" in [op.text for op in objects("")[0].make]
+    svi = "vlan 5\ninterface Vlan5\n  no shutdown\n  no ipv6 redirects\n"
+    assert any("dev Vlan5 egress" in op and op.endswith("type 137 action drop") for op in changes("", svi))
+    assert changes(svi, svi.replace("no ipv6 r", "ipv6 r")) == [
+        "filter del dev Vlan5 egress prio 7",
+        "net/ipv4/conf/Vlan5/send_redirects=1",
+    ]
 
 
 def test_anycast_gateways_have_the_fabrics_mac() -> None:
@@ -117,3 +145,38 @@ def test_names_of_interfaces_in_linux() -> None:
     ):
         assert kernel_name(nxos) == kernel
         assert nxos_name(kernel) == nxos
+
+
+def test_a_trunk_carries_all_vlans_unless_it_names_some() -> None:
+    vlans = "vlan 1,5,6\n"
+    trunk = "interface Ethernet1/1\n  switchport mode trunk\n"
+
+    def carried(text: str) -> list[str]:
+        (port,) = (item for item in objects(vlans + trunk + text) if item.name == "interface Ethernet1/1")
+        return [op.text.removeprefix("vlan add dev eth1 vid ") for op in port.make if op.kind == "bridge"]
+
+    assert carried("") == ["1 pvid untagged", "5", "6"]
+    assert carried("  switchport trunk allowed vlan 6-9\n") == ["1 pvid untagged", "6"]
+    assert carried("  switchport trunk allowed vlan none\n  switchport trunk native vlan 5\n") == ["5 pvid untagged"]
+
+
+def test_a_leg_that_was_made_anew_gets_its_split_horizon_again() -> None:
+    class Box:
+        """Remembers what it was told."""
+
+        def __init__(self) -> None:
+            self.told: list[str] = []
+
+        def batch(self, _namespace: str | None, ops: list[Op]) -> list[Any]:
+            self.told += [op.text for op in ops]
+            return []
+
+    box = Box()
+    segments = '[{"accessPort": "po11", "vteps": [{"vtep": "10.2.0.1"}]}]'
+    horizon = SplitHorizon(cast("Agent", box), None, lambda: segments, box.told.append)
+    closes = linux.horizon("po11", closed=True)[0].text
+    for fresh, times in ((frozenset(), 1), (frozenset(), 1), (frozenset({"po11"}), 2)):
+        horizon.configure(frozenset({"po11"}), [], fresh)
+        horizon.look()
+        assert box.told.count(closes) == times
+    horizon.stop()

@@ -85,7 +85,7 @@ def _ospfd(model: SwitchModel) -> str | None:
 
 def _ospf_interface(interface: Interface) -> list[str]:
     lines = [f" ip ospf area {interface.ospf_area}"]
-    if interface.name.startswith("loopback"):
+    if interface.ospf_passive or interface.name.startswith("loopback"):
         return [*lines, " ip ospf passive"]
     if interface.ospf_point_to_point:
         lines.append(" ip ospf network point-to-point")

@@ -32,10 +32,13 @@ class SplitHorizon:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def configure(self, ports: frozenset[str], uplinks: list[str]) -> None:
-        """The legs to keep and the underlay's ports; starts the poll at the first leg."""
+    def configure(self, ports: frozenset[str], uplinks: list[str], fresh: frozenset[str]) -> None:
+        """The legs to keep and the underlay's ports; starts the poll at the first leg.
+
+        ``fresh``: legs that were just made (anew): they have no filter.
+        """
         self._ports, self._uplinks = ports, uplinks
-        self._closed &= ports
+        self._closed &= ports - fresh
         self._marked = None
         if ports and self._thread is None:
             self._thread = threading.Thread(target=self._run, name="split-horizon", daemon=True)

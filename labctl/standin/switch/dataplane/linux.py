@@ -1,7 +1,7 @@
 """Desired state of the kernel: objects by name, each with what makes it and what removes it.
 
 The order of the objects is the order of making; removal goes the other way. An object whose making changed is
-removed and made again.
+removed and made again, and so is what rests on it (``needs``).
 """
 
 from __future__ import annotations
@@ -9,24 +9,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from labctl.guest.api import Op
-from labctl.standin.switch.dataplane.model import Interface, SwitchModel
+from labctl.standin.switch.dataplane.model import Interface, SwitchModel, VpcModel
 from labctl.standin.switch.dataplane.names import (
     BRIDGE,
     FIRST_TABLE,
     FROM_PEER_MARK,
     PEER_TUNNEL,
+    REDIRECT_PRIORITY,
     VPC_SYSTEM_MAC,
     kernel_name,
+    nxos_name,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class KernelObject:
-    """A thing in the kernel."""
+    """A thing in the kernel. ``needs``: names of the objects that it rests on and goes down with."""
 
     name: str
     make: tuple[Op, ...]
     remove: tuple[Op, ...]
+    needs: tuple[str, ...] = ()
 
 
 def ip(text: str) -> Op:
@@ -55,10 +58,12 @@ def desired(model: SwitchModel, router_mac: str) -> list[KernelObject]:
         objects += _loopback(interface)
     for interface in model.kind("Ethernet"):
         if interface.channel is None:
-            objects += _ethernet(interface)
+            objects += _ethernet(model, interface)
     objects += _channels(model)
     for interface in model.kind("Vlan"):
         objects += _svi(model, interface, router_mac)
+    made = {item.name for item in objects}
+    objects += [_redirects(it) for it in model.interfaces if _routes(it) and f"interface {it.name}" in made]
     objects += _vxlans(model, router_mac)
     objects += _pair(model)
     objects += _statics(model)
@@ -71,12 +76,34 @@ def _forwarding() -> KernelObject:
         sysctl("net/ipv6/conf/all/forwarding=1"),
         sysctl("net/ipv4/conf/all/rp_filter=0"),
         sysctl("net/ipv4/conf/default/rp_filter=0"),
+        sysctl("net/ipv4/conf/all/send_redirects=0"),
         sysctl("net/ipv4/fib_multipath_hash_policy=1"),
         sysctl("net/ipv6/fib_multipath_hash_policy=1"),
         sysctl("net/ipv4/conf/all/ignore_routes_with_linkdown=1"),
         sysctl("net/ipv6/conf/all/ignore_routes_with_linkdown=1"),
     )
     return KernelObject("forwarding", make, ())
+
+
+def _routes(interface: Interface) -> bool:
+    return interface.name.startswith("Vlan") or (interface.routed and interface.name.startswith("Ethernet"))
+
+
+def _redirects(interface: Interface) -> KernelObject:
+    """ICMP redirects of an interface: on unless the configuration says otherwise, as on NX-OS.
+
+    Linux sends IPv4 redirects where either ``all`` or the interface has it (ip-sysctl.rst), so ``all`` is off. It has
+    no such knob for IPv6: there they are dropped on their way out (type 137 is never forwarded: RFC 4861, 8.1).
+    """
+    device = kernel_name(interface.name)
+    make = [sysctl(f"net/ipv4/conf/{device}/send_redirects={int(interface.redirects)}")]
+    remove: tuple[Op, ...] = ()
+    if not interface.redirects6:
+        make.append(tc(f"qdisc replace dev {device} clsact"))
+        what = f"dev {device} egress protocol ipv6 prio {REDIRECT_PRIORITY}"
+        make.append(tc(f"filter replace {what} handle 1 flower ip_proto icmpv6 type 137 action drop"))
+        remove = (tc(f"filter del dev {device} egress prio {REDIRECT_PRIORITY}"),)
+    return KernelObject(f"redirects {interface.name}", tuple(make), remove, (f"interface {interface.name}",))
 
 
 def _vrf(name: str, index: int) -> KernelObject:
@@ -106,10 +133,14 @@ def _loopback(interface: Interface) -> list[KernelObject]:
     state = "up" if interface.up else "down"
     make = [ip(f"link add {device} type dummy"), ip(f"link set {device} addrgenmode none{master} {state}")]
     make += _addresses(interface, device)
-    return [KernelObject(f"interface {interface.name}", tuple(make), (ip(f"link del {device}"),))]
+    return [KernelObject(f"interface {interface.name}", tuple(make), (ip(f"link del {device}"),), _in_vrf(interface))]
 
 
-def _ethernet(interface: Interface) -> list[KernelObject]:
+def _in_vrf(interface: Interface) -> tuple[str, ...]:
+    return (f"vrf {interface.vrf}",) if interface.vrf else ()
+
+
+def _ethernet(model: SwitchModel, interface: Interface) -> list[KernelObject]:
     """A routed port, or a switched one that is in no channel."""
     device = kernel_name(interface.name)
     state = "up" if interface.up else "down"
@@ -117,16 +148,23 @@ def _ethernet(interface: Interface) -> list[KernelObject]:
         master = f" master {interface.vrf}" if interface.vrf else " nomaster"
         make = [ip(f"link set {device} mtu {interface.mtu}{master} {state}"), *_addresses(interface, device)]
         remove = [ip(f"addr flush dev {device}"), ip(f"link set {device} nomaster")]
-        return [KernelObject(f"interface {interface.name}", tuple(make), tuple(remove))]
-    make = [ip(f"link set {device} mtu {interface.mtu} master {BRIDGE} {state}"), *_port_vlans(interface, device)]
-    return [KernelObject(f"interface {interface.name}", tuple(make), (ip(f"link set {device} nomaster"),))]
+        return [KernelObject(f"interface {interface.name}", tuple(make), tuple(remove), _in_vrf(interface))]
+    make = [
+        ip(f"link set {device} mtu {interface.mtu} master {BRIDGE} {state}"),
+        *_port_vlans(model, interface, device),
+    ]
+    away = (ip(f"link set {device} nomaster"),)
+    return [KernelObject(f"interface {interface.name}", tuple(make), away, ("bridge",))]
 
 
-def _port_vlans(interface: Interface, device: str) -> list[Op]:
-    native = interface.native_vlan
+def _port_vlans(model: SwitchModel, interface: Interface, device: str) -> list[Op]:
+    """A trunk carries the VLANs that it allows and that there are; untagged is VLAN 1 unless another one is named."""
+    known = set(model.vlans)
+    native = interface.native_vlan or (1 if 1 in known else None)
     ops = [bridge(f"vlan add dev {device} vid {native} pvid untagged")] if native else []
     if interface.mode == "trunk":
-        ops += [bridge(f"vlan add dev {device} vid {vlan}") for vlan in interface.allowed_vlans or () if vlan != native]
+        allowed = known if interface.allowed_vlans is None else known & set(interface.allowed_vlans)
+        ops += [bridge(f"vlan add dev {device} vid {vlan}") for vlan in sorted(allowed - {native})]
     return ops
 
 
@@ -162,9 +200,10 @@ def _channel(model: SwitchModel, channel: Interface, ports: list[Interface]) -> 
             make.append(ip(f"link set {leg} down"))
     if not channel.peer_link:
         make.append(ip(f"link set {device} master {BRIDGE}"))
-        make += _port_vlans(channel, device)
+        make += _port_vlans(model, channel, device)
     make.append(ip(f"link set {device} {'up' if channel.up else 'down'}"))
-    return KernelObject(f"interface {channel.name}", tuple(make), (ip(f"link del {device}"),))
+    needs = () if channel.peer_link else ("bridge",)
+    return KernelObject(f"interface {channel.name}", tuple(make), (ip(f"link del {device}"),), needs)
 
 
 def _svi(model: SwitchModel, interface: Interface, router_mac: str) -> list[KernelObject]:
@@ -187,7 +226,9 @@ def _svi(model: SwitchModel, interface: Interface, router_mac: str) -> list[Kern
         ip(f"link set {device} {'up' if interface.up else 'down'}"),
         *_addresses(interface, device),
     ]
-    return [KernelObject(f"interface {device}", tuple(make), (ip(f"link del {device}"),))]
+    below = "bridge" if lower == BRIDGE else f"interface {nxos_name(lower)}"
+    needs = (below, *_in_vrf(interface))
+    return [KernelObject(f"interface {device}", tuple(make), (ip(f"link del {device}"),), needs)]
 
 
 def _svi_lower(model: SwitchModel, vlan: int) -> str:
@@ -215,7 +256,7 @@ def _vxlans(model: SwitchModel, router_mac: str) -> list[KernelObject]:
             bridge(f"vlan add dev {device} vid {vlan} pvid untagged"),
             ip(f"link set {device} up"),
         )
-        objects.append(KernelObject(f"vni {vni}", make, (ip(f"link del {device}"),)))
+        objects.append(KernelObject(f"vni {vni}", make, (ip(f"link del {device}"),), ("bridge",)))
     return objects
 
 
@@ -240,14 +281,17 @@ def _pair(model: SwitchModel) -> list[KernelObject]:
         device, tunnel = kernel_name(leg.name), layer2_vxlan(model, leg)
         if tunnel:
             make = (bridge(f"link set dev {device} backup_port {tunnel}"),)
-            objects.append(KernelObject(f"backup {leg.name}", make, (bridge(f"link set dev {device} nobackup_port"),)))
+            remove = (bridge(f"link set dev {device} nobackup_port"),)
+            needs = (f"interface {leg.name}", f"vni {tunnel.removeprefix('vxlan')}")
+            objects.append(KernelObject(f"backup {leg.name}", make, remove, needs))
     objects += _synchronise(model, legs)
     objects += _marks(model, legs)
     return objects
 
 
-def _peer_path(model: SwitchModel) -> tuple[str, tuple[Op, ...], tuple[Op, ...]] | None:
-    """(device towards the peer, what makes it, what removes it): a tunnel for a virtual peer-link, else its channel."""
+def _peer_path(model: SwitchModel) -> tuple[str, KernelObject | None, str] | None:
+    """(device towards the peer, what makes it, name of the object that it is): a tunnel for a virtual peer-link,
+    else the peer-link's channel, which is there already."""
     assert model.vpc is not None  # noqa: S101 - there are legs
     if model.vpc.virtual:
         remote, local = model.vpc.virtual
@@ -255,10 +299,11 @@ def _peer_path(model: SwitchModel) -> tuple[str, tuple[Op, ...], tuple[Op, ...]]
             ip(f"link add {PEER_TUNNEL} type gretap local {local} remote {remote} ttl 64"),
             ip(f"link set {PEER_TUNNEL} addrgenmode none up"),
         )
-        return PEER_TUNNEL, make, (ip(f"link del {PEER_TUNNEL}"),)
+        tunnel = KernelObject("tunnel to the peer", make, (ip(f"link del {PEER_TUNNEL}"),))
+        return PEER_TUNNEL, tunnel, tunnel.name
     for channel in model.kind("port-channel"):
         if channel.peer_link and any(port.channel == channel.number for port in model.kind("Ethernet")):
-            return kernel_name(channel.name), (), ()
+            return kernel_name(channel.name), None, f"interface {channel.name}"
     return None
 
 
@@ -269,27 +314,32 @@ def _synchronise(model: SwitchModel, legs: list[Interface]) -> list[KernelObject
     gateways = {leg.native_vlan: f"Vlan{leg.native_vlan}" for leg in legs if leg.native_vlan}
     if path is None or model.anycast_mac is None or not gateways or not (model.vpc.arp_sync or model.vpc.nd_sync):
         return []
-    device, make, remove = path
+    device, tunnel, lies_on = path
     gateway = next(iter(gateways.values()))
     into = f"action skbedit ptype host pipe action mirred ingress redirect dev {gateway}"
-    ops = [*make, tc(f"qdisc replace dev {device} clsact")]
+    ops = [tc(f"qdisc replace dev {device} clsact")]
     if model.vpc.arp_sync:
         ops.append(tc(f"filter replace dev {device} ingress protocol arp prio 1 handle 1 matchall {into}"))
     if model.vpc.nd_sync:
         ops.append(tc(f"filter replace dev {device} ingress protocol ipv6 prio 2 handle 1 matchall {into}"))
-    for leg in legs:
-        port = kernel_name(leg.name)
-        ops.append(tc(f"qdisc replace dev {port} clsact"))
-        mirror = f"action mirred egress mirror dev {device}"
-        mac = f"dst_mac {model.anycast_mac}"
-        if model.vpc.arp_sync:
-            ops.append(
-                tc(f"filter replace dev {port} ingress protocol arp prio 1 handle 1 flower {mac} arp_op reply {mirror}")
-            )
-        if model.vpc.nd_sync:
-            match = f"{mac} ip_proto icmpv6 type 136"
-            ops.append(tc(f"filter replace dev {port} ingress protocol ipv6 prio 2 handle 1 flower {match} {mirror}"))
-    return [KernelObject("arp and nd synchronisation", tuple(ops), remove)]
+    objects = [tunnel] if tunnel else []
+    objects.append(KernelObject("arp and nd from the peer", tuple(ops), (), (lies_on, f"interface {gateway}")))
+    return objects + [_mirror(model.vpc, model.anycast_mac, leg, device, lies_on) for leg in legs]
+
+
+def _mirror(vpc: VpcModel, anycast_mac: str, leg: Interface, device: str, lies_on: str) -> KernelObject:
+    port = kernel_name(leg.name)
+    ops = [tc(f"qdisc replace dev {port} clsact")]
+    mirror = f"action mirred egress mirror dev {device}"
+    mac = f"dst_mac {anycast_mac}"
+    if vpc.arp_sync:
+        ops.append(
+            tc(f"filter replace dev {port} ingress protocol arp prio 1 handle 1 flower {mac} arp_op reply {mirror}")
+        )
+    if vpc.nd_sync:
+        match = f"{mac} ip_proto icmpv6 type 136"
+        ops.append(tc(f"filter replace dev {port} ingress protocol ipv6 prio 2 handle 1 flower {match} {mirror}"))
+    return KernelObject(f"arp and nd to the peer {leg.name}", tuple(ops), (), (lies_on, f"interface {leg.name}"))
 
 
 def _marks(model: SwitchModel, legs: list[Interface]) -> list[KernelObject]:
@@ -305,7 +355,8 @@ def _marks(model: SwitchModel, legs: list[Interface]) -> list[KernelObject]:
                 "action skbedit mark 0 continue"
             )
         )
-    return [KernelObject("unicast keeps no mark", tuple(ops), ())] if ops else []
+    needs = tuple(f"vni {tunnel.removeprefix('vxlan')}" for tunnel in sorted(tunnels))
+    return [KernelObject("unicast keeps no mark", tuple(ops), (), needs)] if ops else []
 
 
 def peer_mark(uplinks: list[str], vtep: str) -> list[Op]:
@@ -332,6 +383,7 @@ def horizon(port: str, *, closed: bool) -> list[Op]:
 def _statics(model: SwitchModel) -> list[KernelObject]:
     objects = []
     for vrf in model.vrfs:
+        needs = tuple(f"interface {it.name}" for it in model.interfaces if it.vrf == vrf.name)
         for route in vrf.statics:
             text = f"{route.prefix} via {route.via} vrf {vrf.name} proto static"
             objects.append(
@@ -339,6 +391,7 @@ def _statics(model: SwitchModel) -> list[KernelObject]:
                     f"route {vrf.name} {route.prefix} {route.via}",
                     (ip(f"route replace {text}"),),
                     (ip(f"route del {text}"),),
+                    needs,
                 )
             )
     return objects
@@ -347,13 +400,22 @@ def _statics(model: SwitchModel) -> list[KernelObject]:
 KIND_ORDER = ("ip", "bridge", "sysctl", "tc", "nft", "iptables", "ip6tables")
 
 
-def difference(before: list[KernelObject], after: list[KernelObject]) -> list[Op]:
-    """What leads from one state to the other."""
+def changed(before: list[KernelObject], after: list[KernelObject]) -> set[str]:
+    """Names of what goes, comes, or is made anew: its making changed, or that of something it rests on."""
     known = {item.name: item for item in before}
     wanted = {item.name: item for item in after}
-    gone = [item for item in reversed(before) if wanted.get(item.name) != item]
-    new = [item for item in after if known.get(item.name) != item]
-    make = [op for item in new for op in item.make]
+    names = {name for name in known.keys() | wanted.keys() if known.get(name) != wanted.get(name)}
+    for item in after:  # what an object needs stands before it
+        if not names.isdisjoint(item.needs):
+            names.add(item.name)
+    return names
+
+
+def difference(before: list[KernelObject], after: list[KernelObject]) -> list[Op]:
+    """What leads from one state to the other."""
+    names = changed(before, after)
+    gone = [item for item in reversed(before) if item.name in names]
+    make = [op for item in after if item.name in names for op in item.make]
     if not before:
         # of an empty box every order of kinds is right, and each run of one kind is one process in the machine
         make.sort(key=lambda op: KIND_ORDER.index(op.kind))

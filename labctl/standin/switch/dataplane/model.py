@@ -32,17 +32,21 @@ class Interface:
     addresses6: tuple[Address, ...] = ()
     native_vlan: int | None = None
     allowed_vlans: tuple[int, ...] | None = None
+    """None: all."""
     mode: str = "access"
     channel: int | None = None
     vpc: int | None = None
     peer_link: bool = False
     anycast: bool = False
     ip_forward: bool = False
+    redirects: bool = True
+    redirects6: bool = True
     ospf: str | None = None
     ospf_area: str = "0.0.0.0"  # noqa: S104 - an OSPF area, not an address to bind
     ospf_hello: int = 10
     ospf_dead: int = 40
     ospf_point_to_point: bool = False
+    ospf_passive: bool = False
 
     @property
     def number(self) -> int:
@@ -159,6 +163,7 @@ class SwitchModel:
     anycast_mac: str | None
     vlans: dict[int, int | None]
     """VLAN → VNI (None: none)."""
+    vlan_names: dict[int, str]
     interfaces: tuple[Interface, ...]
     vrfs: tuple[VrfModel, ...]
     vpc: VpcModel | None
@@ -203,6 +208,7 @@ def read(tree: ConfigTree) -> SwitchModel:
         features=frozenset(" ".join(section.words[1:]) for section in tree.all("feature")),
         anycast_mac=_mac(mac[0]) if mac else None,
         vlans=_vlans(tree),
+        vlan_names={int(s.words[1]): name[0] for s in tree.all("vlan") if (name := s.rest("name"))},
         interfaces=tuple(_interface(section) for section in tree.all("interface") if section.words[1] != "nve1"),
         vrfs=tuple(_vrf(section) for section in tree.all("vrf", "context") if section.words[2] != "management"),
         vpc=_vpc(tree.find("vpc", "domain")),
@@ -259,19 +265,26 @@ def _interface(section: Section) -> Interface:
         addresses=tuple(addresses),
         addresses6=tuple(addresses6),
         native_vlan=int(native[0]) if native else (int(access[0]) if access else None),
-        allowed_vlans=tuple(vlan_list(allowed[0])) if allowed else None,
+        allowed_vlans=_allowed(allowed[0]) if allowed else None,
         mode=(section.rest("switchport", "mode") or ("access",))[0],
         channel=int(channel[0]) if channel else None,
         vpc=int(vpc[0]) if vpc and vpc[0].isdigit() else None,
         peer_link=section.has("vpc peer-link"),
         anycast=section.has("fabric forwarding mode anycast-gateway"),
         ip_forward=section.has("ip forward"),
+        redirects=not section.has("no ip redirects"),
+        redirects6=not section.has("no ipv6 redirects"),
         ospf=ospf[0] if ospf else None,
         ospf_area=ospf[2] if ospf else "0.0.0.0",  # noqa: S104 - an OSPF area
         ospf_hello=int((section.rest("ip", "ospf", "hello-interval") or ("10",))[0]),
         ospf_dead=int((section.rest("ip", "ospf", "dead-interval") or ("40",))[0]),
         ospf_point_to_point=section.has("ip ospf network point-to-point"),
+        ospf_passive=section.has("ip ospf passive-interface"),
     )
+
+
+def _allowed(text: str) -> tuple[int, ...] | None:
+    return () if text == "none" else None if text == "all" else tuple(vlan_list(text))
 
 
 def _address(section: Section) -> Address:

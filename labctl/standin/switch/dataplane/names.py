@@ -8,6 +8,8 @@ VPC_SYSTEM_MAC = "00:23:04:ee:be:{:02x}"
 FROM_PEER_MARK = 0x51
 """On packets that came over VXLAN from the pair's other leaf, and are for many."""
 PEER_TUNNEL = "pl0"
+REDIRECT_PRIORITY = 7
+"""Of the egress filter that holds back IPv6 redirects."""
 FIRST_TABLE = 1001
 
 PLATFORM_CONSTANTS: tuple[tuple[str, str], ...] = (

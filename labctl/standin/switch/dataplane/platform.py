@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from hashlib import sha256
 from ipaddress import ip_interface
 
@@ -36,6 +37,12 @@ class FrrPlatform:
         self._lock = threading.RLock()
         self._horizon = SplitHorizon(agent, identity.namespace, self._segments, self.log.append)
 
+    @property
+    def patterns(self) -> Sequence[str]:
+        from labctl.standin.switch.shows.table import TABLE
+
+        return [pattern for pattern, _ in TABLE]
+
     def start(self) -> None:
         identity = self.identity
         ops = [
@@ -60,15 +67,17 @@ class FrrPlatform:
         with self._lock:
             model = read(tree)
             objects = linux.desired(model, self.mac)
+            anew = linux.changed(self._objects, objects)
             log = self._do(linux.difference(self._objects, objects))
             self._objects, self.model = objects, model
             try:
                 log += self.daemons.apply(frr.texts(model))
             except AgentError as error:
                 log.append(f"FRR: {error.message}")
-            legs = frozenset(kernel_name(leg.name) for leg in linux.vpc_channels(model))
+            legs = {leg.name: kernel_name(leg.name) for leg in linux.vpc_channels(model)}
+            fresh = frozenset(port for name, port in legs.items() if f"interface {name}" in anew)
             uplinks = [kernel_name(i.name) for i in model.kind("Ethernet") if i.routed and i.ospf and i.vrf is None]
-            self._horizon.configure(legs, uplinks)
+            self._horizon.configure(frozenset(legs.values()), uplinks, fresh)
             self.log += log
             return log
 
