@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,8 @@ import pytest
 
 from labctl.bonding import parse_bond
 from labctl.guest.api import AgentError
+from labctl.nxos.tree import parse
+from labctl.standin.switch.dataplane.model import read
 from labctl.standin.switch.platform import UnknownShow
 from labctl.standin.switch.shows import bgp, bundles, form, interfaces, lacp, machine, neighbors, overlay, routes
 from labctl.standin.switch.shows.table import show
@@ -251,3 +254,82 @@ def test_vlan_ranges_of_the_bridge() -> None:
 )
 def test_link_states(link: dict[str, Any] | None, expected: tuple[str, str]) -> None:
     assert interfaces.state(link) == expected
+
+
+def test_tags_are_those_of_the_configuration() -> None:
+    model = read(
+        parse(
+            "interface Vlan5\n  vrf member red\n  ip address 10.0.0.1/24 tag 7\n"
+            "vrf context red\n  ip route 12.0.0.0/8 10.0.0.2 tag 9\n"
+        )
+    )
+    tags = routes.tags(model, "red")
+    assert tags == {("10.0.0.0/24", "Vlan5"): 7, ("10.0.0.1/32", "Vlan5"): 7, ("12.0.0.0/8", "10.0.0.2"): 9}
+    assert routes.tags(model, None) == {}
+    context = dataclasses.replace(CONTEXT, tags=tags)
+    (static,) = routes.parse(row("kernel", "12.0.0.0/8", {"fib": True, "ip": "10.0.0.2"}), context)
+    assert routes.as_text("red", 4, [static], asked=False).endswith("static, tag 9")
+    (other,) = routes.parse(row("connected", "10.0.0.0/24", {"fib": True, "interfaceName": "eth1"}), context)
+    assert routes.as_text("red", 4, [other], asked=False).endswith("direct")
+
+
+def test_every_vrf_has_its_table(leaf: Any) -> None:
+    leaf.vty["zebra: show ip route vrf management json"] = "{}"
+    leaf.vty["bgpd: show bgp vrf management ipv4 unicast summary json"] = "{}"
+    found = ask(leaf, "ip route vrf all")["TABLE_vrf"]["ROW_vrf"]
+    assert [vrf["vrf-name-out"] for vrf in found] == ["default", "management", "vrf-001"]
+    leaf.kernel["ip -j -4 -s neigh show vrf management"] = "[]"
+    text = show(leaf, ("ip", "arp", "vrf", "all"), as_json=False)
+    assert "IP ARP Table for all contexts\nTotal number of entries: 5\n" in text
+
+
+@pytest.mark.parametrize("words", ["ip route vrf vrf-001 192.168.1.11", "ip route 192.168.1.11 vrf vrf-001"])
+def test_the_prefix_stands_on_either_side_of_the_vrf(leaf: Any, words: str) -> None:
+    assert "192.168.1.0/24, ubest/mbest: 1/0, attached" in show(leaf, tuple(words.split()), as_json=False)
+
+
+def test_one_row_is_an_object_and_several_are_a_list(leaf: Any) -> None:
+    macs = ask(leaf, "mac address-table vlan 2001")["TABLE_mac_address"]["ROW_mac_address"]
+    assert {entry["disp_vlan"] for entry in macs} == {"2001"}
+    assert isinstance(ask(leaf, "ip bgp summary")["TABLE_vrf"]["ROW_vrf"], dict)
+    assert ask(leaf, "mac address-table vlan 7") == {}
+
+
+def test_the_clock_is_the_machines(leaf: Any) -> None:
+    leaf.kernel["date -u +%H:%M:%S.%3N UTC %a %b %d %Y"] = "12:34:56.789 UTC Tue Nov 25 2025\n"
+    assert show(leaf, ("clock",), as_json=False) == "12:34:56.789 UTC Tue Nov 25 2025"
+    assert ask(leaf, "clock") == {"simple_time": "12:34:56.789 UTC Tue Nov 25 2025"}
+
+
+def ospf_neighbor(**more: Any) -> dict[str, Any]:
+    """As ospfd 10 writes one (ospfd/ospf_vty.c, ``show_ip_ospf_neighbour_brief``)."""
+    return {
+        "nbrState": "Full/-",
+        "nbrPriority": 1,
+        "upTimeInMsec": 93784000,
+        "ifaceAddress": "10.4.0.0",
+        "ifaceName": "eth4:10.4.0.1",
+        **more,
+    }
+
+
+def test_ospf_neighbors(leaf: Any) -> None:
+    leaf.daemons.running |= {"ospfd"}
+    later = ospf_neighbor(nbrState="ExStart/DROther", ifaceName="Vlan3600:10.4.255.0", ifaceAddress="10.4.255.1")
+    body = {"neighbors": {"10.2.1.5": [ospf_neighbor()], "10.2.1.2": [later]}}
+    leaf.vty["ospfd: show ip ospf neighbor json"] = json.dumps(body)
+    assert show(leaf, ("ip", "ospf", "neighbors"), as_json=False) == (
+        " OSPF Process ID UNDERLAY VRF default\n"
+        " Total number of neighbors: 2\n"
+        " Neighbor ID     Pri State            Up Time  Address         Interface\n"
+        " 10.2.1.2          1 EXSTART/DROTHER  1d02h    10.4.255.1      Vlan3600\n"
+        " 10.2.1.5          1 FULL/ -          1d02h    10.4.0.0        Eth1/4"
+    )
+    context = ask(leaf, "ip ospf nei")["TABLE_ctx"]["ROW_ctx"]
+    assert (context["ptag"], context["nbrcount"]) == ("UNDERLAY", "2")
+    assert context["TABLE_nbr"]["ROW_nbr"][1]["state"] == "FULL"
+
+
+def test_without_ospf_there_are_no_neighbors(leaf: Any) -> None:
+    leaf.model = read(parse("hostname sw1\n"))
+    assert show(leaf, ("ip", "ospf", "neighbors"), as_json=True) == ""

@@ -25,6 +25,15 @@ Flags:  D - Down        P - Up in port-channel (members)
         p - Up in delay-lacp mode (member)
         M - Not in use. Min-links not met"""
 DASHES = "-" * 80
+AS_IT_IS = (
+    ("Auto-recovery status", "Disabled"),
+    ("Delay-restore status", "Timer is off.(timeout = 0s)"),
+    ("Delay-restore SVI status", "Timer is off.(timeout = 0s)"),
+    ("Delay-restore Orphan-port status", "Timer is off.(timeout = 0s)"),
+    ("Operational Layer3 Peer-router", "Enabled"),
+)
+"""What a stand-in does whatever is configured: nothing is delayed, nothing recovers by a timer, packets to the peer's
+addresses are routed (`labctl.standin.switch.commands` says so of the lines)."""
 PEER_GATEWAY = "Enabled"
 """Always: both leafs have the gateway's address and MAC, each routes what arrives."""
 
@@ -172,6 +181,7 @@ def vpc_text(item: Vpc) -> str:
         ("Peer Gateway", PEER_GATEWAY),
         ("Dual-active excluded VLANs", "-"),
         ("Graceful Consistency Check", "Enabled"),
+        *AS_IT_IS,
         ("Virtual-peerlink mode", "Enabled" if item.virtual else "Disabled"),
     ]
     lines = ["Legend:", "                (*) - local vPC is down, forwarding via vPC peer-link", ""]
@@ -219,6 +229,7 @@ def vpc_json(item: Vpc) -> dict[str, Any]:
             "vpc-consistency": "consistent" if consistent else "inconsistent",
             "vpc-consistency-status": "SUCCESS" if consistent else "FAILED",
             "up-vlan-bitset": vlans if up else "-",
+            "vpc-thru-peerlink": "0",
         }
         for number, port, up, consistent, vlans in item.legs
     ]

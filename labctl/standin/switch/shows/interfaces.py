@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface
+from types import MappingProxyType
 from typing import Any
 
 from labctl.standin.switch.dataplane.model import Interface
@@ -16,6 +17,7 @@ from labctl.standin.switch.shows.bundles import segment_peers
 from labctl.standin.switch.shows.form import kernel_short, short, table
 from labctl.standin.switch.shows.lacp import Partner, members
 from labctl.standin.switch.shows.machine import Source, addresses, bridge_vlans, is_up, link_states
+from labctl.standin.switch.shows.system import vrf_names
 
 LINE = "-" * 80
 Row = dict[str, Any]
@@ -53,7 +55,17 @@ def brief(source: Source) -> list[Row]:
     ]
     for interface in source.model.kind("port-channel", "loopback", "Vlan"):
         rows.append(_port(interface, kernel, *_logical(source, interface, kernel)))
-    return rows
+    return rows + _nve(source, kernel)
+
+
+def _nve(source: Source, kernel: Kernel) -> list[Row]:
+    if not source.model.nve_members:
+        return []
+    tunnels = [kernel.links[name] for vni in source.model.nve_members if (name := f"vxlan{vni}") in kernel.links]
+    up = any(is_up(dict(link)) for link in tunnels)
+    mtu = str(tunnels[0]["mtu"]) if tunnels else "--"
+    reason = "none" if up else "No tunnel is up"
+    return [{"interface": "nve1", "state": "up" if up else "down", "state_rsn_desc": reason, "mtu": mtu}]
 
 
 def _management(source: Source, kernel: Kernel) -> list[Row]:
@@ -200,6 +212,12 @@ def brief_text(rows: list[Row]) -> str:
     if loopbacks:
         lines += ["", LINE, "Interface     Status     Description", LINE]
         lines += [f"{short(row['interface']):<13} {row['state']:<10} {row['desc']}" for row in loopbacks]
+    tunnels = [row for row in rows if row["interface"].startswith("nve")]
+    if tunnels:
+        lines += ["", LINE, "Port           Status Reason                    MTU", LINE]
+        lines += [
+            f"{row['interface']:<14} {row['state']:<6} {row['state_rsn_desc']:<25} {row['mtu']}" for row in tunnels
+        ]
     vlans = [row for row in rows if row["interface"].startswith("Vlan")]
     if vlans:
         lines += ["", LINE[1:], "Interface Secondary VLAN(Type)                    Status Reason", LINE[1:]]
@@ -216,17 +234,22 @@ def brief_json(rows: list[Row]) -> dict[str, Any]:
 def ip_brief(source: Source, vrf: str | None) -> list[Row]:
     """``show ip interface brief [vrf]``: None is every VRF, the default one first."""
     links, own = link_states(source), addresses(source)
-    rows = [_ip_row(interface, links, own) for interface in source.model.interfaces]
-    found = [row for row in rows if row is not None and vrf in (None, row["vrf-name-out"])]
-    return sorted(found, key=lambda row: (row["vrf-name-out"] != "default", row["vrf-name-out"]))
+    rows = [_ip_row(interface, links, own) for interface in source.model.interfaces if interface.name != "mgmt0"]
+    if source.identity.management:
+        device = source.identity.management_interface
+        rows.append(_ip_row(Interface("mgmt0", vrf="management"), links, own, device))
+    ids = {name: index for index, name in enumerate(vrf_names(source), 1)}
+    found = [row | {"vrf-id": str(ids.get(row["vrf-name-out"], 0))} for row in rows if row is not None]
+    return sorted((row for row in found if vrf in (None, row["vrf-name-out"])), key=lambda row: int(row["vrf-id"]))
 
 
 def _ip_row(
     interface: Interface,
     links: Mapping[str, Mapping[str, Any]],
     own: Mapping[str, Sequence[IPv4Interface | IPv6Interface]],
+    device: str = "",
 ) -> Row | None:
-    device = kernel_name(interface.name)
+    device = device or kernel_name(interface.name)
     first = next((str(address.ip) for address in own.get(device, []) if address.version == 4), None)
     if first is None and not interface.ip_forward:
         return None
@@ -244,8 +267,11 @@ def _ip_row(
 
 def ip_brief_text(rows: list[Row]) -> str:
     lines: list[str] = []
-    for vrf in dict.fromkeys(row["vrf-name-out"] for row in rows):
-        lines += [f'IP Interface Status for VRF "{vrf}"', "Interface            IP Address      Interface Status"]
+    for vrf, number in dict.fromkeys((row["vrf-name-out"], row["vrf-id"]) for row in rows):
+        lines += [
+            f'IP Interface Status for VRF "{vrf}"({number})',
+            "Interface            IP Address      Interface Status",
+        ]
         lines += [
             f"{row['intf-name']:<20} {row['prefix']:<15} "
             f"protocol-{row['proto-state']}/link-{row['link-state']}/admin-{row['admin-state']}"
@@ -257,34 +283,48 @@ def ip_brief_text(rows: list[Row]) -> str:
 
 
 def ip_brief_json(rows: list[Row]) -> dict[str, Any]:
-    return table("intf", rows)
+    return table("intf", [{key: value for key, value in row.items() if key != "vrf-id"} for row in rows])
 
 
 def vlans(source: Source) -> list[Row]:
     """The VLANs with the ports that carry each in the kernel's bridge."""
-    return vlan_rows([1, *source.model.vlans], bridge_vlans(source))
+    members: dict[str, list[str]] = {}
+    for port, link in link_states(source).items():
+        members.setdefault(link.get("master", ""), []).append(port)
+    return vlan_rows([1, *source.model.vlans], bridge_vlans(source), source.model.vlan_names, members)
 
 
-def vlan_rows(known: Sequence[int], carried: Mapping[str, Sequence[tuple[int, bool]]]) -> list[Row]:
-    """Pure: configured VLANs and what each kernel port carries. VXLAN devices are no ports of a switch."""
+def vlan_rows(
+    known: Sequence[int],
+    carried: Mapping[str, Sequence[tuple[int, bool]]],
+    names: Mapping[int, str] = MappingProxyType({}),
+    members: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> list[Row]:
+    """Pure: configured VLANs and what each kernel port carries, a bundle's ``members`` with it. VXLAN devices are no
+    ports of a switch."""
     rows = []
     for vlan in sorted(set(known)):
         ports = [
-            kernel_short(port)
+            port
             for port, held in carried.items()
             if port != BRIDGE and not port.startswith("vxlan") and any(vlan == number for number, _ in held)
         ]
+        ports += [member for port in ports for member in members.get(port, ())]
         rows.append(
             {
                 "vlanshowbr-vlanid": str(vlan),
                 "vlanshowbr-vlanid-utf": str(vlan),
-                "vlanshowbr-vlanname": "default" if vlan == 1 else f"VLAN{vlan:04d}",
+                "vlanshowbr-vlanname": names.get(vlan, "default" if vlan == 1 else f"VLAN{vlan:04d}"),
                 "vlanshowbr-vlanstate": "active",
                 "vlanshowbr-shutstate": "noshutdown",
-                "vlanshowplist-ifidx": ",".join(ports),
+                "vlanshowplist-ifidx": ",".join(map(kernel_short, sorted(ports, key=_bundles_first))),
             }
         )
     return rows
+
+
+def _bundles_first(port: str) -> tuple[bool, int]:
+    return not port.startswith("po"), int("".join(filter(str.isdigit, port)) or "0")
 
 
 def vlans_text(rows: list[Row]) -> str:
@@ -293,7 +333,7 @@ def vlans_text(rows: list[Row]) -> str:
         ports = row["vlanshowplist-ifidx"].split(",")
         head = f"{row['vlanshowbr-vlanid']:<4} {row['vlanshowbr-vlanname']:<32} active    "
         lines += [
-            (head if start == 0 else " " * 48) + ", ".join(ports[start : start + 4])
+            ((head if start == 0 else " " * 48) + ", ".join(ports[start : start + 4])).rstrip()
             for start in range(0, len(ports), 4)
         ]
     return "\n".join(lines)

@@ -54,11 +54,12 @@ def adjacency_rows(rows: Sequence[Mapping[str, Any]], hidden: set[str]) -> list[
     ]
 
 
-def arp_text(vrf: str, rows: Sequence[Mapping[str, Any]], family: int) -> str:
+def arp_text(where: str, rows: Sequence[Mapping[str, Any]], family: int) -> str:
+    """``where``: ``context vrf-001``, ``all contexts``."""
     title = "IP ARP Table" if family == 4 else "IPv6 Adjacency Table"
     lines = [
         ARP_FLAGS,
-        f"{title} for {'context' if family == 4 else 'VRF'} {vrf}",
+        f"{title} for {where}",
         f"Total number of entries: {len(rows)}",
     ]
     lines.append("Address         Age       MAC Address     Interface       Flags")
@@ -68,8 +69,8 @@ def arp_text(vrf: str, rows: Sequence[Mapping[str, Any]], family: int) -> str:
     return "\n".join(lines)
 
 
-def arp_json(vrf: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    return table("vrf", [{"vrf-name-out": vrf, "cnt-total": str(len(rows)), **table("adj", rows)}])
+def arp_row(vrf: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    return {"vrf-name-out": vrf, "cnt-total": str(len(rows)), **table("adj", rows)}
 
 
 def macs(source: Source) -> list[dict[str, Any]]:

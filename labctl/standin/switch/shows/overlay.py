@@ -84,7 +84,7 @@ def peers_text(rows: list[dict[str, Any]]) -> str:
     ]
     lines += [
         f"{row['if-name']:<9} {row['peer-ip']:<38}  {row['peer-state']:<5} {row['learn-type']:<9} "
-        f"{row['uptime']:<8} {row['router-mac']}"
+        f"{row['uptime']:<8} {row['router-mac']:<17}"
         for row in rows
     ]
     return "\n".join(lines)
@@ -109,9 +109,16 @@ def vni_rows(source: Source) -> list[dict[str, Any]]:
                 "mode": "CP",
                 "type": where,
                 "flags": "",
+                "vlan-bd": str(vlans.get(vni, "")),
+                "svi-state": _svi(links, vlans.get(vni)),
             }
         )
     return rows
+
+
+def _svi(links: Mapping[str, Mapping[str, Any]], vlan: int | None) -> str:
+    link = links.get(f"Vlan{vlan}")
+    return "n/a" if link is None else "UP" if is_up(dict(link)) else "DOWN"
 
 
 def vni_text(rows: list[dict[str, Any]]) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_network
+from dataclasses import dataclass, field
+from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip_network
 from typing import Any
 
+from labctl.standin.switch.dataplane.model import SwitchModel
+from labctl.standin.switch.dataplane.names import kernel_name
 from labctl.standin.switch.shows.form import duration, frr_age, kernel_short, table
 from labctl.standin.switch.shows.machine import Source, addresses, frr
 
@@ -59,20 +61,44 @@ def read(source: Source, family: int, vrf: str, prefix: str | None) -> list[Rout
     body = frr(source, "zebra", f"show {'ip' if family == 4 else 'ipv6'} route {where}{asked}json")
     vni = source.model.vrf_vni(vrf) if vrf != "default" else None
     context = Context(
-        source.model.asn or 0, source.model.ospf_name or "", vni, _remote_as(source, family, where), addresses(source)
+        source.model.asn or 0,
+        source.model.ospf_name or "",
+        vni,
+        _remote_as(source, family, where),
+        addresses(source),
+        tags(source.model, None if vrf == "default" else vrf),
     )
     return parse(body, context)
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What zebra's route table does not say itself. ``peers``: BGP neighbor → its AS."""
+    """What zebra's route table does not say itself. ``peers``: BGP neighbor → its AS; ``tags``: see `tags`."""
 
     asn: int
     ospf: str
     vni: int | None
     peers: Mapping[str, int]
     own: Own
+    tags: Mapping[tuple[str, str], int] = field(default_factory=dict)
+
+
+def tags(model: SwitchModel, vrf: str | None) -> dict[tuple[str, str], int]:
+    """(prefix, kernel interface or next hop) → the tag that the configuration gives to an address or static route.
+
+    NX-OS keeps it on the route (``ip address … tag 12345``); Linux's routes carry none.
+    """
+    found = {}
+    for interface in model.interfaces:
+        if interface.vrf == vrf:
+            for address in (*interface.addresses, *interface.addresses6):
+                value = ip_interface(address.value)
+                for prefix in (value.network, ip_network(value.ip)):
+                    found[str(prefix), kernel_name(interface.name)] = address.tag
+    for context in model.vrfs:
+        if context.name == vrf:
+            found |= {(route.prefix, route.via): route.tag for route in context.statics}
+    return found
 
 
 def _remote_as(source: Source, family: int, where: str) -> dict[str, int]:
@@ -106,7 +132,7 @@ def _paths(row: Mapping[str, Any], context: Context) -> list[Path]:
             continue
         address = str(hop.get("ip") or _own_address(row["prefix"], hop.get("interfaceName", ""), context.own))
         vxlan = context.vni is not None and bool(hop.get("onLink")) and row["protocol"] == "bgp"
-        client, kind, tag = _client(row, address, context)
+        client, kind, tag = _client(row, address, str(hop.get("interfaceName", "")), context)
         found.append(
             Path(
                 address,
@@ -131,7 +157,10 @@ def _own_address(prefix: str, interface: str, own: Own) -> str:
     return str(inside[0]) if inside else str(network.network_address)
 
 
-def _client(row: Mapping[str, Any], address: str, context: Context) -> tuple[str, str | None, int | None]:
+def _client(
+    row: Mapping[str, Any], address: str, interface: str, context: Context
+) -> tuple[str, str | None, int | None]:
+    prefix = str(row["prefix"])
     match row["protocol"]:
         case "bgp":
             external = row.get("distance") == 20
@@ -140,11 +169,11 @@ def _client(row: Mapping[str, Any], address: str, context: Context) -> tuple[str
         case "ospf":
             return f"ospf-{context.ospf}", "intra", None
         case "connected":
-            return "direct", None, None
+            return "direct", None, context.tags.get((prefix, interface))
         case "kernel":
-            return "static", None, None
+            return "static", None, context.tags.get((prefix, address))
         case other:
-            return str(other), None, None
+            return str(other), None, context.tags.get((prefix, interface))
 
 
 def as_text(vrf: str, family: int, routes: Sequence[Route], *, asked: bool) -> str:
@@ -186,8 +215,8 @@ def tunnel_id(address: str) -> str:
     return f"0x{int(ip_address(address)):x}"
 
 
-def as_json(vrf: str, family: int, routes: Sequence[Route]) -> dict[str, Any]:
-    """NX-OS's keys; those of VXLAN hops are named after its text."""
+def as_row(vrf: str, family: int, routes: Sequence[Route]) -> dict[str, Any]:
+    """A VRF with NX-OS's keys; those of VXLAN hops are named after its text."""
     prefixes = [
         {
             "ipprefix": route.prefix,
@@ -199,7 +228,7 @@ def as_json(vrf: str, family: int, routes: Sequence[Route]) -> dict[str, Any]:
         for route in routes
     ]
     family_row = {"addrf": f"ipv{family}", **table("prefix", prefixes)}
-    return table("vrf", [{"vrf-name-out": vrf, **table("addrf", [family_row])}])
+    return {"vrf-name-out": vrf, **table("addrf", [family_row])}
 
 
 def _path(path: Path) -> dict[str, Any]:

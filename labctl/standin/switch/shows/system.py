@@ -1,4 +1,4 @@
-"""``show version``, ``show hostname``, ``show vrf``, ``show feature``."""
+"""``show version``, ``show hostname``, ``show clock``, ``show vrf``, ``show feature``."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ def parse_version(source: Source, text: str, architecture: str) -> dict[str, Any
     whole = int(float(text.split(maxsplit=1)[0]))
     memory = re.search(r"^MemTotal:\s+(\d+) kB", text, re.MULTILINE)
     return {
+        "bios_ver_str": "",
         "header_str": "Cisco Nexus Operating System (NX-OS) Software: layout only, this is a stand-in of labctl",
         "nxos_ver_str": source.identity.nxos_version,
         "kickstart_ver_str": source.identity.nxos_version,
@@ -39,21 +40,39 @@ def parse_version(source: Source, text: str, architecture: str) -> dict[str, Any
 def version_text(row: dict[str, Any]) -> str:
     return (
         f"{row['header_str']}\n\n"
-        f"Software\n  NXOS: version {row['nxos_ver_str']}\n\n"
-        f"Hardware\n  cisco {row['chassis_id']}\n  {row['cpu_name']} with {row['memory']} {row['mem_type']} "
+        f"Software\n  BIOS: version {row['bios_ver_str']}\n  NXOS: version {row['nxos_ver_str']}\n"
+        "  BIOS compile time:\n  NXOS image file is: none, this is a stand-in of labctl\n  NXOS compile time:\n\n"
+        f"Hardware\n  cisco {row['chassis_id']} Chassis\n  {row['cpu_name']} with {row['memory']} {row['mem_type']} "
         "of memory.\n"
         f"  Processor Board ID {row['proc_board_id']}\n  Device name: {row['host_name']}\n\n"
         f"Kernel uptime is {row['kern_uptm_days']} day(s), {row['kern_uptm_hrs']} hour(s), "
         f"{row['kern_uptm_mins']} minute(s), {row['kern_uptm_secs']} second(s)\n\n"
-        f"Last reset\n  Reason: {row['rr_reason']}"
+        f"Last reset\n  Reason: {row['rr_reason']}\n  System version:\n  Service:\n\n"
+        "plugin\n\n\nActive Package(s):"
     )
+
+
+def clock(source: Source) -> dict[str, str]:
+    """The machine's time; NX-OS's layout (``12:34:56.789 UTC Tue Nov 25 2025``)."""
+    return {"simple_time": source.run("date", "-u", "+%H:%M:%S.%3N UTC %a %b %d %Y").strip()}
+
+
+def clock_text(row: dict[str, str]) -> str:
+    return row["simple_time"]
+
+
+def vrf_names(source: Source) -> list[str]:
+    """In the order of their ids, which begin at 1: NX-OS gives 1 and 2 to its own."""
+    return list(dict.fromkeys(["default", "management", *(vrf.name for vrf in source.model.vrfs)]))
 
 
 def vrfs(source: Source) -> list[dict[str, Any]]:
     """Configured VRFs, up when their device is."""
     links = link_states(source)
-    names = dict.fromkeys(["default", "management", *(vrf.name for vrf in source.model.vrfs)])
-    return [_vrf(name, index, up=name == "default" or is_up(links.get(name))) for index, name in enumerate(names, 1)]
+    return [
+        _vrf(name, index, up=name == "default" or is_up(links.get(name)))
+        for index, name in enumerate(vrf_names(source), 1)
+    ]
 
 
 def _vrf(name: str, index: int, *, up: bool) -> dict[str, Any]:

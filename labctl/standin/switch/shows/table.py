@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from labctl.standin.switch.grammar import Match, Token, compile_pattern, match
+from labctl.standin.switch.choice import Wrong, choose
+from labctl.standin.switch.grammar import Node, compile_pattern
 from labctl.standin.switch.platform import UnknownShow
-from labctl.standin.switch.shows import bgp, bundles, interfaces, lacp, neighbors, overlay, routes, system
+from labctl.standin.switch.shows import bgp, bundles, interfaces, lacp, neighbors, ospf, overlay, routes, system
 from labctl.standin.switch.shows.form import table
 from labctl.standin.switch.shows.machine import Source, link_states, vrf_devices
 
@@ -31,6 +32,15 @@ def _vrf(words: Sequence[str]) -> str:
     return words[words.index("vrf") + 1] if "vrf" in words[:-1] else "default"
 
 
+def _vrfs(source: Source, words: Sequence[str]) -> list[str]:
+    """The VRFs that a command is about; ``all``: those that exist."""
+    vrf = _vrf(words)
+    if vrf != "all":
+        return [vrf]
+    there = vrf_devices(link_states(source))
+    return [name for name in system.vrf_names(source) if name == "default" or name in there]
+
+
 def _summary(family: str) -> Handler:
     def answer(source: Source, words: tuple[str, ...]) -> Answer:
         vrf = _vrf(words)
@@ -46,10 +56,13 @@ def _summary(family: str) -> Handler:
 
 def _routes(family: int) -> Handler:
     def answer(source: Source, words: tuple[str, ...]) -> Answer:
-        vrf = _vrf(words)
-        prefix = words[2] if words[2:3] not in ((), ("vrf",)) else None
-        found = routes.read(source, family, vrf, prefix)
-        return Answer(routes.as_text(vrf, family, found, asked=prefix is not None), routes.as_json(vrf, family, found))
+        rest = list(words[2:])
+        if "vrf" in rest:
+            del rest[rest.index("vrf") : rest.index("vrf") + 2]
+        prefix = rest[0] if rest else None
+        found = {vrf: routes.read(source, family, vrf, prefix) for vrf in _vrfs(source, words)}
+        texts = [routes.as_text(vrf, family, rows, asked=prefix is not None) for vrf, rows in found.items()]
+        return Answer("\n\n".join(texts), table("vrf", [routes.as_row(vrf, family, row) for vrf, row in found.items()]))
 
     return answer
 
@@ -65,8 +78,10 @@ def _rows(read: Callable[[Source], Any], text: Callable[[Any], str], body: Calla
 def _adjacencies(family: int) -> Handler:
     def answer(source: Source, words: tuple[str, ...]) -> Answer:
         vrf = _vrf(words)
-        found = neighbors.adjacencies(source, family, vrf)
-        return Answer(neighbors.arp_text(vrf, found, family), neighbors.arp_json(vrf, found))
+        found = {name: neighbors.adjacencies(source, family, name) for name in _vrfs(source, words)}
+        where = f"{'context' if family == 4 else 'VRF'} {vrf}" if vrf != "all" else "all contexts"
+        text = neighbors.arp_text(where, [row for rows in found.values() for row in rows], family)
+        return Answer(text, table("vrf", [neighbors.arp_row(name, rows) for name, rows in found.items()]))
 
     return answer
 
@@ -85,6 +100,20 @@ def _addresses(source: Source, words: tuple[str, ...]) -> Answer:
     return Answer(interfaces.ip_brief_text(found), interfaces.ip_brief_json(found))
 
 
+def _macs(source: Source, words: tuple[str, ...]) -> Answer:
+    vlan = words[3] if len(words) > 3 else None
+    found = [row for row in neighbors.macs(source) if vlan in (None, row["disp_vlan"])]
+    return Answer(neighbors.macs_text(found), neighbors.macs_json(found))
+
+
+def _ospf(source: Source, _words: tuple[str, ...]) -> Answer:
+    process = source.model.ospf_name
+    if process is None:
+        return Answer("", None)
+    found = ospf.neighbors(source)
+    return Answer(ospf.as_text(process, found), ospf.as_json(process, found))
+
+
 def _hostname(source: Source, _words: tuple[str, ...]) -> Answer:
     return Answer(source.model.hostname, {"hostname": source.model.hostname})
 
@@ -99,13 +128,18 @@ def _platform(source: Source, _words: tuple[str, ...]) -> Answer:
 TABLE: tuple[tuple[str, Handler], ...] = (
     ("version", _rows(system.version, system.version_text, dict)),
     ("hostname", _hostname),
+    ("clock", _rows(system.clock, system.clock_text, dict)),
     ("labctl platform", _platform),
     ("feature", _rows(system.features, system.features_text, system.features_json)),
     ("vrf", _rows(system.vrfs, system.vrfs_text, system.vrfs_json)),
     ("ip route [<ip4>] [vrf <name>]", _routes(4)),
-    ("ip route <if4> [vrf <name>]", _routes(4)),
+    ("ip route <any4> [vrf <name>]", _routes(4)),
+    ("ip route vrf <name> <ip4>", _routes(4)),
+    ("ip route vrf <name> <any4>", _routes(4)),
     ("ipv6 route [<ip6>] [vrf <name>]", _routes(6)),
-    ("ipv6 route <if6> [vrf <name>]", _routes(6)),
+    ("ipv6 route <any6> [vrf <name>]", _routes(6)),
+    ("ipv6 route vrf <name> <ip6>", _routes(6)),
+    ("ipv6 route vrf <name> <any6>", _routes(6)),
     ("ip bgp summary [vrf <name>]", _summary("ipv4")),
     ("bgp ipv4 unicast summary [vrf <name>]", _summary("ipv4")),
     ("ipv6 bgp summary [vrf <name>]", _summary("ipv6")),
@@ -126,13 +160,23 @@ TABLE: tuple[tuple[str, Handler], ...] = (
     ("vlan [brief]", _rows(interfaces.vlans, interfaces.vlans_text, interfaces.vlans_json)),
     ("ip arp [vrf <name>]", _adjacencies(4)),
     ("ipv6 neighbor [vrf <name>]", _adjacencies(6)),
-    ("mac address-table", _rows(neighbors.macs, neighbors.macs_text, neighbors.macs_json)),
+    ("mac address-table [vlan <vlan>]", _macs),
+    ("ip ospf neighbors", _ospf),
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of the table, compiled."""
+
+    start: Node
+    handler: Handler
+    key: int = 0
+
+
 @lru_cache(maxsize=1)
-def compiled() -> tuple[tuple[tuple[Token, ...], Handler], ...]:
-    return tuple((compile_pattern(pattern), handler) for pattern, handler in TABLE)
+def compiled() -> tuple[Row, ...]:
+    return tuple(Row(compile_pattern(pattern), handler) for pattern, handler in TABLE)
 
 
 def _exists(source: Source, vrf: str) -> bool:
@@ -144,15 +188,12 @@ def show(source: Source, words: tuple[str, ...], *, as_json: bool) -> str:
 
     Raises `UnknownShow` with the first word that fits nowhere.
     """
-    trouble = 0
-    for tokens, handler in compiled():
-        found = match(tokens, words)
-        if isinstance(found, Match):
-            if not _exists(source, _vrf(found.words)):
-                return ""
-            answer = handler(source, found.words)
-            if not as_json:
-                return answer.text
-            return json.dumps(answer.body) if answer.body else ""
-        trouble = max(trouble, found.index)
-    raise UnknownShow(trouble)
+    found = choose(compiled(), words)
+    if isinstance(found, Wrong):
+        raise UnknownShow(found.index)
+    if not _exists(source, _vrf(found.words)):
+        return ""
+    answer = found.row.handler(source, found.words)
+    if not as_json:
+        return answer.text
+    return json.dumps(answer.body) if answer.body else ""
