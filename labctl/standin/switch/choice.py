@@ -1,57 +1,129 @@
-"""Which command of a mode a line means."""
+"""Which command a line means, among those that may be typed; else which word is wrong, and how."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
+from typing import Generic, Protocol, TypeVar
 
-from labctl.standin.switch.commands import Command
-from labctl.standin.switch.grammar import Match, Mismatch, abbreviated_at, match, typed_in_full
+from labctl.standin.switch.grammar import Node, Token
+from labctl.standin.switch.kinds import KINDS
 
-AMBIGUOUS = -1
+
+class Why(Enum):
+    """What is wrong with a word, in NX-OS's words."""
+
+    INVALID = "% Invalid command at '^' marker."
+    INCOMPLETE = "% Incomplete command at '^' marker."
+    AMBIGUOUS = "% Ambiguous command at '^' marker."
+
+
+class Row(Protocol):
+    """A command of a table. ``key``: how many of its words name the setting (0: all)."""
+
+    @property
+    def start(self) -> Node: ...
+
+    @property
+    def key(self) -> int: ...
+
+
+R = TypeVar("R", bound=Row)
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
-    """A line that fits a command."""
+class Fit(Generic[R]):
+    """A line that fits a command: its words in full."""
 
-    command: Command
-    match: Match
+    row: R
+    words: tuple[str, ...]
+
+    @property
+    def line(self) -> str:
+        return " ".join(self.words)
 
 
-def best(commands: Sequence[Command], words: tuple[str, ...]) -> Fit | int:
-    """The command that fits; else the index of the word that fits none, or `AMBIGUOUS` when two fit equally well.
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """The index of the first word that is wrong; the number of words when some are missing."""
 
-    A word that one command has in full is no abbreviation of another's: ``ip`` never means ``ipv6``.
+    index: int
+    why: Why
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """What may come after some words; ``end``: the line may end there."""
+
+    tokens: tuple[Token, ...]
+    end: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _State(Generic[R]):
+    """A command, how far it was walked, and what was typed, in full."""
+
+    row: R
+    node: Node
+    words: tuple[str, ...] = ()
+
+
+def choose(rows: Sequence[R], words: Sequence[str], *, named: bool = False) -> Fit[R] | Wrong:
+    """The command that a line means.
+
+    A word typed in full wins over what it only begins (``ip`` never means ``ipv6``); a beginning that several commands
+    share is told apart by the words behind it, else it is ambiguous. ``named``: the naming words are enough (``no``).
     """
-    results = [(command, match(command.tokens, words)) for command in commands]
-    fits = [(typed_in_full(c.tokens, words), Fit(c, result)) for c, result in results if isinstance(result, Match)]
-    if not fits or any(abbreviated_at(fit.command.tokens, words) is not None for _, fit in fits):
-        exact = max(typed_in_full(command.tokens, words) for command in commands)
-        fits = [(full, fit) for full, fit in fits if _meant(fit.command, words, exact)]
-        if not fits:
-            mismatches = ((command, result) for command, result in results if isinstance(result, Mismatch))
-            return max((result.index for c, result in mismatches if _meant(c, words, exact)), default=0)
-    fits.sort(key=lambda row: -row[0])
-    if len(fits) > 1 and fits[0][0] == fits[1][0] and fits[0][1].match.line != fits[1][1].match.line:
-        return AMBIGUOUS
-    return fits[0][1]
+    layers = _walk(rows, words)
+    last = max(index for index, layer in enumerate(layers) if layer) if any(layers) else 0
+    states = layers[last]
+    split = _split([state.words for state in states])
+    if split is not None:
+        return Wrong(split, Why.AMBIGUOUS)
+    if last < len(words):
+        return Wrong(last, Why.INVALID)
+    for state in states:
+        if state.node.final or (named and 0 < state.row.key <= len(state.words)):
+            return Fit(state.row, state.words)
+    return Wrong(last, Why.INCOMPLETE)
 
 
-def _meant(command: Command, words: tuple[str, ...], exact: int) -> bool:
-    """Whether no other command has in full (``exact`` words) what this one takes as an abbreviation."""
-    short = abbreviated_at(command.tokens, words)
-    return short is None or short >= exact
+def following(rows: Sequence[R], words: Sequence[str]) -> Following:
+    """For ``?`` and TAB."""
+    states = _walk(rows, words)[len(words)]
+    found = dict.fromkeys(token for state in states for token, _ in state.node.edges)
+    return Following(tuple(found), any(state.node.final for state in states))
 
 
-def best_prefix(commands: Sequence[Command], words: tuple[str, ...]) -> Fit | None:
-    """For ``no``: a command whose line, or whose naming words, are there."""
-    found = best(commands, words)
-    if isinstance(found, Fit):
-        return found
-    for command in commands:
-        if command.key:
-            result = match(command.tokens[: command.key], words)
-            if isinstance(result, Match):
-                return Fit(command, result)
+def _walk(rows: Sequence[R], words: Sequence[str]) -> list[list[_State[R]]]:
+    """For each number of words taken: the commands that are still possible."""
+    layers: list[list[_State[R]]] = [[] for _ in range(len(words) + 1)]
+    layers[0] = [_State(row, row.start) for row in rows]
+    for index, word in enumerate(words):
+        steps = [(state, token, node) for state in layers[index] for token, node in state.node.edges]
+        typed = word.lower()
+        exact = any(token.literal == typed for _, token, _ in steps)
+        short = not exact and not any(token.rest for _, token, _ in steps)
+        for state, token, node in steps:
+            if token.literal:
+                if token.literal == typed or (short and token.literal.startswith(typed)):
+                    layers[index + 1].append(_State(state.row, node, (*state.words, token.literal)))
+            elif exact:
+                continue
+            elif token.rest:
+                layers[-1].append(_State(state.row, node, (*state.words, *words[index:])))
+            else:
+                for count in (1, 2) if KINDS[token.kind].spaced else (1,):
+                    value = token.value(" ".join(words[index : index + count]))
+                    if value is not None and index + count <= len(words):
+                        layers[index + count].append(_State(state.row, node, (*state.words, value)))
+    return layers
+
+
+def _split(readings: Sequence[tuple[str, ...]]) -> int | None:
+    """Index of the first word in which the readings differ."""
+    for index, column in enumerate(zip(*readings, strict=False)):
+        if len(set(column)) > 1:
+            return index
     return None

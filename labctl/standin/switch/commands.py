@@ -1,15 +1,18 @@
 """The command table: every configuration line that the stand-in takes, as data. A row more is a command more.
 
 ``key``: how many leading words name the setting (a later line with the same ones replaces the earlier); 0 = all of
-them. ``enters``: the mode that the line opens. ``feature``: what must be enabled. ``ignored``: why the line can have
-no effect on a stand-in; all other lines take effect.
+them. ``enters``: the mode that the line opens. ``feature``: what must be enabled, else NX-OS does not know the line.
+``ignored``: why the line can have no effect on a stand-in; all other lines take effect.
+
+Which line belongs to which feature and kind of interface: Cisco Nexus 9000 NX-OS configuration guides 10.x (Interfaces,
+Layer 2 Switching, Unicast Routing, VXLAN).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from labctl.standin.switch.grammar import Token, compile_pattern
+from labctl.standin.switch.grammar import Node, compile_pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +24,13 @@ class Command:
     enters: str | None = None
     feature: str | None = None
     ignored: str | None = None
-    tokens: tuple[Token, ...] = field(init=False, repr=False, compare=False)
+    start: Node = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "tokens", compile_pattern(self.pattern))
+        object.__setattr__(self, "start", compile_pattern(self.pattern))
 
 
 C = Command
-FEATURES = ("ospf", "bgp", "fabric", "interface-vlan", "vn-segment-vlan-based", "lacp", "vpc", "lldp", "nv")
 
 NO_CFS = "the pair's state is synchronised by EVPN and a mirror of ARP and ND, not by CFS"
 NO_STP = "the bridge runs no spanning tree: loops are kept out by the EVPN split horizon"
@@ -36,6 +38,10 @@ NO_KEEPALIVE = "there is no second way to see the peer: EVPN tells whether it is
 NO_RESTORE = "nothing is programmed late here that a delay would have to cover"
 NO_VIRTUAL_RMAC = "the pair has no shared VTEP address: EVPN multihoming answers with both leafs' own"
 NO_LLDP = "no LLDP agent runs"
+ACTIVE = "a bundle always speaks LACP actively, and asks for a LACPDU a second"
+NO_ROLE = "EVPN elects the designated forwarder; the pair's LACP system has a priority of its own"
+NO_INDIVIDUAL = "a port without a partner stays out of the bundle"
+OWN_MANAGEMENT = "mgmt0 has the address that the lab gave the box"
 
 CONFIG = (
     C("hostname <name>", 1),
@@ -54,12 +60,17 @@ CONFIG = (
     C("route-map <name> (permit|deny) <seq>", enters="route-map"),
     C("vrf context <name>", enters="vrf"),
     C("vpc domain <domain>", enters="vpc-domain", feature="vpc"),
-    C("interface <interface>", enters="if"),
+    C("interface <ethernet>", enters="if-ethernet"),
+    C("interface <bundle>", enters="if-bundle"),
+    C("interface <svi>", enters="if-svi", feature="interface-vlan"),
+    C("interface <loopback>", enters="if-loopback"),
+    C("interface <nve>", enters="if-nve", feature="nv overlay"),
+    C("interface <mgmt>", enters="if-mgmt"),
     C("router ospf <name>", enters="router-ospf", feature="ospf"),
     C("router bgp <asn>", enters="router", feature="bgp"),
     C("evpn", enters="evpn", feature="nv overlay"),
-    C("ip route <net4> <ip4> [tag <int>] [<priority>]", 4),
-    C("ipv6 route <net6> <ip6> [tag <int>] [<priority>]", 4),
+    C("ip route <net4> <ip4> [tag <int>] [<distance>]", 4),
+    C("ipv6 route <net6> <ip6> [tag <int>] [<distance>]", 4),
     C("no logging console", 2, ignored="nothing is logged to a console"),
     C("logging console", 2, ignored="nothing is logged to a console"),
     C("boot nxos <word>", 2, ignored="there is no image to boot"),
@@ -68,7 +79,8 @@ CONFIG = (
 VLAN = (
     C("name <word>", 1),
     C("vn-segment <vni>", 1, feature="vn-segment-vlan-based"),
-    C("state (active|suspend)", 1),
+    C("state active", 1),
+    C("state suspend", 1, ignored="a VLAN that is there is active"),
 )
 
 ROUTE_MAP = (
@@ -82,24 +94,27 @@ ROUTE_MAP = (
 )
 
 VRF = (
-    C("vni <vni>", 1),
+    C("vni <vni>", 1, feature="vn-segment-vlan-based"),
     C("rd auto", 1),
     C("description <line>", 1),
-    C("ip route <net4> <ip4> [tag <int>] [<priority>]", 4),
-    C("ipv6 route <net6> <ip6> [tag <int>] [<priority>]", 4),
-    C("address-family (ipv4|ipv6) unicast", enters="vrf-af"),
+    C("ip route <net4> <ip4> [tag <int>] [<distance>]", 4),
+    C("ipv6 route <net6> <ip6> [tag <int>] [<distance>]", 4),
+    C("address-family ipv4 unicast", enters="vrf-af-ipv4"),
+    C("address-family ipv6 unicast", enters="vrf-af-ipv6"),
 )
 
 VRF_AF = (
-    C("route-target (both|import|export) auto [evpn]"),
-    C("route-target (both|import|export) <rt> [evpn]"),
+    C("route-target (both|import|export) auto"),
+    C("route-target (both|import|export) <rt>"),
+    C("route-target (both|import|export) auto evpn", feature="nv overlay evpn"),
+    C("route-target (both|import|export) <rt> evpn", feature="nv overlay evpn"),
     C("export map <name>", 2),
 )
 
 VPC_DOMAIN = (
     C("peer-switch", ignored=NO_STP),
-    C("role priority <priority>", 2),
-    C("system-priority <priority>", 1),
+    C("role priority <priority>", 2, ignored=NO_ROLE),
+    C("system-priority <priority>", 1, ignored=NO_ROLE),
     C("peer-keepalive destination <ip4> [source <ip4>] [vrf <name>]", 1, ignored=NO_KEEPALIVE),
     C("virtual peer-link destination <ip4> source <ip4> [dscp <dscp>]", 2),
     C("delay restore <timer>", 2, ignored=NO_RESTORE),
@@ -112,51 +127,80 @@ VPC_DOMAIN = (
     C("fast-convergence", ignored=NO_RESTORE),
 )
 
-INTERFACE = (
+_DESCRIBED = (
     C("description <line>", 1),
     C("shutdown", 1),
     C("no shutdown", 1),
-    C("mtu <mtu>", 1),
+)
+_LAYER2 = (
     C("switchport", 1),
     C("no switchport", 1),
     C("switchport mode (access|trunk)", 2),
     C("switchport access vlan <vlan>", 3),
     C("switchport trunk native vlan <vlan>", 4),
+    C("switchport trunk allowed vlan (all|none)", 4),
     C("switchport trunk allowed vlan <vlans>", 4),
+    C("switchport trunk allowed vlan (add|remove) <vlans>", 4),
     C("spanning-tree port type edge [trunk]", 3, ignored=NO_STP),
     C("spanning-tree port type (network|normal)", 3, ignored=NO_STP),
-    C("channel-group <channel> mode (active|passive|on)", 1, feature="lacp"),
-    C("channel-group <channel> force mode (active|passive|on)", 1, feature="lacp"),
-    C("lacp rate (fast|normal)", 2, feature="lacp"),
-    C("no lacp suspend-individual", 2, feature="lacp", ignored="a port without a partner stays out of the bundle"),
-    C("lacp suspend-individual", 2, feature="lacp", ignored="a port without a partner stays out of the bundle"),
-    C("vpc <channel>", 1, feature="vpc"),
-    C("vpc peer-link", 1, feature="vpc"),
+)
+_ADDRESSED = (
     C("vrf member <name>", 2),
     C("ip address <if4> [tag <int>]", 2),
     C("ip address <if4> secondary [tag <int>]", 0),
     C("ipv6 address <if6> [tag <int>]", 0),
+    C("ip router ospf <name> area <area>", 3, feature="ospf"),
+    C("ip ospf network (point-to-point|broadcast)", 3, feature="ospf"),
+    C("ip ospf hello-interval <timer>", 3, feature="ospf"),
+    C("ip ospf dead-interval <timer>", 3, feature="ospf"),
+    C("ip ospf passive-interface", 3, feature="ospf"),
+)
+_ROUTED = (
+    *_ADDRESSED,
     C("ipv6 address use-link-local-only", 3),
     C("ip forward", 2),
     C("no ip redirects", 2),
     C("ip redirects", 2),
     C("no ipv6 redirects", 2),
     C("ipv6 redirects", 2),
-    C("ipv6 nd suppress-ra", 3),
-    C("ip router ospf <name> area <area>", 3, feature="ospf"),
-    C("ip ospf network (point-to-point|broadcast)", 3, feature="ospf"),
-    C("ip ospf hello-interval <timer>", 3, feature="ospf"),
-    C("ip ospf dead-interval <timer>", 3, feature="ospf"),
-    C("ip ospf passive-interface", 3, feature="ospf"),
-    C("fabric forwarding mode anycast-gateway", 3, feature="fabric forwarding"),
+    C("ipv6 nd suppress-ra", 3, ignored="no router advertisements are sent"),
+)
+_MTU = (C("mtu <mtu>", 1),)
+
+IF_ETHERNET = (
+    *_DESCRIBED, *_MTU, *_LAYER2, *_ROUTED,
+    C("channel-group <channel> [force] mode active", 1, feature="lacp"),
+    C("channel-group <channel> [force] mode (passive|on)", 1, feature="lacp", ignored=ACTIVE),
+    C("lacp rate fast", 2, feature="lacp"),
+    C("lacp rate normal", 2, feature="lacp", ignored=ACTIVE),
     C("port-type fabric", 1, ignored="every routed port may carry the virtual peer-link"),
-    C("host-reachability protocol bgp", 1, feature="nv overlay"),
-    C("source-interface <loopback>", 1, feature="nv overlay"),
-    C("source-interface hold-down-time <timer>", 2, feature="nv overlay", ignored=NO_RESTORE),
-    C("advertise virtual-rmac", 1, feature="nv overlay", ignored=NO_VIRTUAL_RMAC),
-    C("global ingress-replication protocol bgp", 2, feature="nv overlay"),
-    C("member vni <vni>", enters="nve-vni", feature="nv overlay"),
-    C("member vni <vni> associate-vrf", 3, feature="nv overlay"),
+)  # fmt: skip
+IF_BUNDLE = (
+    *_DESCRIBED, *_MTU, *_LAYER2, *_ROUTED,
+    C("no lacp suspend-individual", 2, feature="lacp", ignored=NO_INDIVIDUAL),
+    C("lacp suspend-individual", 2, feature="lacp", ignored=NO_INDIVIDUAL),
+    C("vpc <channel>", 1, feature="vpc"),
+    C("vpc peer-link", 1, feature="vpc"),
+)  # fmt: skip
+IF_SVI = (
+    *_DESCRIBED, *_MTU, *_ROUTED,
+    C("fabric forwarding mode anycast-gateway", 3, feature="fabric forwarding"),
+)  # fmt: skip
+IF_LOOPBACK = (*_DESCRIBED, *_ADDRESSED)
+IF_MGMT = (
+    *_DESCRIBED,
+    C("vrf member <name>", 2, ignored=OWN_MANAGEMENT),
+    C("ip address <if4>", 2, ignored=OWN_MANAGEMENT),
+)
+IF_NVE = (
+    *_DESCRIBED,
+    C("host-reachability protocol bgp", 1),
+    C("source-interface <loopback>", 1),
+    C("source-interface hold-down-time <timer>", 2, ignored=NO_RESTORE),
+    C("advertise virtual-rmac", 1, ignored=NO_VIRTUAL_RMAC),
+    C("global ingress-replication protocol bgp", 2),
+    C("member vni <vni>", enters="nve-vni"),
+    C("member vni <vni> associate-vrf", 3),
 )
 
 NVE_VNI = (C("ingress-replication protocol bgp", 1),)
@@ -164,8 +208,7 @@ NVE_VNI = (C("ingress-replication protocol bgp", 1),)
 OSPF = (
     C("router-id <ip4>", 1),
     C("log-adjacency-changes [detail]", 1, ignored="nothing is logged to a console"),
-    C("passive-interface default", 1),
-    C("maximum-paths <paths>", 1),
+    C("maximum-paths <paths>", 1, ignored="OSPF always uses up to 64 paths"),
 )
 
 BGP_NEIGHBOR = (
@@ -194,13 +237,13 @@ BGP_NEIGHBOR_AF = (
     C("allowas-in [<int>]", 1),
 )
 BGP_AF = (
-    C("advertise-pip", 1, ignored=NO_VIRTUAL_RMAC),
+    C("advertise-pip", 1, ignored=NO_VIRTUAL_RMAC, feature="nv overlay evpn"),
     C("maximum-paths <paths>", 1),
     C("maximum-paths ibgp <paths>", 2),
     C("retain route-target all", 3),
     C("network <net4> [route-map <name>]", 2),
     C("network <net6> [route-map <name>]", 2),
-    C("advertise l2vpn evpn", 3),
+    C("advertise l2vpn evpn", 3, feature="nv overlay evpn"),
     C("redistribute direct route-map <name>", 2),
     C("redistribute static route-map <name>", 2),
 )
@@ -241,9 +284,15 @@ MODES: dict[str, tuple[Command, ...]] = {
     "vlan": VLAN,
     "route-map": ROUTE_MAP,
     "vrf": VRF,
-    "vrf-af": VRF_AF,
+    "vrf-af-ipv4": VRF_AF,
+    "vrf-af-ipv6": VRF_AF,
     "vpc-domain": VPC_DOMAIN,
-    "if": INTERFACE,
+    "if-ethernet": IF_ETHERNET,
+    "if-bundle": IF_BUNDLE,
+    "if-svi": IF_SVI,
+    "if-loopback": IF_LOOPBACK,
+    "if-mgmt": IF_MGMT,
+    "if-nve": IF_NVE,
     "nve-vni": NVE_VNI,
     "router-ospf": OSPF,
     "router": BGP,
@@ -263,9 +312,15 @@ PROMPTS: dict[str, str] = {
     "vlan": "config-vlan",
     "route-map": "config-route-map",
     "vrf": "config-vrf",
-    "vrf-af": "config-vrf-af",
+    "vrf-af-ipv4": "config-vrf-af-ipv4",
+    "vrf-af-ipv6": "config-vrf-af-ipv6",
     "vpc-domain": "config-vpc-domain",
-    "if": "config-if",
+    "if-ethernet": "config-if",
+    "if-bundle": "config-if",
+    "if-svi": "config-if",
+    "if-loopback": "config-if",
+    "if-mgmt": "config-if",
+    "if-nve": "config-if-nve",
     "nve-vni": "config-if-nve-vni",
     "router-ospf": "config-router",
     "router": "config-router",

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+import time
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from labctl.nxos.normal import vlan_list
 from labctl.nxos.tree import ConfigTree, Section
 from labctl.standin.switch.commands import ORDER, Command
 
+TRUNK = "switchport trunk allowed vlan"
+ALL_VLANS = "1-3967"
 L3_LINES = re.compile(r"(ip|ipv6) (address|router|ospf|forward)\b.*|fabric forwarding mode .*")
 """What ``vrf member`` wipes from an interface, as NX-OS does (and says)."""
 
@@ -19,8 +22,12 @@ class Entry:
     """A line of the running configuration and what stands below it."""
 
     line: str
-    ignored: str | None = None
+    command: Command | None = None
     children: dict[str, Entry] = field(default_factory=dict)
+
+    @property
+    def ignored(self) -> str | None:
+        return self.command.ignored if self.command else None
 
 
 def identity(line: str, key: int) -> str:
@@ -36,10 +43,14 @@ def identity(line: str, key: int) -> str:
 class RunningConfig:
     """Mutable; the command line holds its lock."""
 
-    def __init__(self, hostname: str) -> None:
+    def __init__(self, hostname: str, version: str = "10.5(4)", ports: Collection[str] = ()) -> None:
+        """``ports``: the Ethernet ports of the box; empty: not known."""
+        self.version = version
+        self.ports = frozenset(ports)
         self.root = Entry("")
         self.root.children["hostname"] = Entry(f"hostname {hostname}")
         self.startup: str | None = None
+        self.saved = "never"
         self.last_change = "never"
 
     @property
@@ -52,18 +63,24 @@ class RunningConfig:
         names = {line.removeprefix("feature ") for line in self.root.children if line.startswith("feature ")}
         return names | ({"nv overlay evpn"} if "nv overlay evpn" in self.root.children else set())
 
+    def save(self) -> None:
+        """``copy running-config startup-config``."""
+        self.startup = self.tree().text()
+        self.saved = time.strftime("%a %b %d %H:%M:%S %Y", time.gmtime())
+
     def put(self, path: Iterable[str], line: str, command: Command) -> Entry:
         """Take a line at a place (identities of the sections above it); returns its entry."""
         parent = self.at(path)
+        line = _spelled(parent, line)
         name = identity(line, command.key)
         if name.startswith("vrf member") and parent.children.get("vrf member", Entry("")).line != line:
             for other in [other for other in parent.children if L3_LINES.fullmatch(other)]:
                 del parent.children[other]
         found = parent.children.get(name)
         if found is None:
-            found = parent.children[name] = Entry(line, command.ignored)
+            found = parent.children[name] = Entry(line, command)
         else:
-            found.line, found.ignored = line, command.ignored
+            found.line, found.command = line, command
         return found
 
     def remove(self, path: Iterable[str], line: str, command: Command) -> bool:
@@ -84,8 +101,20 @@ class RunningConfig:
                 entry = self.root.children.pop(name)
                 if left:
                     line = f"vlan {ranges(left)}"
-                    self.root.children[line] = Entry(line, entry.ignored, entry.children)
+                    self.root.children[line] = Entry(line, entry.command, entry.children)
         return found
+
+    def drop(self, feature: str) -> None:
+        """``no feature bgp`` takes the feature's lines along, wherever they stand."""
+
+        def clean(entry: Entry) -> None:
+            for name, child in list(entry.children.items()):
+                if child.command and child.command.feature == feature:
+                    del entry.children[name]
+                else:
+                    clean(child)
+
+        clean(self.root)
 
     def at(self, path: Iterable[str]) -> Entry:
         """The entry at a place. Raises KeyError when it is gone (removed by another session)."""
@@ -115,6 +144,21 @@ class RunningConfig:
 
         look(self.root, "")
         return found
+
+
+def _spelled(parent: Entry, line: str) -> str:
+    """A line that speaks of the one before it, as the running configuration has it."""
+    words = line.split()
+    if words[:4] != ["switchport", "trunk", "allowed", "vlan"] or words[4] not in {"add", "remove", "all"}:
+        return line
+    if words[4] == "all":
+        return f"{TRUNK} {ALL_VLANS}"
+    before = parent.children.get(TRUNK)
+    said = before.line.split()[4] if before else ALL_VLANS
+    held = set() if said == "none" else set(vlan_list(said))
+    change = set(vlan_list(words[5]))
+    left = sorted(held | change if words[4] == "add" else held - change)
+    return f"{TRUNK} {ranges(left) if left else 'none'}"
 
 
 def _merge_vlans(sections: list[Section]) -> list[Section]:

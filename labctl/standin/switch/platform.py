@@ -6,7 +6,7 @@ do what the tree says and answers show commands from what the machine really doe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -41,7 +41,13 @@ class UnknownShow(Exception):
 
 
 class Platform(Protocol):
-    """What makes the configuration true."""
+    """What makes the configuration true.
+
+    ``patterns``: the show commands that it answers, as the grammar writes them, without ``show``.
+    """
+
+    @property
+    def patterns(self) -> Sequence[str]: ...
 
     def start(self) -> None:
         """Prepare the empty box (management interface, loopback); no routing process runs yet."""

@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import RLock
 
-from labctl.standin.switch.choice import AMBIGUOUS as NO_CHOICE
-from labctl.standin.switch.choice import Fit, best, best_prefix
-from labctl.standin.switch.commands import MODES, PROMPTS
+from labctl.standin.switch import own, rules
+from labctl.standin.switch.caret import NO_INTERFACE, caret, mark
+from labctl.standin.switch.choice import Fit, Following, Why, Wrong, choose, following
+from labctl.standin.switch.commands import CONFIG, MODES, PROMPTS, Command
 from labctl.standin.switch.config import RunningConfig, identity
-from labctl.standin.switch.filters import FILTERS
-from labctl.standin.switch.grammar import Match, compile_pattern, following, match
+from labctl.standin.switch.filters import BadPipe, Pipe, after, cut, pipes
 from labctl.standin.switch.platform import Platform, UnknownShow
+from labctl.standin.switch.verbs import Do, Verb, verbs
 
-INVALID = "% Invalid command at '^' marker."
-INCOMPLETE = "% Incomplete command at '^' marker."
-AMBIGUOUS = "% Ambiguous command at '^' marker."
 COPY_DONE = (
     "[########################################] 100%\n"
     "Copy complete, now saving to disk (please wait)...\n"
     "Copy complete."
 )
-
-EXEC = (
-    "configure terminal", "show <line>", "terminal length <int>", "terminal width <int>", "terminal dont-ask",
-    "terminal no dont-ask", "no terminal dont-ask", "terminal session-timeout <int>",
-    "copy running-config startup-config", "end", "exit",
-    "terminal monitor", "terminal no monitor", "ping <line>", "clear bgp <line>", "clear ip bgp <line>",
-)  # fmt: skip
-IN_EVERY_MODE = ("show ", "terminal ", "no terminal ", "copy ", "end", "exit", "ping ", "clear ")
 
 
 class Device:
@@ -40,6 +29,7 @@ class Device:
     def __init__(self, config: RunningConfig, platform: Platform) -> None:
         self.config = config
         self.platform = platform
+        self.verbs = verbs(platform.patterns)
         self.lock = RLock()
         self.log: list[str] = []
         self._dirty = False
@@ -47,7 +37,7 @@ class Device:
     def touched(self) -> None:
         """The configuration changed and is not applied yet."""
         self._dirty = True
-        self.config.last_change = time.strftime("%a %b %d %H:%M:%S %Y", time.gmtime())
+        self.config.last_change = own.now()
 
     def settle(self) -> None:
         """Apply what was configured since the last time, as one change."""
@@ -66,6 +56,20 @@ class Place:
     path: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """What a line means: a command of the mode at ``depth`` (None: a verb), or its removal."""
+
+    row: Command | Verb
+    words: tuple[str, ...]
+    depth: int | None = None
+    removes: bool = False
+
+    @property
+    def line(self) -> str:
+        return " ".join(self.words)
+
+
 class Shell:
     """A session. `execute` takes one line and gives what the switch prints."""
 
@@ -73,6 +77,13 @@ class Shell:
         self._device = device
         self._modes: list[Place] = []
         self.over = False
+        self.refused = False
+        """Whether the last line was."""
+        self.whole = False
+        """Whether the last answer wants no pages (``| no-more``)."""
+        self.length: int | None = None
+        """Lines of a page; 0: all at once; None: as long as the terminal is."""
+        self.width = 80
 
     @property
     def prompt(self) -> str:
@@ -87,282 +98,191 @@ class Shell:
 
     def execute(self, line: str) -> str:
         """Do one line. The answer has no prompt and no trailing newline; empty when the line was taken in silence."""
+        self.refused = self.whole = False
         text = line.strip()
         if not text or text.startswith("!"):
             return ""
-        command = text.partition("|")[0]
-        words = tuple(command.split())
-        if not words:
-            return _caret(self.prompt, line.index("|"), INVALID)
         with self._device.lock:
-            if self._modes and not self._is_exec(words):
-                return self._configure(line, words)
-            return self._exec(line, words)
+            return self._execute(line)
 
-    def _is_exec(self, words: tuple[str, ...]) -> bool:
-        text = " ".join(words) + " "
-        if words[0].lower() in {"end", "exit"} and len(words) == 1:
-            return True
-        return any(text.startswith(known) for known in IN_EVERY_MODE if known.endswith(" ")) or (
-            "show".startswith(words[0]) and len(words[0]) >= 2 and len(words) > 1
-        )
+    def _execute(self, line: str) -> str:
+        parts = cut(line)
+        if len(parts) > 1 and parts[0][1].strip():
+            meant = self._meaning(parts[0][1].split())
+            if isinstance(meant, Meant) and isinstance(meant.row, Verb) and meant.row.do in (Do.OWN_SHOW, Do.SHOW):
+                behind = pipes(parts[1:])
+                if isinstance(behind, BadPipe):
+                    return self._refuse(caret(self.prompt, behind.position, behind.why))
+                return self._show(line, meant.row, meant.words[1:], behind)
+        meant = self._meaning(line.split())
+        if isinstance(meant, Wrong):
+            return self._refuse(mark(self.prompt, line, meant))
+        if isinstance(meant.row, Verb):
+            return self._verb(line, meant.row, meant.words)
+        return self._configure(line, meant.row, meant)
 
-    # --- exec -------------------------------------------------------------------------------------------------
+    def _refuse(self, words: str) -> str:
+        self.refused = True
+        return words
 
-    def _exec(self, line: str, words: tuple[str, ...]) -> str:  # noqa: PLR0911 - one a verb
-        found, trouble = None, 0
-        for pattern in EXEC:
-            tokens = compile_pattern(pattern)
-            result = match(tokens, words)
-            if isinstance(result, Match):
-                found = result.words
-                break
-            trouble = max(trouble, result.index)
-        if found is None:
-            return self._refuse(line, words, trouble)
-        if found[0] == "show":
-            return self._show(line, found[1:])
-        if found[:2] == ("configure", "terminal"):
-            if not self._modes:
-                self._modes.append(Place("config"))
-            return ""
-        if found[0] in {"end", "exit"}:
-            return self._leave(found[0])
-        if found[0] == "copy":
-            self._device.settle()
-            self._device.config.startup = self._device.config.tree().text()
-            return COPY_DONE
-        if found[0] in {"ping", "clear"}:
-            self._device.settle()
-            return self._ask_platform(line, found, as_json=False)
-        return ""
+    # --- what a line means ------------------------------------------------------------------------------------
 
-    def _leave(self, word: str) -> str:
-        if not self._modes:
-            self.over = word == "exit"
-            return ""
-        if word == "end":
-            self._modes.clear()
-        else:
-            self._modes.pop()
-        if not self._modes:
-            self._device.settle()
-        return ""
-
-    # --- configuration ----------------------------------------------------------------------------------------
-
-    def _configure(self, line: str, words: tuple[str, ...]) -> str:
+    def _meaning(self, words: Sequence[str]) -> Meant | Wrong:
         """Fit the line to the open mode, else to the ones around it: a line of a parent mode leaves this one.
 
         A line that fits nowhere is refused in the words of the mode in which it came furthest.
         """
-        furthest = _Answer("", reach=-1)
+        furthest = Wrong(-1, Why.INVALID)
         for depth in range(len(self._modes) - 1, -1, -1):
-            answer = self._try(line, words, self._modes[depth])
-            if answer.taken:
-                del self._modes[depth + 1 :]
-                if answer.opens:
-                    self._modes.append(answer.opens)
-                return answer.text
-            furthest = answer if answer.reach > furthest.reach else furthest
-        return furthest.text
+            verbs = self._device.verbs if depth == len(self._modes) - 1 else ()
+            meant = self._in_mode(words, depth, verbs)
+            if isinstance(meant, Meant) or meant.why is Why.AMBIGUOUS:
+                return meant
+            furthest = meant if meant.index > furthest.index else furthest
+        if not self._modes:
+            found = choose(self._device.verbs, words)
+            return Meant(found.row, found.words) if isinstance(found, Fit) else found
+        return furthest
 
-    def _try(self, line: str, words: tuple[str, ...], place: Place) -> _Answer:
-        commands = MODES[place.mode]
-        positive = best(commands, words)
-        if isinstance(positive, Fit):
-            return self._take(line, words, place, positive)
-        if words[0] == "no" and len(words) > 1:
-            negative = best_prefix(commands, words[1:])
-            if negative is not None:
-                return self._remove(place, negative)
-            index = best(commands, words[1:])
-            if isinstance(index, int):
-                return _Answer(self._refuse(line, words, index + 1), reach=index + 1)
-        if positive == NO_CHOICE:
-            return _Answer(_mark(self.prompt, line, words, 0, AMBIGUOUS))
-        assert isinstance(positive, int)  # noqa: S101 - a fit and an ambiguity were looked at
-        return _Answer(self._refuse(line, words, positive), reach=positive)
+    def _in_mode(self, words: Sequence[str], depth: int, verbs: Sequence[Verb]) -> Meant | Wrong:
+        commands = self._commands(self._modes[depth])
+        rows: list[Command | Verb] = [*commands, *verbs]
+        found = choose(rows, words)
+        if isinstance(found, Fit):
+            return Meant(found.row, found.words, None if isinstance(found.row, Verb) else depth)
+        if words[0].lower() == "no" and len(words) > 1:
+            negative = choose(commands, words[1:], named=True)
+            if isinstance(negative, Fit):
+                return Meant(negative.row, negative.words, depth, removes=True)
+            if negative.index + 1 >= found.index:
+                return Wrong(negative.index + 1, negative.why)
+        return found
 
-    def _take(self, line: str, words: tuple[str, ...], place: Place, fit: Fit) -> _Answer:
-        config, command = self._device.config, fit.command
-        if command.feature and command.feature not in config.features():
-            return _Answer(_mark(self.prompt, line, words, 0, INVALID), reach=len(words))
-        text = fit.match.line
-        clash = _clash(config, place, text)
-        if clash:
-            return _Answer(clash, reach=len(words))
-        try:
-            config.put(place.path, text, command)
-        except KeyError:
-            return _Answer("ERROR: the section was removed by another session")
-        self._device.touched()
-        if not command.enters:
-            return _Answer("", taken=True)
-        return _Answer("", taken=True, opens=Place(command.enters, (*place.path, identity(text, command.key))))
+    def _commands(self, place: Place) -> list[Command]:
+        """Of a mode, those whose feature is on: the others are not there, as on NX-OS."""
+        features = self._device.config.features()
+        return [row for row in MODES[place.mode] if row.feature is None or row.feature in features]
 
-    def _remove(self, place: Place, fit: Fit) -> _Answer:
-        config = self._device.config
-        try:
-            config.remove(place.path, fit.match.line, fit.command)
-        except KeyError:
-            return _Answer("ERROR: the section was removed by another session")
-        if fit.match.words[0] == "feature":
-            _drop_feature(config, " ".join(fit.match.words[1:]))
-        self._device.touched()
-        return _Answer("", taken=True)
+    # --- verbs ------------------------------------------------------------------------------------------------
 
-    # --- show -------------------------------------------------------------------------------------------------
+    def _verb(self, line: str, verb: Verb, words: tuple[str, ...]) -> str:
+        match verb.do:
+            case Do.CONFIGURE:
+                self._modes = [Place("config")]
+            case Do.LEAVE:
+                self._leave(words[0])
+            case Do.TERMINAL:
+                self._terminal(words)
+            case Do.COPY:
+                self._device.settle()
+                self._device.config.save()
+                return COPY_DONE
+            case Do.OWN_SHOW | Do.SHOW:
+                return self._show(line, verb, words[1:], [])
+        return ""
 
-    def _show(self, line: str, words: tuple[str, ...]) -> str:
+    def _leave(self, word: str) -> None:
+        if not self._modes:
+            self.over = word == "exit"
+            return
+        self._modes = self._modes[:-1] if word == "exit" else []
+        if not self._modes:
+            self._device.settle()
+
+    def _terminal(self, words: tuple[str, ...]) -> None:
+        if words[1] == "length":
+            self.length = int(words[2])
+        elif words[1] == "width":
+            self.width = int(words[2])
+
+    def _show(self, line: str, verb: Verb, words: tuple[str, ...], behind: Sequence[Pipe]) -> str:
         self._device.settle()
-        own = self._own_show(words)
-        as_json = False
-        filters: list[tuple[Callable[[str, str], str], str]] = []
-        for part in re.finditer(r"\|\s*(?P<verb>[^\s|]+)(?P<argument>[^|]*)", line):
-            verb, argument = part["verb"], part["argument"].strip()
-            if verb == "json":
-                as_json = True
-            elif verb not in FILTERS:
-                return _caret(self.prompt, part.start("verb"), INVALID)
-            elif not _is_pattern(argument):
-                return _caret(self.prompt, part.start("argument") + 1, INVALID)
-            else:
-                filters.append((FILTERS[verb], argument))
-        text = own if own is not None else self._ask_platform(line, words, as_json=as_json)
-        for do, argument in filters:
-            text = do(text, argument)
+        if words == ("terminal",):
+            length = "the terminal's" if self.length is None else str(self.length)
+            text = f"Length: {length} lines, Width: {self.width} columns"
+        elif verb.do is Do.OWN_SHOW:
+            text = own.show(self._device.config, self._device.log, words)
+        else:
+            try:
+                text = self._device.platform.show(words, as_json=any(pipe.row.as_json for pipe in behind))
+            except UnknownShow as unknown:
+                return self._refuse(mark(self.prompt, line, Wrong(unknown.word + 1, Why.INVALID)))
+        for pipe in behind:
+            self.whole |= pipe.row.pattern == "no-more"
+            text = pipe.apply(text)
         return text
 
-    def _own_show(self, words: tuple[str, ...]) -> str | None:
-        """Show commands about the configuration itself."""
-        config = self._device.config
-        if match_words(words, "running-config"):
-            sections = " ".join(words[1:])
-            text = config.tree().text()
-            if sections.startswith("section "):
-                text = FILTERS["section"](text, sections.removeprefix("section ")) + "\n"
-            elif sections.startswith("interface "):
-                from labctl.nxos.normal import interface_name
+    # --- configuration ----------------------------------------------------------------------------------------
 
-                name = interface_name("".join(words[2:])) or sections.removeprefix("interface ")
-                found = config.tree().find("interface", name)
-                text = _section_text(found) if found else ""
-            elif sections:
-                return None
-            return (
-                f"\n!Command: show running-config\n!Running configuration last done at: {config.last_change}\n"
-                f"!Time: {time.strftime('%a %b %d %H:%M:%S %Y', time.gmtime())}\n\n{text.rstrip()}\n"
-            )
-        if words == ("startup-config",):
-            return config.startup.rstrip() if config.startup is not None else "No startup configuration"
-        if words == ("labctl", "ignored"):
-            rows = config.ignored()
-            width = max((len(line) for line, _ in rows), default=0)
-            return "\n".join(f"{line.ljust(width)}  {reason}" for line, reason in rows) or "no line is without effect"
-        if words == ("labctl", "log"):
-            return "\n".join(self._device.log) or "nothing was logged"
-        return None
-
-    def _ask_platform(self, line: str, words: tuple[str, ...], *, as_json: bool) -> str:
+    def _configure(self, line: str, command: Command, meant: Meant) -> str:
+        assert meant.depth is not None  # noqa: S101 - a command of a mode
+        config, place, text = self._device.config, self._modes[meant.depth], meant.line
         try:
-            return self._device.platform.show(words, as_json=as_json)
-        except UnknownShow as unknown:
-            typed = tuple(line.partition("|")[0].split())
-            offset = 1 if typed and "show".startswith(typed[0]) else 0
-            return self._refuse(line, typed, unknown.word + offset)
+            if meant.removes:
+                self._remove(place, text, command)
+            else:
+                if command.enters == "if-ethernet" and config.ports and text.split()[1] not in config.ports:
+                    return self._refuse(mark(self.prompt, line, Wrong(1, Why.INVALID), NO_INTERFACE))
+                words = rules.refused(place.mode, rules.Typed(config, place.path, text))
+                if words:
+                    return self._refuse(words)
+                self._take(place, text, command)
+        except KeyError:
+            return self._refuse("ERROR: the section was removed by another session")
+        del self._modes[meant.depth + 1 :]
+        if command.enters and not meant.removes:
+            self._modes.append(Place(command.enters, (*place.path, identity(text, command.key))))
+        self._device.touched()
+        return ""
 
-    def _refuse(self, line: str, words: tuple[str, ...], index: int) -> str:
-        if index >= len(words):
-            return _mark(self.prompt, line, words, len(words), INCOMPLETE)
-        return _mark(self.prompt, line, words, index, INVALID)
+    def _take(self, place: Place, text: str, command: Command) -> None:
+        config = self._device.config
+        config.put(place.path, text, command)
+        if text.startswith("channel-group "):
+            bundle = f"interface port-channel{text.split()[1]}"
+            if bundle not in config.root.children:
+                config.put((), bundle, next(row for row in CONFIG if row.enters == "if-bundle"))
+
+    def _remove(self, place: Place, text: str, command: Command) -> None:
+        config = self._device.config
+        config.remove(place.path, text, command)
+        if text.startswith("feature "):
+            config.drop(text.removeprefix("feature "))
+        if text == "nv overlay evpn":
+            config.drop(text)
 
     # --- help -------------------------------------------------------------------------------------------------
 
+    def following(self, line: str) -> tuple[Following, str]:
+        """What may follow, and the word that was begun: for ``?`` and TAB."""
+        parts = cut(line)
+        part = parts[-1][1]
+        begun = "" if not part or part[-1].isspace() else part.split()[-1]
+        words = part.split()[: -1 if begun else None]
+        if len(parts) > 1:
+            return after(" ".join(words)), begun
+        with self._device.lock:
+            rows: list[Command | Verb] = [*self._device.verbs]
+            if self._modes:
+                rows += self._commands(self._modes[-1])
+                if words[:1] == ["no"]:
+                    negative = following(self._commands(self._modes[-1]), words[1:])
+                    positive = following(rows, words)
+                    return Following((*positive.tokens, *negative.tokens), positive.end or negative.end), begun
+        return following(rows, words), begun
+
     def help(self, line: str) -> str:
-        """What may follow, for ``?``."""
-        words = tuple(line.split())
-        if line and not line.endswith(" ") and words:
-            words = words[:-1]
-        if self._modes:
-            tokens = [token for command in MODES[self._modes[-1].mode] for token in following(command.tokens, words)]
-        else:
-            tokens = [token for pattern in EXEC for token in following(compile_pattern(pattern), words)]
-        shown = sorted({token.shown() for token in tokens})
-        return "\n".join(f"  {text}" for text in shown) or "  <CR>"
+        """The answer to ``?``: the words that complete the one that was begun, else what may follow."""
+        found, begun = self.following(line)
+        shown = {token.shown() for token in found.tokens if not begun or token.literal.startswith(begun.lower())}
+        if begun:
+            return "  ".join(sorted(shown)) or f"{' ' * len(self.prompt)}^\n{Why.INVALID.value}"
+        lines = [f"  {text}" for text in sorted(shown)] + (["  <CR>"] if found.end else [])
+        return "\n".join(lines) or Why.INVALID.value
 
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """``reach``: how many words of a refused line fitted."""
-
-    text: str
-    taken: bool = False
-    opens: Place | None = None
-    reach: int = 0
-
-
-def _clash(config: RunningConfig, place: Place, line: str) -> str | None:
-    """What NX-OS refuses although the line is well formed."""
-    words = line.split()
-    if words[1:2] == ["prefix-list"]:
-        name = " ".join(words[:3])
-        body = " ".join(words[5:])
-        for known in config.root.children:
-            other = config.root.children[known].line
-            if other.startswith(f"{name} seq ") and " ".join(other.split()[5:]) == body and known != identity(line, 5):
-                return f"% Duplicate prefix-list entry: {body}"
-    if place.mode == "if" and words[0] == "channel-group" and place.path:
-        channel = f"interface port-channel{words[1]}"
-        if channel not in config.root.children:
-            from labctl.standin.switch.commands import CONFIG
-
-            opener = next(command for command in CONFIG if command.enters == "if")
-            config.put((), channel, opener)
-    return None
-
-
-def _drop_feature(config: RunningConfig, feature: str) -> None:
-    """``no feature bgp`` takes the feature's configuration with it."""
-    owned = {"bgp": "router bgp", "ospf": "router ospf", "vpc": "vpc domain", "nv overlay": "interface nve1"}
-    prefix = owned.get(feature)
-    if prefix:
-        for name in [name for name in config.root.children if name.startswith(prefix)]:
-            del config.root.children[name]
-
-
-def _mark(prompt: str, line: str, words: tuple[str, ...], index: int, message: str) -> str:
-    """The caret under the word that is wrong, as NX-OS prints it below the echoed line."""
-    position = 0
-    text = line.rstrip()
-    starts = [found.start() for found in re.finditer(r"\S+", text)]
-    position = starts[index] if index < len(starts) else len(text) + 1
-    if index >= len(words):
-        position = len(text)
-    return _caret(prompt, position, message)
-
-
-def _caret(prompt: str, position: int, message: str) -> str:
-    return f"{' ' * (len(prompt) + position)}^\n{message}"
-
-
-def _is_pattern(text: str) -> bool:
-    try:
-        re.compile(text)
-    except re.error:
-        return False
-    return True
-
-
-def match_words(words: tuple[str, ...], *names: str) -> bool:
-    """Whether the first words are (beginnings of) these."""
-    return len(words) >= len(names) and all(
-        name.startswith(word) and len(word) >= 3 for word, name in zip(words, names, strict=False)
-    )
-
-
-def _section_text(section: object) -> str:
-    from labctl.nxos.tree import ConfigTree, Section
-
-    assert isinstance(section, Section)  # noqa: S101
-    return ConfigTree((section,)).text()
+    def complete(self, line: str) -> tuple[str, ...]:
+        """For TAB: the words that the begun one may become."""
+        found, begun = self.following(line)
+        return tuple(
+            sorted({token.literal for token in found.tokens if begun and token.literal.startswith(begun.lower())})
+        )

@@ -5,33 +5,48 @@ from __future__ import annotations
 import hmac
 import socket
 import threading
+from contextlib import suppress
+from dataclasses import dataclass, field
 
 import paramiko
 from paramiko.common import (
     AUTH_FAILED,
     AUTH_SUCCESSFUL,
+    MSG_CHANNEL_REQUEST,
     OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED,
     OPEN_SUCCEEDED,
 )
 
-from labctl.errors import LabctlError
 from labctl.standin.switch.shell import Device, Shell
+from labctl.standin.switch.terminal import Screen, Terminal, answer
 
-IDLE = 0.2
-"""Seconds without a keystroke after which what was configured is applied."""
 LOGIN_LIMIT = 60.0
 
 
+@dataclass
+class Wish:
+    """What a channel asked for: a shell (no command) or a command, and at what screen."""
+
+    screen: Screen = field(default_factory=Screen)
+    command: str | None = None
+    granted: bool = False
+    answered: threading.Event = field(default_factory=threading.Event)
+
+
 class Account(paramiko.ServerInterface):
-    """Who may log in, and what a session may ask for."""
+    """Who may log in, and what each channel of the connection wishes."""
 
     def __init__(self, username: str, password: str, key: str) -> None:
         self._username = username
         self._password = password
         self._key = key
-        self.wants_terminal = False
-        self.command: str | None = None
-        self.started = threading.Event()
+        self._wishes: dict[int, Wish] = {}
+
+    def wish(self, channel: paramiko.Channel) -> Wish:
+        return self._wishes.setdefault(channel.get_id(), Wish())
+
+    def forget(self, channel: paramiko.Channel) -> None:
+        self._wishes.pop(channel.get_id(), None)
 
     def check_auth_password(self, username: str, password: str) -> int:
         right = hmac.compare_digest(username.encode(), self._username.encode())
@@ -48,24 +63,59 @@ class Account(paramiko.ServerInterface):
     def check_channel_request(self, kind: str, chanid: int) -> int:  # noqa: ARG002
         return OPEN_SUCCEEDED if kind == "session" else OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
 
-    def check_channel_pty_request(self, *_arguments: object) -> bool:
-        self.wants_terminal = True
+    def check_channel_pty_request(
+        self,
+        channel: paramiko.Channel,
+        term: bytes,  # noqa: ARG002
+        width: int,  # noqa: ARG002
+        height: int,
+        pixelwidth: int,  # noqa: ARG002
+        pixelheight: int,  # noqa: ARG002
+        modes: bytes,  # noqa: ARG002
+    ) -> bool:
+        self.wish(channel).screen.height = height
         return True
 
-    def check_channel_window_change_request(self, *_arguments: object) -> bool:
+    def check_channel_window_change_request(
+        self,
+        channel: paramiko.Channel,
+        width: int,  # noqa: ARG002
+        height: int,
+        pixelwidth: int,  # noqa: ARG002
+        pixelheight: int,  # noqa: ARG002
+    ) -> bool:
+        self.wish(channel).screen.height = height
         return True
 
     def check_channel_env_request(self, *_arguments: object) -> bool:
         return False
 
-    def check_channel_shell_request(self, channel: paramiko.Channel) -> bool:  # noqa: ARG002
-        self.started.set()
+    def check_channel_shell_request(self, channel: paramiko.Channel) -> bool:
+        self.wish(channel).granted = True
         return True
 
-    def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:  # noqa: ARG002
-        self.command = command.decode(errors="replace")
-        self.started.set()
+    def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
+        self.wish(channel).command = command.decode(errors="replace")
+        self.wish(channel).granted = True
         return True
+
+
+def _request(channel: paramiko.Channel, message: paramiko.Message) -> None:
+    """Handle a channel's request, and tell of it only when its answer is on the way: a command that is done sooner
+    would close the channel before the client knows that it was granted."""
+    channel._handle_request(message)  # type: ignore[attr-defined] # noqa: SLF001 - paramiko has no hook behind it
+    account = channel.get_transport().server_object
+    if isinstance(account, Account) and account.wish(channel).granted:
+        account.wish(channel).answered.set()
+
+
+class Connection(paramiko.Transport):
+    """The server's end of a connection."""
+
+    _channel_handler_table = {  # the one of its parent (which its stubs do not know), but for a row
+        **paramiko.Transport._channel_handler_table,  # type: ignore[attr-defined] # noqa: SLF001
+        MSG_CHANNEL_REQUEST: _request,
+    }
 
 
 class SshServer:
@@ -94,155 +144,46 @@ class SshServer:
         self._listener.close()
 
     def _connection(self, connection: socket.socket) -> None:
-        transport = paramiko.Transport(connection)
+        transport = Connection(connection)
         transport.local_version = "SSH-2.0-OpenSSH_labctl_standin"
         transport.add_server_key(self._host_key)
+        account = Account(*self._credentials)
         try:
-            account = Account(*self._credentials)
             transport.start_server(server=account)
             while transport.is_active():
                 channel = transport.accept(LOGIN_LIMIT)
-                if channel is None:
-                    if not transport.is_authenticated():
-                        return
-                    continue
-                threading.Thread(target=self._channel, args=(channel, account), daemon=True).start()
-                account = self._next(transport, account)
+                if channel is not None:
+                    threading.Thread(target=self._channel, args=(channel, account), daemon=True).start()
+                elif not transport.is_authenticated():
+                    return
         except (paramiko.SSHException, EOFError, OSError):
             return
         finally:
             if not transport.is_authenticated():
                 transport.close()
 
-    def _next(self, transport: paramiko.Transport, account: Account) -> Account:
-        """Each channel of a connection has requests of its own: wait until this one's have come."""
-        account.started.wait(LOGIN_LIMIT)
-        following = Account(*self._credentials)
-        transport.server_object = following
-        return following
-
     def _channel(self, channel: paramiko.Channel, account: Account) -> None:
-        if not account.started.wait(LOGIN_LIMIT):
-            channel.close()
-            return
+        wish = account.wish(channel)
         try:
-            if account.command is not None:
-                self._execute(channel, account.command)
-            else:
-                Terminal(self._device, channel, echo=account.wants_terminal).run()
-        except (OSError, EOFError, paramiko.SSHException):
-            return  # the client went away
+            with suppress(OSError, EOFError, paramiko.SSHException):  # the client went away
+                if wish.answered.wait(LOGIN_LIMIT) and wish.command is not None:
+                    self._execute(channel, wish.command, wish.screen)
+                elif wish.granted:
+                    Terminal(self._device, wish.screen).run(channel)
         finally:
-            channel.close()
+            account.forget(channel)
+            with suppress(OSError, EOFError, paramiko.SSHException):
+                channel.close()
 
-    def _execute(self, channel: paramiko.Channel, command: str) -> None:
-        """``ssh switch 'show version'``: commands apart by `` ; ``, as on NX-OS."""
+    def _execute(self, channel: paramiko.Channel, command: str, screen: Screen) -> None:
+        """``ssh switch 'show version'``: commands apart by `` ; ``, as on NX-OS. Exit status 1 when one was refused."""
         shell = Shell(self._device)
         refused = False
+        ending = "\n" if screen.height is None else "\r\n"
         for line in command.replace("\n", " ; ").split(" ; "):
             text = answer(shell, line)
-            refused |= "% Invalid" in text or "% Incomplete" in text or "% Ambiguous" in text
+            refused |= shell.refused
             if text:
-                channel.sendall((text.rstrip("\n") + "\n").encode())
-        with self._device.lock:
-            self._device.settle()
+                channel.sendall(f"{text.rstrip(chr(10))}\n".replace("\n", ending).encode())
+        self._device.settle()
         channel.send_exit_status(int(refused))
-
-
-def answer(shell: Shell, line: str) -> str:
-    """Execute a line; the platform's trouble becomes NX-OS's kind of error, never a dead session."""
-    try:
-        return shell.execute(line)
-    except LabctlError as error:
-        return f"ERROR: {error.message}"
-
-
-class Terminal:
-    """A shell on a channel: echo and a little editing, as a terminal expects."""
-
-    def __init__(self, device: Device, channel: paramiko.Channel, *, echo: bool) -> None:
-        self._device = device
-        self._channel = channel
-        self._echo = echo
-        self._shell = Shell(device)
-        self._line = ""
-        self._history: list[str] = []
-        self._back = 0
-        self._escape = ""
-
-    def run(self) -> None:
-        """Until ``exit``, Ctrl-D on an empty line, or the end of the channel."""
-        self._channel.settimeout(IDLE)
-        self._send(self._shell.prompt)
-        while not self._shell.over:
-            try:
-                data = self._channel.recv(65536)
-            except TimeoutError:
-                with self._device.lock:
-                    self._device.settle()
-                continue
-            if not data:
-                break
-            output = "".join(self._key(character) for character in data.decode(errors="replace"))
-            self._send(output)
-        with self._device.lock:
-            self._device.settle()
-        self._channel.send_exit_status(0)
-
-    def _send(self, text: str) -> None:
-        if text:
-            self._channel.sendall(text.replace("\r\n", "\n").replace("\n", "\r\n").encode())
-
-    def _key(self, character: str) -> str:  # noqa: PLR0911 - one a key
-        if self._shell.over:
-            return ""
-        if self._escape or character == "\x1b":
-            return self._arrow(character)
-        if character in "\r\n":
-            return self._enter(character)
-        if character in "\x7f\x08":
-            gone, self._line = self._line[-1:], self._line[:-1]
-            return "\b \b" if gone and self._echo else ""
-        if character == "\x03":
-            self._line = ""
-            return f"^C\n{self._shell.prompt}"
-        if character == "\x15":
-            count, self._line = len(self._line), ""
-            return "\b \b" * count
-        if character == "\x04":
-            self._shell.over = not self._line
-            return ""
-        if character == "?":
-            shown = self._shell.help(self._line)
-            return f"?\n{shown}\n{self._shell.prompt}{self._line}"
-        if character.isprintable():
-            self._line += character
-            return character if self._echo else ""
-        return ""
-
-    def _enter(self, character: str) -> str:
-        if character == "\n" and self._line == "" and self._back == -1:
-            self._back = 0
-            return ""  # the second half of CR LF
-        line, self._line = self._line, ""
-        self._back = -1 if character == "\r" else 0
-        if line.strip():
-            self._history.append(line)
-        text = answer(self._shell, line)
-        body = f"{text.rstrip(chr(10))}\n" if text else ""
-        ending = "" if self._shell.over else self._shell.prompt
-        return ("\n" if self._echo else "") + body + ending
-
-    def _arrow(self, character: str) -> str:
-        """Up and down walk the history; other escape sequences are passed over."""
-        self._escape += character
-        if len(self._escape) < 3 and self._escape in {"\x1b", "\x1b["}:
-            return ""
-        sequence, self._escape = self._escape, ""
-        if sequence not in {"\x1b[A", "\x1b[B"} or not self._history:
-            return ""
-        self._back = max(0, self._back)
-        self._back = min(len(self._history), self._back + 1) if sequence == "\x1b[A" else max(0, self._back - 1)
-        count = len(self._line)
-        self._line = self._history[-self._back] if self._back else ""
-        return "\b \b" * count + self._line

@@ -22,6 +22,7 @@ import labctl.guest.client
 import labctl.guest.local
 import labctl.standin.switch.dataplane.platform
 import labctl.standin.switch.shell
+import labctl.standin.switch.shows.table
 import labctl.standin.switch.sshd
 from labctl.standin.switch.frontend import FrontEndSpec, run
 

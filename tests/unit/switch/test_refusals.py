@@ -78,7 +78,7 @@ def test_caret_of_a_configuration_line(console: Any, line: str, at: str, words: 
     ],
 )
 def test_caret_inside_an_interface(console: Any, line: str, at: str, words: str) -> None:
-    console.type("configure terminal", "interface Ethernet1/1")
+    console.type("configure terminal", "feature lacp", "interface Ethernet1/1")
     assert place(console, line) == (at, words)
 
 
@@ -88,6 +88,9 @@ def test_caret_inside_an_interface(console: Any, line: str, at: str, words: str)
         ("bgp", ("router bgp 65001",)),
         ("ospf", ("router ospf UNDERLAY",)),
         ("vpc", ("vpc domain 1",)),
+        ("interface-vlan", ("interface Vlan5",)),
+        ("nv overlay", ("interface nve1",)),
+        ("vn-segment-vlan-based", ("vrf context red", "vni 90001")),
         ("nv overlay", ("evpn",)),
         ("lacp", ("interface Ethernet1/1", "channel-group 5 mode active")),
         ("ospf", ("interface Ethernet1/1", "ip router ospf UNDERLAY area 0.0.0.0")),

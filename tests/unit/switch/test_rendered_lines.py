@@ -45,6 +45,8 @@ def labs(draw: st.DrawFn) -> Design:
 class Silent:
     """A platform that can do everything."""
 
+    patterns = ()
+
     def start(self) -> None: ...
 
     def apply(self, tree: Any) -> list[str]:

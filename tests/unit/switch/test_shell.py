@@ -66,8 +66,10 @@ def test_secondary_addresses_are_kept_beside_the_first(console: Any) -> None:
 
 
 def test_vrf_member_wipes_the_addresses(console: Any) -> None:
-    console.configure("interface Vlan5", "mtu 9216", "ip address 10.0.0.1/24", "vrf member red")
-    assert lines(console) == ["interface Vlan5", "  mtu 9216", "  vrf member red"]
+    console.configure(
+        "feature interface-vlan", "interface Vlan5", "mtu 9216", "ip address 10.0.0.1/24", "vrf member red"
+    )
+    assert lines(console)[1:] == ["interface Vlan5", "  mtu 9216", "  vrf member red"]
     console.configure("interface Vlan5", "ip address 10.0.0.1/24", "vrf member red")  # the same: nothing is wiped
     assert "  ip address 10.0.0.1/24" in lines(console)
 
@@ -154,10 +156,120 @@ def test_copy_saves_what_runs(console: Any) -> None:
         ("show clock | count", "2"),
         ("show clock | include 1 | count", "1"),
         ("show clock|no-more", "12:00\nTime source is NTP"),
+        ("show clock | json-pretty", '{\n    "time": "12:00"\n}'),
+        ("show clock | include 12|NTP", "12:00\nTime source is NTP"),
+        ('show clock | inc "12|NTP" | exc 12', "Time source is NTP"),
+        ("show clock | grep ignore-case ntp", "Time source is NTP"),
+        ("show clock | grep invert-match NTP", "12:00"),
+        ("show clock | head lines 1", "12:00"),
+        ("show clock | last 1", "Time source is NTP"),
+        ("show clock | section Time", "Time source is NTP"),
     ],
 )
 def test_pipes(console: Any, line: str, answer: str) -> None:
     assert console.shell.execute(line) == answer
+
+
+@pytest.mark.parametrize(
+    ("line", "at", "words"),
+    [
+        ("show clock | include", "", "% Incomplete command at '^' marker."),
+        ("show clock | e 12", "e 12", "% Ambiguous command at '^' marker."),
+        ("show clock | xml", "xml", "% Invalid command at '^' marker."),
+        ("show clock | include [", "[", "% Invalid command at '^' marker."),
+    ],
+)
+def test_a_pipe_that_is_refused(console: Any, line: str, at: str, words: str) -> None:
+    caret, said = console.shell.execute(line).split("\n")
+    assert ((console.shell.prompt + line)[caret.index("^") :], said) == (at, words)
+
+
+@pytest.mark.parametrize(
+    ("line", "full"),
+    [
+        ("sh ip bgp sum vrf vrf-001", "ip bgp summary vrf vrf-001"),
+        ("sho ip ro", "ip route"),
+        ("SHOW VLAN", "vlan"),
+    ],
+)
+def test_abbreviated_verbs(console: Any, line: str, full: str) -> None:
+    assert console.shell.execute(line) == full
+    console.type("conf t", "int eth1/1")
+    assert console.shell.execute(line) == full, "show is there in every mode"
+
+
+@pytest.mark.parametrize(
+    ("line", "refused"),
+    [("sh v", "Ambiguous"), ("co", "Ambiguous"), ("copy run", "Incomplete"), ("show ip b x", "Invalid")],
+)
+def test_refused_verbs(console: Any, line: str, refused: str) -> None:
+    assert console.shell.execute(line).endswith(f"% {refused} command at '^' marker.")
+    assert console.shell.refused
+
+
+def test_a_beginning_of_shutdown_and_show_shuts_nothing(console: Any) -> None:
+    console.type("conf t", "int eth1/1")
+    assert "% Ambiguous" in console.shell.execute("sh")
+    assert "shutdown" not in console.running
+
+
+def test_the_terminal_is_set_without_a_word(console: Any) -> None:
+    lines = (
+        "terminal length 0",
+        "terminal width 511",
+        "terminal dont-ask",
+        "no terminal dont-ask",
+        "terminal no monitor",
+    )
+    assert console.type(*lines) == [""] * len(lines)
+    assert console.shell.execute("show terminal") == "Length: 0 lines, Width: 511 columns"
+
+
+@pytest.mark.parametrize(
+    ("lines", "prompt"),
+    [
+        (("vlan 5",), "config-vlan"),
+        (("route-map m permit 10",), "config-route-map"),
+        (("vrf context red",), "config-vrf"),
+        (("vrf context red", "address-family ipv4 unicast"), "config-vrf-af-ipv4"),
+        (("vrf context red", "address-family ipv6 unicast"), "config-vrf-af-ipv6"),
+        (("vpc domain 1",), "config-vpc-domain"),
+        (("interface port-channel 5",), "config-if"),
+        (("interface nve1",), "config-if-nve"),
+        (("interface nve1", "member vni 5"), "config-if-nve-vni"),
+        (("router ospf U",), "config-router"),
+        (("router bgp 1", "template peer T", "address-family l2vpn evpn"), "config-router-neighbor-af"),
+        (("router bgp 1", "vrf red", "address-family ipv4 unicast"), "config-router-vrf-af"),
+        (("evpn",), "config-evpn"),
+        (("evpn", "vni 5 l2"), "config-evpn-evi"),
+    ],
+)
+def test_prompts_are_named_as_on_nxos(console: Any, lines: tuple[str, ...], prompt: str) -> None:
+    console.type("conf t", "nv overlay evpn", *(f"feature {name}" for name in ("bgp", "ospf", "vpc", "nv overlay")))
+    assert console.type(*lines) == [""] * len(lines)
+    assert console.shell.prompt == f"sw1({prompt})# "
+
+
+def test_a_description_may_hold_a_bar(console: Any) -> None:
+    console.configure("interface Ethernet1/1", "description left | right")
+    assert "  description left | right" in lines(console)
+
+
+def test_parts_of_the_running_configuration(console: Any) -> None:
+    console.configure(
+        "feature bgp",
+        "feature vpc",
+        "router bgp 1",
+        "router-id 1.1.1.1",
+        "interface port-channel5",
+        "mtu 9216",
+        "vpc 5",
+    )
+    bgp, vpc = (console.shell.execute(f"show running-config {part}") for part in ("bgp", "vpc"))
+    assert parse(bgp).text() == "feature bgp\nrouter bgp 1\n  router-id 1.1.1.1\n"
+    assert parse(vpc).text() == "feature vpc\ninterface port-channel5\n  vpc 5\n"
+    assert "\nversion 10.5(4) Bios:version\n" in bgp
+    assert console.shell.execute("show run | section router").startswith("router bgp 1\n  router-id")
 
 
 def test_sections_of_the_running_configuration(console: Any) -> None:
@@ -174,13 +286,13 @@ def test_another_session_removed_the_section(console: Any) -> None:
     other = Shell(console.device)
     for line in ("configure terminal", "no interface loopback5", "end"):
         assert other.execute(line) == ""
-    assert console.shell.execute("mtu 9216").startswith("ERROR:")
+    assert console.shell.execute("description gone").startswith("ERROR:")
 
 
 def test_help_lists_what_may_follow(console: Any) -> None:
     console.type("configure terminal", "interface Ethernet1/1")
-    assert console.shell.help("switchport mode ") == "  access|trunk"
-    assert "  <mtu>" in console.shell.help("mtu ")
+    assert console.shell.help("switchport mode ") == "  access\n  trunk"
+    assert console.shell.help("mtu ") == "  <576-9216>"
 
 
 def test_exit_ends_the_session_only_at_the_top(console: Any) -> None:
@@ -192,10 +304,11 @@ def test_exit_ends_the_session_only_at_the_top(console: Any) -> None:
 
 def test_running_config_has_the_order_of_nxos(console: Any) -> None:
     console.configure(
-        "feature bgp", "router bgp 1", "interface loopback0", "interface Ethernet1/10", "interface Ethernet1/2",
+        "feature bgp", "feature interface-vlan", "router bgp 1", "interface loopback0", "interface Ethernet1/10",
+        "interface Ethernet1/2",
         "vrf context red", "vlan 5", "interface Vlan5",
     )  # fmt: skip
     assert lines(console) == [
-        "feature bgp", "vlan 1,5", "vrf context red", "interface Vlan5", "interface Ethernet1/2",
-        "interface Ethernet1/10", "interface loopback0", "router bgp 1",
+        "feature bgp", "feature interface-vlan", "vlan 1,5", "vrf context red", "interface Vlan5",
+        "interface Ethernet1/2", "interface Ethernet1/10", "interface loopback0", "router bgp 1",
     ]  # fmt: skip

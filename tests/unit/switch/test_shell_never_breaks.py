@@ -10,15 +10,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from labctl.standin.switch.commands import MODES
-from labctl.standin.switch.grammar import compile_pattern
+from labctl.standin.switch.grammar import compile_pattern, tokens
 
 WORDS = sorted(
     {
-        literal
+        token.literal
         for commands in MODES.values()
         for command in commands
-        for token in command.tokens
-        for literal in token.literals
+        for token in tokens(command.start)
+        if token.literal
     }
 )
 VALUES = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -82,12 +83,13 @@ def test_a_refused_line_is_told_with_file_and_line(session: NxosSession, console
 
 
 def test_a_line_that_was_taken_and_is_not_there_is_told(session: NxosSession) -> None:
-    text = "interface Vlan5\n  ip address 10.0.0.1/24\n  vrf member red\n"  # the wrong way round: NX-OS wipes it
+    text = "feature interface-vlan\ninterface Vlan5\n"
+    text += "  ip address 10.0.0.1/24\n  vrf member red\n"  # the wrong way round: NX-OS wipes it
     result = push(session, "nxos/sw1.cfg", text, timeout=10)
     (problem,) = result.problems()
     assert problem.code == "line-not-there"
     assert problem.place is not None
-    assert str(problem.place) == "nxos/sw1.cfg:2"
+    assert str(problem.place) == "nxos/sw1.cfg:3"
 
 
 def test_wrong_password_is_refused(server: SshServer) -> None:
@@ -112,6 +114,86 @@ def test_commands_without_a_terminal(server: SshServer, console: Any) -> None:
         assert b"% Invalid command" in out.read()
         assert out.channel.recv_exit_status() == 1
     assert "mtu 9216" in console.running
+
+
+def test_a_refused_line_sets_the_exit_status_whatever_its_words(server: SshServer) -> None:
+    with _client(server) as client:
+        statuses = []
+        for command in (
+            "show clock",
+            "router bgp 1",
+            "conf t ; vlan 5000",
+            "conf t ; vlan 5 ; exit ; show clock | json",
+        ):
+            _, out, _ = client.exec_command(command, timeout=5)
+            out.read()
+            statuses.append(out.channel.recv_exit_status())
+    assert statuses == [0, 1, 1, 0]
+
+
+def test_a_command_at_a_terminal_has_a_terminals_line_ends(server: SshServer) -> None:
+    with _client(server) as client:
+        _, out, _ = client.exec_command("show clock", timeout=5, get_pty=True)
+        assert out.read() == b"12:00\r\nTime source is NTP\r\n"
+
+
+def _client(server: SshServer) -> paramiko.SSHClient:
+    client = paramiko.SSHClient()
+    client.set_missing_host_key_policy(paramiko.AutoAddPolicy())
+    client.connect("127.0.0.1", server.port, "admin", "secret", look_for_keys=False, allow_agent=False)
+    return client
+
+
+class Expecting:
+    """A channel as the usual libraries read it: until a pattern stands at the end."""
+
+    def __init__(self, client: paramiko.SSHClient, height: int) -> None:
+        self.channel = client.invoke_shell(term="vt100", width=511, height=height)
+        self.channel.settimeout(5)
+
+    def until(self, pattern: str) -> str:
+        text = ""
+        while not re.search(pattern, text):
+            text += self.channel.recv(4096).decode()
+        return text
+
+    def send(self, line: str, pattern: str) -> str:
+        self.channel.sendall(f"{line}\n".encode())
+        return self.until(pattern)
+
+
+PROMPT = r"sw1(\(config[^)]*\))?# ?$"
+
+
+def test_as_netmiko_goes_about_it(server: SshServer, console: Any) -> None:
+    """The steps of netmiko's ``cisco_nxos`` driver: set up, find the prompt, show, configure, leave, save."""
+    with _client(server) as client:
+        shell = Expecting(client, height=1000)
+        shell.until(r"[>#]")
+        assert "terminal width 511" in shell.send("terminal width 511", r"terminal width 511[\s\S]*# $")
+        shell.send("terminal length 0", PROMPT)
+        assert shell.send("", PROMPT) == "\r\nsw1# "
+        shown = shell.send("show clock", PROMPT)
+        assert shown == "show clock\r\n12:00\r\nTime source is NTP\r\nsw1# "
+        assert shell.send("configure terminal", r"\)#").endswith("sw1(config)# ")
+        assert shell.send("interface Ethernet1/1", PROMPT).endswith("sw1(config-if)# ")
+        assert "% Invalid command at '^' marker." in shell.send("mtu 1", PROMPT)
+        shell.send("mtu 9216", PROMPT)
+        assert shell.send("end", r"# $").endswith("\r\nsw1# ")
+        assert "Copy complete." in shell.send("copy running-config startup-config", PROMPT)
+    assert "mtu 9216" in (console.device.config.startup or "")
+
+
+def test_a_small_window_gets_pages_until_it_grows(server: SshServer, console: Any) -> None:
+    console.configure(*(f"interface loopback{number}" for number in range(20)))
+    with _client(server) as client:
+        shell = Expecting(client, height=5)
+        shell.until(PROMPT)
+        shell.send("show running-config", r"--More--$")
+        shell.channel.sendall(b"q")
+        shell.until(PROMPT)
+        shell.channel.resize_pty(width=80, height=200)
+        assert "loopback19" in shell.send("show running-config", PROMPT)
 
 
 def test_two_sessions_see_one_configuration(server: SshServer, session: NxosSession) -> None:

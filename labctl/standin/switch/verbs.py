@@ -1,0 +1,73 @@
+"""What is typed at the switch's prompt besides configuration: a table of verbs, and the parts of a configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from labctl.standin.switch.grammar import Node, compile_pattern
+
+
+class Do(Enum):
+    """What a session does for a verb."""
+
+    CONFIGURE = auto()
+    LEAVE = auto()
+    TERMINAL = auto()
+    COPY = auto()
+    OWN_SHOW = auto()
+    """Told from the configuration and the session."""
+    SHOW = auto()
+    """Asked of the machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """One row."""
+
+    pattern: str
+    do: Do
+    key: int = 0
+    start: Node = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "start", compile_pattern(self.pattern))
+
+
+PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "bgp": (("feature bgp", "router bgp"), ()),
+    "ospf": (("feature ospf", "router ospf"), ("ip router ospf", "ip ospf")),
+    "vpc": (("feature vpc", "vpc domain"), ("vpc",)),
+    "vlan": (("vlan",), ()),
+    "vrf": (("vrf context",), ("vrf member",)),
+    "rpm": (("ip prefix-list", "ipv6 prefix-list", "route-map"), ()),
+    "nv overlay": (("nv overlay", "feature nv overlay", "vlan", "evpn", "interface nve"), ("vn-segment",)),
+    "interface-vlan": (("feature interface-vlan", "interface Vlan"), ()),
+}
+"""``show running-config PART``: lines of the top level, and of interfaces, by how they begin."""
+
+VERBS: tuple[Verb, ...] = (
+    Verb("configure [terminal]", Do.CONFIGURE),
+    Verb("end", Do.LEAVE),
+    Verb("exit", Do.LEAVE),
+    Verb("copy running-config startup-config", Do.COPY),
+    Verb("terminal length <lines>", Do.TERMINAL),
+    Verb("terminal width <columns>", Do.TERMINAL),
+    Verb("terminal session-timeout <int>", Do.TERMINAL),
+    Verb("terminal (dont-ask|monitor)", Do.TERMINAL),
+    Verb("terminal no (dont-ask|monitor)", Do.TERMINAL),
+    Verb("no terminal (dont-ask|monitor)", Do.TERMINAL),
+    Verb("show terminal", Do.OWN_SHOW),
+    Verb("show running-config", Do.OWN_SHOW),
+    Verb("show running-config interface [<interface>]", Do.OWN_SHOW),
+    Verb("show running-config section <line>", Do.OWN_SHOW),
+    *(Verb(f"show running-config {part}", Do.OWN_SHOW) for part in PARTS),
+    Verb("show startup-config", Do.OWN_SHOW),
+    Verb("show labctl (ignored|log)", Do.OWN_SHOW),
+)
+
+
+def verbs(shows: Iterable[str]) -> tuple[Verb, ...]:
+    """The table with the machine's own show commands (patterns without ``show``)."""
+    return (*VERBS, *(Verb(f"show {pattern}", Do.SHOW) for pattern in shows))
