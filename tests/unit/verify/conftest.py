@@ -1,0 +1,123 @@
+"""A lab of the white paper whose boxes answer what a test says."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labctl.errors import InconclusiveError
+from labctl.folder import load_folder
+from labctl.guest.api import Completed
+from labctl.kube.api import ApiUnreachable, Resource
+from labctl.verify.evidence import Evidence
+from labctl.verify.inputs import load_checks
+from labctl.verify.lab import LabUnderTest
+from labctl.verify.observer import Observer
+
+FOLDER = Path(__file__).parents[2] / "golden" / "render" / "whitepaper-standin-fabric"
+
+
+class Taking:
+    """A capture that is over at once."""
+
+    def __init__(self, data: bytes | Exception) -> None:
+        self._data = data
+
+    def stop(self) -> bytes:
+        if isinstance(self._data, Exception):
+            raise self._data
+        return self._data
+
+
+@dataclass
+class Boxes:
+    """All boxes of a lab: nodes, captures, switches, API. What has no answer is not there."""
+
+    nodes: dict[tuple[str, str], Completed | Exception] = field(default_factory=dict)
+    """(node, command) → what it gives."""
+    captures: dict[str, bytes | Exception] = field(default_factory=dict)
+    refused_captures: dict[str, Exception] = field(default_factory=dict)
+    switches: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Switch → show command → JSON."""
+    objects: dict[str, list[Any]] | None = field(default_factory=dict)
+    """Plural → objects; None: no API answers."""
+    asked: list[tuple[str, str]] = field(default_factory=list)
+    logins: list[str] = field(default_factory=list)
+    closed: list[str] = field(default_factory=list)
+
+    def exec(self, node: str, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 30.0) -> Completed:
+        self.asked.append((node, " ".join(argv)))
+        found = self.nodes.get((node, " ".join(argv)), InconclusiveError("no such command here"))
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def capture(self, node: str, interface: str, expression: str = "") -> Taking:
+        self.asked.append((node, f"capture {interface}"))
+        if node in self.refused_captures:
+            raise self.refused_captures[node]
+        return Taking(self.captures[node])
+
+    def login(self, switch: str) -> Session:
+        self.logins.append(switch)
+        if switch not in self.switches:
+            raise InconclusiveError(f"{switch} is not up", code="switch-unreachable")
+        return Session(self, switch)
+
+    def list(self, resource: Resource, _namespace: str | None = None) -> list[Any]:
+        if self.objects is None:
+            raise ApiUnreachable("GET: Connection refused")
+        return self.objects.get(resource.plural, [])
+
+
+class Session:
+    """A logged-in switch."""
+
+    def __init__(self, boxes: Boxes, name: str) -> None:
+        self._boxes, self._name = boxes, name
+
+    def show_json(self, text: str) -> Any:
+        self._boxes.asked.append((self._name, text))
+        found = self._boxes.switches[self._name].get(text, InconclusiveError("the session ended"))
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def close(self) -> None:
+        self._boxes.closed.append(self._name)
+
+
+@pytest.fixture
+def boxes() -> Boxes:
+    return Boxes()
+
+
+@pytest.fixture
+def observer(boxes: Boxes, tmp_path: Path) -> Observer:
+    return Observer(boxes, Evidence(tmp_path / "evidence"), boxes.login, {}, boxes)
+
+
+@pytest.fixture(scope="session")
+def whitepaper() -> Any:
+    return load_folder(FOLDER), load_checks(FOLDER)
+
+
+@pytest.fixture
+def lab(whitepaper: Any, observer: Observer) -> LabUnderTest:
+    folder, checks = whitepaper
+    return LabUnderTest(folder, checks, observer, threading.Event(), lambda _result: None)
+
+
+@pytest.fixture
+def done() -> Callable[..., Completed]:
+    """``done("text")``: what a command that worked gives."""
+
+    def make(text: str = "", code: int = 0, words: str = "") -> Completed:
+        return Completed(code, text.encode(), words.encode())
+
+    return make

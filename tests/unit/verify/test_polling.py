@@ -1,0 +1,208 @@
+"""Asking until all pass or the deadline is there; who is asked what, and how often."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labctl.errors import InconclusiveError
+from labctl.verify.checks import Check, Stopwatch, poll
+from labctl.verify.evidence import Evidence
+from labctl.verify.observer import Command, Observer, Unanswered
+from labctl.verify.verdict import CheckResult, Judgement
+from labctl.waiting import Cancelled, Deadline
+
+
+class Asked:
+    """An observer with an answer a command; a list gives one an ask (its last stays); errors are raised."""
+
+    def __init__(self, **answers: Any) -> None:
+        self.answers = answers
+        self.asked: list[Command] = []
+        self._lock = threading.Lock()
+
+    def ask(self, command: Command) -> tuple[Any, str]:
+        with self._lock:
+            self.asked.append(command)
+            found = self.answers[command.text]
+            if isinstance(found, list):
+                found = found.pop(0) if len(found) > 1 else found[0]
+        if isinstance(found, Exception):
+            raise found
+        return found, f"commands/{command.text}.txt"
+
+
+def command(text: str, target: str = "leaf1") -> Command:
+    return Command("nxos", target, text)
+
+
+def equals(wanted: Any) -> Callable[..., Judgement]:
+    def judge(*seen: Any) -> Judgement:
+        verdict = "PASS" if seen == (wanted,) else "FAIL"
+        return Judgement(verdict, f"{seen[0]} and not {wanted}" if verdict == "FAIL" else "good", wanted, seen[0])
+
+    return judge
+
+
+def check(name: str, *commands: Command, wanted: Any = 1, judge: Any = None) -> Check:
+    return Check(name, name.title(), commands, judge or equals(wanted))
+
+
+def run(checks: list[Check], observer: Any, seconds: float = 10.0) -> tuple[list[CheckResult], list[str]]:
+    told: list[str] = []
+    found = poll(checks, observer, Deadline(seconds), threading.Event(), lambda result: told.append(result.id))
+    return found, told
+
+
+def test_a_check_that_passes_later() -> None:
+    observer = Asked(a=[0, 0, 1], b=1)
+    found, told = run([check("a", command("a")), check("b", command("b"))], observer)
+    assert [(row.id, row.verdict, row.attempts) for row in found] == [("a", "PASS", 3), ("b", "PASS", 1)]
+    assert told == ["b", "a"], "each is told when it passes"
+    assert [row.text for row in observer.asked].count("b") == 1, "one that has passed is not asked again"
+    assert found[0].commands == ("commands/a.txt",)
+
+
+def test_the_last_judgement_counts_at_the_deadline() -> None:
+    found, told = run([check("a", command("a")), check("b", command("b"))], Asked(a=0, b=1), 0.0)
+    assert [(row.verdict, row.sentence) for row in found] == [("FAIL", "0 and not 1"), ("PASS", "good")]
+    assert (found[0].expected, found[0].seen, found[0].attempts) == (1, 0, 1)
+    assert sorted(told) == ["a", "b"]
+
+
+def test_a_deadline_between_rounds() -> None:
+    found, _ = run([check("a", command("a"))], Asked(a=0), 0.05)
+    assert found[0].verdict == "FAIL"
+    assert found[0].attempts >= 2
+
+
+def test_a_box_that_is_silent_is_neither_passed_nor_failed() -> None:
+    found, _ = run([check("a", command("a"))], Asked(a=Unanswered("leaf1: show x: no prompt")), 0.0)
+    assert (found[0].verdict, found[0].sentence) == ("INCONCLUSIVE", "leaf1: show x: no prompt")
+
+
+def test_a_silent_box_is_asked_once_a_round_and_hides_no_other() -> None:
+    observer = Asked(a=Unanswered("leaf1 is silent"), b=1, c=1)
+    checks = [check("a", command("a")), check("b", command("b")), check("c", command("c", "leaf2"))]
+    found, _ = run(checks, observer, 0.0)
+    assert [row.verdict for row in found] == ["INCONCLUSIVE", "INCONCLUSIVE", "PASS"]
+    assert found[1].sentence == "leaf1 is silent"
+    assert {row.text for row in observer.asked} == {"a", "c"}
+
+
+def test_a_box_that_answers_again_is_judged() -> None:
+    found, _ = run([check("a", command("a"))], Asked(a=[Unanswered("silent"), 1]))
+    assert (found[0].verdict, found[0].attempts) == ("PASS", 2)
+
+
+def test_a_command_of_several_checks_is_asked_once_a_round() -> None:
+    observer = Asked(a=1)
+    found, _ = run([check(name, command("a")) for name in "xyz"], observer, 0.0)
+    assert {row.verdict for row in found} == {"PASS"}
+    assert len(observer.asked) == 1
+
+
+def test_a_judge_gets_its_observations_in_order_and_may_find_no_answer() -> None:
+    seen: list[Any] = []
+
+    def judge(*values: Any) -> Judgement:
+        seen.append(values)
+        raise Unanswered("the API does not answer")
+
+    found, _ = run([check("a", command("b"), command("a", "leaf2"), judge=judge)], Asked(a="A", b="B"), 0.0)
+    assert seen == [("B", "A")]
+    assert (found[0].verdict, found[0].sentence) == ("INCONCLUSIVE", "the API does not answer")
+
+
+def test_boxes_are_asked_side_by_side() -> None:
+    """Each answers only once the other has been asked."""
+    both = threading.Barrier(2, timeout=10)
+
+    class Waiting:
+        def ask(self, _command: Command) -> tuple[int, str]:
+            both.wait()
+            return 1, ""
+
+    found, _ = run([check("a", command("a", "leaf1")), check("b", command("b", "leaf2"))], Waiting())
+    assert {row.verdict for row in found} == {"PASS"}
+
+
+def test_cancelled() -> None:
+    cancel = threading.Event()
+    cancel.set()
+    with pytest.raises(Cancelled):
+        poll([check("a", command("a"))], Asked(a=0), Deadline(10), cancel, lambda _result: None)  # type: ignore[arg-type]
+
+
+def test_nothing_to_check() -> None:
+    assert run([], Asked()) == ([], [])
+    assert Stopwatch().seconds >= 0
+
+
+# --- the observer -----------------------------------------------------------------------------------------------
+
+
+def test_a_switch_is_logged_in_to_once_and_what_it_says_is_kept(observer: Observer, boxes: Any, tmp_path: Path) -> None:
+    boxes.switches["leaf1"] = {"show vpc": {"a": 1}, "show ip route": {"b": 2}}
+    assert observer.ask(command("show vpc")) == ({"a": 1}, "commands/leaf1__show-vpc-json.txt")
+    observer.ask(command("show ip route"))
+    assert boxes.logins == ["leaf1"]
+    text = (tmp_path / "evidence" / "commands" / "leaf1__show-vpc-json.txt").read_text()
+    assert text.startswith("# leaf1: show vpc | json\n# 20")
+    assert text.endswith('{\n "a": 1\n}')
+    observer.close()
+    assert boxes.closed == ["leaf1"]
+
+
+def test_a_session_that_breaks_is_made_anew(observer: Observer, boxes: Any) -> None:
+    boxes.switches["leaf1"] = {}
+    with pytest.raises(Unanswered, match="leaf1: show vpc: the session ended"):
+        observer.ask(command("show vpc"))
+    assert boxes.closed == ["leaf1"]
+    boxes.switches["leaf1"] = {"show vpc": {}}
+    assert observer.ask(command("show vpc"))[0] == {}
+    assert boxes.logins == ["leaf1", "leaf1"]
+
+
+def test_a_session_that_was_given_is_used_and_left_open(boxes: Any, tmp_path: Path) -> None:
+    boxes.switches["leaf1"] = {"show vpc": {}}
+    session = boxes.login("leaf1")
+    observer = Observer(boxes, Evidence(tmp_path), boxes.login, {"leaf1": session}, boxes)
+    observer.ask(command("show vpc"))
+    observer.close()
+    assert (boxes.logins, boxes.closed) == (["leaf1"], [])
+
+
+def test_a_switch_that_is_not_up(observer: Observer) -> None:
+    with pytest.raises(Unanswered, match="leaf9: show vpc: leaf9 is not up"):
+        observer.ask(command("show vpc", "leaf9"))
+
+
+def test_nodes(observer: Observer, boxes: Any, done: Any, tmp_path: Path) -> None:
+    boxes.nodes = {
+        ("n", "cat a"): done("text"), ("n", "cat b"): done("", 1, "No such file"),
+        ("n", "cat c"): InconclusiveError("the channel is closed"),
+    }  # fmt: skip
+    assert observer.ask(Command("node", "n", "cat a"))[0] == "text"
+    value, path = observer.ask(Command("node", "n", "cat b"))
+    assert value == ""
+    assert "No such file" in (tmp_path / "evidence" / path).read_text()
+    with pytest.raises(Unanswered, match="n: cat c: the channel is closed"):
+        observer.ask(Command("node", "n", "cat c"))
+
+
+def test_a_lab_without_cluster(boxes: Any, tmp_path: Path) -> None:
+    from labctl.kube.resources import NODES
+
+    observer = Observer(boxes, Evidence(tmp_path), boxes.login, {}, None)
+    with pytest.raises(Unanswered, match="no cluster"):
+        observer.list(NODES)
+    with pytest.raises(Unanswered, match="no cluster"):
+        observer.ask(Command("kube", "kubernetes", "/api/v1/nodes"))
+    boxes.objects = None
+    with pytest.raises(Unanswered, match="kubernetes: GET: Connection refused"):
+        Observer(boxes, Evidence(tmp_path), boxes.login, {}, boxes).list(NODES)

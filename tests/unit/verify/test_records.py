@@ -1,0 +1,347 @@
+"""What a verification leaves behind and comes back to: changes in the journal, the evidence folder, its inputs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import stat
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labctl.engine.journal import Journal
+from labctl.errors import SpecError, UsageError
+from labctl.verify.change import change, open_changes, write
+from labctl.verify.evidence import Evidence, redact
+from labctl.verify.inputs import AdvertisedBy, ClusterIpOf, EndpointsOf, PortChannelOf, load_checks
+from labctl.verify.run import chosen
+from labctl.verify.verdict import CheckResult, Report, ScenarioResult
+
+# --- changes ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    return tmp_path / "journal.jsonl"
+
+
+def states(journal: Path) -> list[str]:
+    return [json.loads(line)["state"] for line in journal.read_text().splitlines()]
+
+
+def test_a_change_is_written_down_made_and_healed(journal: Path) -> None:
+    done: list[str] = []
+
+    def make() -> None:
+        assert open_changes(journal) == ["mode"], "on disk before it is made"
+        done.append("make")
+
+    with change(journal, "mode", make, lambda: done.append("heal")):
+        done.append("body")
+    assert done == ["make", "body", "heal"]
+    assert states(journal) == ["begun", "healed"]
+    assert open_changes(journal) == []
+    assert stat.S_IMODE(journal.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("error", [ValueError("broken"), KeyboardInterrupt(), SystemExit(1)])
+@pytest.mark.parametrize("where", ["make", "body"])
+def test_it_is_healed_whatever_happened(journal: Path, error: BaseException, where: str) -> None:
+    healed: list[str] = []
+
+    def step(name: str) -> None:
+        if name == where:
+            raise error
+
+    with (
+        pytest.raises(type(error)),
+        change(journal, "mode", lambda: step("make"), lambda: healed.append("yes")),
+    ):
+        step("body")
+    assert healed == ["yes"]
+    assert open_changes(journal) == []
+
+
+def test_a_healing_that_fails_leaves_it_open(journal: Path) -> None:
+    def fail() -> None:
+        raise RuntimeError("no API")
+
+    with pytest.raises(RuntimeError, match="no API"), change(journal, "mode", lambda: None, fail):
+        pass
+    assert open_changes(journal) == ["mode"]
+    write(journal, "mode", "healed")
+    assert open_changes(journal) == []
+
+
+def test_only_changes_that_are_open_now(journal: Path) -> None:
+    assert open_changes(journal) == []
+    for name, state in (
+        ("a", "begun"),
+        ("b", "begun"),
+        ("a", "healed"),
+        ("c", "begun"),
+        ("c", "healed"),
+        ("c", "begun"),
+    ):
+        write(journal, name, state)
+    Journal(journal).step("push", "started")
+    assert open_changes(journal) == ["b", "c"]
+
+
+def test_a_half_written_last_line_is_passed_over(journal: Path) -> None:
+    write(journal, "mode", "begun")
+    with journal.open("a") as handle:
+        handle.write('{"entry": "change", "na')
+    assert open_changes(journal) == ["mode"]
+
+
+@pytest.mark.xfail(reason="labctl/verify/change.py: a line after a half-written one is lost with it", strict=False)
+def test_what_follows_a_half_written_line_counts(journal: Path) -> None:
+    journal.write_text('{"entry": "change", "na')
+    write(journal, "mode", "begun")
+    assert open_changes(journal) == ["mode"]
+
+
+@pytest.mark.parametrize("line", ["5", "[]", '"text"', '{"entry": "change"}'])
+@pytest.mark.xfail(reason="labctl/verify/change.py: a line that is JSON and no entry is an error", strict=False)
+def test_a_line_that_is_no_entry_is_passed_over(journal: Path, line: str) -> None:
+    journal.write_text(f"{line}\n")
+    assert open_changes(journal) == []
+
+
+# --- evidence ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "blanked"),
+    [
+        ("  password 3 9125d59c18a9b015", "  password 3 <redacted>"),
+        (
+            "username admin password 5 $5$abc role network-admin",
+            "username admin password 5 <redacted> role network-admin",
+        ),
+        ("snmp-server community public group x", "snmp-server community <redacted> group x"),
+        ("key-string 7 070c285f4d06", "key-string 7 <redacted>"),
+        ("PASSWORD hello", "PASSWORD <redacted>"),
+        ("neighbor 10.0.0.1 remote-as 65102", "neighbor 10.0.0.1 remote-as 65102"),
+        ("a\npassword one\nb\npassword two\n", "a\npassword <redacted>\nb\npassword <redacted>\n"),
+        (
+            "x\n-----BEGIN EC PRIVATE KEY-----\nabc\ndef\n-----END EC PRIVATE KEY-----\ny",
+            "x\n<redacted>\ny",
+        ),
+        ("-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----", None),
+    ],
+)
+def test_secrets_are_blanked(text: str, blanked: str | None) -> None:
+    assert redact(text.encode()).decode() == (text if blanked is None else blanked)
+
+
+@pytest.fixture
+def evidence(tmp_path: Path) -> Evidence:
+    return Evidence(tmp_path / "evidence")
+
+
+def test_commands_and_captures_are_the_owners_alone(evidence: Evidence) -> None:
+    path = evidence.command("leaf2101", "show ip route vrf vrf-001 | json", b"password 3 secret\n")
+    assert path == "commands/leaf2101__show-ip-route-vrf-vrf-001-json.txt"
+    lines = (evidence.folder / path).read_text().splitlines()
+    assert lines[0] == "# leaf2101: show ip route vrf vrf-001 | json"
+    assert lines[2] == "password 3 <redacted>"
+    capture = evidence.capture("ping.v4.leaf2101", b"\xd4\xc3\xb2\xa1 password x")
+    assert (evidence.folder / capture).read_bytes() == b"\xd4\xc3\xb2\xa1 password x", "a pcap stays as it was"
+    for file in evidence.folder.rglob("*"):
+        assert stat.S_IMODE(file.stat().st_mode) == (0o700 if file.is_dir() else 0o600)
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "a/b", "ping -c 5 2001:db8::1", "x" * 500, ""])
+def test_no_name_leaves_the_folder(evidence: Evidence, name: str) -> None:
+    for path in (evidence.command("n", name, b""), evidence.capture(name, b"")):
+        file = (evidence.folder / path).resolve()
+        assert file.parent.parent == evidence.folder.resolve()
+        assert file.is_file()
+
+
+def test_the_newest_output_of_a_command_is_kept(evidence: Evidence) -> None:
+    paths = {evidence.command("n", "cat x", text) for text in (b"old", b"new")}
+    assert len(paths) == 1
+    assert (evidence.folder / paths.pop()).read_text().endswith("new")
+
+
+def test_writers_do_not_disturb_each_other(evidence: Evidence) -> None:
+    threads = [threading.Thread(target=evidence.command, args=(f"n{n}", "cat x", b"y" * 1000)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {path.name for path in evidence.folder.rglob("*.txt")} == {f"n{n}__cat-x.txt" for n in range(8)}
+    assert list(evidence.folder.glob(".new-*")) == []
+
+
+def test_the_report(evidence: Evidence, golden: Any) -> None:
+    checks = (
+        CheckResult("bgp.session.leaf1.n", "session", "PASS", "Established", "Established", "Established"),
+        CheckResult(
+            "bgp.route.leaf1.x", "route", "FAIL", "no route to x", {"next_hops": []}, None, 3, ("commands/a.txt",)
+        ),
+    )
+    report = Report(
+        "demo", (ScenarioResult("bgp", "BGP", 1.25, checks, 0.5), ScenarioResult("ping", "Ping", 0.0, ())), 2.0,
+        {"labctl": "1"}, {"bgp": 1.25},
+    )  # fmt: skip
+    path = evidence.report(report)
+    golden("verify/summary.txt", (evidence.folder / "summary.txt").read_text())
+    golden("verify/evidence.json", path.read_text())
+
+
+# --- inputs -----------------------------------------------------------------------------------------------------
+
+TEXT = """\
+schema: labctl.checks/v1
+links:
+  lacp:
+    - {node: node01, bond: bond0, members: [eth1, eth2]}
+modes:
+  routed:
+    bgp:
+      sessions:
+        - switch: leaf1
+          vrf: v
+          family: ipv4
+          neighbor: 192.168.1.11
+          asn: 65531
+          node: node01
+          prefixes: {advertised_by: node01}
+      routes:
+        - switch: leaf1
+          vrf: v
+          prefix: {cluster_ip_of: default/web}
+          next_hops: {endpoints_of: default/web}
+        - {switch: leaf1, vrf: v, prefix: 10.0.0.0/24, next_hops: [192.168.1.11], segment: 90001}
+    ping:
+      - name: v4
+        family: ipv4
+        from: {node: node01, selector: app=ping, namespace: default}
+        to: {node: node02, selector: app=ping, namespace: default}
+        count: 5
+        ttl: 61
+        captures:
+          - at: [leaf1, leaf2]
+            interface: {port_channel_of: node01}
+            expect: {inner: {source: {pod: from}, target: {pod: to}, protocol: icmp}}
+"""
+
+
+def folder_of(tmp_path: Path, text: str) -> Path:
+    (tmp_path / "checks.yaml").write_text(text)
+    return tmp_path
+
+
+def test_inputs_are_read(tmp_path: Path) -> None:
+    checks = load_checks(folder_of(tmp_path, TEXT))
+    routed = checks.mode("routed")
+    assert routed.bgp.sessions[0].prefixes == AdvertisedBy(advertised_by="node01")
+    assert routed.bgp.routes[0].prefix == ClusterIpOf(cluster_ip_of="default/web")
+    assert routed.bgp.routes[0].next_hops == EndpointsOf(endpoints_of="default/web")
+    assert (routed.bgp.routes[1].next_hops, routed.bgp.routes[1].segment) == (("192.168.1.11",), 90001)
+    capture = routed.ping[0].captures[0]
+    assert capture.places == ("leaf1", "leaf2")
+    assert capture.interface == PortChannelOf(port_channel_of="node01")
+    assert checks.mode("ipip").ping == ()
+
+
+def test_every_rendered_folder_is_read() -> None:
+    folders = sorted((Path(__file__).parents[2] / "golden" / "render").iterdir())
+    assert folders
+    for folder in folders:
+        if (folder / "checks.yaml").is_file():
+            load_checks(folder)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "words"),
+    [
+        ("labctl.checks/v1", "labctl.checks/v9", 1, "schema"),
+        ("bond: bond0, ", "", 4, "links.lacp.0.bond: Field required"),
+        ("asn: 65531", "asn: many", 13, "modes.routed.bgp.sessions.0.asn: Input should be a valid integer"),
+        (
+            "family: ipv4\n          neighbor",
+            "family: ipv5\n          neighbor",
+            11,
+            "Input should be 'ipv4' or 'ipv6'",
+        ),
+        ("count: 5", "count: 5\n        cuont: 6", 28, "cuont: Extra inputs are not permitted"),
+        ("{advertised_by: node01}", "{advertized_by: node01}", 15, "prefixes"),
+        ("protocol: icmp", "protocol: igmp", 32, "protocol"),
+        ("ttl: 61", "ttl: [61", 0, ""),
+        ("  routed:", "  routed: {}\n  routed:", 0, "routed"),
+    ],
+)
+def test_a_bad_input_is_refused_at_its_line(tmp_path: Path, old: str, new: str, line: int, words: str) -> None:
+    assert TEXT.count(old) == 1
+    with pytest.raises(SpecError) as caught:
+        load_checks(folder_of(tmp_path, TEXT.replace(old, new)))
+    problems = caught.value.problems
+    assert all(problem.place.file == "checks.yaml" and problem.place.line for problem in problems)
+    assert any(words in problem.message for problem in problems)
+    assert line == 0 or line in {problem.place.line for problem in problems}
+
+
+def test_all_problems_at_once(tmp_path: Path) -> None:
+    text = TEXT.replace("count: 5", "count: x").replace("ttl: 61", "ttl: y")
+    with pytest.raises(SpecError) as caught:
+        load_checks(folder_of(tmp_path, text))
+    assert len(caught.value.problems) == 2
+
+
+def test_no_checks(tmp_path: Path) -> None:
+    with pytest.raises(SpecError) as caught:
+        load_checks(tmp_path)
+    assert caught.value.problems[0].code == "unreadable"
+
+
+# --- which scenarios --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wanted", "disruptive", "names"),
+    [
+        (None, False, ["bgp", "ping", "curl"]),
+        (None, True, ["bgp", "ping", "curl", "ping-ipip"]),
+        (["curl", "bgp"], False, ["bgp", "curl"]),
+        (["links"], False, []),
+        (["links", "ping"], False, ["ping"]),
+        (["ping-ipip"], True, ["ping-ipip"]),
+        ([], False, []),
+    ],
+)
+def test_chosen(whitepaper: Any, wanted: list[str] | None, disruptive: bool, names: list[str]) -> None:
+    assert chosen(whitepaper[0], wanted, disruptive=disruptive) == names
+
+
+@pytest.mark.parametrize(
+    ("wanted", "code", "hint"),
+    [
+        (["pong"], "no-such-scenario", "it has links, bgp, ping, curl, ping-ipip"),
+        (["ping-ipip"], "disruptive", "add --disruptive"),
+    ],
+)
+def test_not_chosen(whitepaper: Any, wanted: list[str], code: str, hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        chosen(whitepaper[0], wanted, disruptive=False)
+    assert (caught.value.code, caught.value.hint) == (code, hint)
+
+
+def test_a_scenario_that_the_lab_does_not_have(whitepaper: Any) -> None:
+    folder = replace(whitepaper[0], lab=replace(whitepaper[0].lab, scenarios=("bgp",)))
+    assert chosen(folder, None, disruptive=True) == ["bgp"]
+    with pytest.raises(UsageError, match="has no scenario curl"):
+        chosen(folder, ["curl"], disruptive=True)
+
+
+def test_an_old_evidence_folder_may_be_there(tmp_path: Path) -> None:
+    Evidence(tmp_path / "e").command("n", "x", b"")
+    shutil.copytree(tmp_path / "e", tmp_path / "f")
+    assert Evidence(tmp_path / "f").command("n", "x", b"y")
