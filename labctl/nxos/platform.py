@@ -16,6 +16,8 @@ REFUSALS: tuple[re.Pattern[str], ...] = tuple(
     re.compile(pattern, re.MULTILINE | re.IGNORECASE)
     for pattern in (
         r"^% ?Invalid (command|input|parameter|number|range|ip|interface|argument).*$",
+        r"^Invalid .* at '\^' marker.*$",
+        r"^.* is already running.*$",
         r"^% ?Incomplete command.*$",
         r"^% ?Ambiguous command.*$",
         r"^% ?Permission denied.*$",
