@@ -1,0 +1,192 @@
+"""Boxes and wires as kernel changes, addresses of the management network, what a person logs in with."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable
+from ipaddress import ip_address, ip_interface, ip_network
+from pathlib import Path
+
+import paramiko
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labctl.errors import InconclusiveError, UsageError
+from labctl.folder import load_folder
+from labctl.runtime.embedded.endpoints import EmbeddedEndpoints, EndpointTable, endpoints_file, read_table
+from labctl.runtime.embedded.management import DEFAULT_SUBNET, SUBNET6, free_port, plan_management
+from labctl.runtime.embedded.secrets import known_hosts, make_credentials, ssh_config
+from labctl.runtime.embedded.wires import host_interfaces, kernel_name, kube_node, namespaces, quiet, wires
+from labctl.state import LabState
+
+FOLDER = Path(__file__).parents[2] / "golden" / "render" / "minimal-standin-fabric"
+
+
+@pytest.mark.parametrize(
+    ("interface", "name"),
+    [
+        ("Ethernet1/1", "eth1"), ("Ethernet1/49", "eth49"), ("Et1/7", "eth7"), ("eth1", "eth1"), ("bond0", "bond0"),
+        ("Ethernet2/1", "Ethernet2/1"), ("xEthernet1/1", "xEthernet1/1"), ("Ethernet1/1/1", "Ethernet1/1/1"),
+    ],
+)  # fmt: skip
+def test_kernel_names(interface: str, name: str) -> None:
+    assert kernel_name(interface) == name
+
+
+def test_the_wires_of_a_lab(golden: Callable[[str, str], None]) -> None:
+    topology = load_folder(FOLDER).topology
+    management = plan_management(topology.mgmt_ipv4_subnet, [(n.name, n.mgmt_ipv4) for n in topology.nodes.values()])
+    ops = [*namespaces(topology.nodes), *wires(topology.links, management)]
+    name = next(name for name, node in topology.nodes.items() if node.kind != "cisco_n9kv")
+    inside = [*quiet(), *kube_node(), *host_interfaces(name, topology.interfaces(name), management)]
+    lines = [f"{op.kind} {op.text}" for op in ops] + [f"{name}: {op.kind} {op.text}" for op in inside]
+    golden("runtime/wires.txt", "\n".join(lines) + "\n")
+
+
+def test_every_end_of_a_wire_is_made_once() -> None:
+    links = ((("a", "Ethernet1/1"), ("b", "eth1")), (("a", "Ethernet1/2"), ("c", "eth1")))
+    texts = [op.text for op in wires(links, plan_management(None, [(name, None) for name in "abc"]))]
+    assert texts[-2:] == [
+        "link add eth1 netns a mtu 9500 type veth peer name eth1 netns b mtu 9500",
+        "link add eth2 netns a mtu 9500 type veth peer name eth1 netns c mtu 9500",
+    ]
+    assert sum("peer name eth0 netns" in text for text in texts) == 3
+
+
+# --- management -------------------------------------------------------------------------------------------------
+
+
+def test_fixed_addresses_are_kept_and_the_others_get_free_ones() -> None:
+    found = plan_management("172.20.20.0/24", [("a", None), ("b", "172.20.20.2"), ("c", None), ("d", "172.20.20.9")])
+    assert {name: str(address) for name, address in found.addresses.items()} == {
+        "a": "172.20.20.3", "b": "172.20.20.2", "c": "172.20.20.4", "d": "172.20.20.9",
+    }  # fmt: skip
+    assert str(found.gateway) == "172.20.20.1"
+    assert found.interface("d") == "172.20.20.9/24"
+    assert found.interface6("d") == "fd1a:bc71::9/64"
+
+
+def test_defaults() -> None:
+    found = plan_management(None, [("a", None)])
+    assert (found.subnet, found.subnet6) == (ip_network(DEFAULT_SUBNET), ip_network(SUBNET6))
+
+
+@given(
+    st.sampled_from([None, "172.20.20.0/24", "10.9.0.0/22", "192.168.7.64/26"]),
+    st.lists(st.one_of(st.none(), st.integers(2, 50)), max_size=20),
+)
+def test_every_box_has_an_address_of_its_own(subnet: str | None, hosts: list[int | None]) -> None:
+    network = ip_network(subnet or DEFAULT_SUBNET)
+    fixed = {number: host for number, host in enumerate(hosts) if host is not None and host not in hosts[:number]}
+    nodes = [(f"n{n}", str(network[fixed[n]]) if n in fixed else None) for n in range(len(hosts))]
+    found = plan_management(subnet, nodes)
+    addresses = list(found.addresses.values())
+    assert len({*addresses, found.gateway}) == len(nodes) + 1
+    assert all(address in network for address in addresses)
+    assert {found.interface6(name) for name, _ in nodes} == {found.interface6(name) for name in found.addresses}
+    assert all(ip_interface(found.interface6(name)).ip in found.subnet6 for name, _ in nodes)
+    assert all(str(found.addresses[name]) == address for name, address in nodes if address)
+
+
+def test_a_free_port_is_on_loopback_and_free() -> None:
+    import socket
+
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)):
+        assert 1024 < port < 65536
+
+
+# --- logging in -------------------------------------------------------------------------------------------------
+
+
+def test_credentials_are_new_private_and_work(tmp_path: Path) -> None:
+    one, two = make_credentials(tmp_path / "a"), make_credentials(tmp_path / "b")
+    assert len({one.password, two.password, "admin"}) == 3
+    assert len(one.password) >= 20
+    assert one.password not in repr(one)
+    assert one.public_key != two.public_key
+    for file in (tmp_path / "a").iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o700
+    key = paramiko.Ed25519Key.from_private_key_file(str(one.private_key))
+    assert one.public_key.split()[:2] == [key.get_name(), key.get_base64()]
+
+
+def test_ssh_files(tmp_path: Path) -> None:
+    made = make_credentials(tmp_path)
+    ports = {"spine1": 20001, "leaf1": 20002}
+    (tmp_path / "known").write_text(known_hosts(made, ports))
+    (tmp_path / "config").write_text(ssh_config(made, ports, tmp_path / "known"))
+    config = paramiko.SSHConfig.from_path(str(tmp_path / "config"))
+    assert set(config.get_hostnames()) == {"*", "spine1", "leaf1"}
+    found = config.lookup("leaf1")
+    assert (found["hostname"], found["port"], found["user"]) == ("127.0.0.1", "20002", "admin")
+    assert found["stricthostkeychecking"] == "yes"
+    hosts = paramiko.HostKeys(str(tmp_path / "known"))
+    host_key = paramiko.Ed25519Key.from_private_key_file(str(made.host_key))
+    assert all(hosts.check(f"[127.0.0.1]:{port}", host_key) for port in ports.values())
+
+
+# --- endpoints --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def endpoints(tmp_path: Path) -> EmbeddedEndpoints:
+    (tmp_path / "password").write_text("secret\n")
+    table = EndpointTable(
+        {"leaf1": "leaf1", "node01": "demo-worker"}, {"leaf1": "switch", "node01": "kube-node"}, {},
+        {"leaf1": 20002}, "admin", str(tmp_path / "password"), None,
+    )  # fmt: skip
+    return EmbeddedEndpoints(LabState("demo", tmp_path), table)
+
+
+def test_a_switch_is_reached_on_loopback(endpoints: EmbeddedEndpoints) -> None:
+    found = endpoints.ssh("leaf1")
+    assert (found.host, found.port, found.username, found.password) == ("127.0.0.1", 20002, "admin", "secret")
+    assert "secret" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("call", "code", "hint"),
+    [
+        (lambda e: e.ssh("leaf2"), "no-such-switch", "did you mean leaf1?"),
+        (lambda e: e.ssh("node01"), "no-such-switch", "it has leaf1"),
+        (lambda e: e.namespace("node1"), "no-such-node", "did you mean node01?"),
+        (lambda e: e.namespace("zzz"), "no-such-node", "it has leaf1, node01"),
+        (lambda e: e.kubeconfig(), "no-cluster", None),
+    ],
+)
+def test_what_a_lab_does_not_have(
+    endpoints: EmbeddedEndpoints, call: Callable[[EmbeddedEndpoints], object], code: str, hint: str | None
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        call(endpoints)
+    assert (caught.value.code, caught.value.hint) == (code, hint)
+
+
+@pytest.mark.parametrize(
+    ("node", "interface", "found"),
+    [
+        ("leaf1", "port-channel11", "br0"), ("leaf1", "Port-Channel11", "br0"), ("leaf1", "Ethernet1/3", "eth3"),
+        ("node01", "bond0", "bond0"), ("node01", "port-channel11", "port-channel11"),
+    ],
+)  # fmt: skip
+def test_where_an_interface_is_captured(endpoints: EmbeddedEndpoints, node: str, interface: str, found: str) -> None:
+    assert endpoints._interface(node, interface) == found
+
+
+def test_a_lab_without_boxes(tmp_path: Path) -> None:
+    state = LabState("demo", tmp_path)
+    with pytest.raises(InconclusiveError) as caught:
+        read_table(state)
+    assert (caught.value.code, caught.value.next_command) == ("not-running", "labctl status demo")
+    endpoints_file(state).write_text("{")
+    with pytest.raises(InconclusiveError):
+        read_table(state)
+
+
+def test_addresses_stay_inside_when_they_are_many() -> None:
+    found = plan_management("10.9.0.0/22", [(f"n{number}", None) for number in range(600)])
+    assert ip_address("10.9.2.89") in found.addresses.values()
+    assert found.interface6("n599") == f"{found.subnet6[601]}/64"
