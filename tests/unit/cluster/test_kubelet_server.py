@@ -17,6 +17,7 @@ import pytest
 from labctl.standin.cluster.controlplane.pki import Authority, KeyPair
 from labctl.standin.cluster.kubelet.kubelet import NoSuchContainer
 from labctl.standin.cluster.server.http import ALLOWED, KubeletServer
+from labctl.standin.cluster.server.tls import TlsStream
 
 
 class Echo:
@@ -310,3 +311,26 @@ def test_port_forward(
         frames = [client.frame() for _ in range(5)]
         assert ("data", 3, b"answer", False) in frames
         connection.close()
+
+
+class Closing:
+    """An SSL socket that has nothing to read yet, and is closed by another thread meanwhile."""
+
+    def setblocking(self, _flag: bool) -> None:
+        return
+
+    def recv(self, _size: int) -> bytes:
+        raise ssl.SSLWantReadError
+
+    def send(self, _data: bytes) -> int:
+        raise ssl.SSLWantWriteError
+
+    def fileno(self) -> int:
+        return -1
+
+
+def test_a_connection_that_is_closed_while_another_thread_waits_in_it() -> None:
+    stream = TlsStream(Closing())  # type: ignore[arg-type]
+    assert stream.recv(10) == b""
+    with pytest.raises(OSError, match="was closed"):
+        stream.sendall(b"x")

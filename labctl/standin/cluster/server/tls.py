@@ -20,17 +20,18 @@ class TlsStream:
         connection.setblocking(False)  # noqa: FBT003
 
     def recv(self, size: int) -> bytes:
-        """Up to ``size`` bytes, b"" at the end. Blocks."""
-        while True:
-            try:
-                with self._lock:
-                    return self._connection.recv(size)
-            except ssl.SSLWantReadError:
-                select.select([self._connection], [], [])
-            except ssl.SSLWantWriteError:
-                select.select([], [self._connection], [])
-            except (OSError, ValueError):
-                return b""
+        """Up to ``size`` bytes, b"" at the end, also when we have closed it ourselves. Blocks."""
+        try:
+            while True:
+                try:
+                    with self._lock:
+                        return self._connection.recv(size)
+                except ssl.SSLWantReadError:
+                    select.select([self._connection], [], [])
+                except ssl.SSLWantWriteError:
+                    select.select([], [self._connection], [])
+        except (OSError, ValueError):  # a closed socket has no number to wait for
+            return b""
 
     def sendall(self, data: bytes) -> None:
         """Raises OSError when the peer has gone."""
@@ -42,6 +43,12 @@ class TlsStream:
                         sent = self._connection.send(view)
                     view = view[sent:]
                 except ssl.SSLWantWriteError:
-                    select.select([], [self._connection], [])
+                    self._wait(write=True)
                 except ssl.SSLWantReadError:
-                    select.select([self._connection], [], [])
+                    self._wait(write=False)
+
+    def _wait(self, *, write: bool) -> None:
+        try:
+            select.select([] if write else [self._connection], [self._connection] if write else [], [])
+        except ValueError:
+            raise OSError("the connection was closed") from None
