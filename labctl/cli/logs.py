@@ -15,9 +15,10 @@ def command(lab: str, node: str | None) -> None:
     """Logs of LAB: its daemon, guest, control plane and front ends, or those of one NODE (or process) alone."""
     opened = open_lab(lab)
     if node is not None:
-        known = [*lab_nodes(opened.state_folder), *(path.stem for path in sorted(opened.state_folder.logs.glob("*.log")))]
+        processes = sorted(path.stem for path in opened.state_folder.logs.glob("*.log"))
+        known = list(dict.fromkeys([*lab_nodes(opened.state_folder), *processes]))
         if node not in known:
-            raise _unknown(lab, node, list(dict.fromkeys(known)))
+            raise _unknown(lab, node, known)
     text = opened.runtime.logs(node)
     if not text:
         raise InconclusiveError(

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from labctl.engine.journal import Journal
+from labctl.journal import Journal
 from labctl.runtime.select import runtime_of
 from labctl.state import LabState
 from labctl.waiting import Deadline

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from labctl.engine.journal import Journal
 from labctl.errors import UsageError
 from labctl.folder import Folder, load_folder
+from labctl.journal import Journal
 from labctl.runtime.api import Runtime
 from labctl.state import LabState
 

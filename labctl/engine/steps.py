@@ -12,9 +12,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
-from labctl.engine.journal import Journal
 from labctl.errors import InconclusiveError, LabctlError
 from labctl.events import Event, Listener
+from labctl.journal import Journal
 from labctl.waiting import Cancelled, Deadline, DeadlinePassed
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from labctl.bonding import bond_trouble
 from labctl.engine.actions import cluster, nodes, switches
 from labctl.engine.down import archive_root, take_down
-from labctl.engine.journal import Journal
 from labctl.engine.placing import Placing, place_folder
 from labctl.engine.steps import Step, StepContext, StepFailed, StepRunner
 from labctl.errors import CheckFailed, LabctlError, LabError
 from labctl.events import Event, Listener
 from labctl.folder import Folder
+from labctl.journal import Journal
 from labctl.kube.api import Api, access_from_kubeconfig
 from labctl.kube.apply import Applier
 from labctl.kube.kubectl import find_kubectl

@@ -27,8 +27,10 @@ def reference() -> str:
     schema = json_schema()
     definitions: Mapping[str, Schema] = schema.get("$defs", {})
     parts = [HEAD, _table(schema)]
-    for name in _order(schema, definitions):
-        parts.append(f"## {name}\n\n{_text(definitions[name])}\n\n{_table(definitions[name])}")
+    parts += [
+        f"## {name}\n\n{_text(definitions[name])}\n\n{_table(definitions[name])}"
+        for name in _order(schema, definitions)
+    ]
     return "\n".join(parts)
 
 
@@ -74,7 +76,7 @@ def _text(field: Schema) -> str:
 def _default(field: Schema) -> str:
     value = field.get("default")
     if value is None or value in ([], {}) or isinstance(value, Mapping):
-        return "–"
+        return "-"
     text = json.dumps(value)
     return f"`{text}`" if len(text) <= LONGEST else "see `labctl init`"
 
@@ -83,18 +85,15 @@ def _kind(field: Schema) -> str:
     """A schema's type in words."""
     if "$ref" in field:
         return f"[{_name(field)}](#{_name(field).lower()})"
-    if "enum" in field:
-        return " or ".join(f"`{value}`" for value in field["enum"])
-    if "const" in field:
-        return f"`{field['const']}`"
-    for key in ("anyOf", "oneOf"):
-        if key in field:
-            kinds = [_kind(option) for option in field[key] if option.get("type") != "null"]
-            return " or ".join(dict.fromkeys(kinds))
+    if "enum" in field or "const" in field:
+        return " or ".join(f"`{value}`" for value in field.get("enum", [field.get("const")]))
+    options = field.get("anyOf") or field.get("oneOf")
+    if options:
+        return " or ".join(dict.fromkeys(_kind(option) for option in options if option.get("type") != "null"))
     if field.get("type") == "array":
         return f"list of {_kind(field.get('items', {}))}"
+    inside = field.get("additionalProperties")
     if field.get("type") == "object":
-        inside = field.get("additionalProperties")
         return f"mapping to {_kind(inside)}" if isinstance(inside, Mapping) else "mapping"
     return str(field.get("format") or field.get("type") or "any")
 

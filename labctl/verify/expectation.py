@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_interface, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_network
 
 from labctl.kube.api import Json
 
 ALL_FAMILIES = (3, 31, 0)
 """From this Calico version on every cluster IP of a Local service is advertised, not only the first."""
+EXCLUDE_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers"
+Network = IPv4Network | IPv6Network
 NODE_ADDRESS = {4: "projectcalico.org/IPv4Address", 6: "projectcalico.org/IPv6Address"}
 
 
@@ -80,33 +82,70 @@ def advertised(cluster: Cluster, node: str, version: int) -> list[str]:
     """Every prefix that a node advertises to a leaf, of one family."""
     default = next((item for item in cluster.configurations if item["metadata"]["name"] == "default"), {})
     spec: Mapping[str, list[Mapping[str, str]]] = default.get("spec") or {}
-    cluster_ranges = [row["cidr"] for row in spec.get("serviceClusterIPs") or []]
-    outside = [row["cidr"] for key in ("serviceExternalIPs", "serviceLoadBalancerIPs") for row in spec.get(key) or []]
-    found = set(cluster_ranges) | {text for text in outside if ip_network(text).num_addresses > 1}
-    found |= {
+    found = {
         item["spec"]["cidr"]
         for item in cluster.affinities
         if item["spec"]["node"] == node and item["spec"]["state"] == "confirmed"
     }
-    for service in cluster.services:
-        found |= _local_service(cluster, service, node, outside, advertise=bool(cluster_ranges))
+    if not _excluded(cluster, node):
+        cluster_ranges = _ranges(spec, "serviceClusterIPs")
+        outside = [*_ranges(spec, "serviceExternalIPs"), *_ranges(spec, "serviceLoadBalancerIPs")]
+        found |= {str(network) for network in cluster_ranges}
+        found |= {str(network) for network in outside if network.num_addresses > 1}
+        for service in cluster.services:
+            found |= _service(cluster, service, node, outside, with_cluster_ips=bool(cluster_ranges))
     networks = sorted({ip_network(text) for text in found}, key=lambda network: (network.version, network))
     return [str(network) for network in networks if network.version == version]
 
 
-def _local_service(cluster: Cluster, service: Json, node: str, outside: Sequence[str], *, advertise: bool) -> set[str]:
+def _ranges(spec: Mapping[str, list[Mapping[str, str]]], key: str) -> list[Network]:
+    return [ip_network(row["cidr"], strict=False) for row in spec.get(key) or [] if row.get("cidr")]
+
+
+def _excluded(cluster: Cluster, node: str) -> bool:
+    """The label takes every service prefix off a node, its blocks stay."""
+    labels = next(
+        (item["metadata"].get("labels") or {} for item in cluster.nodes if item["metadata"]["name"] == node), {}
+    )
+    return bool(labels.get(EXCLUDE_LABEL) == "true")
+
+
+def _service(
+    cluster: Cluster, service: Json, node: str, outside: Sequence[Network], *, with_cluster_ips: bool
+) -> set[str]:
+    """Host prefixes of one service: of a Local one where it has an endpoint, else where a range is one address."""
     spec, meta = service["spec"], service["metadata"]
-    if spec.get("externalTrafficPolicy") != "Local" or spec.get("clusterIP") in (None, "", "None"):
+    if spec.get("clusterIP") in (None, "", "None"):
         return set()
-    if not any(where == node for _, where in endpoints(cluster, f"{meta['namespace']}/{meta['name']}")):
+    ingress = ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
+    public = [*(spec.get("externalIPs") or []), *(row["ip"] for row in ingress if row.get("ip"))]
+    offered = [(ip, [network for network in outside if ip_address(ip) in network]) for ip in public]
+    if spec.get("externalTrafficPolicy") != "Local":
+        return {_host(ip) for ip, networks in offered if any(network.num_addresses == 1 for network in networks)}
+    if node not in _nodes_that_count(cluster, meta["namespace"], meta["name"]):
         return set()
     addresses: list[str] = []
-    if advertise:
+    if with_cluster_ips:
         addresses = list(spec.get("clusterIPs") or []) if cluster.version >= ALL_FAMILIES else [spec["clusterIP"]]
-    addresses += [
-        ip for ip in spec.get("externalIPs") or [] if any(ip_address(ip) in ip_network(text) for text in outside)
-    ]
-    return {f"{ip}/{ip_address(ip).max_prefixlen}" for ip in addresses}
+    return {_host(ip) for ip in (*addresses, *(ip for ip, networks in offered if networks))}
+
+
+def _nodes_that_count(cluster: Cluster, namespace: str, name: str) -> set[str]:
+    """Nodes with an endpoint of a service; whether it must be ready depends on Calico's version."""
+    ready_only = cluster.version >= (3, 33, 0) or (3, 31, 7) <= cluster.version < (3, 32, 0)
+    return {
+        str(endpoint["nodeName"])
+        for item in cluster.slices
+        if item["metadata"]["namespace"] == namespace
+        and (item["metadata"].get("labels") or {}).get("kubernetes.io/service-name") == name
+        for endpoint in item.get("endpoints") or []
+        if endpoint.get("nodeName")
+        and (not ready_only or (endpoint.get("conditions") or {}).get("ready") in (None, True))
+    }
+
+
+def _host(ip: str) -> str:
+    return f"{ip}/{ip_address(ip).max_prefixlen}"
 
 
 def block_of(cluster: Cluster, node: str, version: int) -> list[str]:

@@ -61,42 +61,41 @@ def request(
 
 def describe(error: LabctlError) -> dict[str, Any]:
     """An error as it travels."""
+    body: dict[str, Any] = {"code": error.code, "next": error.next_command}
     if isinstance(error, errors.SpecError):
-        return {
-            "type": "SpecError",
+        rejected = isinstance(error, errors.RejectedError)
+        return body | {
+            "type": "RejectedError" if rejected else "SpecError",
             "message": error.render(),
-            "code": error.code,
             "problems": [
                 {
                     "code": problem.code,
                     "message": problem.message,
                     "hint": problem.hint,
-                    "place": None
-                    if problem.place is None
-                    else [problem.place.file, problem.place.line, problem.place.column, problem.place.text],
+                    "place": _place(problem.place),
                 }
                 for problem in error.problems
             ],
         }
     kind = next(cls.__name__ for cls in type(error).__mro__ if cls.__name__ in _ERRORS or cls is LabctlError)
-    return {
-        "type": kind,
-        "message": error.message,
-        "code": error.code,
-        "hint": error.hint,
-        "next": error.next_command,
-    }
+    return body | {"type": kind, "message": error.message, "hint": error.hint, "place": _place(error.place)}
+
+
+def _place(place: errors.Place | None) -> list[Any] | None:
+    return None if place is None else [place.file, place.line, place.column, place.text]
 
 
 def rebuild(data: dict[str, Any]) -> LabctlError:
     """The error on this side."""
-    if data["type"] == "SpecError":
+    if data["type"] in ("SpecError", "RejectedError"):
         problems = [
             errors.Problem(
                 row["code"], row["message"], errors.Place(*row["place"]) if row["place"] else None, row["hint"]
             )
             for row in data["problems"]
         ]
-        return errors.SpecError(problems)
+        many = errors.RejectedError if data["type"] == "RejectedError" else errors.SpecError
+        return many(problems, next_command=data.get("next"))
     kind = _ERRORS.get(data["type"], LabError)
-    return kind(data["message"], code=data["code"], hint=data.get("hint"), next_command=data.get("next"))
+    place = errors.Place(*data["place"]) if data.get("place") else None
+    return kind(data["message"], code=data["code"], place=place, hint=data.get("hint"), next_command=data.get("next"))

@@ -109,7 +109,9 @@ def differences(packet: Packet, expected: ExpectedPacket) -> list[str]:
 def _outer(packet: Packet, expected: ExpectedPacket) -> list[str]:
     outer = packet.outer
     if expected.outer is None:
-        if outer is not None and (expected.encapsulated is False or expected.encapsulated is None):
+        if expected.encapsulated:
+            return [] if outer is not None else ["not encapsulated"]
+        if outer is not None:
             return [f"encapsulated by {outer.protocol} {outer.source} > {outer.target}"]
         return []
     if outer is None:

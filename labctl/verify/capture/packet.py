@@ -15,6 +15,8 @@ from ipaddress import ip_address
 ETHERTYPES = {0x0800: 4, 0x86DD: 6}
 PROTOCOLS = {1: "icmp", 58: "icmp", 6: "tcp", 17: "udp", 4: "ipip", 41: "ipip"}
 VXLAN_PORT = 4789
+MAX_NESTING = 8
+"""Headers in one another that are looked into; a lab has three at most, hostile bytes may have any number."""
 ECHO = {(4, 8): "request", (4, 0): "reply", (6, 128): "request", (6, 129): "reply"}
 
 
@@ -98,8 +100,8 @@ def _packets(data: bytes) -> Iterator[Packet]:
         offset += kept
 
 
-def _frames(data: bytes, vni: int | None) -> list[Frame]:
-    if len(data) < 14:
+def _frames(data: bytes, vni: int | None, depth: int = 0) -> list[Frame]:
+    if len(data) < 14 or depth >= MAX_NESTING:
         return []
     target, source = _mac(data[:6]), _mac(data[6:12])
     kind, offset, vlan = struct.unpack_from(">H", data, 12)[0], 14, None
@@ -113,21 +115,21 @@ def _frames(data: bytes, vni: int | None) -> list[Frame]:
     headers, inside = _headers(data[offset:], version)
     frame = Frame(source, target, vlan, tuple(headers), vni)
     if inside is not None:
-        return [frame, *_frames(inside[1], inside[0])]
+        return [frame, *_frames(inside[1], inside[0], depth + 1)]
     return [frame]
 
 
 def _headers(  # noqa: PLR0911 - one a protocol
-    data: bytes, version: int
+    data: bytes, version: int, depth: int = 0
 ) -> tuple[list[Header], tuple[int, bytes] | None]:
     """The IP headers one in the other; and (VNI, frame) when the last carries VXLAN."""
-    parsed = _ip4(data) if version == 4 else _ip6(data)
+    parsed = (_ip4(data) if version == 4 else _ip6(data)) if depth < MAX_NESTING else None
     if parsed is None:
         return [], None
     source, target, ttl, number, rest = parsed
     name = PROTOCOLS.get(number, str(number))
     if name == "ipip":
-        inner, inside = _headers(rest, 4 if number == 4 else 6)
+        inner, inside = _headers(rest, 4 if number == 4 else 6, depth + 1)
         return [Header(source, target, ttl, name), *inner], inside
     if name == "udp" and len(rest) >= 8:
         source_port, target_port = struct.unpack_from(">HH", rest)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from labctl.engine.journal import Journal
+from labctl.journal import Journal
 
 
 @pytest.fixture

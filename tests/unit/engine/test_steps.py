@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from labctl.engine.journal import Journal
 from labctl.engine.steps import Step, StepContext, StepFailed, StepRunner, check_plan
 from labctl.errors import CheckFailed, InconclusiveError, LabctlError
 from labctl.events import Event
+from labctl.journal import Journal
 from labctl.waiting import Deadline, NotYet, wait_for
 
 Work = Callable[[StepContext], str]

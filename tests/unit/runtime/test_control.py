@@ -87,19 +87,14 @@ def test_an_error_of_a_finer_kind_arrives_as_its_nearest_known_one() -> None:
     assert type(rebuild(describe(errors.LabctlError("m")))) is errors.LabError
 
 
-@pytest.mark.xfail(
-    reason="labctl/runtime/embedded/control.py: a RejectedError arrives as SpecError, exit 2", strict=False
-)
 def test_a_refused_configuration_keeps_its_exit_code() -> None:
     assert rebuild(describe(errors.RejectedError(PROBLEMS))).exit_code == errors.ExitCode.FAILED
 
 
-@pytest.mark.xfail(reason="labctl/runtime/embedded/control.py: the place of a single error is lost", strict=False)
 def test_an_errors_place_arrives() -> None:
     assert rebuild(describe(errors.UsageError("m", place=PLACE))).place == PLACE
 
 
-@pytest.mark.xfail(reason="labctl/runtime/embedded/control.py: SpecError's next command is lost", strict=False)
 def test_a_spec_errors_next_command_arrives() -> None:
     assert rebuild(describe(errors.SpecError(PROBLEMS, next_command="labctl lint"))).next_command == "labctl lint"
 

@@ -205,16 +205,12 @@ def test_both_sets_of_rules_agree_on_what_labs_have(cluster: Cluster, name: str)
 LABELLED = {"node.kubernetes.io/exclude-from-external-load-balancers": "true"}
 
 
-@pytest.mark.xfail(reason="labctl/verify/expectation.py: the exclude label is not looked at", strict=False)
 def test_an_excluded_node_is_expected_to_be_silent() -> None:
     labelled = node("node01") | {"metadata": node("node01")["metadata"] | {"labels": LABELLED}}
     cluster = Cluster("3.20.0", [labelled], PAPER.services, PAPER.slices, [], PAPER.configurations)
     assert advertised(cluster, "node01", 4) == []
 
 
-@pytest.mark.xfail(
-    reason="labctl/verify/expectation.py: Calico up to 3.31.4 advertises unready endpoints", strict=False
-)
 def test_an_unready_endpoint_counts_where_calico_counts_it() -> None:
     slices = [slice_of("my-service-ipv4", ("10.244.0.1", "node01", False))]
     cluster = Cluster("3.20.0", PAPER.nodes, PAPER.services, slices, [], PAPER.configurations)
@@ -222,9 +218,6 @@ def test_an_unready_endpoint_counts_where_calico_counts_it() -> None:
     assert "10.96.120.215/32" in advertised(cluster, "node01", 4)
 
 
-@pytest.mark.xfail(
-    reason="labctl/verify/expectation.py: load balancer addresses and single-address ranges", strict=False
-)
 @pytest.mark.parametrize("policy", ["Local", "Cluster"])
 def test_load_balancer_addresses(policy: str) -> None:
     balanced = service("lb", "10.96.0.9", kind="LoadBalancer", policy=policy)
