@@ -367,6 +367,16 @@ def test_exec_over_a_websocket(pair: Any) -> None:
     assert json.loads(found[2][1:]) == status_of(0)
 
 
+def test_output_after_the_client_has_closed_ends_the_program(pair: Any) -> None:
+    channels = WebSocketChannels(Ending(pair[0]))
+    WebSocketClient(pair[1]).send(CloseConnection(1000))
+    assert channels.receive() is None
+    program = Program(("stdout", b"nobody reads this"))
+    execute(lambda: program, channels)
+    assert program.told.get(timeout=10) == ("signal", 9)
+    assert program.closed.is_set()
+
+
 def test_a_ping_is_answered(pair: Any) -> None:
     channels = WebSocketChannels(pair[0])
     client = WebSocketClient(pair[1])

@@ -218,4 +218,8 @@ class WebSocketChannels:
             self._stream.sendall(self._framing.send(CloseConnection(1000)))
 
     def _message(self, channel: int, data: bytes) -> None:
-        self._stream.sendall(self._framing.send(BytesMessage(struct.pack("B", channel) + data)))
+        try:
+            framed = self._framing.send(BytesMessage(struct.pack("B", channel) + data))
+        except LocalProtocolError:
+            raise BrokenPipeError("the client has closed its websocket") from None
+        self._stream.sendall(framed)
