@@ -161,7 +161,7 @@ def _start_qemu(
     number = theirs.fileno()
     console.touch(mode=0o600)
     accelerator = (
-        ["-accel", "kvm", "-cpu", "host"] if launcher == "qemu-kvm" else ["-accel", "tcg,thread=multi,tb-size=256", "-cpu", "max"]
+        ["-accel", "kvm", "-cpu", "host"] if launcher == "qemu-kvm" else ["-accel", "tcg,thread=multi,tb-size=384", "-cpu", "max"]
     )
     arguments = [
         *DIE_WITH_PARENT, "qemu-system-x86_64", *accelerator, "-smp", str(min(2, len(os.sched_getaffinity(0)))),

@@ -15,8 +15,8 @@ from labctl.guest.launch import RunningGuest, await_agent, choose_launcher, star
 from labctl.state import LabState
 from labctl.waiting import Deadline
 
-MEMORY_BASE_MB = 300
-MEMORY_PER_BOX_MB = 40
+MEMORY_BASE_MB = 250
+MEMORY_PER_BOX_MB = 30
 """Measured in the white paper's lab: 255 MB in use of 9 boxes, FRR 30 MB a leaf. What a guest has it touches sooner or
 later, and what UML has touched stays taken from the host, so it gets no more than twice what it needs."""
 

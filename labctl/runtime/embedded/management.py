@@ -6,12 +6,18 @@ Addresses of eth0 are the runtime's choice (as Docker's are), reported by ``obse
 
 from __future__ import annotations
 
+import random
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from pathlib import Path
+
+from labctl.errors import HostError
 
 DEFAULT_SUBNET = "172.20.20.0/24"
+PORT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+FIRST_PORT, LAST_PORT = 20000, 32768
 SUBNET6 = "fd1a:bc71::/64"
 """A ULA of labctl's own: nodes need an IPv6 default route, or connect() to an IPv6 ClusterIP finds no route."""
 
@@ -51,8 +57,17 @@ def plan_management(subnet: str | None, nodes: Sequence[tuple[str, str | None]])
 
 
 def free_port() -> int:
-    """A loopback TCP port that is free now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A loopback TCP port that is free now, below the range out of which the kernel serves outgoing connections.
+
+    A port of that range (ip_local_port_range, ip(7)) may be taken by a connection before its server listens: it was.
+    """
+    low = int(PORT_RANGE.read_text().split()[0]) if PORT_RANGE.is_file() else LAST_PORT
+    candidates = range(FIRST_PORT, min(low, LAST_PORT)) or range(low, 65536)
+    for port in random.SystemRandom().sample(candidates, len(candidates)):
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise HostError("there is no free TCP port on loopback", code="no-port")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from labctl.errors import LabctlError
@@ -24,6 +24,11 @@ from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for
 TITLE = "pod ping"
 INTERVAL = "0.2"
 VERSION = {"ipv4": 4, "ipv6": 6}
+DIAGNOSTICS = (
+    "ip -s link show", "ip addr show", "ip route show table all", "ip -6 route show table all", "ip neigh show",
+    "iptables-legacy-save -c", "iptables-save -c",
+)  # fmt: skip
+"""Asked of both nodes when a ping is not answered: for the person who looks for the reason, nothing is judged by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +73,27 @@ def one(lab: LabUnderTest, exec_in: PodExec, row: PingInput, identity: str, dead
         return routes
     with capturing(lab, row.captures) as taken:
         answered = _ping(lab, exec_in, row, identity, sender.name, address, deadline)
+    if answered.verdict != "PASS":
+        answered = replace(answered, commands=(*answered.commands, *_diagnose(lab, row, identity)))
     resolved = {"from": frozenset({sender.addresses[version]}), "to": frozenset({address})}
     captures = [
         judge(lab, identity, capture, result, resolved) for capture, result in zip(row.captures, taken, strict=True)
     ]
     return [*routes, answered, *captures]
+
+
+def _diagnose(lab: LabUnderTest, row: PingInput, identity: str) -> list[str]:
+    """Raw answers of both nodes, kept as evidence under the check's name: a later question must not replace them."""
+    found = []
+    for node in (row.sender.node, row.target.node):
+        for text in DIAGNOSTICS:
+            try:
+                done = lab.observer.endpoints.exec(node, text.split(), timeout=15.0)
+                output = done.stdout + done.stderr
+            except LabctlError as error:
+                output = str(error).encode()
+            found.append(lab.observer.evidence.command(f"{identity}.{node}", text, output))
+    return found
 
 
 def _await_pod(lab: LabUnderTest, wanted: PodInput, deadline: Deadline) -> PodFound:

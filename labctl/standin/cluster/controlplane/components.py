@@ -18,7 +18,7 @@ from labctl.standin.cluster.controlplane.pki import Authority, KeyPair, kubeconf
 from labctl.standin.process import ProcessSpec
 from labctl.waiting import NotYet
 
-GO_MEMORY = {"GOGC": "60"}
+GO_MEMORY = {"GOGC": "40"}
 """A little more collecting for a fifth less memory (Go runtime documentation, GOGC)."""
 
 
