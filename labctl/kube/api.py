@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 import urllib3
 import yaml
 
-from labctl.errors import LabError
+from labctl.errors import InconclusiveError, LabError
 
 Json = dict[str, Any]
 PatchKind = Literal["merge", "strategic", "json", "apply"]
@@ -41,8 +41,8 @@ class ApiError(LabError):
         self.reason = reason
 
 
-class ApiUnreachable(LabError):
-    """The API server did not answer."""
+class ApiUnreachable(LabError, InconclusiveError):
+    """The API server did not answer: nothing can be said (exit 3)."""
 
     code = "kube-unreachable"
 

@@ -16,6 +16,7 @@ from labctl.verify.verdict import Report
 
 SECRETS = (
     re.compile(rb"(?im)^(.*?\b(?:password|secret|community|key-string|md5)\s+(?:\d\s+)?)(\S+)(.*)$"),
+    re.compile(rb'(?i)("[^"]*(?:password|secret|community)[^"]*":\s*")([^"]+)(")'),
     re.compile(rb"(?s)()(-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----)()"),
 )
 

@@ -116,6 +116,14 @@ def vpc(check: VpcInput, body: Any) -> Judgement:
     return Judgement("PASS", f"{check.switch}: peer ok, {len(check.vpcs)} vPCs up and consistent", expected, seen)
 
 
+def as_number(text: str) -> int:
+    """``65531`` or ``1.10`` (RFC 5396, asdot) as a number; 0 for anything else."""
+    high, dot, low = text.rpartition(".")
+    if not low.isdecimal() or (dot and not high.isdecimal()):
+        return 0
+    return (int(high or 0) << 16) + int(low)
+
+
 def session(switch: str, neighbor: str, asn: int | None, body: Any) -> Judgement:
     """A neighbor is Established, with the right AS."""
     expected = {"state": "Established", **({"asn": asn} if asn is not None else {})}
@@ -125,7 +133,7 @@ def session(switch: str, neighbor: str, asn: int | None, body: Any) -> Judgement
         return Judgement(
             "FAIL", f"{switch}: neighbor {neighbor} is not configured (there are: {known})", expected, None
         )
-    seen = {"state": row.get("state"), "asn": int(row.get("neighboras") or 0)}
+    seen = {"state": row.get("state"), "asn": as_number(str(row.get("neighboras") or 0))}
     if asn is not None and seen["asn"] != asn:
         return Judgement(
             "FAIL",

@@ -10,10 +10,10 @@ import random
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 
-from labctl.errors import HostError
+from labctl.errors import HostError, Place, Problem, SpecError
 
 DEFAULT_SUBNET = "172.20.20.0/24"
 PORT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
@@ -43,17 +43,31 @@ class Management:
 
 
 def plan_management(subnet: str | None, nodes: Sequence[tuple[str, str | None]]) -> Management:
-    """Choose addresses. ``nodes``: (topology name, fixed address or None), in the topology's order."""
-    network = ip_network(subnet or DEFAULT_SUBNET)
-    if not isinstance(network, IPv4Network):
-        raise TypeError(f"{subnet} is not IPv4")
-    network6 = ip_network(SUBNET6)
-    assert isinstance(network6, IPv6Network)  # noqa: S101
-    gateway = network[1]
-    taken = {gateway} | {IPv4Address(fixed) for _, fixed in nodes if fixed}
+    """Choose addresses. ``nodes``: (topology name, fixed address or None), in the topology's order.
+
+    Raises `SpecError` for a subnet or a fixed address that cannot be (the folder may have been edited).
+    """
+    try:
+        network, network6 = IPv4Network(subnet or DEFAULT_SUBNET), IPv6Network(SUBNET6)
+        gateway = network[1]
+        fixed = {name: IPv4Address(address) for name, address in nodes if address}
+    except (ValueError, IndexError) as error:
+        raise _cannot(f"mgmt: {error}") from None
+    outside = [f"{name} {address}" for name, address in fixed.items() if address not in network or address == gateway]
+    if outside or len(set(fixed.values())) < len(fixed):
+        words = f"outside {network}, or its gateway: {', '.join(outside)}" if outside else "an address is there twice"
+        raise _cannot(f"mgmt-ipv4: {words}")
+    taken = {gateway, *fixed.values()}
     free = (address for address in network.hosts() if address not in taken)
-    addresses = {name: IPv4Address(fixed) if fixed else next(free) for name, fixed in nodes}
+    try:
+        addresses = {name: fixed[name] if name in fixed else next(free) for name, _ in nodes}
+    except StopIteration:
+        raise _cannot(f"mgmt: {network} has not enough addresses for {len(nodes)} boxes") from None
     return Management(network, network6, gateway, network6[1], addresses)
+
+
+def _cannot(message: str) -> SpecError:
+    return SpecError([Problem("bad-management", message, Place("topology.clab.yml"))])
 
 
 def free_port() -> int:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labctl.errors import InconclusiveError, UsageError
+from labctl.errors import InconclusiveError, SpecError, UsageError
 from labctl.folder import load_folder
 from labctl.runtime.embedded.endpoints import EmbeddedEndpoints, EndpointTable, endpoints_file, read_table
 from labctl.runtime.embedded.management import DEFAULT_SUBNET, SUBNET6, free_port, plan_management
@@ -190,3 +190,21 @@ def test_addresses_stay_inside_when_they_are_many() -> None:
     found = plan_management("10.9.0.0/22", [(f"n{number}", None) for number in range(600)])
     assert ip_address("10.9.2.89") in found.addresses.values()
     assert found.interface6("n599") == f"{found.subnet6[601]}/64"
+
+
+@pytest.mark.parametrize(
+    ("subnet", "nodes", "words"),
+    [
+        ("fd00::/64", [("a", None)], "Expected 4 octets"),
+        ("172.20.20.1/24", [("a", None)], "host bits"),
+        ("10.0.0.0/30", [("a", None), ("b", None), ("c", None)], "not enough addresses for 3 boxes"),
+        ("10.0.0.0/24", [("a", "10.0.1.5")], "outside 10.0.0.0/24, or its gateway: a 10.0.1.5"),
+        ("10.0.0.0/24", [("a", "10.0.0.1")], "gateway: a 10.0.0.1"),
+        ("10.0.0.0/24", [("a", "10.0.0.5"), ("b", "10.0.0.5")], "an address is there twice"),
+        ("10.0.0.0/24", [("a", "ten")], "ten"),
+    ],
+)
+def test_a_management_network_that_cannot_be(subnet: str, nodes: list[tuple[str, str | None]], words: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        plan_management(subnet, nodes)
+    assert words in caught.value.render()
