@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping
 
 from labctl.cache import cache_dir
-from labctl.errors import HostError
+from labctl.errors import HostError, UsageError
 from labctl.guest.api import Agent
 from labctl.guest.client import connect
 from labctl.guest.hub import Hub
@@ -15,10 +16,12 @@ from labctl.guest.launch import RunningGuest, await_agent, choose_launcher, star
 from labctl.state import LabState
 from labctl.waiting import Deadline
 
-MEMORY_BASE_MB = 250
-MEMORY_PER_BOX_MB = 30
+MEMORY_BASE_MB = 300
+MEMORY_PER_BOX_MB = 40
 """Measured in the white paper's lab: 255 MB in use of 9 boxes, FRR 30 MB a leaf. What a guest has it touches sooner or
-later, and what UML has touched stays taken from the host, so it gets no more than twice what it needs."""
+later, and what UML has touched stays taken from the host, so it gets little more than twice what it needs."""
+MEMORY_VARIABLE = "LABCTL_GUEST_MEMORY_MB"
+"""For labs whose workloads are scaled up: a pod of nginx takes about 5 MB."""
 
 
 class GuestBox:
@@ -53,6 +56,16 @@ class GuestBox:
         self._guest.power_off()
 
 
+def guest_memory(boxes: int, wanted: str | None) -> int:
+    """MB for a lab of so many boxes; more when a person says so. Raises `UsageError`."""
+    least = MEMORY_BASE_MB + MEMORY_PER_BOX_MB * boxes
+    if wanted is None:
+        return least
+    if not wanted.isdecimal() or int(wanted) < least:
+        raise UsageError(f"{MEMORY_VARIABLE}={wanted}: a number of MB, {least} at least", code="bad-guest-memory")
+    return int(wanted)
+
+
 def boot(state: LabState, launcher: str, boxes: int, say: Callable[[str], None]) -> GuestBox:
     """Start a guest that is big enough. Must run on a thread that lives as long as the guest. Raises `HostError`."""
     cache = cache_dir()
@@ -64,7 +77,7 @@ def boot(state: LabState, launcher: str, boxes: int, say: Callable[[str], None])
         say(f"not {reason}")
     workdir = state.root / "guest"
     workdir.mkdir(mode=0o700, exist_ok=True)
-    memory = MEMORY_BASE_MB + MEMORY_PER_BOX_MB * boxes
+    memory = guest_memory(boxes, os.environ.get(MEMORY_VARIABLE))
     guest = start_guest(name, image, memory_mb=memory, workdir=workdir, console=state.logs / "console.log")
     say(f"guest starts on {name} with {memory} MB")
     return GuestBox(state, guest)
