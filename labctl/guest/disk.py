@@ -16,6 +16,8 @@ echo 4096 > /proc/sys/net/ipv4/neigh/default/gc_thresh1
 echo 8192 > /proc/sys/net/ipv4/neigh/default/gc_thresh2
 echo 16384 > /proc/sys/net/ipv4/neigh/default/gc_thresh3
 echo 1048576 > /proc/sys/net/core/rmem_max
+ln -s /proc/self/fd /dev/fd
+for n in 0:stdin 1:stdout 2:stderr; do ln -s /proc/self/fd/${{n%:*}} /dev/${{n#*:}}; done
 ip link set lo up
 export PYTHON_COLORS=0 PYTHONPATH=/lab PYTHONDONTWRITEBYTECODE=1
 python3 -S -c 'from labctl.guest.agent.main import main; main()' &

@@ -302,7 +302,8 @@ class TestVerbs:
         assert "--disruptive" in refused.err
 
     def test_logs_of_a_switch_and_of_the_cluster(self, lab: Done, labctl: Labctl) -> None:
-        assert "console" in labctl("logs", LAB).expect(0).out
+        assert "==> node-agents.log <==" in labctl("logs", LAB).expect(0).out
+        assert "did you mean leaf2" in labctl("logs", LAB, "leafs").expect(2).err
         assert labctl("logs", LAB, "kube-apiserver").expect(0).out
 
     def test_a_second_up_is_refused(self, lab: Done, labctl: Labctl) -> None:
