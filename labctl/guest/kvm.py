@@ -56,4 +56,4 @@ def _probe(image: GuestImage) -> str | None:
         if "Linux version" in text:
             return None
         words = done.stderr.decode(errors="replace").strip().splitlines()
-        return words[-1] if words else "a kernel does not boot"
+        return "a kernel does not boot with it" + (f": {words[-1]}" if words else "")
