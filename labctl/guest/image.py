@@ -155,39 +155,35 @@ def build_image(cache: Path, progress: Progress) -> GuestImage:
 
 
 def _build(work: Path, progress: Progress) -> None:
-    out, scripts = work / "out", work / "recipe"
+    out = work / "out"
     out.mkdir()
-    scripts.mkdir()
-    for name in recipe.SCRIPTS:
-        (scripts / name).write_text(recipe.script(name))
-        (scripts / name).chmod(0o755)
     clock = time.monotonic()
     progress(f"guest image: fetching {len(recipe.PACKAGES)} packages of {recipe.SUITE} (about 30 s)")
     tar = work / "root.tar"
     mode = "root" if os.geteuid() == 0 else "unshare"
-    arguments = [
-        "mmdebstrap", f"--mode={mode}", "--variant=minbase", f"--include={','.join(recipe.PACKAGES)}",
-        *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "man", "locale", "info")),
-        f"--customize-hook={scripts / 'hook.sh'} \"$1\"",
-        recipe.SUITE, str(tar), *mirror(),
-    ]  # fmt: skip
-    if mode == "unshare":
-        out.chmod(0o777)
-        for path in (work, work.parent):
-            path.chmod(path.stat().st_mode | 0o011)
-    run(arguments, progress, {"OUT": str(out), "KERNEL_PACKAGE": recipe.KERNEL_PACKAGE})
-    progress(f"guest image: packages there after {time.monotonic() - clock:.0f} s; packing")
-    environment = {"MODULES": " ".join(recipe.MODULES)}
-    run(
-        ["fakeroot", "sh", str(scripts / "pack.sh"), str(tar), str(work), str(out / "root.ext4")], progress, environment
-    )
+    with tempfile.TemporaryDirectory(prefix="labctl-recipe-") as folder:
+        # not in the cache: the root of a user namespace is a subordinate id, which may not look into a user's folders
+        scripts = Path(folder)
+        scripts.chmod(0o755)
+        for name in recipe.SCRIPTS:
+            (scripts / name).write_text(recipe.script(name))
+            (scripts / name).chmod(0o755)
+        arguments = [
+            "mmdebstrap", f"--mode={mode}", "--variant=minbase", f"--include={','.join(recipe.PACKAGES)}",
+            *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "man", "locale", "info")),
+            f"--customize-hook={scripts / 'hook.sh'} \"$1\"",
+            recipe.SUITE, str(tar), *mirror(),
+        ]  # fmt: skip
+        run(arguments, progress, {"KERNEL_PACKAGE": recipe.KERNEL_PACKAGE})
+        progress(f"guest image: packages there after {time.monotonic() - clock:.0f} s; packing")
+        pack = ["fakeroot", "sh", str(scripts / "pack.sh"), str(tar), str(work), str(out / "root.ext4")]
+        run(pack, progress, {"MODULES": " ".join(recipe.MODULES)})
     busybox, block = (out / "busybox").read_bytes(), (work / "virtio_blk.ko").read_bytes()
     init = recipe.script("initramfs-init").encode()
     (out / "initrd").write_bytes(
         cpio({"init": (init, 0o755), "busybox": (busybox, 0o755), "virtio_blk.ko": (block, 0o644)})
     )
     (out / "busybox").unlink()
-    (out / "uml-modules").unlink(missing_ok=True)
     use_relative_loader(out / "linux.uml")
     for name in FILES:
         (out / name).chmod(0o755 if name in {"linux.uml", "ld-linux-x86-64.so.2", "libc.so.6"} else 0o644)

@@ -1,9 +1,12 @@
 #!/bin/sh
-# Run by mmdebstrap with the new root as $1; OUT (environment) receives kernels and the C library.
+# Run by mmdebstrap with the new root as $1, as a user in a user namespace too: everything stays in that root, kernels
+# and C library in /labctl-out, from where pack.sh takes them.
 # The kernel of QEMU is unpacked, not installed: no initramfs tools, no boot loader.
 set -eu
 root=$1
 here=$(dirname "$0")
+OUT=$root/labctl-out
+mkdir "$OUT"
 package=$(chroot "$root" apt-cache depends "$KERNEL_PACKAGE" | sed -n 's/^ *Depends: \(linux-image-[0-9][^ ]*\).*/\1/p' | head -n 1)
 [ -n "$package" ] || { echo "no kernel behind $KERNEL_PACKAGE" >&2; exit 1; }
 mkdir -p "$root/kernel"
@@ -16,7 +19,6 @@ cp -L "$root/usr/bin/linux.uml" "$OUT/linux.uml"
 cp -L "$root/lib64/ld-linux-x86-64.so.2" "$OUT/"
 cp -L "$root/usr/lib/x86_64-linux-gnu/libc.so.6" "$OUT/"
 cp -L "$root/bin/busybox" "$OUT/busybox"
-ls "$root/usr/lib/uml/modules" >"$OUT/uml-modules" 2>/dev/null || true
 if [ -d "$root/usr/lib/uml/modules" ]; then cp -a "$root"/usr/lib/uml/modules/* "$root/usr/lib/modules/"; rm -rf "$root/usr/lib/uml"; fi
 for name in lab-init lab-init2; do install -m 0755 "$here/$name" "$root/sbin/$name"; done
 mkdir -p "$root/lab" "$root/old"

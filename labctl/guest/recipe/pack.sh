@@ -1,10 +1,12 @@
 #!/bin/sh
 # Run under fakeroot: the root's tar becomes one read-only ext4 file with the modules that a lab needs.
-# $1 tar, $2 work folder, $3 image; MODULES in the environment.
+# $1 tar, $2 work folder, $3 image (what the hook laid into /labctl-out goes beside it); MODULES in the environment.
 set -eu
 tree=$2/tree
 mkdir "$tree"
 tar -x -f "$1" -C "$tree" --exclude='./dev/*'
+mv "$tree"/labctl-out/* "$(dirname "$3")/"
+rmdir "$tree/labctl-out"
 for folder in "$tree"/usr/lib/modules/*; do
   release=${folder##*/}
   keep=$2/keep
