@@ -134,7 +134,10 @@ def _filters(view: RouterView, version: int) -> list[str]:
     ]
     metric = view.route_metric
     preference = [f"  bgp_local_pref = {2147483647 - metric};"] if metric else []
-    export = [*hidden, *preference, *inside, *services, *pools]
+    # Before its first block is in this file, a pod's own route would pass for a borrowed address and go out as a /32
+    # that outlives the block's coming; nodes prefer it to the block, and in IPIP mode it is a black hole (it was seen).
+    early = [] if own else ['  if ifname ~ "cali*" then reject;']
+    export = [*hidden, *early, *preference, *inside, *services, *pools]
     kernel = [f"  if net ~ {network} then reject;" for network in view.service_ranges if network.version == version]
     if metric:
         kernel.append(f"  if source = RTS_BGP then krt_metric = {metric};")
