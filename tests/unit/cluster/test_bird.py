@@ -262,3 +262,10 @@ def test_a_configuration_that_bird_refuses(machine: Any) -> None:
 def test_a_bird_that_dies_in_the_middle(machine: Any) -> None:
     with pytest.raises(AgentError, match="closed its control socket"):
         control(machine, "1002-device1    Device\n")[0].sessions()
+
+
+def test_without_a_block_no_pod_is_announced() -> None:
+    """A pod wired before its block is here would go out as a borrowed address, and outlive the block's coming."""
+    early = '  if ifname ~ "cali*" then reject;'
+    assert early in block_of(config(replace(ROUTED, blocks=())), "filter to_ebgp4").splitlines()
+    assert early not in block_of(config(ROUTED), "filter to_ebgp4").splitlines()
