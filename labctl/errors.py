@@ -17,7 +17,7 @@ Every error has a stable ``code``, one sentence, an optional place, and the next
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -78,6 +78,14 @@ class Problem:
         if self.hint:
             lines.append(f"  hint: {self.hint}")
         return "\n".join(lines)
+
+
+def did_you_mean(given: str, known: Iterable[str], otherwise: str | None = None, *, cutoff: float = 0.6) -> str | None:
+    """``did you mean leaf2101?`` for a near miss, else ``otherwise``. ``cutoff`` is difflib's (0 anything, 1 equal)."""
+    import difflib  # only needed once something is wrong
+
+    near = difflib.get_close_matches(given, list(known), n=1, cutoff=cutoff)
+    return f"did you mean {near[0]}?" if near else otherwise
 
 
 class LabctlError(Exception):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from importlib import resources
 
-from labctl.errors import UsageError
+from labctl.errors import UsageError, did_you_mean
 from labctl.shipped import topologies
 
 _NAME = re.compile(r"^name:[ \t]*\S+", re.MULTILINE)
@@ -23,11 +22,10 @@ def copy_of(topology: str, name: str | None) -> str:
     """A shipped topology's text, under another name when one is given. Raises `UsageError` with did-you-mean."""
     known = topologies()
     if topology not in known:
-        near = difflib.get_close_matches(topology, known, n=1)
         raise UsageError(
             f"labctl ships no topology {topology}",
             code="no-such-topology",
-            hint=f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}",
+            hint=did_you_mean(topology, known, f"there are {', '.join(known)}"),
         )
     text = known[topology].read_text(encoding="utf-8")
     return renamed(text, name) if name else text

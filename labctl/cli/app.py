@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
-from labctl.errors import UsageError
+from labctl.errors import UsageError, did_you_mean
 from labctl.state import LabState, all_labs, lab_state
 
 if TYPE_CHECKING:
@@ -59,18 +59,14 @@ class Lab:
 
 def open_lab(name: str) -> Lab:
     """Find a lab by name. Raises `UsageError` with did-you-mean when there is none."""
-    import difflib
-
     from labctl.runtime.select import runtime_of
 
     state = lab_state(name)
     if not state.exists:
-        names = [lab.name for lab in all_labs()]
-        near = difflib.get_close_matches(name, names, n=1)
         raise UsageError(
             f"there is no lab {name}",
             code="no-such-lab",
-            hint=f"did you mean {near[0]}?" if near else None,
+            hint=did_you_mean(name, [lab.name for lab in all_labs()]),
             next_command="labctl list",
         )
     return Lab(name, state, runtime_of(state))

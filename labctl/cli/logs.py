@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from labctl.cli.app import complete_nodes, lab_argument, lab_nodes, open_lab, result
-from labctl.errors import InconclusiveError, UsageError
+from labctl.errors import InconclusiveError, UsageError, did_you_mean
 
 
 @click.command()
@@ -30,8 +30,5 @@ def command(lab: str, node: str | None) -> None:
 
 
 def _unknown(lab: str, node: str, known: list[str]) -> UsageError:
-    import difflib
-
-    near = difflib.get_close_matches(node, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(known)}"
+    hint = did_you_mean(node, known, f"it has {', '.join(known)}")
     return UsageError(f"lab {lab} has no node or process {node}", code="no-such-node", hint=hint)

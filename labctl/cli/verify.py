@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -39,27 +40,15 @@ def command(
 ) -> None:
     """Run the scenarios on running LAB and say PASS, FAIL or INCONCLUSIVE, with evidence."""
     from labctl.cli.reporting import exit_code, listening, tell_report
-    from labctl.engine.actions.switches import open_session
-    from labctl.verify.run import VerifyRequest, verify
+    from labctl.engine.proving import verify_request
+    from labctl.verify.run import verify
 
     opened = open_lab(lab)
     state, endpoints = opened.state_folder, opened.endpoints()
     now = opened.runtime.observe()
     with listening(events=events, verbose=verbose) as listener, state.lock() if disruptive else nullcontext():
-        report = verify(
-            VerifyRequest(
-                state.folder,
-                endpoints,
-                state.evidence,
-                state.journal,
-                state.secrets,
-                listener,
-                lambda switch: open_session(switch, endpoints),
-                scenarios=scenarios or None,
-                disruptive=disruptive,
-                environment={"runtime": now.runtime, "launcher": now.launcher or ""},
-            )
-        )
+        request = verify_request(state, endpoints, now, listener, disruptive=disruptive)
+        report = verify(replace(request, scenarios=scenarios or None))
     if junit is not None:
         from labctl.report.junit import junit as junit_text
 

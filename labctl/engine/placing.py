@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from labctl.errors import UsageError
@@ -48,8 +48,8 @@ def place_folder(
     shutil.rmtree(new, ignore_errors=True)
     try:
         render(new)
-        load_folder(new)
-        placing_done = _steps_done(state, new, journal) if running else frozenset()
+        folder = load_folder(new)
+        done = _steps_done(state, new, journal) if running else frozenset()
     except BaseException:
         shutil.rmtree(new, ignore_errors=True)
         raise
@@ -60,7 +60,7 @@ def place_folder(
         runtime.destroy(progress=say)
     shutil.rmtree(state.folder, ignore_errors=True)
     new.rename(state.folder)
-    return Placing(load_folder(state.folder), running, placing_done)
+    return Placing(replace(folder, path=state.folder), running, done)
 
 
 def _steps_done(state: LabState, new: Path, journal: Journal) -> frozenset[str]:

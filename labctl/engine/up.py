@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from labctl.bonding import bond_trouble
 from labctl.engine.actions import cluster, nodes, switches
 from labctl.engine.down import archive_root, take_down
 from labctl.engine.placing import Placing, place_folder
+from labctl.engine.proving import verify_request
 from labctl.engine.steps import Step, StepContext, StepFailed, StepRunner
 from labctl.errors import CheckFailed, LabctlError, LabError
 from labctl.events import Event, Listener
@@ -23,7 +24,7 @@ from labctl.kube.ready import await_workloads
 from labctl.nxos.session import NxosSession
 from labctl.runtime.api import Endpoints, Runtime
 from labctl.state import LabState
-from labctl.verify.run import VerifyRequest, verify
+from labctl.verify.run import verify
 from labctl.verify.verdict import Report
 from labctl.waiting import Deadline, DeadlinePassed
 
@@ -201,19 +202,8 @@ class Up:
 
     def _verify(self, context: StepContext) -> str:
         now = self._request.runtime.observe()
-        request = VerifyRequest(
-            self._state.folder,
-            self._endpoints,
-            self._state.evidence,
-            self._state.journal,
-            self._state.secrets,
-            self._request.listener,
-            lambda switch: switches.open_session(switch, self._endpoints),
-            context.cancel,
-            disruptive=True,
-            sessions=self._now.sessions,
-            environment={"runtime": now.runtime, "launcher": now.launcher or ""},
-        )
+        request = verify_request(self._state, self._endpoints, now, self._request.listener, disruptive=True)
+        request = replace(request, cancel=context.cancel, sessions=self._now.sessions)
         self._now.report = verify(request)
         return self._now.report.sentence
 

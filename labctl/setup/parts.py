@@ -11,9 +11,6 @@ from pathlib import Path
 from labctl.guest import image, recipe
 from labctl.standin.cluster.controlplane import binaries
 
-# the lock is the builder's own, so that an import and a build never meet; it has no public name there
-from labctl.standin.cluster.controlplane.binaries import _lock as bring_lock
-
 Progress = Callable[[str], None]
 
 
@@ -78,7 +75,7 @@ def control_plane(cache: Path) -> Part:
         folder=folder,
         files=binaries.PROGRAMS,
         stage="bring-",
-        lock=bring_lock,
+        lock=binaries.bring_lock,
         default_source="unknown",
     )
 

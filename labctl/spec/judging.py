@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address
 
-from labctl.errors import Problem
+from labctl.errors import Problem, did_you_mean
 from labctl.spec.model import Spec
 from labctl.yamldoc import Document, Path
 
@@ -46,10 +45,8 @@ class Judge:
 def near(name: str, known: Iterable[str]) -> str:
     """``did you mean spine1?``, or what there is."""
     options = list(known)
-    found = difflib.get_close_matches(name, options, n=1, cutoff=0.5)
-    if found:
-        return f"did you mean {found[0]}?"
-    return f"there are {', '.join(options)}" if options else "there are none"
+    there_are = f"there are {', '.join(options)}" if options else "there are none"
+    return did_you_mean(name, options, cutoff=0.5) or there_are
 
 
 def no_host(address: IPv4Address | IPv6Address) -> str | None:

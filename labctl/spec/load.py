@@ -10,7 +10,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from labctl import yamldoc as document
-from labctl.errors import Problem, SpecError
+from labctl.errors import Problem, SpecError, did_you_mean
 from labctl.spec import manifests
 from labctl.spec.clashes import clashes
 from labctl.spec.model import Spec
@@ -123,8 +123,7 @@ def _problem(row: Any, path: document.Path, found: document.Document, also: set[
     kind, name = row["type"], str(row["loc"][-1])
     if kind == "extra_forbidden":
         known = _fields_at(path[:-1])
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-        hint = f"did you mean {near[0]}?" if near else (f"known here: {', '.join(known)}" if known else None)
+        hint = did_you_mean(name, known, f"known here: {', '.join(known)}" if known else None)
         return Problem("unknown-key", f"unknown key {name}", found.place(path, key=True), hint)
     if kind == "missing":
         if isinstance(row["loc"][-1], int):

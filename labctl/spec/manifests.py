@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import yaml
 
-from labctl.errors import Place, Problem
+from labctl.errors import Place, Problem, did_you_mean
 from labctl.spec.model import Spec
 from labctl.spec.textfile import read_text
 from labctl.yamldoc import Document, syntax_problem
@@ -40,8 +39,7 @@ def read(spec: Spec, found: Document, folder: Path) -> tuple[dict[str, str], lis
             continue
         if not path.is_file():
             beside = [str(p.relative_to(folder)) for p in folder.glob("*.y*ml")] if folder.is_dir() else []
-            near = difflib.get_close_matches(workload, beside, n=1)
-            hint = f"did you mean {near[0]}?" if near else "paths are relative to the spec"
+            hint = did_you_mean(workload, beside, "paths are relative to the spec")
             problems.append(Problem("no-such-file", f"there is no manifest {workload} beside the spec", place, hint))
             continue
         text, problem = read_text(path)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from ipaddress import ip_network
 from typing import Any
+
+from labctl.errors import did_you_mean
 
 Words = tuple[str, str | None]
 """(sentence, hint)"""
@@ -116,8 +117,7 @@ def _message(row: Mapping[str, Any]) -> str:
 
 def _options(given: str, expected: str, more: str) -> str:
     options = [option.strip("' ") for option in expected.replace(" or ", ", ").split(",")]
-    near = difflib.get_close_matches(given, options, n=1)
-    return f"did you mean {near[0]}?" if near else f"one of {', '.join(options)}{more}"
+    return did_you_mean(given, options) or f"one of {', '.join(options)}{more}"
 
 
 def _network(given: object) -> Words:

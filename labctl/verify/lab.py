@@ -37,6 +37,12 @@ class LabUnderTest:
         """The checks of the mode that the lab is in."""
         return self.checks.mode(self.folder.lab.mode)
 
+    def tell(self, results: list[CheckResult]) -> list[CheckResult]:
+        """Tell of several results; gives them back."""
+        for result in results:
+            self.told(result)
+        return results
+
     def deadline(self, name: str) -> Deadline:
         """A new deadline of the lab's target."""
         return Deadline(self.folder.lab.deadlines.get(name, 60.0))

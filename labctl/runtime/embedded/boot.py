@@ -167,9 +167,7 @@ class EmbeddedLab:
             password_file=password_file,
             api_port=plane.port if plane else None,
         )
-        path = endpoints_file(self._state)
-        path.touch(mode=0o600)
-        path.write_text(json.dumps(asdict(table)))
+        self._state.write(endpoints_file(self._state), json.dumps(asdict(table)))
 
     def observe(self) -> dict[str, Any]:
         """As `labctl.runtime.api.Observation`, read now."""

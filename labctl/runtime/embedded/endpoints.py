@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from labctl.errors import InconclusiveError, UsageError
+from labctl.errors import InconclusiveError, UsageError, did_you_mean
 from labctl.guest.api import Agent, AgentError, Capture, Completed, ExecStream, TtySize
 from labctl.runtime.api import SshEndpoint
 from labctl.runtime.embedded.wires import kernel_name
@@ -127,22 +127,16 @@ class EmbeddedEndpoints:
 
     @staticmethod
     def _no_interface(node: str, name: str, known: Sequence[str]) -> UsageError:
-        import difflib
-
-        near = difflib.get_close_matches(name, known, n=1)
         return UsageError(
             f"{node} has no interface {name}",
             code="no-such-interface",
-            hint=f"did you mean {near[0]}?" if near else f"it has {', '.join(known)}",
+            hint=did_you_mean(name, known, f"it has {', '.join(known)}"),
         )
 
     def _unknown(self, name: str, known: Mapping[str, Any], what: str) -> UsageError:
-        import difflib
-
-        near = difflib.get_close_matches(name, known, n=1)
         return UsageError(
             f"lab {self._state.name} has no {what} {name}",
             code=f"no-such-{what}",
-            hint=f"did you mean {near[0]}?" if near else f"it has {', '.join(known)}",
+            hint=did_you_mean(name, known, f"it has {', '.join(known)}"),
             next_command=f"labctl status {self._state.name}",
         )

@@ -85,7 +85,5 @@ def start_front_ends(
 def write_ssh_files(state: LabState, credentials: SwitchCredentials, ports: Mapping[str, int]) -> None:
     """``ssh_config`` and ``known_hosts`` of the lab."""
     known = state.root / "known_hosts"
-    known.touch(mode=0o600)
-    known.write_text(known_hosts(credentials, ports))
-    state.ssh_config.touch(mode=0o600)
-    state.ssh_config.write_text(ssh_config(credentials, ports, known))
+    state.write(known, known_hosts(credentials, ports))
+    state.write(state.ssh_config, ssh_config(credentials, ports, known))

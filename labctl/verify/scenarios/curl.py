@@ -28,10 +28,7 @@ def run(lab: LabUnderTest, inputs: tuple[CurlInput, ...]) -> list[CheckResult]:
     deadline = lab.deadline("converged")
     found: list[CheckResult] = []
     for row in inputs:
-        results = one(lab, row, f"curl.{row.name}", deadline)
-        for result in results:
-            lab.told(result)
-        found += results
+        found += lab.tell(one(lab, row, f"curl.{row.name}", deadline))
     return found
 
 

@@ -46,17 +46,11 @@ def run(lab: LabUnderTest, exec_in: PodExec, api: Api, journal: Path) -> list[Ch
             gate = poll([_tunnelled(lab, row, expected=True)], lab.observer, deadline, lab.cancel, lab.told)
             found += gate
             if gate[0].verdict == "PASS":
-                found += _told(lab, ping.one(lab, exec_in, row, f"ping-ipip.{row.name}", deadline))
+                found += lab.tell(ping.one(lab, exec_in, row, f"ping-ipip.{row.name}", deadline))
     if home != "ipip":
         back = [_tunnelled(lab, row, expected=False) for row in inputs]
         found += poll(back, lab.observer, lab.deadline("converged"), lab.cancel, lab.told)
     return found
-
-
-def _told(lab: LabUnderTest, results: list[CheckResult]) -> list[CheckResult]:
-    for result in results:
-        lab.told(result)
-    return results
 
 
 def _tunnelled(lab: LabUnderTest, row: PingInput, *, expected: bool) -> Check:

@@ -44,10 +44,7 @@ def run(lab: LabUnderTest, exec_in: PodExec, inputs: tuple[PingInput, ...], pref
     deadline = lab.deadline("converged")
     found: list[CheckResult] = []
     for row in inputs:
-        results = one(lab, exec_in, row, f"{prefix}.{row.name}", deadline)
-        for result in results:
-            lab.told(result)
-        found += results
+        found += lab.tell(one(lab, exec_in, row, f"{prefix}.{row.name}", deadline))
     return found
 
 
@@ -100,9 +97,10 @@ def _await_pod(lab: LabUnderTest, wanted: PodInput, deadline: Deadline) -> PodFo
     node = lab.kube_name(wanted.node)
 
     def there() -> PodFound | NotYet:
-        pod = expectation.pod_at(lab.cluster(), node, wanted.namespace, wanted.selector)
+        cluster = lab.cluster()
+        pod = expectation.pod_at(cluster, node, wanted.namespace, wanted.selector)
         if pod is None:
-            why = pod_absence(lab.cluster().pods, node, wanted.namespace, wanted.selector)
+            why = pod_absence(cluster.pods, node, wanted.namespace, wanted.selector)
             return NotYet(f"no pod {wanted.selector} runs on {wanted.node}: {why}")
         found = {version: address for version in (4, 6) if (address := expectation.pod_address(pod, version))}
         return (

@@ -68,7 +68,7 @@ def bring_binaries(cache: Path, progress: Progress) -> Binaries:
     found = find_binaries(cache)
     if found:
         return found
-    with _lock(cache, progress):
+    with bring_lock(cache, progress):
         found = find_binaries(cache)
         if found:
             return found
@@ -163,7 +163,8 @@ def reported_version(path: Path) -> str | None:
 
 
 @contextmanager
-def _lock(cache: Path, progress: Progress) -> Iterator[None]:
+def bring_lock(cache: Path, progress: Progress) -> Iterator[None]:
+    """One at a time brings the set on this host (set-up's import, too); the second waits, and says so."""
     folder = binaries_folder(cache).parent
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -1,0 +1,26 @@
+"""What a verification of a lab in its state folder needs, for ``up`` and for ``verify`` alike."""
+
+from __future__ import annotations
+
+from labctl.engine.actions.switches import open_session
+from labctl.events import Listener
+from labctl.runtime.api import Endpoints, Observation
+from labctl.state import LabState
+from labctl.verify.run import VerifyRequest
+
+
+def verify_request(
+    state: LabState, endpoints: Endpoints, now: Observation, listener: Listener, *, disruptive: bool
+) -> VerifyRequest:
+    """All scenarios of the lab, disruptive ones when wanted; `dataclasses.replace` says what else is wanted."""
+    return VerifyRequest(
+        state.folder,
+        endpoints,
+        state.evidence,
+        state.journal,
+        state.secrets,
+        listener,
+        lambda switch: open_session(switch, endpoints),
+        disruptive=disruptive,
+        environment={"runtime": now.runtime, "launcher": now.launcher or ""},
+    )
