@@ -19,6 +19,8 @@ def command(lab: str, argv: tuple[str, ...]) -> None:
 
     kubeconfig = open_lab(lab).endpoints().kubeconfig()
     program = str(find_kubectl(brought_kubectl()))
-    environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
+    # kubectl's cache of the API's discovery would outlive the lab in the user's home.
+    cache = {"KUBECACHEDIR": str(kubeconfig.parent / "kubectl-cache")}
+    environment = {**cache, **os.environ, "KUBECONFIG": str(kubeconfig)}
     arguments = argv[1:] if argv[:1] == ("--",) else argv
     os.execve(program, ["kubectl", *arguments], environment)  # noqa: S606 - becoming kubectl is the point

@@ -53,16 +53,16 @@ class Applier:
     def apply(self, items: Sequence[Json], deadline: Deadline, cancel: threading.Event | None = None) -> int:
         """All, definitions and namespaces first; returns how many. Raises `CheckFailed` with the API's words."""
         ordered = sorted(items, key=lambda item: item["kind"] not in FIRST)
-        definitions = []
+        definitions: list[Json] = []
         for item in ordered:
             if item["kind"] == "CustomResourceDefinition":
-                definitions.append(item["metadata"]["name"])
+                definitions.append(item)
             elif definitions:
-                self._await_established(definitions, deadline, cancel)
+                self._await_served(definitions, deadline, cancel)
                 definitions = []
             self.apply_one(item)
         if definitions:
-            self._await_established(definitions, deadline, cancel)
+            self._await_served(definitions, deadline, cancel)
         return len(ordered)
 
     def apply_one(self, item: Json) -> None:
@@ -109,13 +109,32 @@ class Applier:
             }
         return self._known[version]
 
-    def _await_established(self, names: Sequence[str], deadline: Deadline, cancel: threading.Event | None) -> None:
-        def established() -> bool | NotYet:
-            items = {item["metadata"]["name"]: item for item in self._api.list(CRDS)}
-            missing = [name for name in names if not _established(items.get(name))]
-            return NotYet(f"not established: {', '.join(missing)}") if missing else True
+    def _await_served(self, definitions: Sequence[Json], deadline: Deadline, cancel: threading.Event | None) -> None:
+        """Until kinds are established *and* in the discovery, which another controller fills later."""
 
-        wait_for(established, deadline, every=0.05, cancel=cancel)
+        def served() -> bool | NotYet:
+            items = {item["metadata"]["name"]: item for item in self._api.list(CRDS)}
+            names = [definition["metadata"]["name"] for definition in definitions]
+            missing = [name for name in names if not _established(items.get(name))]
+            if missing:
+                return NotYet(f"not established: {', '.join(missing)}")
+            for version in {version for definition in definitions for version in _versions(definition)}:
+                self._known.pop(version, None)
+            unknown = [
+                f"{definition['spec']['names']['kind']} in {version}"
+                for definition in definitions
+                for version in _versions(definition)
+                if definition["spec"]["names"]["kind"] not in self._resources(version)
+            ]
+            return NotYet(f"not in the API's discovery: {', '.join(unknown)}") if unknown else True
+
+        wait_for(served, deadline, every=0.05, cancel=cancel)
+
+
+def _versions(definition: Json) -> list[str]:
+    """The group versions in which a definition is served."""
+    spec = definition["spec"]
+    return [f"{spec['group']}/{row['name']}" for row in spec["versions"] if row.get("served", True)]
 
 
 def _established(item: Json | None) -> bool:

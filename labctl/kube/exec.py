@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from labctl.errors import InconclusiveError
+from labctl.kube.api import Access
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +22,17 @@ class PodCommand:
 class PodExec:
     """Commands in pods of one cluster."""
 
-    def __init__(self, kubeconfig: Path) -> None:
-        from kubernetes import config
+    def __init__(self, access: Access) -> None:
+        from kubernetes.client import ApiClient, Configuration
 
-        self._client = config.new_client_from_config(str(kubeconfig))
+        # The package's own loader of a kubeconfig copies the client's key to the temporary folder, for ever if killed.
+        configuration = Configuration()
+        configuration.host = access.server
+        configuration.ssl_ca_cert = access.authority
+        configuration.cert_file = access.certificate
+        configuration.key_file = access.key
+        configuration.proxy = None  # from the environment; the API of a lab is on loopback
+        self._client = ApiClient(configuration)
 
     def run(self, namespace: str, pod: str, command: list[str], *, timeout: float) -> PodCommand:
         """To the end. Raises `InconclusiveError` when the API or the node does not answer."""

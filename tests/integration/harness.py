@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -118,6 +119,7 @@ class Machine:
     shared_memory: frozenset[str]
     namespaces: frozenset[str]
     home: frozenset[str]
+    temporary: frozenset[str]
 
     @classmethod
     def now(cls) -> Machine:
@@ -126,7 +128,8 @@ class Machine:
         named = Path("/run/netns")
         namespaces = frozenset(path.name for path in named.iterdir()) if named.is_dir() else frozenset()
         home = frozenset(path.name for path in Path.home().iterdir())
-        return cls(mounts, shared, namespaces, home)
+        temporary = frozenset(path.name for path in Path(tempfile.gettempdir()).iterdir())
+        return cls(mounts, shared, namespaces, home, temporary)
 
 
 def residue(labctl: Labctl, before: Machine) -> list[str]:
@@ -142,7 +145,7 @@ def residue(labctl: Labctl, before: Machine) -> list[str]:
     except Exception as error:  # noqa: BLE001 - the deadline's text is the finding
         found.append(f"processes: {error}")
     now = Machine.now()
-    for name in ("mounts", "shared_memory", "namespaces", "home"):
+    for name in ("mounts", "shared_memory", "namespaces", "home", "temporary"):
         new = getattr(now, name) - getattr(before, name)
         if new:
             found.append(f"{name}: {sorted(new)}")

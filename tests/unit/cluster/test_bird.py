@@ -36,6 +36,7 @@ ROUTED = RouterView(
     address="192.168.1.11",
     address6="2001:192:168:1::11",
     blocks=(ip_network("10.244.196.128/26"), ip_network("2001:db8:42:ae:fe9b:5aae:bdcd:3700/122")),
+    borrowed=(),
     advertised=tuple(map(ip_network, ("10.96.0.0/16", "10.96.120.215/32", "203.0.113.0/24", "2001:db8:42:1::/112"))),
     service_ranges=tuple(map(ip_network, ("10.96.0.0/16", "2001:db8:42:1::/112", "203.0.113.0/24"))),
     pools=(PoolView(ip_network("10.244.0.0/16"), ipip=False), PoolView(ip_network("2001:db8:42::/56"), ipip=False)),
@@ -142,7 +143,7 @@ def test_without_an_address_of_a_family_there_are_no_sessions_of_it() -> None:
 
 
 def test_order_of_the_export_filter() -> None:
-    """Hidden pools, then nothing below the own block, services, pools, and nothing else."""
+    """Hidden pools, then nothing below the own block, services, no host route of ours, pools, and nothing else."""
     hidden = PoolView(ip_network("10.250.0.0/16"), ipip=False, exported=False)
     body = block_of(config(replace(ROUTED, pools=(hidden, *ROUTED.pools))), "filter to_ebgp4").splitlines()[1:-1]
     assert [line.strip() for line in body] == [
@@ -151,6 +152,7 @@ def test_order_of_the_export_filter() -> None:
         "if net ~ 10.96.0.0/16 then accept;",
         "if net ~ 10.96.120.215/32 then accept;",
         "if net ~ 203.0.113.0/24 then accept;",
+        "if source != RTS_BGP && net ~ [ 10.244.0.0/16{32,32} ] then reject;",
         "if net ~ 10.244.0.0/16 then accept;",
         "reject;",
     ]
@@ -164,9 +166,10 @@ def test_services_never_enter_the_kernel() -> None:
 
 
 def test_single_addresses_are_no_aggregates() -> None:
-    borrowed = ip_network("10.244.9.9/32")
-    text = config(replace(ROUTED, blocks=(*ROUTED.blocks, borrowed)))
-    assert "10.244.9.9/32" not in text
+    alone = ip_network("10.244.9.9/32")
+    text = config(replace(ROUTED, blocks=(*ROUTED.blocks, alone)))
+    assert "10.244.9.9/32 blackhole" not in text
+    assert "!(net ~ [ 10.244.9.9/32 ])" in block_of(text, "filter to_ebgp4")
 
 
 def test_metric_from_3_32_on() -> None:
@@ -264,8 +267,19 @@ def test_a_bird_that_dies_in_the_middle(machine: Any) -> None:
         control(machine, "1002-device1    Device\n")[0].sessions()
 
 
-def test_without_a_block_no_pod_is_announced() -> None:
-    """A pod wired before its block is here would go out as a borrowed address, and outlive the block's coming."""
-    early = '  if ifname ~ "cali*" then reject;'
-    assert early in block_of(config(replace(ROUTED, blocks=())), "filter to_ebgp4").splitlines()
-    assert early not in block_of(config(ROUTED), "filter to_ebgp4").splitlines()
+def test_a_host_route_of_a_pool_goes_out_only_when_it_was_borrowed() -> None:
+    """A pod wired before its block is here must not pass for a borrowed address and outlive the block's coming."""
+    never = "  if source != RTS_BGP && net ~ [ 10.244.0.0/16{32,32} ] then reject;"
+    assert never in block_of(config(ROUTED), "filter to_ebgp4").splitlines()
+    view = replace(
+        ROUTED,
+        blocks=(ip_network("10.244.7.7/32"),),
+        borrowed=(ip_network("10.244.9.9/32"), ip_network("2001:db8:42::9/128")),
+    )
+    assert (
+        "  if source != RTS_BGP && net ~ [ 10.244.0.0/16{32,32} ] && !(net ~ [ 10.244.9.9/32, 10.244.7.7/32 ]) "
+        "then reject;"
+    ) in block_of(config(view), "filter to_ebgp4").splitlines()
+    assert (
+        "  if source != RTS_BGP && net ~ [ 2001:db8:42::/56{128,128} ] && !(net ~ [ 2001:db8:42::9/128 ]) then reject;"
+    ) in block_of(config(view), "filter to_ebgp6").splitlines()

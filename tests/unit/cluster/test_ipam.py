@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from labctl.kube.api import ApiError
 from labctl.kube.resources import BLOCK_AFFINITIES, IP_POOLS, IPAM_BLOCKS, IPAM_HANDLES, NODES
 from labctl.standin.cluster.calico import ipam as ipam_module
+from labctl.standin.cluster.calico.blocks import borrowed
 from labctl.standin.cluster.calico.ipam import Ipam, NoAddress
 
 NODE_NAMES = ("master", "node01", "node02")
@@ -141,6 +142,11 @@ def test_a_full_pool_is_borrowed_from(api: Any, ipam: Ipam) -> None:
     assert take(ipam, "node01", "a") == "10.9.0.0"
     assert [take(ipam, "node02", name) for name in "bcd"] == ["10.9.0.1", "10.9.0.2", "10.9.0.3"]
     assert affinities(api) == {"10.9.0.0/30": ("node01", "confirmed")}
+    (block,) = api.list(IPAM_BLOCKS)
+    assert [[str(address) for address in borrowed(block, node)] for node in ("node01", "node02")] == [
+        [],
+        ["10.9.0.1", "10.9.0.2", "10.9.0.3"],
+    ]
     with pytest.raises(NoAddress, match=r"no free address in 10\.9\.0\.0/30"):
         take(ipam, "node02", "e")
     ipam.release("c")

@@ -42,6 +42,12 @@ def item(kind: str, name: str, version: str = "v1", **meta: str) -> dict[str, An
     return {"apiVersion": version, "kind": kind, "metadata": {"name": name, **meta}}
 
 
+def definition(kind: str, name: str) -> dict[str, Any]:
+    """A CustomResourceDefinition of Calico's group."""
+    spec = {"group": "crd.projectcalico.org", "names": {"kind": kind}, "versions": [{"name": "v1", "served": True}]}
+    return item("CustomResourceDefinition", name, "apiextensions.k8s.io/v1") | {"spec": spec}
+
+
 def patched(server: Any) -> list[str]:
     return [path for method, path, *_ in server.asked if method == "PATCH"]
 
@@ -83,7 +89,7 @@ def test_definitions_and_namespaces_come_first_and_definitions_are_waited_for(se
         item("Pod", "web"),
         item("IPPool", "pool", "crd.projectcalico.org/v1"),
         item("Namespace", "lab"),
-        item("CustomResourceDefinition", "ippools.x", "apiextensions.k8s.io/v1"),
+        definition("IPPool", "ippools.x"),
     ]
     assert applier.apply(items, Deadline(10)) == 5
     assert patched(server) == [
@@ -98,13 +104,27 @@ def test_definitions_and_namespaces_come_first_and_definitions_are_waited_for(se
 def test_a_definition_that_is_never_established(server: Any, applier: Applier) -> None:
     server.answers["GET", CRDS] = (200, {"items": []})
     accept(server, f"{CRDS}/ippools.x")
-    only = [item("CustomResourceDefinition", "ippools.x", "apiextensions.k8s.io/v1")]
+    only = [definition("IPPool", "ippools.x")]
     with pytest.raises(DeadlinePassed, match=r"not established: ippools\.x"):
         applier.apply(only, Deadline(0.05))
     cancel = threading.Event()
     cancel.set()
     with pytest.raises(Cancelled):
         applier.apply(only, Deadline(10), cancel)
+
+
+def test_an_established_kind_that_is_not_in_the_discovery_yet(server: Any, applier: Applier) -> None:
+    """Two controllers of the API server: for a moment a kind is established and its group does not list it."""
+    established = {"status": {"conditions": [{"type": "Established", "status": "True"}]}}
+    server.answers["GET", CRDS] = (200, {"items": [{"metadata": {"name": "ippools.x"}} | established]})
+    late = [(404, {}), served(("BGPPeer", "bgppeers", False)), served(("IPPool", "ippools", False))]
+    server.answers["GET", V1] = late
+    accept(server, f"{CRDS}/ippools.x", f"{V1}/ippools/pool")
+    items = [definition("IPPool", "ippools.x"), item("IPPool", "pool", "crd.projectcalico.org/v1")]
+    assert applier.apply(items, Deadline(10)) == 2
+    server.answers["GET", V1] = served(("BGPPeer", "bgppeers", False))
+    with pytest.raises(DeadlinePassed, match=r"not in the API's discovery: IPPool in crd\.projectcalico\.org/v1"):
+        applier.apply(items, Deadline(0.3))
 
 
 def test_the_apis_words_when_it_refuses(server: Any, applier: Applier) -> None:

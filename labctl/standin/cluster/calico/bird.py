@@ -75,6 +75,8 @@ class RouterView:
     address: str | None
     address6: str | None
     blocks: tuple[Network, ...]
+    borrowed: tuple[Network, ...]
+    """Host routes to addresses that this node took out of other nodes' blocks."""
     advertised: tuple[Network, ...]
     service_ranges: tuple[Network, ...]
     pools: tuple[PoolView, ...]
@@ -134,10 +136,19 @@ def _filters(view: RouterView, version: int) -> list[str]:
     ]
     metric = view.route_metric
     preference = [f"  bgp_local_pref = {2147483647 - metric};"] if metric else []
-    # Before its first block is in this file, a pod's own route would pass for a borrowed address and go out as a /32
-    # that outlives the block's coming; nodes prefer it to the block, and in IPIP mode it is a black hole (it was seen).
-    early = [] if own else ['  if ifname ~ "cali*" then reject;']
-    export = [*hidden, *early, *preference, *inside, *services, *pools]
+    # An address is in use a moment before its block is in this file. Its own route would pass for a borrowed one and go
+    # out as a /32 that outlives the block's coming; nodes prefer it to the block, and in IPIP mode it is a black hole
+    # (it was seen). So only what IPAM calls borrowed, and blocks of one address, go out as host routes.
+    hosts = [network for network in (*view.borrowed, *view.blocks) if network.num_addresses == 1]
+    named = [str(network) for network in hosts if network.version == version]
+    unless = f" && !(net ~ [ {', '.join(named)} ])" if named else ""
+    length = 32 if version == 4 else 128
+    early = [
+        f"  if source != RTS_BGP && net ~ [ {pool.cidr}{{{length},{length}}} ]{unless} then reject;"
+        for pool in view.pools
+        if pool.cidr.version == version and pool.exported
+    ]
+    export = [*hidden, *preference, *inside, *services, *early, *pools]
     kernel = [f"  if net ~ {network} then reject;" for network in view.service_ranges if network.version == version]
     if metric:
         kernel.append(f"  if source = RTS_BGP then krt_metric = {metric};")

@@ -148,3 +148,17 @@ def handles(block: Json) -> dict[str, Mapping[str, str]]:
         for index in block["spec"]["allocations"]
         if index is not None
     }
+
+
+def borrowed(block: Json, node: str) -> list[Address]:
+    """The addresses that a node uses in a block which is not (or no longer) its own."""
+    spec = block["spec"]
+    if spec.get("affinity") == f"host:{node}":
+        return []
+    first = ip_network(spec["cidr"]).network_address
+    rows = spec["attributes"]
+    return [
+        first + ordinal
+        for ordinal, index in enumerate(spec["allocations"])
+        if index is not None and (rows[index].get("secondary") or {}).get("node") == node
+    ]

@@ -13,6 +13,7 @@ from labctl.kube.resources import (
     BLOCK_AFFINITIES,
     ENDPOINT_SLICES,
     IP_POOLS,
+    IPAM_BLOCKS,
     NODES,
     SERVICES,
 )
@@ -25,6 +26,7 @@ KINDS = {
     "configurations": BGP_CONFIGURATIONS,
     "peers": BGP_PEERS,
     "affinities": BLOCK_AFFINITIES,
+    "blocks": IPAM_BLOCKS,
 }
 
 

@@ -15,6 +15,7 @@ from labctl.kube.resources import NODES
 from labctl.standin.cluster.calico import advertise, bird, felix, sessions
 from labctl.standin.cluster.calico.autodetect import detect, methods
 from labctl.standin.cluster.calico.birdctl import BirdControl
+from labctl.standin.cluster.calico.blocks import borrowed
 from labctl.standin.cluster.calico.cluster import ClusterState
 from labctl.standin.cluster.calico.cni import CalicoNetwork
 from labctl.standin.cluster.calico.features import Features
@@ -23,7 +24,7 @@ from labctl.standin.cluster.firewall import Firewall
 from labctl.standin.cluster.function import Log, Loop
 from labctl.standin.cluster.podnet import FunctionContext
 
-WATCHED = {"nodes", "services", "slices", "pools", "configurations", "peers", "affinities"}
+WATCHED = {"nodes", "services", "slices", "pools", "configurations", "peers", "affinities", "blocks"}
 READY_EVERY = 0.5
 WATCH_EVERY = 5.0
 KILL = 9
@@ -158,6 +159,7 @@ class CalicoNode:
             for item in cluster.items("affinities")
             if item["spec"]["node"] == me.name and item["spec"]["state"] in ("confirmed", "")
         ]
+        lent = [address for block in cluster.items("blocks") for address in borrowed(block, me.name)]
         advertised = advertise.prefixes(
             me.name, me.labels, configuration, cluster.items("services"), cluster.items("slices"), self._parts.features
         )
@@ -170,6 +172,7 @@ class CalicoNode:
             me.address,
             me.address6,
             tuple(sorted(blocks, key=lambda network: (network.version, network))),
+            tuple(ip_network(address) for address in sorted(lent, key=lambda address: (address.version, address))),
             tuple(advertised),
             tuple(advertise.all_ranges(configuration)),
             tuple(self._pool(item) for item in pools),
