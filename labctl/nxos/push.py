@@ -10,6 +10,7 @@ from labctl.nxos.session import NxosSession, Refused
 from labctl.nxos.tree import Difference, compare, parse
 
 COPY = "copy running-config startup-config"
+COPIED = "Copy complete"
 COPY_LIMIT = 100.0
 
 
@@ -24,10 +25,12 @@ class PushResult:
     missing: tuple[Difference, ...]
     """Lines that the switch took without a word, and does not have."""
     text: str = ""
+    unsaved: str | None = None
+    """What the switch said instead of having saved its startup configuration."""
 
     @property
     def ok(self) -> bool:
-        return not self.refused and not self.missing
+        return not self.refused and not self.missing and self.unsaved is None
 
     def problems(self) -> list[Problem]:
         """With file and line, and the switch's words."""
@@ -50,6 +53,8 @@ class PushResult:
             for row in self.missing
             if row.number not in numbers
         ]
+        if self.unsaved is not None:
+            found.append(Problem("not-saved", f"{self.switch} did not do {COPY}: {self.unsaved}", Place(self.file)))
         return found
 
 
@@ -63,11 +68,11 @@ def push(session: NxosSession, file: str, text: str, *, timeout: float) -> PushR
     """Push one file to one switch. Raises InconclusiveError when the switch stops answering."""
     lines = config_lines(text)
     refused = session.configure(lines, timeout=timeout)
-    if not refused:
-        session.ask(COPY, timeout=COPY_LIMIT)
+    answer = "" if refused else session.ask(COPY, timeout=COPY_LIMIT).strip()
+    unsaved = None if refused or COPIED in answer else answer.splitlines()[-1] if answer else "no answer"
     running = session.show("show running-config", timeout=timeout)
     missing = [row for row in compare(parse(text), parse(running)) if row.kind == "missing"]
-    return PushResult(session.name, file, len(lines), tuple(refused), tuple(missing), text)
+    return PushResult(session.name, file, len(lines), tuple(refused), tuple(missing), text, unsaved)
 
 
 def raise_if_refused(results: Sequence[PushResult]) -> None:

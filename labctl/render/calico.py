@@ -22,7 +22,8 @@ STANDIN_TIMERS = {
 def files(design: Design, cluster: Cluster) -> dict[str, str]:
     """Path inside the folder → text."""
     standin = design.target.cluster == "standin"
-    bases = ["standin/crds.yaml", "standin/calico.yaml", "standin/kube-proxy.yaml"] if standin else ["calico.yaml"]
+    standins = ("crds", "limits", "calico", "kube-proxy")
+    bases = [f"standin/{name}.yaml" for name in standins] if standin else ["calico.yaml"]
     result = {
         "calico/kustomization.yaml": dump(
             {
@@ -46,8 +47,10 @@ def files(design: Design, cluster: Cluster) -> dict[str, str]:
                 f"calico/standin/{base}.yaml.j2", calico=cluster.calico, kubernetes=cluster.kubernetes
             )
         from labctl.render.crds import crds
+        from labctl.render.limits import policies
 
         result["calico/standin/crds.yaml"] = documents(crds())
+        result["calico/standin/limits.yaml"] = documents(policies())
     return result
 
 

@@ -32,7 +32,7 @@ _ENCAPSULATION = _one_of("Never", "Always", "CrossSubnet")
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "IPPool": ("ippools", _object(
         ("cidr",), cidr=S, blockSize=I, ipipMode=_ENCAPSULATION, vxlanMode=_ENCAPSULATION, natOutgoing=B, disabled=B,
-        disableBGPExport=B, nodeSelector=S, namespaceSelector=OPEN, allowedUses=_list(S), assignmentMode=S)),
+        disableBGPExport=B, nodeSelector=S, namespaceSelector=S, allowedUses=_list(S), assignmentMode=S)),
     "BGPConfiguration": ("bgpconfigurations", _object(
         asNumber=I, logSeverityScreen=S, nodeToNodeMeshEnabled=B, serviceClusterIPs=_CIDRS, serviceExternalIPs=_CIDRS,
         serviceLoadBalancerIPs=_CIDRS, serviceLoadBalancerAggregation=_one_of("Enabled", "Disabled"),

@@ -17,9 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from labctl.render.limits import LIMITS
 from labctl.waiting import Deadline, NotYet, wait_for
 from tests.integration.harness import WHITEPAPER, Done, Labctl, await_event, end
+from tests.integration.refusals import refused_objects
 
 pytestmark = [pytest.mark.booted, pytest.mark.timeout(300)]
 LAB = "whitepaper"
@@ -244,6 +247,15 @@ class TestStockKubectl:
         kubectl("wait", "--for=jsonpath={.status.phase}=Failed", "pod/once", "--timeout=30s")
         assert kubectl("logs", "once") == "done\n"
         kubectl("delete", "-f", str(manifest), "--timeout=30s")
+
+    def test_what_the_nodes_do_not_do_is_refused(self, lab: Done, labctl: Labctl, tmp_path: Path) -> None:
+        """Every limit, each by an object that breaks that one alone."""
+        manifest = tmp_path / "refused.yaml"
+        manifest.write_text(yaml.safe_dump_all(refused_objects()))
+        done = labctl("kubectl", LAB, "--", "apply", "--dry-run=server", "-f", str(manifest), timeout=60).expect(1)
+        said = set(re.findall(r"denied request: labctl's stand-in nodes (.+)", done.err))
+        assert said == {limit.reason for limits in LIMITS.values() for limit in limits}
+        assert done.out == "", "none is taken"
 
     def test_an_unknown_image_says_which_are_known(self, kubectl: Any) -> None:
         kubectl("run", "unknown", "--image=registry.example/none:1")

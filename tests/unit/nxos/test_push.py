@@ -32,6 +32,7 @@ class ScriptedSession:
         self.refuses = refuses or {}
         self.sent: list[tuple[int, str]] = []
         self.asked: list[str] = []
+        self.copied = "[####] 100%\nCopy complete, now saving to disk (please wait)...\nCopy complete."
 
     def configure(self, lines: Sequence[tuple[int, str]], *, timeout: float) -> list[Refused]:
         self.sent += lines
@@ -39,7 +40,7 @@ class ScriptedSession:
 
     def ask(self, line: str, *, timeout: float) -> str:
         self.asked.append(line)
-        return "Copy complete."
+        return self.copied
 
     def show(self, command: str, *, timeout: float) -> str:
         self.asked.append(command)
@@ -66,6 +67,23 @@ def test_a_refused_line_has_its_place_and_the_switchs_words() -> None:
     assert problem.place is not None
     assert problem.place.text == "  vn-segment 30001"
     assert COPY not in session.asked, "what was refused is not saved"
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ("", "no answer"),
+        ("[##   ] 40%\nConfiguration update aborted: disk full", "Configuration update aborted: disk full"),
+    ],
+)
+def test_a_switch_that_does_not_save(answer: str, words: str) -> None:
+    session = ScriptedSession()
+    session.copied = answer
+    result = push(session, "nxos/leaf1.cfg", TEXT, timeout=1.0)  # type: ignore[arg-type]
+    assert not result.ok
+    (problem,) = result.problems()
+    assert problem.code == "not-saved"
+    assert problem.message == f"leaf1 did not do {COPY}: {words}"
 
 
 def test_a_line_that_was_taken_and_is_not_there() -> None:

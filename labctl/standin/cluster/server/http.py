@@ -29,6 +29,8 @@ WEBSOCKET_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 EXEC_PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 FORWARD_PROTOCOL = "portforward.k8s.io"
 FOLLOW_EVERY = 0.2
+NOT_OF_LOGS = {"sinceSeconds", "sinceTime", "timestamps", "limitBytes"}
+"""Options of Kubernetes' PodLogOptions that need what a stand-in node does not keep."""
 
 
 class KubeletServer(ThreadingHTTPServer):
@@ -119,6 +121,10 @@ class Handler(BaseHTTPRequestHandler):
         _, container = self.server.kubelet.find(parts[0], parts[1], parts[2] if len(parts) > 2 else None)
         if query.get("previous", ["false"])[0] == "true":
             self._refuse(400, "a stand-in node keeps one log for all runs of a container: ask without --previous")
+            return
+        other = sorted(name for name in NOT_OF_LOGS & set(query) if query[name][0] != "false")
+        if other:
+            self._refuse(400, f"a stand-in node keeps logs as plain text: ask without {', '.join(other)}")
             return
         data = container.logs()
         offset = len(data)
