@@ -100,7 +100,7 @@ class Api:
     """Requests. Thread-safe."""
 
     def __init__(self, access: Access, *, connections: int = 16, agent: str = "labctl") -> None:
-        self._server = access.server
+        self.access = access
         self._headers = {"User-Agent": agent, "Accept": "application/json"}
         self._pool = urllib3.PoolManager(
             num_pools=1,
@@ -204,7 +204,7 @@ class Api:
         timeout: float,
         stream: bool,
     ) -> urllib3.BaseHTTPResponse:
-        address = f"{self._server}{path}" + (f"?{urlencode(query)}" if query else "")
+        address = f"{self.access.server}{path}" + (f"?{urlencode(query)}" if query else "")
         headers = {**self._headers, "Content-Type": content} if body is not None else self._headers
         encoded = None if body is None else json.dumps(body).encode()
         try:

@@ -112,20 +112,23 @@ class Applier:
     def _await_served(self, definitions: Sequence[Json], deadline: Deadline, cancel: threading.Event | None) -> None:
         """Until kinds are established *and* in the discovery, which another controller fills later."""
 
+        names = [definition["metadata"]["name"] for definition in definitions]
+        kinds = [
+            (definition["spec"]["names"]["kind"], version)
+            for definition in definitions
+            for version in _versions(definition)
+        ]
+        versions = {version for _, version in kinds}
+
         def served() -> bool | NotYet:
             items = {item["metadata"]["name"]: item for item in self._api.list(CRDS)}
-            names = [definition["metadata"]["name"] for definition in definitions]
             missing = [name for name in names if not _established(items.get(name))]
             if missing:
                 return NotYet(f"not established: {', '.join(missing)}")
-            for version in {version for definition in definitions for version in _versions(definition)}:
+            for version in versions:
                 self._known.pop(version, None)
-            unknown = [
-                f"{definition['spec']['names']['kind']} in {version}"
-                for definition in definitions
-                for version in _versions(definition)
-                if definition["spec"]["names"]["kind"] not in self._resources(version)
-            ]
+            listed = {version: self._resources(version) for version in versions}
+            unknown = [f"{kind} in {version}" for kind, version in kinds if kind not in listed[version]]
             return NotYet(f"not in the API's discovery: {', '.join(unknown)}") if unknown else True
 
         wait_for(served, deadline, every=0.05, cancel=cancel)

@@ -68,11 +68,17 @@ def push(session: NxosSession, file: str, text: str, *, timeout: float) -> PushR
     """Push one file to one switch. Raises InconclusiveError when the switch stops answering."""
     lines = config_lines(text)
     refused = session.configure(lines, timeout=timeout)
-    answer = "" if refused else session.ask(COPY, timeout=COPY_LIMIT).strip()
-    unsaved = None if refused or COPIED in answer else answer.splitlines()[-1] if answer else "no answer"
+    unsaved = None if refused else _unsaved(session.ask(COPY, timeout=COPY_LIMIT))
     running = session.show("show running-config", timeout=timeout)
     missing = [row for row in compare(parse(text), parse(running)) if row.kind == "missing"]
     return PushResult(session.name, file, len(lines), tuple(refused), tuple(missing), text, unsaved)
+
+
+def _unsaved(answer: str) -> str | None:
+    """The last words of a `COPY` that was not completed."""
+    if COPIED in answer:
+        return None
+    return (answer.strip() or "no answer").splitlines()[-1]
 
 
 def raise_if_refused(results: Sequence[PushResult]) -> None:

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-CALICO = "crd.projectcalico.org"
+from labctl.render.crds import GROUP as CALICO
+
 API = "admissionregistration.k8s.io/v1"
 
 

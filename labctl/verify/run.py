@@ -16,7 +16,7 @@ from labctl import __version__
 from labctl.errors import LabctlError, UsageError
 from labctl.events import Event, Listener
 from labctl.folder import Folder, load_folder
-from labctl.kube.api import Access, Api, access_from_kubeconfig
+from labctl.kube.api import Api, access_from_kubeconfig
 from labctl.kube.exec import PodExec
 from labctl.nxos.session import NxosSession
 from labctl.runtime.api import Endpoints
@@ -85,11 +85,9 @@ class _Verification:
         self._checks = load_checks(request.folder)
         shutil.rmtree(request.evidence, ignore_errors=True)
         self._evidence = Evidence(request.evidence)
-        self._access: Access | None = None
         self._api: Api | None = None
         if self._folder.lab.kube_nodes:
-            self._access = access_from_kubeconfig(request.endpoints.kubeconfig(), request.secrets)
-            self._api = Api(self._access, connections=8)
+            self._api = Api(access_from_kubeconfig(request.endpoints.kubeconfig(), request.secrets), connections=8)
 
     def run(self) -> Report:
         request = self._request
@@ -157,10 +155,10 @@ class _Verification:
             return lambda: bgp.run(lab)
         if name == "curl":
             return lambda: curl.run(lab, mode.curl)
-        api, access = self._api, self._access
-        if api is None or access is None:
+        api = self._api
+        if api is None:
             raise UsageError("this lab has no cluster", code="no-cluster")
-        exec_in = PodExec(access)
+        exec_in = PodExec(api.access)
         if name == "ping":
             return lambda: ping.run(lab, exec_in, mode.ping)
         return lambda: ipip.run(lab, exec_in, api, self._request.journal)

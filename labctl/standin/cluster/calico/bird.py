@@ -6,7 +6,7 @@ of its BIRD) becomes a private table in which mesh peers are reached through tun
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -131,24 +131,11 @@ def _filters(view: RouterView, version: int) -> list[str]:
         if pool.cidr.version == version and not pool.exported
     ]
     services = [f"  if net ~ {network} then accept;" for network in view.advertised if network.version == version]
-    pools = [
-        f"  if net ~ {pool.cidr} then accept;" for pool in view.pools if pool.cidr.version == version and pool.exported
-    ]
+    exported = [pool.cidr for pool in view.pools if pool.cidr.version == version and pool.exported]
+    pools = [f"  if net ~ {cidr} then accept;" for cidr in exported]
     metric = view.route_metric
     preference = [f"  bgp_local_pref = {2147483647 - metric};"] if metric else []
-    # An address is in use a moment before its block is in this file. Its own route would pass for a borrowed one and go
-    # out as a /32 that outlives the block's coming; nodes prefer it to the block, and in IPIP mode it is a black hole
-    # (it was seen). So only what IPAM calls borrowed, and blocks of one address, go out as host routes.
-    hosts = [network for network in (*view.borrowed, *view.blocks) if network.num_addresses == 1]
-    named = [str(network) for network in hosts if network.version == version]
-    unless = f" && !(net ~ [ {', '.join(named)} ])" if named else ""
-    length = 32 if version == 4 else 128
-    early = [
-        f"  if source != RTS_BGP && net ~ [ {pool.cidr}{{{length},{length}}} ]{unless} then reject;"
-        for pool in view.pools
-        if pool.cidr.version == version and pool.exported
-    ]
-    export = [*hidden, *preference, *inside, *services, *early, *pools]
+    export = [*hidden, *preference, *inside, *services, *_own_hosts(view, version, exported), *pools]
     kernel = [f"  if net ~ {network} then reject;" for network in view.service_ranges if network.version == version]
     if metric:
         kernel.append(f"  if source = RTS_BGP then krt_metric = {metric};")
@@ -164,6 +151,22 @@ def _filters(view: RouterView, version: int) -> list[str]:
         f"filter to_ibgp{version} {{", '  if ifname ~ "cali*" then reject;', *export, "  reject;", "}",
         f"filter to_kernel{version} {{", "  if source = RTS_DEVICE then reject;", *kernel, "  accept;", "}",
     ]  # fmt: skip
+
+
+def _own_hosts(view: RouterView, version: int, pools: Sequence[Network]) -> list[str]:
+    """Only what IPAM calls borrowed, and blocks of one address, go out as host routes.
+
+    An address is in use a moment before its block is in this file. Its own route would pass for a borrowed one and go
+    out as a /32 that outlives the block's coming; nodes prefer it to the block, and in IPIP mode it is a black hole (it
+    was seen).
+    """
+    hosts = [network for network in (*view.borrowed, *view.blocks) if network.num_addresses == 1]
+    named = [str(network) for network in hosts if network.version == version]
+    unless = f" && !(net ~ [ {', '.join(named)} ])" if named else ""
+    return [
+        f"  if source != RTS_BGP && net ~ [ {cidr}{{{cidr.max_prefixlen},{cidr.max_prefixlen}}} ]{unless} then reject;"
+        for cidr in pools
+    ]
 
 
 def _kernel(version: int) -> list[str]:

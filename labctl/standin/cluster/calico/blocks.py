@@ -113,13 +113,7 @@ def assign(block: Json, handle: str, attributes: Mapping[str, str]) -> tuple[Jso
 
 def addresses_of(block: Json, handle: str) -> list[Address]:
     """What a handle holds in a block."""
-    spec = block["spec"]
-    first = ip_network(spec["cidr"]).network_address
-    return [
-        first + ordinal
-        for ordinal, attribute in enumerate(spec["allocations"])
-        if attribute is not None and spec["attributes"][attribute]["handle_id"] == handle
-    ]
+    return [address for address, row in _allocated(block) if row["handle_id"] == handle]
 
 
 def release(block: Json, handle: str) -> Json | None:
@@ -142,23 +136,20 @@ def release(block: Json, handle: str) -> Json | None:
 
 def handles(block: Json) -> dict[str, Mapping[str, str]]:
     """Handle → its attributes, of everything that is allocated in a block."""
-    rows = block["spec"]["attributes"]
-    return {
-        rows[index]["handle_id"]: rows[index].get("secondary") or {}
-        for index in block["spec"]["allocations"]
-        if index is not None
-    }
+    return {row["handle_id"]: row.get("secondary") or {} for _, row in _allocated(block)}
 
 
 def borrowed(block: Json, node: str) -> list[Address]:
     """The addresses that a node uses in a block which is not (or no longer) its own."""
-    spec = block["spec"]
-    if spec.get("affinity") == f"host:{node}":
+    if block["spec"].get("affinity") == f"host:{node}":
         return []
+    return [address for address, row in _allocated(block) if (row.get("secondary") or {}).get("node") == node]
+
+
+def _allocated(block: Json) -> Iterator[tuple[Address, Json]]:
+    """Each address in use with its attributes."""
+    spec = block["spec"]
     first = ip_network(spec["cidr"]).network_address
-    rows = spec["attributes"]
-    return [
-        first + ordinal
-        for ordinal, index in enumerate(spec["allocations"])
-        if index is not None and (rows[index].get("secondary") or {}).get("node") == node
-    ]
+    for ordinal, index in enumerate(spec["allocations"]):
+        if index is not None:
+            yield first + ordinal, spec["attributes"][index]

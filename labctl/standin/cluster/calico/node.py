@@ -6,6 +6,7 @@ with what it has made last.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, ip_network
 
@@ -15,7 +16,7 @@ from labctl.kube.resources import NODES
 from labctl.standin.cluster.calico import advertise, bird, felix, sessions
 from labctl.standin.cluster.calico.autodetect import detect, methods
 from labctl.standin.cluster.calico.birdctl import BirdControl
-from labctl.standin.cluster.calico.blocks import borrowed
+from labctl.standin.cluster.calico.blocks import Network, borrowed
 from labctl.standin.cluster.calico.cluster import ClusterState
 from labctl.standin.cluster.calico.cni import CalicoNetwork
 from labctl.standin.cluster.calico.features import Features
@@ -159,7 +160,7 @@ class CalicoNode:
             for item in cluster.items("affinities")
             if item["spec"]["node"] == me.name and item["spec"]["state"] in ("confirmed", "")
         ]
-        lent = [address for block in cluster.items("blocks") for address in borrowed(block, me.name)]
+        lent = [ip_network(address) for block in cluster.items("blocks") for address in borrowed(block, me.name)]
         advertised = advertise.prefixes(
             me.name, me.labels, configuration, cluster.items("services"), cluster.items("slices"), self._parts.features
         )
@@ -171,8 +172,8 @@ class CalicoNode:
             sessions.asn_of(me, configuration),
             me.address,
             me.address6,
-            tuple(sorted(blocks, key=lambda network: (network.version, network))),
-            tuple(ip_network(address) for address in sorted(lent, key=lambda address: (address.version, address))),
+            _in_order(blocks),
+            _in_order(lent),
             tuple(advertised),
             tuple(advertise.all_ranges(configuration)),
             tuple(self._pool(item) for item in pools),
@@ -250,3 +251,8 @@ class CalicoNode:
         if ready != self._ready or self._failure:
             self._ready = ready
             self._context.changed()
+
+
+def _in_order(networks: Iterable[Network]) -> tuple[Network, ...]:
+    """The same text for the same networks, in whatever order the API gave them."""
+    return tuple(sorted(networks, key=lambda network: (network.version, network)))
