@@ -56,7 +56,7 @@ def test_a_real_lab(rendered: Rendered) -> None:
     assert machine is not None
     assert machine.passthrough
     assert (machine.memory, machine.cpus) == (8192, 4)
-    assert [needs.count(part) for part in ("switch", "node", "host")] == [5, 3, 1]  # type: ignore[arg-type]
+    assert [needs.count(part) for part in ("switch", "node", "host")] == [5, 3, 1]
     names = [box.container for box in needs.boxes]
     assert names[0] == "clab-whitepaper-spine1"
     assert "whitepaper-control-plane" in names
