@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,7 +51,7 @@ def command(
     A second `up` of a lab whose first one failed after the push goes on from there.
     """
     from labctl.cli.durations import parse_duration
-    from labctl.cli.preparing import brought_kubectl, ensure_prepared
+    from labctl.cli.preparing import brought_kubectl
     from labctl.cli.reporting import listening
     from labctl.engine.up import UpRequest, up
     from labctl.runtime.select import new_runtime
@@ -60,7 +61,7 @@ def command(
     lab, render = _source(source, name)
     state = lab_state(lab)
     box = new_runtime(state, runtime, launcher)
-    ensure_prepared()
+    _ensure_host(runtime, render)
     try:
         with listening(events=events, verbose=verbose) as listener:
             done = up(UpRequest(state, box, render, listener, brought_kubectl(), prove, limit))
@@ -69,6 +70,18 @@ def command(
         if remove:
             _remove(state)
     sys.exit(code)
+
+
+def _ensure_host(runtime: str, render: Render) -> None:
+    """This host has what the runtime needs. Raises `HostError`."""
+    from labctl.cli.preparing import ensure_containerlab, ensure_prepared
+
+    if runtime != "containerlab":
+        ensure_prepared()
+        return
+    with tempfile.TemporaryDirectory(prefix="labctl-") as scratch:
+        render(Path(scratch) / "folder")
+        ensure_containerlab(Path(scratch) / "folder")
 
 
 def _source(source: Path, name: str | None) -> tuple[str, Render]:
