@@ -8,6 +8,17 @@ from labctl.containers import recipe
 from labctl.errors import HostError
 
 
+def daemon_answers() -> bool:
+    """Whether there is a Docker daemon that this user may speak to."""
+    import docker
+    from docker.errors import DockerException
+
+    try:
+        return bool(docker.from_env(timeout=5).ping())
+    except DockerException:
+        return False
+
+
 def load_archive(archive: Path) -> tuple[str, ...]:
     """``docker load``; returns the tags. Raises `HostError` when no daemon answers or it refuses."""
     import docker
