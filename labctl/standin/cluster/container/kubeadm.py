@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import base64
 import json
-import os
 import socket
 import sys
 from collections.abc import Sequence
@@ -106,7 +105,6 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("verb", choices=("init", "join"))
     parser.add_argument("--config", type=Path, required=True)
     given, _ = parser.parse_known_args(arguments)
-    os.umask(0o077)
     try:
         config = read_config(given.config, given.verb, socket.gethostname())
         record = init(config) if given.verb == "init" else join(config)
