@@ -6,11 +6,11 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6
 
 from labctl.design import addressing, versions
 from labctl.design.fabric import BondedNode, border_names, leaf_pairs, peering_loopbacks, plan_fabric, spine_names
+from labctl.design.images import ImageWishes, choose_images
 from labctl.design.model import (
     Cluster,
     Design,
     External,
-    Images,
     Manifest,
     Network,
     Node,
@@ -32,11 +32,13 @@ SCENARIOS = {"bgp": None, "ping": "pingtest", "curl": "nginx", "ping-ipip": "pin
 """Every scenario, and the workload that it needs; those of pingtest need two workers too."""
 BLOCK_SIZE = {4: 26, 6: 122}
 """Calico's own."""
-PULL = {"never": "never", "if-not-present": "IfNotPresent", "always": "always"}
 
 
-def design(spec: Spec, target: Target, name: str | None = None) -> Design:
-    """Decide everything. The spec has been judged: nothing here can fail."""
+def design(spec: Spec, target: Target, name: str | None = None, wishes: ImageWishes | None = None) -> Design:
+    """Decide everything. The spec has been judged: nothing here can fail.
+
+    ``wishes``: images that are asked for outside the spec.
+    """
     lab = name or spec.name
     vrf = _vrf(spec)
     nodes = _nodes(spec, vrf, lab)
@@ -60,7 +62,9 @@ def design(spec: Spec, target: Target, name: str | None = None) -> Design:
         cluster=cluster,
         externals=externals,
         scenarios=tuple(scenarios),
-        images=_images(spec, target, cluster),
+        images=choose_images(
+            spec.images, target, spec.fabric.nxos, cluster.kubernetes if cluster else "", wishes or ImageWishes()
+        ),
     )
 
 
@@ -205,12 +209,3 @@ def _peers(spec: Spec, nodes: tuple[Node, ...], switches: tuple[Switch, ...]) ->
                 name = f"{leaf.name.lower()}-calico-v{address.version}"
                 result[address] = Peer(name, leaf.name, address, scope)
     return tuple(result.values())
-
-
-def _images(spec: Spec, target: Target, cluster: Cluster | None) -> Images:
-    release = "".join(c if c.isalnum() else "." for c in spec.fabric.nxos).strip(".")
-    switch = f"vrnetlab/cisco_n9kv:{release}" if target.switch == "n9kv" else "labctl/n9kv-standin:latest"
-    version = cluster.kubernetes if cluster else ""
-    node = f"kindest/node:v{version}" if target.cluster == "kind" else "labctl/k8s-standin:latest"
-    host = spec.images.host or "labctl/host:latest"
-    return Images(spec.images.switch or switch, spec.images.node or node, host, PULL[spec.images.pull])

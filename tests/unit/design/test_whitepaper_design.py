@@ -129,8 +129,8 @@ def test_versions_belong_to_the_target() -> None:
     assert real.cluster
     assert (standin.cluster.kubernetes, standin.cluster.calico) == ("1.34.3", "3.20.0")
     assert real.cluster.kubernetes == versions.KIND_KUBERNETES_DEFAULT
-    assert real.images.switch == "vrnetlab/cisco_n9kv:10.5.4"
-    assert real.images.node == f"kindest/node:v{versions.KIND_KUBERNETES_DEFAULT}"
+    assert real.images.leaf.tagged == "vrnetlab/cisco_n9kv:10.5.4"
+    assert real.images.node.tagged == f"kindest/node:v{versions.KIND_KUBERNETES_DEFAULT}"
 
 
 @pytest.mark.parametrize(
