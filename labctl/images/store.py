@@ -89,12 +89,12 @@ def load_archive(client: DockerClient, archive: Path) -> list[tuple[tuple[str, .
     try:
         with archive.open("rb") as stream:
             loaded = client.images.load(stream)
-    except OSError as error:
-        raise UsageError(f"{archive} cannot be read: {error.strerror}", code="unreadable") from None
-    except DockerException as error:
+    except DockerException as error:  # some of them are OSErrors, too
         raise UsageError(
             f"Docker cannot load {archive}: {str(error).splitlines()[0]}",
             code="no-image-archive",
             hint="a file that `docker save -o FILE IMAGE…` wrote",
         ) from None
+    except OSError as error:
+        raise UsageError(f"{archive} cannot be read: {error.strerror or error}", code="unreadable") from None
     return [(tuple(image.tags), str(image.id)) for image in loaded]
