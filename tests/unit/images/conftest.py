@@ -36,13 +36,21 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_args: Any) -> None:
         pass
 
-    def _answer(self, *bodies: Any, code: int = 200) -> None:
-        raw = b"\r\n".join(json.dumps(body).encode() for body in bodies)
+    def _answer(self, body: Any, code: int = 200) -> None:
+        raw = json.dumps(body).encode()
         self.send_response(code)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(raw)))
         self.end_headers()
         self.wfile.write(raw)
+
+    def _progress(self, lines: Iterator[str]) -> None:
+        """An answer that grows, as the daemon's to a load or a pull."""
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for line in (*lines, ""):
+            self.wfile.write(f"{len(line):x}\r\n{line}\r\n".encode())
 
     def _body(self) -> bytes:
         if self.headers.get("Transfer-Encoding") == "chunked":
@@ -89,7 +97,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._answer({"message": docker.refuses}, code=400)
                 return
             docker.images |= dict.fromkeys(docker.brings, 7)
-            self._answer(*({"stream": f"Loaded image: {name}\n"} for name in docker.brings))
+            self._progress(json.dumps({"stream": f"Loaded image: {name}\n"}) for name in docker.brings)
         elif found := re.fullmatch(r"/containers/(.+)/exec", route):
             docker.commands.append((found[1], json.loads(self._body())["Cmd"]))
             self._answer({"Id": f"exec-{found[1]}"}, code=201)
