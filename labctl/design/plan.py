@@ -30,6 +30,8 @@ DEFAULT_SERVICES: tuple[Network, ...] = (IPv4Network("10.96.0.0/16"), IPv6Networ
 BUILT_IN = ("pingtest", "nginx-dual", "nginx")
 SCENARIOS = {"bgp": None, "ping": "pingtest", "curl": "nginx", "ping-ipip": "pingtest"}
 """Every scenario, and the workload that it needs; those of pingtest need two workers too."""
+FABRIC_SCENARIOS = tuple(name for name, needed in SCENARIOS.items() if needed is None)
+"""Those that a fabric without a cluster can prove."""
 BLOCK_SIZE = {4: 26, 6: 122}
 """Calico's own."""
 
@@ -48,7 +50,7 @@ def design(spec: Spec, target: Target, name: str | None = None, wishes: ImageWis
     ports = {port.host: (switch.name, port) for switch in fabric.switches for port in switch.external_ports}
     externals = tuple(External(e.name, e.attach, management[e.name], ports[e.name][1]) for e in spec.external)
     cluster = _cluster(spec, target, nodes, fabric.switches) if nodes else None
-    scenarios = spec.scenarios if spec.scenarios is not None else (_provable(cluster) if cluster else ())
+    scenarios = spec.scenarios if spec.scenarios is not None else (_provable(cluster) if cluster else FABRIC_SCENARIOS)
     return Design(
         name=lab,
         target=target,

@@ -90,10 +90,10 @@ def test_shared_loopbacks_are_coloured_by_pair() -> None:
     assert all(peer.nodes is None for peer in wanted.cluster.peers)
 
 
-def test_a_lab_without_cluster_has_no_scenarios() -> None:
+def test_a_lab_without_cluster_proves_its_sessions() -> None:
     wanted = lab("name: lab\ncluster: none\n")
     assert wanted.cluster is None
-    assert wanted.scenarios == ()
+    assert wanted.scenarios == ("bgp",)
     assert wanted.by_role("leaf")[0].node_ports == ()
 
 
