@@ -131,7 +131,7 @@ class Up:
             Step("ssh", "switches take logins", self._ssh, ("create",), resumable=False),
             Step("push", "NX-OS configurations", self._push, ("ssh",)),
         ]
-        last: tuple[str, ...] = ("push",)
+        last: tuple[str, ...] = ("push", "nodes")
         if lab.kube_nodes:
             steps += [
                 Step("api", "Kubernetes API", self._await_api, ("create",), resumable=False),
