@@ -8,7 +8,9 @@ from functools import cached_property
 from pathlib import Path
 
 from labctl.bonding import bond_trouble
-from labctl.engine.actions import cluster, nodes, switches
+from labctl.engine.actions import cluster, kubenodes, nodes, ports, switches
+from labctl.engine.actions.booting import Booting
+from labctl.engine.actions.manner import EMBEDDED_LIMIT, Manner, default_limit, manner_of
 from labctl.engine.down import archive_root, take_down
 from labctl.engine.placing import Placing, place_folder
 from labctl.engine.proving import verify_request
@@ -28,7 +30,6 @@ from labctl.verify.run import verify
 from labctl.verify.verdict import Report
 from labctl.waiting import Deadline, DeadlinePassed
 
-DEFAULT_LIMIT = 600.0
 NAMESPACES = ("kube-system", "default")
 
 
@@ -43,7 +44,8 @@ class UpRequest:
     kubectl: Path | None = None
     """The kubectl that set-up brought; one on PATH that is new enough is taken before it."""
     prove: bool = True
-    limit: float = DEFAULT_LIMIT
+    limit: float | None = None
+    """Of the whole command, seconds; None: what its runtime and target need."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,14 +131,17 @@ class Up:
             Step("create", "boxes and wires", self._create, resumable=False),
             Step("nodes", "bonds and addresses of nodes", self._nodes, ("create",)),
             Step("ssh", "switches take logins", self._ssh, ("create",), resumable=False),
-            Step("push", "NX-OS configurations", self._push, ("ssh",)),
+            Step("ports", "switches list their ports", self._ports, ("ssh",), resumable=False),
+            Step("push", "NX-OS configurations", self._push, ("ports",)),
         ]
         last: tuple[str, ...] = ("push",)
         if lab.kube_nodes:
             steps += [
                 Step("api", "Kubernetes API", self._await_api, ("create",), resumable=False),
-                Step("calico", "Calico", self._calico, ("nodes", "push", "api")),
-                Step("workloads", "workloads", self._workloads, ("calico",)),
+                Step("names", "nodes have the names of the lab", self._names, ("api",), resumable=False),
+                Step("calico", "Calico", self._calico, ("nodes", "push", "names")),
+                Step("addresses", "Calico uses bond0", self._addresses, ("calico",), resumable=False),
+                Step("workloads", "workloads", self._workloads, ("addresses",)),
                 Step("bonds", "every bond has a partner", self._bonds, ("push", "nodes"), resumable=False),
             ]
             last = ("workloads", "bonds")
@@ -168,8 +173,33 @@ class Up:
 
     def _ssh(self, context: StepContext) -> str:
         names = self._folder.lab.switches
-        self._now.sessions = switches.await_ssh(names, self._endpoints, self._limit("ssh"), context.cancel)
+        self._now.sessions = switches.await_ssh(
+            names,
+            self._endpoints,
+            self._booting(context, "switches take logins"),
+            self._limit("ssh"),
+            context.cancel,
+            manner=self._manner,
+        )
         return f"{len(names)} switches"
+
+    def _ports(self, context: StepContext) -> str:
+        return ports.await_ports(
+            ports.wired_ports(self._folder),
+            self._now.sessions,
+            lambda switch: switches.open_session(switch, self._endpoints, manner=self._manner),
+            self._booting(context, "switches list their ports"),
+            self._limit("ssh"),
+            context.cancel,
+        )
+
+    @property
+    def _manner(self) -> Manner:
+        return manner_of(self._folder.lab.target)
+
+    def _booting(self, context: StepContext, what: str) -> Booting:
+        names, runtime = self._folder.lab.switches, self._request.runtime
+        return Booting(len(names), what, context.tick, runtime.last_line, estimate=self._manner.estimate)
 
     def _push(self, context: StepContext) -> str:
         del context  # a line that is on its way to a switch is not called back
@@ -177,6 +207,19 @@ class Up:
 
     def _await_api(self, context: StepContext) -> str:
         return cluster.await_api(self._api, self._request.runtime, self._limit("api"), context.cancel)
+
+    def _names(self, context: StepContext) -> str:
+        return kubenodes.await_names(self._api, self._kube_names, self._limit("nodes"), context.cancel)
+
+    @property
+    def _kube_names(self) -> tuple[str, ...]:
+        return self._folder.cluster.node_names if self._folder.cluster else ()
+
+    def _addresses(self, context: StepContext) -> str:
+        lab = self._folder.lab
+        bonds = nodes.all_bond_addresses(lab.kube_nodes, self._endpoints)
+        named = {name: bonds[node] for name, node in zip(self._kube_names, lab.kube_nodes, strict=False)}
+        return kubenodes.await_calico_addresses(self._api, named, self._limit("workloads"), context.cancel)
 
     def _calico(self, context: StepContext) -> str:
         kubectl = find_kubectl(self._request.kubectl)
@@ -216,7 +259,7 @@ def up(request: UpRequest) -> UpResult:
     """
     state = request.state
     with state.lock():
-        deadline = Deadline(request.limit)
+        deadline = Deadline(request.limit or EMBEDDED_LIMIT)
 
         def tell(text: str) -> None:
             request.listener(Event("message", state.name, "up", text, deadline.elapsed))
@@ -228,6 +271,8 @@ def up(request: UpRequest) -> UpResult:
             if made_here:
                 state.remove()
             raise
+        if request.limit is None:
+            deadline.seconds = default_limit(request.runtime.name, placing.folder.lab.target)
         for name in placing.folder.edited:
             tell(f"{name} differs from what was rendered: it is used as it is")
         lab = Up(request, placing, deadline)
