@@ -44,6 +44,7 @@ def command(
     name: str | None,
     prove: bool,
     remove: bool,
+    calico: Path | None,
     timeout: str | None,
     events: str | None,
     verbose: bool,
@@ -53,6 +54,7 @@ def command(
 
     A second `up` of a lab whose first one failed after the push goes on from there.
     """
+    from labctl.cli.calicofile import calico_of
     from labctl.cli.durations import parse_duration
     from labctl.cli.preparing import brought_kubectl, ensure_prepared
     from labctl.cli.reporting import listening
@@ -62,12 +64,13 @@ def command(
 
     limit = parse_duration(timeout) if timeout else None
     lab, render = _source(source, name)
+    manifest = calico_of(source)
     state = lab_state(lab)
     box = new_runtime(state, runtime, launcher)
     ensure_prepared()
     try:
         with listening(events=events, verbose=verbose) as listener:
-            done = up(UpRequest(state, box, render, listener, brought_kubectl(), prove, limit))
+            done = up(UpRequest(state, box, render, listener, brought_kubectl(), prove, limit, calico or manifest))
         code = _tell(done, state, as_json=as_json, quiet=events is not None, removed=remove)
     finally:
         if remove:

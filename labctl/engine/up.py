@@ -11,6 +11,7 @@ from labctl.bonding import bond_trouble
 from labctl.engine.actions import cluster, kubenodes, nodes, ports, switches
 from labctl.engine.actions.booting import Booting
 from labctl.engine.actions.manner import EMBEDDED_LIMIT, Manner, default_limit, manner_of
+from labctl.engine.calicomanifest import find_manifest, lay
 from labctl.engine.down import archive_root, take_down
 from labctl.engine.placing import Placing, place_folder
 from labctl.engine.proving import verify_request
@@ -46,6 +47,8 @@ class UpRequest:
     prove: bool = True
     limit: float | None = None
     """Of the whole command, seconds; None: what its runtime and target need."""
+    calico: Path | None = None
+    """The user's manifest of Calico, or a folder of them; for a real cluster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,11 @@ class Up:
     def worth_keeping(self) -> bool:
         """Whether the push has begun, or had in an earlier run: from then on a lab stays for a look."""
         return self._placing.running or "push" in self._runner.begun
+
+    @property
+    def has_boxes(self) -> bool:
+        """Whether making them has begun, or they are an earlier run's."""
+        return self._placing.running or "create" in self._runner.begun
 
     def run(self) -> UpResult:
         """Do it. Raises the error of the step that failed; see `up` for what becomes of the lab then."""
@@ -127,8 +135,10 @@ class Up:
 
     def _steps(self) -> list[Step]:
         lab = self._folder.lab
-        steps = [
-            Step("create", "boxes and wires", self._create, resumable=False),
+        inputs = self._real_cluster
+        steps = [Step("inputs", "Calico's manifest", self._inputs, resumable=False)] if inputs else []
+        steps += [
+            Step("create", "boxes and wires", self._create, ("inputs",) if inputs else (), resumable=False),
             Step("nodes", "bonds and addresses of nodes", self._nodes, ("create",)),
             Step("ssh", "switches take logins", self._ssh, ("create",), resumable=False),
             Step("ports", "switches list their ports", self._ports, ("ssh",), resumable=False),
@@ -155,6 +165,18 @@ class Up:
 
     def _limit(self, name: str) -> Deadline:
         return self._deadline.at_most(self._folder.lab.deadlines.get(name, 60.0))
+
+    @property
+    def _real_cluster(self) -> bool:
+        lab = self._folder.lab
+        return bool(lab.kube_nodes) and lab.target.get("cluster") == "kind"
+
+    def _inputs(self, context: StepContext) -> str:
+        """Before anything boots: a manifest that cannot be had would be found out half an hour later."""
+        folder, version = self._folder.path, self._folder.lab.versions["calico"]
+        manifest = find_manifest(folder, version, self._request.calico, context.say)
+        lay(self._state, folder, manifest, version, context.say)
+        return f"Calico {version} from {manifest.source}"
 
     def _create(self, context: StepContext) -> str:
         runtime = self._request.runtime
@@ -223,7 +245,8 @@ class Up:
 
     def _calico(self, context: StepContext) -> str:
         kubectl = find_kubectl(self._request.kubectl)
-        manifests = cluster.calico_manifests(self._folder.path, kubectl)
+        laid = self._state.root if self._real_cluster else self._folder.path
+        manifests = cluster.calico_manifests(laid / "calico", kubectl)
         return cluster.apply_calico(self._applier, self._folder.path, manifests, self._limit("api"), context.cancel)
 
     def _workloads(self, context: StepContext) -> str:
@@ -288,7 +311,7 @@ def up(request: UpRequest) -> UpResult:
 def _after_failure(lab: Up, request: UpRequest, error: LabctlError | None, tell: Callable[[str], None]) -> None:
     """Remove or keep the lab, and say so. ``error`` is None after Ctrl-C and its like."""
     state = request.state
-    if lab.worth_keeping or request.runtime.name != "embedded":
+    if lab.worth_keeping or (request.runtime.name != "embedded" and lab.has_boxes):
         if error is None:
             tell(f"lab {state.name} is kept: labctl up goes on with it, labctl down {state.name} removes it")
         elif error.next_command is None:
