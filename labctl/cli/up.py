@@ -15,7 +15,7 @@ from labctl.errors import ExitCode, UsageError
 from labctl.guest.names import LAUNCHERS
 
 if TYPE_CHECKING:
-    from labctl.engine.up import UpResult
+    from labctl.engine.request import UpResult
     from labctl.state import LabState
 
 Render = Callable[[Path], None]
@@ -58,7 +58,8 @@ def command(
     from labctl.cli.durations import parse_duration
     from labctl.cli.preparing import brought_kubectl, ensure_prepared
     from labctl.cli.reporting import listening
-    from labctl.engine.up import UpRequest, up
+    from labctl.engine.request import UpRequest
+    from labctl.engine.up import up
     from labctl.runtime.select import new_runtime
     from labctl.state import lab_state
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 
 from labctl.bonding import bond_trouble
 from labctl.engine.actions import cluster, kubenodes, nodes, ports, switches
@@ -15,9 +14,10 @@ from labctl.engine.calicomanifest import find_manifest, lay
 from labctl.engine.down import archive_root, take_down
 from labctl.engine.placing import Placing, place_folder
 from labctl.engine.proving import verify_request
+from labctl.engine.request import UpRequest, UpResult
 from labctl.engine.steps import Step, StepContext, StepFailed, StepRunner
 from labctl.errors import CheckFailed, LabctlError, LabError
-from labctl.events import Event, Listener
+from labctl.events import Event
 from labctl.folder import Folder
 from labctl.journal import Journal
 from labctl.kube.api import Api, access_from_kubeconfig
@@ -25,41 +25,12 @@ from labctl.kube.apply import Applier
 from labctl.kube.kubectl import find_kubectl
 from labctl.kube.ready import await_workloads
 from labctl.nxos.session import NxosSession
-from labctl.runtime.api import Endpoints, Runtime
-from labctl.state import LabState
+from labctl.runtime.api import Endpoints
 from labctl.verify.run import verify
 from labctl.verify.verdict import Report
 from labctl.waiting import Deadline, DeadlinePassed
 
 NAMESPACES = ("kube-system", "default")
-
-
-@dataclass(frozen=True, slots=True)
-class UpRequest:
-    """What ``up`` was asked for. ``render`` writes the artifact folder to a path."""
-
-    state: LabState
-    runtime: Runtime
-    render: Callable[[Path], None]
-    listener: Listener
-    kubectl: Path | None = None
-    """The kubectl that set-up brought; one on PATH that is new enough is taken before it."""
-    prove: bool = True
-    limit: float | None = None
-    """Of the whole command, seconds; None: what its runtime and target need."""
-    calico: Path | None = None
-    """The user's manifest of Calico, or a folder of them; for a real cluster."""
-
-
-@dataclass(frozen=True, slots=True)
-class UpResult:
-    """What came of it. ``timings``: start and end of each step, seconds since the command began."""
-
-    lab: str
-    seconds: float
-    timings: Mapping[str, tuple[float, float]]
-    evidence: Path
-    report: Report | None = None
 
 
 @dataclass(slots=True)
@@ -294,6 +265,8 @@ def up(request: UpRequest) -> UpResult:
             if made_here:
                 state.remove()
             raise
+        if request.calico is not None and placing.folder.lab.target.get("cluster") != "kind":
+            tell(f"{request.calico} is not used: only a cluster of kind runs Calico's own manifest")
         if request.limit is None:
             deadline.seconds = default_limit(request.runtime.name, placing.folder.lab.target)
         for name in placing.folder.edited:

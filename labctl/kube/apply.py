@@ -78,9 +78,12 @@ class Applier:
             ) from error
 
     def translated(self, item: Json) -> Json:
-        """A ``projectcalico.org/v3`` object as what this cluster serves: that API, or the storage CRDs'."""
+        """A ``projectcalico.org/v3`` object as what this cluster serves: that API, or the storage CRDs'.
+
+        Definitions go without the empty status that generators write (some of Calico's have one).
+        """
         if not is_calico(item):
-            return item
+            return user_form(item) if item["kind"] == "CustomResourceDefinition" else item
         return user_form(item) if item["kind"] in self._resources(V3) else storage_form(item)
 
     def resource(self, version: str, kind: str) -> Resource:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from labctl.engine.placing import Placing
+from labctl.engine.request import UpRequest
 from labctl.engine.steps import Step, check_plan
-from labctl.engine.up import Up, UpRequest
+from labctl.engine.up import Up
 from labctl.folder import Folder, Lab, LabNode, Topology
 from labctl.state import LabState
 from labctl.waiting import Deadline

@@ -137,3 +137,11 @@ def test_a_digest_is_warned_of() -> None:
     facts = judge(manifest("v3.32.1@sha256:" + "0" * 64), "3.32.1", "f")
     assert len(facts.warnings) == 2
     assert "has a digest" in facts.warnings[0]
+
+
+def test_a_definition_goes_without_its_empty_status(api: Api) -> None:
+    definition = {
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "x.y"},
+        "spec": {"group": "y"}, "status": {"conditions": None, "storedVersions": None},
+    }  # fmt: skip
+    assert Applier(api).translated(definition) == {key: definition[key] for key in definition if key != "status"}
