@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit check install install-tests bench docs wheel clean
+.PHONY: help demo image test test-unit test-containerlab check install install-tests bench docs wheel clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -13,9 +13,16 @@ install-tests: ## The same, and what the tests need
 demo: install ## Prepare this host, boot the white paper's lab, prove it, take it down
 	@scripts/demo
 
+image: install ## The stand-ins' container images, loaded into Docker where a daemon answers
+	@.venv/bin/labctl setup images
+
 test: install-tests ## All tests, the booted ones included
 	@.venv/bin/labctl setup build
 	@.venv/bin/pytest
+
+test-containerlab: install-tests ## The container images and the containerlab runtime on real Docker, in an emulated machine
+	@.venv/bin/labctl setup build
+	@.venv/bin/pytest tests/containerlab
 
 test-unit: install-tests ## The tests that boot nothing
 	@.venv/bin/pytest -m "not booted"

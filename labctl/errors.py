@@ -186,6 +186,20 @@ class HostError(LabctlError):
         super().__init__(message, code=code, place=place, hint=hint, next_command=next_command)
 
 
+class HostUnfit(HostError):
+    """Everything that a lab misses on this machine; each problem's hint is the command that repairs it."""
+
+    code = "host-unfit"
+
+    def __init__(self, message: str, problems: Sequence[Problem], *, next_command: str) -> None:
+        super().__init__(message, next_command=next_command)
+        self.problems = tuple(problems)
+
+    def render(self) -> str:
+        problems = [problem.render() for problem in self.problems]
+        return "\n".join([f"{self.message} [{self.code}]", *problems, f"  next: {self.next_command}"])
+
+
 class LabError(LabctlError):
     """The lab's own machinery broke (daemon, guest, channel)."""
 

@@ -18,6 +18,7 @@ LINK_KEYS = frozenset({"endpoints", "mtu", "type"})
 NODE_KEYS = frozenset({
     "kind", "image", "image-pull-policy", "startup-config", "mgmt-ipv4", "mgmt-ipv6", "labels", "env", "cmd", "extras",
     "stages", "exec", "group", "hostname", "ports", "binds",
+    "credentials",
 })  # fmt: skip
 KINDS = frozenset({"cisco_n9kv", "k8s-kind", "ext-container", "linux"})
 
@@ -59,12 +60,14 @@ class Lab:
 
 @dataclass(frozen=True, slots=True)
 class TopologyNode:
-    """A node of topology.clab.yml with defaults and kinds applied."""
+    """A node of topology.clab.yml with defaults, its kind's and its group's settings applied."""
 
     name: str
     kind: str
     mgmt_ipv4: str | None
     image: str | None
+    env: Mapping[str, str] = field(default_factory=dict)
+    """As written: what containerlab expands from its own environment (``${NAME:=value}``) is not expanded here."""
 
 
 Link = tuple[tuple[str, str], tuple[str, str]]
@@ -78,6 +81,8 @@ class Topology:
     mgmt_ipv4_subnet: str | None
     nodes: Mapping[str, TopologyNode]
     links: tuple[Link, ...]
+    mgmt_network: str = "clab"
+    """Name of the management network; containerlab's own where the file names none."""
 
     def interfaces(self, node: str) -> tuple[str, ...]:
         """Interfaces of a node that have a wire, in the topology's order."""
@@ -252,32 +257,60 @@ def _topology(path: Path, problems: list[Problem]) -> Topology | None:
     if len(problems) > before:
         return None
     return Topology(
-        str(found.data.get("name")), management.get("ipv4-subnet"), nodes, tuple(link for link in links if link)
+        str(found.data.get("name")),
+        management.get("ipv4-subnet"),
+        nodes,
+        tuple(link for link in links if link),
+        str(management.get("network") or "clab"),
     )
 
 
 class _Inherited:
-    """What nodes of a topology have in common: its defaults, and those of each kind."""
+    """What nodes of a topology have in common: its defaults, those of each kind, those of each group.
+
+    The nearer to the node, the stronger; ``env`` is merged key by key (containerlab, types/topology.go).
+    """
 
     def __init__(self, found: Document, problems: list[Problem]) -> None:
-        self.defaults = _mapping(found, ("topology", "defaults"), problems)
-        problems.extend(_unknown_keys(found, ("topology", "defaults"), NODE_KEYS, "a node") if self.defaults else ())
-        self._kinds: dict[str, Mapping[str, Any]] = {}
-        for kind in _mapping(found, ("topology", "kinds"), problems):
-            path = ("topology", "kinds", kind)
-            self._kinds[kind] = _mapping(found, path, problems)
-            problems.extend(_unknown_keys(found, path, NODE_KEYS, "a node") if self._kinds[kind] else ())
+        self.defaults = self._part(found, ("topology", "defaults"), problems)
+        self._shared = {
+            level: {
+                name: self._part(found, ("topology", level, name), problems)
+                for name in _mapping(found, ("topology", level), problems)
+            }
+            for level in ("kinds", "groups")
+        }
 
-    def of(self, kind: str) -> Mapping[str, Any]:
-        return {**self.defaults, **self._kinds.get(kind, {})}
+    @staticmethod
+    def _part(found: Document, path: DocumentPath, problems: list[Problem]) -> Mapping[str, Any]:
+        part = _mapping(found, path, problems)
+        problems.extend(_unknown_keys(found, path, NODE_KEYS, "a node") if part else ())
+        if part:
+            _mapping(found, (*path, "env"), problems)
+        return part
+
+    def merged(self, own: Mapping[str, Any]) -> tuple[str, Mapping[str, Any], Mapping[str, str]]:
+        """Kind, settings and environment of a node."""
+        group = self._shared["groups"].get(str(own.get("group") or self.defaults.get("group")), {})
+        kind = str(own.get("kind") or group.get("kind") or self.defaults.get("kind"))
+        levels = (self.defaults, self._shared["kinds"].get(kind, {}), group, own)
+        written = [level["env"] for level in levels if isinstance(level.get("env"), dict)]
+        env = {str(name): _variable(value) for part in written for name, value in part.items()}
+        return kind, {key: value for level in levels for key, value in level.items()}, env
+
+
+def _variable(value: Any) -> str:
+    """As a container gets it."""
+    return str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
 
 
 def _node(found: Document, name: str, inherited: _Inherited, problems: list[Problem]) -> TopologyNode:
     place = ("topology", "nodes", name)
     own = _mapping(found, place, problems)
-    kind = str(own.get("kind") or inherited.defaults.get("kind"))
-    merged = {**inherited.of(kind), **own}
+    kind, merged, env = inherited.merged(own)
     problems.extend(_unknown_keys(found, place, NODE_KEYS, "a node") if own else ())
+    if own:
+        _mapping(found, (*place, "env"), problems)
     if kind not in KINDS:
         problems.append(
             Problem(
@@ -287,7 +320,7 @@ def _node(found: Document, name: str, inherited: _Inherited, problems: list[Prob
                 f"one of {', '.join(sorted(KINDS))}",
             )
         )
-    return TopologyNode(name, kind, merged.get("mgmt-ipv4"), merged.get("image"))
+    return TopologyNode(name, kind, merged.get("mgmt-ipv4"), merged.get("image"), env)
 
 
 def _link(

@@ -2,39 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from labctl.cli.app import json_option, result, result_json
-from labctl.errors import ExitCode
+from labctl.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from labctl.doctor.findings import Finding
 
 
 @click.command()
+@click.argument("source", required=False, type=click.Path(path_type=Path, exists=True), metavar="[SPEC|DIR]")
+@click.option("--runtime", type=click.Choice(["embedded", "containerlab"]), default="embedded", show_default=True)
 @json_option
-def command(as_json: bool) -> None:
+def command(source: Path | None, runtime: str, as_json: bool) -> None:
     """What this host can and cannot do, and the command that repairs it.
 
-    Exit 0 when the embedded runtime can run here (warnings are allowed), else 4. Nothing is changed or downloaded.
+    With `--runtime containerlab` for one lab, too: of SPEC, with the target that it names, or of an artifact folder.
+
+    Exit 0 when the runtime can run here (warnings are allowed), else 4. Nothing is changed or downloaded.
     """
+    if runtime == "containerlab":
+        _containerlab(source, as_json=as_json)
+        return
+    if source is not None:
+        raise UsageError(
+            "a lab's own needs are judged for containerlab: the embedded runtime is the same for all",
+            code="doctor-of-lab",
+            next_command=f"labctl doctor --runtime containerlab {source}",
+        )
     from labctl.cache import cache_dir
     from labctl.doctor.facts import collect
-    from labctl.doctor.findings import can_run, chosen, findings
+    from labctl.doctor.findings import chosen, findings
 
     facts = collect(cache_dir())
-    found = findings(facts)
+    _tell(findings(facts), "the embedded runtime", {"launcher": chosen(facts)}, as_json=as_json)
+
+
+def _containerlab(source: Path | None, *, as_json: bool) -> None:
+    from labctl.cli.preparing import containerlab_findings, needs_of_source
+
+    needs = needs_of_source(source) if source else None
+    subject = f"lab {needs.name} with containerlab" if needs else "containerlab's labs"
+    more = {"runtime": "containerlab", "lab": needs.name if needs else None}
+    _tell(containerlab_findings(needs), subject, more, as_json=as_json)
+
+
+def _tell(found: Sequence[Finding], subject: str, more: dict[str, Any], *, as_json: bool) -> None:
+    from labctl.doctor.findings import can_run
+    from labctl.doctor.page import page
+
     able = can_run(found)
     if as_json:
-        result_json({"can_run": able, "launcher": chosen(facts), "findings": [asdict(finding) for finding in found]})
+        result_json({"can_run": able, **more, "findings": [asdict(finding) for finding in found]})
     else:
-        from labctl.report.table import table
-
-        result(table(("FINDING", "SEVERITY", "WHAT"), [(one.id, one.severity, one.sentence) for one in found]))
-        for one in found:
-            if one.fix and one.severity != "ok":
-                result(f"{one.id}: {one.fix}")
-        counts = {name: sum(one.severity == name for one in found) for name in ("error", "warning")}
-        told = ", ".join(f"{count} {name}{'s' if count != 1 else ''}" for name, count in counts.items() if count)
-        result(f"the embedded runtime {'can' if able else 'cannot'} run here" + (f" ({told})" if told else ""))
+        result(page(found, subject))
     if not able:
         raise SystemExit(ExitCode.HOST)

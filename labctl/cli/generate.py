@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from labctl.cli.app import json_option, result, result_json, say
+from labctl.cli.configured import image_option, image_wishes, target_option
 from labctl.errors import UsageError
 
 
@@ -29,16 +30,19 @@ def parse_target(text: str | None) -> tuple[str, str] | None:
 @click.command()
 @click.argument("spec", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Folder; default: ./NAME.lab")
-@click.option("--target", help="switch=n9kv|standin,cluster=kind|standin; default: the spec's, else stand-ins.")
+@target_option
+@image_option
 @click.option("--name", help="Another name for the lab.")
 @json_option
-def command(spec: Path, output: Path | None, target: str | None, name: str | None, as_json: bool) -> None:
+def command(
+    spec: Path, output: Path | None, target: str | None, images: tuple[str, ...], name: str | None, as_json: bool
+) -> None:
     """Render SPEC into an artifact folder: what containerlab, NX-OS, kind, Calico and labctl read."""
     from labctl.cli.rendering import design_of
     from labctl.folder import load_folder
     from labctl.render.folder import render_folder, write_folder
 
-    design = design_of(spec, target=parse_target(target), name=name)
+    design = design_of(spec, target=parse_target(target), name=name, wishes=image_wishes(images))
     folder = output or Path(f"{design.name}.lab")
     if folder.exists() and any(folder.iterdir()) and not (folder / "lab.json").is_file():
         raise UsageError(

@@ -30,6 +30,7 @@ VERBS: dict[str, str] = {
     "kubectl": "kubectl against a lab's cluster.",
     "capture": "Capture packets on an interface of a node.",
     "logs": "Logs of a lab or of one node.",
+    "images": "Images that a lab needs; load an archive.",
     "setup": "Prepare this host: guest image and control plane.",
     "doctor": "What this host can and cannot do.",
 }

@@ -1,13 +1,23 @@
-"""Before a lab can boot: is what set-up brings on this host? A person is offered it, a pipeline is told the command."""
+"""Before a lab can boot: is what it needs on this host?
+
+What set-up brings a person is offered, a pipeline is told the command; what containerlab needs is judged by the doctor.
+"""
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from labctl.cli.app import is_terminal, say
-from labctl.errors import HostError
+from labctl.errors import HostError, HostUnfit, Problem
+from labctl.state import lab_state
+
+if TYPE_CHECKING:
+    from labctl.doctor.containerlab.needs import LabNeeds
+    from labctl.doctor.findings import Finding
 
 
 def brought_kubectl() -> Path | None:
@@ -41,3 +51,48 @@ def ensure_prepared() -> None:
     from labctl.setup.build import build
 
     build(cache, say)
+
+
+def needs_of_source(source: Path) -> LabNeeds:
+    """What a lab asks of its host: of an artifact folder, or of a spec for the target that it names."""
+    from labctl.doctor.containerlab.needs import needs_of
+
+    if source.is_dir():
+        return needs_of(source)
+    from labctl.cli.rendering import design_of
+    from labctl.render.folder import render_folder, write_folder
+
+    with tempfile.TemporaryDirectory(prefix="labctl-") as scratch:
+        write_folder(render_folder(design_of(source)), Path(scratch))
+        return needs_of(Path(scratch))
+
+
+def containerlab_findings(needs: LabNeeds | None) -> tuple[Finding, ...]:
+    """What this host is to a lab of the containerlab runtime, or to any."""
+    from labctl.doctor.containerlab.facts import collect
+    from labctl.doctor.containerlab.findings import findings
+
+    known = needs is not None and lab_state(needs.name).runtime_file.is_file()
+    return findings(collect(needs, lab_known=known), needs)
+
+
+def ensure_containerlab(folder: Path) -> None:
+    """This host can run the lab in an artifact folder with containerlab; warnings go to stderr.
+
+    Raises `HostUnfit` with everything that is in the way and its repair, `SpecError` for a folder that is not
+    understood.
+    """
+    from labctl.doctor.containerlab.needs import needs_of
+
+    needs = needs_of(folder)
+    found = containerlab_findings(needs)
+    for one in found:
+        if one.severity == "warning":
+            say(f"note: {one.id}: {one.sentence}" + (f" ({one.fix})" if one.fix else ""))
+    errors = [one for one in found if one.severity == "error"]
+    if errors:
+        raise HostUnfit(
+            f"this host cannot run lab {needs.name} with containerlab",
+            [Problem(one.id, one.sentence, hint=one.fix) for one in errors],
+            next_command="labctl doctor --runtime containerlab",
+        )

@@ -69,6 +69,40 @@ def status(full: bool, as_json: bool) -> None:
         result("next: labctl setup")
 
 
+@command.command()
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Copy the archive to a file.")
+@click.option("--load/--no-load", default=None, help="Load them into Docker.  [default: where a daemon answers]")
+@json_option
+def images(output: Path | None, load: bool | None, as_json: bool) -> None:
+    """Build the stand-ins' container images for the containerlab runtime: no registry and no daemon is needed.
+
+    labctl/host, labctl/n9kv-standin and labctl/k8s-standin, out of Debian packages; half a minute.
+    """
+    import shutil
+
+    from labctl.cache import cache_dir
+    from labctl.containers import recipe
+    from labctl.containers.build import build_archive
+    from labctl.containers.load import daemon_answers, load_archive
+    from labctl.standin.cluster.controlplane.binaries import bring_binaries
+
+    cache = cache_dir()
+    archive = build_archive(cache, bring_binaries(cache, say), say)
+    if output is not None:
+        shutil.copyfile(archive.path, output)
+    loaded = load_archive(archive.path) if load or (load is None and daemon_answers()) else ()
+    if as_json:
+        result_json(
+            {"archive": str(output or archive.path), "images": [image.tag for image in recipe.IMAGES], "loaded": loaded}
+        )
+        return
+    for image in recipe.IMAGES:
+        result(f"{image.tag}: {'loaded into Docker' if image.tag in loaded else 'in the archive'}")
+    result(f"{output or archive.path}: {megabytes(archive.path.stat().st_size)}")
+    if not loaded:
+        result(f"next: docker load --input {output or archive.path}")
+
+
 @command.command("export")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @json_option

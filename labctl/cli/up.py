@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from labctl.cli.app import is_terminal, json_option, result, result_json, say
+from labctl.cli.configured import image_option, switch_login
 from labctl.errors import ExitCode, UsageError
 from labctl.guest.names import LAUNCHERS
 
@@ -18,17 +19,27 @@ if TYPE_CHECKING:
     from labctl.engine.request import UpResult
     from labctl.state import LabState
 
-Render = Callable[[Path], None]
-
 
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path), metavar="SPEC|DIR")
 @click.option("--runtime", type=click.Choice(["auto", "embedded", "containerlab"]), default="auto", show_default=True)
 @click.option("--launcher", type=click.Choice(["auto", *LAUNCHERS]), default="auto", show_default=True,
               help="What boots the embedded guest.")  # fmt: skip
+@click.option(
+    "--target",
+    help="switch=n9kv|standin,cluster=kind|standin (SPEC only); default on containerlab: the"
+    " spec's, else real parts where their images are in Docker.",
+)
+@image_option
 @click.option("--name", help="Another name for the lab (SPEC only).")
 @click.option("--verify/--no-verify", "prove", default=True, help="Run the spec's scenarios.  [default: verify]")
 @click.option("--rm", "remove", is_flag=True, help="Remove the lab afterwards, whatever came of it.")
+@click.option(
+    "--calico",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Calico's manifest, or a folder of it; default: the spec's, else the release's. For cluster=kind.",
+)
 @click.option(
     "--timeout",
     metavar="T",
@@ -41,6 +52,8 @@ def command(
     source: Path,
     runtime: str,
     launcher: str,
+    target: str | None,
+    images: tuple[str, ...],
     name: str | None,
     prove: bool,
     remove: bool,
@@ -56,22 +69,38 @@ def command(
     """
     from labctl.cli.calicofile import calico_of
     from labctl.cli.durations import parse_duration
-    from labctl.cli.preparing import brought_kubectl, ensure_prepared
+    from labctl.cli.preparing import brought_kubectl
     from labctl.cli.reporting import listening
+    from labctl.cli.upsource import from_folder, from_spec
     from labctl.engine.request import UpRequest
     from labctl.engine.up import up
+    from labctl.runtime.api import SwitchLogin
     from labctl.runtime.select import new_runtime
     from labctl.state import lab_state
 
-    limit = parse_duration(timeout) if timeout else None
-    lab, render = _source(source, name)
-    manifest = calico_of(source)
-    state = lab_state(lab)
-    box = new_runtime(state, runtime, launcher)
-    ensure_prepared()
+    limit = parse_duration(timeout) if timeout is not None else None
+    if source.is_dir():
+        if name is not None or target is not None or images:
+            raise UsageError(
+                "--name, --target and --image go with a spec: a folder has them in its files", code="name-of-folder"
+            )
+        found = from_folder(source, runtime)
+    else:
+        found = from_spec(source, runtime, target, images, name)
+    state, embedded = lab_state(found.lab), found.runtime == "embedded"
+    login = None
+    if not embedded:
+        configured = switch_login()
+        login = SwitchLogin(str(configured.username), str(configured.password))
+    box = new_runtime(state, found.runtime, launcher, login=login)
+    _ensure_host(found.render, embedded=embedded)
     try:
         with listening(events=events, verbose=verbose) as listener:
-            done = up(UpRequest(state, box, render, listener, brought_kubectl(), prove, limit, calico or manifest))
+            done = up(
+                UpRequest(
+                    state, box, found.render, listener, brought_kubectl(), prove, limit, calico or calico_of(source)
+                )
+            )
         code = _tell(done, state, as_json=as_json, quiet=events is not None, removed=remove)
     finally:
         if remove:
@@ -79,46 +108,16 @@ def command(
     sys.exit(code)
 
 
-def _source(source: Path, name: str | None) -> tuple[str, Render]:
-    """The lab's name, and what puts its artifact folder at a path. Raises `UsageError` or `SpecError`."""
-    if source.is_dir():
-        if name is not None:
-            raise UsageError("--name goes with a spec: a folder has its name in its files", code="name-of-folder")
-        return _folder(source)
-    from labctl.cli.rendering import design_of
-    from labctl.render.folder import render_folder, write_folder
+def _ensure_host(render: Callable[[Path], None], *, embedded: bool) -> None:
+    """This host has what the runtime needs. Raises `HostError`."""
+    from labctl.cli.preparing import ensure_containerlab, ensure_prepared
 
-    design = design_of(source, target=("standin", "standin"), name=name)
-    files = render_folder(design)
-
-    def render(target: Path) -> None:
-        write_folder(files, target)
-
-    return design.name, render
-
-
-def _folder(source: Path) -> tuple[str, Render]:
-    from labctl.folder import load_folder
-
-    if not (source / "lab.json").is_file():
-        raise UsageError(
-            f"{source} is no artifact folder: it has no lab.json",
-            code="no-artifact-folder",
-            next_command=f"labctl generate SPEC -o {source}",
-        )
-    lab = load_folder(source).lab
-    wrong = [f"{part}={kind}" for part, kind in lab.target.items() if kind != "standin"]
-    if wrong:
-        raise UsageError(
-            f"{source} was rendered for {', '.join(wrong)}, which the embedded runtime cannot run",
-            code="target-cannot-run",
-            next_command="labctl generate SPEC --target switch=standin,cluster=standin",
-        )
-
-    def render(target: Path) -> None:
-        shutil.copytree(source, target, symlinks=False)
-
-    return lab.name, render
+    if embedded:
+        ensure_prepared()
+        return
+    with tempfile.TemporaryDirectory(prefix="labctl-") as scratch:
+        render(Path(scratch) / "folder")
+        ensure_containerlab(Path(scratch) / "folder")
 
 
 def _tell(done: UpResult, state: LabState, *, as_json: bool, quiet: bool, removed: bool) -> int:

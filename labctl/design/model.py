@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import Literal
+
+from labctl.imagename import ImageName
 
 SwitchRole = Literal["spine", "leaf", "border"]
 NodeRole = Literal["control-plane", "worker"]
@@ -193,11 +196,17 @@ class External:
 class Images:
     """Container images by role."""
 
-    switch: str
-    node: str
-    host: str
+    spine: ImageName
+    leaf: ImageName
+    border: ImageName
+    node: ImageName
+    host: ImageName
     pull: str
     """When containerlab may pull them, in its words."""
+
+    def of(self, role: SwitchRole) -> ImageName:
+        """A switch's."""
+        return {"spine": self.spine, "leaf": self.leaf, "border": self.border}[role]
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +236,11 @@ class Design:
 
     def by_role(self, role: SwitchRole) -> tuple[Switch, ...]:
         return tuple(switch for switch in self.switches if switch.role == role)
+
+    @property
+    def switch_image(self) -> ImageName:
+        """That of most switches, of the first in a tie: what the topology says once for all."""
+        return Counter(self.images.of(switch.role) for switch in self.switches).most_common(1)[0][0]
 
     @property
     def announced(self) -> tuple[Network, ...]:

@@ -6,11 +6,11 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6
 
 from labctl.design import addressing, versions
 from labctl.design.fabric import BondedNode, border_names, leaf_pairs, peering_loopbacks, plan_fabric, spine_names
+from labctl.design.images import ImageWishes, choose_images
 from labctl.design.model import (
     Cluster,
     Design,
     External,
-    Images,
     Manifest,
     Network,
     Node,
@@ -30,13 +30,17 @@ DEFAULT_SERVICES: tuple[Network, ...] = (IPv4Network("10.96.0.0/16"), IPv6Networ
 BUILT_IN = ("pingtest", "nginx-dual", "nginx")
 SCENARIOS = {"bgp": None, "ping": "pingtest", "curl": "nginx", "ping-ipip": "pingtest"}
 """Every scenario, and the workload that it needs; those of pingtest need two workers too."""
+FABRIC_SCENARIOS = tuple(name for name, needed in SCENARIOS.items() if needed is None)
+"""Those that a fabric without a cluster can prove."""
 BLOCK_SIZE = {4: 26, 6: 122}
 """Calico's own."""
-PULL = {"never": "never", "if-not-present": "IfNotPresent", "always": "always"}
 
 
-def design(spec: Spec, target: Target, name: str | None = None) -> Design:
-    """Decide everything. The spec has been judged: nothing here can fail."""
+def design(spec: Spec, target: Target, name: str | None = None, wishes: ImageWishes | None = None) -> Design:
+    """Decide everything. The spec has been judged: nothing here can fail.
+
+    ``wishes``: images that are asked for outside the spec.
+    """
     lab = name or spec.name
     vrf = _vrf(spec)
     nodes = _nodes(spec, vrf, lab)
@@ -46,7 +50,7 @@ def design(spec: Spec, target: Target, name: str | None = None) -> Design:
     ports = {port.host: (switch.name, port) for switch in fabric.switches for port in switch.external_ports}
     externals = tuple(External(e.name, e.attach, management[e.name], ports[e.name][1]) for e in spec.external)
     cluster = _cluster(spec, target, nodes, fabric.switches) if nodes else None
-    scenarios = spec.scenarios if spec.scenarios is not None else (_provable(cluster) if cluster else ())
+    scenarios = spec.scenarios if spec.scenarios is not None else (_provable(cluster) if cluster else FABRIC_SCENARIOS)
     return Design(
         name=lab,
         target=target,
@@ -60,7 +64,9 @@ def design(spec: Spec, target: Target, name: str | None = None) -> Design:
         cluster=cluster,
         externals=externals,
         scenarios=tuple(scenarios),
-        images=_images(spec, target, cluster),
+        images=choose_images(
+            spec.images, target, spec.fabric.nxos, cluster.kubernetes if cluster else "", wishes or ImageWishes()
+        ),
     )
 
 
@@ -205,12 +211,3 @@ def _peers(spec: Spec, nodes: tuple[Node, ...], switches: tuple[Switch, ...]) ->
                 name = f"{leaf.name.lower()}-calico-v{address.version}"
                 result[address] = Peer(name, leaf.name, address, scope)
     return tuple(result.values())
-
-
-def _images(spec: Spec, target: Target, cluster: Cluster | None) -> Images:
-    release = "".join(c if c.isalnum() else "." for c in spec.fabric.nxos).strip(".")
-    switch = f"vrnetlab/cisco_n9kv:{release}" if target.switch == "n9kv" else "labctl/n9kv-standin:latest"
-    version = cluster.kubernetes if cluster else ""
-    node = f"kindest/node:v{version}" if target.cluster == "kind" else "labctl/k8s-standin:latest"
-    host = spec.images.host or "labctl/host:latest"
-    return Images(spec.images.switch or switch, spec.images.node or node, host, PULL[spec.images.pull])

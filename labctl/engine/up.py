@@ -56,12 +56,10 @@ class Up:
     @property
     def worth_keeping(self) -> bool:
         """Whether the push has begun, or had in an earlier run: from then on a lab stays for a look."""
-        return self._placing.running or "push" in self._runner.begun
-
-    @property
-    def has_boxes(self) -> bool:
-        """Whether making them has begun, or they are an earlier run's."""
-        return self._placing.running or "create" in self._runner.begun
+        if self._placing.running or "push" in self._runner.begun:
+            return True
+        # a real switch took minutes to boot: once the boxes are there, they stay for a look
+        return self._request.runtime.name != "embedded" and self._now.endpoints is not None
 
     def run(self) -> UpResult:
         """Do it. Raises the error of the step that failed; see `up` for what becomes of the lab then."""
@@ -115,7 +113,7 @@ class Up:
             Step("ports", "switches list their ports", self._ports, ("ssh",), resumable=False),
             Step("push", "NX-OS configurations", self._push, ("ports",)),
         ]
-        last: tuple[str, ...] = ("push",)
+        last: tuple[str, ...] = ("push", "nodes")
         if lab.kube_nodes:
             steps += [
                 Step("api", "Kubernetes API", self._await_api, ("create",), resumable=False),
@@ -169,9 +167,9 @@ class Up:
         self._now.sessions = switches.await_ssh(
             names,
             self._endpoints,
-            self._booting(context, "switches take logins"),
             self._limit("ssh"),
             context.cancel,
+            booting=self._booting(context, "switches take logins"),
             manner=self._manner,
         )
         return f"{len(names)} switches"
@@ -181,9 +179,9 @@ class Up:
             ports.wired_ports(self._folder),
             self._now.sessions,
             lambda switch: switches.open_session(switch, self._endpoints, manner=self._manner),
-            self._booting(context, "switches list their ports"),
             self._limit("ssh"),
             context.cancel,
+            booting=self._booting(context, "switches list their ports"),
         )
 
     @property
@@ -284,7 +282,7 @@ def up(request: UpRequest) -> UpResult:
 def _after_failure(lab: Up, request: UpRequest, error: LabctlError | None, tell: Callable[[str], None]) -> None:
     """Remove or keep the lab, and say so. ``error`` is None after Ctrl-C and its like."""
     state = request.state
-    if lab.worth_keeping or (request.runtime.name != "embedded" and lab.has_boxes):
+    if lab.worth_keeping:
         if error is None:
             tell(f"lab {state.name} is kept: labctl up goes on with it, labctl down {state.name} removes it")
         elif error.next_command is None:

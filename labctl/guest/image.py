@@ -68,10 +68,10 @@ def guest_cache(cache: Path) -> Path:
     return cache / "guest"
 
 
-def find_image(cache: Path, *, full: bool = False) -> GuestImage | None:
+def find_image(cache: Path, *, full: bool = False, flavour: recipe.Flavour = recipe.LAB) -> GuestImage | None:
     """The image of this labctl's recipe if it is there and whole; ``full`` compares every hash (0.5 s)."""
-    folder = guest_cache(cache) / recipe.key()
-    return GuestImage(folder, recipe.key()) if is_whole(folder, full=full) else None
+    folder = guest_cache(cache) / flavour.key()
+    return GuestImage(folder, flavour.key()) if is_whole(folder, full=full) else None
 
 
 def is_whole(folder: Path, *, full: bool) -> bool:
@@ -126,7 +126,7 @@ def missing_packages() -> list[str]:
     return sorted({package for tool, package in NEEDED_TOOLS.items() if shutil.which(tool, path=path) is None})
 
 
-def build_image(cache: Path, progress: Progress) -> GuestImage:
+def build_image(cache: Path, progress: Progress, flavour: recipe.Flavour = recipe.LAB) -> GuestImage:
     """Build what `find_image` would find. Raises `HostError` with the failing tool's last words."""
     missing = missing_packages()
     if missing:
@@ -136,10 +136,10 @@ def build_image(cache: Path, progress: Progress) -> GuestImage:
             next_command=f"apt-get install {' '.join(missing)}",
         )
     with build_lock(cache, progress):
-        found = find_image(cache)
+        found = find_image(cache, flavour=flavour)
         if found:
             return found
-        final = guest_cache(cache) / recipe.key()
+        final = guest_cache(cache) / flavour.key()
         if final.exists():
             progress("the guest image is broken or half-built; building it again")
             shutil.rmtree(final)
@@ -147,18 +147,18 @@ def build_image(cache: Path, progress: Progress) -> GuestImage:
             shutil.rmtree(left)
         work = Path(tempfile.mkdtemp(prefix=".build-", dir=guest_cache(cache)))
         try:
-            _build(work, progress)
+            _build(work, progress, flavour)
             (work / "out").rename(final)
         finally:
             shutil.rmtree(work, ignore_errors=True)
-    return GuestImage(final, recipe.key())
+    return GuestImage(final, flavour.key())
 
 
-def _build(work: Path, progress: Progress) -> None:
+def _build(work: Path, progress: Progress, flavour: recipe.Flavour) -> None:
     out = work / "out"
     out.mkdir()
     clock = time.monotonic()
-    progress(f"guest image: fetching {len(recipe.PACKAGES)} packages of {recipe.SUITE} (about 30 s)")
+    progress(f"guest image: fetching {len(flavour.all_packages)} packages of {recipe.SUITE} (about 30 s)")
     tar = work / "root.tar"
     mode = "root" if os.geteuid() == 0 else "unshare"
     with tempfile.TemporaryDirectory(prefix="labctl-recipe-") as folder:
@@ -169,7 +169,7 @@ def _build(work: Path, progress: Progress) -> None:
             (scripts / name).write_text(recipe.script(name))
             (scripts / name).chmod(0o755)
         arguments = [
-            "mmdebstrap", f"--mode={mode}", "--variant=minbase", f"--include={','.join(recipe.PACKAGES)}",
+            "mmdebstrap", f"--mode={mode}", "--variant=minbase", f"--include={','.join(flavour.all_packages)}",
             *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "man", "locale", "info")),
             f"--customize-hook={scripts / 'hook.sh'} \"$1\"",
             recipe.SUITE, str(tar), *mirror(),
@@ -177,7 +177,7 @@ def _build(work: Path, progress: Progress) -> None:
         run(arguments, progress, {"KERNEL_PACKAGE": recipe.KERNEL_PACKAGE})
         progress(f"guest image: packages there after {time.monotonic() - clock:.0f} s; packing")
         pack = ["fakeroot", "sh", str(scripts / "pack.sh"), str(tar), str(work), str(out / "root.ext4")]
-        run(pack, progress, {"MODULES": " ".join(recipe.MODULES)})
+        run(pack, progress, {"MODULES": " ".join(flavour.all_modules)})
     busybox, block = (out / "busybox").read_bytes(), (work / "virtio_blk.ko").read_bytes()
     init = recipe.script("initramfs-init").encode()
     (out / "initrd").write_bytes(
@@ -188,7 +188,7 @@ def _build(work: Path, progress: Progress) -> None:
     for name in FILES:
         (out / name).chmod(0o755 if name in {"linux.uml", "ld-linux-x86-64.so.2", "libc.so.6"} else 0o644)
     out.chmod(0o755)
-    write_manifest(out, recipe.key())
+    write_manifest(out, flavour.key())
     progress(f"guest image: built in {time.monotonic() - clock:.0f} s")
 
 
@@ -236,4 +236,4 @@ def run(arguments: list[str], progress: Progress, extra: dict[str, str]) -> None
 
 def _tick(progress: Progress, name: str, started: float, ended: threading.Event) -> None:
     while not ended.wait(10.0):
-        progress(f"guest image: {name} runs since {time.monotonic() - started:.0f} s")
+        progress(f"{name} runs since {time.monotonic() - started:.0f} s")

@@ -11,7 +11,8 @@ import shutil
 import socket
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from labctl.errors import HostError, InconclusiveError
@@ -29,6 +30,24 @@ UML_WINDOW = 2048
 """Bytes under way towards a UML guest: with 4 KiB some are lost (measured), with 2 KiB none."""
 QEMU_WINDOW = 65536
 UML_MEMORY_FREE = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A further block device of a QEMU guest. What is written to it is lost unless ``kept``."""
+
+    path: Path
+    kept: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What a guest has beside its image. ``disks`` are vdc, vdd, … of a QEMU guest."""
+
+    memory_mb: int
+    disks: tuple[Disk, ...] = ()
+    translation_mb: int = 384
+    """QEMU's room for translated code; its default is 1 GB. Of a lab's guest three times less is measurably slower."""
 
 
 def choose_launcher(wanted: str, image: GuestImage, cache: Path) -> tuple[str, list[str]]:
@@ -100,17 +119,15 @@ def _file_system(path: Path) -> str:
     return kind
 
 
-def start_guest(launcher: str, image: GuestImage, *, memory_mb: int, workdir: Path, console: Path) -> RunningGuest:
+def start_guest(launcher: str, image: GuestImage, machine: Machine, *, workdir: Path, console: Path) -> RunningGuest:
     """Start a guest; it is a child of the calling *thread* (parent-death signal). Not ready yet: see `await_agent`."""
     agent_disk = workdir / "agent.tar"
     write_agent_disk(agent_disk)
-    starters: dict[str, Callable[..., RunningGuest]] = {
-        "uml": _start_uml,
-        "qemu-tcg": _start_qemu,
-        "qemu-kvm": _start_qemu,
-        "netns": lambda name, image, *rest: start_netns(name, image.root, *rest),
-    }
-    return starters[launcher](launcher, image, memory_mb, workdir, console, agent_disk)
+    if launcher == "uml":
+        return _start_uml(launcher, image, machine.memory_mb, workdir, console, agent_disk)
+    if launcher == "netns":
+        return start_netns(launcher, image.root, machine.memory_mb, workdir, console, agent_disk)
+    return _start_qemu(launcher, image, machine, workdir, console, agent_disk)
 
 
 def pinned_cpu() -> int:
@@ -155,17 +172,16 @@ def _pump_console(source: socket.socket, target: Path) -> None:
 
 
 def _start_qemu(
-    launcher: str, image: GuestImage, memory_mb: int, workdir: Path, console: Path, disk: Path
+    launcher: str, image: GuestImage, machine: Machine, workdir: Path, console: Path, disk: Path
 ) -> RunningGuest:
     ours, theirs = socket.socketpair()
     number = theirs.fileno()
     console.touch(mode=0o600)
-    # QEMU's default of translated code is 1 GB: this much is enough, and three times less is measurably slower
-    emulated = ["-accel", "tcg,thread=multi,tb-size=384", "-cpu", "max"]
+    emulated = ["-accel", f"tcg,thread=multi,tb-size={machine.translation_mb}", "-cpu", "max"]
     accelerator = ["-accel", "kvm", "-cpu", "host"] if launcher == "qemu-kvm" else emulated
     arguments = [
         *DIE_WITH_PARENT, "qemu-system-x86_64", *accelerator, "-smp", str(min(2, len(os.sched_getaffinity(0)))),
-        "-m", f"{memory_mb}M", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+        "-m", f"{machine.memory_mb}M", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
         "-chardev", f"file,id=console,path={console},append=on", "-serial", "chardev:console",
         "-kernel", str(image.kernel), "-initrd", str(image.initrd),
         "-append",
@@ -179,6 +195,7 @@ def _start_qemu(
         "-drive", f"file={disk},if=none,id=d1,format=raw,readonly=on", "-device", "virtio-blk-pci,drive=d1",
         "-device", "virtio-serial-pci,id=s0", "-chardev", f"socket,id=channel,fd={number}",
         "-device", "virtserialport,bus=s0.0,nr=1,chardev=channel,name=labctl",
+        *_further_disks(machine.disks),  # behind the channel, whose name in the guest tells its place
     ]  # fmt: skip
     with theirs:
         process = subprocess.Popen(
@@ -186,6 +203,15 @@ def _start_qemu(
             stderr=open_console(console), start_new_session=True,
         )  # fmt: skip
     return RunningGuest(launcher, process, ours, QEMU_WINDOW, console)
+
+
+def _further_disks(disks: Sequence[Disk]) -> list[str]:
+    words = []
+    for number, disk in enumerate(disks, 2):
+        kept = "" if disk.kept else ",snapshot=on"
+        words += ["-drive", f"file={disk.path},if=none,id=d{number},format=raw,cache=unsafe{kept}"]
+        words += ["-device", f"virtio-blk-pci,drive=d{number}"]
+    return words
 
 
 def await_agent(guest: RunningGuest, answers: Callable[[], bool], deadline: Deadline, cancel: threading.Event) -> None:

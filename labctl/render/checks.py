@@ -29,8 +29,53 @@ def checks(design: Design) -> str:
                 modes[mode]["curl"] = _curl(design, design.cluster)
         body["modes"] = modes
     else:
-        body["modes"] = {"routed": {"bgp": {"evpn": _evpn(design), "sessions": [], "routes": []}}}
+        body["links"]["underlay"] = _underlay(design)
+        body["modes"] = {"routed": {"bgp": {"evpn": _evpn(design), "sessions": [], "routes": _fabric_routes(design)}}}
     return dump(body)
+
+
+def _underlay(design: Design) -> list[dict[str, Any]]:
+    """OSPF neighbours of every switch, by router id. With a cluster its own sessions and packets prove the underlay."""
+    loopbacks = {switch.name: str(switch.loopback0) for switch in design.switches}
+    rows = []
+    for switch in design.switches:
+        peers = {uplink.peer for uplink in switch.uplinks}
+        peers |= {switch.vpc.peer} if switch.vpc and switch.vpc.backup else set()
+        rows.append({"switch": switch.name, "neighbors": [loopbacks[name] for name in loopbacks if name in peers]})
+    return rows
+
+
+def _fabric_routes(design: Design) -> list[dict[str, Any]]:
+    """What crosses a fabric without nodes over VXLAN: loopbacks of the leafs in the VRF, prefixes of external hosts."""
+    rows: list[dict[str, Any]] = []
+    leafs, borders = design.by_role("leaf"), design.by_role("border")
+    for leaf in leafs:
+        rows += _peer_loopback(design, leaf)
+        rows += [
+            _over_vxlan(design, leaf, str(network), border)
+            for border in borders
+            for port in border.external_ports
+            for network in port.announces
+            if network.version == 4
+        ]
+    # a loopback that several pairs have, too, is coloured by its pair, and reaches the border by several ways
+    rows += [
+        _over_vxlan(design, border, f"{leaf.peering}/32", leaf)
+        for border in borders
+        for leaf in leafs
+        if leaf.peering is not None and leaf.colour is None
+    ]
+    return rows
+
+
+def _over_vxlan(design: Design, switch: Switch, prefix: str, origin: Switch) -> dict[str, Any]:
+    return {
+        "switch": switch.name,
+        "vrf": design.vrf.name,
+        "prefix": prefix,
+        "next_hops": [str(origin.vtep)],
+        "segment": design.vrf.vni,
+    }
 
 
 def _links(design: Design) -> dict[str, Any]:
@@ -101,15 +146,7 @@ def _peer_loopback(design: Design, leaf: Switch) -> list[dict[str, Any]]:
     if leaf.vpc is None or leaf.peering is None:
         return []
     peer = design.switch(leaf.vpc.peer)
-    return [
-        {
-            "switch": leaf.name,
-            "vrf": design.vrf.name,
-            "prefix": f"{peer.peering}/32",
-            "next_hops": [str(peer.vtep)],
-            "segment": design.vrf.vni,
-        }
-    ]
+    return [_over_vxlan(design, leaf, f"{peer.peering}/32", peer)]
 
 
 def _ping(design: Design, cluster: Cluster, mode: str) -> list[dict[str, Any]]:

@@ -6,13 +6,15 @@ import json
 from pathlib import Path
 
 from labctl.design.model import Design
+from labctl.imagename import where_from
 from labctl.render import calico, nodes, workloads
 from labctl.render.checks import checks
 from labctl.render.kind import kind_cluster
 from labctl.render.lab import lab_json
 from labctl.render.nxos import switch_config
 from labctl.render.templating import render
-from labctl.render.topology import topology
+from labctl.render.topology import boot_delay_variable, topology
+from labctl.render.workloads import pod_images
 
 
 def render_folder(design: Design) -> dict[str, str]:
@@ -29,19 +31,29 @@ def render_folder(design: Design) -> dict[str, str]:
 
 
 def _readme(design: Design) -> str:
-    cluster, images = design.cluster, [design.images.switch]
-    if cluster:
-        images.append(design.images.node)
-    if design.externals:
-        images.append(design.images.host)
+    cluster = design.cluster
     return render(
         "README.md.j2",
         design=design,
-        images=images,
+        images=_images(design),
+        pod_images=pod_images(cluster) if cluster and design.target.cluster == "kind" else (),
+        delay=boot_delay_variable(design.switches[-1].name),
         workers=len(design.switches) + len(design.externals) + (len(cluster.nodes) + 1 if cluster else 0),
         control=next((node for node in cluster.nodes if node.role == "control-plane"), None) if cluster else None,
         first_leaf=design.by_role("leaf")[0],
     )
+
+
+def _images(design: Design) -> list[tuple[str, str, str]]:
+    """Each image once: (name, what runs it, the command that brings it)."""
+    users: dict[str, list[str]] = {}
+    for switch in design.switches:
+        users.setdefault(design.images.of(switch.role).tagged, []).append(switch.name)
+    if design.cluster:
+        users.setdefault(design.images.node.tagged, []).extend(node.name for node in design.cluster.nodes)
+    if design.externals:
+        users.setdefault(design.images.host.tagged, []).extend(external.name for external in design.externals)
+    return [(image, ", ".join(names), where_from(image)) for image, names in users.items()]
 
 
 def write_folder(files: dict[str, str], target: Path) -> list[str]:

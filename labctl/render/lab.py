@@ -11,14 +11,17 @@ from labctl import __version__
 from labctl.design.model import Design
 
 SCHEMA = "labctl.lab/v1"
-STANDIN_DEADLINES = {
-    "ssh": 60, "push": 60, "api": 90, "nodes": 60, "bond": 60, "workloads": 90, "converged": 60, "scenario": 60,
-}  # fmt: skip
-N9KV_DEADLINES = {
-    "ssh": 1800, "push": 600, "api": 900, "nodes": 300, "bond": 300, "workloads": 900, "converged": 300,
-    "scenario": 180,
-}  # fmt: skip
+SWITCH_DEADLINES = {"standin": {"ssh": 120, "push": 120}, "n9kv": {"ssh": 1800, "push": 600}}
 """A 9000v takes 5 to 15 minutes to boot, and each front panel port appears about a minute later."""
+CLUSTER_DEADLINES = {
+    "standin": {"create": 600, "api": 300, "nodes": 120, "workloads": 300},
+    "kind": {"create": 1200, "api": 900, "nodes": 300, "workloads": 900},
+}
+STANDIN_DEADLINES = {"bond": 120, "converged": 120, "scenario": 120}
+REAL_DEADLINES = {"bond": 300, "converged": 300, "scenario": 180}
+"""Of what switches and nodes do together."""
+BATCH_SECONDS = 300
+"""For each 9000v after the first: where memory is short they boot one after the other, each 300 s later."""
 
 
 def lab_json(design: Design, files: Mapping[str, str]) -> str:
@@ -27,12 +30,12 @@ def lab_json(design: Design, files: Mapping[str, str]) -> str:
         "schema": SCHEMA,
         "name": design.name,
         "generator": f"labctl {__version__}",
-        "target": {"switch": design.target.switch, "cluster": design.target.cluster},
+        "target": {"switch": design.target.switch, "cluster": design.target.cluster if design.cluster else "none"},
         "mode": design.cluster.mode if design.cluster else "routed",
         "versions": _versions(design),
         "nodes": _nodes(design),
         "scenarios": list(design.scenarios),
-        "deadlines": N9KV_DEADLINES if design.target.switch == "n9kv" else STANDIN_DEADLINES,
+        "deadlines": _deadlines(design),
         "inputs": _inputs(design),
         "files": {path: hashlib.sha256(text.encode()).hexdigest() for path, text in sorted(files.items())},
     }
@@ -58,15 +61,34 @@ def _nodes(design: Design) -> dict[str, Any]:
     return nodes
 
 
+def _deadlines(design: Design) -> dict[str, int]:
+    """Seconds. Those of stand-ins hold in containers on an emulated processor, too: a limit costs nothing before it."""
+    target = design.target
+    real = target.switch == "n9kv" or (target.cluster == "kind" and design.cluster is not None)
+    switch = dict(SWITCH_DEADLINES[target.switch])
+    if target.switch == "n9kv":
+        switch["ssh"] += BATCH_SECONDS * (len(design.switches) - 1)
+    cluster = CLUSTER_DEADLINES[target.cluster if design.cluster else "standin"]
+    return {**switch, **cluster, **(REAL_DEADLINES if real else STANDIN_DEADLINES)}
+
+
 def _inputs(design: Design) -> list[dict[str, Any]]:
-    """What the lab needs that is neither rendered nor ours."""
+    """What the lab needs that is neither rendered nor ours, and every image that somebody pinned to a digest."""
     inputs: list[dict[str, Any]] = []
+    images = design.images
     if design.cluster:
         source = "calico/standin" if design.target.cluster == "standin" else "calico/calico.yaml, to be laid there"
-        inputs.append({"name": "calico", "version": design.cluster.calico, "sha256": None, "source": source})
-        inputs.append(
-            {"name": "kubernetes", "version": design.cluster.kubernetes, "sha256": None, "source": design.images.node}
-        )
+        inputs.append(_input("calico", design.cluster.calico, None, source))
+        inputs.append(_input("kubernetes", design.cluster.kubernetes, images.node.digest, images.node.tagged))
+    switches = list(dict.fromkeys(images.of(switch.role) for switch in design.switches))
     if design.target.switch == "n9kv":
-        inputs.append({"name": "nxos", "version": design.nxos, "sha256": None, "source": design.images.switch})
+        inputs += [_input("nxos", design.nxos, image.digest, image.tagged) for image in switches]
+    else:
+        inputs += [_input("switch", image.tag, image.digest, image.tagged) for image in switches if image.digest]
+    if design.externals and images.host.digest:
+        inputs.append(_input("host", images.host.tag, images.host.digest, images.host.tagged))
     return inputs
+
+
+def _input(name: str, version: str, sha256: str | None, source: str) -> dict[str, Any]:
+    return {"name": name, "version": version, "sha256": sha256, "source": source}

@@ -9,20 +9,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from labctl.design.model import Design
+from labctl.design.model import Design, Switch
+from labctl.design.switchvm import environment
 from labctl.render.yamltext import dump
+
+CREDENTIALS = {"username": "${LABCTL_SWITCH_USERNAME:=admin}", "password": "${LABCTL_SWITCH_PASSWORD:=admin}"}
+"""containerlab puts the environment's values in (hellt/envsubst) before it reads the file: no secret stands in it."""
 
 
 def topology(design: Design) -> str:
     """The text."""
-    nodes: dict[str, Any] = {
-        switch.name: {"kind": "cisco_n9kv", "mgmt-ipv4": str(switch.management.ip)} for switch in design.switches
-    }
+    nodes: dict[str, Any] = {switch.name: _switch(design, switch) for switch in design.switches}
     if design.cluster:
         key = cluster_key(design)
         nodes[key] = {
             "kind": "k8s-kind",
-            "image": design.images.node,
+            "image": design.images.node.tagged,
             "startup-config": "kind/cluster.yaml",
             "extras": {"k8s_kind": {"deploy": {"wait": "0s", "kubeconfig": "kubeconfig"}}},
         }
@@ -35,7 +37,7 @@ def topology(design: Design) -> str:
         nodes[external.name] = {"kind": "linux", "mgmt-ipv4": str(external.management.ip)}
     kinds: dict[str, Any] = {"cisco_n9kv": _switch_kind(design)}
     if design.externals:
-        kinds["linux"] = {"image": design.images.host, "cmd": "sleep infinity"}
+        kinds["linux"] = {"image": design.images.host.tagged, "cmd": "sleep infinity"}
     body = {
         "name": design.name,
         "mgmt": {"network": f"{design.name}-mgmt", "ipv4-subnet": str(design.management), "mtu": 1500},
@@ -54,8 +56,30 @@ def cluster_key(design: Design) -> str:
     return design.name
 
 
+def boot_delay_variable(switch: str) -> str:
+    """The variable that holds back a 9000v: how many may boot at once is the host's affair, and not in the folder.
+
+    It is read by vrnetlab inside the container; containerlab's own ``startup-delay`` would hold a worker meanwhile.
+    """
+    return f"LABCTL_BOOT_DELAY_{switch.upper().replace('-', '_')}"
+
+
 def _switch_kind(design: Design) -> dict[str, Any]:
-    if design.target.switch == "standin":
-        return {"image": design.images.switch}
-    environment = {"CLAB_MGMT_PASSTHROUGH": "true", "QEMU_MEMORY": "8192", "QEMU_SMP": "4"}
-    return {"image": design.images.switch, "env": environment}
+    kind: dict[str, Any] = {"image": design.switch_image.tagged, "credentials": CREDENTIALS}
+    if design.target.switch == "n9kv":
+        machine = environment(design.nxos, design.switch_image.tag)
+        kind["env"] = {"CLAB_MGMT_PASSTHROUGH": "true", **machine}
+    return kind
+
+
+def _switch(design: Design, switch: Switch) -> dict[str, Any]:
+    """What differs from the kind; containerlab adds a node's environment to its kind's."""
+    image, usual = design.images.of(switch.role), design.switch_image
+    node: dict[str, Any] = {"kind": "cisco_n9kv", "mgmt-ipv4": str(switch.management.ip)}
+    if image.tagged != usual.tagged:
+        node["image"] = image.tagged
+    if design.target.switch == "n9kv":
+        of_kind, own = environment(design.nxos, usual.tag), environment(design.nxos, image.tag)
+        differing = {name: value for name, value in own.items() if value != of_kind[name]}
+        node["env"] = {**differing, "BOOT_DELAY": f"${{{boot_delay_variable(switch.name)}:=0}}"}
+    return node

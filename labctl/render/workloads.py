@@ -26,6 +26,12 @@ def files(cluster: Cluster) -> dict[str, str]:
     return result | {f"k8s/{manifest.name}.yaml": manifest.text for manifest in cluster.manifests}
 
 
+def pod_images(cluster: Cluster) -> tuple[str, ...]:
+    """What the built-in workloads run."""
+    of = {"pingtest": BUSYBOX, "nginx-dual": NGINX, "nginx": NGINX}
+    return tuple(dict.fromkeys(of[name] for name in cluster.workloads))
+
+
 def _deployment(name: str, label: str, replicas: int, container: dict[str, Any], **pod: Any) -> dict[str, Any]:
     return {
         "apiVersion": "apps/v1",

@@ -30,6 +30,14 @@ class SshEndpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class SwitchLogin:
+    """What containerlab gives to the switches that it boots; the embedded runtime makes its own."""
+
+    username: str = "admin"
+    password: str = field(default="admin", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class NodeStatus:
     """One box as the runtime sees it now."""
 

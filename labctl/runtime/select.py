@@ -9,10 +9,10 @@ from labctl.errors import HostError, LabError
 from labctl.state import LabState
 
 if TYPE_CHECKING:
-    from labctl.runtime.api import Runtime
+    from labctl.runtime.api import Runtime, SwitchLogin
 
 
-def new_runtime(state: LabState, name: str, launcher: str) -> Runtime:
+def new_runtime(state: LabState, name: str, launcher: str, *, login: SwitchLogin | None = None) -> Runtime:  # noqa: ARG001
     """The runtime for a new lab: ``auto`` or ``embedded``. Raises `HostError` for what is not in this version."""
     if name == "containerlab":
         raise HostError(

@@ -296,10 +296,21 @@ class External(Part):
 
 
 class Images(Part):
-    """Container images, for the containerlab runtime."""
+    """Container images, for the containerlab runtime: name:tag, with @sha256:… where one is pinned."""
 
     switch: Annotated[
-        str | None, Field(description="Of the switches.", examples=["vrnetlab/cisco_n9kv:10.5.4.M.lite"])
+        str | None,
+        Field(
+            description="Of every switch whose role says nothing below.",
+            examples=["vrnetlab/cisco_n9kv:10.5.4.M.lite"],
+        ),
+    ] = None
+    leaf: Annotated[str | None, Field(description="Of the leafs.", examples=["vrnetlab/cisco_n9kv:10.5.4"])] = None
+    spine: Annotated[
+        str | None, Field(description="Of the spines.", examples=["vrnetlab/cisco_n9kv:10.5.4.M.lite"])
+    ] = None
+    border: Annotated[
+        str | None, Field(description="Of the border leafs.", examples=["vrnetlab/cisco_n9kv:10.4.5"])
     ] = None
     node: Annotated[str | None, Field(description="Of the nodes.", examples=["kindest/node:v1.35.1"])] = None
     host: Annotated[str | None, Field(description="Of external hosts.", examples=["labctl/host:latest"])] = None

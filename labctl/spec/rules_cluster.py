@@ -8,7 +8,7 @@ from typing import Any
 
 from labctl.design import versions
 from labctl.design.fabric import leaf_pairs
-from labctl.design.plan import BLOCK_SIZE, BUILT_IN, SCENARIOS, families, managed
+from labctl.design.plan import BLOCK_SIZE, BUILT_IN, FABRIC_SCENARIOS, SCENARIOS, families, managed
 from labctl.spec.judging import EXTERNAL_IPS, GATEWAY, POOLS, Judge, near, no_host
 from labctl.spec.manifests import stem
 from labctl.spec.model import Cluster
@@ -180,9 +180,7 @@ def externals(it: Judge) -> None:
 def workloads(it: Judge) -> None:
     """Each once, and what the scenarios need is there."""
     if it.spec.cluster == "none":
-        for part in ("workloads", "scenarios"):
-            if getattr(it.spec, part):
-                it.say("no-cluster", f"{part} need a cluster, and the spec says cluster: none", (part,))
+        _without_cluster(it)
         return
     seen: dict[str, str] = {}
     for index, workload in enumerate(it.spec.workloads or ()):
@@ -208,6 +206,19 @@ def workloads(it: Judge) -> None:
         if asked[scenario]:
             it.say("duplicate-scenario", f"{scenario} is there twice", path)
         asked[scenario] += 1
+
+
+def _without_cluster(it: Judge) -> None:
+    says = "a cluster, and the spec says cluster: none"
+    if it.spec.workloads:
+        it.say("no-cluster", f"workloads need {says}", ("workloads",))
+    for index, scenario in enumerate(it.spec.scenarios or ()):
+        path: Path = ("scenarios", index)
+        if scenario not in FABRIC_SCENARIOS:
+            able = ", ".join(FABRIC_SCENARIOS)
+            it.say("no-cluster", f"scenario {scenario} needs {says}", path, f"a fabric alone can prove {able}")
+        elif scenario in (it.spec.scenarios or ())[:index]:
+            it.say("duplicate-scenario", f"{scenario} is there twice", path)
 
 
 def _workers(it: Judge) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 
+from labctl.imagename import ROLES, image_trouble
 from labctl.spec.judging import ADDRESSES, GATEWAY, NETWORK, PEERING, Judge, near, no_host
 from labctl.spec.model import Cluster, Spec
 from labctl.yamldoc import Path
@@ -53,6 +54,15 @@ def numbers(it: Judge) -> None:
             it.say("reserved-vlan", why, path, "take another one")
     if vrf.name.lower() in OWN_VRFS:
         it.say("reserved-vrf", f"every NX-OS switch has a VRF {vrf.name.lower()} of its own", (*base, "name"))
+
+
+def images(it: Judge) -> None:
+    """Names that Docker takes, with a tag."""
+    for role in ROLES:
+        written = getattr(it.spec.images, role)
+        trouble = image_trouble(written) if written is not None else None
+        if trouble is not None:
+            it.say(trouble[0], trouble[1], ("images", role), trouble[2])
 
 
 def as_numbers(it: Judge) -> None:

@@ -56,6 +56,7 @@ RULES: tuple[tuple[Callable[[Judge], None], tuple[Path, ...]], ...] = (
     (names, (*SWITCHES, *NODES, ("external",))),
     (boxes, (("name",), *SWITCHES, ("external",))),
     (fabric.numbers, VRF),
+    (fabric.images, (("images",),)),
     (fabric.as_numbers, (("fabric", "asn"), ("cluster", "asn"))),
     (fabric.gateway, VRF),
     (fabric.switches, (*SWITCHES, ("fabric", "peer_link"), ("fabric", "nxos"), ("target",))),

@@ -8,6 +8,7 @@ from ipaddress import ip_network
 from typing import Any
 
 from labctl.errors import did_you_mean
+from labctl.imagename import ROLES
 
 Words = tuple[str, str | None]
 """(sentence, hint)"""
@@ -55,7 +56,7 @@ def words(row: Mapping[str, Any], path: tuple[str | int, ...], also: AbstractSet
 
 WHOLE = ("int_parsing", "int_type", "int_from_float")
 """Kinds of finding that say: no whole number."""
-_ANY_TEXT = ("name", "images.switch", "images.node", "images.host")
+_ANY_TEXT = ("name", *(f"images.{role}" for role in ROLES))
 """Where a number only lacks its quotes."""
 _ADDRESSES = {
     **dict.fromkeys(("ip_v4_address", "ip_v6_address"), "four numbers of 0 to 255, as in 192.168.1.10, or IPv6"),

@@ -76,10 +76,18 @@ class VpcInput(_Model):
     vpcs: tuple[int, ...]
 
 
+class UnderlayInput(_Model):
+    """OSPF neighbours of a switch, by router id."""
+
+    switch: str
+    neighbors: tuple[str, ...]
+
+
 class LinksInput(_Model):
     lacp: tuple[LacpInput, ...] = ()
     port_channels: tuple[PortChannelsInput, ...] = ()
     vpc: tuple[VpcInput, ...] = ()
+    underlay: tuple[UnderlayInput, ...] = ()
 
 
 class EvpnInput(_Model):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from labctl.bonding import parse_bond
-from labctl.verify.inputs import ChannelInput, LacpInput, VpcInput
+from labctl.verify.inputs import ChannelInput, LacpInput, UnderlayInput, VpcInput
 from labctl.verify.verdict import Judgement
 
 
@@ -114,6 +114,19 @@ def vpc(check: VpcInput, body: Any) -> Judgement:
     if wrong:
         return Judgement("FAIL", f"{check.switch}: {'; '.join(dict.fromkeys(wrong))}", expected, seen)
     return Judgement("PASS", f"{check.switch}: peer ok, {len(check.vpcs)} vPCs up and consistent", expected, seen)
+
+
+def underlay(check: UnderlayInput, body: Any) -> Judgement:
+    """Every OSPF neighbour is there, FULL on one link at least."""
+    expected = dict.fromkeys(check.neighbors, "FULL")
+    seen: dict[str, str] = {}
+    for row in rows(body, "ctx", "nbr"):
+        neighbor, state = str(row.get("rid")), str(row.get("state")).partition("/")[0].strip().upper()
+        seen[neighbor] = "FULL" if seen.get(neighbor) == "FULL" else state
+    wrong = [f"{name} is {seen.get(name, 'not there')}" for name in check.neighbors if seen.get(name) != "FULL"]
+    if wrong:
+        return Judgement("FAIL", f"{check.switch}: OSPF neighbor {', '.join(wrong)}", expected, seen)
+    return Judgement("PASS", f"{check.switch}: {len(expected)} OSPF neighbors are FULL", expected, seen)
 
 
 def as_number(text: str) -> int:

@@ -33,6 +33,8 @@ from labctl.waiting import Cancelled
 SCENARIOS = ("bgp", "ping", "curl", "ping-ipip")
 DISRUPTIVE = ("ping-ipip",)
 TITLES = {"links": links.TITLE, "bgp": bgp.TITLE, "ping": ping.TITLE, "curl": curl.TITLE, "ping-ipip": ipip.TITLE}
+FABRIC_TITLES = {"links": "vPC and underlay", "bgp": "BGP EVPN in the fabric"}
+"""Of a lab without a cluster."""
 
 Runner = Callable[[], list[CheckResult]]
 
@@ -135,13 +137,14 @@ class _Verification:
 
     def _scenario(self, name: str, observer: Observer) -> ScenarioResult:
         started = self._watch.seconds
-        self._tell("scenario", name, TITLES[name], state="started")
+        title = TITLES[name] if self._folder.lab.kube_nodes else FABRIC_TITLES.get(name, TITLES[name])
+        self._tell("scenario", name, title, state="started")
         lab = self._lab(observer)
         try:
             checks = self._runner(name, lab)()
         except (LabctlError, Unanswered, Cancelled) as error:
-            checks = [CheckResult(f"{name}.ran", TITLES[name], "INCONCLUSIVE", str(error))]
-        result = ScenarioResult(name, TITLES[name], self._watch.seconds - started, tuple(checks), started)
+            checks = [CheckResult(f"{name}.ran", title, "INCONCLUSIVE", str(error))]
+        result = ScenarioResult(name, title, self._watch.seconds - started, tuple(checks), started)
         self._tell(
             "scenario", name, result.sentence, state="done", verdict=result.verdict, seconds=round(result.seconds, 3)
         )

@@ -25,6 +25,7 @@ from labctl.spec.load import loads
 ROOT = Path(__file__).parents[2]
 PAPER = (ROOT / "topologies" / "whitepaper.yaml").read_text(encoding="utf-8")
 MINIMAL = (ROOT / "topologies" / "minimal.yaml").read_text(encoding="utf-8")
+FABRIC = "name: bare\nfabric: {borders: 1}\ncluster: none\n"
 IPV4 = "name: four\nfabric: {vrfs: [{networks: [{gateway: 192.168.1.1/24}]}]}\ncluster: {nodes: 2}\n"
 LATE = "name: late\ncluster: {nodes: [{name: w1}, {name: w2}, {name: cp, role: control-plane}]}\n"
 SPECS = {"whitepaper": PAPER, "minimal": MINIMAL, "four": IPV4, "late": LATE}
@@ -168,9 +169,9 @@ def validated(containerlab: str, topology: Path) -> subprocess.CompletedProcess[
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["whitepaper", "minimal"])
-def test_containerlab_takes_the_topology(containerlab: str, name: str, tmp_path: Path) -> None:
-    done = validated(containerlab, rendered(SPECS[name], tmp_path / "lab") / "topology.clab.yml")
+@pytest.mark.parametrize("text", [PAPER, MINIMAL, FABRIC], ids=["whitepaper", "minimal", "fabric"])
+def test_containerlab_takes_the_topology(containerlab: str, text: str, tmp_path: Path) -> None:
+    done = validated(containerlab, rendered(text, tmp_path / "lab") / "topology.clab.yml")
     assert done.returncode == 0, done.stderr + done.stdout
 
 

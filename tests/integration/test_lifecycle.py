@@ -15,6 +15,7 @@ from tests.integration.harness import ROOT, WHITEPAPER, Labctl, Machine, await_e
 
 pytestmark = [pytest.mark.booted, pytest.mark.timeout(240)]
 MINIMAL = ROOT / "topologies" / "minimal.yaml"
+FABRIC = ROOT / "topologies" / "fabric.yaml"
 UP = ("up", WHITEPAPER, "--events", "json")
 
 
@@ -35,6 +36,13 @@ def test_minimal_from_ten_lines_passes(labctl: Labctl) -> None:
     with labctl.lab(MINIMAL) as done:
         assert "PASS" in done.out
     assert labctl("list", "--json").json() == []
+
+
+def test_a_fabric_without_a_cluster_is_proven(labctl: Labctl) -> None:
+    with labctl.lab(FABRIC):
+        verdicts = {row["id"]: row["verdict"] for row in labctl.evidence("fabric")["scenarios"]}
+        assert verdicts == {"links": "PASS", "bgp": "PASS"}
+        assert "[no-cluster]" in labctl("kubeconfig", "fabric").expect(2).err
 
 
 def test_rm_removes_the_lab_and_keeps_its_record(labctl: Labctl) -> None:

@@ -18,13 +18,13 @@ import pytest
 
 from labctl.cache import cache_dir
 from labctl.errors import LabctlError
+from labctl.guest import launch
 from labctl.guest.api import Op, TtySize
 from labctl.guest.client import AgentClient, connect
 from labctl.guest.disk import write_agent_disk
 from labctl.guest.hostkernel import netns_refusal
 from labctl.guest.hub import Hub
 from labctl.guest.image import GuestImage, find_image
-from labctl.guest.launch import await_agent, start_guest
 from labctl.guest.netns import start_netns
 from labctl.standin.cluster.controlplane.binaries import find_binaries
 from labctl.waiting import Deadline, NotYet, wait_for
@@ -128,11 +128,11 @@ def image() -> GuestImage:
 def machine(image: GuestImage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentClient]:
     """A QEMU guest that holds the launcher's code."""
     work = tmp_path_factory.mktemp("guest")
-    guest = start_guest("qemu-tcg", image, memory_mb=1000, workdir=work, console=work / "console.log")
+    guest = launch.start_guest("qemu-tcg", image, launch.Machine(1000), workdir=work, console=work / "console.log")
     hub = Hub(guest.channel, work / "agent.sock", window=guest.window)
     hub.start()
     try:
-        await_agent(guest, hub.open.is_set, Deadline(120.0), threading.Event())
+        launch.await_agent(guest, hub.open.is_set, Deadline(120.0), threading.Event())
         agent = connect(work / "agent.sock")
         agent.write_file("/opt/labctl.tar", source())
         done = agent.run(["sh", "-c", f"mkdir {SOURCE} && tar -x -C {SOURCE} -f /opt/labctl.tar"])
@@ -280,7 +280,7 @@ def test_a_box_on_this_host_comes_and_goes(image: GuestImage, tmp_path: Path) ->
     hub = Hub(guest.channel, tmp_path / "agent.sock", window=guest.window)
     hub.start()
     try:
-        await_agent(guest, hub.open.is_set, Deadline(20.0), threading.Event())
+        launch.await_agent(guest, hub.open.is_set, Deadline(20.0), threading.Event())
         agent = connect(tmp_path / "agent.sock")
         assert agent.batch(None, lines("netns add one\nlink add v0 type veth peer name v1 netns one")) == []
         assert agent.read_file("/etc/debian_version").startswith(b"13")

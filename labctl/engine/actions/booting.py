@@ -56,6 +56,11 @@ class Booting:
         self._ready = 0
         self._lock = threading.Lock()
 
+    @classmethod
+    def unheard(cls, switches: int) -> Booting:
+        """One that nobody listens to."""
+        return cls(switches, "switches", lambda _text: None, lambda _switch: "")
+
     def waits(self, switch: str, reason: str) -> None:
         """A switch is not ready yet."""
         with self._lock:

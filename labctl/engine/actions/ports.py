@@ -59,11 +59,13 @@ def await_ports(
     wanted: Mapping[str, Sequence[str]],
     sessions: dict[str, NxosSession],
     login: Callable[[str], NxosSession],
-    booting: Booting,
     deadline: Deadline,
     cancel: threading.Event,
+    *,
+    booting: Booting | None = None,
 ) -> str:
     """The gate. A session that ended (the switch restarted) is opened anew, in ``sessions``. Raises `GateMissed`."""
+    booting = booting or Booting.unheard(len(wanted))
 
     def one(switch: str) -> str | None:
         def question() -> bool | NotYet:

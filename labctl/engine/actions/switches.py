@@ -43,13 +43,14 @@ def open_session(
 def await_ssh(
     switches: Sequence[str],
     endpoints: Endpoints,
-    booting: Booting,
     deadline: Deadline,
     cancel: threading.Event,
     *,
+    booting: Booting | None = None,
     manner: Manner = STANDIN,
 ) -> dict[str, NxosSession]:
     """The gate: every switch takes a login. Raises `GateMissed` naming those that do not."""
+    booting = booting or Booting.unheard(len(switches))
 
     def one(switch: str) -> NxosSession | str:
         refused = Deadline(LOGIN_PATIENCE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from importlib import resources
 
 SUITE = "trixie"
@@ -52,9 +53,45 @@ def script(name: str) -> str:
 SCRIPTS = ("hook.sh", "pack.sh", "lab-init", "lab-init2", "initramfs-init")
 
 
+@dataclass(frozen=True, slots=True)
+class Flavour:
+    """A kind of guest: packages and modules on top of those that every guest has."""
+
+    packages: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+
+    @property
+    def all_packages(self) -> tuple[str, ...]:
+        return (*PACKAGES, *self.packages)
+
+    @property
+    def all_modules(self) -> tuple[str, ...]:
+        return (*MODULES, *self.modules)
+
+    def key(self) -> str:
+        """Names the image: a hash over everything that goes into it."""
+        digest = hashlib.sha256()
+        for part in (SUITE, *self.all_packages, KERNEL_PACKAGE, *self.all_modules, *(script(name) for name in SCRIPTS)):
+            digest.update(part.encode() + b"\0")
+        return digest.hexdigest()[:16]
+
+
+LAB = Flavour()
+"""What a lab of the embedded runtime boots."""
+
+DOCKER = Flavour(
+    packages=(
+        "docker.io", "docker-cli", "containerd", "runc", "openssh-client", "python3", "python3-click",
+        "python3-cryptography", "python3-docker", "python3-jinja2", "python3-kubernetes", "python3-paramiko",
+        "python3-platformdirs", "python3-pydantic", "python3-rich", "python3-urllib3", "python3-wsproto",
+        "python3-yaml",
+    ),
+    modules=("br_netfilter", "nf_conntrack_netlink", "xt_set", "xt_ipvs", "ip_vs", "nft_reject_inet", "nft_limit",
+             "nft_fib_inet", "nft_fib_ipv4", "nft_fib_ipv6"),
+)  # fmt: skip
+"""A host with Docker in which labctl itself runs: the containerlab runtime is tested in it."""
+
+
 def key() -> str:
-    """Names the image: a hash over everything that goes into it."""
-    digest = hashlib.sha256()
-    for part in (SUITE, *PACKAGES, KERNEL_PACKAGE, *MODULES, *(script(name) for name in SCRIPTS)):
-        digest.update(part.encode() + b"\0")
-    return digest.hexdigest()[:16]
+    """Of the image that labs boot."""
+    return LAB.key()

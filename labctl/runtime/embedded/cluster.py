@@ -79,7 +79,7 @@ def prepare(state: LabState, folder: Folder, management: Management) -> Cluster:
     authority = str(plane.authority.certificate)
     spec = AgentsSpec(
         plane.server, authority, str(state.root / "agent.sock"), folder.lab.versions.get("kubernetes", ""),
-        folder.lab.versions.get("calico", "3.20.0"), tuple(config.pod_subnets if config else ()),
+        tuple(config.pod_subnets if config else ()),
         str(system.certificate), str(system.key), tuple(nodes),
     )  # fmt: skip
     return Cluster(plane, spec, Access(plane.server, authority, str(admin.certificate), str(admin.key)))

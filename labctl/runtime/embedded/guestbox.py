@@ -12,7 +12,7 @@ from labctl.guest.api import Agent
 from labctl.guest.client import connect
 from labctl.guest.hub import Hub
 from labctl.guest.image import find_image
-from labctl.guest.launch import RunningGuest, await_agent, choose_launcher, start_guest
+from labctl.guest.launch import Machine, RunningGuest, await_agent, choose_launcher, start_guest
 from labctl.state import LabState
 from labctl.waiting import Deadline
 
@@ -78,6 +78,6 @@ def boot(state: LabState, launcher: str, boxes: int, say: Callable[[str], None])
     workdir = state.root / "guest"
     workdir.mkdir(mode=0o700, exist_ok=True)
     memory = guest_memory(boxes, os.environ.get(MEMORY_VARIABLE))
-    guest = start_guest(name, image, memory_mb=memory, workdir=workdir, console=state.logs / "console.log")
+    guest = start_guest(name, image, Machine(memory), workdir=workdir, console=state.logs / "console.log")
     say(f"guest starts on {name} with {memory} MB")
     return GuestBox(state, guest)

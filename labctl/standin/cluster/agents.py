@@ -14,6 +14,7 @@ from pathlib import Path
 
 from labctl.guest.api import Agent
 from labctl.guest.client import connect
+from labctl.guest.local import local_agent
 from labctl.kube.api import Api
 from labctl.standin.cluster.calico.cluster import ClusterState
 from labctl.standin.cluster.calico.cni import CalicoNetwork
@@ -48,7 +49,6 @@ class NodeAgents:
         self._system = Api(spec.system_access(), connections=32, agent="labctl-calico-node")
         self._cluster = ClusterState(self._system, say)
         self._ipam = Ipam(self._system)
-        self._features = Features.of(spec.calico)
         self._kubelets: list[Kubelet] = []
 
     def start(self) -> None:
@@ -70,7 +70,8 @@ class NodeAgents:
 
     def _functions(self, network: CalicoNetwork, firewall: Firewall) -> dict[str, FunctionFactory]:
         def calico_node(context: FunctionContext) -> SystemFunction:
-            parts = CalicoParts(self._system, self._cluster, self._ipam, network, firewall, self._features)
+            features = Features.of(context.version)
+            parts = CalicoParts(self._system, self._cluster, self._ipam, network, firewall, features)
             return CalicoNode(context, parts, self._log(context.node, "calico-node"))
 
         def kube_proxy(context: FunctionContext) -> SystemFunction:
@@ -99,7 +100,7 @@ def _ready_setter(registration: NodeRegistration) -> Callable[[], None]:
 def main(argv: list[str]) -> int:
     """Run until SIGTERM."""
     spec = AgentsSpec.read(Path(argv[1]))
-    agent = connect(Path(spec.agent_socket), CONNECT_LIMIT)
+    agent = connect(Path(spec.agent_socket), CONNECT_LIMIT) if spec.agent_socket else local_agent()
     ending = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ending.set())
     agents = NodeAgents(spec, agent)

@@ -5,6 +5,7 @@ There is no registry in a lab without containers: an image name stands for a rea
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -76,6 +77,13 @@ def find_image(reference: str) -> Image | None:
     if parts == ["library"]:
         parts = []
     return IMAGES.get("/".join([*parts, last.split(":")[0]]))
+
+
+def version(reference: str) -> str:
+    """The version in a reference's tag: ``calico/node:v3.20.0`` is of ``3.20.0``; empty when it has none."""
+    tag = reference.split("@", maxsplit=1)[0].rpartition("/")[2].partition(":")[2]
+    found = re.match(r"v?(\d+(?:\.\d+)*)", tag)
+    return found[1] if found else ""
 
 
 def unknown(reference: str) -> str:

@@ -69,6 +69,8 @@ class FunctionContext:
     node: NodeSpec
     agent: Agent
     environment: Mapping[str, str]
+    version: str
+    """Of its image's tag, without ``v``; empty when the tag is no version."""
     changed: Callable[[], None]
     """To be called when `SystemFunction.ready` or `failure` may have changed."""
 

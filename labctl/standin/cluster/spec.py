@@ -22,6 +22,8 @@ class NodeSpec:
     port: int
     certificate: str
     key: str
+    listen: str = "127.0.0.1"
+    """Where its kubelet server listens; loopback: the API server finds it by the address ``localhost``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +32,9 @@ class AgentsSpec:
 
     server: str
     authority: str
-    agent_socket: str
+    agent_socket: str | None
+    """The agent of the machine that holds the nodes' namespaces; None: this machine (a container)."""
     kubernetes: str
-    calico: str
     cluster_cidrs: tuple[str, ...]
     system_certificate: str
     system_key: str

@@ -26,6 +26,10 @@ class SwitchIdentity:
     interfaces: Mapping[str, str]
     management: str | None = None
     management_interface: str = "eth0"
+    gateway: str | None = None
+    """Of the management network; None: its first address."""
+    serves: bool = False
+    """Whether this box itself is logged in to over the management interface (a container)."""
     nxos_version: str = "10.5(4)"
     state_dir: str = ""
     """Folder inside the machine for FRR's files of this switch."""

@@ -40,6 +40,13 @@ def checks(lab: LabUnderTest) -> list[Check]:
         )
         for vpc in links.vpc
     ]  # fmt: skip
+    found += [
+        Check(
+            f"links.underlay.{row.switch}", f"{row.switch} has its neighbors of the underlay",
+            (Command("nxos", row.switch, "show ip ospf neighbors"),), partial(judges.underlay, row),
+        )
+        for row in links.underlay
+    ]  # fmt: skip
     return found
 
 

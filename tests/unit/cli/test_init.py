@@ -116,7 +116,7 @@ def test_a_file_that_is_there_is_not_touched(run: Run) -> None:
     [
         (("no/such/lab.yaml",), "cannot be written"),
         (("lab.yaml", "--from", "whitepapr"), "did you mean whitepaper?"),
-        (("lab.yaml", "--from", "qqq"), "there are minimal, whitepaper"),
+        (("lab.yaml", "--from", "qqq"), "there are fabric, minimal, whitepaper"),
         (("lab.yaml", "--from", "../topologies/minimal"), "no topology"),
         (("lab.yaml", "--name", "Bad Name"), "[bad-lab-name]"),
         (("-", "--name", "x\nfabric: 1"), "[bad-lab-name]"),

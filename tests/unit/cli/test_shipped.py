@@ -40,7 +40,7 @@ def test_an_installation_that_lost_one(tmp_path: Path) -> None:
 
 
 def test_topologies_by_name() -> None:
-    assert {"minimal", "whitepaper"} <= set(topologies())
+    assert {"fabric", "minimal", "whitepaper"} == set(topologies())
 
 
 def test_tags_in_the_notes_on_images_are_the_rendered_ones() -> None:
@@ -53,10 +53,9 @@ def test_tags_in_the_notes_on_images_are_the_rendered_ones() -> None:
     for target in (Target("n9kv", "kind"), Target("standin", "standin")):
         lab = design(spec, target)
         assert lab.cluster is not None
-        for image in (lab.images.switch, lab.images.node, lab.images.host):
-            name, _, tag = image.partition(":")
-            assert f"`{name}:" in notes
-            assert tag in notes
+        for image in (lab.switch_image, lab.images.node, lab.images.host):
+            assert f"`{image.repository}:" in notes
+            assert image.tag in notes
         if target.cluster == "kind":
             assert f"v{lab.cluster.calico}" in notes
-            assert lab.images.node in (shipped("kind") / "README.md").read_text()
+            assert lab.images.node.tagged in (shipped("kind") / "README.md").read_text()

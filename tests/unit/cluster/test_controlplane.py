@@ -115,7 +115,7 @@ def test_a_kubeconfig_holds_everything(tmp_path: Path) -> None:
 
 def test_the_agents_spec_is_private_and_comes_back(tmp_path: Path) -> None:
     node = NodeSpec("node01", "ns", False, "172.20.20.2", 10250, "c", "k")
-    spec = AgentsSpec("https://x", "ca", "sock", "1.34.3", "3.20.0", ("10.244.0.0/16",), "sc", "sk", (node,))
+    spec = AgentsSpec("https://x", "ca", "sock", "1.34.3", ("10.244.0.0/16",), "sc", "sk", (node,))
     spec.write(tmp_path / "spec.json")
     assert AgentsSpec.read(tmp_path / "spec.json") == spec
     assert mode(tmp_path / "spec.json") == 0o600

@@ -157,7 +157,7 @@ class Running:
         parts = CalicoParts(
             api, self.cluster, Ipam(api), self.network, Firewall(machine, "ns-node01"), Features.of("3.20.0")
         )
-        context = FunctionContext(SPEC, machine, ENVIRONMENT, self.changed.release)
+        context = FunctionContext(SPEC, machine, ENVIRONMENT, "3.20.0", self.changed.release)
         self.function = CalicoNode(context, parts, Log("calico-node", self.lines.append))
 
     def start(self) -> Running:
@@ -300,7 +300,7 @@ def test_kube_proxy_follows_services(api: Any, machine: Any) -> None:
     lines: list[str] = []
     changed = threading.Event()
     cluster = ClusterState(api, lines.append)
-    context = FunctionContext(SPEC, machine, {}, changed.set)
+    context = FunctionContext(SPEC, machine, {}, "", changed.set)
     function = KubeProxy(context, cluster, Firewall(machine, "ns-node01"), ("10.244.0.0/16",), Log("p", lines.append))
     function.start()
     assert changed.wait(10)
@@ -320,7 +320,8 @@ def collector(api: Any, machine: Any) -> KubeControllers:
     api.add(IP_POOLS, "four", spec={"cidr": "10.244.0.0/16"})
     for name in ("node01", "node02"):
         api.add(NODES, name)
-    return KubeControllers(FunctionContext(SPEC, machine, {}, lambda: None), api, Ipam(api), Log("c", lambda _l: None))
+    context = FunctionContext(SPEC, machine, {}, "", lambda: None)
+    return KubeControllers(context, api, Ipam(api), Log("c", lambda _l: None))
 
 
 def allocate(api: Any, node: str, pod: str | None) -> str:

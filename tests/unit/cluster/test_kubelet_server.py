@@ -61,7 +61,7 @@ class ScriptedKubelet:
     """A kubelet with one pod."""
 
     def __init__(self) -> None:
-        self.spec = SimpleNamespace(name="node01", port=0)
+        self.spec = SimpleNamespace(name="node01", port=0, listen="127.0.0.1")
         self.log = b"one\ntwo\nthree\n"
         state = SimpleNamespace(name="main", running=True, pid=None)
         self.container = SimpleNamespace(state=state, logs=lambda: self.log)

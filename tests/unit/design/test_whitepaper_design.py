@@ -90,10 +90,10 @@ def test_shared_loopbacks_are_coloured_by_pair() -> None:
     assert all(peer.nodes is None for peer in wanted.cluster.peers)
 
 
-def test_a_lab_without_cluster_has_no_scenarios() -> None:
+def test_a_lab_without_cluster_proves_its_sessions() -> None:
     wanted = lab("name: lab\ncluster: none\n")
     assert wanted.cluster is None
-    assert wanted.scenarios == ()
+    assert wanted.scenarios == ("bgp",)
     assert wanted.by_role("leaf")[0].node_ports == ()
 
 
@@ -129,8 +129,8 @@ def test_versions_belong_to_the_target() -> None:
     assert real.cluster
     assert (standin.cluster.kubernetes, standin.cluster.calico) == ("1.34.3", "3.20.0")
     assert real.cluster.kubernetes == versions.KIND_KUBERNETES_DEFAULT
-    assert real.images.switch == "vrnetlab/cisco_n9kv:10.5.4"
-    assert real.images.node == f"kindest/node:v{versions.KIND_KUBERNETES_DEFAULT}"
+    assert real.images.leaf.tagged == "vrnetlab/cisco_n9kv:10.5.4"
+    assert real.images.node.tagged == f"kindest/node:v{versions.KIND_KUBERNETES_DEFAULT}"
 
 
 @pytest.mark.parametrize(

@@ -47,18 +47,6 @@ class Endpoints:
         return SshEndpoint("127.0.0.1", self._ports.get(name, 1), "admin", self.password)
 
 
-def silent(_text: str) -> None:
-    return
-
-
-def no_line(_switch: str) -> str:
-    return ""
-
-
-def booting(tell: Callable[[str], None] = silent) -> Booting:
-    return Booting(1, "switches", tell, no_line)
-
-
 def gate(server: ScriptedSwitch, wanted: tuple[str, ...] = ("Ethernet1/1",), seconds: float = 5.0) -> str:
     endpoints: Any = Endpoints(leaf1=server)
     sessions = {"leaf1": switches.open_session("leaf1", endpoints)}
@@ -67,8 +55,8 @@ def gate(server: ScriptedSwitch, wanted: tuple[str, ...] = ("Ethernet1/1",), sec
 
 def _await(sessions: dict[str, NxosSession], endpoints: Any, wanted: tuple[str, ...], seconds: float) -> str:
     return ports.await_ports(
-        {"leaf1": wanted}, sessions, lambda name: switches.open_session(name, endpoints), booting(),
-        Deadline(seconds), threading.Event(),
+        {"leaf1": wanted}, sessions, lambda name: switches.open_session(name, endpoints), Deadline(seconds),
+        threading.Event(),
     )  # fmt: skip
 
 
@@ -147,7 +135,7 @@ def test_a_switch_that_is_gone_is_named() -> None:
 
 
 def login(endpoints: Any, seconds: float) -> Mapping[str, NxosSession]:
-    return switches.await_ssh(("leaf1",), endpoints, booting(), Deadline(seconds), threading.Event())
+    return switches.await_ssh(("leaf1",), endpoints, Deadline(seconds), threading.Event())
 
 
 def test_a_login() -> None:

@@ -51,6 +51,23 @@ def test_the_whole_folder(folder: Path) -> None:
     assert found.edited == ()
 
 
+def test_what_a_node_inherits(folder: Path, edit: Edit) -> None:
+    """Defaults, kind, group, node: the nearer wins, and the environment is merged."""
+    edit("topology.clab.yml", "  kinds:\n", "  groups:\n    old: {image: g/old:1, env: {A: group, G: 1}}\n  kinds:\n")
+    edit("topology.clab.yml", "      image: labctl/n9kv-standin:latest\n",
+         "      image: labctl/n9kv-standin:latest\n      env: {A: kind, K: true}\n")  # fmt: skip
+    edit("topology.clab.yml", "    spine1:\n", "    spine1:\n      group: old\n      env: {N: ''}\n")
+    edit("topology.clab.yml", "    spine2:\n", "    spine2:\n      group: old\n      image: n/own:2\n")
+    topology = load_folder(folder).topology
+    assert topology.mgmt_network == "whitepaper-mgmt"
+    assert topology.nodes["spine1"].image == "g/old:1"
+    assert topology.nodes["spine1"].env == {"A": "group", "K": "true", "G": "1", "N": ""}
+    assert topology.nodes["spine2"].image == "n/own:2"
+    assert topology.nodes["leaf2101"].image == "labctl/n9kv-standin:latest"
+    assert topology.nodes["leaf2101"].env == {"A": "kind", "K": "true"}
+    assert topology.nodes["ext1"].image == "labctl/host:latest"
+
+
 def test_edited_and_missing_files_are_named_not_refused(folder: Path, edit: Edit) -> None:
     edit("nxos/leaf2101.cfg", "mtu 9216", "mtu 9000")
     (folder / "k8s" / "nginx.yaml").unlink()
@@ -153,6 +170,9 @@ def test_all_problems_at_once(folder: Path, edit: Edit) -> None:
         ("topology.clab.yml", "topology: []\n"),
         ("topology.clab.yml", "topology: {nodes: {a: 5}}\n"),
         ("topology.clab.yml", "topology: {nodes: {a: {kind: [x]}}}\n"),
+        ("topology.clab.yml", "topology: {nodes: {a: {kind: linux, env: 5}}}\n"),
+        ("topology.clab.yml", "topology: {groups: {g: []}, nodes: {a: {kind: linux}}}\n"),
+        ("topology.clab.yml", "topology: {kinds: {linux: {env: [x]}}, nodes: {a: {kind: linux}}}\n"),
         ("topology.clab.yml", "topology: {nodes: {a: {kind: linux}}, links: 5}\n"),
         ("topology.clab.yml", "topology: {defaults: 5, kinds: 6, nodes: {a: {kind: linux}}}\n"),
         ("topology.clab.yml", "mgmt: 7\ntopology: {nodes: {a: {kind: linux}}}\n"),

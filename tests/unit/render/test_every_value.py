@@ -21,7 +21,8 @@ SPEC = """\
 name: uncommon
 management: 10.99.0.0/24
 target: {switch: n9kv, cluster: kind}
-images: {switch: "my/n9kv:1", node: "my/node:2", host: "my/host:3", pull: always}
+images: {switch: "my/n9kv:1", spine: "my/spine:4.lite", border: "my/edge:5", leaf: "my/leaf:6", node: "my/node:2",
+  host: "my/host:3", pull: always}
 fabric:
   asn: 64601
   nxos: 10.4(5)M
@@ -152,7 +153,9 @@ def test_the_spec_says_every_key_that_there_is() -> None:
         ("k8s/extra.yaml", f"{EXTRA}\n"),
         ("topology.clab.yml", "name: uncommon\nmgmt:\n  network: uncommon-mgmt\n  ipv4-subnet: 10.99.0.0/24\n"),
         ("topology.clab.yml", "    image-pull-policy: always\n"),
-        ("topology.clab.yml", "      image: my/n9kv:1\n"),
+        ("topology.clab.yml", "    cisco_n9kv:\n      image: my/leaf:6\n"),
+        ("topology.clab.yml", "      mgmt-ipv4: 10.99.0.11\n      image: my/spine:4.lite\n"),
+        ("topology.clab.yml", "      mgmt-ipv4: 10.99.0.17\n      image: my/edge:5\n"),
         ("topology.clab.yml", "      image: my/node:2\n"),
         ("topology.clab.yml", "      image: my/host:3\n"),
         ("topology.clab.yml", "        - edge1:Ethernet1/1\n        - world1:eth1\n"),

@@ -108,7 +108,28 @@ def test_switches_get_their_configuration_by_push_and_the_real_ones_what_vrnetla
     if target.switch == "n9kv":
         assert kind["env"] == {"CLAB_MGMT_PASSTHROUGH": "true", "QEMU_MEMORY": "8192", "QEMU_SMP": "4"}
     else:
-        assert "env" not in kind
+        assert all("env" not in part for part in (kind, *switches))
+
+
+@pytest.mark.parametrize(("text", "target"), CASES)
+def test_what_is_secret_or_this_hosts_affair_comes_from_the_environment(text: str, target: Target) -> None:
+    """containerlab's expansion (hellt/envsubst): ``${NAME:=default}``; quoted, since a value may look like a number."""
+    body = topology(text, target)["topology"]
+    assert body["kinds"]["cisco_n9kv"]["credentials"] == {
+        "username": "${LABCTL_SWITCH_USERNAME:=admin}", "password": "${LABCTL_SWITCH_PASSWORD:=admin}",
+    }  # fmt: skip
+    raw = rendered(text, target)["topology.clab.yml"]
+    expanded = re.findall(r"\S*\$\S*", raw)
+    assert all(re.fullmatch(r"'\$\{LABCTL_[A-Z0-9_]+:=[a-z0-9]+\}'", word) for word in expanded)
+    assert "startup-delay" not in raw
+    delays = {
+        name: node["env"]["BOOT_DELAY"]
+        for name, node in body["nodes"].items()
+        if target.switch == "n9kv" and node["kind"] == "cisco_n9kv"
+    }
+    assert all(value == f"${{LABCTL_BOOT_DELAY_{name.upper()}:=0}}" for name, value in delays.items())
+    assert len(expanded) == 2 + len(delays)
+    assert raw.lower().count("password") == 2  # the key and the name of its variable
 
 
 @pytest.mark.parametrize(("text", "target"), CASES)

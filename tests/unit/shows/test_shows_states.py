@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from labctl.standin.switch.dataplane.model import read
 from labctl.standin.switch.platform import UnknownShow
 from labctl.standin.switch.shows import bgp, bundles, form, interfaces, lacp, machine, neighbors, overlay, routes
 from labctl.standin.switch.shows.table import show
+from tests.unit.shows.conftest import GOLDEN
 
 CONTEXT = routes.Context(65102, "UNDERLAY", 90001, {"192.168.1.11": 65531}, {})
 
@@ -333,3 +335,31 @@ def test_ospf_neighbors(leaf: Any) -> None:
 def test_without_ospf_there_are_no_neighbors(leaf: Any) -> None:
     leaf.model = read(parse("hostname sw1\n"))
     assert show(leaf, ("ip", "ospf", "neighbors"), as_json=True) == ""
+
+
+# --- a pair without a leg: a fabric alone
+
+
+@pytest.fixture
+def bare_leaf(leaf: Any) -> Any:
+    """The same leaf without vPCs: no segment, so EVPN says nothing of the peer."""
+    text = (GOLDEN / "leaf2101.cfg").read_text()
+    leaf.model = read(parse(re.sub(r"(?m)^  vpc \d+\n", "", text)))
+    leaf.vty["zebra: show evpn es json"] = "[]"
+    return leaf
+
+
+@pytest.mark.parametrize(
+    ("route", "status"),
+    [
+        ('{"10.2.1.2/32": [{"protocol": "ospf", "selected": true}]}', "peer-ok"),
+        ('{"10.2.1.2/32": [{"protocol": "ospf"}]}', "peer-link-down"),
+        ("{}", "peer-link-down"),
+        ("", "peer-link-down"),
+    ],
+)
+def test_without_a_leg_the_peer_is_there_when_the_underlay_has_the_way(bare_leaf: Any, route: str, status: str) -> None:
+    bare_leaf.vty["zebra: show ip route 10.2.1.2/32 json"] = route
+    body = ask(bare_leaf, "vpc brief")
+    assert (body["vpc-peer-status"], body["num-of-vpcs"], body["vpc-role"]) == (status, "0", "none-established")
+    assert body["TABLE_peerlink"]["ROW_peerlink"]["peer-link-port-state"] == ("1" if status == "peer-ok" else "0")

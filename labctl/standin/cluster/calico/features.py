@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+NEWEST = (3, 34, 0)
+
 
 @dataclass(frozen=True, slots=True)
 class Features:
@@ -18,8 +20,8 @@ class Features:
 
     @staticmethod
     def of(version: str) -> Features:
-        """By a version such as ``3.20.0``."""
-        parts = tuple(int(part) for part in version.split(".")[:3])
+        """By a version such as ``3.20.0``; a text that is no version is taken as the newest."""
+        parts = tuple(int(part) for part in version.split(".")[:3]) if version else NEWEST
         number = (*parts, 0, 0)[:3]
         ready = number >= (3, 33, 0) or (3, 31, 7) <= number < (3, 32, 0)
         return Features(number >= (3, 31, 0), ready, 1024 if number >= (3, 32, 0) else None)

@@ -1,22 +1,21 @@
 """The control plane of one lab: etcd, API server, controller manager and scheduler as supervised processes.
 
-Everything listens on loopback and asks for client certificates of the lab's own CA, so another user of the machine
-gets nowhere. The API server reaches a node agent by the node's ``InternalDNS`` address (``localhost``): its real
-addresses are inside the guest. Flags as measured in a lab of three nodes; start 3 s, 450 MB together.
+Everything asks for client certificates of the lab's own CA, so another user of the machine gets nowhere. Of an
+embedded lab everything listens on loopback, and the API server reaches a node agent by the node's ``InternalDNS``
+address (``localhost``): its real addresses are inside the guest. Flags as measured in a lab of three nodes; start 3 s,
+450 MB together.
 """
 
 from __future__ import annotations
 
-import http.client
-import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from labctl.standin.cluster.controlplane.binaries import Binaries
 from labctl.standin.cluster.controlplane.pki import Authority, KeyPair, kubeconfig, service_account_key, write_private
+from labctl.standin.cluster.controlplane.probe import Probe
 from labctl.standin.process import ProcessSpec
-from labctl.waiting import NotYet
 
 GO_MEMORY = {"GOGC": "40"}
 """A little more collecting for a fifth less memory (Go runtime documentation, GOGC)."""
@@ -32,6 +31,28 @@ class Ports:
 
 
 @dataclass(frozen=True, slots=True)
+class Reach:
+    """Where the API server listens, how others reach it, and how it reaches the node agents."""
+
+    bind: str = "127.0.0.1"
+    host: str = "127.0.0.1"
+    """In kubeconfigs."""
+    names: tuple[str, ...] = ()
+    """Further names and addresses in its certificate."""
+    advertise: str = "192.0.2.1"
+    """Endpoint of the Service ``kubernetes``; out of RFC 5737: nobody is told of it without ``endpoint``."""
+    endpoint: bool = False
+    """Whether that Service gets its endpoint."""
+    kubelets: str = "InternalDNS,InternalIP"
+    """``--kubelet-preferred-address-types``."""
+    tokens: Path | None = None
+    """A static token file, for nodes that join."""
+
+
+LOOPBACK = Reach()
+
+
+@dataclass(frozen=True, slots=True)
 class ControlPlane:
     """A control plane that is ready to be started."""
 
@@ -40,10 +61,11 @@ class ControlPlane:
     ports: Ports
     admin_kubeconfig: Path
     folder: Path
+    reach: Reach = LOOPBACK
 
     @property
     def server(self) -> str:
-        return f"https://127.0.0.1:{self.ports.api}"
+        return f"https://{self.reach.host}:{self.ports.api}"
 
     def client(self, file: str, user: str, groups: Sequence[str]) -> KeyPair:
         """A client certificate for a user of the API."""
@@ -58,12 +80,13 @@ def control_plane(
     ports: Ports,
     lab: str,
     service_ranges: Sequence[str],
+    reach: Reach = LOOPBACK,
 ) -> ControlPlane:
     """Make certificates and kubeconfigs under ``folder`` and say what to run."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     authority = Authority(folder / "pki", f"labctl {lab}")
-    server = f"https://127.0.0.1:{ports.api}"
-    hosts = ("localhost", "127.0.0.1", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
+    server, local = f"https://{reach.host}:{ports.api}", f"https://127.0.0.1:{ports.api}"
+    hosts = ("localhost", "127.0.0.1", "kubernetes", "kubernetes.default", "kubernetes.default.svc", *reach.names)
     serving = authority.issue("apiserver", "kube-apiserver", hosts=hosts)
     etcd = authority.issue("etcd", "etcd", hosts=("localhost", "127.0.0.1"))
     kubelet = authority.issue("apiserver-kubelet-client", "kube-apiserver-kubelet-client", ("system:masters",))
@@ -75,7 +98,7 @@ def control_plane(
     for component, groups in (("kube-controller-manager", ("system:masters",)), ("kube-scheduler", ())):
         pair = authority.issue(component, f"system:{component}", groups)
         configs[component] = folder / f"{component}.kubeconfig"
-        write_private(configs[component], kubeconfig(server, authority.certificate, pair, lab, component).encode())
+        write_private(configs[component], kubeconfig(local, authority.certificate, pair, lab, component).encode())
     etcd_address = f"https://127.0.0.1:{ports.etcd}"
     ca = str(authority.certificate)
     processes = (
@@ -94,28 +117,30 @@ def control_plane(
             ),
             logs / "etcd.log",
             env=GO_MEMORY,
-            ready=lambda: _answers(ports.etcd, authority.certificate, etcd, "/health", "etcd"),
+            ready=Probe("etcd", ports.etcd, "/health", ca, str(etcd.certificate), str(etcd.key)),
         ),
         ProcessSpec(
             "kube-apiserver",
             (
                 str(binaries.path("kube-apiserver")), f"--etcd-servers={etcd_address}", f"--etcd-cafile={ca}",
                 f"--etcd-certfile={etcd.certificate}", f"--etcd-keyfile={etcd.key}",
-                f"--service-cluster-ip-range={','.join(service_ranges)}", "--bind-address=127.0.0.1",
+                f"--service-cluster-ip-range={','.join(service_ranges)}", f"--bind-address={reach.bind}",
                 f"--secure-port={ports.api}", f"--tls-cert-file={serving.certificate}",
                 f"--tls-private-key-file={serving.key}", f"--client-ca-file={ca}",
                 "--anonymous-auth=false", "--authorization-mode=Node,RBAC",
                 f"--service-account-key-file={accounts}", f"--service-account-signing-key-file={accounts}",
                 "--service-account-issuer=https://kubernetes.default.svc", "--enable-admission-plugins=NodeRestriction",
-                "--disable-admission-plugins=ServiceAccount", "--endpoint-reconciler-type=none",
-                "--advertise-address=192.0.2.1",
+                "--disable-admission-plugins=ServiceAccount",
+                f"--endpoint-reconciler-type={'lease' if reach.endpoint else 'none'}",
+                f"--advertise-address={reach.advertise}",
                 f"--kubelet-certificate-authority={ca}", f"--kubelet-client-certificate={kubelet.certificate}",
-                f"--kubelet-client-key={kubelet.key}", "--kubelet-preferred-address-types=InternalDNS,InternalIP",
+                f"--kubelet-client-key={kubelet.key}", f"--kubelet-preferred-address-types={reach.kubelets}",
                 "--allow-privileged=true", "--profiling=false",
+                *((f"--token-auth-file={reach.tokens}",) if reach.tokens else ()),
             ),
             logs / "kube-apiserver.log",
             env=GO_MEMORY,
-            ready=lambda: _answers(ports.api, authority.certificate, admin, "/readyz", "kube-apiserver"),
+            ready=Probe("kube-apiserver", ports.api, "/readyz", ca, str(admin.certificate), str(admin.key)),
             after=("etcd",),
         ),
         ProcessSpec(
@@ -142,22 +167,4 @@ def control_plane(
             after=("kube-apiserver",),
         ),
     )  # fmt: skip
-    return ControlPlane(processes, authority, ports, admin_kubeconfig, folder)
-
-
-def _answers(port: int, authority: Path, pair: KeyPair, path: str, name: str) -> NotYet | None:
-    context = ssl.create_default_context(cafile=str(authority))
-    context.load_cert_chain(pair.certificate, pair.key)
-    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=5.0, context=context)
-    try:
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        body = answer.read().decode(errors="replace")
-    except (OSError, http.client.HTTPException) as error:
-        return NotYet(f"{name} does not answer yet: {error}")
-    finally:
-        connection.close()
-    if answer.status == 200:
-        return None
-    failing = [line for line in body.splitlines() if line.startswith("[-]")]
-    return NotYet(f"{name}: HTTP {answer.status} {', '.join(failing) or body[:200]}")
+    return ControlPlane(processes, authority, ports, admin_kubeconfig, folder, reach)

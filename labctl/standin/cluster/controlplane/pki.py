@@ -30,12 +30,13 @@ class KeyPair:
 
 
 class Authority:
-    """The CA; its key never leaves memory."""
+    """The CA. Its key stays in memory unless `key_pem` is asked for it."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, key: bytes | None = None) -> None:
+        """A new CA, or the one with that name and PEM ``key`` (its certificate is made anew, and as good)."""
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._folder = folder
-        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._key = _loaded(key) if key else ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         self._now = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=5)
         self._public = self._key.public_key()
@@ -72,6 +73,10 @@ class Authority:
         write_private(pair.certificate, certificate.public_bytes(serialization.Encoding.PEM))
         write_private(pair.key, _pem(key))
         return pair
+
+    def key_pem(self) -> bytes:
+        """The CA's key, for a node that issues its own certificates."""
+        return _pem(self._key)
 
     def _builder(self, subject: x509.Name, public: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
         return (
@@ -110,6 +115,13 @@ def write_private(path: Path, data: bytes) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(handle, "wb") as stream:
         stream.write(data)
+
+
+def _loaded(pem: bytes) -> ec.EllipticCurvePrivateKey:
+    key = serialization.load_pem_private_key(pem, password=None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise TypeError("the CA's key is no elliptic curve key")
+    return key
 
 
 def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:

@@ -123,11 +123,12 @@ class NodeRegistration:
                 value=ready,
             ),
         ]
+        local = [{"type": "InternalDNS", "address": "localhost"}] if spec.listen == "127.0.0.1" else []
         return {
             "addresses": [
                 {"type": "InternalIP", "address": spec.management},
                 {"type": "Hostname", "address": spec.name},
-                {"type": "InternalDNS", "address": "localhost"},
+                *local,
             ],
             "capacity": amounts,
             "allocatable": amounts,

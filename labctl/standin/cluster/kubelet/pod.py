@@ -161,7 +161,8 @@ class Pod:
         self._event("Pulled", f'Container image "{spec["image"]}" already present on machine')
         if image.function:
             factory = self._services.functions[image.function]
-            context = FunctionContext(self._services.node, self._services.agent, environment, self.look)
+            version = images.version(spec["image"])
+            context = FunctionContext(self._services.node, self._services.agent, environment, version, self.look)
             container.run_function(factory(context))
             return
         for path, text in image.files.items():

@@ -34,7 +34,7 @@ NOT_OF_LOGS = {"sinceSeconds", "sinceTime", "timestamps", "limitBytes"}
 
 
 class KubeletServer(ThreadingHTTPServer):
-    """Listens on loopback; a thread a connection."""
+    """Listens where its node's spec says; a thread a connection."""
 
     daemon_threads = True
     request_queue_size = 64
@@ -48,7 +48,7 @@ class KubeletServer(ThreadingHTTPServer):
         self._context.load_cert_chain(certificate, key)
         self._context.load_verify_locations(authority)
         self._context.verify_mode = ssl.CERT_REQUIRED
-        super().__init__(("127.0.0.1", kubelet.spec.port), Handler)
+        super().__init__((kubelet.spec.listen, kubelet.spec.port), Handler)
 
     def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
         connection, address = super().get_request()

@@ -6,7 +6,8 @@ removed and made again, and so is what rests on it (``needs``).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 from labctl.guest.api import Op
 from labctl.standin.switch.dataplane.model import Interface, SwitchModel, VpcModel
@@ -395,6 +396,16 @@ def _statics(model: SwitchModel) -> list[KernelObject]:
                 )
             )
     return objects
+
+
+def touches(item: KernelObject, devices: Collection[str]) -> bool:
+    """Whether making an object has to do with one of the devices."""
+    return any(not set(devices).isdisjoint(op.text.replace("/", " ").split()) for op in item.make)
+
+
+def stale(item: KernelObject) -> KernelObject:
+    """The same object as something that is no longer as it was made."""
+    return replace(item, make=())
 
 
 KIND_ORDER = ("ip", "bridge", "sysctl", "tc", "nft", "iptables", "ip6tables")

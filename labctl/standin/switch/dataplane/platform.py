@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from hashlib import sha256
 from ipaddress import ip_interface
 
@@ -34,6 +34,7 @@ class FrrPlatform:
         self.model: SwitchModel = read(ConfigTree())
         self.log: list[str] = []
         self._objects: list[linux.KernelObject] = []
+        self._tree = ConfigTree()
         self._lock = threading.RLock()
         self._horizon = SplitHorizon(agent, identity.namespace, self._segments, self.log.append)
 
@@ -52,19 +53,22 @@ class FrrPlatform:
             Op("ip", "link set lo up"),
         ]
         if identity.management:
-            gateway = next(iter(ip_interface(identity.management).network.hosts()))
+            gateway = identity.gateway or next(iter(ip_interface(identity.management).network.hosts()))
             device = identity.management_interface
+            # a listener that is bound to no VRF hears what comes in over any (Linux: networking/vrf.rst)
+            ops += [Op("sysctl", "net/ipv4/tcp_l3mdev_accept=1")] if identity.serves else []
             ops += [
                 Op("ip", "link add management type vrf table 999"),
                 Op("ip", "link set management up"),
                 Op("ip", f"link set {device} master management up"),
-                Op("ip", f"addr add {identity.management} dev {device}"),
+                Op("ip", f"addr replace {identity.management} dev {device}"),
                 Op("ip", f"route replace default via {gateway} vrf management"),
             ]
         self._do(ops)
 
     def apply(self, tree: ConfigTree) -> list[str]:
         with self._lock:
+            self._tree = tree
             model = read(tree)
             objects = linux.desired(model, self.mac)
             anew = linux.changed(self._objects, objects)
@@ -80,6 +84,12 @@ class FrrPlatform:
             self._horizon.configure(frozenset(legs.values()), uplinks, fresh)
             self.log += log
             return log
+
+    def replugged(self, devices: Collection[str]) -> list[str]:
+        """Wires came anew under names that were there before: what was made on the old ones is made again."""
+        with self._lock:
+            self._objects = [linux.stale(item) if linux.touches(item, devices) else item for item in self._objects]
+            return self.apply(self._tree)
 
     def show(self, words: tuple[str, ...], *, as_json: bool) -> str:
         from labctl.standin.switch.shows.table import show

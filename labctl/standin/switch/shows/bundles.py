@@ -1,6 +1,7 @@
 """``show port-channel summary``, ``show vpc [brief]`` and ``peer-keepalive``: the kernel's bonds, EVPN's segments.
 
-The peer is alive and the pair consistent where EVPN lists the peer's VTEP for a leg's ethernet segment.
+The peer is alive and the pair consistent where EVPN lists the peer's VTEP for a leg's ethernet segment; of a pair
+without a leg, where its peer-link is up.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def channels(source: Source) -> list[Channel]:
         members = tuple((port.name, member_flag(bond, kernel_name(port.name))) for port in ports)
         up = any(flag == "P" for _, flag in members)
         if interface.peer_link and not ports and source.model.vpc and source.model.vpc.virtual:
-            up = bool(segment_peers(source))
+            up = _virtual_peer(source, source.model.vpc.virtual[0])
         result.append(Channel(interface, up, members, bond))
     return result
 
@@ -106,6 +107,18 @@ def segment_peers(source: Source) -> dict[str, tuple[str, ...]]:
     return {port: vteps for port, vteps in peers_by_port(frr(source, "zebra", "show evpn es json")).items() if vteps}
 
 
+def _virtual_peer(source: Source, destination: str) -> bool:
+    """Whether the other end of a virtual peer-link is there: EVPN lists it for our segments.
+
+    A pair without a leg has no segment; then the underlay must have the way to it, which its own OSPF announces.
+    """
+    if any(row.vpc is not None for row in source.model.kind("port-channel")):
+        return bool(segment_peers(source))
+    prefix = f"{destination}/32"
+    rows = frr(source, "zebra", f"show ip route {prefix} json").get(prefix) or []
+    return any(row.get("selected") for row in rows)
+
+
 @dataclass(frozen=True, slots=True)
 class Vpc:
     """The vPC domain now."""
@@ -124,7 +137,8 @@ class Vpc:
 
 
 def vpc(source: Source) -> Vpc | None:
-    """Read now; None without a vPC domain. The peer is there when EVPN lists its VTEP for our segments."""
+    """Read now; None without a vPC domain. The peer is there when EVPN lists its VTEP for our segments; of a pair
+    without a leg when its peer-link is up."""
     model = source.model
     if model.vpc is None:
         return None
@@ -139,8 +153,8 @@ def vpc(source: Source) -> Vpc | None:
                 (interface.vpc, interface.name, is_up(links.get(name)), name in segments, _vlans(carried, name))
             )
     link = next((row for row in channels(source) if row.interface.peer_link), None)
-    peer_ok = bool(segments)
-    role = designated(frr(source, "zebra", "show evpn es json")) if peer_ok else "none established"
+    peer_ok = bool(segments) if legs else link is not None and link.up
+    role = designated(frr(source, "zebra", "show evpn es json")) if segments else "none established"
     return Vpc(
         model.vpc.domain,
         peer_ok,

@@ -1,0 +1,89 @@
+"""What is configured outside the spec, read at the edge and handed in: images and the switches' login.
+
+Rising order: labctl's own, the user's configuration, the spec, ``LABCTL_IMAGE_<ROLE>``, ``--image ROLE=IMAGE``; for the
+login the user's configuration, ``LABCTL_SWITCH_USERNAME`` and ``LABCTL_SWITCH_PASSWORD``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import click
+
+from labctl.errors import UsageError, did_you_mean
+from labctl.imagename import ROLES, image_trouble
+
+if TYPE_CHECKING:
+    from labctl.design.images import ImageWishes
+    from labctl.userconfig import Credentials
+
+image_option = click.option(
+    "--image",
+    "images",
+    multiple=True,
+    metavar="ROLE=IMAGE",
+    help=f"Image of a role ({', '.join(ROLES)}); more than once.  [env: LABCTL_IMAGE_<ROLE>]",
+)
+target_option = click.option(
+    "--target", help="switch=n9kv|standin,cluster=kind|standin; default: the spec's, else stand-ins."
+)
+
+
+def parse_images(given: Iterable[str]) -> dict[str, str]:
+    """``leaf=IMAGE`` by role. Raises `UsageError`."""
+    found: dict[str, str] = {}
+    for text in given:
+        role, sign, image = text.partition("=")
+        if not sign or role not in ROLES:
+            hint = did_you_mean(role, ROLES, f"ROLE=IMAGE, with one of {', '.join(ROLES)}")
+            raise UsageError(f"--image {text}: there is no role {role!r}", code="bad-image-option", hint=hint)
+        _judge(image, f"--image {text}")
+        found[role] = image
+    return found
+
+
+def images_of_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Those that ``LABCTL_IMAGE_<ROLE>`` names; an empty one says nothing. Raises `UsageError`."""
+    found = {}
+    for role in ROLES:
+        name = f"LABCTL_IMAGE_{role.upper()}"
+        if environment.get(name):
+            _judge(environment[name], name)
+            found[role] = environment[name]
+    return found
+
+
+def _judge(image: str, where: str) -> None:
+    trouble = image_trouble(image)
+    if trouble is not None:
+        raise UsageError(f"{where}: {trouble[1]}", code=trouble[0], hint=trouble[2])
+
+
+def image_wishes(given: Iterable[str] = ()) -> ImageWishes:
+    """All that is said of images outside a spec. Raises `UsageError` or `SpecError`."""
+    from labctl.design.images import ImageWishes
+    from labctl.userconfig import load_user_config
+
+    typed, environment = parse_images(given), images_of_environment(os.environ)
+    return ImageWishes(load_user_config(os.environ).images, (environment, typed))
+
+
+def switch_login() -> Credentials:
+    """The login that containerlab gives to switches; containerlab's own admin/admin where nobody says otherwise.
+
+    Raises `UsageError` or `SpecError`.
+    """
+    from labctl.userconfig import USERNAME, Credentials, load_user_config, password_trouble
+
+    configured = load_user_config(os.environ).credentials
+    username = os.environ.get("LABCTL_SWITCH_USERNAME") or configured.username or "admin"
+    password = os.environ.get("LABCTL_SWITCH_PASSWORD") or configured.password or "admin"
+    if not USERNAME.fullmatch(username):
+        raise UsageError(f"LABCTL_SWITCH_USERNAME: {username!r} is no user name of NX-OS", code="bad-username")
+    trouble = password_trouble(password)
+    if trouble:
+        hint = "letters, digits and . _ ~ ! @ % ^ * + = : , / -"
+        raise UsageError(f"LABCTL_SWITCH_PASSWORD: {trouble}", code="bad-password", hint=hint)
+    return Credentials(username, password)

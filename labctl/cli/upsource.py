@@ -1,0 +1,119 @@
+"""What ``up`` boots, and on which runtime: a spec, rendered for the target that fits, or a folder as it is."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from labctl.cli.app import say
+from labctl.cli.configured import image_wishes, parse_images
+from labctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from labctl.state import LabState
+
+Render = Callable[[Path], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What puts a lab's artifact folder at a path, and what runs it."""
+
+    lab: str
+    render: Render
+    runtime: str
+
+
+def from_spec(source: Path, runtime: str, target: str | None, images: tuple[str, ...], name: str | None) -> Source:
+    """Render for the target that is asked for, or that fits. Raises `UsageError`, `SpecError` or `HostError`."""
+    from labctl.cli.generate import parse_target
+    from labctl.cli.rendering import design_of
+    from labctl.cli.targets import choose
+    from labctl.render.folder import render_folder, write_folder
+    from labctl.state import lab_state
+
+    parse_images(images)
+
+    def running(lab: str) -> tuple[str, str] | None:
+        return _target_of(lab_state(name or lab))
+
+    if runtime == "auto" and name is None and _on_containerlab(source):
+        runtime = "containerlab"  # the lab is there: it goes on where it is
+    chosen = choose(
+        source, runtime, parse_target(target),
+        wishes=lambda: image_wishes(images), present=_present, running=running,
+    )  # fmt: skip
+    if images and chosen.runtime == "embedded":
+        raise UsageError(
+            "the embedded runtime has no images: --image goes with containerlab",
+            code="image-without-docker",
+            next_command=f"labctl up {source} --runtime containerlab",
+        )
+    for reason in chosen.reasons:
+        say(reason)
+    design = design_of(source, target=chosen.target, name=name, wishes=chosen.wishes)
+    files = render_folder(design)
+
+    def render(folder: Path) -> None:
+        write_folder(files, folder)
+
+    return Source(design.name, render, chosen.runtime)
+
+
+def _present(names: Iterable[str]) -> Mapping[str, object | None]:
+    from labctl.images.store import docker_client, stored
+
+    with docker_client() as client:
+        return stored(client, names)
+
+
+def _on_containerlab(source: Path) -> bool:
+    """Whether the spec's lab is there already, on containerlab."""
+    from labctl.cli.app import spec_name
+    from labctl.state import lab_state
+
+    try:
+        file = lab_state(spec_name(source)).runtime_file
+        return file.is_file() and json.loads(file.read_text()).get("runtime") == "containerlab"
+    except (UsageError, OSError, ValueError, AttributeError):
+        return False  # no spec, or no lab of ours: what reads it next says so with its place
+
+
+def _target_of(state: LabState) -> tuple[str, str] | None:
+    """What the folder of a lab that is there was rendered for."""
+    try:
+        target = json.loads((state.folder / "lab.json").read_text())["target"]
+        return str(target["switch"]), "standin" if target["cluster"] == "none" else str(target["cluster"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # there is none
+
+
+def from_folder(source: Path, runtime: str) -> Source:
+    """A folder as it is. Raises `UsageError` for one that the runtime cannot run."""
+    from labctl.folder import load_folder
+
+    if not (source / "lab.json").is_file():
+        raise UsageError(
+            f"{source} is no artifact folder: it has no lab.json",
+            code="no-artifact-folder",
+            next_command=f"labctl generate SPEC -o {source}",
+        )
+    lab = load_folder(source).lab
+    wrong = [f"{part}={kind}" for part, kind in lab.target.items() if kind not in {"standin", "none"}]
+    if wrong and runtime == "embedded":
+        raise UsageError(
+            f"{source} was rendered for {', '.join(wrong)}, which the embedded runtime cannot run",
+            code="target-cannot-run",
+            next_command="labctl generate SPEC --target switch=standin,cluster=standin",
+        )
+    if runtime == "auto":
+        runtime = "containerlab" if wrong else "embedded"
+
+    def render(folder: Path) -> None:
+        shutil.copytree(source, folder, symlinks=False)
+
+    return Source(lab.name, render, runtime)

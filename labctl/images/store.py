@@ -1,0 +1,100 @@
+"""Docker's own images: what is there by exact tag, and what an archive brings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from labctl.errors import HostError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from docker import DockerClient
+
+LIMIT = 20
+"""Seconds for one answer of the daemon."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An image that Docker has. ``size`` in bytes."""
+
+    id: str
+    size: int
+
+
+@contextmanager
+def docker_client(limit: float = LIMIT) -> Iterator[DockerClient]:
+    """A client of the daemon that ``DOCKER_HOST`` or Docker's default names. Raises `HostError` when none answers."""
+    import docker
+    from docker.errors import DockerException
+
+    client = None
+    try:
+        try:
+            client = docker.from_env(timeout=int(limit))
+            client.ping()
+        except DockerException as error:
+            where = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+            raise HostError(
+                f"Docker does not answer at {where}: {_reason(error)}",
+                code="docker-unreachable",
+                hint="the daemon has to run, and you may have to be in the group docker, or root",
+                next_command="labctl doctor --runtime containerlab",
+            ) from None
+        yield client
+    finally:
+        if client is not None:
+            client.close()
+
+
+def _reason(error: BaseException) -> str:
+    """The system's own words, which the SDK wraps several times; else the SDK's first line."""
+    inner: list[object] = [error]
+    for found in inner:  # grows while it is walked
+        if isinstance(found, OSError) and found.strerror:
+            return found.strerror
+        if isinstance(found, BaseException):
+            inner += [each for each in (found.__cause__, found.__context__, *found.args) if each not in inner]
+    return str(error).splitlines()[0]
+
+
+def stored(client: DockerClient, names: Iterable[str]) -> Mapping[str, Stored | None]:
+    """Which of the images Docker has under exactly that tag."""
+    from docker.errors import ImageNotFound
+
+    found: dict[str, Stored | None] = {}
+    for name in names:
+        try:
+            image = client.images.get(name)
+        except ImageNotFound:
+            found[name] = None
+        else:
+            found[name] = Stored(str(image.id), int(image.attrs.get("Size", 0)))
+    return found
+
+
+def load_archive(client: DockerClient, archive: Path) -> list[tuple[tuple[str, ...], str]]:
+    """What ``docker load`` does with a file of ``docker save``: (tags, id) of each image in it.
+
+    Raises `UsageError` for a file that is no archive of images.
+    """
+    from docker.errors import DockerException
+
+    try:
+        with archive.open("rb") as stream:
+            loaded = client.images.load(stream)
+    except DockerException as error:  # some of them are OSErrors, too
+        raise UsageError(
+            f"Docker cannot load {archive}: {str(error).splitlines()[0]}",
+            code="no-image-archive",
+            hint="a file that `docker save -o FILE IMAGE…` wrote",
+        ) from None
+    except OSError as error:
+        raise UsageError(f"{archive} cannot be read: {error.strerror or error}", code="unreadable") from None
+    return [(tuple(image.tags), str(image.id)) for image in loaded]

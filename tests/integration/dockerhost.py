@@ -1,0 +1,172 @@
+"""A host with Docker, in an emulated machine: where privileged containers can be made whatever this machine may do.
+
+Its root is the guest image's Docker flavour; Docker's data are on a disk of their own that holds the stand-ins' images
+(loaded once, kept in the cache by the images' key) and is read with ``snapshot=on``. labctl's source is laid beside.
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+import subprocess
+import tarfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from labctl.cache import cache_dir
+from labctl.containers.build import ImageArchive, build_archive, containers_cache
+from labctl.guest import recipe
+from labctl.guest.api import Completed
+from labctl.guest.client import AgentClient, connect
+from labctl.guest.hub import Hub
+from labctl.guest.image import GuestImage, build_image
+from labctl.guest.launch import Disk, Machine, await_agent, start_guest
+from labctl.standin.cluster.controlplane.binaries import bring_binaries
+from labctl.waiting import Deadline, NotYet, wait_for
+
+ROOT = Path(__file__).parent.parent.parent
+MEMORY_MB = 4096
+DISK_BYTES = 8 << 30
+BOOT_LIMIT = 180.0
+SOURCE = "/opt/labctl"
+DATA = "docker.ext4"
+
+START_DOCKER = """\
+set -eu
+mount -t cgroup2 none /sys/fs/cgroup
+mkdir /sys/fs/cgroup/machine
+for process in $(cat /sys/fs/cgroup/cgroup.procs); do
+  echo $process >/sys/fs/cgroup/machine/cgroup.procs 2>/dev/null || : # a thread of the kernel stays
+done
+mkdir -p /dev/mqueue
+mount -t mqueue mqueue /dev/mqueue
+modprobe -a br_netfilter nf_conntrack xt_addrtype xt_conntrack nft_compat ip_tables ip6_tables
+echo 1 >/proc/sys/net/ipv4/ip_forward
+mkdir -p /var/lib/docker /etc/docker
+mount -t ext4 /dev/vdc /var/lib/docker
+: >/etc/resolv.conf
+exec dockerd --storage-driver overlay2 --userland-proxy=false --log-level warn
+"""
+
+
+def prepared(say: object = print) -> tuple[GuestImage, ImageArchive]:
+    """The guest image and the stand-ins' images, built when they are not in the cache."""
+    cache = cache_dir()
+    tell = say if callable(say) else print
+    image = build_image(cache, tell, recipe.DOCKER)
+    return image, build_archive(cache, bring_binaries(cache, tell), tell)
+
+
+@dataclass
+class DockerHost:
+    """The running machine."""
+
+    agent: AgentClient
+    work: Path
+
+    def run(self, *argv: str, timeout: float = 60.0, stdin: bytes = b"", join: int | None = None) -> Completed:
+        """A program of the machine, to its end, whatever its code."""
+        return self.agent.run(argv, timeout=timeout, stdin=stdin, join=join, env={"PYTHONPATH": SOURCE})
+
+    def check(self, *argv: str, timeout: float = 60.0, stdin: bytes = b"") -> str:
+        """Its stdout; an assertion with all that it said when it fails."""
+        done = self.run(*argv, timeout=timeout, stdin=stdin)
+        assert done.code == 0, f"{' '.join(argv)}: code {done.code}\n{done.stdout.decode()}\n{done.stderr.decode()}"
+        return done.stdout.decode()
+
+    def shell(self, script: str, *, timeout: float = 60.0) -> str:
+        """A script of sh, failing at its first error."""
+        return self.check("sh", "-euc", script, timeout=timeout)
+
+    def pid(self, container: str) -> int:
+        """The first process of a container."""
+        return int(self.check("docker", "inspect", "-f", "{{.State.Pid}}", container))
+
+    def inside(self, container: str, *argv: str, timeout: float = 60.0) -> str:
+        """A command in a container, the quick way (`docker exec` takes half a second here)."""
+        done = self.run(*argv, timeout=timeout, join=self.pid(container))
+        assert done.code == 0, f"{container}: {argv}: {done.stdout.decode()} {done.stderr.decode()}"
+        return done.stdout.decode()
+
+    def put(self, path: str, data: bytes, mode: int = 0o644) -> None:
+        self.agent.write_file(path, data, mode=mode)
+
+    def lay_source(self) -> None:
+        """labctl's code and what travels beside it, in `SOURCE`."""
+        self.put(f"{SOURCE}.tar", source())
+        self.shell(f"mkdir -p {SOURCE}; tar -x -C {SOURCE} -f {SOURCE}.tar; rm {SOURCE}.tar")
+
+
+def source() -> bytes:
+    """The package, topologies, images' recipes and notes on kind, as a tar."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name in ("labctl", "topologies", "images", "kind"):
+            tar.add(ROOT / name, name, filter=lambda info: None if "__pycache__" in info.name else info)
+    return buffer.getvalue()
+
+
+@contextmanager
+def machine(image: GuestImage, disks: Sequence[Disk], work: Path, memory_mb: int = MEMORY_MB) -> Iterator[DockerHost]:
+    """Boot it, start Docker on the first disk; power it off in any case."""
+    console = work / "console.log"
+    machine = Machine(memory_mb, tuple(disks), translation_mb=768)
+    guest = start_guest("qemu-tcg", image, machine, workdir=work, console=console)
+    hub = Hub(guest.channel, work / "agent.sock", window=guest.window)
+    hub.start()
+    try:
+        await_agent(guest, hub.open.is_set, Deadline(BOOT_LIMIT), threading.Event())
+        agent = connect(work / "agent.sock")
+        agent.start(["sh", "-c", START_DOCKER], log="/var/log/dockerd.log")
+        host = DockerHost(agent, work)
+
+        def answers() -> bool | NotYet:
+            done = host.run("docker", "version", timeout=30.0)
+            return True if done.code == 0 else NotYet(done.stderr.decode())
+
+        wait_for(answers, Deadline(BOOT_LIMIT), every=0.5)
+        yield host
+    finally:
+        hub.stop()
+        hub.ended.wait(5.0)
+        guest.power_off()
+
+
+def data_disk(image: GuestImage, archive: ImageArchive, work: Path) -> Path:
+    """Docker's data with the stand-ins' images in it; made by loading the archive once."""
+    final = containers_cache(cache_dir()) / archive.key / DATA
+    if final.is_file():
+        return final
+    path = final.with_suffix(".new")
+    path.unlink(missing_ok=True)
+    with path.open("wb") as handle:
+        handle.truncate(DISK_BYTES)
+    tool = shutil.which("mke2fs", path="/usr/sbin:/sbin:/usr/bin") or "mke2fs"
+    subprocess.run(
+        (tool, "-q", "-t", "ext4", "-E", "lazy_itable_init=1", "-m", "0", str(path)), check=True, timeout=120
+    )
+    began = time.monotonic()
+    with machine(image, (Disk(path, kept=True), Disk(archive.path)), work, 2048) as host:
+        print(f"docker answers after {time.monotonic() - began:.1f} s")
+        host.shell("docker load </dev/vdd", timeout=600.0)
+        print(f"images loaded after {time.monotonic() - began:.1f} s")
+        host.shell(
+            "kill $(cat /var/run/docker.pid); while [ -e /var/run/docker.pid ]; do :; done; umount /var/lib/docker",
+            timeout=60.0,
+        )
+    path.rename(final)
+    return final
+
+
+@contextmanager
+def docker_host(work: Path) -> Iterator[DockerHost]:
+    """A machine whose Docker has the stand-ins' images."""
+    image, archive = prepared()
+    disk = data_disk(image, archive, work)
+    with machine(image, (Disk(disk),), work) as host:
+        host.lay_source()
+        yield host

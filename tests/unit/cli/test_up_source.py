@@ -1,0 +1,146 @@
+"""What ``up`` boots: a spec rendered for what fits, a folder as it is; no secret and nothing of this machine in it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from labctl.cli import upsource
+from labctl.cli.main import cli
+from labctl.cli.upsource import Source, from_folder, from_spec
+from labctl.errors import HostError, UsageError
+from labctl.folder import load_folder
+from labctl.state import lab_state
+
+N9KV, KIND = "vrnetlab/cisco_n9kv:10.5.4", "kindest/node:v1.35.1"
+
+
+@pytest.fixture(autouse=True)
+def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A lab of this test alone, no configuration, no Docker."""
+    monkeypatch.setenv("LABCTL_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    path = tmp_path / "lab.yaml"
+    path.write_text("name: lab\n")
+    return path
+
+
+@pytest.fixture
+def has(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What Docker has."""
+    there: list[str] = []
+
+    def present(names: Iterable[str]) -> dict[str, object | None]:
+        return {name: name if name in there else None for name in names}
+
+    monkeypatch.setattr(upsource, "_present", present)
+    return there
+
+
+def rendered(found: Source, at: Path) -> dict[str, Any]:
+    found.render(at)
+    body: dict[str, Any] = json.loads((at / "lab.json").read_text())
+    return body
+
+
+def test_a_spec_on_the_embedded_runtime(spec: Path, tmp_path: Path) -> None:
+    found = from_spec(spec, "auto", None, (), None)
+    assert (found.lab, found.runtime) == ("lab", "embedded")
+    assert rendered(found, tmp_path / "out")["target"] == {"switch": "standin", "cluster": "standin"}
+
+
+def test_a_spec_on_containerlab_takes_what_is_there_and_says_so(
+    spec: Path, tmp_path: Path, has: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    has.append(KIND)
+    spec.write_text("name: lab\nimages: {leaf: my/leaf:1}\n")
+    found = from_spec(spec, "containerlab", None, (), "other")
+    assert (found.lab, found.runtime) == ("other", "containerlab")
+    assert rendered(found, tmp_path / "out")["target"] == {"switch": "standin", "cluster": "kind"}
+    said = capsys.readouterr().err.splitlines()
+    assert said == [
+        f"switches: stand-ins (my/leaf:1, {N9KV} are not in Docker)", f"nodes: kind ({KIND}, in Docker)",
+    ]  # fmt: skip
+    topology = load_folder(tmp_path / "out").topology
+    assert topology.nodes["leaf101"].image == "labctl/n9kv-standin:latest"
+    assert topology.nodes["other"].image == KIND
+
+
+def test_containerlab_without_docker_is_the_hosts_fault(spec: Path) -> None:
+    with pytest.raises(HostError, match="Docker does not answer"):
+        from_spec(spec, "containerlab", None, (), None)
+    assert from_spec(spec, "containerlab", "switch=standin", (), None).runtime == "containerlab"
+
+
+def test_images_typed_go_with_containerlab(spec: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="the embedded runtime has no images") as caught:
+        from_spec(spec, "auto", None, ("leaf=a:1",), None)
+    assert caught.value.code == "image-without-docker"
+    found = from_spec(spec, "containerlab", "switch=n9kv,cluster=kind", ("spine=a:1",), None)
+    found.render(tmp_path / "out")
+    assert load_folder(tmp_path / "out").topology.nodes["spine1"].image == "a:1"
+
+
+def test_a_lab_on_containerlab_goes_on_there_as_what_it_is(spec: Path, tmp_path: Path) -> None:
+    state = lab_state("lab")
+    from_spec(spec, "containerlab", "switch=n9kv,cluster=standin", (), None).render(state.folder)
+    state.runtime_file.write_text('{"runtime": "containerlab"}')
+    found = from_spec(spec, "auto", None, (), None)
+    assert found.runtime == "containerlab"
+    assert rendered(found, tmp_path / "out")["target"] == {"switch": "n9kv", "cluster": "standin"}
+
+
+def test_folders(spec: Path, tmp_path: Path) -> None:
+    standin, real = tmp_path / "standin", tmp_path / "real"
+    from_spec(spec, "embedded", None, (), None).render(standin)
+    from_spec(spec, "auto", "switch=n9kv,cluster=kind", (), None).render(real)
+    assert from_folder(standin, "auto").runtime == "embedded"
+    assert from_folder(standin, "containerlab").runtime == "containerlab"
+    assert from_folder(real, "auto").runtime == "containerlab"
+    with pytest.raises(UsageError, match="was rendered for switch=n9kv, cluster=kind") as caught:
+        from_folder(real, "embedded")
+    assert caught.value.code == "target-cannot-run"
+    with pytest.raises(UsageError, match="is no artifact folder"):
+        from_folder(tmp_path, "auto")
+
+
+def test_a_fabric_alone_runs_embedded_whatever_the_cluster_would_be(spec: Path, tmp_path: Path) -> None:
+    spec.write_text("name: lab\ncluster: none\ntarget: {cluster: kind}\n")
+    from_spec(spec, "containerlab", "switch=standin,cluster=kind", (), None).render(tmp_path / "out")
+    assert from_folder(tmp_path / "out", "embedded").runtime == "embedded"
+
+
+@pytest.mark.parametrize("option", [("--name", "x"), ("--target", "switch=n9kv"), ("--image", "leaf=a:1")])
+def test_options_of_a_spec_do_not_go_with_a_folder(spec: Path, tmp_path: Path, option: tuple[str, str]) -> None:
+    from_spec(spec, "embedded", None, (), None).render(tmp_path / "out")
+    done = CliRunner().invoke(cli, ["up", str(tmp_path / "out"), *option])
+    assert isinstance(done.exception, UsageError)
+    assert done.exception.code == "name-of-folder"
+
+
+def test_no_secret_and_nothing_of_this_machine_is_in_a_folder(
+    spec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = "switch=n9kv,cluster=kind"
+    from_spec(spec, "containerlab", target, (), None).render(tmp_path / "plain")
+    config = tmp_path / "config.yaml"
+    config.write_text("credentials: {username: somebody, password: sECRET-1}\n")
+    config.chmod(0o600)
+    monkeypatch.setenv("LABCTL_CONFIG", str(config))
+    monkeypatch.setenv("LABCTL_SWITCH_PASSWORD", "sECRET-2")
+    monkeypatch.setenv("LABCTL_BOOT_DELAY_LEAF101", "4711")
+    from_spec(spec, "containerlab", target, (), None).render(tmp_path / "secret")
+    plain = {path.relative_to(tmp_path / "plain"): path.read_bytes() for path in files(tmp_path / "plain")}
+    secret = {path.relative_to(tmp_path / "secret"): path.read_bytes() for path in files(tmp_path / "secret")}
+    assert plain == secret
+    assert not any(str(tmp_path).encode() in content for content in plain.values())
+
+
+def files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]

@@ -1,0 +1,156 @@
+"""Made-up hosts and labs for the findings of the containerlab runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from ipaddress import IPv4Network
+
+import pytest
+
+from labctl.doctor.containerlab.hostfindings import ALL_MODULES
+from labctl.doctor.containerlab.model import (
+    ContainerHostFacts,
+    ContainerlabFact,
+    DockerFacts,
+    ImageFact,
+    ModuleState,
+    NetworkFact,
+    RouteFact,
+)
+from labctl.doctor.containerlab.needs import Box, ImageNeed, LabNeeds, VirtualMachine
+from labctl.doctor.findings import GB
+
+SWITCH, NODE, HOST = "vrnetlab/cisco_n9kv:10.5.4", "kindest/node:v1.35.1", "labctl/host:latest"
+STANDIN_SWITCH, STANDIN_NODE = "labctl/n9kv-standin:latest", "labctl/k8s-standin:latest"
+VRNETLAB = ImageFact(
+    ("/launch.py",),
+    ("CMD", "/healthcheck.py"),
+    {},
+    frozenset({"22/tcp", "443/tcp", "830/tcp", "5000/tcp"}),
+    datetime(2026, 7, 15, tzinfo=UTC),
+)
+OURS = ImageFact(("/entrypoint",), ("CMD", "/healthcheck.py"), {"labctl.standin": "switch"}, frozenset(), None)
+PUBLIC = ImageFact(("/usr/local/bin/entrypoint",), (), {}, frozenset(), None)
+IMAGES: Mapping[str, ImageFact | None] = {
+    SWITCH: VRNETLAB, NODE: PUBLIC, HOST: PUBLIC, STANDIN_SWITCH: OURS, STANDIN_NODE: PUBLIC,
+}  # fmt: skip
+MODULES: Mapping[str, ModuleState] = dict.fromkeys(ALL_MODULES, "loaded")
+
+
+@pytest.fixture
+def good_docker() -> DockerFacts:
+    return DockerFacts(
+        version="28.5.2",
+        storage_driver="overlay2",
+        cgroup_version="2",
+        kernel="6.1.0-40-amd64",
+        system="Debian GNU/Linux 12 (bookworm)",
+        security=frozenset({"apparmor", "seccomp", "cgroupns"}),
+        root_dir="/var/lib/docker",
+        disk_free=200 * GB,
+        images=IMAGES,
+        networks=(NetworkFact("bridge", (IPv4Network("172.17.0.0/16"),), ipv6=False, labels={}, bridge="docker0"),),
+        containers=(),
+    )
+
+
+@pytest.fixture
+def good_host(good_docker: DockerFacts) -> ContainerHostFacts:
+    """A server with Docker, containerlab, KVM and everything loaded; ada works on it without being root."""
+    return ContainerHostFacts(
+        machine="x86_64",
+        debian=12,
+        user="ada",
+        root=False,
+        groups=frozenset({"ada", "docker", "clab_admins"}),
+        clab_group=True,
+        kernel="6.1.0-40-amd64",
+        cpus=16,
+        memory_free=96 * GB,
+        lacking_capabilities=(),
+        docker_address="unix:///var/run/docker.sock",
+        docker_trouble=None,
+        docker_words="",
+        dockerd=True,
+        docker_cli="/usr/bin/docker",
+        docker_context=None,
+        docker=good_docker,
+        containerlab=ContainerlabFact("/usr/bin/containerlab", (0, 79, 0), setuid=True),
+        modules=MODULES,
+        inotify_watches=1048576,
+        inotify_instances=1024,
+        virtualisation=True,
+        in_container=False,
+        kvm=None,
+        docker_user_chain=None,
+        ipv6=True,
+        routes=(RouteFact(IPv4Network("192.168.1.0/24"), "eno1"), RouteFact(IPv4Network("172.17.0.0/16"), "docker0")),
+        kind_network="kind",
+        lab_known=False,
+    )
+
+
+@pytest.fixture
+def bare_machine(good_host: ContainerHostFacts) -> ContainerHostFacts:
+    """A small virtual machine, Debian 13 just installed."""
+    return replace(
+        good_host,
+        debian=13,
+        groups=frozenset({"ada", "sudo"}),
+        clab_group=False,
+        kernel="6.12.48-cloud-amd64",
+        cpus=1,
+        memory_free=GB,
+        docker_trouble="missing",
+        docker_words="nothing listens on /var/run/docker.sock",
+        dockerd=False,
+        docker_cli=None,
+        docker=None,
+        containerlab=None,
+        modules={**dict.fromkeys(ALL_MODULES, "loadable"), "bonding": "missing", "bridge": "loaded"},
+        inotify_watches=7816,
+        inotify_instances=128,
+        virtualisation=False,
+        kvm="there is no /dev/kvm",
+    )
+
+
+@pytest.fixture
+def real_lab() -> LabNeeds:
+    """Two switches of a licensed image, kind with two nodes, a host."""
+    gigabyte = 1 << 30
+    return LabNeeds(
+        name="fab",
+        switch="n9kv",
+        cluster="kind",
+        virtual_machine=VirtualMachine("10.5(4)", memory=8192, cpus=4, wanted=8192, least=4608, passthrough=True),
+        kubernetes="1.35.1",
+        images=(ImageNeed("switch", SWITCH), ImageNeed("node", NODE), ImageNeed("host", HOST)),
+        pulled=False,
+        boxes=(
+            Box("clab-fab-leaf1", "switch", 9 * gigabyte, 5 * gigabyte),
+            Box("clab-fab-leaf2", "switch", 9 * gigabyte, 5 * gigabyte),
+            Box("fab-control-plane", "node", 2 * gigabyte, 2 * gigabyte),
+            Box("fab-worker", "node", gigabyte, gigabyte),
+            Box("clab-fab-ext1", "host", gigabyte, gigabyte),
+        ),
+        network="fab-mgmt",
+        subnet=IPv4Network("172.20.20.0/24"),
+        dual_stack=True,
+    )
+
+
+@pytest.fixture
+def standin_lab(real_lab: LabNeeds) -> LabNeeds:
+    """The same lab with stand-ins."""
+    return replace(
+        real_lab,
+        switch="standin",
+        cluster="standin",
+        virtual_machine=None,
+        kubernetes="1.34.3",
+        images=(ImageNeed("switch", STANDIN_SWITCH), ImageNeed("node", STANDIN_NODE), ImageNeed("host", HOST)),
+        boxes=tuple(replace(box, memory=1 << 26, least=1 << 26) for box in real_lab.boxes),
+    )

@@ -1,0 +1,104 @@
+"""A lab without a cluster is proven by its switches alone: vPC, underlay, EVPN, routes over VXLAN."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labctl.folder import load_folder
+from labctl.standin.switch.shows import ospf
+from labctl.verify import judges
+from labctl.verify.inputs import UnderlayInput, load_checks
+from labctl.verify.lab import LabUnderTest
+from labctl.verify.observer import Observer
+from labctl.verify.run import chosen
+from labctl.verify.scenarios import bgp, links
+from tests.unit.verify.conftest import Boxes
+
+FOLDER = Path(__file__).parents[2] / "golden" / "render" / "fabric-standin-fabric"
+NEIGHBORS = {"neighbors": {"10.2.1.201": [{"nbrState": "Full/-", "ifaceAddress": "10.4.0.0", "ifaceName": "e1-1:1"}]}}
+
+
+@pytest.fixture
+def fabric(observer: Observer) -> LabUnderTest:
+    return LabUnderTest(load_folder(FOLDER), load_checks(FOLDER), observer, threading.Event(), lambda _result: None)
+
+
+def table(name: str, *rows: Any) -> dict[str, Any]:
+    return {f"TABLE_{name}": {f"ROW_{name}": list(rows)}}
+
+
+def route(prefix: str, hop: str) -> dict[str, Any]:
+    return {"ipprefix": prefix, **table("path", {"ubest": "true", "ipnexthop": hop, "segmentid": "90001"})}
+
+
+@pytest.fixture
+def healthy(boxes: Boxes) -> Boxes:
+    """Every switch as it should be, said in NX-OS's JSON."""
+    checks = json.loads(json.dumps(load_checks(FOLDER).model_dump(mode="json")))
+    for row in checks["links"]["underlay"]:
+        found = table("ctx", table("nbr", *({"rid": rid, "state": "FULL"} for rid in row["neighbors"])))
+        boxes.switches[row["switch"]] = {"show ip ospf neighbors": found}
+    for row in checks["links"]["vpc"]:
+        body = {"vpc-peer-status": "peer-ok", "vpc-peer-consistency": "consistent"}
+        boxes.switches[row["switch"]]["show vpc brief"] = body  # type: ignore[index]
+    for row in checks["modes"]["routed"]["bgp"]["evpn"]:
+        rows = ({"neighborid": address, "state": "Established"} for address in row["neighbors"])
+        body = table("vrf", table("af", table("saf", table("neighbor", *rows))))
+        boxes.switches[row["switch"]]["show bgp l2vpn evpn summary"] = body  # type: ignore[index]
+    routes: dict[str, list[Any]] = {}
+    for row in checks["modes"]["routed"]["bgp"]["routes"]:
+        routes.setdefault(row["switch"], []).append(route(row["prefix"], row["next_hops"][0]))
+    for switch, rows in routes.items():
+        body = table("vrf", table("addrf", table("prefix", *rows)))
+        boxes.switches[switch]["show ip route vrf vrf-001"] = body  # type: ignore[index]
+    return boxes
+
+
+def test_what_is_run(fabric: LabUnderTest) -> None:
+    assert fabric.folder.lab.scenarios == ("bgp",)
+    assert chosen(fabric.folder, None, disruptive=True) == ["bgp"]
+
+
+def test_everything_is_judged_and_a_whole_fabric_passes(fabric: LabUnderTest, healthy: Boxes) -> None:
+    results = [*links.run(fabric), *bgp.run(fabric)]
+    assert {result.verdict for result in results} == {"PASS"}, [r.sentence for r in results if r.verdict != "PASS"]
+    kinds = [result.id.rsplit(".", 1)[0] for result in links.run(fabric)]
+    assert (kinds.count("links.vpc"), kinds.count("links.underlay")) == (2, 5)
+    ids = {result.id for result in bgp.run(fabric)}
+    assert sum(one.startswith("bgp.evpn.") for one in ids) == 6
+    assert "bgp.route.leaf102.12.1.0.0/16" in ids
+    assert "bgp.route.border1.192.168.100.2/32" in ids
+
+
+def test_a_lost_link_and_a_route_that_does_not_cross_are_seen(fabric: LabUnderTest, healthy: Boxes) -> None:
+    fabric.cancel.clear()
+    healthy.switches["leaf101"]["show ip ospf neighbors"] = table(  # type: ignore[index]
+        "ctx", table("nbr", {"rid": "10.2.1.201", "state": "FULL"}, {"rid": "10.2.1.202", "state": "EXSTART"})
+    )
+    check = next(check for check in links.checks(fabric) if check.id == "links.underlay.leaf101")
+    found = check.judge(healthy.switches["leaf101"]["show ip ospf neighbors"])
+    assert (found.verdict, found.sentence) == ("FAIL", "leaf101: OSPF neighbor 10.2.1.202 is EXSTART")
+
+
+@pytest.mark.parametrize(
+    ("states", "verdict"),
+    [(["FULL"], "PASS"), (["FULL/-"], "PASS"), (["INIT", "FULL"], "PASS"), (["FULL", "DOWN"], "PASS"),
+     (["2WAY"], "FAIL"), ([], "FAIL")],
+)  # fmt: skip
+def test_a_neighbor_needs_one_link_that_is_full(states: list[str], verdict: str) -> None:
+    body = table("ctx", table("nbr", *({"rid": "10.2.1.201", "state": state} for state in states)))
+    found = judges.underlay(UnderlayInput(switch="l", neighbors=("10.2.1.201",)), body)
+    assert found.verdict == verdict
+
+
+def test_the_judge_reads_what_the_stand_in_prints() -> None:
+    body = ospf.as_json("UNDERLAY", ospf.rows(NEIGHBORS))
+    assert judges.underlay(UnderlayInput(switch="l", neighbors=("10.2.1.201",)), body).verdict == "PASS"
+    assert "10.2.1.202 is not there" in judges.underlay(
+        UnderlayInput(switch="l", neighbors=("10.2.1.201", "10.2.1.202")), body
+    ).sentence  # fmt: skip
