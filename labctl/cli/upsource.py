@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from labctl.cli.app import say
 from labctl.cli.configured import image_wishes, parse_images
-from labctl.errors import UsageError
+from labctl.errors import HostError, UsageError
 
 if TYPE_CHECKING:
     from labctl.state import LabState
@@ -67,8 +67,13 @@ def from_spec(source: Path, runtime: str, target: str | None, images: tuple[str,
 def _present(names: Iterable[str]) -> Mapping[str, object | None]:
     from labctl.images.store import docker_client, stored
 
-    with docker_client() as client:
-        return stored(client, names)
+    wanted = tuple(names)
+    try:
+        with docker_client() as client:
+            return stored(client, wanted)
+    except HostError as error:
+        say(f"it could not be looked up which images Docker has: {error.message}")
+        return dict.fromkeys(wanted)  # the doctor, who is asked next, says what is wrong with this host
 
 
 def _on_containerlab(source: Path) -> bool:

@@ -246,6 +246,9 @@ def test_a_function_is_ready_when_it_says_so(node: Node, machine: Any) -> None:
     node.function.context.changed()
     node.until(lambda: condition(node.status(), "Ready") == "False", "not ready")
     assert ("BackOff", "main: BIRD ended with code 1") in node.events()
+    node.function.trouble = None  # what a restart brings
+    node.until(lambda: node.status()["containerStatuses"][0]["restartCount"] >= 1, "restarted")
+    node.until_ready()
     node.api.delete(PODS.path("default", "web"))
     node.until(lambda: not node.function.running, "stopped")
 

@@ -197,7 +197,9 @@ def test_up_asks_about_the_runtime_that_it_takes(
     monkeypatch.setattr("labctl.cli.preparing.ensure_prepared", for_embedded)
     monkeypatch.setattr("labctl.runtime.select.new_runtime", lambda *_, **__: None)
     with pytest.raises(SystemExit) as ended:
-        main(["up", str(topologies / "minimal.yaml"), "--runtime", runtime])
+        main(
+            ["up", str(topologies / "minimal.yaml"), "--runtime", runtime, "--target", "switch=standin,cluster=standin"]
+        )
     assert (ended.value.code, asked) == (4, [runtime])
     assert "Traceback" not in capsys.readouterr().err
 

@@ -69,12 +69,14 @@ def start_processes(specs: Sequence[ProcessSpec], deadline: Deadline) -> None:
     """In the order of their ``after``; returns when all are ready."""
     for spec in specs:
         child = run(spec)
+        if spec.ready is None:
+            continue
 
         def ready(spec: ProcessSpec = spec, child: subprocess.Popen[bytes] = child) -> bool | NotYet:
             if child.poll() is not None:
                 words = spec.log.read_text(errors="replace").strip().splitlines()[-5:]
                 raise LabError(f"{spec.name} ended with code {child.returncode}: {' | '.join(words)}")
-            return (spec.ready() if spec.ready else None) or True
+            return (spec.ready and spec.ready()) or True
 
         try:
             wait_for(ready, deadline, every=0.2)

@@ -64,6 +64,8 @@ class Container:
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self.function: SystemFunction | None = None
+        self._make_function: Callable[[], SystemFunction] | None = None
+        self._delay = 0.0
         self.command: Command | None = None
 
     def run_program(self, command: Command) -> None:
@@ -72,13 +74,25 @@ class Container:
         self._thread = threading.Thread(target=self._keep, name=f"container {command.log}", daemon=True)
         self._thread.start()
 
-    def run_function(self, function: SystemFunction) -> None:
-        """Start a function; `look` follows its readiness."""
-        self.function = function
-        self.state.waiting = None
+    def run_function(self, make: Callable[[], SystemFunction]) -> None:
+        """Start a function and keep it: one that failed is made anew. `look` follows its readiness."""
+        self._make_function = make
+        self._begin_function()
+
+    def _begin_function(self) -> None:
+        assert self._make_function is not None  # noqa: S101 - set by run_function
+        self.function = self._make_function()
+        self.state.waiting = self.state.ended = None
         self.state.started = time.time()
-        function.start()
+        self.function.start()
         self.look()
+
+    def _again(self, function: SystemFunction, delay: float) -> None:
+        if self._stopping.wait(delay):
+            return
+        function.stop()
+        self.state.restarts += 1
+        self._begin_function()
 
     def look(self) -> None:
         """Take over readiness or failure of a function."""
@@ -89,6 +103,9 @@ class Container:
         if failure is not None and self.state.ended is None:
             self.state.ended = (1, time.time())
             self._event("BackOff", f"{self.state.name}: {failure}", warning=True)
+            delay, self._delay = self._delay, min(BACK_OFF_MAX, self._delay * 2 or BACK_OFF_FIRST)
+            again = threading.Thread(target=self._again, args=(self.function, delay), daemon=True)
+            again.start()
         self.state.ready = ready
         self._changed()
 

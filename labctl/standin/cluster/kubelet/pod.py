@@ -163,7 +163,7 @@ class Pod:
             factory = self._services.functions[image.function]
             version = images.version(spec["image"])
             context = FunctionContext(self._services.node, self._services.agent, environment, version, self.look)
-            container.run_function(factory(context))
+            container.run_function(lambda: factory(context))
             return
         for path, text in image.files.items():
             self._services.agent.write_file(path, text.encode(), mode=0o644)
