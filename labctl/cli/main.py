@@ -24,6 +24,8 @@ VERBS: dict[str, str] = {
     "status": "What a lab's boxes are doing.",
     "exec": "Run a command in a node.",
     "ssh": "Log in to a switch.",
+    "save": "Save the switches' configurations, there and here.",
+    "record": "Record a session with the switches as a test case.",
     "kubeconfig": "Path of a lab's kubeconfig.",
     "kubectl": "kubectl against a lab's cluster.",
     "capture": "Capture packets on an interface of a node.",

@@ -16,7 +16,7 @@ from labctl.errors import ExitCode, UsageError
 from labctl.guest.names import LAUNCHERS
 
 if TYPE_CHECKING:
-    from labctl.engine.up import UpResult
+    from labctl.engine.request import UpResult
     from labctl.state import LabState
 
 
@@ -35,10 +35,15 @@ if TYPE_CHECKING:
 @click.option("--verify/--no-verify", "prove", default=True, help="Run the spec's scenarios.  [default: verify]")
 @click.option("--rm", "remove", is_flag=True, help="Remove the lab afterwards, whatever came of it.")
 @click.option(
+    "--calico",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Calico's manifest, or a folder of it; default: the spec's, else the release's. For cluster=kind.",
+)
+@click.option(
     "--timeout",
     metavar="T",
-    help="Limit of the whole command.  [default: 10m; on containerlab as long as"
-    " the folder's own limits take together]",
+    help="Limit of the whole command; default by target: 10m embedded, 30m in containers, 90m with 9000v images.",
 )
 @click.option("--events", type=click.Choice(["json"]), help="Events as JSON lines on stdout.")
 @click.option("-v", "--verbose", is_flag=True, help="Show checks that pass, too.")
@@ -52,6 +57,7 @@ def command(
     name: str | None,
     prove: bool,
     remove: bool,
+    calico: Path | None,
     timeout: str | None,
     events: str | None,
     verbose: bool,
@@ -61,16 +67,18 @@ def command(
 
     A second `up` of a lab whose first one failed after the push goes on from there.
     """
+    from labctl.cli.calicofile import calico_of
     from labctl.cli.durations import parse_duration
     from labctl.cli.preparing import brought_kubectl
     from labctl.cli.reporting import listening
     from labctl.cli.upsource import from_folder, from_spec
-    from labctl.engine.up import DEFAULT_LIMIT, UpRequest, up
+    from labctl.engine.request import UpRequest
+    from labctl.engine.up import up
     from labctl.runtime.api import SwitchLogin
     from labctl.runtime.select import new_runtime
     from labctl.state import lab_state
 
-    given = parse_duration(timeout) if timeout is not None else None
+    limit = parse_duration(timeout) if timeout is not None else None
     if source.is_dir():
         if name is not None or target is not None or images:
             raise UsageError(
@@ -84,12 +92,15 @@ def command(
     if not embedded:
         configured = switch_login()
         login = SwitchLogin(str(configured.username), str(configured.password))
-    limit = given or (DEFAULT_LIMIT if embedded else max(DEFAULT_LIMIT, found.limit))
     box = new_runtime(state, found.runtime, launcher, login=login)
     _ensure_host(found.render, embedded=embedded)
     try:
         with listening(events=events, verbose=verbose) as listener:
-            done = up(UpRequest(state, box, found.render, listener, brought_kubectl(), prove, limit))
+            done = up(
+                UpRequest(
+                    state, box, found.render, listener, brought_kubectl(), prove, limit, calico or calico_of(source)
+                )
+            )
         code = _tell(done, state, as_json=as_json, quiet=events is not None, removed=remove)
     finally:
         if remove:

@@ -21,12 +21,11 @@ Render = Callable[[Path], None]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What puts a lab's artifact folder at a path, and what runs it. ``limit``: seconds, its own limits together."""
+    """What puts a lab's artifact folder at a path, and what runs it."""
 
     lab: str
     render: Render
     runtime: str
-    limit: float
 
 
 def from_spec(source: Path, runtime: str, target: str | None, images: tuple[str, ...], name: str | None) -> Source:
@@ -62,8 +61,7 @@ def from_spec(source: Path, runtime: str, target: str | None, images: tuple[str,
     def render(folder: Path) -> None:
         write_folder(files, folder)
 
-    limits = json.loads(files["lab.json"])["deadlines"]
-    return Source(design.name, render, chosen.runtime, sum(limits.values()))
+    return Source(design.name, render, chosen.runtime)
 
 
 def _present(names: Iterable[str]) -> Mapping[str, object | None]:
@@ -123,4 +121,4 @@ def from_folder(source: Path, runtime: str) -> Source:
     def render(folder: Path) -> None:
         shutil.copytree(source, folder, symlinks=False)
 
-    return Source(lab.name, render, runtime, sum(lab.deadlines.values()))
+    return Source(lab.name, render, runtime)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
+from labctl.engine.actions.manner import manner_of
 from labctl.engine.actions.switches import open_session
 from labctl.events import Listener
+from labctl.nxos.session import NxosSession
 from labctl.runtime.api import Endpoints, Observation
 from labctl.state import LabState
 from labctl.verify.run import VerifyRequest
@@ -20,7 +24,13 @@ def verify_request(
         state.journal,
         state.secrets,
         listener,
-        lambda switch: open_session(switch, endpoints),
+        lambda switch: _login(state, endpoints, switch),
         disruptive=disruptive,
         environment={"runtime": now.runtime, "launcher": now.launcher or ""},
     )
+
+
+def _login(state: LabState, endpoints: Endpoints, switch: str) -> NxosSession:
+    """With the patience that the lab's switches need."""
+    target = json.loads((state.folder / "lab.json").read_text())["target"]
+    return open_session(switch, endpoints, manner=manner_of(target))

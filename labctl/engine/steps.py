@@ -12,7 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
-from labctl.errors import InconclusiveError, LabctlError
+from labctl.errors import GateMissed, InconclusiveError, LabctlError
 from labctl.events import Event, Listener
 from labctl.journal import Journal
 from labctl.waiting import Cancelled, Deadline, DeadlinePassed
@@ -25,6 +25,8 @@ class StepContext:
     deadline: Deadline
     cancel: threading.Event
     say: Callable[[str], None]
+    tick: Callable[[str], None]
+    """Says how a wait goes: the newest of these replaces the one before, and a log shows one now and then only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +132,15 @@ class StepRunner:
         self._journal.step(step.name, "started")
         self._tell("step-started", step.name, step.title)
         context = StepContext(
-            self._deadline, self.cancel, lambda message: self._tell("step-progress", step.name, message)
+            self._deadline,
+            self.cancel,
+            lambda message: self._tell("step-progress", step.name, message),
+            lambda message: self._tell("step-progress", step.name, message, {"waiting": True}),
         )
         try:
             sentence = step.run(context)
         except DeadlinePassed as passed:
-            raise self._failed(step, began, InconclusiveError(passed.reason, code="deadline")) from None
+            raise self._failed(step, began, GateMissed(passed.reason, code="deadline")) from None
         except Cancelled:
             raise self._failed(
                 step, began, InconclusiveError("stopped, because another step failed", code="cancelled")

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 
 from labctl.bonding import bond_trouble
-from labctl.engine.actions import cluster, nodes, switches
+from labctl.engine.actions import cluster, kubenodes, nodes, ports, switches
+from labctl.engine.actions.booting import Booting
+from labctl.engine.actions.manner import EMBEDDED_LIMIT, Manner, default_limit, manner_of
+from labctl.engine.calicomanifest import find_manifest, lay
 from labctl.engine.down import archive_root, take_down
 from labctl.engine.placing import Placing, place_folder
 from labctl.engine.proving import verify_request
+from labctl.engine.request import UpRequest, UpResult
 from labctl.engine.steps import Step, StepContext, StepFailed, StepRunner
 from labctl.errors import CheckFailed, LabctlError, LabError
-from labctl.events import Event, Listener
+from labctl.events import Event
 from labctl.folder import Folder
 from labctl.journal import Journal
 from labctl.kube.api import Api, access_from_kubeconfig
@@ -22,39 +25,12 @@ from labctl.kube.apply import Applier
 from labctl.kube.kubectl import find_kubectl
 from labctl.kube.ready import await_workloads
 from labctl.nxos.session import NxosSession
-from labctl.runtime.api import Endpoints, Runtime
-from labctl.state import LabState
+from labctl.runtime.api import Endpoints
 from labctl.verify.run import verify
 from labctl.verify.verdict import Report
 from labctl.waiting import Deadline, DeadlinePassed
 
-DEFAULT_LIMIT = 600.0
 NAMESPACES = ("kube-system", "default")
-
-
-@dataclass(frozen=True, slots=True)
-class UpRequest:
-    """What ``up`` was asked for. ``render`` writes the artifact folder to a path."""
-
-    state: LabState
-    runtime: Runtime
-    render: Callable[[Path], None]
-    listener: Listener
-    kubectl: Path | None = None
-    """The kubectl that set-up brought; one on PATH that is new enough is taken before it."""
-    prove: bool = True
-    limit: float = DEFAULT_LIMIT
-
-
-@dataclass(frozen=True, slots=True)
-class UpResult:
-    """What came of it. ``timings``: start and end of each step, seconds since the command began."""
-
-    lab: str
-    seconds: float
-    timings: Mapping[str, tuple[float, float]]
-    evidence: Path
-    report: Report | None = None
 
 
 @dataclass(slots=True)
@@ -80,7 +56,10 @@ class Up:
     @property
     def worth_keeping(self) -> bool:
         """Whether the push has begun, or had in an earlier run: from then on a lab stays for a look."""
-        return self._placing.running or "push" in self._runner.begun
+        if self._placing.running or "push" in self._runner.begun:
+            return True
+        # a real switch took minutes to boot: once the boxes are there, they stay for a look
+        return self._request.runtime.name != "embedded" and self._now.endpoints is not None
 
     def run(self) -> UpResult:
         """Do it. Raises the error of the step that failed; see `up` for what becomes of the lab then."""
@@ -125,18 +104,23 @@ class Up:
 
     def _steps(self) -> list[Step]:
         lab = self._folder.lab
-        steps = [
-            Step("create", "boxes and wires", self._create, resumable=False),
+        inputs = self._real_cluster
+        steps = [Step("inputs", "Calico's manifest", self._inputs, resumable=False)] if inputs else []
+        steps += [
+            Step("create", "boxes and wires", self._create, ("inputs",) if inputs else (), resumable=False),
             Step("nodes", "bonds and addresses of nodes", self._nodes, ("create",)),
             Step("ssh", "switches take logins", self._ssh, ("create",), resumable=False),
-            Step("push", "NX-OS configurations", self._push, ("ssh",)),
+            Step("ports", "switches list their ports", self._ports, ("ssh",), resumable=False),
+            Step("push", "NX-OS configurations", self._push, ("ports",)),
         ]
         last: tuple[str, ...] = ("push", "nodes")
         if lab.kube_nodes:
             steps += [
                 Step("api", "Kubernetes API", self._await_api, ("create",), resumable=False),
-                Step("calico", "Calico", self._calico, ("nodes", "push", "api")),
-                Step("workloads", "workloads", self._workloads, ("calico",)),
+                Step("names", "nodes have the names of the lab", self._names, ("api",), resumable=False),
+                Step("calico", "Calico", self._calico, ("nodes", "push", "names")),
+                Step("addresses", "Calico uses bond0", self._addresses, ("calico",), resumable=False),
+                Step("workloads", "workloads", self._workloads, ("addresses",)),
                 Step("bonds", "every bond has a partner", self._bonds, ("push", "nodes"), resumable=False),
             ]
             last = ("workloads", "bonds")
@@ -150,6 +134,18 @@ class Up:
 
     def _limit(self, name: str) -> Deadline:
         return self._deadline.at_most(self._folder.lab.deadlines.get(name, 60.0))
+
+    @property
+    def _real_cluster(self) -> bool:
+        lab = self._folder.lab
+        return bool(lab.kube_nodes) and lab.target.get("cluster") == "kind"
+
+    def _inputs(self, context: StepContext) -> str:
+        """Before anything boots: a manifest that cannot be had would be found out half an hour later."""
+        folder, version = self._folder.path, self._folder.lab.versions["calico"]
+        manifest = find_manifest(folder, version, self._request.calico, context.say)
+        lay(self._state, folder, manifest, version, context.say)
+        return f"Calico {version} from {manifest.source}"
 
     def _create(self, context: StepContext) -> str:
         runtime = self._request.runtime
@@ -168,8 +164,33 @@ class Up:
 
     def _ssh(self, context: StepContext) -> str:
         names = self._folder.lab.switches
-        self._now.sessions = switches.await_ssh(names, self._endpoints, self._limit("ssh"), context.cancel)
+        self._now.sessions = switches.await_ssh(
+            names,
+            self._endpoints,
+            self._limit("ssh"),
+            context.cancel,
+            booting=self._booting(context, "switches take logins"),
+            manner=self._manner,
+        )
         return f"{len(names)} switches"
+
+    def _ports(self, context: StepContext) -> str:
+        return ports.await_ports(
+            ports.wired_ports(self._folder),
+            self._now.sessions,
+            lambda switch: switches.open_session(switch, self._endpoints, manner=self._manner),
+            self._limit("ssh"),
+            context.cancel,
+            booting=self._booting(context, "switches list their ports"),
+        )
+
+    @property
+    def _manner(self) -> Manner:
+        return manner_of(self._folder.lab.target)
+
+    def _booting(self, context: StepContext, what: str) -> Booting:
+        names, runtime = self._folder.lab.switches, self._request.runtime
+        return Booting(len(names), what, context.tick, runtime.last_line, estimate=self._manner.estimate)
 
     def _push(self, context: StepContext) -> str:
         del context  # a line that is on its way to a switch is not called back
@@ -178,9 +199,23 @@ class Up:
     def _await_api(self, context: StepContext) -> str:
         return cluster.await_api(self._api, self._request.runtime, self._limit("api"), context.cancel)
 
+    def _names(self, context: StepContext) -> str:
+        return kubenodes.await_names(self._api, self._kube_names, self._limit("nodes"), context.cancel)
+
+    @property
+    def _kube_names(self) -> tuple[str, ...]:
+        return self._folder.cluster.node_names if self._folder.cluster else ()
+
+    def _addresses(self, context: StepContext) -> str:
+        lab = self._folder.lab
+        bonds = nodes.all_bond_addresses(lab.kube_nodes, self._endpoints)
+        named = {name: bonds[node] for name, node in zip(self._kube_names, lab.kube_nodes, strict=False)}
+        return kubenodes.await_calico_addresses(self._api, named, self._limit("workloads"), context.cancel)
+
     def _calico(self, context: StepContext) -> str:
         kubectl = find_kubectl(self._request.kubectl)
-        manifests = cluster.calico_manifests(self._folder.path, kubectl)
+        laid = self._state.root if self._real_cluster else self._folder.path
+        manifests = cluster.calico_manifests(laid / "calico", kubectl)
         return cluster.apply_calico(self._applier, self._folder.path, manifests, self._limit("api"), context.cancel)
 
     def _workloads(self, context: StepContext) -> str:
@@ -216,7 +251,7 @@ def up(request: UpRequest) -> UpResult:
     """
     state = request.state
     with state.lock():
-        deadline = Deadline(request.limit)
+        deadline = Deadline(request.limit or EMBEDDED_LIMIT)
 
         def tell(text: str) -> None:
             request.listener(Event("message", state.name, "up", text, deadline.elapsed))
@@ -228,6 +263,10 @@ def up(request: UpRequest) -> UpResult:
             if made_here:
                 state.remove()
             raise
+        if request.calico is not None and placing.folder.lab.target.get("cluster") != "kind":
+            tell(f"{request.calico} is not used: only a cluster of kind runs Calico's own manifest")
+        if request.limit is None:
+            deadline.seconds = default_limit(request.runtime.name, placing.folder.lab.target)
         for name in placing.folder.edited:
             tell(f"{name} differs from what was rendered: it is used as it is")
         lab = Up(request, placing, deadline)
@@ -243,7 +282,7 @@ def up(request: UpRequest) -> UpResult:
 def _after_failure(lab: Up, request: UpRequest, error: LabctlError | None, tell: Callable[[str], None]) -> None:
     """Remove or keep the lab, and say so. ``error`` is None after Ctrl-C and its like."""
     state = request.state
-    if lab.worth_keeping or request.runtime.name != "embedded":
+    if lab.worth_keeping:
         if error is None:
             tell(f"lab {state.name} is kept: labctl up goes on with it, labctl down {state.name} removes it")
         elif error.next_command is None:

@@ -14,11 +14,10 @@ import yaml
 
 from labctl.errors import CheckFailed, Place, Problem, SpecError
 from labctl.kube.api import Api, ApiError, Json, Resource
+from labctl.kube.calico import V3, is_calico, storage_form, user_form
 from labctl.kube.resources import CRDS
 from labctl.waiting import Deadline, NotYet, wait_for
 
-V3 = "projectcalico.org"
-V1 = "crd.projectcalico.org"
 FIRST = ("CustomResourceDefinition", "Namespace")
 
 
@@ -79,10 +78,13 @@ class Applier:
             ) from error
 
     def translated(self, item: Json) -> Json:
-        """A ``projectcalico.org/v3`` object as what this cluster serves."""
-        if not item["apiVersion"].startswith(f"{V3}/") or self._resources(item["apiVersion"]):
-            return item
-        return {**item, "apiVersion": f"{V1}/v1"}
+        """A ``projectcalico.org/v3`` object as what this cluster serves: that API, or the storage CRDs'.
+
+        Definitions go without the empty status that generators write (some of Calico's have one).
+        """
+        if not is_calico(item):
+            return user_form(item) if item["kind"] == "CustomResourceDefinition" else item
+        return user_form(item) if item["kind"] in self._resources(V3) else storage_form(item)
 
     def resource(self, version: str, kind: str) -> Resource:
         """Plural and scope of a kind. Raises `CheckFailed` when the cluster does not serve it."""

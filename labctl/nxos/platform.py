@@ -7,15 +7,26 @@ import re
 PROMPT = re.compile(r"(?:^|[\r\n])(?P<host>[\w.\-]{1,63})(?P<mode>\((?:config|maint)[\w\-.]*\))?[#>] ?$")
 """``leaf2101# ``, ``leaf2101(config-router-vrf)# ``; at the very end of what was received."""
 
-QUESTION = re.compile(r"(\(y/n\)\??\s*(\[[yn]\])?|\[yes/no\]|Proceed\?)\s*$", re.IGNORECASE)
-"""A confirmation that waits for an answer although ``terminal dont-ask`` was said."""
+QUESTION = re.compile(r"(\((?:y/n|yes/no)\)\s?\??\s*(\[(?:y|n|yes|no)\])?:?|\[yes/no\]:?|Proceed\?)\s*$", re.IGNORECASE)
+"""A confirmation that waits for an answer although ``terminal dont-ask`` was said (``copp profile strict`` does)."""
+
+UNSAFE = re.compile(r"^.*(reboot|reload|erase|power.?cycle).*$", re.IGNORECASE | re.MULTILINE)
+"""Words of a question that labctl answers with no: nothing that it pushes may restart or wipe a switch."""
+
+LOG_LINE = re.compile(
+    r"^(?:\d{4} [A-Z][a-z]{2} +\d+ \d\d:\d\d:\d\d(?:\.\d+)? \S+ )?"  # 2026 Nov 27 13:02:11 leaf2101
+    r"(?:%\$ .*? %\$ )?:? ?"  # %$ VDC-1 %$
+    r"%[A-Z][A-Z0-9_]*(?:-[A-Z0-9_]+)*-\d-\w+:.*$\n?",  # %ETHPORT-5-IF_UP: Interface Ethernet1/1 is up
+    re.MULTILINE,
+)
+"""A message of the switch's log that got between an answer's lines (``terminal monitor``, or a console)."""
 
 SETUP = ("terminal length 0", "terminal width 511", "terminal dont-ask")
 
 REFUSALS: tuple[re.Pattern[str], ...] = tuple(
     re.compile(pattern, re.MULTILINE | re.IGNORECASE)
     for pattern in (
-        r"^% ?Invalid (command|input|parameter|number|range|ip|interface|argument).*$",
+        r"^% ?Invalid\b.*$",
         r"^Invalid .* at '\^' marker.*$",
         r"^.* is already running.*$",
         r"^% ?Incomplete command.*$",
@@ -42,5 +53,11 @@ REFUSALS: tuple[re.Pattern[str], ...] = tuple(
 
 def refusal(text: str) -> str | None:
     """The switch's words when it refused something; None when it did not."""
-    found = [match.group(0).strip() for pattern in REFUSALS for match in pattern.finditer(text)]
+    said = without_log(text)
+    found = [match.group(0).strip() for pattern in REFUSALS for match in pattern.finditer(said)]
     return found[0] if found else None
+
+
+def without_log(text: str) -> str:
+    """An answer without the messages of the switch's log that came in between."""
+    return LOG_LINE.sub("", text)

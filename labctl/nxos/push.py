@@ -68,14 +68,15 @@ def push(session: NxosSession, file: str, text: str, *, timeout: float) -> PushR
     """Push one file to one switch. Raises InconclusiveError when the switch stops answering."""
     lines = config_lines(text)
     refused = session.configure(lines, timeout=timeout)
-    unsaved = None if refused else _unsaved(session.ask(COPY, timeout=COPY_LIMIT))
+    unsaved = None if refused else save(session)
     running = session.show("show running-config", timeout=timeout)
     missing = [row for row in compare(parse(text), parse(running)) if row.kind == "missing"]
     return PushResult(session.name, file, len(lines), tuple(refused), tuple(missing), text, unsaved)
 
 
-def _unsaved(answer: str) -> str | None:
-    """The last words of a `COPY` that was not completed."""
+def save(session: NxosSession) -> str | None:
+    """`COPY`; None when it was completed, else the switch's last words. Raises InconclusiveError for silence."""
+    answer = session.ask(COPY, timeout=COPY_LIMIT)
     if COPIED in answer:
         return None
     return (answer.strip() or "no answer").splitlines()[-1]

@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labctl.errors import InconclusiveError
-from labctl.nxos.platform import PROMPT, QUESTION, SETUP, refusal
+from labctl.nxos.platform import LOG_LINE, PROMPT, QUESTION, SETUP, UNSAFE, refusal, without_log
 from labctl.waiting import Deadline
 
 if TYPE_CHECKING:
     import paramiko
 
 CONNECT_LIMIT = 10.0
+WINDOW = 40
+"""Lines that may be under way at once, where the switch is known to answer one prompt a line whatever happens."""
 
 
 class SwitchUnreachable(InconclusiveError):
     """The switch does not answer (any more)."""
 
     code = "switch-unreachable"
+
+
+class LoginRefused(SwitchUnreachable):
+    """The switch answers and does not take the user name and password (yet: a 9000v makes its users late)."""
+
+    code = "login-refused"
 
 
 class SwitchRefused(InconclusiveError):
@@ -40,8 +50,25 @@ class Refused:
     words: str
 
 
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One line and what came of it, as it came: raw answer with its echo, the prompt behind it, seconds."""
+
+    line: str
+    answer: str
+    prompt: str
+    seconds: float
+
+
+Tap = Callable[[Exchange], None]
+
+
 class NxosSession:
-    """One shell on one switch. Not for several threads at once: `lock` is there for that."""
+    """One shell on one switch. Not for several threads at once: `lock` is there for that.
+
+    ``tap`` is told every exchange. ``window`` lines of a configuration are sent before the first answer is awaited:
+    1 for a real switch, whose log may print prompts of its own in between.
+    """
 
     def __init__(
         self,
@@ -53,9 +80,17 @@ class NxosSession:
         name: str = "",
         known_hosts: Path | None = None,
         timeout: float = CONNECT_LIMIT,
+        window: int = WINDOW,
+        tap: Tap | None = None,
     ) -> None:
         self.name = name or f"{host}:{port}"
         self.lock = threading.RLock()
+        self._window = window
+        self._tap = tap
+        self._hosts: set[str] = set()
+        """Names that prompts may begin with; what else ends in ``#`` is text."""
+        self._prompt = ""
+        """The newest prompt."""
         self._client = _client(known_hosts)
         self._buffer = ""
         try:
@@ -73,11 +108,17 @@ class NxosSession:
             self._channel = self._client.invoke_shell(width=511, height=1000)
         except (_ssh_errors(), OSError, EOFError) as error:
             self._client.close()
+            if _is_login_error(error):
+                raise LoginRefused(f"{self.name}: {error}") from None
             raise SwitchUnreachable(f"{self.name}: {error or type(error).__name__}") from None
         self._channel.settimeout(timeout)
-        self._await_prompt(Deadline(timeout))
-        for line in SETUP:
-            self.ask(line, timeout=timeout)
+        try:
+            self._first(Deadline(timeout))
+            for line in SETUP:
+                self.ask(line, timeout=timeout)
+        except SwitchUnreachable:
+            self._client.close()
+            raise
 
     def close(self) -> None:
         self._client.close()
@@ -88,7 +129,7 @@ class NxosSession:
         """Send a line, give what came before the next prompt, without the echo."""
         with self.lock:
             self._send(line + "\n")
-            return _without_echo(self._await_prompt(Deadline(timeout)), line)
+            return _without_echo(self._answer(line, Deadline(timeout)), line)
 
     def show(self, command: str, *, timeout: float = 30.0) -> str:
         """A show command's text. Raises `SwitchRefused` when the switch does not take it."""
@@ -100,7 +141,7 @@ class NxosSession:
 
     def show_json(self, command: str, *, timeout: float = 30.0) -> dict[str, Any]:
         """A show command as ``| json``; an empty table is an empty dict."""
-        text = self.show(f"{command} | json", timeout=timeout).strip()
+        text = without_log(self.show(f"{command} | json", timeout=timeout)).strip()
         if not text:
             return {}
         try:
@@ -109,21 +150,22 @@ class NxosSession:
             raise SwitchRefused(f"{self.name}: {command} | json: no JSON: {text[:200]}") from None
         return data if isinstance(data, dict) else {}
 
-    def configure(self, lines: Sequence[tuple[int, str]], *, timeout: float = 120.0, window: int = 40) -> list[Refused]:
+    def configure(self, lines: Sequence[tuple[int, str]], *, timeout: float = 120.0) -> list[Refused]:
         """Send configuration lines from ``configure terminal`` on, each answered; returns those that were refused.
 
-        Up to ``window`` lines are under way at once; every answer is told by its prompt, so each refusal is known
-        by its line.
+        Every answer is told by its prompt, so each refusal is known by its line.
         """
         refused: list[Refused] = []
         with self.lock:
             deadline = Deadline(timeout)
             self.ask("configure terminal", timeout=timeout)
-            for start in range(0, len(lines), window):
-                part = lines[start : start + window]
+            for start in range(0, len(lines), self._window):
+                part = lines[start : start + self._window]
                 self._send("".join(f"{line}\n" for _, line in part))
                 for number, line in part:
-                    words = refusal(self._await_prompt(deadline))
+                    if line.startswith("hostname "):
+                        self._hosts.add(line.split()[1])
+                    words = refusal(self._answer(line, deadline))
                     if words:
                         refused.append(Refused(number, line, words))
             self.ask("end", timeout=timeout)
@@ -137,18 +179,49 @@ class NxosSession:
         except (OSError, EOFError) as error:
             raise SwitchUnreachable(f"{self.name}: the session ended: {error}") from None
 
+    def _first(self, deadline: Deadline) -> None:
+        """The prompt after the login, with whatever banner before it: the text that stands still at the end."""
+        while (found := PROMPT.search(self._buffer)) is None:
+            self._receive(deadline)
+        self._hosts.add(found["host"])
+        self._told("", self._buffer[: found.start("host")], self._buffer[found.start("host") :], deadline.elapsed)
+        self._buffer = ""
+
+    def _answer(self, line: str, deadline: Deadline) -> str:
+        """What came for a line, with its echo. A prompt that only a message of the log was before is not the line's."""
+        began = time.monotonic()
+        text = self._await_prompt(deadline)
+        while LOG_LINE.search(text) and not without_log(text).strip():
+            text += self._await_prompt(deadline)
+        self._told(line, text, self._prompt, time.monotonic() - began)
+        return text
+
+    def _told(self, line: str, answer: str, prompt: str, seconds: float) -> None:
+        self._prompt = prompt
+        if self._tap is not None:
+            self._tap(Exchange(line, answer, prompt, seconds))
+
     def _await_prompt(self, deadline: Deadline) -> str:
-        """Everything up to the next prompt (which is consumed)."""
+        """Everything up to the next prompt (which is consumed), with the questions that were answered."""
+        asked = ""
         while True:
-            found = _first_prompt(self._buffer)
+            found = _first_prompt(self._buffer, self._hosts)
             if found is not None:
-                text, self._buffer = self._buffer[: found[0]], self._buffer[found[1] :]
+                text = asked + self._buffer[: found[0]]
+                self._prompt, self._buffer = self._buffer[found[0] : found[1]], self._buffer[found[1] :]
                 return text
             question = QUESTION.search(self._buffer)
             if question:
-                self._send("y\n")
-                self._buffer = self._buffer[: question.start()]
+                asked += self._reply(self._buffer)
+                self._buffer = ""
             self._receive(deadline)
+
+    def _reply(self, text: str) -> str:
+        """Answer a question with yes, or with no when that would restart or wipe the switch: then it is a refusal."""
+        echo, newline, asked = text.partition("\n")
+        unsafe = UNSAFE.search(asked if newline else echo)
+        self._send("n\n" if unsafe else "y\n")
+        return f"{text}\nERROR: labctl said no to: {unsafe.group(0).strip()}\n" if unsafe else f"{text}\n"
 
     def _receive(self, deadline: Deadline) -> None:
         if deadline.passed:
@@ -167,21 +240,19 @@ class NxosSession:
         self._buffer += data.decode(errors="replace").replace("\r\n", "\n").replace("\r", "")
 
 
-def _first_prompt(text: str) -> tuple[int, int] | None:
-    """(start, end) of the first prompt: one that ends the text, or one that the echo of a next line follows."""
-    import re
-
-    match = re.search(r"(?:^|\n)[\w.\-]{1,63}(?:\((?:config|maint)[\w\-.]*\))?# ?", text)
-    if match is None:
-        return None
-    start = match.start() + (1 if text[match.start() : match.start() + 1] == "\n" else 0)
-    return (start, match.end()) if PROMPT.search(text[: match.end()]) else None
+def _first_prompt(text: str, hosts: set[str]) -> tuple[int, int] | None:
+    """(start, end) of the first prompt of one of the hosts that begins a line."""
+    names = "|".join(re.escape(host) for host in hosts)
+    match = re.search(rf"^(?:{names})(?:\((?:config|maint)[\w\-.]*\))?[#>] ?", text, re.MULTILINE)
+    return (match.start(), match.end()) if match and hosts else None
 
 
 def _without_echo(text: str, line: str) -> str:
-    """The echoed command is the first line."""
-    first, newline, rest = text.partition("\n")
-    return rest if newline and first.strip() == line.strip() else text
+    """The echoed command is the first line, but for messages of the log that came before it."""
+    echo = re.search(rf"^{re.escape(line.strip())}[ \t]*\n", text, re.MULTILINE)
+    if echo is None or without_log(text[: echo.start()]).strip():
+        return text
+    return text[: echo.start()] + text[echo.end() :]
 
 
 def _client(known_hosts: Path | None) -> paramiko.SSHClient:
@@ -200,3 +271,9 @@ def _ssh_errors() -> type[Exception]:
     import paramiko
 
     return paramiko.SSHException
+
+
+def _is_login_error(error: Exception) -> bool:
+    import paramiko
+
+    return isinstance(error, paramiko.AuthenticationException)

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from labctl.nxos.normal import canonical_line, hidden, spread
+from labctl.nxos.defaults import contradicted, may_be_hidden
+from labctl.nxos.normal import canonical_line, head, spread
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +127,14 @@ def normalise(sections: Iterable[Section], path: tuple[str, ...]) -> tuple[Secti
     """One canonical line per setting: lists merged or spread, names written out, sections of one name joined."""
     merged: dict[str, Section] = {}
     for section in sections:
-        for line in spread(canonical_line(section.line), path):
-            if hidden(line, path):
-                continue
-            children = section.children
-            if line in merged:
-                children = (*merged[line].children, *children)
-            merged[line] = Section(line, children, merged[line].number if line in merged else section.number)
+        line, below = head(canonical_line(section.line))
+        children = section.children if below is None else (Section(below, (), section.number), *section.children)
+        for fact in spread(line, path):
+            known = merged.get(fact)
+            if known is None:
+                merged[fact] = Section(fact, children, section.number)
+            else:
+                merged[fact] = Section(fact, (*known.children, *children), known.number)
     return tuple(Section(s.line, normalise(s.children, (*path, s.line)), s.number) for s in merged.values())
 
 
@@ -143,11 +145,12 @@ def _compare(
     for section in intended:
         found = there.get(section.line)
         if found is None:
-            yield Difference("missing", path, section.line, section.number)
+            if not may_be_hidden(section.line, path) or contradicted(section.line, there):
+                yield Difference("missing", path, section.line, section.number)
         else:
             yield from _compare((*path, section.line), section.children, found.children)
     if path:
         wanted = {section.line for section in intended}
         for section in running:
-            if section.line not in wanted:
+            if section.line not in wanted and not may_be_hidden(section.line, path):
                 yield Difference("extra", path, section.line, 0)

@@ -13,6 +13,8 @@ from labctl.report.story import Proof, failure_of, seconds_of, starts, verdict_o
 from labctl.report.style import ASCII, UNICODE
 from labctl.report.text import clean
 
+PATIENCE = 15.0
+"""Seconds between two lines on a step that only waits."""
 Told = tuple[str, str] | None
 """The word and the sentence of a line; None for what is not told."""
 
@@ -33,6 +35,8 @@ class PlainReporter:
         self._began: float | None = None
         self._running: dict[str, str] = {}
         """Step → what it said last."""
+        self._said: dict[str, float] = {}
+        """Step → when."""
         self._proof = Proof()
         self._closed = False
         self._tellers: dict[str, Callable[[Event], Told]] = {
@@ -72,7 +76,9 @@ class PlainReporter:
     def _step(self, event: Event) -> Told:
         if self._running.get(event.name) == event.message:
             return None
-        self._running[event.name] = event.message
+        if event.data.get("waiting") and event.time - self._said.get(event.name, 0.0) < PATIENCE:
+            return None
+        self._running[event.name], self._said[event.name] = event.message, event.time
         return self._dots, event.message
 
     def _done(self, event: Event) -> Told:

@@ -101,4 +101,7 @@ class Runtime(Protocol):
     def destroy(self, *, progress: Progress) -> None:
         """Remove everything that carries the lab's label. Idempotent; works without the folder."""
 
+    def last_line(self, node: str) -> str:
+        """The newest line of a node's console or log; empty when there is none."""
+
     def logs(self, node: str | None = None) -> str: ...

@@ -28,7 +28,7 @@ def stem(workload: str) -> str:
 def read(spec: Spec, found: Document, folder: Path) -> tuple[dict[str, str], list[Problem]]:
     """The text of each manifest that the spec names, and what is wrong with them."""
     texts: dict[str, str] = {}
-    problems: list[Problem] = []
+    problems = list(_calico(spec, found, folder))
     for index, workload in enumerate(spec.workloads or ()):
         if not is_file(workload):
             continue
@@ -49,6 +49,16 @@ def read(spec: Spec, found: Document, folder: Path) -> tuple[dict[str, str], lis
         problems += _objects(str(path), text)
         texts[stem(workload)] = text if text.endswith("\n") else f"{text}\n"
     return texts, problems
+
+
+def _calico(spec: Spec, found: Document, folder: Path) -> Iterator[Problem]:
+    """The file or folder that ``cluster.calico.manifest`` names is there; what is in it is judged by ``up``."""
+    wanted = None if spec.cluster == "none" else spec.cluster.calico.manifest
+    if wanted is not None and not (folder / wanted).exists():
+        beside = [path.name for path in folder.glob("*calico*")] if folder.is_dir() else []
+        hint = did_you_mean(wanted, beside, "the path is relative to the spec")
+        message = f"there is no Calico manifest {wanted}"
+        yield Problem("no-such-file", message, found.place(("cluster", "calico", "manifest")), hint)
 
 
 def _objects(file: str, text: str) -> Iterator[Problem]:

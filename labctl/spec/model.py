@@ -227,6 +227,15 @@ class Calico(Part):
             examples=["3.20.0"],
         ),
     ] = None
+    manifest: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            description="Calico's manifest for a cluster of kind, or a folder of it, relative to the spec. Left out:"
+            " the release's, fetched once.",
+            examples=["calico-3.32.1.yaml"],
+        ),
+    ] = None
     pools: Annotated[
         tuple[Pool, ...],
         Field(

@@ -18,6 +18,8 @@ from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Command, Unanswered
 from labctl.verify.verdict import CheckResult, Judgement
 
+GATEWAY_MACS = "show mac address-table"
+
 
 @dataclass(slots=True)
 class Taken:
@@ -158,7 +160,7 @@ def gateway_macs(lab: LabUnderTest, row: CaptureInput) -> frozenset[str]:
     """Every MAC that the leafs call a gateway's (G in ``show mac address-table``)."""
     found: set[str] = set()
     for place in row.places:
-        body, _ = lab.observer.ask(Command("nxos", place, "show mac address-table"))
+        body, _ = lab.observer.ask(Command("nxos", place, GATEWAY_MACS))
         for entry in judges.rows(body, "mac_address"):
             if entry.get("disp_type") == "G":
                 digits = str(entry["disp_mac_addr"]).replace(".", "")

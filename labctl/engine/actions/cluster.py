@@ -31,9 +31,9 @@ def await_api(api: Api, runtime: Runtime, deadline: Deadline, cancel: threading.
     return "the API answers"
 
 
-def calico_manifests(folder: Path, kubectl: Path) -> list[Json]:
-    """Calico's manifest with our patch, as ``kubectl kustomize calico`` makes it."""
-    return documents(kustomize(kubectl, folder / "calico"), "calico/kustomization.yaml")
+def calico_manifests(kustomization: Path, kubectl: Path) -> list[Json]:
+    """Calico's manifest with our patch, as ``kubectl kustomize`` makes it out of a folder."""
+    return documents(kustomize(kubectl, kustomization), "calico/kustomization.yaml")
 
 
 def apply_calico(

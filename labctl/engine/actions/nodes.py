@@ -74,20 +74,27 @@ def await_addresses(nodes: Sequence[str], endpoints: Endpoints, deadline: Deadli
     """The gate before Calico: bond0 has a global IPv4 address on every node (its IP autodetection reads it once)."""
 
     def all_addressed() -> bool | NotYet:
-        missing = [node for node in nodes if not _has_address(node, endpoints)]
+        missing = [node for node in nodes if not bond_addresses(node, endpoints)]
         return NotYet(f"no address on {BOND} of {', '.join(missing)}") if missing else True
 
     wait_for(all_addressed, deadline, every=0.1, cancel=cancel)
     return f"{BOND} addressed on {len(nodes)} nodes"
 
 
-def _has_address(node: str, endpoints: Endpoints) -> bool:
+def bond_addresses(node: str, endpoints: Endpoints) -> frozenset[str]:
+    """Global IPv4 addresses of bond0 with their prefix length, as the node's kernel has them; none without a bond0."""
     done = endpoints.exec(node, ["ip", "-j", "addr", "show", "dev", BOND], timeout=10.0)
     if done.code != 0:
-        return False
-    rows = json.loads(done.stdout or b"[]")
-    return any(
-        info.get("scope") == "global" and info.get("family") == "inet"
-        for row in rows
+        return frozenset()
+    return frozenset(
+        f"{info['local']}/{info['prefixlen']}"
+        for row in json.loads(done.stdout or b"[]")
         for info in row.get("addr_info", [])
+        if info.get("scope") == "global" and info.get("family") == "inet"
     )
+
+
+def all_bond_addresses(nodes: Sequence[str], endpoints: Endpoints) -> dict[str, frozenset[str]]:
+    """The same of several nodes, asked at once."""
+    with ThreadPoolExecutor(max(1, len(nodes))) as pool:
+        return dict(zip(nodes, pool.map(lambda node: bond_addresses(node, endpoints), nodes), strict=True))

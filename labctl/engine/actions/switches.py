@@ -7,17 +7,24 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from labctl.errors import InconclusiveError
+from labctl.engine.actions.booting import Booting
+from labctl.engine.actions.manner import STANDIN, Manner
+from labctl.errors import GateMissed, InconclusiveError
 from labctl.nxos.push import PushResult, push, raise_if_refused
-from labctl.nxos.session import NxosSession, SwitchUnreachable
+from labctl.nxos.session import LoginRefused, NxosSession, SwitchUnreachable, Tap
 from labctl.runtime.api import Endpoints
 from labctl.waiting import Cancelled, Deadline, DeadlinePassed, NotYet, wait_for
 
-LOGIN_LIMIT = 10.0
+OFTEN, OFTEN_FOR, SELDOM = 0.05, 10.0, 2.0
+"""A login is tried every 0.05 s for 10 s (a stand-in is there by then), afterwards every 2 s (a 9000v boots)."""
+LOGIN_PATIENCE = 180.0
+"""Seconds for which a switch may answer and refuse the login: a 9000v makes its users minutes after its SSH server."""
 
 
-def open_session(switch: str, endpoints: Endpoints, *, timeout: float = LOGIN_LIMIT) -> NxosSession:
-    """Log in. Raises `SwitchUnreachable`."""
+def open_session(
+    switch: str, endpoints: Endpoints, *, manner: Manner = STANDIN, timeout: float | None = None, tap: Tap | None = None
+) -> NxosSession:
+    """Log in. ``tap`` is told every exchange. Raises `SwitchUnreachable`."""
     endpoint = endpoints.ssh(switch)
     known = endpoint.config_file.parent / "known_hosts" if endpoint.config_file else None
     return NxosSession(
@@ -27,26 +34,52 @@ def open_session(switch: str, endpoints: Endpoints, *, timeout: float = LOGIN_LI
         endpoint.password,
         name=switch,
         known_hosts=known,
-        timeout=timeout,
+        timeout=manner.login if timeout is None else min(manner.login, timeout),
+        window=manner.window,
+        tap=tap,
     )
 
 
 def await_ssh(
-    switches: Sequence[str], endpoints: Endpoints, deadline: Deadline, cancel: threading.Event
+    switches: Sequence[str],
+    endpoints: Endpoints,
+    deadline: Deadline,
+    cancel: threading.Event,
+    *,
+    booting: Booting | None = None,
+    manner: Manner = STANDIN,
 ) -> dict[str, NxosSession]:
-    """The gate: every switch takes a login. Raises `InconclusiveError` naming those that do not."""
+    """The gate: every switch takes a login. Raises `GateMissed` naming those that do not."""
+    booting = booting or Booting.unheard(len(switches))
 
     def one(switch: str) -> NxosSession | str:
+        refused = Deadline(LOGIN_PATIENCE)
+
         def question() -> NxosSession | NotYet:
+            nonlocal refused
             try:
-                return open_session(switch, endpoints, timeout=min(LOGIN_LIMIT, max(1.0, deadline.remaining)))
-            except SwitchUnreachable as error:
+                session = open_session(switch, endpoints, manner=manner, timeout=max(1.0, deadline.remaining))
+            except LoginRefused as error:
+                if refused.passed:
+                    raise
+                booting.waits(switch, error.message)
                 return NotYet(error.message)
+            except SwitchUnreachable as error:
+                refused = Deadline(LOGIN_PATIENCE)
+                booting.waits(switch, error.message)
+                return NotYet(error.message)
+            booting.ready(switch)
+            return session
 
         try:
-            return wait_for(question, deadline, every=0.05, cancel=cancel)
+            try:
+                return wait_for(question, deadline.at_most(OFTEN_FOR), every=OFTEN, cancel=cancel)
+            except DeadlinePassed:
+                return wait_for(question, deadline, every=SELDOM, cancel=cancel)
         except DeadlinePassed as passed:
             return passed.reason
+        except LoginRefused as error:
+            return f"{error.message} (for {LOGIN_PATIENCE:.0f} s)"
         except Cancelled:
             return f"{switch}: stopped"
 
@@ -55,7 +88,7 @@ def await_ssh(
     reasons = [answer for answer in answers.values() if isinstance(answer, str)]
     if reasons:
         close_sessions(answer for answer in answers.values() if isinstance(answer, NxosSession))
-        raise InconclusiveError(f"no SSH login: {'; '.join(reasons)}", code="ssh-gate")
+        raise GateMissed(f"no SSH login: {'; '.join(reasons)}", code="ssh-gate")
     return {name: answer for name, answer in answers.items() if isinstance(answer, NxosSession)}
 
 

@@ -151,6 +151,10 @@ class EmbeddedRuntime:
         except DeadlinePassed:
             end_leftovers([record], Deadline(5.0))
 
+    def last_line(self, node: str) -> str:
+        """Of what its processes logged."""
+        return next((line for line in reversed(self.logs(node).splitlines()) if line.strip()), "")
+
     def logs(self, node: str | None = None) -> str:
         """Of all processes, or of one node or process."""
         try:

@@ -17,6 +17,11 @@ SECTIONS = st.recursive(
     max_leaves=15,
 )
 TREES = st.builds(ConfigTree, SECTIONS.map(tuple))
+VPC = "vpc domain 1\n"
+KEEPALIVE = "peer-keepalive destination 10.0.0.2 source 10.0.0.1"
+VIRTUAL = "virtual peer-link destination 1.1.1.2 source 1.1.1.1"
+PEER = "neighbor 1.1.1.1"
+FAMILY = "address-family ipv4 unicast\n  "
 
 
 def lines(tree: ConfigTree) -> str:
@@ -90,6 +95,46 @@ def test_indentation_of_any_width_and_back() -> None:
             "router bgp 1\n  neighbor 1.1.1.1\n    password 3 f94a\n",
         ),
         ("vlan 5\n  name x\nvlan 5\n  vn-segment 1\n", "vlan 5\n  vn-segment 1\n  name x\n"),
+        ("int eth1/1\n  no shut\n  desc to a\n", "interface Ethernet1/1\n  description to a\n  no shutdown\n"),
+        ("interface Ethernet1/1\n  no switchport\n  mtu 1500\n", "interface Ethernet1/1\n"),
+        ("interface po5\n  lacp suspend-individual\n", "interface port-channel5\n"),
+        (
+            "interface Ethernet1/1\n  switchport access vlan 1\n  switchport mode access\n",
+            "interface Ethernet1/1\n",
+        ),
+        (
+            "interface Ethernet1/1\n  channel-group 11 force mode active\n",
+            "interface Ethernet1/1\n  channel-group 11 mode active\n",
+        ),
+        (
+            "interface port-channel5\n  switchport trunk allowed vlan 2,5-7\n",
+            "interface port-channel5\n  switchport trunk allowed vlan 2,5\n  switchport trunk allowed vlan add 6-7\n",
+        ),
+        (
+            "interface loopback0\n  ip router ospf UNDERLAY area 0\n",
+            "interface loopback0\n  ip router ospf UNDERLAY area 0.0.0.0\n",
+        ),
+        ("interface nve1\n  source-interface lo1\n", "interface nve1\n  source-interface loopback1\n"),
+        ("interface Vlan5\n  ipv6 address 2001:DB8:0::1/64\n", "interface Vlan5\n  ipv6 address 2001:db8::1/64\n"),
+        (f"{VPC}  {KEEPALIVE} vrf management\n", f"{VPC}  {KEEPALIVE}\n"),
+        (f"{VPC}  {KEEPALIVE}\n", f"{VPC}  {KEEPALIVE} udp-port 3200 interval 1000 timeout 5\n"),
+        (f"{VPC}  virtual peer-link destination 1.1.1.2 source 1.1.1.1 dscp 56\n", f"{VPC}  {VIRTUAL}\n"),
+        (f"{VPC}  auto-recovery\n", f"{VPC}  auto-recovery reload-delay 240\n"),
+        (f"{VPC}  role priority 32667\n  delay restore 30\n", VPC),
+        (f"router bgp 1\n  {PEER} remote-as 2\n", f"router bgp 1\n  {PEER}\n    remote-as 2\n"),
+        (f"{FAMILY}send-community both\n", f"{FAMILY}send-community\n{FAMILY}send-community extended\n"),
+        (f"{FAMILY}maximum-prefix 1000 warning-only\n", f"{FAMILY}maximum-prefix 1000 75 warning-only\n"),
+        (f"{PEER}\n  update-source lo1002\n", f"{PEER}\n  update-source loopback1002\n"),
+        (f"{PEER}\n  no shutdown\n", f"{PEER}\n"),
+        (
+            "fabric forwarding anycast-gateway-mac 2020.0000.00AA\n",
+            "fabric forwarding anycast-gateway-mac 2020.0000.00aa\n",
+        ),
+        (
+            "evpn\n  vni 30001 l2\n    rd auto\n    route-target both auto\n",
+            "evpn\n  vni 30001 l2\n",
+        ),
+        ("vrf context v\n  vni 9\n  rd auto\n", "vrf context v\n  vni 9\n"),
     ],
 )
 def test_two_ways_to_say_one_thing(intended: str, running: str) -> None:
@@ -104,6 +149,21 @@ def test_two_ways_to_say_one_thing(intended: str, running: str) -> None:
         ("interface Ethernet1/1\n  no switchport\n", "interface Ethernet1/1\n  switchport\n", "no switchport"),
         ("interface Ethernet1/1\n  mtu 9216\n", "interface Ethernet1/1\n  mtu 9000\n", "mtu 9216"),
         ("feature bgp\n", "", "feature bgp"),
+        ("interface Ethernet1/1\n  no shutdown\n", "interface Ethernet1/1\n  shutdown\n", "no shutdown"),
+        ("interface Ethernet1/1\n  switchport\n", "interface Ethernet1/1\n  no switchport\n", "switchport"),
+        ("interface Ethernet1/1\n  mtu 1500\n", "interface Ethernet1/1\n  mtu 9216\n", "mtu 1500"),
+        ("vrf context v\n  rd auto\n", "vrf context v\n  rd 1:2\n", "rd auto"),
+        (
+            "interface port-channel5\n  switchport trunk allowed vlan 2,5-7\n",
+            "interface port-channel5\n  switchport trunk allowed vlan 2,5-6\n",
+            "switchport trunk allowed vlan 7",
+        ),
+        (
+            "router bgp 1\n  neighbor 1.1.1.1 remote-as 2\n",
+            "router bgp 1\n  neighbor 1.1.1.1\n    remote-as 3\n",
+            "remote-as 2",
+        ),
+        ("interface Vlan5\n  description A\n", "interface Vlan5\n  description a\n", "description A"),
         (
             "router bgp 1\n  neighbor 1.1.1.1\n    password a\n",
             "router bgp 1\n  neighbor 1.1.1.1\n",
@@ -114,6 +174,14 @@ def test_two_ways_to_say_one_thing(intended: str, running: str) -> None:
 def test_what_is_missing_is_told(intended: str, running: str, missing: str) -> None:
     found = [difference for difference in compare(parse(intended), parse(running)) if difference.kind == "missing"]
     assert [difference.line for difference in found] == [missing]
+
+
+def test_what_a_member_port_inherits_from_its_bundle_is_not_missing_from_the_file() -> None:
+    intended = "interface Ethernet1/1\n  channel-group 11 mode active\n"
+    found = compare(parse(intended), parse(f"{intended}  switchport mode trunk\n  mtu 9216\n"))
+    assert {(difference.kind, difference.line) for difference in found} == {
+        ("extra", "switchport mode trunk"), ("extra", "mtu 9216"),
+    }  # fmt: skip
 
 
 def test_asking_a_section() -> None:

@@ -140,6 +140,24 @@ def test_no_color(
     assert " ✗ the scenarios  1 PASS, 1 FAIL  (5.0 s)" in screen.text  # never a green mark over a failure
 
 
+def test_a_wait_is_told_every_15_seconds_in_a_log_and_always_at_a_terminal() -> None:
+    plain, painted = io.StringIO(), io.StringIO()
+    events = [Event("step-started", "paper", "ssh", "switches take logins", time=T0)]
+    events += [
+        Event("step-progress", "paper", "ssh", f"{second} s", time=T0 + second, data={"waiting": True})
+        for second in range(2, 40, 2)
+    ]
+    events.append(Event("step-progress", "paper", "ssh", "a fact", time=T0 + 39))
+    reporter, screen = PlainReporter(plain), live(painted)
+    for event in events:
+        reporter(event)
+        screen(event)
+    screen.close()
+    told = [line.split(": ")[1] for line in plain.getvalue().splitlines()]
+    assert told == ["switches take logins", "16 s", "32 s", "a fact"]
+    assert all(f"{second} s" in painted.getvalue() for second in range(2, 40, 2))
+
+
 def test_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(progress(io.StringIO(), terminal=True), LiveReporter)
     assert isinstance(progress(io.StringIO(), terminal=False), PlainReporter)

@@ -33,6 +33,7 @@ SPINE = (
 LEG_DOWN = ("port-channel summary", "vpc", "interface brief", "interface status", "lacp neighbor")
 LEAF = (
     "version",
+    "module",
     "hostname",
     "vrf",
     "feature",

@@ -11,7 +11,18 @@ from typing import Any
 from labctl.standin.switch.choice import Wrong, choose
 from labctl.standin.switch.grammar import Node, compile_pattern
 from labctl.standin.switch.platform import UnknownShow
-from labctl.standin.switch.shows import bgp, bundles, interfaces, lacp, neighbors, ospf, overlay, routes, system
+from labctl.standin.switch.shows import (
+    bgp,
+    bundles,
+    interfaces,
+    lacp,
+    modules,
+    neighbors,
+    ospf,
+    overlay,
+    routes,
+    system,
+)
 from labctl.standin.switch.shows.form import table
 from labctl.standin.switch.shows.machine import Source, link_states, vrf_devices
 
@@ -118,6 +129,11 @@ def _hostname(source: Source, _words: tuple[str, ...]) -> Answer:
     return Answer(source.model.hostname, {"hostname": source.model.hostname})
 
 
+def _modules(source: Source, _words: tuple[str, ...]) -> Answer:
+    rows, versions = modules.modules(source), modules.software(source)
+    return Answer(modules.as_text(rows, versions), modules.as_json(rows, versions))
+
+
 def _platform(source: Source, _words: tuple[str, ...]) -> Answer:
     from labctl.standin.switch.dataplane.names import PLATFORM_CONSTANTS
 
@@ -128,6 +144,7 @@ def _platform(source: Source, _words: tuple[str, ...]) -> Answer:
 TABLE: tuple[tuple[str, Handler], ...] = (
     ("version", _rows(system.version, system.version_text, dict)),
     ("hostname", _hostname),
+    ("module", _modules),
     ("clock", _rows(system.clock, system.clock_text, dict)),
     ("labctl platform", _platform),
     ("feature", _rows(system.features, system.features_text, system.features_json)),

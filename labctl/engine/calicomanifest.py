@@ -1,0 +1,177 @@
+"""Where the manifest of a real Calico comes from: the user's file or folder, else the release's address, once.
+
+Nothing is written into the user's folder: what is found goes with a copy of the lab's ``calico/`` into its state
+folder, and what was used is recorded there (``inputs-used.json``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from labctl import __version__
+from labctl.cache import cache_dir
+from labctl.errors import HostError, InconclusiveError, Place, Problem, SpecError, UsageError
+from labctl.kube.apply import documents
+from labctl.kube.manifest import judge
+from labctl.state import LabState
+
+NAME = "calico.yaml"
+"""What the rendered kustomization lists."""
+ADDRESS = "https://raw.githubusercontent.com/projectcalico/calico/v{version}/manifests/calico.yaml"
+VARIABLE = "LABCTL_CALICO_URL"
+CONNECT_LIMIT, READ_LIMIT = 5.0, 60.0
+LARGEST = 32 * 1024 * 1024
+"""Octets; Calico's is 0.35 million."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Text by file name, and where it came from in words."""
+
+    texts: Mapping[str, str]
+    source: str
+
+
+def find_manifest(folder: Path, version: str, given: Path | None, say: Callable[[str], None]) -> Manifest:
+    """The user's (``given``), what lies in the folder's ``calico/`` already, the cache's, else the release's.
+
+    Raises `UsageError` or `SpecError` for what the user has, `HostError` or `InconclusiveError` for the download.
+    """
+    if given is not None:
+        return _users(given)
+    laid = folder / "calico" / NAME
+    if laid.is_file():
+        return Manifest({NAME: _read(laid)}, f"calico/{NAME} of the folder")
+    address = os.environ.get(VARIABLE, "") or ADDRESS
+    return _release(address.replace("{version}", version), version, say)
+
+
+def _users(path: Path) -> Manifest:
+    if path.is_dir():
+        whole = path / NAME
+        files = [whole] if whole.is_file() else sorted((*path.glob("*.yaml"), *path.glob("*.yml")))
+        files = [file for file in files if file.name != "kustomization.yaml"]
+        if not files:
+            raise UsageError(
+                f"there is no manifest in {path}", code="no-calico-manifest", hint=f"{NAME}, or several *.yaml"
+            )
+        return Manifest({file.name: _read(file) for file in files}, str(path))
+    if not path.is_file():
+        raise UsageError(f"there is no Calico manifest {path}", code="no-calico-manifest", hint="a file or a folder")
+    return Manifest({NAME: _read(path)}, str(path))
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {error}", code="no-calico-manifest") from None
+
+
+def _release(address: str, version: str, say: Callable[[str], None]) -> Manifest:
+    cached = cache_dir() / "calico" / f"v{version}-{hashlib.sha256(address.encode()).hexdigest()[:12]}.yaml"
+    if cached.is_file():
+        return Manifest({NAME: _read(cached)}, f"{address} (cached)")
+    say(f"Calico {version} is fetched from {address}")
+    text = fetch(address)
+    try:
+        judge(documents(text, NAME), version, address)
+    except SpecError as error:
+        raise HostError(
+            f"{address} gave no manifest of Calico {version}: {error.problems[0].message}",
+            code="calico-download",
+            hint=_elsewhere(version),
+            next_command=None,
+        ) from None
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    new = cached.with_suffix(f".{os.getpid()}")
+    new.write_text(text, encoding="utf-8")
+    new.replace(cached)
+    return Manifest({NAME: text}, address)
+
+
+def _elsewhere(version: str) -> str:
+    return f"download {ADDRESS.format(version=version)} on another machine, then labctl up SPEC --calico FILE"
+
+
+def fetch(address: str) -> str:
+    """The text at an address, through the proxies of the environment. Raises `HostError` or `InconclusiveError`."""
+    import urllib3
+
+    hint = "on a machine without internet: download it elsewhere, then labctl up SPEC --calico FILE"
+    scheme = address.partition("://")[0]
+    if scheme not in ("http", "https"):
+        raise UsageError(f"{VARIABLE}: {address} is no http or https address", code="calico-download")
+    timeout = urllib3.Timeout(connect=CONNECT_LIMIT, read=READ_LIMIT)
+    retries = urllib3.Retry(total=3, connect=1, read=1, redirect=3)
+    try:
+        with _pool(address, scheme) as pool:
+            answer = pool.request("GET", address, timeout=timeout, retries=retries, preload_content=False)
+            data = answer.read(LARGEST + 1, decode_content=True)
+            answer.release_conn()
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise InconclusiveError(f"{address} cannot be fetched: {reason}", code="calico-download", hint=hint) from None
+    if answer.status != 200 or len(data) > LARGEST:
+        what = f"answered {answer.status}" if answer.status != 200 else "is too large for a manifest"
+        raise HostError(f"{address} {what}", code="calico-download", hint=hint, next_command=None)
+    return str(data.decode("utf-8", errors="replace"))
+
+
+def _pool(address: str, scheme: str) -> Any:
+    """Straight, or through the proxy that the environment names for the scheme."""
+    import urllib3
+
+    host = urllib3.util.parse_url(address).host or ""
+    proxy = None if urllib.request.proxy_bypass(host) else urllib.request.getproxies().get(scheme)
+    return urllib3.ProxyManager(proxy) if proxy else urllib3.PoolManager()
+
+
+def lay(state: LabState, folder: Path, manifest: Manifest, version: str, say: Callable[[str], None]) -> Path:
+    """Copy the folder's ``calico/`` with the manifest beside it into the state folder; the path to kustomize.
+
+    Raises `SpecError` when the manifest is none of Calico ``version``.
+    """
+    items = [item for name, text in manifest.texts.items() for item in documents(text, name)]
+    facts = judge(items, version, manifest.source)
+    for warning in facts.warnings:
+        say(f"note: {warning}")
+    target = state.root / "calico"
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(folder / "calico", target)
+    for name, text in manifest.texts.items():
+        (target / name).write_text(text, encoding="utf-8")
+    _list_resources(target / "kustomization.yaml", sorted(manifest.texts))
+    _record(state, manifest, version, facts.images)
+    return target
+
+
+def _list_resources(path: Path, names: list[str]) -> None:
+    """Let the kustomization take all files where it names the one."""
+    try:
+        body = yaml.load(path.read_text(), Loader=yaml.CSafeLoader)
+        resources = body["resources"]
+        index = resources.index(NAME)
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError):
+        message = f"calico/kustomization.yaml does not list {NAME} among its resources"
+        raise SpecError([Problem("bad-kustomization", message, Place("calico/kustomization.yaml"))]) from None
+    if names != [NAME]:
+        body["resources"] = [*resources[:index], *names, *resources[index + 1 :]]
+        path.write_text(yaml.safe_dump(body, sort_keys=False))
+
+
+def _record(state: LabState, manifest: Manifest, version: str, images: tuple[str, ...]) -> None:
+    files = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in manifest.texts.items()}
+    row = {"name": "calico", "version": version, "source": manifest.source, "sha256": files, "images": list(images)}
+    body = {"schema": "labctl.inputs-used/v1", "generator": f"labctl {__version__}", "inputs": [row]}
+    state.write(state.root / "inputs-used.json", json.dumps(body, indent=2) + "\n")

@@ -1,0 +1,64 @@
+"""Running to startup configuration on every switch, and a copy of each running configuration on this machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from labctl.engine.atonce import on_every_switch, raise_all
+from labctl.errors import CheckFailed, UsageError
+from labctl.nxos.push import save
+from labctl.nxos.session import NxosSession
+
+SHOW_LIMIT = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """One switch's running configuration, saved there and written here."""
+
+    switch: str
+    file: Path
+    lines: int
+
+
+def save_all(switches: Sequence[str], login: Callable[[str], NxosSession], target: Path) -> list[Saved]:
+    """All at once. What could be saved is saved; then all that went wrong is raised together.
+
+    Raises `RejectedError` when a switch did not save, `InconclusiveError` when those that failed did not answer,
+    `UsageError` when the folder cannot be written.
+    """
+    try:
+        target.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise UsageError(f"{target} cannot be made: {error.strerror}", code="not-writable") from None
+
+    def one(switch: str) -> Saved:
+        session = login(switch)
+        try:
+            unsaved = save(session)
+            text = session.show("show running-config", timeout=SHOW_LIMIT).strip("\n") + "\n"
+        finally:
+            session.close()
+        file = target / f"{switch}.cfg"
+        _write(file, text)
+        if unsaved is not None:
+            raise CheckFailed(f"{switch} did not save its startup configuration: {unsaved}", code="not-saved")
+        return Saved(switch, file, text.count("\n"))
+
+    good, wrong = on_every_switch(switches, one)
+    raise_all(wrong, "switch-unreachable")
+    return list(good.values())
+
+
+def _write(file: Path, text: str) -> None:
+    """A configuration holds secrets: readable by its owner alone, whatever stood there before."""
+    try:
+        file.unlink(missing_ok=True)
+        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written: {error.strerror}", code="not-writable") from None

@@ -1,0 +1,59 @@
+"""What `up` does for each target, as a plan: the order in which steps need each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labctl.engine.placing import Placing
+from labctl.engine.request import UpRequest
+from labctl.engine.steps import Step, check_plan
+from labctl.engine.up import Up
+from labctl.folder import Folder, Lab, LabNode, Topology
+from labctl.state import LabState
+from labctl.waiting import Deadline
+
+
+def plan(tmp_path: Path, cluster: str) -> dict[str, Step]:
+    nodes = {"leaf1": LabNode("switch", "leaf", "leaf1")}
+    if cluster != "none":
+        nodes["master"] = LabNode("kube-node", "control-plane", "lab-control-plane")
+    lab = Lab("lab", {"switch": "n9kv", "cluster": cluster}, "routed", {"calico": "3.32.1"}, nodes, (), {}, {})
+    state = LabState("lab", tmp_path)
+    nothing: Any = None
+    request = UpRequest(state, nothing, nothing, nothing)
+    steps = Up(request, Placing(Folder(tmp_path, lab, Topology("lab", None, {}, ()), None)), Deadline(1))._steps()
+    check_plan(steps)
+    return {step.name: step for step in steps}
+
+
+def before(steps: dict[str, Step], name: str) -> set[str]:
+    """All that is done when a step begins."""
+    needs = set(steps[name].needs)
+    return needs.union(*(before(steps, need) for need in needs)) if needs else needs
+
+
+@pytest.mark.parametrize("cluster", ["kind", "standin"])
+def test_gates_stand_before_what_needs_them(tmp_path: Path, cluster: str) -> None:
+    steps = plan(tmp_path, cluster)
+    assert {"create", "ssh", "ports"} <= before(steps, "push")
+    assert {"nodes", "push", "api", "names"} <= before(steps, "calico")
+    assert {"calico", "addresses"} <= before(steps, "workloads")
+    assert {"workloads", "bonds"} <= before(steps, "verify")
+
+
+def test_a_real_cluster_has_its_manifest_before_anything_boots(tmp_path: Path) -> None:
+    assert before(plan(tmp_path, "kind"), "create") == {"inputs"}
+    assert "inputs" not in plan(tmp_path, "standin")
+
+
+def test_a_fabric_alone_waits_for_no_cluster(tmp_path: Path) -> None:
+    assert list(plan(tmp_path, "none")) == ["create", "nodes", "ssh", "ports", "push", "verify"]
+
+
+def test_every_gate_is_looked_at_again_by_a_second_up(tmp_path: Path) -> None:
+    steps = plan(tmp_path, "kind")
+    again = {name for name, step in steps.items() if not step.resumable}
+    assert {"ssh", "ports", "api", "names", "addresses", "bonds"} <= again
