@@ -28,6 +28,8 @@ CONTENT_TYPES: Mapping[str, str] = {
     "apply": "application/apply-patch+yaml",
 }
 LIMIT = 30.0
+CONNECT_LIMIT = 20.0
+"""The TLS handshake counts, and a busy emulated host was seen to need more than 5 s for it; a dead port refuses at once."""
 
 
 class ApiError(LabError):
@@ -209,7 +211,7 @@ class Api:
         encoded = None if body is None else json.dumps(body).encode()
         try:
             return self._pool.request(
-                method, address, body=encoded, headers=headers, timeout=urllib3.Timeout(connect=5.0, read=timeout),
+                method, address, body=encoded, headers=headers, timeout=urllib3.Timeout(connect=CONNECT_LIMIT, read=timeout),
                 preload_content=not stream,
             )  # fmt: skip
         except urllib3.exceptions.HTTPError as error:
