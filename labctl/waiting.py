@@ -22,6 +22,9 @@ class NotYet:
     reason: str
 
 
+LONGEST_PAUSE = 2.0
+
+
 class DeadlinePassed(Exception):
     """The deadline passed; ``reason`` is the last `NotYet`'s, ``elapsed`` seconds were waited."""
 
@@ -84,7 +87,8 @@ def wait_for(
     every: float = 0.1,
     cancel: threading.Event | None = None,
 ) -> T:
-    """Ask until a value comes. ``every`` is the pause in seconds between two questions.
+    """Ask until a value comes. ``every`` is the pause in seconds between two questions, at the least: it is as long as
+    the question took (2 s at the most), so that waiting on a slow host does not make it slower still.
 
     Raises `DeadlinePassed` with the last reason, or `Cancelled` when ``cancel`` is set. The question is
     always asked at least once, also with a deadline that has passed already.
@@ -92,10 +96,12 @@ def wait_for(
     poller = Poller(question, deadline)
     pause = threading.Event() if cancel is None else cancel
     while True:
+        asked = time.monotonic()
         answer = poller.ask()
         if not isinstance(answer, NotYet):
             return answer
         if deadline.passed:
             raise DeadlinePassed(poller.reason, deadline.elapsed)
-        if pause.wait(min(every, deadline.remaining)):
+        took = min(time.monotonic() - asked, LONGEST_PAUSE)
+        if pause.wait(min(max(every, took), deadline.remaining)):
             raise Cancelled(poller.reason)

@@ -29,7 +29,7 @@ CONTENT_TYPES: Mapping[str, str] = {
 }
 LIMIT = 30.0
 CONNECT_LIMIT = 20.0
-"""The TLS handshake counts, and a busy emulated host was seen to need more than 5 s for it; a dead port refuses at once."""
+"""With the TLS handshake, for which a busy emulated host was seen to need more than 5 s; a dead port refuses at once."""
 
 
 class ApiError(LabError):
@@ -211,7 +211,8 @@ class Api:
         encoded = None if body is None else json.dumps(body).encode()
         try:
             return self._pool.request(
-                method, address, body=encoded, headers=headers, timeout=urllib3.Timeout(connect=CONNECT_LIMIT, read=timeout),
+                method, address, body=encoded, headers=headers,
+                timeout=urllib3.Timeout(connect=CONNECT_LIMIT, read=timeout),
                 preload_content=not stream,
             )  # fmt: skip
         except urllib3.exceptions.HTTPError as error:
