@@ -24,10 +24,13 @@ VERBS: dict[str, str] = {
     "status": "What a lab's boxes are doing.",
     "exec": "Run a command in a node.",
     "ssh": "Log in to a switch.",
+    "console": "Serial console of a switch, before SSH answers.",
     "kubeconfig": "Path of a lab's kubeconfig.",
     "kubectl": "kubectl against a lab's cluster.",
     "capture": "Capture packets on an interface of a node.",
     "logs": "Logs of a lab or of one node.",
+    "recover": "Repair boxes that were restarted.",
+    "rebuild": "Make one switch anew.",
     "setup": "Prepare this host: guest image and control plane.",
     "doctor": "What this host can and cannot do.",
 }

@@ -60,7 +60,8 @@ def command(
     lab, render = _source(source, name)
     state = lab_state(lab)
     box = new_runtime(state, runtime, launcher)
-    ensure_prepared()
+    if box.name == "embedded":
+        ensure_prepared()
     try:
         with listening(events=events, verbose=verbose) as listener:
             done = up(UpRequest(state, box, render, listener, brought_kubectl(), prove, limit))

@@ -80,7 +80,10 @@ class Up:
     @property
     def worth_keeping(self) -> bool:
         """Whether the push has begun, or had in an earlier run: from then on a lab stays for a look."""
-        return self._placing.running or "push" in self._runner.begun
+        if self._placing.running or "push" in self._runner.begun:
+            return True
+        # a real switch took minutes to boot: once the boxes are there, they stay for a look
+        return self._request.runtime.name != "embedded" and self._now.endpoints is not None
 
     def run(self) -> UpResult:
         """Do it. Raises the error of the step that failed; see `up` for what becomes of the lab then."""
@@ -211,8 +214,9 @@ class Up:
 def up(request: UpRequest) -> UpResult:
     """Bring a lab up under its lock.
 
-    Raises the error of the step that failed. Before the push has begun, an embedded lab is then removed (its journal
-    and logs are kept in the archive); later it stays for a look, and a second ``up`` goes on from there.
+    Raises the error of the step that failed. Before the push has begun (with containers: before the boxes are there) the
+    lab is then removed, its journal and logs kept in the archive; later it stays for a look, and a second ``up`` goes on
+    from there.
     """
     state = request.state
     with state.lock():
@@ -243,13 +247,17 @@ def up(request: UpRequest) -> UpResult:
 def _after_failure(lab: Up, request: UpRequest, error: LabctlError | None, tell: Callable[[str], None]) -> None:
     """Remove or keep the lab, and say so. ``error`` is None after Ctrl-C and its like."""
     state = request.state
-    if lab.worth_keeping or request.runtime.name != "embedded":
+    if lab.worth_keeping:
         if error is None:
             tell(f"lab {state.name} is kept: labctl up goes on with it, labctl down {state.name} removes it")
         elif error.next_command is None:
             error.next_command = f"labctl logs {state.name}"
         return
-    gone = take_down(state, tell, locked=True)
+    try:
+        gone = take_down(state, tell, locked=True)
+    except LabctlError as trouble:
+        tell(f"lab {state.name} could not be removed: {trouble.message}; next: labctl down {state.name}")
+        return
     tell(f"lab {state.name} was removed; its record is in {gone.archive or archive_root()}")
     if error is not None and error.hint is None and gone.archive is not None:
         error.hint = f"logs of the run are in {gone.archive / 'logs'}"

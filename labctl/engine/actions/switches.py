@@ -27,6 +27,7 @@ def open_session(switch: str, endpoints: Endpoints, *, timeout: float = LOGIN_LI
         endpoint.password,
         name=switch,
         known_hosts=known,
+        first_keys=endpoint.first_keys,
         timeout=timeout,
     )
 
