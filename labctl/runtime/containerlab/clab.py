@@ -28,6 +28,8 @@ DESTROY_LIMIT = 300.0
 VETH_LIMIT = 60.0
 STUCK_LIMIT = 180.0
 """Seconds that workers may wait for kind's containers without kind having made one."""
+LOOK_EVERY = 0.2
+"""Seconds between two looks at its log."""
 LINK_MTU = 9500
 """containerlab's own for every link."""
 LOG = "containerlab.log"
@@ -157,7 +159,7 @@ class Clab:
             return NotYet(reader.newest or "it said nothing")
 
         try:
-            wait_for(ended, Deadline(limit), every=0.2, cancel=cancel)
+            wait_for(ended, Deadline(limit), every=LOOK_EVERY, cancel=cancel)
         except DeadlinePassed as passed:
             raise self._given_up(what, limit, passed.reason, reader) from None
         except Cancelled:

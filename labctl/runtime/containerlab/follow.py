@@ -56,6 +56,7 @@ class Follower:
     ) -> None:
         self._over.set()
         self._looker.join()
+        self._rest()
         for stream in self._streams.values():
             stream.close()
         for thread in self._threads:
@@ -75,6 +76,17 @@ class Follower:
             wait_for(question, Deadline(LONGEST), every=LOOK_EVERY, cancel=self._over)
         except Cancelled:
             return
+
+    def _rest(self) -> None:
+        """What came and was done between two looks."""
+        try:
+            for name, container in self._find().items():
+                if container.id not in self._streams:
+                    path = self._logs / f"{name}.log"
+                    path.touch(mode=0o600)
+                    path.write_text(self._docker.tail(container.id))
+        except HostError as error:
+            self._progress(f"the log of a node of kind cannot be kept: {error.message}")
 
     def _begin(self, name: str, container: Container) -> None:
         stream = self._docker.follow(container.id)
