@@ -215,8 +215,8 @@ def up(request: UpRequest) -> UpResult:
     """Bring a lab up under its lock.
 
     Raises the error of the step that failed. Before the push has begun (with containers: before the boxes are there)
-    the lab is then removed, its journal and logs kept in the archive; later it stays for a look, and a second ``up`` goes
-    on from there.
+    the lab is then removed, its journal and logs kept in the archive; later it stays for a look, and a second ``up``
+    goes on from there.
     """
     state = request.state
     with state.lock():

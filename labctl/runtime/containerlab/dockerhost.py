@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from labctl.errors import HostError
 
@@ -39,6 +39,8 @@ class Container:
     health: str = ""
     """Docker's word (starting, healthy, unhealthy), empty when the image has no health check."""
     exit_code: int = 0
+    tty: bool = False
+    """Whether its output is a terminal's: one stream without frames."""
     addresses: Mapping[str, str] = field(default_factory=dict)
     """IPv4 address by network."""
     published: Mapping[str, int] = field(default_factory=dict)
@@ -79,14 +81,6 @@ def socket_path(environment: Mapping[str, str] | None = None) -> Path:
             next_command="unset DOCKER_HOST",
         )
     return Path(path)
-
-
-class LogStream(Protocol):
-    """A log that grows. Closing it ends the reader's loop."""
-
-    def __iter__(self) -> Iterator[bytes]: ...
-
-    def close(self) -> None: ...
 
 
 class DockerHost:
@@ -204,12 +198,6 @@ class DockerHost:
                 return ""
         return data.decode(errors="replace")
 
-    def follow(self, container: str) -> LogStream:
-        """Its log from the beginning, piece by piece, until it ends or the stream is closed."""
-        with self._asking(f"follow the log of {container}") as api:
-            stream: LogStream = api.logs(container, stdout=True, stderr=True, stream=True, follow=True)
-        return stream
-
     def create_exec(
         self, container: str, argv: Sequence[str], *, tty: bool, stdin: bool, environment: Mapping[str, str]
     ) -> str:
@@ -264,6 +252,7 @@ def _container(row: Mapping[str, Any]) -> Container:
         created=_moment(row.get("Created")),
         health=str((state.get("Health") or {}).get("Status") or ""),
         exit_code=int(state.get("ExitCode") or 0),
+        tty=bool((row.get("Config") or {}).get("Tty")),
         addresses={name: net["IPAddress"] for name, net in networks.items() if net.get("IPAddress")},
         published={inside: int(rows[0]["HostPort"]) for inside, rows in ports.items() if rows},
     )

@@ -12,9 +12,11 @@ from types import TracebackType
 from typing import Self
 
 from labctl.errors import HostError
+from labctl.guest.api import AgentError
 from labctl.runtime.api import Progress
 from labctl.runtime.containerlab import telling
-from labctl.runtime.containerlab.dockerhost import Container, DockerHost, LogStream
+from labctl.runtime.containerlab.dockerhost import Container, DockerHost
+from labctl.runtime.containerlab.hijack import Hijacked, hijack
 from labctl.waiting import Cancelled, Deadline, NotYet, wait_for
 
 LOOK_EVERY = 1.0
@@ -38,7 +40,7 @@ class Follower:
         self._logs = logs
         self._progress = progress
         self._over = threading.Event()
-        self._streams: dict[str, LogStream] = {}
+        self._streams: dict[str, Hijacked] = {}
         self._threads: list[threading.Thread] = []
         self._looker = threading.Thread(target=self._look, name="kind-nodes", daemon=True)
 
@@ -68,7 +70,7 @@ class Follower:
                 for name, container in self._find().items():
                     if container.id not in self._streams:
                         self._begin(name, container)
-            except HostError as error:
+            except (HostError, AgentError) as error:
                 self._progress(f"kind's nodes cannot be followed now: {error.message}")
             return NotYet("the cluster is being made")
 
@@ -89,29 +91,25 @@ class Follower:
             self._progress(f"the log of a node of kind cannot be kept: {error.message}")
 
     def _begin(self, name: str, container: Container) -> None:
-        stream = self._docker.follow(container.id)
+        target = f"/containers/{container.id}/attach?logs=1&stream=1&stdout=1&stderr=1"
+        stream = hijack(self._docker.socket, target, {}, framed=not container.tty)
         self._streams[container.id] = stream
         thread = threading.Thread(target=self._copy, args=(name, stream), name=f"log-{name}", daemon=True)
         self._threads.append(thread)
         thread.start()
 
-    def _copy(self, name: str, stream: LogStream) -> None:
+    def _copy(self, name: str, stream: Hijacked) -> None:
         path = self._logs / f"{name}.log"
         path.touch(mode=0o600)
-        half = ""
-        with path.open("a") as target:
-            try:
-                for piece in stream:
-                    text = piece.decode(errors="replace")
-                    target.write(text)
-                    target.flush()
-                    *whole, half = (half + text).split("\n")
-                    for line in whole:
-                        self._tell(name, line)
-            except Exception as error:  # noqa: BLE001 - docker's client lets out whatever its socket does when closed
-                if not self._over.is_set():
-                    target.write(f"\nlabctl: the log could not be followed further: {error}\n")
-        self._tell(name, half)
+        half = b""
+        with path.open("ab") as target:
+            while (piece := stream.read()) is not None:
+                target.write(piece[1])
+                target.flush()
+                *whole, half = (half + piece[1]).split(b"\n")
+                for line in whole:
+                    self._tell(name, line.decode(errors="replace"))
+        self._tell(name, half.decode(errors="replace"))
 
     def _tell(self, name: str, line: str) -> None:
         text = telling.of_node(line)

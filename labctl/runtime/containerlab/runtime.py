@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 from labctl.errors import InconclusiveError, LabctlError, LabError, UsageError
@@ -73,7 +74,7 @@ class ContainerlabRuntime:
     def _clab(self) -> Clab:
         return Clab(self._state, self._login or read_login(self._state))
 
-    @property
+    @cached_property
     def _inside(self) -> Inside:
         return Inside(self._docker, helper_labels(self._state), proc=self._places.processes)
 

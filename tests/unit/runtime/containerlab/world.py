@@ -277,9 +277,9 @@ class Api(BaseHTTPRequestHandler):
             if done is not None:
                 self._send(*done)
             elif parts[-1] == "logs":
-                self._logs(parts[1], follow=query.get("follow") in ("1", "True"))
+                self._logs(parts[1])
             else:
-                self._hijack(parts)
+                self._hijack(parts, follow="logs" in query)
         except ValueError as error:
             self._send(409, {"message": str(error)})
         except (BrokenPipeError, ConnectionResetError):
@@ -402,7 +402,7 @@ class Api(BaseHTTPRequestHandler):
 
     # --- streams -----------------------------------------------------------------------------------------------
 
-    def _hijack(self, parts: list[str]) -> None:
+    def _hijack(self, parts: list[str], *, follow: bool) -> None:
         self.send_response(101, "UPGRADED")
         self.send_header("Connection", "Upgrade")
         self.send_header("Upgrade", "tcp")
@@ -413,7 +413,10 @@ class Api(BaseHTTPRequestHandler):
         else:
             box = self.world_here.find(parts[1])
             assert box is not None
-            self._attached(box)
+            if follow:
+                self._follow(box)
+            else:
+                self._attached(box)
 
     def _exec(self, program: dict[str, Any]) -> None:
         stdin = b""
@@ -442,26 +445,27 @@ class Api(BaseHTTPRequestHandler):
         with self.world_here.grown:
             self.world_here.grown.wait_for(question, timeout=10)
 
-    def _logs(self, key: str, *, follow: bool) -> None:
-        world = self.world_here
-        box = world.find(key)
+    def _logs(self, key: str) -> None:
+        box = self.world_here.find(key)
         assert box is not None
+        data = b"".join(_frame(1, piece) for piece in box.log)
         self.send_response(200)
-        self.send_header("Transfer-Encoding", "chunked")
+        self.send_header("Content-Length", str(len(data)))
         self.end_headers()
-        sent = 0
+        self.wfile.write(data)
+
+    def _follow(self, box: Box) -> None:
+        """What was logged, then what comes, until the container is gone or the reader is."""
+        world, sent = self.world_here, 0
         while True:
             with world.grown:
-                if follow and sent == len(box.log) and box.name in world.boxes:
+                if sent == len(box.log) and box.name in world.boxes:
                     world.grown.wait(timeout=0.2)
                 pieces, sent = box.log[sent:], len(box.log)
-                over = not follow or box.name not in world.boxes
-            for piece in pieces:
-                frame = _frame(1, piece)
-                self.wfile.write(f"{len(frame):x}\r\n".encode() + frame + b"\r\n")
+                over = box.name not in world.boxes
+            self.wfile.write(b"".join(_frame(1, piece) for piece in pieces))
             if over:
-                break
-        self.wfile.write(b"0\r\n\r\n")
+                return
 
 
 def pcap(packets: list[tuple[int, bytes]]) -> bytes:
