@@ -72,10 +72,11 @@ def _row(state: LabState) -> Row:
 
 
 def state_of(observation: Observation) -> str:
-    """``running``, ``broken`` when a box has lost its wires, else ``dead``."""
+    """``running``, ``broken`` when a box has lost its wires, ``unknown`` when nobody can tell, else ``dead``."""
+    states = {node.state for node in observation.nodes.values()}
     if not observation.alive:
-        return "dead"
-    return "broken" if any(node.state == "broken" for node in observation.nodes.values()) else "running"
+        return "unknown" if states == {"unknown"} else "dead"
+    return "broken" if "broken" in states else "running"
 
 
 def age(seconds: float) -> str:

@@ -73,9 +73,11 @@ class Clab:
 
     def version(self) -> tuple[int, ...]:
         """As it says itself; a build of one's own says 0.0.0 and is trusted. Raises `HostError` for one too old."""
-        done = subprocess.run(
-            (self.program(), "version", "--json"), capture_output=True, check=False, timeout=30, env=self._environment()
-        )
+        command = (self.program(), "version", "--json")
+        try:
+            done = subprocess.run(command, capture_output=True, check=False, timeout=30, env=self._environment())
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise HostError(f"containerlab cannot be run: {error}", code="containerlab-version") from None
         try:
             text = str(json.loads(done.stdout)["version"])
         except (ValueError, KeyError, TypeError):

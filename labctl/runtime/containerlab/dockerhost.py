@@ -53,7 +53,7 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """A network as Docker has it now. ``users``: names of the containers on it."""
+    """A network as Docker has it now. ``users``: names of the containers on it, running or not."""
 
     id: str
     name: str
@@ -225,7 +225,9 @@ class DockerHost:
             if not rows:
                 return None
             row = api.inspect_network(rows[0]["Id"])
-        users = tuple(sorted(str(user.get("Name")) for user in (row.get("Containers") or {}).values()))
+            # its own list of containers lacks those that are stopped, which would not start again without it
+            on_it = api.containers(all=True, filters={"network": [row["Id"]]})
+        users = tuple(sorted(str(one["Names"][0]).removeprefix("/") for one in on_it if one.get("Names")))
         return Network(row["Id"], row["Name"], _moment(row.get("Created")), row.get("Labels") or {}, users)
 
     def remove_network(self, network: str) -> None:

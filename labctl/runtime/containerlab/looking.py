@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
-from labctl.errors import LabctlError
-from labctl.runtime.api import NodeState, NodeStatus, Observation
+from labctl.errors import LabctlError, SpecError
+from labctl.folder import load_folder
+from labctl.runtime.api import NodeKind, NodeState, NodeStatus, Observation
 from labctl.runtime.containerlab.boxes import BOND, KINDS, Box, Plan
 from labctl.runtime.containerlab.dockerhost import Container
 from labctl.runtime.containerlab.inside import Inside
@@ -56,6 +58,17 @@ def observe_unknown(nodes: Mapping[str, Container], detail: str) -> Observation:
         state: NodeState = "running" if container.running else "stopped"
         rows[name] = NodeStatus(name, kind, state, next(iter(container.addresses.values()), None))
     return Observation(NAME, None, any(one.running for one in nodes.values()), rows, detail)
+
+
+def unseen(folder: Path, detail: str) -> Observation:
+    """When Docker does not answer: nothing is known of any box."""
+    try:
+        lab = load_folder(folder).lab
+    except SpecError:
+        return Observation(NAME, None, alive=False, nodes={}, detail=detail)
+    kinds: Mapping[str, NodeKind] = {"switch": "switch", "kube-node": "kube-node"}
+    rows = {name: NodeStatus(name, kinds.get(node.kind, "host"), "unknown") for name, node in lab.nodes.items()}
+    return Observation(NAME, None, alive=False, nodes=rows, detail=detail)
 
 
 def _status(

@@ -95,7 +95,7 @@ def refuse_foreign(plan: Plan, docker: DockerHost, state: LabState, record: Reco
         f"lab {state.name} cannot be made: there is {'; '.join(seen.values())}",
         code="name-taken",
         hint="it is not this lab's and stays as it is; --name gives the lab another name (and folder)",
-        next_command="docker ps -a" if len(seen) > 1 or network is None else f"docker network inspect {plan.network}",
+        next_command="docker ps -a" if network is None or network.users else f"docker network rm {network.name}",
     )
 
 

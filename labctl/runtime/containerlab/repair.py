@@ -181,8 +181,8 @@ class Repair:
             raise HostError(
                 f"containerlab's memory of the lab cannot be used: {error}",
                 code="no-deployed-state",
-                hint="containerlab 0.78.2 or newer writes it; root may read it",
-                next_command=f"sudo labctl rebuild {self._plan.lab} {box.name}",
+                hint="containerlab 0.78.2 or newer writes it, and root may change it",
+                next_command="labctl doctor --runtime containerlab",
             ) from None
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-from labctl.errors import InconclusiveError, LabctlError, LabError, UsageError
+from labctl.errors import HostError, InconclusiveError, LabctlError, LabError, UsageError
 from labctl.folder import load_folder
 from labctl.journal import Journal
 from labctl.runtime.api import Observation, Progress, SwitchLogin
@@ -172,7 +172,7 @@ class ContainerlabRuntime:
                 return Observation(self.name, None, alive=False, nodes={}, detail="none of its boxes was made")
             nodes = self._nodes(record)
         except LabctlError as error:
-            return Observation(self.name, None, alive=False, nodes={}, detail=error.message)
+            return looking.unseen(self._state.folder, error.message)
         try:
             plan = self._plan()
         except LabctlError as error:
@@ -195,7 +195,9 @@ class ContainerlabRuntime:
 
     def logs(self, node: str | None = None) -> str:
         """Of everything, of one node, or one file of the lab's logs by its name."""
-        nodes = self._nodes()
+        nodes: Mapping[str, Container] = {}
+        with suppress(HostError):  # without Docker the files of the lab's logs are all there is
+            nodes = self._nodes()
         try:
             named = {box.name: nodes[box.container] for box in self._plan().boxes.values() if box.container in nodes}
         except LabctlError:

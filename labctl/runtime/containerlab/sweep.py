@@ -27,6 +27,11 @@ GONE_LIMIT = 60.0
 PARALLEL = 4
 
 
+def as_root(state: LabState, command: str) -> str:
+    """The command for a shell, by root if we are not: with this user's labs, not root's own."""
+    return command if os.geteuid() == 0 else f"sudo env LABCTL_STATE_DIR={state.root.parent.parent} {command}"
+
+
 class Sweep:
     """One lab's removal."""
 
@@ -53,7 +58,7 @@ class Sweep:
                 f"lab {self._state.name} is not wholly removed; still there: {'; '.join(self._left)}",
                 code="left-behind",
                 hint=None if os.geteuid() == 0 else "root may remove what this user may not",
-                next_command=f"{'' if os.geteuid() == 0 else 'sudo '}labctl down {self._state.name}",
+                next_command=as_root(self._state, f"labctl down {self._state.name}"),
             )
 
     def _in_docker(self) -> None:

@@ -70,7 +70,7 @@ def test_the_order_and_the_one_switch(state: LabState, monkeypatch: pytest.Monke
 def test_what_is_no_switch(state: LabState) -> None:
     done: list[str] = []
     with pytest.raises(UsageError) as caught:
-        rebuild(state, Scripted(done), "leaf2110", lambda _text: None)  # type: ignore[arg-type]
+        rebuild(state, Scripted(done), "leaf2101x", lambda _text: None)  # type: ignore[arg-type]
     assert caught.value.hint == "did you mean leaf2101?"
     assert done == []
 

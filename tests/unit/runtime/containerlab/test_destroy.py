@@ -169,6 +169,15 @@ def test_two_labs_at_once(labs: Labs, world: World, told: list[str]) -> None:
     nothing_left(world)
 
 
+def test_a_kind_network_with_a_stopped_cluster_of_others_stays(labs: Labs, world: World, told: list[str]) -> None:
+    """Docker's own list of a network leaves out what is stopped; without its network it would not start again."""
+    up(labs)
+    world.add("theirs-control-plane", {"io.x-k8s.kind.cluster": "theirs"}, {"kind": "172.18.0.9"})
+    world.stop("theirs-control-plane")
+    labs.runtime().destroy(progress=told.append)
+    assert set(world.networks) == {"kind"}
+
+
 def test_a_kind_network_that_was_there_stays(labs: Labs, world: World, told: list[str]) -> None:
     world.add_network("kind")
     up(labs)

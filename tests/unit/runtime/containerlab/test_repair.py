@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from labctl.cli.list import state_of
 from labctl.engine.recover import recover
 from labctl.errors import HostError, InconclusiveError, LabError, UsageError
 from labctl.folder import load_folder
@@ -58,6 +59,7 @@ def test_a_switch_that_boots(runtime: ContainerlabRuntime, world: World) -> None
 
 def test_a_restarted_node_is_broken_and_what_to_type_is_said(runtime: ContainerlabRuntime, world: World) -> None:
     world.restart("paper-worker")
+    assert state_of(runtime.observe()) == "broken"
     row = runtime.observe().nodes["node01"]
     assert row.state == "broken"
     assert "lost eth1, eth2, bond0" in row.detail
@@ -91,6 +93,9 @@ def test_docker_that_does_not_answer(
     now = gone.observe()
     assert not now.alive
     assert "Docker does not answer" in now.detail
+    assert {row.state for row in now.nodes.values()} == {"unknown"}
+    assert state_of(now) == "unknown"
+    assert "Created link" in gone.logs()
     with pytest.raises(HostError):
         gone.destroy(progress=lambda _text: None)
 

@@ -299,8 +299,13 @@ class Api(BaseHTTPRequestHandler):
             case "GET", ["version"]:
                 return 200, {"ApiVersion": "1.41", "MinAPIVersion": "1.12", "Version": "20.10.24"}
             case "GET", ["containers", "json"]:
-                wanted = json.loads(query.get("filters", "{}")).get("label", [])
-                found = [box for box in world.boxes.values() if all(_labelled(box, label) for label in wanted)]
+                filters = json.loads(query.get("filters", "{}"))
+                found = [
+                    box for box in world.boxes.values() if all(_labelled(box, one) for one in filters.get("label", []))
+                ]
+                for key in filters.get("network", []):
+                    names = {net.name for net in world.networks.values() if net.id == key}
+                    found = [box for box in found if names & set(box.networks)]
                 return 200, [{"Id": box.id, "Names": [f"/{box.name}"]} for box in found]
             case "POST", ["containers", "create"]:
                 return 201, {"Id": self._helper(body).id, "Warnings": []}
