@@ -158,8 +158,7 @@ def test_its_own_words_and_the_way_out(labs: Labs, world: World, told: list[str]
 def test_the_dead_lock_is_recognised(
     labs: Labs, world: World, told: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clab_module, "STUCK_LIMIT", 0.3)
-    monkeypatch.setattr(clab_module, "DEPLOY_LIMIT", 20.0)
+    monkeypatch.setattr(clab_module, "STUCK_LIMIT", 0.3)  # long before the deadline of a deployment
     world.plot.add("dead-lock")
     with pytest.raises(LabError) as caught:
         labs.runtime().create(labs.state().folder, progress=told.append)
