@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 import click
 
 from labctl.cli.app import json_option, lab_nodes, result, result_json
 from labctl.state import LabState, all_labs
+
+if TYPE_CHECKING:
+    from labctl.runtime.api import Observation
 
 
 class Row(TypedDict):
@@ -60,12 +63,20 @@ def _row(state: LabState) -> Row:
     started = state.root.stat().st_mtime if not state.runtime_file.exists() else state.runtime_file.stat().st_mtime
     return {
         "name": state.name,
-        "state": "running" if observation.alive else "dead",
+        "state": state_of(observation),
         "runtime": observation.runtime,
         "launcher": observation.launcher,
         "nodes": len(lab_nodes(state)),
         "age": round(time.time() - started, 1),
     }
+
+
+def state_of(observation: Observation) -> str:
+    """``running``, ``broken`` when a box has lost its wires, ``unknown`` when nobody can tell, else ``dead``."""
+    states = {node.state for node in observation.nodes.values()}
+    if not observation.alive:
+        return "unknown" if states == {"unknown"} else "dead"
+    return "broken" if "broken" in states else "running"
 
 
 def age(seconds: float) -> str:

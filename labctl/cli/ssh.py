@@ -13,7 +13,8 @@ from labctl.errors import HostError
 from labctl.state import lab_state
 
 
-def _switches(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def complete_switches(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Shell completion: switches of the lab that was typed before."""
     name = context.params.get("lab")
     names = lab_nodes(lab_state(name), ("switch",)) if name else []
     return [CompletionItem(switch) for switch in names if switch.startswith(incomplete)]
@@ -21,7 +22,7 @@ def _switches(context: click.Context, _parameter: click.Parameter, incomplete: s
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @lab_argument
-@click.argument("switch", shell_complete=_switches)
+@click.argument("switch", shell_complete=complete_switches)
 @click.argument("argv", nargs=-1, type=click.UNPROCESSED, metavar="[-- CMD...]")
 def command(lab: str, switch: str, argv: tuple[str, ...]) -> None:
     """Log in to SWITCH of LAB with the host's ssh, or run CMD on it; the exit code is ssh's."""

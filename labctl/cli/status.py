@@ -38,11 +38,11 @@ def command(lab: str, as_json: bool) -> None:
             }
         )
         return
+    from labctl.cli.list import state_of
     from labctl.report.table import table
 
     result(
-        f"lab {opened.name}: {'running' if observation.alive else 'dead'} ({observation.runtime}, "
-        f"{observation.launcher or 'no launcher'})"
+        f"lab {opened.name}: {state_of(observation)} ({observation.runtime}, {observation.launcher or 'no launcher'})"
     )
     if observation.detail:
         result(observation.detail)
@@ -56,5 +56,5 @@ def command(lab: str, as_json: bool) -> None:
                 ],
             )
         )
-    if not observation.alive:
+    if state_of(observation) == "dead":
         result(f"next: labctl down {opened.name}")

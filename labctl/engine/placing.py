@@ -34,7 +34,8 @@ def place_folder(
     What an earlier run left dead is removed first. A lab that runs is gone on with when its last ``up`` did not end,
     else refused. Raises `UsageError` or what ``render`` raises; a folder that runs is then left as it is.
     """
-    running = state.runtime_file.is_file() and runtime.observe().alive
+    now = runtime.observe() if state.runtime_file.is_file() else None
+    running = now is not None and now.alive and now.complete
     journal = Journal(state.journal)
     if running and journal.last_run() in ("done", None):
         raise UsageError(

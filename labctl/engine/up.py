@@ -246,8 +246,9 @@ class Up:
 def up(request: UpRequest) -> UpResult:
     """Bring a lab up under its lock.
 
-    Raises the error of the step that failed. Before the push has begun, an embedded lab is then removed (its journal
-    and logs are kept in the archive); later it stays for a look, and a second ``up`` goes on from there.
+    Raises the error of the step that failed. Before the push has begun (with containers: before the boxes are there)
+    the lab is then removed, its journal and logs kept in the archive; later it stays for a look, and a second ``up``
+    goes on from there.
     """
     state = request.state
     with state.lock():
@@ -288,7 +289,11 @@ def _after_failure(lab: Up, request: UpRequest, error: LabctlError | None, tell:
         elif error.next_command is None:
             error.next_command = f"labctl logs {state.name}"
         return
-    gone = take_down(state, tell, locked=True)
+    try:
+        gone = take_down(state, tell, locked=True)
+    except LabctlError as trouble:
+        tell(f"lab {state.name} could not be removed: {trouble.message}; next: labctl down {state.name}")
+        return
     tell(f"lab {state.name} was removed; its record is in {gone.archive or archive_root()}")
     if error is not None and error.hint is None and gone.archive is not None:
         error.hint = f"logs of the run are in {gone.archive / 'logs'}"

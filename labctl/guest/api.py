@@ -228,8 +228,13 @@ class Agent(Protocol):
     def remove(self, path: str) -> None:
         """Remove a file or a folder tree; a missing one is no error."""
 
-    def capture(self, ns: str | None, interface: str, expression: str = "", *, snaplen: int = 0) -> Capture:
-        """Capture on an interface with a pcap filter; returns once packets are being captured."""
+    def capture(
+        self, ns: str | None, interface: str, expression: str = "", *, snaplen: int = 0, join: int | None = None
+    ) -> Capture:
+        """Capture on an interface with a pcap filter; returns once packets are being captured.
+
+        ``join``: in the network namespace of that process id (``ns`` is None then).
+        """
 
     def connect(self, ns: str | None, address: tuple[str, int] | str) -> ByteStream:
         """A TCP stream to ``(host, port)`` from inside the namespace, or to a unix socket path."""

@@ -350,8 +350,10 @@ class AgentClient:
     def remove(self, path: str) -> None:
         self._call("remove", path=path)
 
-    def capture(self, ns: str | None, interface: str, expression: str = "", *, snaplen: int = 0) -> Capture:
-        stream = self._open("capture", ns=ns, interface=interface, expression=expression, snaplen=snaplen)
+    def capture(
+        self, ns: str | None, interface: str, expression: str = "", *, snaplen: int = 0, join: int | None = None
+    ) -> Capture:
+        stream = self._open("capture", ns=ns, interface=interface, expression=expression, snaplen=snaplen, join=join)
         self._expect(stream)
         return _Capture(stream)
 

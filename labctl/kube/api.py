@@ -29,7 +29,7 @@ CONTENT_TYPES: Mapping[str, str] = {
 }
 LIMIT = 30.0
 CONNECT_LIMIT = 20.0
-"""With the TLS handshake, for which a busy emulated host was seen to need more than 5 s; a dead port refuses at once."""
+"""With the TLS handshake: a busy emulated host was seen to need more than 5 s for it."""
 
 
 class ApiError(LabError):

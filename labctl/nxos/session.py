@@ -79,6 +79,7 @@ class NxosSession:
         *,
         name: str = "",
         known_hosts: Path | None = None,
+        first_keys: Path | None = None,
         timeout: float = CONNECT_LIMIT,
         window: int = WINDOW,
         tap: Tap | None = None,
@@ -91,7 +92,7 @@ class NxosSession:
         """Names that prompts may begin with; what else ends in ``#`` is text."""
         self._prompt = ""
         """The newest prompt."""
-        self._client = _client(known_hosts)
+        self._client = _client(known_hosts, first_keys)
         self._buffer = ""
         try:
             self._client.connect(
@@ -255,11 +256,16 @@ def _without_echo(text: str, line: str) -> str:
     return text[: echo.start()] + text[echo.end() :]
 
 
-def _client(known_hosts: Path | None) -> paramiko.SSHClient:
+def _client(known_hosts: Path | None, first_keys: Path | None) -> paramiko.SSHClient:
+    """``known_hosts``: only these keys. ``first_keys``: the first login's key is kept there, another is refused."""
     import paramiko
 
     client = paramiko.SSHClient()
-    if known_hosts is not None:
+    if first_keys is not None:
+        first_keys.touch(mode=0o600)
+        client.load_host_keys(str(first_keys))
+        client.set_missing_host_key_policy(paramiko.AutoAddPolicy())  # noqa: S507 - as ssh's accept-new: see above
+    elif known_hosts is not None:
         client.load_host_keys(str(known_hosts))
         client.set_missing_host_key_policy(paramiko.RejectPolicy())
     else:

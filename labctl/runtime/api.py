@@ -11,10 +11,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-from labctl.guest.api import Capture, Completed, ExecStream, TtySize
+from labctl.guest.api import ByteStream, Capture, Completed, ExecStream, TtySize
 
 NodeKind = Literal["switch", "kube-node", "host", "cluster"]
-NodeState = Literal["running", "starting", "stopped", "dead", "unknown"]
+NodeState = Literal["running", "starting", "stopped", "dead", "broken", "unknown"]
+"""``broken``: it runs, but has lost links or bond0; the detail says which, and what to type."""
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchLogin:
+    """The account that containerlab gives to the switches (vrnetlab makes it). The password is not in its repr."""
+
+    username: str = "admin"
+    password: str = field(default="admin", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +36,8 @@ class SshEndpoint:
     password: str = field(repr=False)
     config_file: Path | None = None
     """An OpenSSH client configuration whose host alias is the switch's name."""
-
-
-@dataclass(frozen=True, slots=True)
-class SwitchLogin:
-    """What containerlab gives to the switches that it boots; the embedded runtime makes its own."""
-
-    username: str = "admin"
-    password: str = field(default="admin", repr=False)
+    first_keys: Path | None = None
+    """Where the key is kept that the switch shows at the first login; None: its key is known beforehand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,8 @@ class Observation:
     alive: bool
     nodes: Mapping[str, NodeStatus]
     detail: str = ""
+    complete: bool = True
+    """False: the creation of its boxes was cut short, so nothing can go on with them."""
 
 
 class Endpoints(Protocol):
@@ -81,6 +86,9 @@ class Endpoints(Protocol):
         carry the tag, as on the wire of the paper (reference: white paper, curl capture).
         """
 
+    def console(self, switch: str) -> ByteStream:
+        """The switch's serial console, which answers before SSH does. Raises HostError where there is none."""
+
 
 Progress = Callable[[str], None]
 
@@ -101,7 +109,13 @@ class Runtime(Protocol):
     def destroy(self, *, progress: Progress) -> None:
         """Remove everything that carries the lab's label. Idempotent; works without the folder."""
 
-    def last_line(self, node: str) -> str:
-        """The newest line of a node's console or log; empty when there is none."""
+    def rebuild(self, switch: str, *, progress: Progress) -> None:
+        """Make one switch anew, its wires and all other boxes as they are. Raises HostError, LabError."""
+
+    def recover(self, node: str, *, progress: Progress) -> None:
+        """Give a box that was started again its wires back. Raises HostError, LabError with what to do instead."""
 
     def logs(self, node: str | None = None) -> str: ...
+
+    def last_line(self, node: str) -> str:
+        """The newest line of a box's console or log; empty when there is none."""

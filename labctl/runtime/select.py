@@ -3,24 +3,47 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from labctl.errors import HostError, LabError
+from labctl.errors import LabError, UsageError
 from labctl.state import LabState
 
 if TYPE_CHECKING:
     from labctl.runtime.api import Runtime, SwitchLogin
 
+EMBEDDED, CONTAINERLAB = "embedded", "containerlab"
+REAL = frozenset({"n9kv", "kind"})
+"""Parts of a target that only containers can be."""
 
-def new_runtime(state: LabState, name: str, launcher: str, *, login: SwitchLogin | None = None) -> Runtime:  # noqa: ARG001
-    """The runtime for a new lab: ``auto`` or ``embedded``. Raises `HostError` for what is not in this version."""
-    if name == "containerlab":
-        raise HostError(
-            "runtime containerlab: not in this version",
-            code="runtime-not-in-this-version",
-            hint="the artifact folder runs by hand: see the README.md inside it",
-            next_command="labctl generate SPEC --target switch=n9kv,cluster=kind",
+
+def new_runtime(
+    state: LabState,
+    name: str,
+    launcher: str,
+    *,
+    login: SwitchLogin | None = None,
+    target: Mapping[str, str] | None = None,
+) -> Runtime:
+    """The runtime that ``up`` was asked for.
+
+    ``auto`` is the one that the lab has already, else containerlab when the target has real parts (n9kv, kind), else
+    embedded. ``login``: the switches' account, for containerlab. Raises `UsageError` for a lab of another runtime.
+    """
+    has = _kept(state).get("runtime") if state.runtime_file.is_file() else None
+    if name == "auto":
+        name = str(has) if has else CONTAINERLAB if REAL.intersection((target or {}).values()) else EMBEDDED
+    elif has and has != name:
+        raise UsageError(
+            f"lab {state.name} was made with the {has} runtime",
+            code="other-runtime",
+            hint=f"--runtime {has} goes on with it; --name makes another lab",
+            next_command=f"labctl down {state.name}",
         )
+    if name == CONTAINERLAB:
+        from labctl.runtime.containerlab.runtime import ContainerlabRuntime
+
+        return ContainerlabRuntime(state, login=login)
     from labctl.runtime.embedded.runtime import EmbeddedRuntime
 
     return EmbeddedRuntime(state, launcher)
@@ -28,15 +51,25 @@ def new_runtime(state: LabState, name: str, launcher: str, *, login: SwitchLogin
 
 def runtime_of(state: LabState) -> Runtime:
     """The runtime that an existing lab was made with."""
+    kept = _kept(state) if state.runtime_file.is_file() else {}
+    if kept.get("runtime") == CONTAINERLAB:
+        from labctl.runtime.containerlab.runtime import ContainerlabRuntime
+
+        return ContainerlabRuntime(state)
     from labctl.runtime.embedded.runtime import EmbeddedRuntime
 
-    launcher = "auto"
-    if state.runtime_file.is_file():
-        try:
-            data = json.loads(state.runtime_file.read_text())
-        except ValueError as error:
-            raise LabError(
-                f"{state.runtime_file} is broken: {error}", next_command=f"labctl down {state.name}"
-            ) from None
-        launcher = str(data.get("launcher", "auto"))
-    return EmbeddedRuntime(state, launcher)
+    return EmbeddedRuntime(state, str(kept.get("launcher", "auto")))
+
+
+def _kept(state: LabState) -> Mapping[str, Any]:
+    try:
+        kept = json.loads(state.runtime_file.read_text())
+    except ValueError as error:
+        raise _broken(state, str(error)) from None
+    if not isinstance(kept, dict):
+        raise _broken(state, "no mapping")
+    return kept
+
+
+def _broken(state: LabState, why: str) -> LabError:
+    return LabError(f"{state.runtime_file} is broken: {why}", next_command=f"labctl down {state.name}")

@@ -20,7 +20,24 @@ HEALTHY_LIMIT = 20.0
 """Seconds from the links to ``0 running`` on emulated processors."""
 MEMORY_LIMIT = 60 << 20
 """Bytes of a stand-in switch beside FRR."""
-STARTUP = "hostname sw1\nfeature bgp\nno such line\ninterface Ethernet1/1\n  no switchport\n  ip address 10.0.0.1/30\n  no shutdown\n"
+STARTUP = """\
+hostname sw1
+feature bgp
+no such line
+interface Ethernet1/1
+  no switchport
+  ip address 10.0.0.1/30
+  no shutdown
+"""
+
+
+EACH_PROCESS = """\
+for process in /proc/[0-9]*; do
+  [ -r $process/smaps_rollup ] || continue
+  echo "$(cat $process/comm) $(sed -n 's/^Pss: *\\([0-9]*\\) kB/\\1/p' $process/smaps_rollup)"
+done
+"""
+"""Name and proportional set size (kB) of every process."""
 
 
 @pytest.fixture
@@ -44,7 +61,9 @@ def wire(docker: DockerHost, name: str, *ports: str) -> None:
     """Front panel ports whose other ends are in the machine itself."""
     pid = docker.pid(name)
     for port in ports:
-        docker.check("ip", "link", "add", f"far-{port}", "mtu", "9500", "type", "veth", "peer", "name", "near", "mtu", "9500")
+        docker.check(
+            "ip", "link", "add", f"far-{port}", "mtu", "9500", "type", "veth", "peer", "name", "near", "mtu", "9500"
+        )
         docker.check("ip", "link", "set", "near", "netns", str(pid), "name", port)
         docker.check("nsenter", "-t", str(pid), "-n", "ip", "link", "set", port, "up")
         docker.check("ip", "link", "set", f"far-{port}", "up")
@@ -95,8 +114,7 @@ def test_a_switch_keeps_vrnetlabs_contract(docker: DockerHost, switch: str) -> N
 
 def memory(docker: DockerHost, name: str) -> int:
     """Bytes of everything in a switch that is not FRR (proportional set size)."""
-    script = 'for p in /proc/[0-9]*; do n=$(cat $p/comm 2>/dev/null) || continue; m=$(sed -n "s/^Pss: *//p" $p/smaps_rollup 2>/dev/null); echo "$n ${m%% *}"; done'
-    rows = [line.split() for line in docker.inside(name, "sh", "-c", script).splitlines()]
+    rows = [line.split() for line in docker.inside(name, "sh", "-c", EACH_PROCESS).splitlines()]
     own = {row[0]: int(row[1]) << 10 for row in rows if len(row) == 2 and row[0] in {"python3", "tini"}}
     assert "python3" in own, rows
     total = sum(own.values())

@@ -34,6 +34,7 @@ def open_session(
         endpoint.password,
         name=switch,
         known_hosts=known,
+        first_keys=endpoint.first_keys,
         timeout=manner.login if timeout is None else min(manner.login, timeout),
         window=manner.window,
         tap=tap,

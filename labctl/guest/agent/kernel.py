@@ -55,25 +55,34 @@ def namespace_path(name: str) -> str:
     return f"/run/netns/{name}"
 
 
-def enter_network(name: str) -> None:
-    """Move the calling thread into a named network namespace."""
-    descriptor = os.open(namespace_path(name), os.O_RDONLY | os.O_CLOEXEC)
+def process_network(pid: int) -> str:
+    """The network namespace of a process, where the kernel keeps it."""
+    return f"/proc/{pid}/ns/net"
+
+
+def enter_network(path: str) -> None:
+    """Move the calling thread into the network namespace at a path."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         setns(descriptor, CLONE_NEWNET)
     finally:
         os.close(descriptor)
 
 
-def in_network(name: str | None, work: Callable[[], T]) -> T:
-    """Do something in a network namespace, in a thread of its own, so that no other thread is moved."""
-    if name is None:
+def in_network(name: str | None, work: Callable[[], T], join: int | None = None) -> T:
+    """Do something in a network namespace, in a thread of its own, so that no other thread is moved.
+
+    The namespace is that of ``ip netns`` called ``name``, or that of the process ``join``.
+    """
+    if name is None and join is None:
         return work()
+    path = namespace_path(name) if name is not None else process_network(join or 0)
     box: list[T] = []
     trouble: list[BaseException] = []
 
     def inside() -> None:
         try:
-            enter_network(name)
+            enter_network(path)
             box.append(work())
         except BaseException as error:
             trouble.append(error)

@@ -247,7 +247,9 @@ class Server:
 
     def verb_capture(self, call: Call, request: dict[str, Any]) -> None:
         interface, expression = request["interface"], request.get("expression", "")
-        sock = kernel.in_network(request.get("ns"), lambda: packets.open_socket(interface, expression))
+        sock = kernel.in_network(
+            request.get("ns"), lambda: packets.open_socket(interface, expression), request.get("join")
+        )
         over = threading.Event()
         call.on_control = lambda _body: over.set()
         call.on_close = over.set

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from labctl.errors import InconclusiveError, UsageError, did_you_mean
-from labctl.guest.api import Agent, AgentError, Capture, Completed, ExecStream, TtySize
+from labctl.errors import HostError, InconclusiveError, UsageError, did_you_mean
+from labctl.guest.api import Agent, AgentError, ByteStream, Capture, Completed, ExecStream, TtySize
 from labctl.runtime.api import SshEndpoint
 from labctl.runtime.embedded.wires import kernel_name
 from labctl.state import LabState
@@ -118,6 +118,13 @@ class EmbeddedEndpoints:
         if self._table.kinds.get(node) == "switch" and interface.lower().startswith("port-channel"):
             return "br0"
         return kernel_name(interface)
+
+    def console(self, switch: str) -> ByteStream:
+        raise HostError(
+            f"{switch} is a stand-in and has no serial console: its SSH answers as soon as it runs",
+            code="no-console",
+            next_command=f"labctl ssh {self._state.name} {switch}",
+        )
 
     def close(self) -> None:
         with self._lock:

@@ -9,12 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from labctl.errors import InconclusiveError, LabError
+from labctl.errors import HostError, InconclusiveError, LabError
 from labctl.runtime.api import NodeStatus, Observation, Progress
 from labctl.runtime.embedded.control import DaemonGone, request
 from labctl.runtime.embedded.endpoints import EmbeddedEndpoints, endpoints_file, read_table
 from labctl.runtime.embedded.logs import collect
-from labctl.runtime.embedded.supervisor import ProcessRecord, end_leftovers, is_running, read_records, start_time, tail
+from labctl.runtime.processes import ProcessRecord, end_leftovers, is_running, read_records, start_time, tail
 from labctl.state import LabState
 from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for
 
@@ -151,9 +151,23 @@ class EmbeddedRuntime:
         except DeadlinePassed:
             end_leftovers([record], Deadline(5.0))
 
+    def rebuild(self, switch: str, *, progress: Progress) -> None:  # noqa: ARG002 - the protocol's
+        raise self._cannot(f"make {switch} anew")
+
+    def recover(self, node: str, *, progress: Progress) -> None:  # noqa: ARG002 - the protocol's
+        raise self._cannot(f"recover {node}")
+
+    def _cannot(self, what: str) -> HostError:
+        return HostError(
+            f"the embedded runtime cannot {what}: all of its boxes live and die with one guest",
+            code="runtime-cannot",
+            hint="up makes the whole lab anew within seconds",
+            next_command=f"labctl down {self._state.name}",
+        )
+
     def last_line(self, node: str) -> str:
-        """Of what its processes logged."""
-        return next((line for line in reversed(self.logs(node).splitlines()) if line.strip()), "")
+        path = self._state.logs / f"{node}.log"
+        return tail(path, 1) if path.is_file() and path.stat().st_size else ""
 
     def logs(self, node: str | None = None) -> str:
         """Of all processes, or of one node or process."""

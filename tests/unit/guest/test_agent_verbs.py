@@ -7,10 +7,11 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from labctl.guest.agent import wire
+from labctl.guest.agent import kernel, packets, wire
 from labctl.guest.agent.batch import _by_line, groups
 from labctl.guest.agent.server import Server
 from labctl.guest.api import AgentError, AgentGone, TtySize
@@ -60,6 +61,30 @@ def test_a_program_that_is_not_there(agent: AgentClient) -> None:
 def test_an_unknown_namespace(agent: AgentClient) -> None:
     with pytest.raises(AgentError, match="No such file"):
         agent.run(["true"], ns="labctl-no-such-namespace")
+
+
+@pytest.mark.parametrize(
+    ("where", "path"), [({"ns": "leaf1"}, "/run/netns/leaf1"), ({"ns": None, "join": 4711}, "/proc/4711/ns/net")]
+)
+def test_a_capture_is_opened_in_the_namespace_that_was_named(
+    agent: AgentClient, where: dict[str, Any], path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered: list[tuple[str, int]] = []
+    opened: list[tuple[str, str, int]] = []
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+
+    def open_socket(interface: str, expression: str) -> socket.socket:
+        opened.append((interface, expression, threading.get_ident()))
+        return theirs
+
+    monkeypatch.setattr(kernel, "enter_network", lambda found: entered.append((found, threading.get_ident())))
+    monkeypatch.setattr(packets, "open_socket", open_socket)
+    capture = agent.capture(interface="eth1", expression="icmp", **where)
+    ours.send(b"packet")
+    data = capture.stop()
+    assert entered == [(path, opened[0][2])], "in the thread that opens the socket, and in no other"
+    assert opened[0][:2] == ("eth1", "icmp")
+    assert data.endswith(b"packet")
 
 
 def test_start_wait_signal(agent: AgentClient, tmp_path: Path) -> None:

@@ -15,15 +15,8 @@ from pathlib import Path
 import pytest
 
 from labctl.errors import InconclusiveError, LabError
-from labctl.runtime.embedded.supervisor import (
-    ProcessRecord,
-    Supervisor,
-    end_leftovers,
-    is_running,
-    read_records,
-    start_time,
-    tail,
-)
+from labctl.runtime.embedded.supervisor import Supervisor
+from labctl.runtime.processes import ProcessRecord, end_leftovers, is_running, read_records, start_time, tail
 from labctl.standin.process import ProcessSpec
 from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for
 

@@ -1,0 +1,20 @@
+"""``labctl rebuild``."""
+
+from __future__ import annotations
+
+import click
+
+from labctl.cli.app import lab_argument, open_lab, result, say
+from labctl.cli.ssh import complete_switches
+
+
+@click.command()
+@lab_argument
+@click.argument("switch", shell_complete=complete_switches)
+def command(lab: str, switch: str) -> None:
+    """Make SWITCH of LAB anew and push its configuration; everything else stays as it is."""
+    from labctl.engine.rebuild import rebuild
+
+    opened = open_lab(lab)
+    pushed = rebuild(opened.state_folder, opened.runtime, switch, say)
+    result(f"{switch} is new: {pushed}")

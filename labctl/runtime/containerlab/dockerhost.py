@@ -1,0 +1,271 @@
+"""Docker on this host: containers, networks and logs, through its API on a local socket.
+
+Docker's errors become a `HostError`; what is not there is None or an empty tuple, never an exception.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from labctl.errors import HostError
+
+if TYPE_CHECKING:
+    import docker
+
+SOCKET = Path("/var/run/docker.sock")
+CALL_LIMIT = 60.0
+"""Seconds for one call; a removal on a loaded machine takes several."""
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A container as Docker has it now. ``pid`` is 0 unless it runs; ``created`` is seconds since the epoch."""
+
+    id: str
+    name: str
+    labels: Mapping[str, str]
+    state: str
+    """Docker's word: created, running, paused, restarting, removing, exited, dead."""
+    pid: int
+    created: float
+    health: str = ""
+    """Docker's word (starting, healthy, unhealthy), empty when the image has no health check."""
+    exit_code: int = 0
+    tty: bool = False
+    """Whether its output is a terminal's: one stream without frames."""
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    """IPv4 address by network."""
+    published: Mapping[str, int] = field(default_factory=dict)
+    """Port of this host by port of the container, as in ``6443/tcp``."""
+
+    @property
+    def running(self) -> bool:
+        return self.state == "running" and self.pid > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A network as Docker has it now. ``users``: names of the containers on it, running or not."""
+
+    id: str
+    name: str
+    created: float
+    labels: Mapping[str, str]
+    users: tuple[str, ...]
+
+    @property
+    def bridge(self) -> str:
+        """The bridge that Docker makes for it unless told otherwise."""
+        return f"br-{self.id[:12]}"
+
+
+def socket_path(environment: Mapping[str, str] | None = None) -> Path:
+    """The socket that ``DOCKER_HOST`` names, else Docker's own. Raises `HostError` for a daemon elsewhere."""
+    given = (os.environ if environment is None else environment).get("DOCKER_HOST", "")
+    if not given:
+        return SOCKET
+    scheme, separator, path = given.partition("://")
+    if scheme != "unix" or not separator:
+        raise HostError(
+            f"DOCKER_HOST is {given}: the containerlab runtime needs a Docker of this host",
+            code="docker-not-local",
+            hint="links between containers are made in this machine's kernel",
+            next_command="unset DOCKER_HOST",
+        )
+    return Path(path)
+
+
+class DockerHost:
+    """The daemon behind one socket. Safe to use from several threads."""
+
+    def __init__(self, socket: Path | None = None) -> None:
+        self._given_socket = socket
+
+    @cached_property
+    def socket(self) -> Path:
+        """Where the daemon listens. Raises `HostError` for a daemon that is not on this host."""
+        return self._given_socket or socket_path()
+
+    @cached_property
+    def _api(self) -> docker.APIClient:
+        import docker
+
+        return docker.APIClient(base_url=f"unix://{self.socket}", version="auto", timeout=int(CALL_LIMIT))
+
+    @contextmanager
+    def _asking(self, what: str) -> Iterator[docker.APIClient]:
+        import docker.errors
+        import requests
+
+        if not self.socket.exists():
+            raise HostError(
+                f"Docker does not answer: there is no {self.socket}",
+                code="docker-not-running",
+                hint="start it: systemctl start docker",
+            )
+        if not os.access(self.socket, os.R_OK | os.W_OK):
+            raise HostError(
+                f"this user may not use Docker: {self.socket} is closed to it",
+                code="docker-no-rights",
+                hint="run labctl as root, or: usermod -aG docker USER, then log in again",
+            )
+        try:
+            yield self._api
+        except docker.errors.APIError as error:
+            words = str(error.explanation or error)
+            raise HostError(f"Docker could not {what}: {words}", code="docker-refused") from error
+        except (docker.errors.DockerException, requests.RequestException, OSError) as error:
+            raise HostError(f"Docker does not answer: {error}", code="docker-not-running") from error
+
+    def containers(self, *labels: str) -> tuple[Container, ...]:
+        """Every container, running or not, that carries all of the labels (``name`` or ``name=value``), by name."""
+        with self._asking("list containers") as api:
+            rows = api.containers(all=True, filters={"label": list(labels)} if labels else None)
+        found = [self.container(row["Id"]) for row in rows]
+        return tuple(sorted((one for one in found if one), key=lambda one: one.name))
+
+    def container(self, name: str) -> Container | None:
+        """By name or id; None when there is none."""
+        import docker.errors
+
+        with self._asking(f"look at container {name}") as api:
+            try:
+                return _container(api.inspect_container(name))
+            except docker.errors.NotFound:
+                return None
+
+    def remove(self, container: str) -> None:
+        """Kill and remove it and its anonymous volumes; one that is not there is fine."""
+        import docker.errors
+
+        with self._asking(f"remove container {container}") as api:
+            try:
+                api.remove_container(container, v=True, force=True)
+            except docker.errors.NotFound:
+                return
+            except docker.errors.APIError as error:
+                if error.status_code != 409 or "already in progress" not in str(error.explanation):
+                    raise
+
+    def start(self, container: str) -> None:
+        """Start one that has ended; one that runs is fine."""
+        with self._asking(f"start container {container}") as api:
+            api.start(container)
+
+    def kill(self, container: str, signal: str) -> None:
+        """Send a signal to its first process; one that does not run any more is fine."""
+        import docker.errors
+
+        with self._asking(f"signal container {container}") as api:
+            try:
+                api.kill(container, signal)
+            except docker.errors.APIError as error:
+                if error.status_code not in (404, 409):
+                    raise
+
+    def create_helper(
+        self, image: str, command: Sequence[str], *, network_of: str, labels: Mapping[str, str], what: str
+    ) -> str:
+        """A container in another one's network, removed by Docker when it ends; returns its id, not yet started."""
+        with self._asking(what) as api:
+            config = api.create_host_config(network_mode=f"container:{network_of}", auto_remove=True)
+            made = api.create_container(
+                image,
+                list(command[1:]),
+                entrypoint=[command[0]],
+                labels=dict(labels),
+                host_config=config,
+                tty=False,
+            )
+        return str(made["Id"])
+
+    def tail(self, container: str, lines: int | None = None) -> str:
+        """The end of its log (None: all of it); empty when the container is not there."""
+        import docker.errors
+
+        with self._asking(f"read the log of {container}") as api:
+            try:
+                data: bytes = api.logs(container, stdout=True, stderr=True, tail="all" if lines is None else lines)
+            except docker.errors.NotFound:
+                return ""
+        return data.decode(errors="replace")
+
+    def create_exec(
+        self, container: str, argv: Sequence[str], *, tty: bool, stdin: bool, environment: Mapping[str, str]
+    ) -> str:
+        """Prepare a program; returns its id."""
+        with self._asking(f"run {argv[0]} in {container}") as api:
+            made = api.exec_create(
+                container, list(argv), stdin=stdin, tty=tty, environment=dict(environment), privileged=True, user="root"
+            )
+        return str(made["Id"])
+
+    def exec_code(self, program: str) -> int | None:
+        """Exit code of a program; None while it runs."""
+        with self._asking("look at a program") as api:
+            row = api.exec_inspect(program)
+        return None if row.get("Running") else int(row.get("ExitCode") or 0)
+
+    def resize_exec(self, program: str, rows: int, columns: int) -> None:
+        with self._asking("resize a terminal") as api:
+            api.exec_resize(program, height=rows, width=columns)
+
+    def network(self, name: str) -> Network | None:
+        """By its exact name; None when there is none."""
+        with self._asking("list networks") as api:
+            rows = [row for row in api.networks(names=[name]) if row["Name"] == name]
+            if not rows:
+                return None
+            row = api.inspect_network(rows[0]["Id"])
+            # its own list of containers lacks those that are stopped, which would not start again without it
+            on_it = api.containers(all=True, filters={"network": [row["Id"]]})
+        users = tuple(sorted(str(one["Names"][0]).removeprefix("/") for one in on_it if one.get("Names")))
+        return Network(row["Id"], row["Name"], _moment(row.get("Created")), row.get("Labels") or {}, users)
+
+    def remove_network(self, network: str) -> None:
+        """Remove it; one that is not there is fine."""
+        import docker.errors
+
+        with self._asking(f"remove network {network}") as api:
+            try:
+                api.remove_network(network)
+            except docker.errors.NotFound:
+                return
+
+
+def _container(row: Mapping[str, Any]) -> Container:
+    state = row["State"]
+    networks = (row.get("NetworkSettings") or {}).get("Networks") or {}
+    ports = (row.get("NetworkSettings") or {}).get("Ports") or {}
+    return Container(
+        id=row["Id"],
+        name=str(row["Name"]).removeprefix("/"),
+        labels=(row.get("Config") or {}).get("Labels") or {},
+        state=str(state["Status"]),
+        pid=int(state.get("Pid") or 0),
+        created=_moment(row.get("Created")),
+        health=str((state.get("Health") or {}).get("Status") or ""),
+        exit_code=int(state.get("ExitCode") or 0),
+        tty=bool((row.get("Config") or {}).get("Tty")),
+        addresses={name: net["IPAddress"] for name, net in networks.items() if net.get("IPAddress")},
+        published={inside: int(rows[0]["HostPort"]) for inside, rows in ports.items() if rows},
+    )
+
+
+def _moment(text: str | None) -> float:
+    """Docker writes nanoseconds, which Python does not read."""
+    if not text:
+        return 0.0
+    match = re.fullmatch(r"([\d-]+T[\d:]+)(\.\d+)?(Z|[+-]\d\d:\d\d)", text)
+    if not match:
+        return 0.0
+    zone = "+00:00" if match.group(3) == "Z" else match.group(3)
+    return datetime.fromisoformat(match.group(1) + zone).timestamp() + float(match.group(2) or 0)

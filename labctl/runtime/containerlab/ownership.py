@@ -1,0 +1,110 @@
+"""Whose is it? A container or network with a name or label of the lab need not be the lab's.
+
+Another lab may have a similar name, or the very same one under another user or another folder. containerlab labels
+its containers with paths; kind does not, so a kind cluster is the lab's when it was made after the lab began, and
+a creation is refused as long as a cluster of that name is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from labctl.errors import UsageError
+from labctl.runtime.containerlab.boxes import Plan
+from labctl.runtime.containerlab.dockerhost import Container, DockerHost, Network
+from labctl.runtime.containerlab.record import Record
+from labctl.state import LabState
+
+LAB = "containerlab"
+"""containerlab's label for the lab's name."""
+TOPOLOGY_FILE = "clab-topo-file"
+NODE_FOLDER = "clab-node-lab-dir"
+CLUSTER = "io.x-k8s.kind.cluster"
+"""kind's label for the cluster's name."""
+OURS = "labctl.lab"
+STATE = "labctl.state"
+"""On helper containers: the state folder, so that equal names of two users are told apart."""
+
+
+def helper_labels(state: LabState) -> dict[str, str]:
+    """Labels of a container that labctl itself makes for the lab."""
+    return {OURS: state.name, STATE: str(state.root)}
+
+
+class Owned:
+    """What Docker has that belongs to one lab, read anew at each question."""
+
+    def __init__(self, docker: DockerHost, state: LabState, record: Record) -> None:
+        self._docker = docker
+        self._state = state
+        self._record = record
+
+    def containers(self) -> tuple[Container, ...]:
+        """The lab's containers, running or not: containerlab's, kind's and labctl's helpers."""
+        found: dict[str, Container] = {}
+        for box in self._docker.containers(f"{LAB}={self._state.name}"):
+            if within(box.labels, self._state.root):
+                found[box.name] = box
+        for box in self._docker.containers(f"{OURS}={self._state.name}"):
+            if box.labels.get(STATE) == str(self._state.root):
+                found[box.name] = box
+        cluster = self._record.cluster
+        for box in self._docker.containers(f"{CLUSTER}={cluster}") if cluster else ():
+            if self._began_before(box.created):
+                found[box.name] = box
+        return tuple(found.values())
+
+    def nodes(self) -> Mapping[str, Container]:
+        """The lab's nodes by container name: without helpers."""
+        return {box.name: box for box in self.containers() if STATE not in box.labels}
+
+    def network(self, name: str) -> Network | None:
+        """The network of that name if it was made after the lab began."""
+        network = self._docker.network(name) if name else None
+        return network if network is not None and self._began_before(network.created) else None
+
+    def _began_before(self, moment: float) -> bool:
+        return 0 < self._record.began <= moment
+
+
+def within(labels: Mapping[str, str], root: Path) -> bool:
+    """Whether containerlab's labels say that a container was made from this lab's state folder."""
+    roots = (root, root.resolve())
+    for name in (TOPOLOGY_FILE, NODE_FOLDER):
+        path = Path(labels.get(name, ""))
+        if any(path.is_relative_to(one) for one in roots):
+            return True
+    return False
+
+
+def refuse_foreign(plan: Plan, docker: DockerHost, state: LabState, record: Record) -> None:
+    """Before anything is made. Raises `UsageError` naming everything of others that has a name of this lab."""
+    ours = {box.id for box in Owned(docker, state, record).containers()}
+    seen: dict[str, str] = {}
+    for box, why in _candidates(plan, docker):
+        if box.id not in ours:
+            seen.setdefault(box.id, f"container {box.name} ({why})")
+    network = docker.network(plan.network)
+    if network is not None and Owned(docker, state, record).network(plan.network) is None:
+        users = f"used by {', '.join(network.users)}" if network.users else "nothing is on it"
+        seen[network.id] = f"network {network.name} ({users})"
+    if not seen:
+        return
+    raise UsageError(
+        f"lab {state.name} cannot be made: there is {'; '.join(seen.values())}",
+        code="name-taken",
+        hint="it is not this lab's and stays as it is; --name gives the lab another name (and folder)",
+        next_command="docker ps -a" if network is None or network.users else f"docker network rm {network.name}",
+    )
+
+
+def _candidates(plan: Plan, docker: DockerHost) -> Iterator[tuple[Container, str]]:
+    for box in docker.containers(f"{LAB}={plan.lab}"):
+        yield box, f"of a containerlab lab made from {box.labels.get(TOPOLOGY_FILE, 'an unknown folder')}"
+    for box in docker.containers(f"{CLUSTER}={plan.cluster}") if plan.cluster else ():
+        yield box, f"of a kind cluster {plan.cluster}"
+    for planned in plan.boxes.values():
+        found = docker.container(planned.container)
+        if found is not None and found.name == planned.container:
+            yield found, "made by somebody else"

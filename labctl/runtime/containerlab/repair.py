@@ -1,0 +1,193 @@
+"""Wires that came back and switches made anew, each with the least that containerlab 0.79 can be asked to do.
+
+Two ways that look simpler do harm: a second ``deploy`` makes missing links, but makes every switch at their other end
+anew too (its kind declares no live links: core/topology_reconcile.go); removing a switch's container first does the
+same to all its neighbours. So links are made one by one with ``tools veth create``, and a switch is replaced by making
+containerlab see that one node differ: it then parks the links, replaces the container, and puts them back
+(core/apply.go), and the other ends never notice more than a carrier that was away.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import yaml
+
+from labctl.errors import HostError, LabError
+from labctl.runtime.api import Progress
+from labctl.runtime.containerlab.boxes import Box, Plan, Wire
+from labctl.runtime.containerlab.clab import Clab
+from labctl.runtime.containerlab.dockerhost import Container, DockerHost
+from labctl.runtime.containerlab.inside import Inside
+from labctl.runtime.containerlab.looking import missing
+from labctl.runtime.embedded.wires import kernel_name
+from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for
+
+STATE_FILE = ".state.clab.yaml"
+"""In containerlab's lab folder: the topology as it was deployed, against which the next deploy compares."""
+MARK = "LABCTL_REBUILD"
+START_LIMIT = 60.0
+RELINK = "/etc/tc-tap-ifup"
+"""vrnetlab's script that joins a VM's port to its interface; QEMU runs it once, at start, for each port."""
+
+Nodes = Callable[[], Mapping[str, Container]]
+
+
+class Repair:
+    """One lab's repairs. ``nodes`` reads the lab's containers anew."""
+
+    def __init__(self, plan: Plan, clab: Clab, docker: DockerHost, inside: Inside, nodes: Nodes) -> None:
+        self._plan = plan
+        self._clab = clab
+        self._docker = docker
+        self._inside = inside
+        self._nodes = nodes
+
+    def recover(self, box: Box, progress: Progress) -> None:
+        """Start the box's container if it does not run, and make its lost wires again."""
+        self._running(box, progress)
+        made = self._wires(box, progress)
+        for wire in made:
+            for end in (wire.a, wire.b):
+                self._replug(self._plan.at(end[0]), end[1], progress)
+        if not made:
+            progress(f"{box.name} has all of its wires")
+
+    def rebuild(self, box: Box, run: Callable[[], None], progress: Progress) -> None:
+        """Replace a switch's container; ``run`` is the deployment that sees it differ."""
+        before = self._nodes()
+        self._running(box, progress)  # containerlab parks the links of a container that runs, and only of one
+        self._wires(box, progress)
+        self._mark(box)
+        run()
+        after = self._nodes()
+        changed = [name for name, container in before.items() if name in after and after[name].id != container.id]
+        others = [name for name in changed if name != box.container]
+        if box.container not in changed:
+            raise LabError(
+                f"containerlab did not make {box.name} anew",
+                code="not-rebuilt",
+                next_command=f"labctl logs {self._plan.lab}",
+            )
+        if others:
+            progress(f"containerlab made these anew too: {', '.join(others)}")
+        if trouble := missing(self._plan, after, self._inside):
+            raise LabError(
+                f"{box.name} is new, but: {'; '.join(trouble)}",
+                code="rebuilt-without-wires",
+                hint=f"labctl recover {self._plan.lab} makes lost wires again",
+                next_command=f"labctl status {self._plan.lab}",
+            )
+
+    def _running(self, box: Box, progress: Progress) -> None:
+        container = self._nodes().get(box.container)
+        if container is None:
+            raise LabError(
+                f"{box.name}: its container {box.container} is gone, and its wires with it",
+                code="cannot-recover",
+                hint="containerlab would make its neighbours anew too: take the lab down and up again",
+                next_command=f"labctl down {self._plan.lab}",
+            )
+        if container.running:
+            return
+        progress(f"starting container {box.container}, which is {container.state}")
+        self._docker.start(container.id)
+
+        def runs() -> bool | NotYet:
+            now = self._nodes().get(box.container)
+            return True if now is not None and now.running else NotYet(now.state if now else "gone")
+
+        try:
+            wait_for(runs, Deadline(START_LIMIT), every=0.2)
+        except DeadlinePassed as passed:
+            raise LabError(
+                f"container {box.container} does not run: it is {passed.reason}",
+                code="cannot-recover",
+                next_command=f"labctl logs {self._plan.lab} {box.name}",
+            ) from None
+
+    def _wires(self, box: Box, progress: Progress) -> list[Wire]:
+        """Make the box's lost wires again. Raises `LabError` for half a wire, and one that did not come."""
+        made = []
+        for wire in self._plan.wires:
+            if box.topology not in (wire.a[0], wire.b[0]):
+                continue
+            there = [self._there(end) for end in (wire.a, wire.b)]
+            if all(there):
+                continue
+            if any(there):
+                raise LabError(
+                    f"half of the wire {wire} is there: that is no link of containerlab's",
+                    code="cannot-recover",
+                    hint="take the lab down and up again",
+                    next_command=f"labctl down {self._plan.lab}",
+                )
+            progress(f"making the wire {wire} again")
+            self._clab.veth(wire, progress=progress)
+            if not all(self._there(end) for end in (wire.a, wire.b)):
+                raise LabError(
+                    f"containerlab made the wire {wire}, and it is not there",
+                    code="cannot-recover",
+                    next_command=f"labctl logs {self._plan.lab}",
+                )
+            made.append(wire)
+        return made
+
+    def _there(self, end: tuple[str, str]) -> bool:
+        box = self._plan.at(end[0])
+        container = self._nodes().get(box.container)
+        if container is None or not container.running:
+            raise LabError(
+                f"{box.name} does not run, so its wires cannot be made",
+                code="cannot-recover",
+                next_command=f"labctl status {self._plan.lab}",
+            )
+        return kernel_name(end[1]) in self._inside.interfaces(container)
+
+    def _replug(self, box: Box, interface: str, progress: Progress) -> None:
+        """A VM's port forwards to the interface that was there when it started: join it to the new one.
+
+        Read from vrnetlab's source (common/vrnetlab.py, connection mode tc); not yet run with a Cisco image.
+        """
+        if box.kind != "switch" or self._plan.switch == "standin":
+            return
+        container = self._nodes()[box.container]
+        number = kernel_name(interface).removeprefix("eth")
+        tap = f"tap{number}"
+        if tap not in self._inside.interfaces(container):
+            return  # macvtap, or the VM is not started yet
+        self._inside.exec(container, ["tc", "qdisc", "del", "dev", tap, "ingress"])
+        done = self._inside.exec(container, [RELINK, tap])
+        if done.code != 0:
+            words = done.stderr.decode(errors="replace").strip()
+            raise LabError(
+                f"{interface} of {box.name} is wired again, but its virtual machine is not joined to it: {words}",
+                code="cannot-recover",
+                next_command=f"labctl rebuild {self._plan.lab} {box.name}",
+            )
+        progress(f"{interface} of {box.name} is joined to its virtual machine again")
+
+    def _mark(self, box: Box) -> None:
+        """Make containerlab's memory of the node differ from the topology, in nothing but a variable of ours."""
+        path = self._clab.base / f"clab-{self._plan.lab}" / STATE_FILE
+        try:
+            state = yaml.load(path.read_text(), Loader=yaml.CSafeLoader)
+            node = state["topology"]["nodes"][box.topology]
+            node["env"] = {**(node.get("env") or {}), MARK: f"{time.time():.0f}"}
+            _replace(path, yaml.safe_dump(state))
+        except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+            raise HostError(
+                f"containerlab's memory of the lab cannot be used: {error}",
+                code="no-deployed-state",
+                hint="containerlab 0.78.2 or newer writes it, and root may change it",
+                next_command="labctl doctor --runtime containerlab",
+            ) from None
+
+
+def _replace(path: Path, text: str) -> None:
+    new = path.with_name(f"{path.name}.labctl")
+    new.write_text(text)
+    new.chmod(path.stat().st_mode & 0o777)
+    new.replace(path)

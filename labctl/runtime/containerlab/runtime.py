@@ -1,0 +1,262 @@
+"""The containerlab runtime as the engine sees it: Docker, containerlab and kind on this host."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+from labctl.errors import HostError, InconclusiveError, LabctlError, LabError, UsageError
+from labctl.folder import load_folder
+from labctl.journal import Journal
+from labctl.runtime.api import Observation, Progress, SwitchLogin
+from labctl.runtime.containerlab import access, hostmarks, logs, looking
+from labctl.runtime.containerlab.boxes import Plan, plan_of
+from labctl.runtime.containerlab.clab import Clab
+from labctl.runtime.containerlab.dockerhost import Container, DockerHost
+from labctl.runtime.containerlab.endpoints import ContainerlabEndpoints
+from labctl.runtime.containerlab.follow import Follower
+from labctl.runtime.containerlab.inside import Inside
+from labctl.runtime.containerlab.ownership import CLUSTER, Owned, helper_labels, refuse_foreign
+from labctl.runtime.containerlab.places import HostPlaces
+from labctl.runtime.containerlab.record import (
+    KIND_NETWORK,
+    NAME,
+    Record,
+    begin,
+    read_login,
+    read_record,
+    write_login,
+    write_record,
+)
+from labctl.runtime.containerlab.repair import Repair
+from labctl.runtime.containerlab.sweep import Sweep
+from labctl.state import LabState
+
+MAKING_ENDS = 60.0
+"""Seconds for a creation of this very process to notice that its lab is being taken away."""
+
+
+class ContainerlabRuntime:
+    """`labctl.runtime.api.Runtime` with real containers."""
+
+    name = NAME
+
+    def __init__(
+        self,
+        state: LabState,
+        *,
+        login: SwitchLogin | None = None,
+        docker: DockerHost | None = None,
+        places: HostPlaces | None = None,
+    ) -> None:
+        """``login``: what the switches' accounts shall be; None: what the lab was made with."""
+        self._state = state
+        self._login = login
+        self._given_docker = docker
+        self._places = places or HostPlaces()
+        self._making: threading.Event | None = None
+        self._made = threading.Condition()
+
+    # --- what the parts need -----------------------------------------------------------------------------------
+
+    @property
+    def _docker(self) -> DockerHost:
+        if self._given_docker is None:
+            self._given_docker = DockerHost()
+        return self._given_docker
+
+    @property
+    def _clab(self) -> Clab:
+        return Clab(self._state, self._login or read_login(self._state))
+
+    @cached_property
+    def _inside(self) -> Inside:
+        return Inside(self._docker, helper_labels(self._state), proc=self._places.processes)
+
+    def _plan(self) -> Plan:
+        return plan_of(load_folder(self._state.folder))
+
+    def _nodes(self, record: Record | None = None) -> Mapping[str, Container]:
+        return Owned(self._docker, self._state, record or read_record(self._state)).nodes()
+
+    # --- create ------------------------------------------------------------------------------------------------
+
+    def create(self, folder: Path, *, progress: Progress) -> ContainerlabEndpoints:
+        if folder != self._state.folder:
+            raise LabError("the containerlab runtime runs the folder in the lab's state")
+        self._state.make()
+        plan = self._plan()
+        clab = self._clab
+        clab.version()
+        if self._login is not None:
+            write_login(self._state, self._login)
+        with self._creation() as cancel:
+            clab.end(progress)
+            refuse_foreign(plan, self._docker, self._state, read_record(self._state))
+            record = self._begin(plan)
+            self._deploy(plan, record, clab, progress, cancel)
+            record = self._proven(plan, record)
+        self._write_access(plan)
+        progress(f"{len(record.containers)} containers, {len(plan.wires)} wires")
+        return self.endpoints()
+
+    @contextmanager
+    def _creation(self) -> Iterator[threading.Event]:
+        """One at a time, and `destroy` can end it."""
+        cancel = threading.Event()
+        with self._made:
+            self._making = cancel
+        try:
+            yield cancel
+        finally:
+            with self._made:
+                self._making = None
+                self._made.notify_all()
+
+    def _begin(self, plan: Plan) -> Record:
+        return begin(
+            self._state,
+            plan,
+            now=time.time(),
+            kind_network_there=self._docker.network(KIND_NETWORK) is not None,
+            veths=hostmarks.half_links(self._places),
+            backups=self._places.backups.is_dir(),
+        )
+
+    def _deploy(self, plan: Plan, record: Record, clab: Clab, progress: Progress, cancel: threading.Event) -> None:
+        names = {box.container: box.name for box in plan.boxes.values() if box.kind == "kube-node"}
+
+        def kind_nodes() -> dict[str, Container]:
+            nodes = self._nodes(record)
+            return {names.get(name, name): box for name, box in nodes.items() if CLUSTER in box.labels}
+
+        with Follower(self._docker, kind_nodes, self._state.logs, progress) as follower:
+            clab.deploy(plan.workers, progress=progress, kind_started=lambda: follower.started, cancel=cancel)
+
+    def _proven(self, plan: Plan, record: Record) -> Record:
+        """containerlab said that it is done: look. Raises `LabError` with all that is not there."""
+        trouble = looking.missing(plan, self._nodes(record), self._inside)
+        if trouble:
+            raise LabError(
+                f"containerlab says that the lab is made, but: {'; '.join(trouble)}",
+                code="deploy-incomplete",
+                next_command=f"labctl logs {self._state.name}",
+            )
+        whole = replace(record, created=True)
+        write_record(self._state, whole)
+        return whole
+
+    def _write_access(self, plan: Plan) -> None:
+        nodes = self._nodes()
+        addresses = {
+            box.name: address
+            for box in plan.switches()
+            if (address := nodes[box.container].addresses.get(plan.network)) is not None
+        }
+        login = self._login or read_login(self._state)
+        access.write_ssh_config(self._state, addresses, login.username)
+        if plan.control_plane is not None:
+            self.endpoints().kubeconfig()
+
+    # --- look --------------------------------------------------------------------------------------------------
+
+    def observe(self) -> Observation:
+        try:
+            record = read_record(self._state)
+            if not record.began:
+                return Observation(self.name, None, alive=False, nodes={}, detail="none of its boxes was made")
+            nodes = self._nodes(record)
+        except LabctlError as error:
+            return looking.unseen(self._state.folder, error.message)
+        try:
+            plan = self._plan()
+        except LabctlError as error:
+            return looking.observe_unknown(nodes, f"the lab's folder cannot be read: {error.message}")
+        bonded = "nodes" in Journal(self._state.journal).done_steps()
+        return looking.observe(plan, nodes, self._inside, created=record.created, bonded=bonded)
+
+    def endpoints(self) -> ContainerlabEndpoints:
+        plan = self._plan()
+        if not any(container.running for container in self._nodes().values()):
+            raise InconclusiveError(
+                f"lab {self._state.name} does not run",
+                code="not-running",
+                hint="none of its containers runs",
+                next_command=f"labctl down {self._state.name}",
+            )
+        return ContainerlabEndpoints(
+            self._state, plan, self._docker, self._inside, self._login or read_login(self._state)
+        )
+
+    def logs(self, node: str | None = None) -> str:
+        """Of everything, of one node, or one file of the lab's logs by its name."""
+        nodes: Mapping[str, Container] = {}
+        with suppress(HostError):  # without Docker the files of the lab's logs are all there is
+            nodes = self._nodes()
+        try:
+            named = {box.name: nodes[box.container] for box in self._plan().boxes.values() if box.container in nodes}
+        except LabctlError:
+            named = dict(nodes)  # the folder is gone: Docker's own names
+        return logs.collect(self._state.logs, node, named, self._docker)
+
+    def last_line(self, node: str) -> str:
+        container = self._nodes().get(self._plan().box(node).container)
+        return logs.last_line(container, self._docker) if container else ""
+
+    # --- change ------------------------------------------------------------------------------------------------
+
+    def rebuild(self, switch: str, *, progress: Progress) -> None:
+        plan = self._plan()
+        box = plan.box(switch)
+        if box.kind != "switch":
+            raise UsageError(
+                f"{switch} is no switch: only switches are made anew",
+                code="no-such-switch",
+                hint=f"it has {', '.join(one.name for one in plan.switches())}",
+                next_command=f"labctl recover {self._state.name} {switch}",
+            )
+        clab = self._clab
+
+        def run() -> None:
+            clab.deploy(plan.workers, progress=progress, kind_started=lambda: True, cancel=threading.Event())
+
+        self._repair(plan, clab).rebuild(box, run, progress)
+        access.host_keys(self._state, switch).unlink(missing_ok=True)
+        self._write_access(plan)
+
+    def recover(self, node: str, *, progress: Progress) -> None:
+        plan = self._plan()
+        self._repair(plan, self._clab).recover(plan.box(node), progress)
+
+    def _repair(self, plan: Plan, clab: Clab) -> Repair:
+        return Repair(plan, clab, self._docker, self._inside, self._nodes)
+
+    # --- destroy -----------------------------------------------------------------------------------------------
+
+    def destroy(self, *, progress: Progress) -> None:
+        self._stop_creation()
+        clab = self._clab
+        clab.end(progress)
+        record = read_record(self._state)
+        if clab.topology.is_file() and record.began and self._nodes(record):
+            try:
+                clab.destroy(progress=progress)
+            except LabctlError as error:
+                # what it did not remove is found and removed below, or named in an error
+                progress(f"{error.message}; going on without it")
+        Sweep(self._docker, self._state, record, self._places, progress).all()
+        if self._state.runtime_file.exists():
+            write_record(self._state, Record())
+
+    def _stop_creation(self) -> None:
+        """A creation under way in this process: it ends containerlab itself when it is told."""
+        with self._made:
+            if self._making is not None:
+                self._making.set()
+            if not self._made.wait_for(lambda: self._making is None, timeout=MAKING_ENDS):
+                raise LabError("the creation of the lab does not end", next_command=f"labctl down {self._state.name}")

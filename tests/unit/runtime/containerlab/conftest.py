@@ -1,0 +1,105 @@
+"""A lab's state folder, the host's places, Docker and containerlab, none of them this machine's."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from labctl.cli.rendering import design_of
+from labctl.render.folder import render_folder, write_folder
+from labctl.runtime.containerlab.dockerhost import DockerHost
+from labctl.runtime.containerlab.places import HostPlaces
+from labctl.runtime.containerlab.runtime import ContainerlabRuntime
+from labctl.state import LabState, lab_state
+from tests.unit.runtime.containerlab.world import World
+
+MINIMAL = Path(__file__).parents[4] / "topologies" / "minimal.yaml"
+SCRIPT = Path(__file__).with_name("scripted_containerlab.py")
+HOSTS = "127.0.0.1\tlocalhost\n"
+
+
+@pytest.fixture(scope="session")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """An artifact folder of the minimal topology under a name: 2 spines, 2 leafs, 3 nodes."""
+    made: dict[str, Path] = {}
+
+    def render(name: str) -> Path:
+        if name not in made:
+            made[name] = tmp_path_factory.mktemp("rendered") / name
+            write_folder(render_folder(design_of(MINIMAL, target=("standin", "standin"), name=name)), made[name])
+        return made[name]
+
+    return render
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    folder = tmp_path / "w"
+    (folder / "root" / "etc").mkdir(parents=True)
+    (folder / "root" / "etc" / "hosts").write_text(HOSTS)
+    (folder / "bin").mkdir()
+    program = folder / "bin" / "containerlab"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} {SCRIPT} "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("LABCTL_STATE_DIR", str(tmp_path / "s"))
+    monkeypatch.setenv("LABCTL_CACHE_DIR", str(tmp_path / "c"))
+    monkeypatch.setenv("LABCTL_TEST_WORLD", str(folder))
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{folder / 'docker.sock'}")
+    monkeypatch.setenv("PATH", f"{folder / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setattr("labctl.runtime.containerlab.clab.LOOK_EVERY", 0.02)
+    # a user with rights on Docker: containers are entered through its API, which the world can answer
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    with World(folder).serving() as world:
+        yield world
+
+
+@pytest.fixture
+def places(world: World, monkeypatch: pytest.MonkeyPatch) -> HostPlaces:
+    """Also for a runtime that was not given any: no test looks at this machine's."""
+    root = world.folder / "root"
+    places = HostPlaces(
+        hosts=root / "etc" / "hosts",
+        hosts_lock=root / "lock" / "hosts.lock",
+        ssh_config=root / "ssh",
+        namespaces=root / "netns",
+        backups=root / "tmp" / ".clab" / "bak",
+        interfaces=root / "net",
+        processes=world.proc,
+    )
+    monkeypatch.setattr("labctl.runtime.containerlab.runtime.HostPlaces", lambda: places)
+    return places
+
+
+class Labs:
+    """Makes state folders with a rendered folder in them, and runtimes on them."""
+
+    def __init__(self, world: World, places: HostPlaces, rendered: Callable[[str], Path]) -> None:
+        self._world = world
+        self._places = places
+        self._rendered = rendered
+
+    def state(self, name: str = "paper") -> LabState:
+        state = lab_state(name)
+        if not state.exists:
+            state.make()
+            shutil.copytree(self._rendered(name), state.folder)
+        return state
+
+    def runtime(self, name: str = "paper") -> ContainerlabRuntime:
+        return ContainerlabRuntime(self.state(name), docker=DockerHost(self._world.socket), places=self._places)
+
+
+@pytest.fixture
+def labs(world: World, places: HostPlaces, rendered: Callable[[str], Path]) -> Labs:
+    return Labs(world, places, rendered)
+
+
+@pytest.fixture
+def told() -> list[str]:
+    """Everything that was told as progress."""
+    return []
