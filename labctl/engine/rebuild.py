@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from labctl.engine.actions import switches
+from labctl.engine.actions import ports, switches
+from labctl.engine.actions.manner import manner_of
 from labctl.errors import UsageError, did_you_mean
 from labctl.folder import load_folder
+from labctl.nxos.session import NxosSession
 from labctl.runtime.api import Runtime
 from labctl.state import LabState
 from labctl.waiting import Deadline
@@ -16,7 +18,7 @@ DEFAULT_LIMIT = 60.0
 
 
 def rebuild(state: LabState, runtime: Runtime, switch: str, say: Callable[[str], None]) -> str:
-    """A new box, then its SSH gate, then the push of its configuration, read back; returns what was pushed.
+    """A new box, then its gates (SSH, ports), then the push of its configuration, read back; returns what was pushed.
 
     Raises `UsageError` for what is no switch, what the runtime raises when it cannot, and what gate and push raise.
     """
@@ -29,12 +31,16 @@ def rebuild(state: LabState, runtime: Runtime, switch: str, say: Callable[[str],
                 hint=did_you_mean(switch, folder.lab.switches, f"it has {', '.join(folder.lab.switches)}"),
             )
         runtime.rebuild(switch, progress=say)
-        limits = folder.lab.deadlines
-        say(f"waiting for {switch} to take logins")
-        sessions = switches.await_ssh(
-            [switch], runtime.endpoints(), Deadline(limits.get("ssh", DEFAULT_LIMIT)), threading.Event()
-        )
+        limits, manner, never = folder.lab.deadlines, manner_of(folder.lab.target), threading.Event()
+        endpoints, deadline = runtime.endpoints(), Deadline(limits.get("ssh", DEFAULT_LIMIT))
+        say(f"waiting for {switch} to take logins" + (f"; {manner.estimate}" if manner.estimate else ""))
+        sessions = switches.await_ssh([switch], endpoints, deadline, never, manner=manner)
+
+        def login(name: str) -> NxosSession:
+            return switches.open_session(name, endpoints, manner=manner)
+
         try:
+            ports.await_ports({switch: ports.wired_ports(folder)[switch]}, sessions, login, deadline, never)
             say(f"pushing nxos/{switch}.cfg")
             return switches.push_all(folder.path, sessions, timeout=limits.get("push", DEFAULT_LIMIT))
         finally:

@@ -14,8 +14,8 @@ SCHEMA = "labctl.lab/v1"
 SWITCH_DEADLINES = {"standin": {"ssh": 120, "push": 120}, "n9kv": {"ssh": 1800, "push": 600}}
 """A 9000v takes 5 to 15 minutes to boot, and each front panel port appears about a minute later."""
 CLUSTER_DEADLINES = {
-    "standin": {"create": 600, "api": 300, "nodes": 120, "workloads": 300},
-    "kind": {"create": 1200, "api": 900, "nodes": 300, "workloads": 900},
+    "standin": {"create": 1200, "api": 300, "nodes": 120, "workloads": 300},
+    "kind": {"create": 1800, "api": 900, "nodes": 300, "workloads": 900},
 }
 STANDIN_DEADLINES = {"bond": 120, "converged": 120, "scenario": 120}
 REAL_DEADLINES = {"bond": 300, "converged": 300, "scenario": 180}

@@ -1,13 +1,14 @@
-"""What is known of versions: containerlab, the kind library inside it, NX-OS. Pure tables.
+"""What is known of versions of containerlab and of the kind library inside it. Pure tables.
 
-Sources: containerlab's go.mod of each release; kind's release notes; Cisco's 9000v guides and the experience of those
-who ran them, as collected in the project's reference on containerlab (5.2, 6.2, 6.8).
+Sources: containerlab's go.mod of each release; kind's release notes.
 """
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+
+from labctl.design.switchvm import machine
 
 Version = tuple[int, ...]
 MB = 1 << 20
@@ -25,18 +26,6 @@ CGROUP_V1_NEWEST: Version = (1, 34)
 """From 1.35 on a kubelet does not start on control groups version 1."""
 PASSTHROUGH_FIXED = datetime(2026, 6, 29, tzinfo=UTC)
 """Before that day vrnetlab's management passthrough sent wrong TCP checksums: SSH stalls."""
-NXOS_MEMORY: tuple[tuple[Version, int, int], ...] = (
-    ((10, 5, 3), 8192, 4608),
-    ((10, 2), 10240, 7680),
-    ((10, 1), 8192, 6144),
-    ((0,), 6144, 4608),
-)
-"""NX-OS since → MB that a 9000v should have, MB below which it is not tried.
-
-Cisco documents a least for 10.5(3) on; for the others three quarters are assumed.
-"""
-LITE_MEMORY = 6144
-"""MB for the lite image of versions before 10.5(3)."""
 
 
 def numbers(text: str) -> Version:
@@ -56,8 +45,5 @@ def kind_library(containerlab: Version) -> tuple[str, Version | None]:
 
 def switch_memory(nxos: str, image: str) -> tuple[int, int]:
     """MB that a 9000v of this version should have, and the least with which it boots."""
-    version = numbers(nxos) or (0,)
-    wanted, least = next((wanted, least) for since, wanted, least in NXOS_MEMORY if version >= since)
-    if "lite" in image.rpartition(":")[2]:
-        return min(wanted, LITE_MEMORY), min(least, LITE_MEMORY)
-    return wanted, least
+    row = machine(nxos or "0", image.rpartition(":")[2])
+    return row.memory, row.least_memory

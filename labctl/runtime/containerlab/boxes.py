@@ -60,6 +60,8 @@ class Plan:
     cluster: str | None
     control_plane: str | None
     workers: int
+    limit: float | None = None
+    """Seconds for all boxes and wires to be made, as the folder has it."""
 
     def box(self, name: str) -> Box:
         """By the lab's name. Raises `UsageError` with a did-you-mean."""
@@ -107,6 +109,7 @@ def plan_of(folder: Folder) -> Plan:
         cluster=clusters[0] if clusters else None,
         control_plane=masters[0] if masters else None,
         workers=len(topology.nodes),
+        limit=folder.lab.deadlines.get("create"),
     )
 
 

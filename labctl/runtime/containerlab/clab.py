@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from labctl.errors import HostError, InconclusiveError, LabctlError, LabError
@@ -41,9 +41,11 @@ Started = Callable[[], bool]
 class Clab:
     """containerlab for one lab."""
 
-    def __init__(self, state: LabState, login: SwitchLogin) -> None:
+    def __init__(self, state: LabState, login: SwitchLogin, boot: Mapping[str, str] | None = None) -> None:
+        """``boot``: variables of the topology by which this host says when each switch boots."""
         self._state = state
         self._login = login
+        self._boot = boot or {}
         self._starting = threading.Lock()
 
     @property
@@ -96,14 +98,22 @@ class Clab:
             )
         return version
 
-    def deploy(self, workers: int, *, progress: Progress, kind_started: Started, cancel: threading.Event) -> None:
+    def deploy(
+        self,
+        workers: int,
+        *,
+        progress: Progress,
+        kind_started: Started,
+        cancel: threading.Event,
+        limit: float | None = None,
+    ) -> None:
         """Make what is missing of the lab. Raises what `telling.as_error` makes of its words, or its deadline's.
 
         ``cancel`` is set by whoever takes the lab away while it is being made.
         """
         self.base.mkdir(mode=0o700, exist_ok=True)
         argv = ("deploy", "-t", TOPOLOGY, "--format", "json", "--max-workers", str(max(1, workers)))
-        self._run("make the lab", argv, DEPLOY_LIMIT, progress, cancel, kind_started)
+        self._run("make the lab", argv, DEPLOY_LIMIT if limit is None else limit, progress, cancel, kind_started)
 
     def destroy(self, *, progress: Progress) -> None:
         """Remove the lab with its folder, as far as containerlab knows of it. Raises as `deploy` does."""
@@ -125,6 +135,7 @@ class Clab:
             "LABCTL_SWITCH_USERNAME": self._login.username,
             "LABCTL_SWITCH_PASSWORD": self._login.password,
             "NO_COLOR": "1",
+            **self._boot,
         }
 
     def end(self, progress: Progress) -> None:

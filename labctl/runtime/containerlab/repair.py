@@ -30,7 +30,8 @@ STATE_FILE = ".state.clab.yaml"
 MARK = "LABCTL_REBUILD"
 START_LIMIT = 60.0
 RELINK = "/etc/tc-tap-ifup"
-"""vrnetlab's script that joins a VM's port to its interface; QEMU runs it once, at start, for each port."""
+"""vrnetlab's script that joins a VM's port to its interface; QEMU runs it once, at start, for each port (not checked
+against its source: where it is not there, `recover` says so and names `rebuild`)."""
 
 Nodes = Callable[[], Mapping[str, Container]]
 
@@ -149,7 +150,7 @@ class Repair:
     def _replug(self, box: Box, interface: str, progress: Progress) -> None:
         """A VM's port forwards to the interface that was there when it started: join it to the new one.
 
-        Read from vrnetlab's source (common/vrnetlab.py, connection mode tc); not yet run with a Cisco image.
+        Inferred from how vrnetlab joins them (connection mode tc); not yet run with a Cisco image.
         """
         if box.kind != "switch" or self._plan.switch == "standin":
             return

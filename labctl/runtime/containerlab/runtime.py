@@ -15,6 +15,7 @@ from labctl.folder import load_folder
 from labctl.journal import Journal
 from labctl.runtime.api import Observation, Progress, SwitchLogin
 from labctl.runtime.containerlab import access, hostmarks, logs, looking
+from labctl.runtime.containerlab.batches import available_memory, boot_environment
 from labctl.runtime.containerlab.boxes import Plan, plan_of
 from labctl.runtime.containerlab.clab import Clab
 from labctl.runtime.containerlab.dockerhost import Container, DockerHost
@@ -72,7 +73,15 @@ class ContainerlabRuntime:
 
     @property
     def _clab(self) -> Clab:
-        return Clab(self._state, self._login or read_login(self._state))
+        return Clab(self._state, self._login or read_login(self._state), self._boot_times())
+
+    def _boot_times(self) -> Mapping[str, str]:
+        """When each switch boots on this host; nothing of a folder that cannot be read, which is told elsewhere."""
+        try:
+            topology = load_folder(self._state.folder).topology
+        except LabctlError:
+            return {}
+        return boot_environment(topology, available_memory())
 
     @cached_property
     def _inside(self) -> Inside:
@@ -136,7 +145,9 @@ class ContainerlabRuntime:
             return {names.get(name, name): box for name, box in nodes.items() if CLUSTER in box.labels}
 
         with Follower(self._docker, kind_nodes, self._state.logs, progress) as follower:
-            clab.deploy(plan.workers, progress=progress, kind_started=lambda: follower.started, cancel=cancel)
+            clab.deploy(
+                plan.workers, progress=progress, kind_started=lambda: follower.started, cancel=cancel, limit=plan.limit
+            )
 
     def _proven(self, plan: Plan, record: Record) -> Record:
         """containerlab said that it is done: look. Raises `LabError` with all that is not there."""
@@ -223,7 +234,9 @@ class ContainerlabRuntime:
         clab = self._clab
 
         def run() -> None:
-            clab.deploy(plan.workers, progress=progress, kind_started=lambda: True, cancel=threading.Event())
+            clab.deploy(
+                plan.workers, progress=progress, kind_started=lambda: True, cancel=threading.Event(), limit=plan.limit
+            )
 
         self._repair(plan, clab).rebuild(box, run, progress)
         access.host_keys(self._state, switch).unlink(missing_ok=True)

@@ -51,7 +51,7 @@ def test_the_order_and_the_one_switch(state: LabState, monkeypatch: pytest.Monke
     done: list[str] = []
     session = Session()
 
-    def await_ssh(names: list[str], endpoints: str, *_: Any) -> dict[str, Session]:
+    def await_ssh(names: list[str], endpoints: str, *_: Any, manner: Any) -> dict[str, Session]:
         done.append(f"ssh {names} {endpoints}")
         return {"leaf2101": session}
 
@@ -60,10 +60,21 @@ def test_the_order_and_the_one_switch(state: LabState, monkeypatch: pytest.Monke
         done.append(f"push {list(sessions)} {folder == state.folder}")
         return "42 lines"
 
+    def await_ports(wanted: dict[str, tuple[str, ...]], *_: Any) -> str:
+        done.append(f"ports {wanted}")
+        return ""
+
     monkeypatch.setattr(rebuild_module.switches, "await_ssh", await_ssh)
+    monkeypatch.setattr(rebuild_module.ports, "await_ports", await_ports)
     monkeypatch.setattr(rebuild_module.switches, "push_all", push_all)
     assert rebuild(state, Scripted(done), "leaf2101", lambda _text: None) == "42 lines"  # type: ignore[arg-type]
-    assert done == ["rebuild leaf2101", "ssh ['leaf2101'] endpoints", "push ['leaf2101'] True"]
+    wired = tuple(f"Ethernet1/{number}" for number in range(1, 6))
+    assert done == [
+        "rebuild leaf2101",
+        "ssh ['leaf2101'] endpoints",
+        f"ports {{'leaf2101': {wired}}}",
+        "push ['leaf2101'] True",
+    ]
     assert session.closed
 
 

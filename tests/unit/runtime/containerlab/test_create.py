@@ -22,6 +22,7 @@ from labctl.runtime.containerlab.record import read_record
 from labctl.runtime.containerlab.runtime import ContainerlabRuntime
 from labctl.runtime.processes import read_records
 from labctl.waiting import Deadline, NotYet, wait_for
+from tests.integration.harness import edit_deadlines
 from tests.unit.runtime.containerlab.conftest import Labs
 from tests.unit.runtime.containerlab.world import World
 
@@ -171,7 +172,7 @@ def test_workers_that_wait_while_kind_works_are_no_dead_lock(
     labs: Labs, world: World, told: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(clab_module, "STUCK_LIMIT", 0.1)
-    monkeypatch.setattr(clab_module, "DEPLOY_LIMIT", 3.0)
+    edit_deadlines(labs.state().folder, create=3.0)
     world.plot.add("dead-lock")
     making = Making(labs.runtime(), labs.state().folder, told)
     await_told(told, "Creating container name=leaf102")
@@ -182,8 +183,8 @@ def test_workers_that_wait_while_kind_works_are_no_dead_lock(
     assert world.boxes["paper-worker"].log == []
 
 
-def test_the_deadline(labs: Labs, world: World, told: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clab_module, "DEPLOY_LIMIT", 1.0)
+def test_the_deadline(labs: Labs, world: World, told: list[str]) -> None:
+    edit_deadlines(labs.state().folder, create=1.0)
     world.plot.add("hang")
     with pytest.raises(InconclusiveError) as caught:
         labs.runtime().create(labs.state().folder, progress=told.append)

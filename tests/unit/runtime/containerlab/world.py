@@ -43,6 +43,7 @@ details partner lacp pdu:
     system mac address: {partner}
     port state: {state}
 """
+BOND_ADDRESS = b'[{"addr_info": [{"family": "inet", "scope": "global", "local": "192.168.1.11", "prefixlen": 24}]}]'
 ADMIN = {
     "apiVersion": "v1",
     "kind": "Config",
@@ -210,7 +211,7 @@ class World:
                     self._process(box)
                 return 0, b"", b""
             case ["ip", "-j", "addr", *_] if "bond0" in box.interfaces:
-                return 0, b'[{"addr_info": [{"family": "inet", "scope": "global"}]}]', b""
+                return 0, BOND_ADDRESS, b""
             case ["echo", *words]:
                 return 0, (" ".join(words) + "\n").encode(), b"to stderr\n"
             case ["rev"]:
