@@ -160,6 +160,30 @@ class DockerHost:
         with self._asking(f"start container {container}") as api:
             api.start(container)
 
+    def stop(self, container: str, grace: int = 10) -> None:
+        """SIGTERM, and SIGKILL after ``grace`` seconds; one that does not run is fine."""
+        with self._asking(f"stop container {container}") as api:
+            api.stop(container, timeout=grace)
+
+    def rename(self, container: str, name: str) -> None:
+        """Another name; the one that it has is fine."""
+        with self._asking(f"rename container {container}") as api:
+            if str(api.inspect_container(container)["Name"]).removeprefix("/") != name:
+                api.rename(container, name)
+
+    def create_like(self, container: str, name: str) -> str:
+        """A container with the configuration of another one, not yet started; returns its id."""
+        with self._asking(f"make container {name}") as api:
+            row = api.inspect_container(container)
+            networks = (row.get("NetworkSettings") or {}).get("Networks") or {}
+            ends = {
+                network: {key: end.get(key) for key in ("IPAMConfig", "Aliases", "DriverOpts") if end.get(key)}
+                for network, end in networks.items()
+            }
+            body = {**row["Config"], "HostConfig": row["HostConfig"], "NetworkingConfig": {"EndpointsConfig": ends}}
+            made = api.create_container_from_config(body, name)  # type: ignore[no-untyped-call]
+        return str(made["Id"])
+
     def kill(self, container: str, signal: str) -> None:
         """Send a signal to its first process; one that does not run any more is fine."""
         import docker.errors

@@ -2,32 +2,25 @@
 
 Two ways that look simpler do harm: a second ``deploy`` makes missing links, but makes every switch at their other end
 anew too (its kind declares no live links: core/topology_reconcile.go); removing a switch's container first does the
-same to all its neighbours. So links are made one by one with ``tools veth create``, and a switch is replaced by making
-containerlab see that one node differ: it then parks the links, replaces the container, and puts them back
-(core/apply.go), and the other ends never notice more than a carrier that was away.
+same to all its neighbours. So links are made one by one with ``tools veth create``, and a switch is replaced without
+containerlab (`replace`).
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
-import yaml
-
-from labctl.errors import HostError, LabError
+from labctl.errors import LabError
 from labctl.runtime.api import Progress
 from labctl.runtime.containerlab.boxes import Box, Plan, Wire
 from labctl.runtime.containerlab.clab import Clab
 from labctl.runtime.containerlab.dockerhost import Container, DockerHost
 from labctl.runtime.containerlab.inside import Inside
 from labctl.runtime.containerlab.looking import missing
+from labctl.runtime.containerlab.replace import Replacement
 from labctl.runtime.embedded.wires import kernel_name
 from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for
 
-STATE_FILE = ".state.clab.yaml"
-"""In containerlab's lab folder: the topology as it was deployed, against which the next deploy compares."""
-MARK = "LABCTL_REBUILD"
 START_LIMIT = 60.0
 RELINK = "/etc/tc-tap-ifup"
 """vrnetlab's script that joins a VM's port to its interface; QEMU runs it once, at start, for each port (not checked
@@ -56,25 +49,12 @@ class Repair:
         if not made:
             progress(f"{box.name} has all of its wires")
 
-    def rebuild(self, box: Box, run: Callable[[], None], progress: Progress) -> None:
-        """Replace a switch's container; ``run`` is the deployment that sees it differ."""
-        before = self._nodes()
-        self._running(box, progress)  # containerlab parks the links of a container that runs, and only of one
+    def rebuild(self, box: Box, replacement: Replacement, progress: Progress) -> None:
+        """Replace a switch's container; a stopped one is started first, and lost wires are made again."""
+        self._running(box, progress)
         self._wires(box, progress)
-        self._mark(box)
-        run()
-        after = self._nodes()
-        changed = [name for name, container in before.items() if name in after and after[name].id != container.id]
-        others = [name for name in changed if name != box.container]
-        if box.container not in changed:
-            raise LabError(
-                f"containerlab did not make {box.name} anew",
-                code="not-rebuilt",
-                next_command=f"labctl logs {self._plan.lab}",
-            )
-        if others:
-            progress(f"containerlab made these anew too: {', '.join(others)}")
-        if trouble := missing(self._plan, after, self._inside):
+        replacement.replace(self._nodes()[box.container], box.wires, progress)
+        if trouble := missing(self._plan, self._nodes(), self._inside):
             raise LabError(
                 f"{box.name} is new, but: {'; '.join(trouble)}",
                 code="rebuilt-without-wires",
@@ -169,26 +149,3 @@ class Repair:
                 next_command=f"labctl rebuild {self._plan.lab} {box.name}",
             )
         progress(f"{interface} of {box.name} is joined to its virtual machine again")
-
-    def _mark(self, box: Box) -> None:
-        """Make containerlab's memory of the node differ from the topology, in nothing but a variable of ours."""
-        path = self._clab.base / f"clab-{self._plan.lab}" / STATE_FILE
-        try:
-            state = yaml.load(path.read_text(), Loader=yaml.CSafeLoader)
-            node = state["topology"]["nodes"][box.topology]
-            node["env"] = {**(node.get("env") or {}), MARK: f"{time.time():.0f}"}
-            _replace(path, yaml.safe_dump(state))
-        except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
-            raise HostError(
-                f"containerlab's memory of the lab cannot be used: {error}",
-                code="no-deployed-state",
-                hint="containerlab 0.78.2 or newer writes it, and root may change it",
-                next_command="labctl doctor --runtime containerlab",
-            ) from None
-
-
-def _replace(path: Path, text: str) -> None:
-    new = path.with_name(f"{path.name}.labctl")
-    new.write_text(text)
-    new.chmod(path.stat().st_mode & 0o777)
-    new.replace(path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
@@ -35,6 +35,7 @@ from labctl.runtime.containerlab.record import (
     write_record,
 )
 from labctl.runtime.containerlab.repair import Repair
+from labctl.runtime.containerlab.replace import NamespaceParking, Parking, Replacement
 from labctl.runtime.containerlab.sweep import Sweep
 from labctl.state import LabState
 
@@ -54,12 +55,14 @@ class ContainerlabRuntime:
         login: SwitchLogin | None = None,
         docker: DockerHost | None = None,
         places: HostPlaces | None = None,
+        parking: Callable[[str], Parking] = NamespaceParking,
     ) -> None:
         """``login``: what the switches' accounts shall be; None: what the lab was made with."""
         self._state = state
         self._login = login
         self._given_docker = docker
         self._places = places or HostPlaces()
+        self._parking = parking
         self._making: threading.Event | None = None
         self._made = threading.Condition()
 
@@ -231,14 +234,7 @@ class ContainerlabRuntime:
                 hint=f"it has {', '.join(one.name for one in plan.switches())}",
                 next_command=f"labctl recover {self._state.name} {switch}",
             )
-        clab = self._clab
-
-        def run() -> None:
-            clab.deploy(
-                plan.workers, progress=progress, kind_started=lambda: True, cancel=threading.Event(), limit=plan.limit
-            )
-
-        self._repair(plan, clab).rebuild(box, run, progress)
+        self._repair(plan, self._clab).rebuild(box, Replacement(self._docker, self._places, self._parking), progress)
         access.host_keys(self._state, switch).unlink(missing_ok=True)
         self._write_access(plan)
 

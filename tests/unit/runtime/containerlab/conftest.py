@@ -16,7 +16,7 @@ from labctl.runtime.containerlab.dockerhost import DockerHost
 from labctl.runtime.containerlab.places import HostPlaces
 from labctl.runtime.containerlab.runtime import ContainerlabRuntime
 from labctl.state import LabState, lab_state
-from tests.unit.runtime.containerlab.world import World
+from tests.unit.runtime.containerlab.world import Park, World
 
 MINIMAL = Path(__file__).parents[4] / "topologies" / "minimal.yaml"
 SCRIPT = Path(__file__).with_name("scripted_containerlab.py")
@@ -82,6 +82,7 @@ class Labs:
         self._world = world
         self._places = places
         self._rendered = rendered
+        self.parks: dict[str, Park] = {}
 
     def state(self, name: str = "paper") -> LabState:
         state = lab_state(name)
@@ -91,7 +92,13 @@ class Labs:
         return state
 
     def runtime(self, name: str = "paper") -> ContainerlabRuntime:
-        return ContainerlabRuntime(self.state(name), docker=DockerHost(self._world.socket), places=self._places)
+        docker = DockerHost(self._world.socket)
+        return ContainerlabRuntime(self.state(name), docker=docker, places=self._places, parking=self._park)
+
+    def _park(self, name: str) -> Park:
+        park = Park(self._world)
+        self.parks[name] = park
+        return park
 
 
 @pytest.fixture

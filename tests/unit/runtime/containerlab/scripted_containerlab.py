@@ -7,7 +7,7 @@ the world's folder; the world's ``plot`` says what goes wrong:
 ``hang``        waits until it is told to end ``stubborn``   as hang, and hears no SIGINT
 ``dead-lock``   workers wait for kind for ever ``exec``      a failed exec, rc 0
 ``overlap``     Docker refuses the network    ``destroy-0``  destroy: rc 0, one container, network and marks stay
-``old``         version 0.60.0                ``no-rebuild`` a deploy that sees no difference
+``old``         version 0.60.0
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def deploy(lab: Lab, plot: list[str]) -> None:
     lab.folder.mkdir(parents=True, exist_ok=True)
     say(f"Creating lab directory path={lab.folder}")
     if lab.state.exists():
-        again(lab, plot)
+        finish(lab)
         return
     boxes(lab, network)
     waits(lab, plot)
@@ -192,17 +192,6 @@ def finish(lab: Lab) -> None:
 
 def without(text: str, name: str) -> str:
     return re.sub(rf"###### CLAB-{name}-START ######\n.*?###### CLAB-{name}-END ######\n", "", text, flags=re.DOTALL)
-
-
-def again(lab: Lab, plot: list[str]) -> None:
-    """A deployed lab is compared with what it was deployed from; a node that differs is made anew."""
-    before = yaml.load(lab.state.read_text(), Loader=yaml.CSafeLoader)["topology"]["nodes"]
-    for node, row in lab.nodes.items():
-        if before[node].get("env") != row.get("env") and "no-rebuild" not in plot:
-            say(f"Parking links for recreate node={node}")
-            ask("replace", name=lab.container(node))
-            say(f"Restored link node={node}")
-    finish(lab)
 
 
 def destroy(lab: Lab, plot: list[str]) -> None:

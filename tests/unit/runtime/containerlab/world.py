@@ -15,7 +15,7 @@ import socketserver
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -157,21 +157,21 @@ class World:
             self._unwire(name)
             self.boxes[name].state = "exited"
 
+    def rename(self, key: str, name: str) -> None:
+        with self.lock:
+            box = self.find(key)
+            assert box is not None
+            if name in self.boxes:
+                raise ValueError(f'Conflict. The container name "/{name}" is already in use')
+            self.boxes[name] = self.boxes.pop(box.name)
+            box.name = name
+
     def remove(self, name: str) -> None:
         with self.grown:
             self._unwire(name)
             box = self.boxes.pop(name)
             shutil.rmtree(self.proc / str(box.pid), ignore_errors=True)
             self.grown.notify_all()
-
-    def replace(self, name: str) -> None:
-        """Another container of the same name, with the wires of the one before (parked and put back)."""
-        with self.lock:
-            old = self.boxes.pop(name)
-            shutil.rmtree(self.proc / str(old.pid), ignore_errors=True)
-            new = self.add(name, old.labels, old.networks, old.ports)
-            new.interfaces = set(old.interfaces)
-            self._process(new)
 
     def users(self, network: str) -> list[Box]:
         return [box for box in self.boxes.values() if network in box.networks and box.state == "running"]
@@ -243,6 +243,41 @@ class World:
                 thread.join()
 
 
+class Park:
+    """Where wires wait while a container is replaced (`labctl.runtime.containerlab.replace.Parking`)."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.wires: list[tuple[tuple[str, str], tuple[str, str]]] = []
+        self.removed = False
+
+    def take(self, pid: int, devices: Sequence[str]) -> None:
+        box = self._box(pid)
+        with self.world.lock:
+            taken = [wire for wire in self.world.wires if {(box.name, device) for device in devices} & set(wire)]
+            assert len(taken) == len(devices)
+            for wire in taken:
+                self.world.wires.remove(wire)
+            self.wires += taken
+            box.interfaces -= set(devices)
+            self.world._process(box)
+
+    def give(self, pid: int, devices: Sequence[str]) -> None:
+        box = self._box(pid)
+        with self.world.lock:
+            self.world.wires += self.wires
+            self.wires.clear()
+            box.interfaces |= set(devices)
+            self.world._process(box)
+
+    def remove(self) -> None:
+        assert not self.wires
+        self.removed = True
+
+    def _box(self, pid: int) -> Box:
+        return next(box for box in self.world.boxes.values() if box.pid == pid)
+
+
 class Api(BaseHTTPRequestHandler):
     """The engine's API."""
 
@@ -309,7 +344,11 @@ class Api(BaseHTTPRequestHandler):
                     found = [box for box in found if names & set(box.networks)]
                 return 200, [{"Id": box.id, "Names": [f"/{box.name}"]} for box in found]
             case "POST", ["containers", "create"]:
-                return 201, {"Id": self._helper(body).id, "Warnings": []}
+                made = self._like(query["name"], body) if "name" in query else self._helper(body)
+                return 201, {"Id": made.id, "Warnings": []}
+            case "POST", ["containers", key, "rename"]:
+                world.rename(key, query["name"])
+                return 204, None
             case _, ["containers", key, *rest]:
                 box = world.find(key)
                 return (
@@ -341,11 +380,16 @@ class Api(BaseHTTPRequestHandler):
                 world.remove(box.name)
                 return 204, None
             case "POST", ["start"]:
+                if box.state == "created" and "no-start" in world.plot:
+                    return 500, {"message": "OCI runtime create failed"}
                 if box.state != "running":
                     world.restart(box.name)
                 with world.grown:
                     box.labels["test.started"] = "1"
                     world.grown.notify_all()
+                return 204, None
+            case "POST", ["stop"]:
+                world.stop(box.name)
                 return 204, None
             case "POST", ["kill"]:
                 box.labels["test.killed"] = "1"
@@ -390,14 +434,20 @@ class Api(BaseHTTPRequestHandler):
                 world.wire(tuple(body["a"]), tuple(body["b"]))
             case "log":
                 world.log(body["name"], body["text"])
-            case "replace":
-                world.replace(body["name"])
             case "list":
                 return 200, [{"name": box.name, "labels": box.labels, "interfaces": sorted(box.interfaces)}
                              for box in world.boxes.values()]  # fmt: skip
             case _:
                 return 404, {"message": what}
         return 200, {}
+
+    def _like(self, name: str, body: Any) -> Box:
+        ends = body["NetworkingConfig"]["EndpointsConfig"]
+        networks = {network: end["IPAMConfig"]["IPv4Address"] for network, end in ends.items()}
+        assert body["HostConfig"]["Privileged"]
+        box = self.world_here.add(name, body["Labels"], networks)
+        box.state = "created"
+        return box
 
     def _helper(self, body: Any) -> Box:
         box = self.world_here.add(f"helper{len(self.world_here.boxes)}", dict(body["Labels"]))
@@ -504,8 +554,12 @@ def _inspected(box: Box) -> dict[str, Any]:
         "Created": _written(box.created),
         "State": state,
         "Config": {"Labels": box.labels, "Tty": False},
+        "HostConfig": {"Privileged": True},
         "NetworkSettings": {
-            "Networks": {name: {"IPAddress": address if running else ""} for name, address in box.networks.items()},
+            "Networks": {
+                name: {"IPAddress": address if running else "", "IPAMConfig": {"IPv4Address": address}}
+                for name, address in box.networks.items()
+            },
             "Ports": {name: [{"HostIp": "127.0.0.1", "HostPort": str(port)}] for name, port in box.ports.items()},
         },
     }

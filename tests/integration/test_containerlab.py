@@ -1,0 +1,183 @@
+"""The containerlab runtime on real Docker and kind, in the emulated machine: labs made, proven, repaired, removed.
+
+With a ``containerlab`` on PATH it is the real one; else the substitute (`substitute_containerlab.py`) stands in, and
+the tests say so.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labctl.waiting import Deadline
+from tests.integration.dockerhost import SOURCE, DockerHost, Ended, residue
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(1500)]
+
+WHITEPAPER = f"{SOURCE}/topologies/whitepaper.yaml"
+SMALL = "name: small\nfabric: {spines: 1, leaf_pairs: 1}\ncluster: none\nmanagement: 172.20.30.0/24\n"
+"""A fabric alone, in a network of its own: three switches."""
+CREATED = 900.0
+
+
+@pytest.fixture(scope="module")
+def labs(docker: DockerHost) -> Iterator[DockerHost]:
+    """The machine with labctl, kind, kubectl and containerlab in it, and the spec of the small fabric."""
+    docker.bring_tools()
+    docker.put("/root/small.yaml", SMALL.encode())
+    before = residue(docker)
+    yield docker
+    docker.labctl("down", "--all", timeout=300.0)
+    assert residue(docker) == before
+
+
+@pytest.fixture(scope="module")
+def neighbours(labs: DockerHost) -> Iterator[list[str]]:
+    """Somebody else's lab, network and kind node, with names that are nearly the lab's."""
+    labs.shell("docker network create kind2; docker network create whitepaper-mgmt2")
+    rows = {
+        "clab-whitepaper2-leaf2101": ("containerlab=whitepaper2", "whitepaper-mgmt2"),
+        "whitepaper-2-worker": ("io.x-k8s.kind.cluster=whitepaper-2", "kind2"),
+    }
+    for name, (label, network) in rows.items():
+        labs.check("docker", "run", "-d", "--name", name, "--label", label, "--network", network, "labctl/host:latest")
+    yield list(rows)
+    labs.check("docker", "rm", "-f", *rows)
+    labs.check("docker", "network", "rm", "kind2", "whitepaper-mgmt2")
+
+
+def test_killed_while_it_deploys(labs: DockerHost) -> None:
+    before = residue(labs)
+    running = labs.start_labctl("up", "/root/small.yaml", "--runtime", "containerlab")
+    running.until("Creating container", Deadline(120.0))
+    running.kill()
+    labs.labctl("down", "small", timeout=200.0).expect(0)
+    assert residue(labs) == before
+
+
+def test_killed_while_it_pushes(labs: DockerHost) -> None:
+    before = residue(labs)
+    running = labs.start_labctl("up", "/root/small.yaml", "--runtime", "containerlab")
+    running.until("push: NX-OS configurations", Deadline(300.0))
+    running.kill()
+    shown = labs.labctl("status", "small", "--json").expect(0).json()
+    assert {node["state"] for node in shown["nodes"]} == {"running"}
+    labs.labctl("down", "small", timeout=200.0).expect(0)
+    assert residue(labs) == before
+
+
+@pytest.fixture(scope="module")
+def paper(labs: DockerHost, neighbours: list[str]) -> Iterator[Ended]:
+    """The white paper's lab, up and proven, beside the neighbours."""
+    done = labs.labctl("up", WHITEPAPER, "--runtime", "containerlab", "--json", timeout=CREATED)
+    print(done.err)
+    yield done
+    labs.labctl("down", "whitepaper", timeout=300.0)
+
+
+class TestWhitePaper:
+    """One lab, in the order of these tests."""
+
+    def test_everything_passes(self, paper: Ended) -> None:
+        report = paper.expect(0).json()["report"]
+        verdicts = {row["name"]: row["verdict"] for row in report["scenarios"]}
+        assert verdicts == dict.fromkeys(("links", "bgp", "ping", "curl", "ping-ipip"), "PASS")
+
+    def test_stand_ins_were_chosen_and_said(self, paper: Ended) -> None:
+        assert "switches: stand-ins (vrnetlab/cisco_n9kv:10.5.4 is not in Docker)" in paper.err
+        assert "nodes: stand-ins (kindest/node:v1.35.1 is not in Docker)" in paper.err
+
+    def test_tshark_reads_the_captures(self, paper: Ended, labs: DockerHost, tmp_path: Path) -> None:
+        tshark = shutil.which("tshark")
+        assert tshark is not None, "scripts/install --tests brings it"
+        evidence = paper.json()["evidence"]
+        names = labs.shell(f"cd {evidence}; find . -name '*.pcap'").split()
+        assert names
+        from tests.integration.harness import tshark_fields
+
+        seen: set[str] = set()
+        for index, name in enumerate(names):
+            path = tmp_path / f"{index}.pcap"
+            path.write_bytes(labs.agent.read_file(f"{evidence}/{name}"))
+            seen |= {row for row in tshark_fields(path, "frame.protocols") if row}
+        assert any("vlan" in row and "tcp" in row for row in seen), "the curl at a leaf's port-channel, with its tag"
+        assert any(row.count(":ip") >= 2 for row in seen), "IP in IP"
+
+    def test_what_a_person_does(self, paper: Ended, labs: DockerHost, tmp_path: Path) -> None:
+        rows = labs.labctl("status", "whitepaper", "--json").expect(0).json()["nodes"]
+        assert {row["state"] for row in rows} == {"running"}
+        done = labs.labctl("exec", "whitepaper", "node01", "--", "cat", "/proc/net/bonding/bond0").expect(0)
+        assert "Slave Interface: eth2" in done.out
+        done = labs.labctl("kubectl", "whitepaper", "--", "get", "nodes", "-o", "name").expect(0)
+        assert done.out.split() == ["node/master", "node/node01", "node/node02"]
+        labs.labctl("save", "whitepaper", "-o", "/root/saved", timeout=120.0).expect(0)
+        assert "vpc domain 1" in labs.check("cat", "/root/saved/leaf2101.cfg")
+        done = labs.labctl("capture", "whitepaper", "leaf2101:Ethernet1/4", "--count", "1", "-w", "/root/one.pcap")
+        done.expect(0)
+        labs.labctl("record", "whitepaper", "-o", "/root/record.tar.gz", timeout=300.0).expect(0)
+        assert "transcript.json" in labs.check("tar", "-tf", "/root/record.tar.gz")
+
+    def test_a_second_lab_beside_it(self, paper: Ended, labs: DockerHost) -> None:
+        done = labs.labctl("up", "/root/small.yaml", "--runtime", "containerlab", "--json", timeout=CREATED)
+        assert {row["verdict"] for row in done.expect(0).json()["report"]["scenarios"]} == {"PASS"}
+        names = labs.labctl("list", "--json").expect(0).json()
+        assert {row["name"] for row in names} == {"small", "whitepaper"}
+        labs.labctl("down", "small", timeout=200.0).expect(0)
+        rows = labs.labctl("status", "whitepaper", "--json").expect(0).json()["nodes"]
+        assert {row["state"] for row in rows} == {"running"}
+
+    def test_a_restarted_node_is_recovered(self, paper: Ended, labs: DockerHost) -> None:
+        labs.check("docker", "restart", "-t", "1", "whitepaper-worker")
+        rows = {row["name"]: row for row in labs.labctl("status", "whitepaper", "--json").expect(0).json()["nodes"]}
+        assert rows["node01"]["state"] == "broken"
+        assert "labctl recover whitepaper node01" in rows["node01"]["detail"]
+        labs.labctl("recover", "whitepaper", timeout=300.0).expect(0)
+        done = labs.labctl("verify", "whitepaper", "--scenario", "links", "--scenario", "bgp", "--scenario", "ping",
+                           timeout=400.0)  # fmt: skip
+        done.expect(0)
+
+    def test_a_switch_is_made_anew(self, paper: Ended, labs: DockerHost) -> None:
+        if not labs.real_containerlab:
+            pytest.skip("NOT TESTED: labctl rebuild. There is no containerlab here, and the substitute cannot")
+        before = labs.check("docker", "inspect", "-f", "{{.Id}}", "clab-whitepaper-leaf2101")
+        others = labs.check("docker", "inspect", "-f", "{{.Id}}", "clab-whitepaper-leaf2102", "clab-whitepaper-spine1")
+        labs.labctl("rebuild", "whitepaper", "leaf2101", timeout=300.0).expect(0)
+        assert labs.check("docker", "inspect", "-f", "{{.Id}}", "clab-whitepaper-leaf2101") != before
+        again = labs.check("docker", "inspect", "-f", "{{.Id}}", "clab-whitepaper-leaf2102", "clab-whitepaper-spine1")
+        assert again == others
+        labs.labctl("verify", "whitepaper", timeout=400.0).expect(0)
+
+    def test_killed_while_it_verifies_and_then_down(
+        self, paper: Ended, labs: DockerHost, neighbours: list[str]
+    ) -> None:
+        running = labs.start_labctl("verify", "whitepaper", "-v")
+        running.until("links.lacp", Deadline(200.0))
+        running.kill()
+        labs.labctl("down", "whitepaper", timeout=300.0).expect(0)
+        left = residue(labs)
+        assert sorted(left["containers"]) == sorted(neighbours)
+        assert "kind" not in left["networks"]
+        assert {"kind2", "whitepaper-mgmt2"} <= set(left["networks"])
+        assert labs.labctl("down", "whitepaper").expect(0).out == "lab whitepaper is not there\n"
+        assert labs.labctl("list", "--json").expect(0).json() == []
+
+
+def test_a_name_that_is_taken_is_left_alone(labs: DockerHost, neighbours: list[str]) -> None:
+    labs.check(
+        "docker", "run", "-d", "--name", "clab-small-spine1", "--label", "containerlab=small", "labctl/host:latest"
+    )
+    try:
+        done = labs.labctl("up", "/root/small.yaml", "--runtime", "containerlab", timeout=200.0)
+        assert done.code in {2, 4}
+        assert "clab-small-spine1" in done.err
+        labs.labctl("down", "small").expect(0)
+        assert "clab-small-spine1" in residue(labs)["containers"]
+    finally:
+        labs.check("docker", "rm", "-f", "clab-small-spine1")
+
+
+def _never(_value: Any) -> None: ...
