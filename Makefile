@@ -18,14 +18,14 @@ image: install ## The stand-ins' container images, loaded into Docker where a da
 
 test: install-tests ## All tests, the booted ones included
 	@.venv/bin/labctl setup build
-	@.venv/bin/pytest
+	@.venv/bin/pytest -m "not docker"
 
 test-containerlab: install-tests ## The container images and the containerlab runtime on real Docker, in an emulated machine
 	@.venv/bin/labctl setup build
-	@.venv/bin/pytest tests/containerlab
+	@.venv/bin/pytest -m docker -s
 
 test-unit: install-tests ## The tests that boot nothing
-	@.venv/bin/pytest -m "not booted"
+	@.venv/bin/pytest -m "not booted and not docker"
 
 check: install-tests ## Lint, types, import contracts
 	@scripts/check

@@ -21,7 +21,14 @@ def _node(design: Design, node: Node) -> str:
     assert design.cluster is not None  # noqa: S101 - it is one of its nodes
     leafs = [design.switch(name) for name in node.leafs]
     routes, routes6 = _loopback_routes(design, [leaf.peering for leaf in leafs], [leaf.peering6 for leaf in leafs])
-    return render("node.sh.j2", node=node, vrf=design.vrf, mtu=design.cluster.mtu, routes=routes, routes6=routes6)
+    return render(
+        "node.sh.j2", node=node, vrf=design.vrf, mac=_mac(node), mtu=design.cluster.mtu, routes=routes, routes6=routes6
+    )
+
+
+def _mac(node: Node) -> str:
+    """Locally administered (IEEE 802, the second bit), with the node's IPv4 address in it."""
+    return ":".join(["02", "00", *(f"{byte:02x}" for byte in node.address.ip.packed)])
 
 
 def _loopback_routes(design: Design, loopbacks: list[object], loopbacks6: list[object]) -> tuple[list[str], list[str]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.dockerhost import DockerHost, docker_host
 from tests.integration.harness import WHITEPAPER, Labctl, Machine, edit_deadlines, residue
 
 
@@ -18,6 +19,13 @@ def labctl(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Labctl]:
     yield user
     user("down", "--all").expect(0)
     assert residue(user, before) == []
+
+
+@pytest.fixture(scope="session")
+def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerHost]:
+    """The emulated machine with Docker; booted for the first test that needs it."""
+    with docker_host(tmp_path_factory.mktemp("docker")) as host:
+        yield host
 
 
 @pytest.fixture

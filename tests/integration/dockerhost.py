@@ -7,8 +7,10 @@ Its root is the guest image's Docker flavour; Docker's data are on a disk of the
 from __future__ import annotations
 
 import io
+import json
 import shutil
 import subprocess
+import sys
 import tarfile
 import threading
 import time
@@ -16,6 +18,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from labctl.cache import cache_dir
 from labctl.containers.build import ImageArchive, build_archive, containers_cache
@@ -33,6 +38,8 @@ MEMORY_MB = 4096
 DISK_BYTES = 8 << 30
 BOOT_LIMIT = 180.0
 SOURCE = "/opt/labctl"
+ENVIRONMENT = {"PYTHONPATH": SOURCE, "HOME": "/root"}
+LABCTL = ("python3", "-m", "labctl.cli.main")
 DATA = "docker.ext4"
 
 START_DOCKER = """\
@@ -61,16 +68,61 @@ def prepared(say: object = print) -> tuple[GuestImage, ImageArchive]:
     return image, build_archive(cache, bring_binaries(cache, tell), tell)
 
 
+@dataclass(frozen=True)
+class Ended:
+    """A labctl in the machine that ended."""
+
+    code: int
+    out: str
+    err: str
+
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    def expect(self, code: int) -> Ended:
+        """The same, or an assertion that shows what was said."""
+        assert self.code == code, f"exit code {self.code}, expected {code}\nstdout: {self.out}\nstderr: {self.err}"
+        return self
+
+
+@dataclass(frozen=True)
+class Running:
+    """A labctl in the machine that goes on; what it says is in a file there."""
+
+    host: DockerHost
+    pid: int
+    log: str
+
+    def until(self, text: str, deadline: Deadline) -> None:
+        """Until it has said that. An assertion with all that it said when it ended before."""
+
+        def said() -> bool | NotYet:
+            now = self.host.agent.read_file(self.log).decode(errors="replace")
+            if text in now:
+                return True
+            assert self.host.agent.wait(self.pid, 0.0) is None, f"it ended without {text!r}:\n{now}"
+            return NotYet(now[-300:])
+
+        wait_for(said, deadline, every=0.2)
+
+    def kill(self) -> None:
+        """SIGKILL to labctl alone: what it started goes on."""
+        self.host.check("kill", "-KILL", str(self.pid))
+        assert self.host.agent.wait(self.pid, 10.0) is not None
+
+
 @dataclass
 class DockerHost:
     """The running machine."""
 
     agent: AgentClient
     work: Path
+    real_containerlab: bool = False
+    """Whether ``containerlab`` in the machine is the real one."""
 
     def run(self, *argv: str, timeout: float = 60.0, stdin: bytes = b"", join: int | None = None) -> Completed:
         """A program of the machine, to its end, whatever its code."""
-        return self.agent.run(argv, timeout=timeout, stdin=stdin, join=join, env={"PYTHONPATH": SOURCE})
+        return self.agent.run(argv, timeout=timeout, stdin=stdin, join=join, env=ENVIRONMENT)
 
     def check(self, *argv: str, timeout: float = 60.0, stdin: bytes = b"") -> str:
         """Its stdout; an assertion with all that it said when it fails."""
@@ -95,10 +147,64 @@ class DockerHost:
     def put(self, path: str, data: bytes, mode: int = 0o644) -> None:
         self.agent.write_file(path, data, mode=mode)
 
+    def labctl(self, *arguments: str, timeout: float = 120.0) -> Ended:
+        """labctl in the machine, to its end."""
+        done = self.run(*LABCTL, *arguments, timeout=timeout)
+        return Ended(done.code, done.stdout.decode(), done.stderr.decode(errors="replace"))
+
+    def start_labctl(self, *arguments: str) -> Running:
+        """labctl in the machine, in the background."""
+        log = f"/root/labctl-{time.monotonic_ns()}.log"
+        pid = self.agent.start([*LABCTL, *arguments], env=ENVIRONMENT, log=log)
+        return Running(self, pid, log)
+
+    def bring_tools(self) -> None:
+        """containerlab (real or the substitute), kind and kubectl into the machine's PATH."""
+        found = shutil.which("containerlab")
+        self.real_containerlab = found is not None
+        if found is None:
+            print("NOT TESTED with containerlab itself: there is none on PATH; a substitute stands in", file=sys.stderr)
+        tools = {
+            "containerlab": Path(found) if found else Path(__file__).parent / "substitute_containerlab.py",
+            "kind": tool("kind"),
+            "kubectl": bring_binaries(cache_dir(), print).path("kubectl"),
+        }
+        for name, path in tools.items():
+            self.put(f"/usr/local/bin/{name}", path.read_bytes(), mode=0o755)
+        self.shell("modprobe -a bonding ipip")
+
     def lay_source(self) -> None:
         """labctl's code and what travels beside it, in `SOURCE`."""
         self.put(f"{SOURCE}.tar", source())
         self.shell(f"mkdir -p {SOURCE}; tar -x -C {SOURCE} -f {SOURCE}.tar; rm {SOURCE}.tar")
+
+
+def tool(name: str) -> Path:
+    """A program of this checkout's .venv or of PATH; the test is skipped, loudly, when it is in neither."""
+    beside = Path(sys.executable).parent / name
+    found = beside if beside.is_file() else shutil.which(name)
+    if found is None:
+        pytest.skip(f"NOT TESTED: labs on real Docker. There is no {name} here")
+    return Path(found)
+
+
+def residue(host: DockerHost) -> dict[str, Any]:
+    """Everything of the machine that a lab could leave behind."""
+    listed = {
+        "containers": "docker ps -a --format '{{.Names}}'",
+        "networks": "docker network ls --format '{{.Name}}'",
+        "volumes": "docker volume ls -q",
+        "namespaces": "ls /run/netns 2>/dev/null",
+        "links": "ls /sys/class/net",
+        "hosts": "cat /etc/hosts",
+        "ssh": "ls /etc/ssh/ssh_config.d",
+        "temporary": "ls -A /tmp",
+        "home": "ls -A /root | grep -v '^labctl-.*log$'",
+        "state": "ls -A /root/.local/state/labctl/labs 2>/dev/null",
+        "firewall": "iptables -S DOCKER-USER",
+        "processes": "ps -eo args | grep -E '[c]ontainerlab|[l]abctl.cli' || :",
+    }
+    return {name: sorted(host.shell(f"{script} || :").splitlines()) for name, script in listed.items()}
 
 
 def source() -> bytes:

@@ -195,3 +195,12 @@ def replace(path: Path, old: str, new: str, *, count: int = -1) -> None:
     text = path.read_text()
     assert old in text, f"{path.name} has no {old!r}"
     path.write_text(text.replace(old, new, count))
+
+
+def tshark_fields(path: Path, filter_text: str, *fields: str) -> list[list[str]]:
+    """What Wireshark's dissectors read of a capture: a row a packet that fits."""
+    command = ["tshark", "-r", str(path), "-Y", filter_text, "-T", "fields", "-E", "occurrence=a"]
+    for name in fields:
+        command += ["-e", name]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    return [line.split("\t") for line in done.stdout.splitlines()]

@@ -21,7 +21,7 @@ import yaml
 
 from labctl.render.limits import LIMITS
 from labctl.waiting import Deadline, NotYet, wait_for
-from tests.integration.harness import WHITEPAPER, Done, Labctl, await_event, end
+from tests.integration.harness import WHITEPAPER, Done, Labctl, await_event, end, tshark_fields
 from tests.integration.refusals import refused_objects
 
 pytestmark = [pytest.mark.booted, pytest.mark.timeout(300)]
@@ -122,11 +122,7 @@ class TestCapturesReadByTshark:
 
     def rows(self, labctl: Labctl, name: str, filter_text: str, *fields: str) -> list[list[str]]:
         path = labctl.lab_state(LAB) / "evidence" / "captures" / f"{name}.pcap"
-        command = ["tshark", "-r", str(path), "-Y", filter_text, "-T", "fields", "-E", "occurrence=a"]
-        for field in fields:
-            command += ["-e", field]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-        return [line.split("\t") for line in done.stdout.splitlines()]
+        return tshark_fields(path, filter_text, *fields)
 
     def addresses(self, labctl: Labctl) -> tuple[str, str]:
         """Of the two pods that pinged, from the sentence of the check."""

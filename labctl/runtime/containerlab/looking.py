@@ -92,16 +92,16 @@ def _state(
         gone = lost(box, container, inside, bonded=bonded)
     except (LabctlError, OSError) as error:
         return "unknown", f"its interfaces cannot be read: {error}"
-    if gone:
-        names = ", ".join(gone)
-        return (
-            ("broken", f"it was started again and lost {names}; {again}")
-            if created
-            else ("starting", f"no {names} yet")
-        )
-    if box.kind == "switch" and container.health in ("starting", "unhealthy"):
-        return "starting", f"it says {container.health} of itself"
-    return "running", ""
+    if not gone:
+        if box.kind == "switch" and container.health in ("starting", "unhealthy"):
+            return "starting", f"it says {container.health} of itself"
+        return "running", ""
+    names = ", ".join(gone)
+    if not created:
+        return "starting", f"no {names} yet"
+    if box.kind == "switch" and len(gone) < len(box.wires):
+        return "broken", f"it lost {names}, to boxes that were started again; labctl recover {plan.lab}"
+    return "broken", f"it was started again and lost {names}; {again}"
 
 
 def _trouble(plan: Plan, rows: Mapping[str, NodeStatus]) -> str:
