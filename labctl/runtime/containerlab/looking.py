@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from labctl.errors import LabctlError, SpecError
@@ -93,15 +93,17 @@ def _state(
     except (LabctlError, OSError) as error:
         return "unknown", f"its interfaces cannot be read: {error}"
     if not gone:
-        if box.kind == "switch" and container.health in ("starting", "unhealthy"):
-            return "starting", f"it says {container.health} of itself"
-        return "running", ""
+        boots = box.kind == "switch" and container.health in ("starting", "unhealthy")
+        return ("starting", f"it says {container.health} of itself") if boots else ("running", "")
+    return ("broken", _loss(plan, box, gone, again)) if created else ("starting", f"no {', '.join(gone)} yet")
+
+
+def _loss(plan: Plan, box: Box, gone: Sequence[str], again: str) -> str:
+    """Who lost all of its wires was started again; a switch that lost some has them to boxes that were."""
     names = ", ".join(gone)
-    if not created:
-        return "starting", f"no {names} yet"
     if box.kind == "switch" and len(gone) < len(box.wires):
-        return "broken", f"it lost {names}, to boxes that were started again; labctl recover {plan.lab}"
-    return "broken", f"it was started again and lost {names}; {again}"
+        return f"it lost {names}, to boxes that were started again; labctl recover {plan.lab}"
+    return f"it was started again and lost {names}; {again}"
 
 
 def _trouble(plan: Plan, rows: Mapping[str, NodeStatus]) -> str:
