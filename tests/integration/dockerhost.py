@@ -199,7 +199,7 @@ def residue(host: DockerHost) -> dict[str, Any]:
         "hosts": "cat /etc/hosts",
         "ssh": "ls /etc/ssh/ssh_config.d",
         "temporary": "ls -A /tmp",
-        "home": "ls -A /root | grep -v '^labctl-.*log$'",
+        "home": "ls -A /root | grep -Ev '^labctl-.*log$|^.cache$|^.local$'",
         "state": "ls -A /root/.local/state/labctl/labs 2>/dev/null",
         "firewall": "iptables -S DOCKER-USER",
         "processes": "ps -eo args | grep -E '[c]ontainerlab|[l]abctl.cli' || :",

@@ -1,0 +1,77 @@
+"""The containerlab runtime beside plain containerlab, in an emulated machine: ``python -m bench.containers``.
+
+One machine, one lab at a time: the folder deployed by hand, then ``labctl up`` and ``down`` so many times. Prints JSON:
+seconds of each deployment and phase, their ratio, verdicts, and what was left (nothing, or the bench fails).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.integration.dockerhost import SOURCE, DockerHost, docker_host, residue
+
+SPEC = f"{SOURCE}/topologies/whitepaper.yaml"
+LIMIT = 1200.0
+
+
+def by_hand(host: DockerHost) -> float:
+    """Seconds of a plain ``containerlab deploy`` of the rendered folder; the lab is removed again."""
+    host.labctl("generate", SPEC, "--target", "switch=standin,cluster=standin", "-o", "/root/lab").expect(0)
+    began = time.monotonic()
+    host.shell(
+        "cd /root/lab; CLAB_VERSION_CHECK=disable containerlab deploy -t topology.clab.yml --max-workers 10",
+        timeout=LIMIT,
+    )
+    seconds = time.monotonic() - began
+    host.shell(
+        "cd /root/lab; containerlab destroy -t topology.clab.yml --cleanup; docker network rm kind", timeout=LIMIT
+    )
+    host.shell("rm -rf /root/lab /tmp/.clab")
+    return seconds
+
+
+def cycle(host: DockerHost) -> dict[str, Any]:
+    """One ``up`` with all scenarios and one ``down``."""
+    before = residue(host)
+    up = host.labctl("up", SPEC, "--runtime", "containerlab", "--json", timeout=LIMIT).expect(0).json()
+    used = int(host.shell("free -m | awk '/^Mem:/ {print $3}'"))
+    began = time.monotonic()
+    host.labctl("down", "whitepaper", timeout=LIMIT).expect(0)
+    down = time.monotonic() - began
+    left = residue(host)
+    assert left == before, f"left behind: {left}"
+    spans = {name: round(end - start, 1) for name, (start, end) in up["timings"].items()}
+    verdicts = {row["name"]: row["verdict"] for row in up["report"]["scenarios"]}
+    return {"up": up["seconds"], "down": round(down, 1), "steps": spans, "verdicts": verdicts, "memory_mb": used}
+
+
+def main(arguments: list[str]) -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cycles", type=int, default=3)
+    given = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as folder, docker_host(Path(folder)) as host:
+        host.bring_tools()
+        plain = [by_hand(host)]
+        cycles = [cycle(host) for _ in range(given.cycles)]
+        plain.append(by_hand(host))
+    created = [row["steps"]["create"] for row in cycles]
+    body = {
+        "containerlab": "real" if host.real_containerlab else "substitute",
+        "plain_deploy": [round(seconds, 1) for seconds in plain],
+        "labctl_create": created,
+        "ratio_of_best": round(min(created) / min(plain), 2),
+        "cycles": cycles,
+    }
+    sys.stdout.write(json.dumps(body, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
