@@ -15,7 +15,7 @@ import yaml
 from labctl.errors import UsageError, did_you_mean
 from labctl.folder import Folder, Topology
 from labctl.runtime.api import NodeKind
-from labctl.runtime.embedded.wires import kernel_name
+from labctl.runtime.ports import kernel_name
 
 TOPOLOGY = "topology.clab.yml"
 KINDS: Mapping[str, NodeKind] = {"cisco_n9kv": "switch", "ext-container": "kube-node", "linux": "host"}

@@ -12,7 +12,7 @@ from labctl.runtime.containerlab import access, console
 from labctl.runtime.containerlab.boxes import Box, Plan, members
 from labctl.runtime.containerlab.dockerhost import Container, DockerHost
 from labctl.runtime.containerlab.inside import Inside, as_capture
-from labctl.runtime.embedded.wires import kernel_name
+from labctl.runtime.ports import kernel_name
 from labctl.standin.switch.dataplane.names import BRIDGE
 from labctl.state import LabState
 

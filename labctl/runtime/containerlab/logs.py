@@ -14,8 +14,17 @@ LINES_OF_ALL = 100
 """Of each container, when the logs of the whole lab are asked for."""
 
 
-def collect(folder: Path, node: str | None, containers: Mapping[str, Container], docker: DockerHost) -> str:
-    """Texts with a heading each. ``containers``: by the lab's names; ``node``: one of them, or a log's name."""
+DEFAULT_PASSWORD = "admin"  # noqa: S105 - vrnetlab's own
+"""Everybody knows it, and the word is the user's name, too."""
+
+
+def collect(
+    folder: Path, node: str | None, containers: Mapping[str, Container], docker: DockerHost, password: str
+) -> str:
+    """Texts with a heading each. ``containers``: by the lab's names; ``node``: one of them, or a log's name.
+
+    ``password``: the switches', which vrnetlab prints with its environment; it is taken out.
+    """
     pieces = []
     for path in sorted(folder.glob("*.log")):
         text = path.read_text(errors="replace")
@@ -32,7 +41,13 @@ def collect(folder: Path, node: str | None, containers: Mapping[str, Container],
             except HostError as error:
                 text = f"it cannot be read now: {error.message}"
             pieces.append((f"docker: {container.name}", "\n".join(map(telling.plain, text.splitlines()))))
-    return "\n".join(f"==> {name} <==\n{text.rstrip()}" for name, text in pieces if text.strip())
+    whole = "\n".join(f"==> {name} <==\n{text.rstrip()}" for name, text in pieces if text.strip())
+    return without(whole, password)
+
+
+def without(text: str, password: str) -> str:
+    """The text without the switches' password, unless it is the well-known one."""
+    return text if password in {"", DEFAULT_PASSWORD} else text.replace(password, "********")
 
 
 def _speaks_of(line: str, node: str, containers: Mapping[str, Container]) -> bool:
@@ -41,7 +56,7 @@ def _speaks_of(line: str, node: str, containers: Mapping[str, Container]) -> boo
     return not names.isdisjoint(words)
 
 
-def last_line(container: Container, docker: DockerHost) -> str:
-    """The newest line that says anything; empty when there is none."""
+def last_line(container: Container, docker: DockerHost, password: str) -> str:
+    """The newest line that says anything, without the password; empty when there is none."""
     lines = (telling.plain(line).strip() for line in reversed(docker.tail(container.id, 20).splitlines()))
-    return next((line[: telling.WIDTH] for line in lines if line), "")
+    return without(next((line[: telling.WIDTH] for line in lines if line), ""), password)

@@ -18,7 +18,7 @@ from labctl.runtime.containerlab.dockerhost import Container, DockerHost
 from labctl.runtime.containerlab.inside import Inside
 from labctl.runtime.containerlab.looking import missing
 from labctl.runtime.containerlab.replace import Replacement
-from labctl.runtime.embedded.wires import kernel_name
+from labctl.runtime.ports import kernel_name
 from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for
 
 START_LIMIT = 60.0

@@ -216,11 +216,11 @@ class ContainerlabRuntime:
             named = {box.name: nodes[box.container] for box in self._plan().boxes.values() if box.container in nodes}
         except LabctlError:
             named = dict(nodes)  # the folder is gone: Docker's own names
-        return logs.collect(self._state.logs, node, named, self._docker)
+        return logs.collect(self._state.logs, node, named, self._docker, read_login(self._state).password)
 
     def last_line(self, node: str) -> str:
         container = self._nodes().get(self._plan().box(node).container)
-        return logs.last_line(container, self._docker) if container else ""
+        return logs.last_line(container, self._docker, read_login(self._state).password) if container else ""
 
     # --- change ------------------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from typing import Any
 from labctl.errors import HostError, InconclusiveError, UsageError, did_you_mean
 from labctl.guest.api import Agent, AgentError, ByteStream, Capture, Completed, ExecStream, TtySize
 from labctl.runtime.api import SshEndpoint
-from labctl.runtime.embedded.wires import kernel_name
+from labctl.runtime.ports import kernel_name
 from labctl.state import LabState
 
 

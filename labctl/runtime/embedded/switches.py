@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from labctl.errors import LabError
 from labctl.runtime.embedded.secrets import SwitchCredentials, known_hosts, ssh_config
 from labctl.runtime.embedded.supervisor import Supervisor
-from labctl.runtime.embedded.wires import kernel_name
+from labctl.runtime.ports import kernel_name
 from labctl.runtime.processes import tail
 from labctl.standin.process import ProcessSpec
 from labctl.standin.switch.frontend import FrontEndSpec

@@ -6,24 +6,17 @@ same names here and in a container. Links carry 9500 bytes, containerlab's defau
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 
 from labctl.guest.api import Op
 from labctl.runtime.embedded.management import Management
+from labctl.runtime.ports import kernel_name
 
 LINK_MTU = 9500
 BRIDGE = "mgmt"
-_PORT = re.compile(r"(?:Ethernet|Et)1/(\d+)")
 
 Link = tuple[tuple[str, str], tuple[str, str]]
 """((node, interface), (node, interface)), names as in the topology."""
-
-
-def kernel_name(interface: str) -> str:
-    """The kernel's name of a topology interface (containerlab's mapping of ``cisco_n9kv``)."""
-    match = _PORT.fullmatch(interface)
-    return f"eth{match.group(1)}" if match else interface
 
 
 def namespaces(nodes: Iterable[str]) -> list[Op]:

@@ -17,7 +17,8 @@ from labctl.folder import load_folder
 from labctl.runtime.embedded.endpoints import EmbeddedEndpoints, EndpointTable, endpoints_file, read_table
 from labctl.runtime.embedded.management import DEFAULT_SUBNET, SUBNET6, free_port, plan_management
 from labctl.runtime.embedded.secrets import known_hosts, make_credentials, ssh_config
-from labctl.runtime.embedded.wires import host_interfaces, kernel_name, kube_node, namespaces, quiet, wires
+from labctl.runtime.embedded.wires import host_interfaces, kube_node, namespaces, quiet, wires
+from labctl.runtime.ports import kernel_name
 from labctl.state import LabState
 
 FOLDER = Path(__file__).parents[2] / "golden" / "render" / "minimal-standin-fabric"

@@ -11,8 +11,10 @@ from labctl.engine.recover import recover
 from labctl.errors import HostError, InconclusiveError, LabError, UsageError
 from labctl.folder import load_folder
 from labctl.journal import Journal
+from labctl.runtime.api import SwitchLogin
 from labctl.runtime.containerlab.dockerhost import DockerHost
 from labctl.runtime.containerlab.places import HostPlaces
+from labctl.runtime.containerlab.record import write_login
 from labctl.runtime.containerlab.runtime import ContainerlabRuntime
 from labctl.runtime.embedded.runtime import EmbeddedRuntime
 from labctl.runtime.select import new_runtime, runtime_of
@@ -257,6 +259,14 @@ def test_logs_and_the_newest_line(runtime: ContainerlabRuntime, world: World) ->
     assert "name=leaf102" not in text
     assert "==> node01.log <==" in runtime.logs()
     assert "Multi-User" in runtime.logs("node01")
+
+
+def test_the_switches_password_is_in_no_log(runtime: ContainerlabRuntime, labs: Labs, world: World) -> None:
+    write_login(labs.state(), SwitchLogin("operator", "s3cret"))
+    world.log("clab-paper-leaf101", "PASSWORD=s3cret USERNAME=operator\r\n")
+    assert runtime.last_line("leaf101") == "PASSWORD=******** USERNAME=operator"
+    assert "PASSWORD=********" in runtime.logs("leaf101")
+    assert "s3cret" not in runtime.logs()
 
 
 def test_the_runtime_of_a_lab(runtime: ContainerlabRuntime, labs: Labs) -> None:
