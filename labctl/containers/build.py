@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from labctl.containers import recipe
 from labctl.containers.archive import Entry, Layer, write_archive, write_tar
 from labctl.errors import HostError
-from labctl.guest.image import mirror, missing_packages, run
+from labctl.guest.image import mirror, missing_packages, one_at_a_time, run
 from labctl.standin.cluster.controlplane.binaries import KUBERNETES, PROGRAMS, Binaries
 
 Progress = Callable[[str], None]
@@ -57,21 +55,6 @@ def find_archive(cache: Path) -> ImageArchive | None:
     return ImageArchive(folder / ARCHIVE, recipe.key())
 
 
-@contextmanager
-def _lock(cache: Path, progress: Progress) -> Iterator[None]:
-    containers_cache(cache).mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle = os.open(containers_cache(cache) / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            progress("another labctl is building the images; waiting for it")
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
-
-
 def build_archive(cache: Path, programs: Binaries, progress: Progress) -> ImageArchive:
     """Build what `find_archive` would find. Raises `HostError` with the failing tool's last words."""
     missing = missing_packages()
@@ -81,7 +64,7 @@ def build_archive(cache: Path, programs: Binaries, progress: Progress) -> ImageA
             code="missing-packages",
             next_command=f"apt-get install {' '.join(missing)}",
         )
-    with _lock(cache, progress):
+    with one_at_a_time(containers_cache(cache), "the images", progress):
         found = find_archive(cache)
         if found:
             return found

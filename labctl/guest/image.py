@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,16 +104,21 @@ def write_manifest(folder: Path, key: str) -> None:
     temporary.replace(folder / "manifest.json")
 
 
-@contextmanager
-def build_lock(cache: Path, progress: Progress) -> Iterator[None]:
+def build_lock(cache: Path, progress: Progress) -> AbstractContextManager[None]:
     """One build at a time on this host; the second waits, and says so."""
-    guest_cache(cache).mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle = os.open(guest_cache(cache) / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    return one_at_a_time(guest_cache(cache), "the guest image", progress)
+
+
+@contextmanager
+def one_at_a_time(folder: Path, what: str, progress: Progress) -> Iterator[None]:
+    """Hold the lock of a folder of the cache, which is made; waits for another labctl that builds ``what`` there."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            progress("another labctl is building the guest image; waiting for it")
+            progress(f"another labctl is building {what}; waiting for it")
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
