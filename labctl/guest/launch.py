@@ -48,6 +48,8 @@ class Machine:
     disks: tuple[Disk, ...] = ()
     translation_mb: int = 384
     """QEMU's room for translated code; its default is 1 GB. Of a lab's guest three times less is measurably slower."""
+    kernel: str = ""
+    """Further words for the kernel's command line."""
 
 
 def choose_launcher(wanted: str, image: GuestImage, cache: Path) -> tuple[str, list[str]]:
@@ -187,7 +189,7 @@ def _start_qemu(
         "-append",
         (
             "console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable random.trust_cpu=on "
-            "labctl.channel=/dev/vport2p1"
+            f"labctl.channel=/dev/vport2p1 {machine.kernel}"
         ),
         # nobody writes the image: without this QEMU would refuse it while a UML guest, which locks it, runs
         "-drive", f"file={image.root},if=none,id=d0,format=raw,readonly=on,cache=unsafe,file.locking=off",

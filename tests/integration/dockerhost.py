@@ -60,6 +60,24 @@ exec dockerd --storage-driver overlay2 --userland-proxy=false --log-level warn
 """
 
 
+KEEP = """\
+set -eu
+ip link add keep type dummy
+ip link set keep up
+tc qdisc add dev keep clsact
+ip link add keepvx type vxlan id 1 dstport 4789 dev keep
+ip link set keepvx up
+for table in iptables-legacy ip6tables-legacy; do for name in nat filter; do $table -t $name -L -n >/dev/null; done; done
+tcpdump -q -i lo -w /dev/null >/dev/null 2>&1 &
+[ -z "$1" ] || docker run -d --name keeper --privileged "$1" >/dev/null
+echo 1 >/sys/devices/system/cpu/cpu1/online
+"""
+"""Uses once, for good, what makes the kernel patch its own code (static keys), while it has one processor. With two,
+QEMU without KVM was seen to run a breakpoint that the kernel had taken back already, and the kernel died of it."""
+KEEPER = "keeper"
+"""A container that runs as long as the machine does, for the same reason."""
+
+
 def prepared(say: object = print) -> tuple[GuestImage, ImageArchive]:
     """The guest image and the stand-ins' images, built when they are not in the cache."""
     cache = cache_dir()
@@ -220,7 +238,7 @@ def source() -> bytes:
 def machine(image: GuestImage, disks: Sequence[Disk], work: Path, memory_mb: int = MEMORY_MB) -> Iterator[DockerHost]:
     """Boot it, start Docker on the first disk; power it off in any case."""
     console = work / "console.log"
-    machine = Machine(memory_mb, tuple(disks), translation_mb=768)
+    machine = Machine(memory_mb, tuple(disks), translation_mb=768, kernel="maxcpus=1 cgroup.memory=nokmem")
     guest = start_guest("qemu-tcg", image, machine, workdir=work, console=console)
     hub = Hub(guest.channel, work / "agent.sock", window=guest.window)
     hub.start()
@@ -235,6 +253,8 @@ def machine(image: GuestImage, disks: Sequence[Disk], work: Path, memory_mb: int
             return True if done.code == 0 else NotYet(done.stderr.decode())
 
         wait_for(answers, Deadline(BOOT_LIMIT), every=0.5)
+        there = host.check("docker", "images", "-q", "labctl/host").strip()
+        host.check("sh", "-c", KEEP, "keep", "labctl/host:latest" if there else "", timeout=120.0)
         yield host
     finally:
         hub.stop()

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from labctl.waiting import Deadline
-from tests.integration.dockerhost import SOURCE, DockerHost, Ended, residue
+from tests.integration.dockerhost import KEEPER, SOURCE, DockerHost, Ended, residue
 from tests.integration.harness import tshark_fields
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1500)]
@@ -161,7 +161,7 @@ class TestWhitePaper:
         running.kill()
         labs.labctl("down", "whitepaper", timeout=300.0).expect(0)
         left = residue(labs)
-        assert sorted(left["containers"]) == sorted(neighbours)
+        assert sorted(left["containers"]) == sorted([*neighbours, KEEPER])
         assert "kind" not in left["networks"]
         assert {"kind2", "whitepaper-mgmt2"} <= set(left["networks"])
         assert labs.labctl("down", "whitepaper").expect(0).out == "lab whitepaper is not there\n"
