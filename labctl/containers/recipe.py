@@ -19,7 +19,10 @@ from labctl.standin.cluster.controlplane.binaries import ETCD, KUBERNETES
 SUITE = "trixie"
 PYTHON_PATH = "usr/lib/python3/dist-packages"
 PROGRAMS = "usr/local/lib/labctl/controlplane"
-CODE = ("__init__.py", "bonding.py", "errors.py", "waiting.py", "guest", "kube", "nxos", "standin")
+CODE = (
+    "__init__.py", "bonding.py", "errors.py", "waiting.py", "guest/__init__.py", "guest/agent", "guest/api.py",
+    "guest/client.py", "guest/local.py", "kube", "nxos", "standin",
+)  # fmt: skip
 """The parts of this package that a stand-in is made of."""
 INTERVAL = 30 * 10**9
 """Of the health check, in nanoseconds: Docker's default. Each check is a process; every 2 s they slow a lab down."""

@@ -67,7 +67,9 @@ ip link set keep up
 tc qdisc add dev keep clsact
 ip link add keepvx type vxlan id 1 dstport 4789 dev keep
 ip link set keepvx up
-for table in iptables-legacy ip6tables-legacy; do for name in nat filter; do $table -t $name -L -n >/dev/null; done; done
+for command in iptables-legacy ip6tables-legacy; do
+  for table in nat filter; do $command -t $table -L -n >/dev/null; done
+done
 tcpdump -q -i lo -w /dev/null >/dev/null 2>&1 &
 [ -z "$1" ] || docker run -d --name keeper --privileged "$1" >/dev/null
 echo 1 >/sys/devices/system/cpu/cpu1/online
