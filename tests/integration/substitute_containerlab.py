@@ -138,7 +138,9 @@ class Lab:
             Path("/etc/hosts").write_text(text + "\n".join(block) + "\n")
         config = Path("/etc/ssh/ssh_config.d") / f"clab-{self.name}.conf"
         config.parent.mkdir(parents=True, exist_ok=True)
-        config.write_text("".join(f"Host {self.container(name)}\n  User admin\n" for name in self.nodes))
+        lines = ("  User admin", "  StrictHostKeyChecking no", "  UserKnownHostsFile /dev/null")
+        blocks = [[f"Host {self.container(name)}", *lines] for name in self.nodes]
+        config.write_text("".join(f"{line}\n" for block in blocks for line in block))
 
     def destroy(self) -> None:
         for name, node in self.nodes.items():

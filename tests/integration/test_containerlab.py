@@ -6,6 +6,7 @@ the tests say so.
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from labctl.waiting import Deadline
-from tests.integration.dockerhost import KEEPER, SOURCE, DockerHost, Ended, residue
+from tests.integration.dockerhost import KEEPER, SOURCE, DockerHost, Ended, residue, typed
 from tests.integration.harness import tshark_fields
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1500)]
@@ -48,6 +49,21 @@ def neighbours(labs: DockerHost) -> Iterator[list[str]]:
     yield list(rows)
     labs.check("docker", "rm", "-f", *rows)
     labs.check("docker", "network", "rm", "kind2", "whitepaper-mgmt2")
+
+
+def test_the_folder_by_hand(labs: DockerHost) -> None:
+    """What its README says to type, without labctl, makes the lab, shows that it works, and removes it."""
+    before = residue(labs)
+    labs.labctl(
+        "generate", "/root/small.yaml", "--target", "switch=standin,cluster=standin", "-o", "/root/hand"
+    ).expect(0)
+    said = typed(labs, "/root/hand")
+    assert said.count("Copy complete.") == 3, said
+    assert re.search(r"^10\.\S+ +4 +65102 .* \d+$", said, re.MULTILINE), said
+    assert "peer adjacency formed ok" in said
+    assert "% Invalid" not in said
+    labs.shell("rm -rf /root/hand /tmp/.clab /root/askpass /root/.ssh/known_hosts")
+    assert residue(labs) == before
 
 
 def test_killed_while_it_deploys(labs: DockerHost) -> None:
