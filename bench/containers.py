@@ -47,7 +47,7 @@ def cycle(host: DockerHost) -> dict[str, Any]:
     left = residue(host)
     assert left == before, f"left behind: {left}"
     spans = {name: round(end - start, 1) for name, (start, end) in up["timings"].items()}
-    verdicts = {row["name"]: row["verdict"] for row in up["report"]["scenarios"]}
+    verdicts = {row["id"]: row["verdict"] for row in up["report"]["scenarios"]}
     return {"up": up["seconds"], "down": round(down, 1), "steps": spans, "verdicts": verdicts, "memory_mb": used}
 
 
@@ -60,7 +60,6 @@ def main(arguments: list[str]) -> int:
         host.bring_tools()
         plain = [by_hand(host)]
         cycles = [cycle(host) for _ in range(given.cycles)]
-        plain.append(by_hand(host))
     created = [row["steps"]["create"] for row in cycles]
     body = {
         "containerlab": "real" if host.real_containerlab else "substitute",

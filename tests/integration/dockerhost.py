@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -211,17 +211,28 @@ def tool(name: str) -> Path:
 ASKPASS = "/root/askpass"
 
 
-def typed(host: DockerHost, folder: str, *, timeout: float = 1200.0) -> str:
-    """Everything that a folder's README.md says to type, typed in that folder, one line after the other; what came.
+def typed(host: DockerHost, folder: str, part: Literal["make", "remove"], *, timeout: float = 1200.0) -> str:
+    """What a folder's README.md says to type for making or removing the lab, typed in that folder; what came.
 
     ssh asks a program for the password, as nobody sits there.
     """
     host.put(ASKPASS, b"#!/bin/sh\necho admin\n", mode=0o755)
-    readme = host.check("cat", f"{folder}/README.md")
+    make, _, remove = host.check("cat", f"{folder}/README.md").partition("### Remove")
+    readme = make if part == "make" else remove
     commands = "\n".join(line[4:] for line in readme.splitlines() if line.startswith("    "))
     script = f"cd {folder}; export SSH_ASKPASS={ASKPASS} SSH_ASKPASS_REQUIRE=force\nset -x\n{commands}\n"
     done = host.run("sh", "-c", script, timeout=timeout)
     return (done.stdout + done.stderr).decode(errors="replace")
+
+
+def ssh(host: DockerHost, name: str, *commands: str) -> str:
+    """Stock ssh with the password, as a person logs in."""
+    address = host.check("docker", "inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", name)
+    host.put(ASKPASS, b"#!/bin/sh\necho admin\n", mode=0o755)
+    return host.check(
+        "env", f"SSH_ASKPASS={ASKPASS}", "SSH_ASKPASS_REQUIRE=force", "ssh", "-T", "-o", "StrictHostKeyChecking=no",
+        "-o", "UserKnownHostsFile=/dev/null", f"admin@{address.strip()}", " ; ".join(commands),
+    )  # fmt: skip
 
 
 def residue(host: DockerHost) -> dict[str, Any]:

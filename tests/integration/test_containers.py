@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from labctl.waiting import Deadline, NotYet, wait_for
-from tests.integration.dockerhost import DockerHost
+from tests.integration.dockerhost import DockerHost, ssh
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 
@@ -120,16 +120,6 @@ def memory(docker: DockerHost, name: str) -> int:
     total = sum(own.values())
     print(f"a stand-in switch takes {total / (1 << 20):.0f} MB beside FRR")
     return total
-
-
-def ssh(docker: DockerHost, name: str, *commands: str) -> str:
-    """Stock ssh with the password, as a person logs in."""
-    address = docker.check("docker", "inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", name)
-    docker.put("/root/askpass", b"#!/bin/sh\necho admin\n", mode=0o755)
-    return docker.check(
-        "env", "SSH_ASKPASS=/root/askpass", "SSH_ASKPASS_REQUIRE=force", "ssh", "-T", "-o", "StrictHostKeyChecking=no",
-        "-o", "UserKnownHostsFile=/dev/null", f"admin@{address.strip()}", " ; ".join(commands),
-    )  # fmt: skip
 
 
 def test_the_host_image_has_what_external_hosts_need(docker: DockerHost) -> None:
