@@ -211,15 +211,18 @@ def tool(name: str) -> Path:
 ASKPASS = "/root/askpass"
 
 
-def typed(host: DockerHost, folder: str, part: Literal["make", "remove"], *, timeout: float = 1200.0) -> str:
+def typed(
+    host: DockerHost, folder: str, part: Literal["make", "remove"], *, skip: str = "", timeout: float = 1200.0
+) -> str:
     """What a folder's README.md says to type for making or removing the lab, typed in that folder; what came.
 
-    ssh asks a program for the password, as nobody sits there.
+    ssh asks a program for the password, as nobody sits there. ``skip``: a command that was typed already.
     """
     host.put(ASKPASS, b"#!/bin/sh\necho admin\n", mode=0o755)
     make, _, remove = host.check("cat", f"{folder}/README.md").partition("### Remove")
     readme = make if part == "make" else remove
-    commands = "\n".join(line[4:] for line in readme.splitlines() if line.startswith("    "))
+    lines = (line[4:] for line in readme.splitlines() if line.startswith("    "))
+    commands = "\n".join(line for line in lines if line != skip)
     script = f"cd {folder}; export SSH_ASKPASS={ASKPASS} SSH_ASKPASS_REQUIRE=force\nset -x\n{commands}\n"
     done = host.run("sh", "-c", script, timeout=timeout)
     return (done.stdout + done.stderr).decode(errors="replace")
