@@ -161,7 +161,8 @@ class Lab:
 
 def main(arguments: list[str]) -> None:
     if arguments[0] == "version":
-        print(json.dumps({"version": "0.79.0", "commit": "substitute"}))
+        json_asked = "--json" in arguments
+        print(json.dumps({"version": "0.79.0"}) if json_asked else "    version: 0.79.0\n     commit: a substitute")
         return
     parser = argparse.ArgumentParser()
     parser.add_argument("-t", type=Path, required=True)

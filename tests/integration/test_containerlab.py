@@ -10,11 +10,12 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from labctl.waiting import Deadline, NotYet, wait_for
-from tests.integration.dockerhost import KEEPER, SOURCE, DockerHost, Ended, residue, ssh, typed
+from tests.integration.dockerhost import ASKPASS, KEEPER, SOURCE, DockerHost, Ended, residue, ssh, typed
 from tests.integration.harness import tshark_fields
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1500)]
@@ -37,6 +38,12 @@ def labs(docker: DockerHost) -> Iterator[DockerHost]:
 
 
 @pytest.fixture(scope="module")
+def at_first(labs: DockerHost) -> dict[str, Any]:
+    """What the machine has before any lab."""
+    return residue(labs)
+
+
+@pytest.fixture(scope="module")
 def neighbours(labs: DockerHost) -> Iterator[list[str]]:
     """Somebody else's lab, network and kind node, with names that are nearly the lab's."""
     labs.shell("docker network create kind2; docker network create whitepaper-mgmt2")
@@ -51,42 +58,49 @@ def neighbours(labs: DockerHost) -> Iterator[list[str]]:
     labs.check("docker", "network", "rm", "kind2", "whitepaper-mgmt2")
 
 
-def test_the_folder_by_hand(labs: DockerHost) -> None:
-    """What its README says to type, without labctl, makes the lab, shows that it works, and removes it."""
-    before = residue(labs)
-    labs.labctl(
-        "generate", "/root/small.yaml", "--target", "switch=standin,cluster=standin", "-o", "/root/hand"
-    ).expect(0)
-    deploy = next(
-        line.strip() for line in labs.check("cat", "/root/hand/README.md").splitlines() if " deploy -t" in line
-    )
-    labs.shell(f"cd /root/hand; {deploy}", timeout=300.0)
+@pytest.fixture
+def by_hand(labs: DockerHost) -> Iterator[str]:
+    """The small fabric's folder; what is made out of it is removed as its README says."""
+    folder = "/root/hand"
+    labs.labctl("generate", "/root/small.yaml", "--target", "switch=standin,cluster=standin", "-o", folder).expect(0)
+    yield folder
+    typed(labs, folder, "remove")
+    labs.shell(f"rm -rf {folder} /tmp/.clab {ASKPASS} /root/.ssh/known_hosts")
 
-    def listed() -> bool | NotYet:
-        """As the README has it: go on when each switch lists Ethernet1/1."""
-        for name in ("spine1", "leaf101", "leaf102"):
-            try:
-                text = ssh(labs, f"clab-small-{name}", "show interface brief")
-            except AssertionError as refused:
-                return NotYet(str(refused))
-            if "Eth1/1" not in text:
-                return NotYet(text)
-        return True
 
-    wait_for(listed, Deadline(60.0), every=0.5)
-    said = typed(labs, "/root/hand", "make", skip=deploy)
-    assert said.count("Copy complete.") == 3, said
-    assert "% Invalid" not in said
-    assert "peer adjacency formed ok" in said
+def answers(host: DockerHost, switch: str, command: str, pattern: str) -> bool | NotYet:
+    """Whether a switch says what fits, over stock ssh."""
+    try:
+        text = ssh(host, switch, command)
+    except AssertionError as refused:
+        return NotYet(str(refused))
+    return True if re.search(pattern, text, re.MULTILINE) else NotYet(text)
 
-    def established() -> bool | NotYet:
-        now = ssh(labs, "clab-small-leaf101", "show bgp l2vpn evpn summary")
-        return True if re.search(r"^10\.\S+ +4 +65102 .* \d+$", now, re.MULTILINE) else NotYet(now)
 
-    wait_for(established, Deadline(60.0), every=1.0)
-    typed(labs, "/root/hand", "remove")
-    labs.shell("rm -rf /root/hand /tmp/.clab /root/askpass /root/.ssh/known_hosts")
-    assert residue(labs) == before
+class TestByHand:
+    """What a folder's README says to type, without labctl, makes the lab, shows that it works, and removes it."""
+
+    def test_made(self, labs: DockerHost, at_first: dict[str, Any], by_hand: str) -> None:
+        lines = labs.check("cat", f"{by_hand}/README.md").splitlines()
+        deploy = next(line.strip() for line in lines if " deploy -t" in line)
+        labs.shell(f"cd {by_hand}; {deploy}", timeout=300.0)
+        for name in ("spine1", "leaf101", "leaf102"):  # as the README has it: go on when each lists Ethernet1/1
+            box = f"clab-small-{name}"
+            wait_for(lambda box=box: answers(labs, box, "show interface brief", "Eth1/1"), Deadline(60.0), every=0.5)
+        said = typed(labs, by_hand, "make", skip=deploy)
+        assert said.count("Copy complete.") == 3, said
+        assert "% Invalid" not in said
+        for command, pattern in (
+            ("show bgp l2vpn evpn summary", r"^10\.\S+ +4 +65102 .* \d+$"),
+            ("show vpc brief", "peer adjacency formed ok"),
+        ):
+            wait_for(
+                lambda line=command, fits=pattern: answers(labs, "clab-small-leaf101", line, fits),
+                Deadline(90.0), every=1.0,
+            )  # fmt: skip
+
+    def test_removed(self, labs: DockerHost, at_first: dict[str, Any]) -> None:
+        assert residue(labs) == at_first
 
 
 def test_killed_while_it_deploys(labs: DockerHost) -> None:
