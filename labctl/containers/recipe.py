@@ -80,7 +80,7 @@ def overlay() -> Iterator[tuple[str, bytes, int]]:
     """Files on top of the packages: (path without leading slash, content, mode), in order."""
     root = shipped("images") / "root"
     rows = [
-        (str(path.relative_to(root)), path.read_bytes(), 0o755 if path.stat().st_mode & 0o100 else 0o644)
+        (str(path.relative_to(root)), path.read_bytes(), 0o755 if path.parent.name in ("bin", "sbin") else 0o644)
         for path in root.rglob("*")
         if path.is_file()
     ]

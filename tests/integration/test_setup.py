@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from labctl.guest import recipe
 from tests.integration.harness import ROOT, Labctl
 
 pytestmark = [pytest.mark.booted, pytest.mark.timeout(300)]
@@ -31,7 +32,7 @@ def own_cache(labctl: Labctl, tmp_path: Path) -> Labctl:
 
 
 def test_a_broken_image_is_noticed_and_built_again(own_cache: Labctl) -> None:
-    image = next(Path(own_cache.env["LABCTL_CACHE_DIR"]).glob("guest/*/root.ext4"))
+    image = Path(own_cache.env["LABCTL_CACHE_DIR"]) / "guest" / recipe.key() / "root.ext4"
     with image.open("r+b") as handle:
         handle.truncate(image.stat().st_size // 2)
     states = {row["part"]: row["state"] for row in own_cache("setup", "status", "--json").json()["parts"]}
@@ -71,5 +72,11 @@ def test_the_wheel_holds_all(tmp_path: Path) -> None:
     labctl("init", "paper.yaml", "--from", "whitepaper")
     labctl("generate", "first.yaml", "-o", "first")
     assert "a valid lab" in labctl("validate", "paper.yaml")
-    for name in ("guest/recipe/hook.sh", "standin/cluster/controlplane/gomod/go.sum", "data/topologies/minimal.yaml"):
+    for name in (
+        "guest/recipe/hook.sh",
+        "standin/cluster/controlplane/gomod/go.sum",
+        "data/topologies/minimal.yaml",
+        "data/images/packages.txt",
+        "data/images/root/usr/local/bin/kubeadm",
+    ):
         assert (target / "labctl" / name).is_file()
