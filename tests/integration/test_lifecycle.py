@@ -135,5 +135,9 @@ def test_what_a_folder_cannot_say_is_refused_before_anything_starts(
     assert labctl("list", "--json").json() == []
 
 
-def test_containerlab_is_not_in_this_version(labctl: Labctl) -> None:
-    assert "not in this version" in labctl("up", MINIMAL, "--runtime", "containerlab").expect(4).err
+def test_a_host_without_docker_is_told_everything_at_once(labctl: Labctl, tmp_path: Path) -> None:
+    user = Labctl(labctl.state, {"DOCKER_HOST": f"unix://{tmp_path}/none.sock"}, labctl.program)
+    refused = user("up", MINIMAL, "--runtime", "containerlab").expect(4).err
+    assert "this host cannot run lab minimal with containerlab [host-unfit]" in refused
+    assert "next: labctl doctor --runtime containerlab" in refused
+    assert user("list", "--json").json() == []
