@@ -83,17 +83,29 @@ def images(output: Path | None, load: bool | None, as_json: bool) -> None:
     from labctl.cache import cache_dir
     from labctl.containers import recipe
     from labctl.containers.build import build_archive
-    from labctl.containers.load import daemon_answers, load_archive
+    from labctl.errors import HostError
+    from labctl.images.store import docker_client, load_archive
     from labctl.standin.cluster.controlplane.binaries import bring_binaries
 
     cache = cache_dir()
     archive = build_archive(cache, bring_binaries(cache, say), say)
     if output is not None:
         shutil.copyfile(archive.path, output)
-    loaded = load_archive(archive.path) if load or (load is None and daemon_answers()) else ()
+    loaded: set[str] = set()
+    if load is not False:
+        try:
+            with docker_client(limit=600) as client:
+                loaded = {tag for tags, _ in load_archive(client, archive.path) for tag in tags}
+        except HostError:
+            if load:  # asked for; else it is loaded where a daemon answers
+                raise
     if as_json:
         result_json(
-            {"archive": str(output or archive.path), "images": [image.tag for image in recipe.IMAGES], "loaded": loaded}
+            {
+                "archive": str(output or archive.path),
+                "images": [image.tag for image in recipe.IMAGES],
+                "loaded": sorted(loaded),
+            }
         )
         return
     for image in recipe.IMAGES:

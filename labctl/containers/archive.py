@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-BLOCK = 1 << 20
-
 
 @dataclass(frozen=True, slots=True)
 class Layer:

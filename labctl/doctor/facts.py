@@ -15,6 +15,7 @@ from labctl.errors import HostError
 from labctl.guest.hostkernel import netns_refusal
 from labctl.guest.image import GuestImage, find_image, missing_packages
 from labctl.guest.launch import memory_folder, refusal
+from labctl.hostmemory import memory_free
 from labctl.kube.kubectl import find_kubectl
 from labctl.setup.parts import control_plane, guest_image
 from labctl.setup.status import PartStatus, part_status
@@ -130,30 +131,3 @@ def longest_range(lines: Iterable[str], user: str, uid: int) -> int:
         if len(fields) == 3 and fields[0] in {user, str(uid)} and fields[2].isdecimal():
             counts.append(int(fields[2]))
     return max(counts)
-
-
-def memory_free(proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")) -> int:
-    """Bytes that new processes may take: what the kernel calls available, less where a control group limits it."""
-    available = 0
-    for line in (proc / "meminfo").read_text().splitlines():
-        if line.startswith("MemAvailable:"):
-            available = int(line.split()[1]) * 1024
-    group = next(
-        (line.split(":", 2)[2] for line in _lines(str(proc / "self" / "cgroup")) if line.startswith("0::")), "/"
-    )
-    folder = cgroups / group.lstrip("/")
-    for level in (folder, *folder.parents):  # a limit anywhere above holds too
-        limit, used = _number(str(level / "memory.max")), _number(str(level / "memory.current"))
-        if limit is not None and used is not None:
-            available = min(available, max(0, limit - used + _reclaimable(level)))
-        if level == cgroups:
-            break
-    return available
-
-
-def _reclaimable(group: Path) -> int:
-    """File pages that the kernel gives up first; memory.current counts them."""
-    for line in _lines(str(group / "memory.stat")):
-        if line.startswith("inactive_file "):
-            return int(line.split()[1])
-    return 0

@@ -19,7 +19,7 @@ from labctl.doctor.containerlab.hostfindings import ALL_MODULES
 from labctl.doctor.containerlab.model import ContainerHostFacts, ContainerlabFact
 from labctl.doctor.containerlab.needs import LabNeeds
 from labctl.doctor.containerlab.versions import numbers
-from labctl.doctor.facts import memory_free
+from labctl.hostmemory import memory_free
 
 PROGRAM_LIMIT = 15
 """Seconds for a program to say its version or list a chain: a start of containerlab takes 1.2 s under emulation."""

@@ -83,14 +83,13 @@ def needs_of(path: Path) -> LabNeeds:
     text = (path / "topology.clab.yml").read_text()
     document, _ = parse("topology.clab.yml", text)  # load_folder refused what is wrong with it
     body: Mapping[str, Any] = document.data if document else {}
-    management, topology = body.get("mgmt") or {}, body["topology"]
     lab = folder.lab
     switch: Literal["n9kv", "standin"] = "n9kv" if lab.target.get("switch") == "n9kv" else "standin"
     cluster: Literal["kind", "standin"] | None = None
     if lab.kube_nodes:
         cluster = "kind" if lab.target.get("cluster") == "kind" else "standin"
     images = _images(folder)
-    machine = _virtual_machine(folder, topology, images) if switch == "n9kv" else None
+    machine = _virtual_machine(folder, images) if switch == "n9kv" else None
     return LabNeeds(
         name=lab.name,
         switch=switch,
@@ -98,9 +97,9 @@ def needs_of(path: Path) -> LabNeeds:
         virtual_machine=machine,
         kubernetes=_kubernetes(folder, images) if cluster else None,
         images=images,
-        pulled=_pull_policy(topology) != "never",
+        pulled=_pull_policy(body["topology"]) != "never",
         boxes=_boxes(folder, machine, cluster),
-        network=str(management.get("network", "clab")),
+        network=folder.topology.mgmt_network,
         subnet=_subnet(document, folder.topology.mgmt_ipv4_subnet),
         dual_stack=any(":" in network for network in (folder.cluster.pod_subnets if folder.cluster else ())),
     )
@@ -132,10 +131,10 @@ def _pull_policy(topology: Mapping[str, Any]) -> str:
     return str((topology.get("defaults") or {}).get("image-pull-policy", "if-not-present")).lower()
 
 
-def _virtual_machine(folder: Folder, topology: Mapping[str, Any], images: tuple[ImageNeed, ...]) -> VirtualMachine:
+def _virtual_machine(folder: Folder, images: tuple[ImageNeed, ...]) -> VirtualMachine:
     """Of vrnetlab's environment variables, with vrnetlab's own defaults for those that are not set."""
-    written = ((topology.get("kinds") or {}).get("cisco_n9kv") or {}).get("env")
-    environment: Mapping[str, Any] = written if isinstance(written, dict) else {}
+    switches = (node for node in folder.topology.nodes.values() if node.kind == "cisco_n9kv")
+    environment = next((node.env for node in switches), {})
     image = next((image.reference for image in images if image.part == "switch"), "")
     nxos = folder.lab.versions.get("nxos", "")
     wanted, least = switch_memory(nxos, image)

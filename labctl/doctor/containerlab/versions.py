@@ -9,11 +9,12 @@ import re
 from datetime import UTC, datetime
 
 from labctl.design.switchvm import machine
+from labctl.runtime.containerlab.clab import OLDEST
 
 Version = tuple[int, ...]
 MB = 1 << 20
 
-CONTAINERLAB_MINIMUM: Version = (0, 78, 2)
+CONTAINERLAB_MINIMUM: Version = OLDEST
 """The first whose second `deploy` goes on where the first one ended, and that builds without patched libraries."""
 DEVELOPMENT: Version = (0, 0, 0)
 """What a containerlab says that was built from its sources without a version."""

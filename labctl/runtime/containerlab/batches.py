@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from labctl.folder import Topology
 
@@ -32,12 +31,6 @@ def boot_delays(switches: Sequence[str], memory_bytes: int, per_switch_bytes: in
     fit = memory_bytes // max(1, per_switch_bytes)
     size = len(switches) if fit >= BOOTING * len(switches) else max(1, fit // BOOTING)
     return {name: BATCH_SECONDS * (index // size) for index, name in enumerate(switches)}
-
-
-def available_memory(meminfo: Path = Path("/proc/meminfo")) -> int:
-    """Bytes that new processes may have, as the kernel estimates (proc(5), MemAvailable)."""
-    row = next(line for line in meminfo.read_text().splitlines() if line.startswith("MemAvailable:"))
-    return int(row.split()[1]) << 10
 
 
 def boot_environment(topology: Topology, memory_bytes: int) -> dict[str, str]:

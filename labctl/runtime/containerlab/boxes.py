@@ -105,7 +105,7 @@ def plan_of(folder: Folder) -> Plan:
         switch=folder.lab.target.get("switch", "standin"),
         boxes=boxes,
         wires=_wires(topology),
-        network=str((raw.get("mgmt") or {}).get("network") or "clab"),
+        network=topology.mgmt_network,
         cluster=clusters[0] if clusters else None,
         control_plane=masters[0] if masters else None,
         workers=len(topology.nodes),

@@ -41,11 +41,9 @@ Started = Callable[[], bool]
 class Clab:
     """containerlab for one lab."""
 
-    def __init__(self, state: LabState, login: SwitchLogin, boot: Mapping[str, str] | None = None) -> None:
-        """``boot``: variables of the topology by which this host says when each switch boots."""
+    def __init__(self, state: LabState, login: SwitchLogin) -> None:
         self._state = state
         self._login = login
-        self._boot = boot or {}
         self._starting = threading.Lock()
 
     @property
@@ -106,14 +104,16 @@ class Clab:
         kind_started: Started,
         cancel: threading.Event,
         limit: float | None = None,
+        boot: Mapping[str, str] | None = None,
     ) -> None:
         """Make what is missing of the lab. Raises what `telling.as_error` makes of its words, or its deadline's.
 
-        ``cancel`` is set by whoever takes the lab away while it is being made.
+        ``cancel`` is set by whoever takes the lab away while it is being made; ``boot``: variables of the topology by
+        which this host says when each switch boots.
         """
         self.base.mkdir(mode=0o700, exist_ok=True)
         argv = ("deploy", "-t", TOPOLOGY, "--format", "json", "--max-workers", str(max(1, workers)))
-        self._run("make the lab", argv, DEPLOY_LIMIT if limit is None else limit, progress, cancel, kind_started)
+        self._run("make the lab", argv, DEPLOY_LIMIT if limit is None else limit, progress, cancel, kind_started, boot)
 
     def destroy(self, *, progress: Progress) -> None:
         """Remove the lab with its folder, as far as containerlab knows of it. Raises as `deploy` does."""
@@ -135,7 +135,6 @@ class Clab:
             "LABCTL_SWITCH_USERNAME": self._login.username,
             "LABCTL_SWITCH_PASSWORD": self._login.password,
             "NO_COLOR": "1",
-            **self._boot,
         }
 
     def end(self, progress: Progress) -> None:
@@ -151,6 +150,7 @@ class Clab:
         progress: Progress,
         cancel: threading.Event | None = None,
         kind_started: Started | None = None,
+        more: Mapping[str, str] | None = None,
     ) -> None:
         self._state.make()
         command = (self.program(), *argv)
@@ -159,7 +159,9 @@ class Clab:
         with self._starting:
             if cancel is not None and cancel.is_set():
                 raise _cancelled(what)
-            child = group.start(self._state, command, self._environment(), self._state.folder, out, self.log)
+            child = group.start(
+                self._state, command, {**self._environment(), **(more or {})}, self._state.folder, out, self.log
+            )
         reader = _Reader(self.log, start, progress)
 
         def ended() -> bool | NotYet:

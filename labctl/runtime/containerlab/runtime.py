@@ -12,10 +12,11 @@ from pathlib import Path
 
 from labctl.errors import HostError, InconclusiveError, LabctlError, LabError, UsageError
 from labctl.folder import load_folder
+from labctl.hostmemory import memory_free
 from labctl.journal import Journal
 from labctl.runtime.api import Observation, Progress, SwitchLogin
 from labctl.runtime.containerlab import access, hostmarks, logs, looking
-from labctl.runtime.containerlab.batches import available_memory, boot_environment
+from labctl.runtime.containerlab.batches import boot_environment
 from labctl.runtime.containerlab.boxes import Plan, plan_of
 from labctl.runtime.containerlab.clab import Clab
 from labctl.runtime.containerlab.dockerhost import Container, DockerHost
@@ -76,15 +77,7 @@ class ContainerlabRuntime:
 
     @property
     def _clab(self) -> Clab:
-        return Clab(self._state, self._login or read_login(self._state), self._boot_times())
-
-    def _boot_times(self) -> Mapping[str, str]:
-        """When each switch boots on this host; nothing of a folder that cannot be read, which is told elsewhere."""
-        try:
-            topology = load_folder(self._state.folder).topology
-        except LabctlError:
-            return {}
-        return boot_environment(topology, available_memory())
+        return Clab(self._state, self._login or read_login(self._state))
 
     @cached_property
     def _inside(self) -> Inside:
@@ -102,7 +95,8 @@ class ContainerlabRuntime:
         if folder != self._state.folder:
             raise LabError("the containerlab runtime runs the folder in the lab's state")
         self._state.make()
-        plan = self._plan()
+        whole = load_folder(folder)
+        plan = plan_of(whole)
         clab = self._clab
         clab.version()
         if self._login is not None:
@@ -111,7 +105,8 @@ class ContainerlabRuntime:
             clab.end(progress)
             refuse_foreign(plan, self._docker, self._state, read_record(self._state))
             record = self._begin(plan)
-            self._deploy(plan, record, clab, progress, cancel)
+            boot = boot_environment(whole.topology, memory_free())
+            self._deploy(plan, record, clab, boot, progress, cancel)
             record = self._proven(plan, record)
         self._write_access(plan)
         progress(f"{len(record.containers)} containers, {len(plan.wires)} wires")
@@ -140,7 +135,15 @@ class ContainerlabRuntime:
             backups=self._places.backups.is_dir(),
         )
 
-    def _deploy(self, plan: Plan, record: Record, clab: Clab, progress: Progress, cancel: threading.Event) -> None:
+    def _deploy(
+        self,
+        plan: Plan,
+        record: Record,
+        clab: Clab,
+        boot: Mapping[str, str],
+        progress: Progress,
+        cancel: threading.Event,
+    ) -> None:
         names = {box.container: box.name for box in plan.boxes.values() if box.kind == "kube-node"}
 
         def kind_nodes() -> dict[str, Container]:
@@ -149,7 +152,12 @@ class ContainerlabRuntime:
 
         with Follower(self._docker, kind_nodes, self._state.logs, progress) as follower:
             clab.deploy(
-                plan.workers, progress=progress, kind_started=lambda: follower.started, cancel=cancel, limit=plan.limit
+                plan.workers,
+                progress=progress,
+                kind_started=lambda: follower.started,
+                cancel=cancel,
+                limit=plan.limit,
+                boot=boot,
             )
 
     def _proven(self, plan: Plan, record: Record) -> Record:

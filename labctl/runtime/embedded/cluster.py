@@ -16,7 +16,7 @@ from labctl.runtime.embedded.management import Management, free_port
 from labctl.runtime.embedded.supervisor import Supervisor
 from labctl.standin.cluster.controlplane.binaries import find_binaries
 from labctl.standin.cluster.controlplane.components import ControlPlane, Ports, control_plane
-from labctl.standin.cluster.kubelet.node import CONTROL_PLANE
+from labctl.standin.cluster.kubelet.node import control_plane_node
 from labctl.standin.cluster.spec import AgentsSpec, NodeSpec
 from labctl.standin.process import ProcessSpec
 from labctl.state import LabState
@@ -56,9 +56,7 @@ def prepare(state: LabState, folder: Folder, management: Management) -> Cluster:
     names = config.node_names if config else ()
     for index, (lab_name, name) in enumerate(zip(folder.lab.kube_nodes, names, strict=True)):
         box = folder.lab.nodes[lab_name].topology
-        serving = plane.authority.issue(
-            f"kubelet-{name}", f"system:node:{name}", ("system:nodes",), ("localhost", "127.0.0.1")
-        )
+        serving = plane.authority.kubelet(f"kubelet-{name}", name, ("localhost", "127.0.0.1"))
         nodes.append(
             NodeSpec(
                 name,
@@ -70,11 +68,7 @@ def prepare(state: LabState, folder: Folder, management: Management) -> Cluster:
                 str(serving.key),
             )
         )
-    system = plane.client(
-        "calico-node",
-        "system:serviceaccount:kube-system:calico-node",
-        ("system:serviceaccounts", "system:serviceaccounts:kube-system"),
-    )
+    system = plane.authority.calico_node()
     admin = plane.client("node-admin", "labctl:node-admin", ("system:masters",))
     authority = str(plane.authority.certificate)
     spec = AgentsSpec(
@@ -96,20 +90,7 @@ def start(
     api = Api(cluster.admin, connections=1)
     for node in cluster.agents.nodes:
         if node.control_plane:
-            labels = {
-                "kubernetes.io/hostname": node.name,
-                "kubernetes.io/os": "linux",
-                "kubernetes.io/arch": "amd64",
-                CONTROL_PLANE: "",
-            }
-            taints = [{"key": CONTROL_PLANE, "effect": "NoSchedule"}]
-            body = {
-                "apiVersion": "v1",
-                "kind": "Node",
-                "metadata": {"name": node.name, "labels": labels},
-                "spec": {"taints": taints},
-            }
-            api.create(NODES.path(), body)
+            api.create(NODES.path(), control_plane_node(node.name))
     say(f"Kubernetes API answers on port {cluster.port}")
 
 

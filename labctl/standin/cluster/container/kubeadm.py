@@ -92,11 +92,8 @@ def _ask(config: KubeadmConfig) -> dict[str, bytes] | NotYet:
 def issue(authority: Authority, config: KubeadmConfig) -> None:
     """The node's own certificates: kubelet (client and server), and Calico's service account."""
     hosts = (*config.addresses, socket.gethostname(), "localhost", "127.0.0.1")
-    authority.issue("kubelet", f"system:node:{config.name}", ("system:nodes",), hosts)
-    authority.issue(
-        "calico-node", "system:serviceaccount:kube-system:calico-node",
-        ("system:serviceaccounts", "system:serviceaccounts:kube-system"),
-    )  # fmt: skip
+    authority.kubelet("kubelet", config.name, hosts)
+    authority.calico_node()
 
 
 def main(arguments: Sequence[str]) -> int:

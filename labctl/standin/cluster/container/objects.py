@@ -8,7 +8,7 @@ import json
 from labctl.kube.api import Access, Api, Json
 from labctl.kube.resources import NODES
 from labctl.standin.cluster.container.record import KUBERNETES, NodeRecord
-from labctl.standin.cluster.kubelet.node import CONTROL_PLANE
+from labctl.standin.cluster.kubelet.node import control_plane_node
 
 JOINERS = "system:bootstrappers:kubeadm:default-node-token"
 """The group of kubeadm's bootstrap tokens."""
@@ -28,25 +28,9 @@ def admin(record: NodeRecord) -> Api:
 def make_objects(record: NodeRecord) -> None:
     """Make what is not there yet."""
     api = admin(record)
-    for path, body in ((NODES.path(), _node(record)), *_join(record)):
+    for path, body in ((NODES.path(), control_plane_node(record.name)), *_join(record)):
         if api.find(f"{path}/{body['metadata']['name']}") is None:
             api.create(path, body)
-
-
-def _node(record: NodeRecord) -> Json:
-    """Role and taint are kubeadm's to set: a kubelet may not (NodeRestriction)."""
-    labels = {
-        "kubernetes.io/hostname": record.name,
-        "kubernetes.io/os": "linux",
-        "kubernetes.io/arch": "amd64",
-        CONTROL_PLANE: "",
-    }
-    return {
-        "apiVersion": "v1",
-        "kind": "Node",
-        "metadata": {"name": record.name, "labels": labels},
-        "spec": {"taints": [{"key": CONTROL_PLANE, "effect": "NoSchedule"}]},
-    }
 
 
 def _join(record: NodeRecord) -> list[tuple[str, Json]]:

@@ -74,6 +74,15 @@ class Authority:
         write_private(pair.key, _pem(key))
         return pair
 
+    def kubelet(self, file: str, node: str, hosts: Sequence[str]) -> KeyPair:
+        """A kubelet's, as client and as server."""
+        return self.issue(file, f"system:node:{node}", ("system:nodes",), hosts)
+
+    def calico_node(self) -> KeyPair:
+        """Of calico-node's service account."""
+        accounts = ("system:serviceaccounts", "system:serviceaccounts:kube-system")
+        return self.issue("calico-node", "system:serviceaccount:kube-system:calico-node", accounts)
+
     def key_pem(self) -> bytes:
         """The CA's key, for a node that issues its own certificates."""
         return _pem(self._key)

@@ -18,6 +18,23 @@ STATUS = 60.0
 RETRY = 0.3
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 
+
+def control_plane_node(name: str) -> Json:
+    """The Node of a control plane as kubeadm leaves it: a kubelet may set neither role nor taint (NodeRestriction)."""
+    labels = {
+        "kubernetes.io/hostname": name,
+        "kubernetes.io/os": "linux",
+        "kubernetes.io/arch": "amd64",
+        CONTROL_PLANE: "",
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {"taints": [{"key": CONTROL_PLANE, "effect": "NoSchedule"}]},
+    }
+
+
 NO_PRESSURE = (
     ("MemoryPressure", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
     ("DiskPressure", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
