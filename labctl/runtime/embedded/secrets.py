@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from labctl.standin.switch.keys import make_key_pair
+
 USERNAME = "admin"
 
 
@@ -34,27 +36,13 @@ def _write(path: Path, data: bytes) -> None:
     path.write_bytes(data)
 
 
-def _key_pair(path: Path) -> str:
-    """Write an OpenSSH ed25519 private key (0600), return its public half in one line."""
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-    key = Ed25519PrivateKey.generate()
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
-    )
-    _write(path, private)
-    public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
-    return public.decode()
-
-
 def make_credentials(folder: Path) -> SwitchCredentials:
     """New password, user key and host key in ``folder`` (0700)."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     password = folder / "switch_password"
     _write(password, secrets.token_urlsafe(18).encode() + b"\n")
-    public = _key_pair(folder / "switch_key")
-    host_public = _key_pair(folder / "switch_host_key")
+    public = make_key_pair(folder / "switch_key")
+    host_public = make_key_pair(folder / "switch_host_key")
     return SwitchCredentials(USERNAME, password, folder / "switch_key", public, folder / "switch_host_key", host_public)
 
 

@@ -20,9 +20,17 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from labctl.standin.switch.frontend import make_device
+from labctl.standin.switch.keys import make_key_pair
+from labctl.standin.switch.platform import SwitchIdentity
 from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for
+
+if TYPE_CHECKING:
+    import paramiko
+
+    from labctl.standin.switch.shell import Device
 
 HEALTH = Path("/health")
 STARTUP = Path("/config/startup-config.cfg")
@@ -90,40 +98,27 @@ def _ip(*words: str) -> list[dict[str, Any]]:
     return rows
 
 
-def host_key() -> object:
+def host_key() -> paramiko.PKey:
     """The switch's own key; made at the first start."""
     import paramiko
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     if not HOST_KEY.is_file():
         HOST_KEY.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        key = Ed25519PrivateKey.generate()
-        data = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
-        )
-        HOST_KEY.touch(mode=0o600)
-        HOST_KEY.write_bytes(data)
+        make_key_pair(HOST_KEY)
     return paramiko.Ed25519Key.from_private_key_file(str(HOST_KEY))
 
 
 def serve(hostname: str, login: Login, ports: Mapping[str, str]) -> None:
     """Make the switch, take its startup configuration, serve SSH; returns when it answers."""
     from labctl.guest.local import local_agent
-    from labctl.standin.switch.config import RunningConfig
-    from labctl.standin.switch.dataplane.platform import FrrPlatform
-    from labctl.standin.switch.platform import SwitchIdentity
-    from labctl.standin.switch.shell import Device
     from labctl.standin.switch.sshd import SshServer
 
     address, gateway = management()
     identity = SwitchIdentity(hostname, None, ports, address, gateway=gateway, serves=True, nxos_version=NXOS_VERSION)
-    platform = FrrPlatform(local_agent(), identity)
-    platform.start()
-    device = Device(RunningConfig(hostname, identity.nxos_version, tuple(ports)), platform)
+    device = make_device(local_agent(), identity)
     take_startup(device)
     threading.Thread(target=watch_wires, args=(device, dict(ports)), name="wires", daemon=True).start()
-    server = SshServer(device, ("", 22), host_key(), (login.username, login.password, ""))  # type: ignore[arg-type]
+    server = SshServer(device, ("", 22), host_key(), (login.username, login.password, ""))
     threading.Thread(target=server.serve, name="sshd", daemon=True).start()
 
 
@@ -149,11 +144,10 @@ def _index(device: str, network: Path = NETWORK) -> int | None:
         return None
 
 
-def take_startup(device: object) -> None:
+def take_startup(device: Device) -> None:
     """Type in ``/config/startup-config.cfg``; a refused line is logged, as vrnetlab does, and the rest is taken."""
-    from labctl.standin.switch.shell import Device, Shell
+    from labctl.standin.switch.shell import Shell
 
-    assert isinstance(device, Device)  # noqa: S101 - imported late: paramiko's importers are slow
     if not STARTUP.is_file():
         return
     shell = Shell(device)

@@ -8,9 +8,13 @@ import signal
 import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from labctl.standin.switch.platform import SwitchIdentity
+
+if TYPE_CHECKING:
+    from labctl.guest.api import Agent
+    from labctl.standin.switch.shell import Device
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +22,8 @@ class FrontEndSpec:
     """What a front end is told; the password is read from its file by nobody else."""
 
     identity: SwitchIdentity
-    agent_socket: str | None
-    """The lab's agent; None: this machine's own (a container)."""
+    agent_socket: str
+    """The lab's agent."""
     host: str
     port: int
     username: str
@@ -37,22 +41,25 @@ class FrontEndSpec:
         return FrontEndSpec(identity=SwitchIdentity(**data.pop("identity")), **data)
 
 
+def make_device(agent: Agent, identity: SwitchIdentity) -> Device:
+    """The switch itself, its box prepared and nothing configured."""
+    from labctl.standin.switch.config import RunningConfig
+    from labctl.standin.switch.dataplane.platform import FrrPlatform
+    from labctl.standin.switch.shell import Device
+
+    platform = FrrPlatform(agent, identity)
+    platform.start()
+    return Device(RunningConfig(identity.name, identity.nxos_version, tuple(identity.interfaces)), platform)
+
+
 def run(spec: FrontEndSpec) -> None:
     """Serve until SIGTERM."""
     import paramiko
 
     from labctl.guest.client import connect
-    from labctl.guest.local import local_agent
-    from labctl.standin.switch.config import RunningConfig
-    from labctl.standin.switch.dataplane.platform import FrrPlatform
-    from labctl.standin.switch.shell import Device
     from labctl.standin.switch.sshd import SshServer
 
-    agent = connect(Path(spec.agent_socket), timeout=10.0) if spec.agent_socket else local_agent()
-    platform = FrrPlatform(agent, spec.identity)
-    platform.start()
-    config = RunningConfig(spec.identity.name, spec.identity.nxos_version, tuple(spec.identity.interfaces))
-    device = Device(config, platform)
+    device = make_device(connect(Path(spec.agent_socket), timeout=10.0), spec.identity)
     key = paramiko.Ed25519Key.from_private_key_file(spec.host_key)
     password = Path(spec.password_file).read_text().strip()
     server = SshServer(device, (spec.host, spec.port), key, (spec.username, password, spec.authorized_key))
