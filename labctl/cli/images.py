@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -44,10 +43,16 @@ def list_(source: Path, target: str | None, images: tuple[str, ...], as_json: bo
 
     `labctl images SPEC` is the same. Images that pods run are pulled by the nodes, or loaded: `labctl images load`.
     """
+    from labctl.cli.configured import image_wishes
+    from labctl.cli.generate import parse_target
+    from labctl.cli.rendering import folder_of
+    from labctl.folder import load_folder
     from labctl.images.needed import needed
 
-    with TemporaryDirectory(prefix="labctl-") as scratch:
-        folder = _folder_of(source, target, images, Path(scratch))
+    if source.is_dir() and (target is not None or images):
+        raise UsageError("--target and --image go with a spec: a folder has them in its files", code="usage")
+    with folder_of(source, target=parse_target(target), wishes=image_wishes(images)) as path:
+        folder = load_folder(path)
         needs = needed(folder)
     there, why = _looked_up([need.image for need in needs])
     if as_json:
@@ -70,22 +75,6 @@ def list_(source: Path, target: str | None, images: tuple[str, ...], as_json: bo
     if any(need.place == "pods" for need in needs):
         say("note: the nodes pull what pods run; without a registry: docker save -o FILE IMAGE…, then"
             f" labctl images load FILE --lab {folder.lab.name}")  # fmt: skip
-
-
-def _folder_of(source: Path, target: str | None, images: tuple[str, ...], scratch: Path) -> Folder:
-    from labctl.cli.configured import image_wishes
-    from labctl.cli.generate import parse_target
-    from labctl.cli.rendering import design_of
-    from labctl.folder import load_folder
-    from labctl.render.folder import render_folder, write_folder
-
-    if source.is_dir():
-        if target is not None or images:
-            raise UsageError("--target and --image go with a spec: a folder has them in its files", code="usage")
-        return load_folder(source)
-    design = design_of(source, target=parse_target(target), wishes=image_wishes(images))
-    write_folder(render_folder(design), scratch)
-    return load_folder(scratch)
 
 
 def _looked_up(names: list[str]) -> tuple[Mapping[str, Stored | None], str | None]:

@@ -5,7 +5,6 @@ What set-up brings a person is offered, a pipeline is told the command; what con
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,16 +54,11 @@ def ensure_prepared() -> None:
 
 def needs_of_source(source: Path) -> LabNeeds:
     """What a lab asks of its host: of an artifact folder, or of a spec for the target that it names."""
+    from labctl.cli.rendering import folder_of
     from labctl.doctor.containerlab.needs import needs_of
 
-    if source.is_dir():
-        return needs_of(source)
-    from labctl.cli.rendering import design_of
-    from labctl.render.folder import render_folder, write_folder
-
-    with tempfile.TemporaryDirectory(prefix="labctl-") as scratch:
-        write_folder(render_folder(design_of(source)), Path(scratch))
-        return needs_of(Path(scratch))
+    with folder_of(source) as folder:
+        return needs_of(folder)
 
 
 def containerlab_findings(needs: LabNeeds | None) -> tuple[Finding, ...]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,3 +31,19 @@ def design_of(
     loaded = load(spec, target=target, name=name)
     chosen: Any = target or (loaded.target.switch, loaded.target.cluster)
     return design(loaded, Target(chosen[0], chosen[1]), name, wishes)
+
+
+@contextmanager
+def folder_of(
+    source: Path, *, target: tuple[str, str] | None = None, wishes: ImageWishes | None = None
+) -> Iterator[Path]:
+    """An artifact folder as it is, or that of a spec for as long as it is looked at. Raises as `design_of` does."""
+    if source.is_dir():
+        yield source
+        return
+    from labctl.render.folder import render_folder, write_folder
+
+    files = render_folder(design_of(source, target=target, wishes=wishes))
+    with tempfile.TemporaryDirectory(prefix="labctl-") as scratch:
+        write_folder(files, Path(scratch))
+        yield Path(scratch)

@@ -7,12 +7,10 @@ Its root is the guest image's Docker flavour; Docker's data are on a disk of the
 from __future__ import annotations
 
 import io
-import json
 import shutil
 import subprocess
 import sys
 import tarfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,14 +24,14 @@ from labctl.cache import cache_dir
 from labctl.containers.build import ImageArchive, build_archive, containers_cache
 from labctl.guest import recipe
 from labctl.guest.api import Completed
-from labctl.guest.client import AgentClient, connect
-from labctl.guest.hub import Hub
+from labctl.guest.client import AgentClient
 from labctl.guest.image import GuestImage, build_image
-from labctl.guest.launch import Disk, Machine, await_agent, start_guest
+from labctl.guest.launch import Disk, Machine
 from labctl.standin.cluster.controlplane.binaries import bring_binaries
 from labctl.waiting import Deadline, NotYet, wait_for
+from tests.integration.guests import booted
+from tests.integration.harness import ROOT, Done
 
-ROOT = Path(__file__).parent.parent.parent
 MEMORY_MB = 4096
 DISK_BYTES = 8 << 30
 BOOT_LIMIT = 180.0
@@ -86,23 +84,6 @@ def prepared(say: object = print) -> tuple[GuestImage, ImageArchive]:
     tell = say if callable(say) else print
     image = build_image(cache, tell, recipe.DOCKER)
     return image, build_archive(cache, bring_binaries(cache, tell), tell)
-
-
-@dataclass(frozen=True)
-class Ended:
-    """A labctl in the machine that ended."""
-
-    code: int
-    out: str
-    err: str
-
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-    def expect(self, code: int) -> Ended:
-        """The same, or an assertion that shows what was said."""
-        assert self.code == code, f"exit code {self.code}, expected {code}\nstdout: {self.out}\nstderr: {self.err}"
-        return self
 
 
 @dataclass(frozen=True)
@@ -167,10 +148,10 @@ class DockerHost:
     def put(self, path: str, data: bytes, mode: int = 0o644) -> None:
         self.agent.write_file(path, data, mode=mode)
 
-    def labctl(self, *arguments: str, timeout: float = 120.0) -> Ended:
+    def labctl(self, *arguments: str, timeout: float = 120.0) -> Done:
         """labctl in the machine, to its end."""
         done = self.run(*LABCTL, *arguments, timeout=timeout)
-        return Ended(done.code, done.stdout.decode(), done.stderr.decode(errors="replace"))
+        return Done(done.code, done.stdout.decode(), done.stderr.decode(errors="replace"))
 
     def start_labctl(self, *arguments: str) -> Running:
         """labctl in the machine, in the background."""
@@ -269,14 +250,8 @@ def source() -> bytes:
 @contextmanager
 def machine(image: GuestImage, disks: Sequence[Disk], work: Path, memory_mb: int = MEMORY_MB) -> Iterator[DockerHost]:
     """Boot it, start Docker on the first disk; power it off in any case."""
-    console = work / "console.log"
     machine = Machine(memory_mb, tuple(disks), translation_mb=768, kernel="maxcpus=1 cgroup.memory=nokmem")
-    guest = start_guest("qemu-tcg", image, machine, workdir=work, console=console)
-    hub = Hub(guest.channel, work / "agent.sock", window=guest.window)
-    hub.start()
-    try:
-        await_agent(guest, hub.open.is_set, Deadline(BOOT_LIMIT), threading.Event())
-        agent = connect(work / "agent.sock")
+    with booted("qemu-tcg", image, machine, work, BOOT_LIMIT) as agent:
         agent.start(["sh", "-c", START_DOCKER], log="/var/log/dockerd.log")
         host = DockerHost(agent, work)
 
@@ -288,10 +263,6 @@ def machine(image: GuestImage, disks: Sequence[Disk], work: Path, memory_mb: int
         there = host.check("docker", "images", "-q", "labctl/host").strip()
         host.check("sh", "-c", KEEP, "keep", "labctl/host:latest" if there else "", timeout=120.0)
         yield host
-    finally:
-        hub.stop()
-        hub.ended.wait(5.0)
-        guest.power_off()
 
 
 def data_disk(image: GuestImage, archive: ImageArchive, work: Path) -> Path:

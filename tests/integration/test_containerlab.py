@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from labctl.waiting import Deadline, NotYet, wait_for
-from tests.integration.dockerhost import ASKPASS, KEEPER, SOURCE, DockerHost, Ended, residue, ssh, typed
-from tests.integration.harness import tshark_fields
+from tests.integration.dockerhost import ASKPASS, KEEPER, SOURCE, DockerHost, residue, ssh, typed
+from tests.integration.harness import Done, tshark_fields
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1500)]
 
@@ -125,7 +125,7 @@ def test_killed_while_it_pushes(labs: DockerHost) -> None:
 
 
 @pytest.fixture(scope="module")
-def paper(labs: DockerHost, neighbours: list[str]) -> Iterator[Ended]:
+def paper(labs: DockerHost, neighbours: list[str]) -> Iterator[Done]:
     """The white paper's lab, up and proven, beside the neighbours."""
     done = labs.labctl("up", WHITEPAPER, "--runtime", "containerlab", "--json", timeout=CREATED)
     print(done.err)
@@ -136,17 +136,17 @@ def paper(labs: DockerHost, neighbours: list[str]) -> Iterator[Ended]:
 class TestWhitePaper:
     """One lab, in the order of these tests."""
 
-    def test_everything_passes(self, paper: Ended) -> None:
+    def test_everything_passes(self, paper: Done) -> None:
         report = paper.expect(0).json()["report"]
         verdicts = {row["id"]: row["verdict"] for row in report["scenarios"]}
         assert verdicts == dict.fromkeys(("links", "bgp", "ping", "curl", "ping-ipip"), "PASS")
 
-    def test_stand_ins_were_chosen_and_said(self, paper: Ended) -> None:
+    def test_stand_ins_were_chosen_and_said(self, paper: Done) -> None:
         assert "switches: stand-ins (vrnetlab/cisco_n9kv:10.5.4 is not in Docker)" in paper.err
         assert "nodes: stand-ins (kindest/node:v1.35.1 is not in Docker)" in paper.err
 
     @pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
-    def test_tshark_reads_the_captures(self, paper: Ended, labs: DockerHost, tmp_path: Path) -> None:
+    def test_tshark_reads_the_captures(self, paper: Done, labs: DockerHost, tmp_path: Path) -> None:
         def rows(name: str, filter_text: str, *fields: str) -> list[list[str]]:
             path = tmp_path / f"{name}.pcap"
             path.write_bytes(labs.agent.read_file(f"{paper.json()['evidence']}/captures/{name}.pcap"))
@@ -162,7 +162,7 @@ class TestWhitePaper:
         ]
         assert ["192.168.1.10", "3001"] in tagged
 
-    def test_what_a_person_does(self, paper: Ended, labs: DockerHost, tmp_path: Path) -> None:
+    def test_what_a_person_does(self, paper: Done, labs: DockerHost, tmp_path: Path) -> None:
         rows = labs.labctl("status", "whitepaper", "--json").expect(0).json()["nodes"]
         assert {row["state"] for row in rows} == {"running"}
         done = labs.labctl("exec", "whitepaper", "node01", "--", "cat", "/proc/net/bonding/bond0").expect(0)
@@ -177,7 +177,7 @@ class TestWhitePaper:
         assert "transcript.json" in labs.check("tar", "-tf", "/root/record.tar.gz")
         labs.shell("rm -r /root/saved /root/one.pcap /root/record.tar.gz")
 
-    def test_a_second_lab_beside_it(self, paper: Ended, labs: DockerHost) -> None:
+    def test_a_second_lab_beside_it(self, paper: Done, labs: DockerHost) -> None:
         done = labs.labctl("up", "/root/small.yaml", "--runtime", "containerlab", "--json", timeout=CREATED)
         assert {row["verdict"] for row in done.expect(0).json()["report"]["scenarios"]} == {"PASS"}
         names = labs.labctl("list", "--json").expect(0).json()
@@ -186,7 +186,7 @@ class TestWhitePaper:
         rows = labs.labctl("status", "whitepaper", "--json").expect(0).json()["nodes"]
         assert {row["state"] for row in rows} == {"running"}
 
-    def test_a_restarted_node_is_recovered(self, paper: Ended, labs: DockerHost) -> None:
+    def test_a_restarted_node_is_recovered(self, paper: Done, labs: DockerHost) -> None:
         labs.check("docker", "restart", "-t", "1", "whitepaper-worker")
         rows = {row["name"]: row for row in labs.labctl("status", "whitepaper", "--json").expect(0).json()["nodes"]}
         assert rows["node01"]["state"] == "broken"
@@ -196,7 +196,7 @@ class TestWhitePaper:
                            timeout=400.0)  # fmt: skip
         done.expect(0)
 
-    def test_a_switch_is_made_anew(self, paper: Ended, labs: DockerHost) -> None:
+    def test_a_switch_is_made_anew(self, paper: Done, labs: DockerHost) -> None:
         before = labs.check("docker", "inspect", "-f", "{{.Id}}", "clab-whitepaper-leaf2101")
         others = labs.check("docker", "inspect", "-f", "{{.Id}}", "clab-whitepaper-leaf2102", "clab-whitepaper-spine1")
         labs.labctl("rebuild", "whitepaper", "leaf2101", timeout=300.0).expect(0)
@@ -205,9 +205,7 @@ class TestWhitePaper:
         assert again == others
         labs.labctl("verify", "whitepaper", timeout=400.0).expect(0)
 
-    def test_killed_while_it_verifies_and_then_down(
-        self, paper: Ended, labs: DockerHost, neighbours: list[str]
-    ) -> None:
+    def test_killed_while_it_verifies_and_then_down(self, paper: Done, labs: DockerHost, neighbours: list[str]) -> None:
         running = labs.start_labctl("verify", "whitepaper", "-v")
         running.until("links.lacp", Deadline(200.0))
         running.kill()

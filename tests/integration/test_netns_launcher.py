@@ -28,6 +28,7 @@ from labctl.guest.image import GuestImage, find_image
 from labctl.guest.netns import start_netns
 from labctl.standin.cluster.controlplane.binaries import find_binaries
 from labctl.waiting import Deadline, NotYet, wait_for
+from tests.integration.guests import booted
 from tests.integration.harness import WHITEPAPER, Labctl, Machine
 
 pytestmark = [pytest.mark.booted, pytest.mark.timeout(240)]
@@ -128,21 +129,12 @@ def image() -> GuestImage:
 def machine(image: GuestImage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentClient]:
     """A QEMU guest that holds the launcher's code."""
     work = tmp_path_factory.mktemp("guest")
-    guest = launch.start_guest("qemu-tcg", image, launch.Machine(1000), workdir=work, console=work / "console.log")
-    hub = Hub(guest.channel, work / "agent.sock", window=guest.window)
-    hub.start()
-    try:
-        launch.await_agent(guest, hub.open.is_set, Deadline(120.0), threading.Event())
-        agent = connect(work / "agent.sock")
+    with booted("qemu-tcg", image, launch.Machine(1000), work) as agent:
         agent.write_file("/opt/labctl.tar", source())
         done = agent.run(["sh", "-c", f"mkdir {SOURCE} && tar -x -C {SOURCE} -f /opt/labctl.tar"])
         assert done.code == 0, done
         assert agent.batch(None, OWN_SETTINGS) == []
         yield agent
-    finally:
-        hub.stop()
-        hub.ended.wait(5.0)
-        guest.power_off()
 
 
 def look(machine: AgentClient) -> dict[str, Any]:
