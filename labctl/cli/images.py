@@ -147,7 +147,7 @@ def _into_nodes(client: Any, lab: str, folder: Folder, archive: Path) -> list[st
     containers = node_containers(client, lab)
     if not containers:
         raise InconclusiveError(f"no node of lab {lab} runs", code="no-nodes", next_command=f"labctl status {lab}")
-    done = import_archive(client, containers, archive, say)
+    done = import_archive(containers, archive, say)
     for file, image in digests_in(folder):
         say(f"warning: {file} asks for {image}; an archive brings tags, so the nodes pull it: write the tag there")
     return [one.node for one in done]
