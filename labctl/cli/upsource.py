@@ -41,7 +41,7 @@ def from_spec(source: Path, runtime: str, target: str | None, images: tuple[str,
     def running(lab: str) -> tuple[str, str] | None:
         return _target_of(lab_state(name or lab))
 
-    if runtime == "auto" and name is None and _on_containerlab(source):
+    if runtime == "auto" and name is None and _on_containerlab(_name(source)):
         runtime = "containerlab"  # the lab is there: it goes on where it is
     chosen = choose(
         source, runtime, parse_target(target),
@@ -76,16 +76,27 @@ def _present(names: Iterable[str]) -> Mapping[str, object | None]:
         return dict.fromkeys(wanted)  # the doctor, who is asked next, says what is wrong with this host
 
 
-def _on_containerlab(source: Path) -> bool:
-    """Whether the spec's lab is there already, on containerlab."""
+def _name(source: Path) -> str | None:
+    """The name that a spec gives its lab."""
     from labctl.cli.app import spec_name
-    from labctl.state import lab_state
 
     try:
-        file = lab_state(spec_name(source)).runtime_file
+        return spec_name(source)
+    except UsageError:
+        return None  # no spec: what reads it next says so with its place
+
+
+def _on_containerlab(lab: str | None) -> bool:
+    """Whether a lab of that name is there already, on containerlab."""
+    from labctl.state import lab_state
+
+    if lab is None:
+        return False
+    try:
+        file = lab_state(lab).runtime_file
         return file.is_file() and json.loads(file.read_text()).get("runtime") == "containerlab"
-    except (UsageError, OSError, ValueError, AttributeError):
-        return False  # no spec, or no lab of ours: what reads it next says so with its place
+    except (OSError, ValueError, AttributeError):
+        return False  # no lab of ours: what reads it next says so with its place
 
 
 def _target_of(state: LabState) -> tuple[str, str] | None:
@@ -116,7 +127,7 @@ def from_folder(source: Path, runtime: str) -> Source:
             next_command="labctl generate SPEC --target switch=standin,cluster=standin",
         )
     if runtime == "auto":
-        runtime = "containerlab" if wrong else "embedded"
+        runtime = "containerlab" if wrong or _on_containerlab(lab.name) else "embedded"
 
     def render(folder: Path) -> None:
         shutil.copytree(source, folder, symlinks=False)

@@ -104,6 +104,9 @@ def test_folders(spec: Path, tmp_path: Path) -> None:
     assert from_folder(standin, "auto").runtime == "embedded"
     assert from_folder(standin, "containerlab").runtime == "containerlab"
     assert from_folder(real, "auto").runtime == "containerlab"
+    lab_state("lab").runtime_file.parent.mkdir(parents=True)
+    lab_state("lab").runtime_file.write_text('{"runtime": "containerlab"}')
+    assert from_folder(standin, "auto").runtime == "containerlab", "the lab is there: it goes on where it is"
     with pytest.raises(UsageError, match="was rendered for switch=n9kv, cluster=kind") as caught:
         from_folder(real, "embedded")
     assert caught.value.code == "target-cannot-run"
