@@ -15,9 +15,9 @@ from labctl.cli.app import json_option, lab_argument, open_lab, result_json, say
 
 def complete_scenarios(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Shell completion: scenario names."""
-    from labctl.verify.run import SCENARIOS
+    from labctl.verify.scenarios import ALWAYS, SCENARIOS
 
-    return [CompletionItem(name) for name in ("links", *SCENARIOS) if name.startswith(incomplete)]
+    return [CompletionItem(name) for name in (ALWAYS.name, *SCENARIOS) if name.startswith(incomplete)]
 
 
 @click.command()

@@ -16,7 +16,7 @@ from labctl.verify.scenarios import bgp, links
 def switch_commands(folder: Folder) -> dict[str, list[str]]:
     """Switch → its commands, each once. Raises `SpecError` when ``checks.yaml`` is wrong."""
     inputs = load_checks(folder.path)
-    lab = LabUnderTest(folder, inputs, None, threading.Event(), lambda _result: None)  # type: ignore[arg-type]
+    lab = LabUnderTest(folder, inputs, None, threading.Event(), lambda _result: None, folder.path / "journal.jsonl")  # type: ignore[arg-type]
     found: dict[str, list[str]] = {name: [] for name in folder.lab.switches}
     checks: Iterable[Check] = (*links.checks(lab), *bgp.checks(lab, lab.mode.bgp))
     for command in (command for check in checks for command in check.commands if command.kind == "nxos"):

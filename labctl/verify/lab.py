@@ -5,8 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from labctl.folder import Folder
+from labctl.kube.api import Api
+from labctl.kube.exec import PodExec
 from labctl.kube.resources import (
     BGP_CONFIGURATIONS,
     BLOCK_AFFINITIES,
@@ -17,25 +20,38 @@ from labctl.kube.resources import (
 )
 from labctl.verify.expectation import Cluster
 from labctl.verify.inputs import ChecksInput, ModeInput
-from labctl.verify.observer import Observer
+from labctl.verify.observer import Observer, Unanswered
 from labctl.verify.verdict import CheckResult
 from labctl.waiting import Deadline
 
 
 @dataclass(frozen=True, slots=True)
 class LabUnderTest:
-    """One verification."""
+    """One verification. ``journal``: where a change is written before it is made."""
 
     folder: Folder
     checks: ChecksInput
     observer: Observer
     cancel: threading.Event
     told: Callable[[CheckResult], None]
+    journal: Path
 
     @property
     def mode(self) -> ModeInput:
         """The checks of the mode that the lab is in."""
         return self.checks.mode(self.folder.lab.mode)
+
+    @property
+    def api(self) -> Api:
+        """The cluster's API. Raises `Unanswered` for a lab without one."""
+        if self.observer.api is None:
+            raise Unanswered("this lab has no cluster")
+        return self.observer.api
+
+    @property
+    def pods(self) -> PodExec:
+        """Commands in pods."""
+        return PodExec(self.api.access)
 
     def tell(self, results: list[CheckResult]) -> list[CheckResult]:
         """Tell of several results; gives them back."""

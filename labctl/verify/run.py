@@ -17,7 +17,6 @@ from labctl.errors import LabctlError, UsageError
 from labctl.events import Event, Listener
 from labctl.folder import Folder, load_folder
 from labctl.kube.api import Api, access_from_kubeconfig
-from labctl.kube.exec import PodExec
 from labctl.nxos.session import NxosSession
 from labctl.runtime.api import Endpoints
 from labctl.verify.change import open_changes, write
@@ -26,17 +25,10 @@ from labctl.verify.evidence import Evidence
 from labctl.verify.inputs import load_checks
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Observer, Unanswered
-from labctl.verify.scenarios import bgp, curl, ipip, links, ping
+from labctl.verify.scenario import Scenario
+from labctl.verify.scenarios import ALWAYS, SCENARIOS, ipip
 from labctl.verify.verdict import CheckResult, Report, ScenarioResult
 from labctl.waiting import Cancelled
-
-SCENARIOS = ("bgp", "ping", "curl", "ping-ipip")
-DISRUPTIVE = ("ping-ipip",)
-TITLES = {"links": links.TITLE, "bgp": bgp.TITLE, "ping": ping.TITLE, "curl": curl.TITLE, "ping-ipip": ipip.TITLE}
-FABRIC_TITLES = {"links": "vPC and underlay", "bgp": "BGP EVPN in the fabric"}
-"""Of a lab without a cluster."""
-
-Runner = Callable[[], list[CheckResult]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +53,15 @@ def chosen(folder: Folder, wanted: Sequence[str] | None, *, disruptive: bool) ->
     """The scenarios to run, in their order. Raises `UsageError` for one that the lab does not have."""
     known = [name for name in SCENARIOS if name in folder.lab.scenarios]
     if wanted is None:
-        return [name for name in known if disruptive or name not in DISRUPTIVE]
+        return [name for name in known if disruptive or not SCENARIOS[name].disruptive]
     for name in wanted:
-        if name != "links" and name not in known:
+        if name != ALWAYS.name and name not in known:
             raise UsageError(
                 f"lab {folder.lab.name} has no scenario {name}",
                 code="no-such-scenario",
-                hint=f"it has {', '.join(['links', *known])}",
+                hint=f"it has {', '.join([ALWAYS.name, *known])}",
             )
-        if name in DISRUPTIVE and not disruptive:
+        if name in SCENARIOS and SCENARIOS[name].disruptive and not disruptive:
             raise UsageError(f"scenario {name} changes the lab for a while", code="disruptive", hint="add --disruptive")
     return [name for name in known if name in wanted]
 
@@ -96,16 +88,17 @@ class _Verification:
         names = chosen(self._folder, request.scenarios, disruptive=request.disruptive)
         observer = Observer(request.endpoints, self._evidence, request.login, request.sessions, self._api)
         try:
-            self._heal_left_over()
-            calm = [name for name in ("links", *names) if name not in DISRUPTIVE]
+            self._heal_left_over(self._lab(observer))
+            wanted = [ALWAYS, *(SCENARIOS[name] for name in names)]
+            calm = [scenario for scenario in wanted if not scenario.disruptive]
             with ThreadPoolExecutor(len(calm)) as pool:
                 try:
-                    futures = [pool.submit(self._scenario, name, observer) for name in calm]
+                    futures = [pool.submit(self._scenario, scenario, observer) for scenario in calm]
                     results = [future.result() for future in futures]
                 except BaseException:
                     request.cancel.set()  # Ctrl-C: the scenarios end at their next poll, and the pool waits for them
                     raise
-            results += [self._scenario(name, observer) for name in names if name in DISRUPTIVE]
+            results += [self._scenario(scenario, observer) for scenario in wanted if scenario.disruptive]
         finally:
             observer.close()
         report = Report(
@@ -123,25 +116,25 @@ class _Verification:
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **self._request.environment,
         }  # fmt: skip
 
-    def _heal_left_over(self) -> None:
+    def _heal_left_over(self, lab: LabUnderTest) -> None:
         """A verification that was killed in the middle of a change left it in the journal."""
         for name in open_changes(self._request.journal):
             if name == ipip.CHANGE and self._api is not None:
-                lab = self._lab(None)
                 ipip.apply_mode(self._api, self._folder.path, self._folder.lab.mode, lab.deadline("scenario"))
                 write(self._request.journal, name, "healed")
                 self._tell("message", name, "a change that an earlier verification left was healed")
 
-    def _lab(self, observer: Observer | None) -> LabUnderTest:
-        return LabUnderTest(self._folder, self._checks, observer, self._request.cancel, self._told)  # type: ignore[arg-type]
+    def _lab(self, observer: Observer) -> LabUnderTest:
+        request = self._request
+        return LabUnderTest(self._folder, self._checks, observer, request.cancel, self._told, request.journal)
 
-    def _scenario(self, name: str, observer: Observer) -> ScenarioResult:
+    def _scenario(self, scenario: Scenario, observer: Observer) -> ScenarioResult:
         started = self._watch.seconds
-        title = TITLES[name] if self._folder.lab.kube_nodes else FABRIC_TITLES.get(name, TITLES[name])
-        self._tell("scenario", name, title, state="started")
         lab = self._lab(observer)
+        name, title = scenario.name, scenario.title_for(lab)
+        self._tell("scenario", name, title, state="started")
         try:
-            checks = self._runner(name, lab)()
+            checks = scenario.run(lab)
         except (LabctlError, Unanswered, Cancelled) as error:
             checks = [CheckResult(f"{name}.ran", title, "INCONCLUSIVE", str(error))]
         result = ScenarioResult(name, title, self._watch.seconds - started, tuple(checks), started)
@@ -149,22 +142,6 @@ class _Verification:
             "scenario", name, result.sentence, state="done", verdict=result.verdict, seconds=round(result.seconds, 3)
         )
         return result
-
-    def _runner(self, name: str, lab: LabUnderTest) -> Runner:
-        mode = lab.mode
-        if name == "links":
-            return lambda: links.run(lab)
-        if name == "bgp":
-            return lambda: bgp.run(lab)
-        if name == "curl":
-            return lambda: curl.run(lab, mode.curl)
-        api = self._api
-        if api is None:
-            raise UsageError("this lab has no cluster", code="no-cluster")
-        exec_in = PodExec(api.access)
-        if name == "ping":
-            return lambda: ping.run(lab, exec_in, mode.ping)
-        return lambda: ipip.run(lab, exec_in, api, self._request.journal)
 
     def _told(self, result: CheckResult) -> None:
         self._tell("check", result.id, result.sentence, verdict=result.verdict, title=result.title)

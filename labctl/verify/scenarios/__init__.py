@@ -1,0 +1,12 @@
+"""Every scenario that labctl knows, in the order in which they are told. One module each."""
+
+from __future__ import annotations
+
+from labctl.verify.scenario import Scenario
+from labctl.verify.scenarios import bgp, curl, ipip, links, ping
+
+ALWAYS = links.SCENARIO
+"""Every verification runs it, whatever else was asked for."""
+SCENARIOS: dict[str, Scenario] = {
+    scenario.name: scenario for scenario in (bgp.SCENARIO, ping.SCENARIO, curl.SCENARIO, ipip.SCENARIO)
+}

@@ -12,9 +12,9 @@ from labctl.verify.expectation import Cluster
 from labctl.verify.inputs import AdvertisedBy, BgpInput, ClusterIpOf, EndpointsOf, RouteInput, SessionInput
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Command
+from labctl.verify.scenario import Scenario
 from labctl.verify.verdict import CheckResult, Judgement
 
-TITLE = "BGP between fabric and Calico"
 VERSION = {"ipv4": 4, "ipv6": 6}
 SUMMARY = {"ipv4": "show ip bgp summary", "ipv6": "show ipv6 bgp summary"}
 
@@ -94,3 +94,6 @@ def _judge_route(lab: LabUnderTest, row: RouteInput, body: Any) -> Judgement:
     else:
         hops = list(row.next_hops)
     return judges.route(row.switch, prefix, hops, row.segment, body)
+
+
+SCENARIO = Scenario("bgp", "BGP between fabric and Calico", run, fabric_title="BGP EVPN in the fabric")

@@ -8,10 +8,10 @@ from labctl.verify.capturing import capturing, judge
 from labctl.verify.inputs import CurlInput
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Unanswered
+from labctl.verify.scenario import Scenario
 from labctl.verify.verdict import CheckResult, Judgement
 from labctl.waiting import Deadline
 
-TITLE = "curl of a ClusterIP"
 LIMIT = 4
 """Seconds one request may take."""
 CODES = {
@@ -23,11 +23,11 @@ CODES = {
 """curl's exit codes (curl(1))."""
 
 
-def run(lab: LabUnderTest, inputs: tuple[CurlInput, ...]) -> list[CheckResult]:
+def run(lab: LabUnderTest) -> list[CheckResult]:
     """One after the other."""
     deadline = lab.deadline("converged")
     found: list[CheckResult] = []
-    for row in inputs:
+    for row in lab.mode.curl:
         found += lab.tell(one(lab, row, f"curl.{row.name}", deadline))
     return found
 
@@ -95,3 +95,6 @@ def judge_page(row: CurlInput, url: str, code: int, page: str, words: str, endpo
             "FAIL", f"{row.sender.node}: {url}: the page does not contain {row.contains!r}", expected, seen
         )
     return Judgement("PASS", f"{row.sender.node}: {url}: the page came ({len(page)} bytes)", expected, seen)
+
+
+SCENARIO = Scenario("curl", "curl of a ClusterIP", run)

@@ -7,18 +7,17 @@ from pathlib import Path
 
 from labctl.kube.api import Api
 from labctl.kube.apply import Applier, load
-from labctl.kube.exec import PodExec
 from labctl.verify import expectation
 from labctl.verify.change import change
 from labctl.verify.checks import Check, poll
 from labctl.verify.inputs import PingInput
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Command
+from labctl.verify.scenario import Scenario
 from labctl.verify.scenarios import ping
 from labctl.verify.verdict import CheckResult, Judgement
 from labctl.waiting import Deadline
 
-TITLE = "pod ping over IPIP"
 CHANGE = "mode-ipip"
 TUNNEL = "tunl0"
 
@@ -28,25 +27,25 @@ def apply_mode(api: Api, folder: Path, mode: str, deadline: Deadline) -> None:
     Applier(api).apply(load(sorted((folder / "calico" / "modes" / mode).glob("*.yaml"))), deadline)
 
 
-def run(lab: LabUnderTest, exec_in: PodExec, api: Api, journal: Path) -> list[CheckResult]:
+def run(lab: LabUnderTest) -> list[CheckResult]:
     """Move, prove, move back, and prove that it is back."""
     folder, home = lab.folder.path, lab.folder.lab.mode
     inputs = lab.checks.modes.ipip.ping
     found: list[CheckResult] = []
 
     def make() -> None:
-        apply_mode(api, folder, "ipip", lab.deadline("scenario"))
+        apply_mode(lab.api, folder, "ipip", lab.deadline("scenario"))
 
     def heal() -> None:
-        apply_mode(api, folder, home, lab.deadline("scenario"))
+        apply_mode(lab.api, folder, home, lab.deadline("scenario"))
 
-    with change(journal, CHANGE, make, heal):
+    with change(lab.journal, CHANGE, make, heal):
         deadline = lab.deadline("converged")
         for row in inputs:
             gate = poll([_tunnelled(lab, row, expected=True)], lab.observer, deadline, lab.cancel, lab.told)
             found += gate
             if gate[0].verdict == "PASS":
-                found += lab.tell(ping.one(lab, exec_in, row, f"ping-ipip.{row.name}", deadline))
+                found += lab.tell(ping.one(lab, row, f"ping-ipip.{row.name}", deadline))
     if home != "ipip":
         back = [_tunnelled(lab, row, expected=False) for row in inputs]
         found += poll(back, lab.observer, lab.deadline("converged"), lab.cancel, lab.told)
@@ -80,3 +79,6 @@ def _tunnelled(lab: LabUnderTest, row: PingInput, *, expected: bool) -> Check:
         commands,
         judged,
     )
+
+
+SCENARIO = Scenario("ping-ipip", "pod ping over IPIP", run, disruptive=True)

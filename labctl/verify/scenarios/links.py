@@ -8,9 +8,8 @@ from labctl.verify import judges
 from labctl.verify.checks import Check, poll
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Command
+from labctl.verify.scenario import Scenario
 from labctl.verify.verdict import CheckResult
-
-TITLE = "LACP and vPC"
 
 
 def checks(lab: LabUnderTest) -> list[Check]:
@@ -52,3 +51,6 @@ def checks(lab: LabUnderTest) -> list[Check]:
 
 def run(lab: LabUnderTest) -> list[CheckResult]:
     return poll(checks(lab), lab.observer, lab.deadline("bond"), lab.cancel, lab.told)
+
+
+SCENARIO = Scenario("links", "LACP and vPC", run, fabric_title="vPC and underlay")

@@ -18,10 +18,10 @@ from labctl.verify.checks import Check, poll
 from labctl.verify.inputs import PingInput, PodInput
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Command, Unanswered
+from labctl.verify.scenario import Scenario
 from labctl.verify.verdict import CheckResult, Judgement
 from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for
 
-TITLE = "pod ping"
 INTERVAL = "0.2"
 VERSION = {"ipv4": 4, "ipv6": 6}
 DIAGNOSTICS = (
@@ -39,16 +39,16 @@ class PodFound:
     addresses: dict[int, str]
 
 
-def run(lab: LabUnderTest, exec_in: PodExec, inputs: tuple[PingInput, ...], prefix: str = "ping") -> list[CheckResult]:
+def run(lab: LabUnderTest) -> list[CheckResult]:
     """All pings one after the other."""
     deadline = lab.deadline("converged")
     found: list[CheckResult] = []
-    for row in inputs:
-        found += lab.tell(one(lab, exec_in, row, f"{prefix}.{row.name}", deadline))
+    for row in lab.mode.ping:
+        found += lab.tell(one(lab, row, f"ping.{row.name}", deadline))
     return found
 
 
-def one(lab: LabUnderTest, exec_in: PodExec, row: PingInput, identity: str, deadline: Deadline) -> list[CheckResult]:
+def one(lab: LabUnderTest, row: PingInput, identity: str, deadline: Deadline) -> list[CheckResult]:
     """One ping: pods there, routes there, then the ping with its captures."""
     title = f"{row.sender.node} to {row.target.node}, {row.family}"
     try:
@@ -69,7 +69,7 @@ def one(lab: LabUnderTest, exec_in: PodExec, row: PingInput, identity: str, dead
     if routes[0].verdict != "PASS":
         return routes
     with capturing(lab, row.captures) as taken:
-        answered = _ping(lab, exec_in, row, identity, sender.name, address, deadline)
+        answered = _ping(lab, lab.pods, row, identity, sender.name, address, deadline)
     if answered.verdict != "PASS":
         answered = replace(answered, commands=(*answered.commands, *_diagnose(lab, row, identity)))
     resolved = {"from": frozenset({sender.addresses[version]}), "to": frozenset({address})}
@@ -219,3 +219,6 @@ def judge_ping(row: PingInput, address: str, text: str) -> Judgement:
             seen,
         )
     return Judgement("PASS", f"{what}: {received} of {row.count} answered, ttl {row.ttl}", expected, seen)
+
+
+SCENARIO = Scenario("ping", "pod ping", run)

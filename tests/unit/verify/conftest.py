@@ -108,9 +108,9 @@ def whitepaper() -> Any:
 
 
 @pytest.fixture
-def lab(whitepaper: Any, observer: Observer) -> LabUnderTest:
+def lab(whitepaper: Any, observer: Observer, tmp_path: Path) -> LabUnderTest:
     folder, checks = whitepaper
-    return LabUnderTest(folder, checks, observer, threading.Event(), lambda _result: None)
+    return LabUnderTest(folder, checks, observer, threading.Event(), lambda _result: None, tmp_path / "journal.jsonl")
 
 
 @pytest.fixture

@@ -24,8 +24,9 @@ NEIGHBORS = {"neighbors": {"10.2.1.201": [{"nbrState": "Full/-", "ifaceAddress":
 
 
 @pytest.fixture
-def fabric(observer: Observer) -> LabUnderTest:
-    return LabUnderTest(load_folder(FOLDER), load_checks(FOLDER), observer, threading.Event(), lambda _result: None)
+def fabric(observer: Observer, tmp_path: Path) -> LabUnderTest:
+    checks, journal = load_checks(FOLDER), tmp_path / "journal.jsonl"
+    return LabUnderTest(load_folder(FOLDER), checks, observer, threading.Event(), lambda _result: None, journal)
 
 
 def table(name: str, *rows: Any) -> dict[str, Any]:

@@ -347,11 +347,11 @@ def test_both_nodes_need_a_route_to_the_others_block(
 
 
 def test_no_pod_to_ping_from(lab: LabUnderTest, objects: Any, boxes: Any) -> None:
-    (found,) = ping.one(lab, None, ping_input(lab), "ping.v4", Deadline(0))  # type: ignore[arg-type]
+    (found,) = ping.one(lab, ping_input(lab), "ping.v4", Deadline(0))
     assert found.verdict == "FAIL", "the API answers, and there is none"
     assert "runs on node01" in found.sentence
     boxes.objects = None
-    (found,) = ping.one(lab, None, ping_input(lab), "ping.v4", Deadline(0))  # type: ignore[arg-type]
+    (found,) = ping.one(lab, ping_input(lab), "ping.v4", Deadline(0))
     assert found.verdict == "INCONCLUSIVE"
 
 
