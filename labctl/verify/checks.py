@@ -1,7 +1,8 @@
 """A check is an identity, the commands that it needs, and a pure judge. `poll` asks many of them until a deadline.
 
 A positive check may fail for a while and pass later; its last judgement counts. Every box is asked in turn, so a slow
-one does not hide the others.
+one does not hide the others. A negative check (a leaf must *not* know a route) proves nothing before convergence and
+nothing by one look: `hold` asks again and again over a window, and one look that fails decides.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from labctl.verify.observer import Command, Observer, Unanswered
@@ -64,6 +65,47 @@ def poll(
     for check in pending:
         told(_result(check, states[check.id]))
     return [_result(check, states[check.id]) for check in checks]
+
+
+def hold(
+    checks: Sequence[Check],
+    observer: Observer,
+    window: float,
+    cancel: threading.Event,
+    told: Callable[[CheckResult], None],
+) -> list[CheckResult]:
+    """Ask over ``window`` seconds: PASS is what passed every time, FAIL what failed once.
+
+    A box that did not answer at some time leaves its check INCONCLUSIVE, for it may have failed just then. Call it
+    when the lab has converged. Results are in the checks' order.
+    """
+    states = {check.id: _State(Judgement("INCONCLUSIVE", "was not asked")) for check in checks}
+    kept: dict[str, Judgement] = {}
+    pending = list(checks)
+    end = Deadline(window)
+    while pending:
+        _round(pending, states, observer)
+        for check in list(pending):
+            judgement = states[check.id].judgement
+            if judgement.verdict == "FAIL":
+                pending.remove(check)
+                kept[check.id] = replace(
+                    judgement, sentence=f"{judgement.sentence} (after {end.elapsed:.1f} s of {window:g} s)"
+                )
+            elif judgement.verdict == "INCONCLUSIVE":
+                kept.setdefault(check.id, judgement)  # decides unless it fails later
+        if end.passed:
+            break
+        if cancel.wait(min(PAUSE, end.remaining)):
+            raise Cancelled("verification was stopped")
+    results = []
+    for check in checks:
+        state = states[check.id]
+        held = f"{state.judgement.sentence}, {state.attempts} times in {window:g} s"
+        state.judgement = kept.get(check.id) or replace(state.judgement, sentence=held)
+        results.append(_result(check, state))
+        told(results[-1])
+    return results
 
 
 def _round(pending: Sequence[Check], states: dict[str, _State], observer: Observer) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from labctl.errors import InconclusiveError
-from labctl.verify.checks import Check, Stopwatch, poll
+from labctl.verify.checks import Check, Stopwatch, hold, poll
 from labctl.verify.evidence import Evidence
 from labctl.verify.observer import Command, Observer, Unanswered
 from labctl.verify.verdict import CheckResult, Judgement
@@ -56,6 +56,42 @@ def run(checks: list[Check], observer: Any, seconds: float = 10.0) -> tuple[list
     told: list[str] = []
     found = poll(checks, observer, Deadline(seconds), threading.Event(), lambda result: told.append(result.id))
     return found, told
+
+
+def held(observer: Any, *names: str, seconds: float = 0.4) -> tuple[list[CheckResult], list[str]]:
+    told: list[str] = []
+    checks = [check(name, command(name)) for name in names]
+    found = hold(checks, observer, seconds, threading.Event(), lambda result: told.append(result.id))
+    return found, told
+
+
+def test_what_must_not_be_holds_over_a_window_of_looks() -> None:
+    found, told = held(Asked(a=1, b=1), "a", "b")
+    assert [row.verdict for row in found] == ["PASS", "PASS"]
+    assert told == ["a", "b"]
+    assert found[0].attempts >= 3
+    assert found[0].sentence == f"good, {found[0].attempts} times in 0.4 s"
+
+
+def test_one_look_that_fails_decides_whatever_comes_after() -> None:
+    found, _ = held(Asked(a=[1, 0, 1], b=1), "a", "b")
+    assert [row.verdict for row in found] == ["FAIL", "PASS"]
+    assert found[0].sentence.startswith("0 and not 1 (after 0.")
+    assert found[0].attempts == 2
+
+
+def test_a_box_that_was_silent_once_may_have_failed_just_then() -> None:
+    found, _ = held(Asked(a=[1, Unanswered("silent"), 1]), "a")
+    assert (found[0].verdict, found[0].sentence) == ("INCONCLUSIVE", "silent")
+    found, _ = held(Asked(a=[Unanswered("silent"), 0]), "a")
+    assert found[0].verdict == "FAIL", "it did fail later"
+
+
+def test_holding_is_stopped() -> None:
+    stopped = threading.Event()
+    stopped.set()
+    with pytest.raises(Cancelled):
+        hold([check("a", command("a"))], Asked(a=1), 5.0, stopped, lambda _result: None)  # type: ignore[arg-type]
 
 
 def test_a_check_that_passes_later() -> None:
