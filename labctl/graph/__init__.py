@@ -1,0 +1,27 @@
+"""Drawing a lab: its boxes in tiers, ports, bundles and BGP sessions, out of its artifact folder alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from labctl.graph.layout import layout
+from labctl.graph.picture import picture_of
+from labctl.graph.status import Marks, status_of
+from labctl.graph.svg import svg
+from labctl.verify.livestate import LiveState as Live
+
+__all__ = ["Live", "Marks", "draw"]
+
+
+def draw(folder: Path, *, marks: Marks | None = None, live: Live | None = None, bgp: bool = True) -> str:
+    """The picture as one ``<svg>`` element, to be a file or to stand inline in a page, in light and dark.
+
+    ``marks``: what a verification found wrong; ``live``: the running lab's state; ``bgp``: with the sessions.
+    Raises `SpecError` for a folder that cannot be read.
+    """
+    picture = picture_of(folder)
+    if not bgp:
+        picture = replace(picture, sessions=())
+    status = status_of(picture, marks, live)
+    return svg(picture, layout(picture, status), status)
