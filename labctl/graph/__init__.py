@@ -6,12 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from labctl.graph.layout import layout
+from labctl.graph.marks import marks_of
 from labctl.graph.picture import picture_of
 from labctl.graph.status import Marks, status_of
 from labctl.graph.svg import svg
 from labctl.verify.livestate import LiveState as Live
 
-__all__ = ["Live", "Marks", "draw"]
+__all__ = ["Live", "Marks", "draw", "marks_of"]
 
 
 def draw(folder: Path, *, marks: Marks | None = None, live: Live | None = None, bgp: bool = True) -> str:

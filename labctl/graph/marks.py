@@ -1,6 +1,6 @@
 """Evidence → marks: which part of the picture each check that did not pass is about. Pure.
 
-A check says by its identity what it is of (``links.lacp.node01``, ``bgp.session.leaf2101.192.168.1.11``), and by what it
+A check says by its identity what it is of (``links.lacp.node01``, ``bgp.evpn.leaf2101.10.2.1.5``), and by what it
 expected and saw which ports of that. One whose identity names no part marks the boxes that it names, and one that names
 none of them is a note.
 """
@@ -78,7 +78,8 @@ class _Marking:
 
     def _named(self, identity: str) -> set[str]:
         """Boxes whose names stand in a check's identity."""
-        return {name for name in self._boxes if re.search(rf"(?<![\w]){re.escape(name)}(?![\w])", identity)}
+        names = "|".join(map(re.escape, sorted(self._boxes, key=len, reverse=True)))
+        return set(re.findall(rf"(?<!\w)(?:{names})(?!\w)", identity))
 
     def _lacp(self, node: str, check: Check) -> bool:
         """Members that the sentence finds fault with, each by its name; all of them when it names none."""
@@ -112,8 +113,8 @@ class _Marking:
     def _underlay(self, switch: str, check: Check) -> bool:
         """The wires to the neighbors that are not there; to the other leaf of a pair it is the peer-link."""
         expected, seen = check.get("expected") or {}, check.get("seen") or {}
-        owners = {address: box.name for box in self.picture.boxes for address in self.picture.addresses(box.name)}
-        lost = {owners[address] for address, state in expected.items() if seen.get(address) != state and address in owners}
+        missing = {address for address, state in expected.items() if seen.get(address) != state}
+        lost = {box.name for box in self.picture.boxes if box.address in missing}
         pair = self.picture.pair_of(switch)
         ends = {end for end in self._ports(switch) if (self.picture.far_end(end) or ("",))[0] in lost}
         self.links |= ends

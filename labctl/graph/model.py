@@ -14,11 +14,15 @@ End = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A switch, Kubernetes node or external host; ``lines``: what is written below its name."""
+    """A switch, Kubernetes node or external host; ``lines``: what is written below its name.
+
+    ``address``: what the other switches know a switch by, its loopback0.
+    """
 
     name: str
     tier: Tier
     lines: tuple[str, ...]
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)

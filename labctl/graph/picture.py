@@ -59,7 +59,8 @@ def _box(name: str, folder: Folder, checks: ChecksInput, configs: Mapping[str, S
         sessions = [row for row in checks.mode(folder.lab.mode).bgp.sessions if row.node == name]
         lines += [f"AS {row.asn}" for row in sessions[:1]]
         lines += list(dict.fromkeys(row.neighbor for row in sessions if row.family == "ipv4"))[:1]
-    return Box(name, _TIERS.get(node.role, "node"), tuple(lines))
+    own = config.loopbacks.get("loopback0", ()) if config else ()
+    return Box(name, _TIERS.get(node.role, "node"), tuple(lines), own[0] if own else "")
 
 
 def _lags(checks: ChecksInput, configs: Mapping[str, SwitchConfig], far: Mapping[End, End]) -> tuple[Lag, ...]:
