@@ -12,6 +12,8 @@ from dataclasses import dataclass
 ADVANCE = 0.605
 LEADING = 1.3
 """Height of a line, in sizes."""
+EDGE = 0.01
+"""Less is rounding, as nothing is drawn finer than a tenth."""
 SMALL, NORMAL, LARGE = 10.0, 13.0, 16.0
 
 
@@ -43,13 +45,15 @@ class Rect:
     def overlaps(self, other: Rect) -> bool:
         """Whether they share more than an edge."""
         return (
-            self.x < other.right and other.x < self.right and self.y < other.bottom and other.y < self.bottom
+            self.x < other.right - EDGE and other.x < self.right - EDGE
+            and self.y < other.bottom - EDGE and other.y < self.bottom - EDGE
         )  # fmt: skip
 
     def holds(self, other: Rect) -> bool:
         """Whether the other is wholly inside."""
         return (
-            self.x <= other.x and self.y <= other.y and other.right <= self.right and other.bottom <= self.bottom
+            self.x <= other.x + EDGE and self.y <= other.y + EDGE
+            and other.right <= self.right + EDGE and other.bottom <= self.bottom + EDGE
         )  # fmt: skip
 
 

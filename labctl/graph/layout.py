@@ -103,8 +103,17 @@ class _Work:
         strips = sum(STRIP for edge in ("top", "bottom") if self.slots.get((box.name, edge)))
         standing = LINE + 2 if box.name in self.status.boxes else 0.0
         texts = NORMAL * LEADING + LINE * len(box.lines) + standing + INSIDE
-        sides = max(len(self.slots.get((box.name, edge), ())) for edge in ("left", "right")) * STEP
-        return strips + max(texts, sides)
+        pair = self.picture.pair_of(box.name)
+        if pair is None:
+            return strips + texts
+        above, below = map(len, pair_words(pair, self.status))
+        half = _half(pair)
+        return max(strips + texts, 2 * half + LINE * (above + below), 2 * (STRIP + half - self._lift(pair)))
+
+    def _lift(self, pair: Pair) -> float:
+        """How far its peer-link is from the middle of its leafs, so that its words above and below are around that."""
+        above, below = map(len, pair_words(pair, self.status))
+        return (above - below) * LINE / 2
 
     def _box(self, box: Box, rect: Rect) -> None:
         top = rect.y + (STRIP if self.slots.get((box.name, "top")) else 0.0)
@@ -151,8 +160,10 @@ class _Work:
         """Ports of a physical peer-link, one over the other."""
         slots = self.slots.get((box, edge), ())
         way, x = (-1, rect.x) if edge == "left" else (1, rect.right)
+        pair = self.picture.pair_of(box)
+        middle = rect.center.y + (self._lift(pair) if pair else 0.0)
         for number, slot in enumerate(slots):
-            y = rect.center.y + STEP * (number - (len(slots) - 1) / 2)
+            y = middle + STEP * (number - (len(slots) - 1) / 2)
             left = x + 2 if edge == "left" else x - slot.width + 2
             if slot.end is not None:
                 chip = Rect(left, y - (STRIP - 4) / 2, slot.width - 4, STRIP - 4)
@@ -163,9 +174,9 @@ class _Work:
 
     def _pair(self, pair: Pair, rects: Mapping[str, Rect]) -> None:
         one, other = (rects[leaf] for leaf in pair.leafs)
-        start, end = Point(one.right, one.center.y), Point(other.x, other.center.y)
-        middle = Point((start.x + end.x) / 2, start.y)
-        half = STEP * max(0, len(pair.members) - 1) / 2 + 10
+        y = one.center.y + self._lift(pair)
+        start, end = Point(one.right, y), Point(other.x, y)
+        middle, half = Point((start.x + end.x) / 2, y), _half(pair)
         above, below = pair_words(pair, self.status)
         labels = [line_at(text, Point(middle.x, middle.y - half - LINE * (len(above) - number - 0.5)))
                   for number, text in enumerate(above)]  # fmt: skip
@@ -210,3 +221,8 @@ class _Work:
         if edge in ("left", "right"):
             return Point(tip.x + (-1 if edge == "left" else 1) * SIGNS, tip.y)
         return Point(tip.x, tip.y + (-1 if edge == "top" else 1) * self.reaches[box, edge])
+
+
+def _half(pair: Pair) -> float:
+    """From the middle of a peer-link to the words above and below."""
+    return STEP * max(0, len(pair.members) - 1) / 2 + 10

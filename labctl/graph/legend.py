@@ -42,7 +42,7 @@ def legend(picture: Picture, status: Status, left: float, top: float, width: flo
 def _items(picture: Picture, status: Status) -> list[tuple[Sample, str]]:
     kinds = {session.kind for session in picture.sessions}
     items: list[tuple[Sample, str]] = [("wire", "cable")]
-    items += [("bundle", "LACP bundle")] if picture.lags else []
+    items += [("bundle", "bond, port-channel")] if picture.lags or any(pair.members for pair in picture.pairs) else []
     items += [("fabric", "vPC peer-link over the fabric")] if any(not pair.members for pair in picture.pairs) else []
     items += [("iBGP", "iBGP EVPN sessions")] if "iBGP" in kinds else []
     items += [("eBGP", "eBGP sessions, with number")] if "eBGP" in kinds else []

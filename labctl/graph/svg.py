@@ -27,8 +27,8 @@ from labctl.graph.scene import (
 from labctl.graph.status import Standing, State, Status
 
 Key = TypeVar("Key")
-LARGEST = 1.5
-"""So many times its own size is a drawing shown at most."""
+SMALLEST, LARGEST = 0.75, 1.5
+"""So many times its own size is a drawing shown at least, to be read, and at most. What is too wide scrolls."""
 BASELINE = 0.35
 """From the middle of a line down to its letters' feet, in sizes: every renderer knows that much."""
 _SIGNS: Mapping[State, str] = {
@@ -43,7 +43,7 @@ def svg(picture: Picture, scene: Scene, status: Status) -> str:
     root = Element("svg", {
         "xmlns": "http://www.w3.org/2000/svg", "class": NAME, "role": "img", "aria-label": _summary(picture, status),
         "viewBox": f"0 0 {_n(scene.width)} {_n(scene.height)}", "width": "100%",
-        "style": f"max-width:{_n(scene.width * LARGEST)}px;margin:0 auto",
+        "style": f"min-width:{_n(scene.width * SMALLEST)}px;max-width:{_n(scene.width * LARGEST)}px;margin:0 auto",
     })  # fmt: skip
     SubElement(root, "title").text = f"Topology of {picture.name}"
     SubElement(root, "style").text = style()

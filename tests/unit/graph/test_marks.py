@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from labctl.graph import Marks, marks_of
+from tests.unit.graph.conftest import RENDERED, WHITEPAPER
 
-RENDERED = Path(__file__).parents[2] / "golden" / "render"
-WHITEPAPER = RENDERED / "whitepaper-standin-fabric"
 BUNDLED = {"Ethernet1/2": "P"}
 VPC = {"peer": "peer-ok", "consistency": "consistent", "vpcs": {"11": "up", "12": "up", "13": "up"}}
 
