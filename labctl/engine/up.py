@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from labctl.bonding import bond_trouble
+from labctl.engine import firststate
 from labctl.engine.actions import cluster, kubenodes, nodes, ports, switches
 from labctl.engine.actions.booting import Booting
 from labctl.engine.actions.manner import EMBEDDED_LIMIT, Manner, default_limit, manner_of
@@ -130,6 +131,8 @@ class Up:
             last = ("verify",)
         if lab.kube_nodes:
             steps.append(Step("ready", "workloads are ready", self._ready, last, resumable=False))
+            last = ("ready",)
+        steps.append(Step("first-state", "the first state is kept", self._first_state, last, resumable=False))
         return steps
 
     def _limit(self, name: str) -> Deadline:
@@ -234,6 +237,19 @@ class Up:
         except DeadlinePassed as passed:
             hint = "labctl kubectl LAB -- describe pod NAME says more"
             raise CheckFailed(f"not ready: {passed.reason}", code="workloads-not-ready", hint=hint) from None
+
+    def _first_state(self, context: StepContext) -> str:
+        """After the scenarios, which put back what they change: what is there now is what ``reset`` brings back."""
+        del context
+        lab, sessions = self._folder.lab, self._now.sessions
+        timeout = self._limit("push").remaining
+        first = firststate.FirstState(
+            firststate.read_switches(lab.switches, sessions.__getitem__, timeout),
+            firststate.read_nodes([*lab.kube_nodes, *lab.hosts], self._endpoints),
+            firststate.read_objects(self._api) if lab.kube_nodes else None,
+        )
+        firststate.keep(self._state, first)
+        return f"{len(first.switches)} switches, {len(first.nodes)} nodes and hosts, {len(first.objects or ())} objects"
 
     def _verify(self, context: StepContext) -> str:
         now = self._request.runtime.observe()
