@@ -121,10 +121,10 @@ class Up:
                 Step("names", "nodes have the names of the lab", self._names, ("api",), resumable=False),
                 Step("calico", "Calico", self._calico, ("nodes", "push", "names")),
                 Step("addresses", "Calico uses bond0", self._addresses, ("calico",), resumable=False),
-                Step("workloads", "workloads", self._workloads, ("addresses",)),
+                Step("workloads", "workloads", self._workloads, ("calico",)),
                 Step("bonds", "every bond has a partner", self._bonds, ("push", "nodes"), resumable=False),
             ]
-            last = ("workloads", "bonds")
+            last = ("addresses", "workloads", "bonds")
         if self._request.prove:
             # a check waits for what it needs itself: a pod that never comes must be its verdict, not a missed gate
             steps.append(Step("verify", "the scenarios", self._verify, last, resumable=False))

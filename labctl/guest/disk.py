@@ -9,6 +9,8 @@ from pathlib import Path
 
 from labctl.guest import recipe
 
+ALONE = "labctl.processors=1"
+"""A word for the kernel's command line: the guest's second processor is left for somebody else to switch on."""
 BOOT = """\
 modprobe -a {modules} 2>/dev/null
 echo 2 > /proc/sys/net/core/fb_tunnels_only_for_init_net
@@ -19,18 +21,33 @@ echo 1048576 > /proc/sys/net/core/rmem_max
 ln -s /proc/self/fd /dev/fd
 for n in 0:stdin 1:stdout 2:stderr; do ln -s /proc/self/fd/${{n%:*}} /dev/${{n#*:}}; done
 ip link set lo up
+if grep -qw maxcpus=1 /proc/cmdline; then
+  ip link add keep type dummy
+  ip link set keep up
+  tc qdisc add dev keep clsact
+  ip link add keepvx type vxlan id 1 dstport 4789 dev keep
+  ip link set keepvx up
+  for command in iptables-legacy ip6tables-legacy; do
+    for table in nat filter; do $command -t $table -L -n >/dev/null; done
+  done
+  tcpdump -q -i lo -w /dev/null >/dev/null 2>&1 &
+  second=/sys/devices/system/cpu/cpu1/online
+  [ ! -e $second ] || grep -qw {alone} /proc/cmdline || echo 1 >$second
+fi
 export PYTHON_COLORS=0 PYTHONPATH=/lab PYTHONDONTWRITEBYTECODE=1
 python3 -S -c 'from labctl.guest.agent.main import main; main()' &
 wait $!
 echo o > /proc/sysrq-trigger
 while :; do :; done
 """
+"""With QEMU's emulation the kernel has one processor until here, and what makes it patch its own code (static keys) has
+been used once, for good: with two, QEMU was seen to run a breakpoint that the kernel had taken back, and it died."""
 
 
 def agent_tar() -> bytes:
     """The tar: ``boot`` (sourced by PID 1) and the agent's package; padded to whole blocks, the same every time."""
     files = {
-        "boot": BOOT.format(modules=" ".join(recipe.LOAD)),
+        "boot": BOOT.format(modules=" ".join(recipe.LOAD), alone=ALONE),
         "labctl/__init__.py": "",
         "labctl/guest/__init__.py": "",
     }

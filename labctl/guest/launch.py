@@ -179,18 +179,18 @@ def _start_qemu(
     ours, theirs = socket.socketpair()
     number = theirs.fileno()
     console.touch(mode=0o600)
-    emulated = ["-accel", f"tcg,thread=multi,tb-size={machine.translation_mb}", "-cpu", "max"]
-    accelerator = ["-accel", "kvm", "-cpu", "host"] if launcher == "qemu-kvm" else emulated
+    words = "console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable random.trust_cpu=on labctl.channel=/dev/vport2p1"
+    if launcher == "qemu-kvm":
+        accelerator = ["-accel", "kvm", "-cpu", "host"]
+    else:
+        accelerator = ["-accel", f"tcg,thread=multi,tb-size={machine.translation_mb}", "-cpu", "max"]
+        words += " maxcpus=1"  # the second one is switched on by the guest's boot script, which says why
     arguments = [
         *DIE_WITH_PARENT, "qemu-system-x86_64", *accelerator, "-smp", str(min(2, len(os.sched_getaffinity(0)))),
         "-m", f"{machine.memory_mb}M", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
         "-chardev", f"file,id=console,path={console},append=on", "-serial", "chardev:console",
         "-kernel", str(image.kernel), "-initrd", str(image.initrd),
-        "-append",
-        (
-            "console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable random.trust_cpu=on "
-            f"labctl.channel=/dev/vport2p1 {machine.kernel}"
-        ),
+        "-append", f"{words} {machine.kernel}",
         # nobody writes the image: without this QEMU would refuse it while a UML guest, which locks it, runs
         "-drive", f"file={image.root},if=none,id=d0,format=raw,readonly=on,cache=unsafe,file.locking=off",
         "-device", "virtio-blk-pci,drive=d0",

@@ -25,6 +25,7 @@ from labctl.containers.build import ImageArchive, build_archive, containers_cach
 from labctl.guest import recipe
 from labctl.guest.api import Completed
 from labctl.guest.client import AgentClient
+from labctl.guest.disk import ALONE
 from labctl.guest.image import GuestImage, build_image
 from labctl.guest.launch import Disk, Machine
 from labctl.standin.cluster.controlplane.binaries import bring_binaries
@@ -60,20 +61,10 @@ exec dockerd --storage-driver overlay2 --userland-proxy=false --log-level warn
 
 KEEP = """\
 set -eu
-ip link add keep type dummy
-ip link set keep up
-tc qdisc add dev keep clsact
-ip link add keepvx type vxlan id 1 dstport 4789 dev keep
-ip link set keepvx up
-for command in iptables-legacy ip6tables-legacy; do
-  for table in nat filter; do $command -t $table -L -n >/dev/null; done
-done
-tcpdump -q -i lo -w /dev/null >/dev/null 2>&1 &
 [ -z "$1" ] || docker run -d --name keeper --privileged "$1" >/dev/null
 echo 1 >/sys/devices/system/cpu/cpu1/online
 """
-"""Uses once, for good, what makes the kernel patch its own code (static keys), while it has one processor. With two,
-QEMU without KVM was seen to run a breakpoint that the kernel had taken back already, and the kernel died of it."""
+"""Starts a container for good, then the second processor: the guest's boot script, which does the same, says why."""
 KEEPER = "keeper"
 """A container that runs as long as the machine does, for the same reason."""
 
@@ -250,7 +241,7 @@ def source() -> bytes:
 @contextmanager
 def machine(image: GuestImage, disks: Sequence[Disk], work: Path, memory_mb: int = MEMORY_MB) -> Iterator[DockerHost]:
     """Boot it, start Docker on the first disk; power it off in any case."""
-    machine = Machine(memory_mb, tuple(disks), translation_mb=768, kernel="maxcpus=1 cgroup.memory=nokmem")
+    machine = Machine(memory_mb, tuple(disks), translation_mb=768, kernel=f"{ALONE} cgroup.memory=nokmem")
     with booted("qemu-tcg", image, machine, work, BOOT_LIMIT) as agent:
         agent.start(["sh", "-c", START_DOCKER], log="/var/log/dockerd.log")
         host = DockerHost(agent, work)

@@ -61,6 +61,14 @@ def test_all_scenarios_pass(lab: Done, labctl: Labctl) -> None:
     assert "PASS" in lab.out
 
 
+def test_the_guest_has_the_processors_of_its_launcher(
+    lab: Done, labctl: Labctl, request: pytest.FixtureRequest
+) -> None:
+    """An emulated guest boots with one and switches the second on."""
+    wanted = min(2, len(os.sched_getaffinity(0))) if request.node.callspec.params["lab"] == "qemu-tcg" else 1
+    assert labctl("exec", LAB, "node01", "--", "nproc").expect(0).out.strip() == str(wanted)
+
+
 def test_prefixes_are_the_papers(lab: Done, labctl: Labctl) -> None:
     """Figure 16 by errata 4.3: 3/5/5 in IPv4 and 2/2/2 in IPv6, read from the leafs' own summaries."""
     for leaf in ("leaf2101", "leaf2102"):
