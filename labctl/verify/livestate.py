@@ -1,0 +1,305 @@
+"""The state of a running lab at one moment: what every box says of its links, LACP, sessions and pods. Nothing judged.
+
+Each box is asked in turn, all boxes side by side. The first question that a box does not answer is its last one: what
+it had said before stays, the rest of it is not known, and ``unanswered`` has the reason.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from labctl.bonding import parse_bond
+from labctl.folder import Folder
+from labctl.kube.resources import NODES, PODS
+from labctl.verify.inputs import ChecksInput
+from labctl.verify.judges import neighbors, rows
+from labctl.verify.observer import Command, Observer, Unanswered
+
+CLUSTER = "kubernetes"
+"""The API server's name among the boxes that did not answer."""
+AT_ONCE = 8
+"""Boxes that are asked at the same time."""
+Family = Literal["evpn", "ipv4", "ipv6"]
+SUMMARY: Mapping[Family, str] = {
+    "evpn": "show bgp l2vpn evpn summary",
+    "ipv4": "show ip bgp summary vrf {vrf}",
+    "ipv6": "show ipv6 bgp summary vrf {vrf}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A neighbor of a BGP summary; ``since``: how long it has been in its state, as the switch writes it."""
+
+    switch: str
+    neighbor: str
+    family: Family
+    state: str
+    prefixes: int
+    since: str
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """An interface; ``reason``: why it is down, where its box says so."""
+
+    box: str
+    interface: str
+    state: str
+    reason: str = ""
+
+    @property
+    def up(self) -> bool:
+        return self.state == "up"
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelMember:
+    """A member of a switch's port-channel. ``flag`` is NX-OS's: ``P`` bundled, ``D`` down, ``s`` suspended…"""
+
+    switch: str
+    channel: int
+    interface: str
+    flag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lacp:
+    """A node's bond, by its kernel; no members: there is no such bond."""
+
+    node: str
+    bond: str
+    members: tuple[str, ...]
+    distributing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Vpc:
+    """A switch's side of its vPC domain; ``vpcs``: number and whether it is up."""
+
+    switch: str
+    peer: str
+    keepalive: str
+    consistency: str
+    vpcs: tuple[tuple[int, bool], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Adjacency:
+    """An OSPF neighbor, by router id, on one interface (as the switch abbreviates it)."""
+
+    switch: str
+    neighbor: str
+    interface: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """A pod; ``node`` by the lab's name."""
+
+    namespace: str
+    name: str
+    node: str
+    phase: str
+    ready: bool
+    ip: str
+
+
+@dataclass(frozen=True, slots=True)
+class KubeNode:
+    """A Node, by the lab's name."""
+
+    name: str
+    ready: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LiveState:
+    """Everything that was said. ``read_at``: UTC, when the reading began; ``unanswered``: box → why."""
+
+    read_at: str
+    sessions: tuple[Session, ...] = ()
+    ports: tuple[Port, ...] = ()
+    channels: tuple[ChannelMember, ...] = ()
+    lacp: tuple[Lacp, ...] = ()
+    vpc: tuple[Vpc, ...] = ()
+    adjacencies: tuple[Adjacency, ...] = ()
+    pods: tuple[Pod, ...] = ()
+    nodes: tuple[KubeNode, ...] = ()
+    unanswered: Mapping[str, str] = field(default_factory=dict)
+
+
+def read(
+    observer: Observer, folder: Folder, checks: ChecksInput, *, clock: Callable[[], float] = time.time
+) -> LiveState:
+    """Ask every box of the lab once. Raises nothing for a box that does not answer: it is in ``unanswered``.
+
+    ``clock``: seconds since the epoch.
+    """
+    began = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(clock()))
+    reading = _Reading(observer, folder, checks)
+    questions: dict[str, Callable[[_Said], None]] = {
+        **dict.fromkeys(folder.lab.switches, reading.switch),
+        **dict.fromkeys((*folder.lab.kube_nodes, *folder.lab.hosts), reading.node),
+    }
+    if folder.lab.kube_nodes:
+        questions[CLUSTER] = reading.cluster
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        said = list(pool.map(_ask, questions, questions.values()))
+    return LiveState(
+        began,
+        **{kind: tuple(row for one in said for row in one.of(sort)) for kind, sort in _KINDS.items()},
+        unanswered={one.box: one.unanswered for one in said if one.unanswered},
+    )
+
+
+_KINDS: Mapping[str, Any] = {
+    "sessions": Session, "ports": Port, "channels": ChannelMember, "lacp": Lacp, "vpc": Vpc, "adjacencies": Adjacency,
+    "pods": Pod, "nodes": KubeNode,
+}  # fmt: skip
+
+
+@dataclass(slots=True)
+class _Said:
+    """What one box said so far."""
+
+    box: str
+    rows: list[Any] = field(default_factory=list)
+    unanswered: str = ""
+
+    def of(self, kind: type) -> list[Any]:
+        return [row for row in self.rows if isinstance(row, kind)]
+
+
+def _ask(box: str, questions: Callable[[_Said], None]) -> _Said:
+    said = _Said(box)
+    try:
+        questions(said)
+    except Unanswered as error:
+        said.unanswered = str(error)
+    return said
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """The questions, by the kind of box."""
+
+    observer: Observer
+    folder: Folder
+    checks: ChecksInput
+
+    def switch(self, said: _Said) -> None:
+        """Interfaces, port-channels and vPC where it has them, underlay, its BGP sessions."""
+        name, links, bgp = said.box, self.checks.links, self.checks.mode(self.folder.lab.mode).bgp
+        said.rows += _ports(name, self._show(name, "show interface brief"))
+        vpc = any(row.switch == name for row in links.vpc)
+        if vpc or any(row.switch == name for row in links.port_channels):
+            said.rows += _members(name, self._show(name, "show port-channel summary"))
+        if vpc:
+            said.rows.append(_vpc(name, self._show(name, "show vpc brief")))
+        said.rows += _adjacencies(name, self._show(name, "show ip ospf neighbors"))
+        asked: dict[str, Family] = {SUMMARY["evpn"]: "evpn"}
+        for row in bgp.sessions:
+            if row.switch == name:
+                asked[SUMMARY[row.family].format(vrf=row.vrf)] = row.family
+        for text, family in asked.items():
+            said.rows += _sessions(name, family, self._show(name, text))
+
+    def node(self, said: _Said) -> None:
+        """The interfaces of a node or of an external host, and its bond."""
+        name = said.box
+        said.rows += _kernel_ports(name, self._run(name, "ip -o link show"))
+        for row in self.checks.links.lacp:
+            if row.node == name:
+                bond = parse_bond(self._run(name, f"cat /proc/net/bonding/{row.bond}"))
+                members = tuple(member.name for member in bond.members)
+                said.rows.append(Lacp(name, row.bond, members, tuple(member.name for member in bond.carrying)))
+
+    def cluster(self, said: _Said) -> None:
+        """Nodes and pods, by the API."""
+        config = self.folder.cluster
+        names = dict(zip(config.node_names if config else (), self.folder.lab.kube_nodes, strict=False))
+        for node in self.observer.list(NODES):
+            name = str(node["metadata"]["name"])
+            said.rows.append(KubeNode(names.get(name, name), _is_ready(node)))
+        for pod in self.observer.list(PODS):
+            said.rows.append(_pod(pod, names))
+
+    def _show(self, switch: str, text: str) -> Any:
+        return self.observer.ask(Command("nxos", switch, text))[0]
+
+    def _run(self, node: str, text: str) -> str:
+        return str(self.observer.ask(Command("node", node, text))[0])
+
+
+def _ports(switch: str, body: Any) -> list[Port]:
+    found = []
+    for row in rows(body, "interface"):
+        reason = str(row.get("state_rsn_desc") or "")
+        found.append(Port(switch, str(row.get("interface")), str(row.get("state")), "" if reason == "none" else reason))
+    return found
+
+
+def _kernel_ports(node: str, text: str) -> list[Port]:
+    """``2: eth1@if5: <BROADCAST,UP,LOWER_UP> … state UP …``, one line an interface (iproute2, ``ip -o link``)."""
+    return [
+        Port(node, found["name"], found["state"].lower())
+        for found in re.finditer(r"^\d+: (?P<name>[^:@\s]+)[^:\n]*: .*? state (?P<state>\S+)", text, re.MULTILINE)
+    ]
+
+
+def _members(switch: str, body: Any) -> list[ChannelMember]:
+    return [
+        ChannelMember(switch, int(channel["group"]), str(row["port"]), str(row["port-status"]))
+        for channel in rows(body, "channel")
+        for row in rows(channel, "member")
+    ]
+
+
+def _vpc(switch: str, body: Any) -> Vpc:
+    said: Mapping[str, Any] = body if isinstance(body, Mapping) else {}
+    return Vpc(
+        switch,
+        str(said.get("vpc-peer-status") or "unknown"),
+        str(said.get("vpc-peer-keepalive-status") or "unknown"),
+        str(said.get("vpc-peer-consistency") or "unknown"),
+        tuple((int(row["vpc-id"]), str(row.get("vpc-port-state")) == "1") for row in rows(body, "vpc")),
+    )
+
+
+def _adjacencies(switch: str, body: Any) -> list[Adjacency]:
+    return [
+        Adjacency(switch, str(row.get("rid")), str(row.get("intf")), str(row.get("state")).partition("/")[0].strip())
+        for row in rows(body, "ctx", "nbr")
+    ]
+
+
+def _sessions(switch: str, family: Family, body: Any) -> list[Session]:
+    return [
+        Session(
+            switch, neighbor, family, str(row.get("state")), int(row.get("prefixreceived") or 0),
+            str(row.get("time") or ""),
+        )
+        for neighbor, row in neighbors(body).items()
+    ]  # fmt: skip
+
+
+def _is_ready(item: Mapping[str, Any]) -> bool:
+    conditions = (item.get("status") or {}).get("conditions") or []
+    return any(row.get("type") == "Ready" and row.get("status") == "True" for row in conditions)
+
+
+def _pod(pod: Mapping[str, Any], names: Mapping[str, str]) -> Pod:
+    metadata, status = pod["metadata"], pod.get("status") or {}
+    node = str(pod["spec"].get("nodeName") or "")
+    phase = "Terminating" if metadata.get("deletionTimestamp") else str(status.get("phase") or "Unknown")
+    return Pod(
+        str(metadata["namespace"]), str(metadata["name"]), names.get(node, node), phase, _is_ready(pod),
+        str(status.get("podIP") or ""),
+    )  # fmt: skip
