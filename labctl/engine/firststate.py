@@ -1,8 +1,8 @@
 """The lab as ``up`` left it, kept in the state folder: what ``reset`` brings back.
 
-``first-state/nxos/<switch>.cfg`` is each switch's running configuration, ``first-state/nodes.json`` the links, addresses
-and static routes of nodes and hosts, ``first-state/objects.json`` the API objects that somebody made. All of it was read
-from the running lab. It holds secrets (BGP passwords, Secrets): readable by its owner alone.
+``first-state/nxos/<switch>.cfg`` is each switch's running configuration, ``first-state/nodes.json`` the links,
+addresses and static routes of nodes and hosts, ``first-state/objects.json`` the API objects that somebody made. All of
+it was read from the running lab. It holds secrets (BGP passwords, Secrets): readable by its owner alone.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from labctl.engine.nodestate import NodeState
 from labctl.errors import LabError, UsageError
 from labctl.kube.api import Api, Json
 from labctl.kube.inventory import Key, collect
-from labctl.nxos.session import NxosSession
+from labctl.nxos.session import NxosSession, SwitchUnreachable
 from labctl.nxos.turnback import RUNNING
 from labctl.runtime.api import Endpoints
 from labctl.state import LabState
@@ -40,12 +40,27 @@ class FirstState:
 
 
 def read_switches(
-    switches: Sequence[str], session: Callable[[str], NxosSession], timeout: float
+    switches: Sequence[str],
+    sessions: Mapping[str, NxosSession],
+    login: Callable[[str], NxosSession],
+    timeout: float,
 ) -> dict[str, str]:
-    """Running configurations, all at once. Raises InconclusiveError naming those that do not answer."""
+    """Running configurations, all at once, over sessions that are open where they still are.
+
+    Raises `InconclusiveError` naming those that do not answer.
+    """
 
     def one(switch: str) -> str:
-        return session(switch).show(RUNNING, timeout=timeout)
+        try:
+            if switch in sessions:
+                return sessions[switch].show(RUNNING, timeout=timeout)
+        except SwitchUnreachable:
+            pass  # a scenario may have restarted the switch: a new login tells
+        session = login(switch)
+        try:
+            return session.show(RUNNING, timeout=timeout)
+        finally:
+            session.close()
 
     good, wrong = on_every_switch(switches, one)
     raise_all(wrong, "switch-unreachable")
@@ -99,9 +114,7 @@ def load(state: LabState) -> FirstState:
         switches = {path.stem: path.read_text() for path in sorted((folder / "nxos").glob("*.cfg"))}
         nodes = {name: NodeState.of(row) for name, row in _read(folder / "nodes.json")["nodes"].items()}
         path = folder / "objects.json"
-        objects = (
-            {Key(*row["key"]): row["object"] for row in _read(path)["objects"]} if path.is_file() else None
-        )
+        objects = {Key(*row["key"]): row["object"] for row in _read(path)["objects"]} if path.is_file() else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise LabError(
             f"{folder} is broken: {error}", code="first-state-broken", next_command=f"labctl down {state.name}"

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from labctl.engine.reset.model import Row
 from labctl.errors import InconclusiveError
 from labctl.guest.api import AgentError
 from labctl.runtime.api import Endpoints
@@ -106,40 +107,40 @@ def _route(row: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class NodeChange:
-    """One difference: what is said of it, and the line for ``ip -batch`` that undoes it (none: the node's script)."""
+    """One difference: what is said of it, and lines for ``ip -batch`` that undo it (none: the node's script does)."""
 
-    sentence: str
-    command: str | None
+    row: Row
+    command: str = ""
     ours: bool = False
     """Whether the node's script may bring it back."""
 
 
 def differences(first: NodeState, now: NodeState) -> list[NodeChange]:
     """What has to be undone, in the order in which it can be. Pure."""
-    found = [NodeChange(f"interface {name} deleted", f"link del {name}") for name in now.links if name not in first.links]
+    gone = sorted(now.links.keys() - first.links.keys())
+    found = [NodeChange(Row("remove", f"interface {name}"), f"link del {name}") for name in gone]
     for name, link in first.links.items():
         there = now.links.get(name)
         if there is None:
-            found.append(NodeChange(f"interface {name} made again", None, ours=True))
+            found.append(NodeChange(Row("add", f"interface {name}"), ours=True))
         elif there != link:
             found += _link(name, link, there)
-    gone = {name for name in now.links if name not in first.links}
     found += [
-        NodeChange(f"route {route} deleted", f"route del {route}")
+        NodeChange(Row("remove", f"route {route}"), f"route del {route}")
         for route in sorted(now.routes - first.routes)
-        if not any(f" dev {name}" in f"{route} " for name in gone)
+        if not any(f" dev {name} " in f"{route} " for name in gone)
     ]
     found += [
-        NodeChange(f"address {address} deleted", f"addr del {address}")
+        NodeChange(Row("remove", f"address {address}"), f"addr del {address}")
         for address in sorted(now.addresses - first.addresses)
         if address.split()[-1] not in gone
     ]
     found += [
-        NodeChange(f"address {address} added", f"addr replace {address}{' nodad' if ':' in address else ''}", ours=True)
+        NodeChange(Row("add", f"address {address}"), f"addr replace {address}{' nodad' * (':' in address)}", ours=True)
         for address in sorted(first.addresses - now.addresses)
     ]
     found += [
-        NodeChange(f"route {route} added", f"route replace {route}", ours=True)
+        NodeChange(Row("add", f"route {route}"), f"route replace {route}", ours=True)
         for route in sorted(first.routes - now.routes)
     ]
     return found
@@ -147,15 +148,17 @@ def differences(first: NodeState, now: NodeState) -> list[NodeChange]:
 
 def _link(name: str, first: Link, now: Link) -> list[NodeChange]:
     found = []
+    state = "up" if first.up else "down"
     if first.master != now.master:
-        port = f"port of {first.master}" if first.master else "no port of another"
-        down = f"link set {name} down\nlink set {name} master {first.master}" if first.master else f"link set {name} nomaster"
-        found.append(NodeChange(f"interface {name} {port} again", f"{down}\nlink set {name} {'up' if first.up else 'down'}"))
+        join = f"link set {name} master {first.master}" if first.master else f"link set {name} nomaster"
+        words = f"interface {name}: " + (f"port of {first.master}" if first.master else f"no port of {now.master}")
+        # a bond takes no port that is up
+        found.append(NodeChange(Row("change", words), f"link set {name} down\n{join}\nlink set {name} {state}"))
     if first.mtu != now.mtu:
-        found.append(NodeChange(f"interface {name} has MTU {first.mtu} again", f"link set {name} mtu {first.mtu}"))
+        words = f"interface {name}: MTU {first.mtu}"
+        found.append(NodeChange(Row("change", words), f"link set {name} mtu {first.mtu}"))
     if first.up != now.up:
-        word = "up" if first.up else "down"
-        found.append(NodeChange(f"interface {name} {word} again", f"link set {name} {word}"))
+        found.append(NodeChange(Row("change", f"interface {name}: {state}"), f"link set {name} {state}"))
     return found
 
 

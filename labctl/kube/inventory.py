@@ -157,7 +157,9 @@ def essence(item: Json) -> Json:
     for gone in ("deletionTimestamp", "deletionGracePeriodSeconds"):
         meta.pop(gone, None)
     annotations = {
-        key: value for key, value in (meta.pop("annotations", None) or {}).items() if not CONTROLLERS_WORDS.fullmatch(key)
+        key: value
+        for key, value in (meta.pop("annotations", None) or {}).items()
+        if not CONTROLLERS_WORDS.fullmatch(key)
     }
     if annotations:
         meta["annotations"] = annotations

@@ -45,7 +45,9 @@ def changes(first: Mapping[Key, Json], found: Found) -> list[Change]:
         if (what := "" if key not in now else different(body, now[key])) or key not in now
     ]
     result += [Change("added", key) for key in now if key not in first and not _goes_along(key, first, now)]
-    touched = {(row.key.kind, row.key.namespace, row.key.name) for row in result if row.key.kind in ("ConfigMap", "Secret")}
+    touched = {
+        (row.key.kind, row.key.namespace, row.key.name) for row in result if row.key.kind in ("ConfigMap", "Secret")
+    }
     result += _pods(found, touched)
     return sorted(result, key=lambda row: (row.what, row.key))
 
@@ -229,7 +231,10 @@ class Restorer:
 
     def _update(self, key: Key, found: Found) -> None:
         item = found.objects[key]
-        if "deletionTimestamp" in item["metadata"] or (item.get("status") or {}).get("phase") in ("Failed", "Succeeded"):
+        if "deletionTimestamp" in item["metadata"] or (item.get("status") or {}).get("phase") in (
+            "Failed",
+            "Succeeded",
+        ):
             self._delete(key, found)
             return
         body = replacement(self._first[key], item)
@@ -248,7 +253,10 @@ def replacement(first: Json, item: Json) -> Json:
     """What to write over an object so that it says what it said first; what servers wrote stays."""
     meta = dict(first["metadata"])
     now = item["metadata"].get("annotations") or {}
-    annotations = {**(meta.get("annotations") or {}), **{k: v for k, v in now.items() if CONTROLLERS_WORDS.fullmatch(k)}}
+    annotations = {
+        **(meta.get("annotations") or {}),
+        **{k: v for k, v in now.items() if CONTROLLERS_WORDS.fullmatch(k)},
+    }
     if annotations:
         meta["annotations"] = annotations
     meta |= {field: item["metadata"][field] for field in ("resourceVersion", "uid") if field in item["metadata"]}

@@ -151,7 +151,7 @@ def negated(line: str) -> str:
 def _replaced(line: str) -> str | None:
     """The setting that a new value of it replaces; None for all that may stand there more than once."""
     words = line.split()
-    if words[-1] == "secondary" or words[:5] == [*"switchport trunk allowed vlan add".split()]:
+    if words[-1] == "secondary" or line.startswith("switchport trunk allowed vlan add "):
         return None
     if words[0] == "route-map" and words[-1] in ("in", "out"):
         return f"route-map {words[-1]}"

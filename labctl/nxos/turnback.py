@@ -15,12 +15,12 @@ from labctl.nxos.tree import ConfigTree, Section, parse
 
 RUNNING = "show running-config"
 ROUNDS = 4
-"""Typing a line may wipe others (``vrf member``, ``switchport``), and a feature must be on before its lines are known."""
+"""Typing a line may wipe others (``vrf member``), and a feature must be on before its lines are known."""
 
 
 @dataclass(frozen=True, slots=True)
 class TurnedBack:
-    """What came of it. ``turns`` were different at the beginning, ``left`` are still; ``refused``: by turn, its words."""
+    """What came of it. ``turns`` were different at first, ``left`` are still; ``refused``: their words."""
 
     switch: str
     turns: tuple[Turn, ...]
@@ -91,7 +91,11 @@ def turn_back(
             break
     unsaved = save(session) if turns and not left else None
     return TurnedBack(
-        session.name, tuple(turns), tuple(left), tuple((turn, refused[turn]) for turn in left if turn in refused), unsaved
+        session.name,
+        tuple(turns),
+        tuple(left),
+        tuple((turn, refused[turn]) for turn in left if turn in refused),
+        unsaved,
     )
 
 
