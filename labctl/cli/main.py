@@ -24,6 +24,7 @@ VERBS: dict[str, str] = {
     "down": "Remove a lab; nothing is left behind.",
     "list": "Every lab of this user.",
     "status": "What a lab's boxes are doing.",
+    "graph": "Draw a lab: boxes, ports, bundles, BGP; as it is configured, or as it runs.",
     "exec": "Run a command in a node.",
     "ssh": "Log in to a switch.",
     "save": "Save the switches' configurations, there and here.",

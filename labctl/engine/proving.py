@@ -24,13 +24,13 @@ def verify_request(
         state.journal,
         state.secrets,
         listener,
-        lambda switch: _login(state, endpoints, switch),
+        lambda switch: login(state, endpoints, switch),
         disruptive=disruptive,
         environment={"runtime": now.runtime, "launcher": now.launcher or ""},
     )
 
 
-def _login(state: LabState, endpoints: Endpoints, switch: str) -> NxosSession:
+def login(state: LabState, endpoints: Endpoints, switch: str) -> NxosSession:
     """With the patience that the lab's switches need."""
     target = json.loads((state.folder / "lab.json").read_text())["target"]
     return open_session(switch, endpoints, manner=manner_of(target))

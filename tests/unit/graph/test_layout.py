@@ -1,0 +1,191 @@
+"""However many boxes a lab has: nothing written lies on anything written, and everything is where it belongs."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from labctl.graph.geometry import Rect
+from labctl.graph.layout import layout
+from labctl.graph.model import TIERS, Box, Channel, End, Lag, Pair, Picture, Session, Wire
+from labctl.graph.scene import Scene
+from labctl.graph.status import Marks, Standing, State, Status, status_of
+
+STATES: tuple[State, ...] = ("up", "down", "unknown")
+
+
+class Making:
+    """Ports taken one after the other, as a design does."""
+
+    def __init__(self) -> None:
+        self.wires: list[Wire] = []
+        self._taken: dict[str, int] = {}
+
+    def port(self, box: str, kind: str = "Ethernet1/") -> str:
+        self._taken[box] = self._taken.get(box, 0) + 1
+        return f"{kind}{self._taken[box]}"
+
+    def wire(self, a: str, b: str, kind: str = "Ethernet1/") -> Wire:
+        made = Wire((a, self.port(a)), (b, self.port(b, kind)))
+        self.wires.append(made)
+        return made
+
+
+def made(
+    spines: int = 2, pairs: int = 1, nodes: int = 3, borders: int = 1, hosts: int = 1, *, physical: bool = False,
+    members: int = 1, families: int = 2, suffix: str = "",
+) -> Picture:  # fmt: skip
+    """A lab of that size; ``members``: wires from a node to each leaf of its pair."""
+    make = Making()
+    spine, border = ([f"{word}{n}{suffix}" for n in range(count)] for word, count in (("sp", spines), ("bl", borders)))
+    leafs = [(f"leaf{2 * n + 101}{suffix}", f"leaf{2 * n + 102}{suffix}") for n in range(pairs)]
+    boxes = [Box(name, "spine", ("spine, AS 65102", "Lo0 10.2.1.201")) for name in spine]
+    boxes += [Box(name, "leaf", ("leaf, AS 65102", "Lo1002 192.168.100.1")) for pair in leafs for name in pair]
+    boxes += [Box(name, "border", ("border leaf",)) for name in border]
+    lags, channels, sessions, domains = [], [], [], []
+    for number in range(nodes if pairs else 0):
+        name, pair = f"node{number:02}{suffix}", leafs[number % pairs]
+        boxes.append(Box(name, "node", ("worker", "AS 65531", "192.168.1.10")))
+        wires = [make.wire(leaf, name, "eth") for leaf in pair for _ in range(members)]
+        lags.append(Lag(name, "bond0", tuple(w.b[1] for w in wires), tuple((leaf, 11 + number) for leaf in pair)))
+        for leaf in pair:
+            ports = tuple(wire.a[1] for wire in wires if wire.a[0] == leaf)
+            channels.append(Channel(leaf, 11 + number, ports))
+            sessions.append(Session(leaf, name, "eBGP", (("IPv4", "192.168.1.10"), ("IPv6", "2001::10"))[:families]))
+    for number, pair in enumerate(leafs, 1):
+        domains.append(Pair(number, pair, 500, tuple(make.wire(*pair) for _ in range(2 if physical else 0))))
+    for lower in (*(name for pair in leafs for name in pair), *border):
+        for upper in spine:
+            make.wire(upper, lower)
+            sessions.append(Session(lower, upper, "iBGP", (("EVPN", "10.2.1.201"),)))
+    for number in range(hosts if borders else 0):
+        boxes.append(Box(f"ext{number}{suffix}", "external", ("external host",)))
+        make.wire(border[number % borders], f"ext{number}{suffix}", "eth")
+    return Picture(
+        "lab", "routed mode", tuple(boxes), tuple(make.wires), tuple(lags), tuple(channels), tuple(domains),
+        tuple(sessions), ("a note that is rather long, so that it has to be written in more than one line",),
+    )  # fmt: skip
+
+
+def in_some_state(picture: Picture, state: State) -> Status:
+    """Every part stands so, with the longest words that there are."""
+    ends: list[End] = [end for wire in picture.wires for end in (wire.a, wire.b)]
+    return Status(
+        {box.name: Standing(state, "Node unread") for box in picture.boxes},
+        dict.fromkeys(ends, Standing(state)),
+        {(row.switch, row.number): Standing(state, "P") for row in picture.channels},
+        {lag.node: Standing(state, f"{len(lag.members)}/{len(lag.members)}") for lag in picture.lags},
+        {pair.leafs: Standing(state, "peer-link-is-down") for pair in picture.pairs},
+        {session.pair: Standing(state, f"0/{len(session.neighbors)}") for session in picture.sessions},
+        ("leaf101 did not answer: no route to host",),
+        "2026-01-01 00:00:00 UTC",
+    )
+
+
+def overlapping(rects: Sequence[Rect]) -> list[tuple[Rect, Rect]]:
+    return [(one, other) for one, other in itertools.combinations(rects, 2) if one.overlaps(other)]
+
+
+def is_sound(picture: Picture, scene: Scene) -> None:
+    """What every drawing must be."""
+    whole = Rect(0, 0, scene.width, scene.height)
+    texts = [text.room for text in scene.texts()]
+    assert all(whole.holds(room) for room in texts)
+    assert overlapping(texts) == []
+    boxes = {placed.box.name: placed for placed in scene.boxes}
+    assert overlapping([placed.rect for placed in boxes.values()]) == []
+    signs = [Rect(p.mark.x - 6, p.mark.y - 6, 12, 12) for p in (*scene.ports, *scene.sessions)]
+    badges = [Rect(s.badge.x, s.badge.y, s.badge.width, s.badge.height) for s in scene.sessions]
+    bands = [bundle.rect for bundle in scene.bundles]
+    assert overlapping([*signs, *badges, *bands]) == []
+    assert not [room for room in texts for sign in signs if sign.overlaps(room)]
+    for placed in boxes.values():
+        assert all(placed.rect.holds(text.room) for text in (placed.name, *placed.lines))
+    for port in scene.ports:
+        assert boxes[port.end[0]].rect.holds(port.chip)
+        assert port.chip.holds(port.label.room)
+    for part in (*scene.bundles, *scene.sessions):
+        room = part.badge if hasattr(part, "badge") else part.rect
+        assert room.x <= part.label.room.x
+        assert part.label.room.right <= room.right
+    assert {port.end for port in scene.ports} == {end for wire in picture.wires for end in (wire.a, wire.b)}
+    assert [placed.wire for placed in scene.wires] == list(picture.wires)
+    assert [placed.session for placed in scene.sessions] == list(picture.sessions)
+    assert set(boxes) == {box.name for box in picture.boxes}
+
+
+@settings(max_examples=60)
+@given(
+    st.builds(
+        made, spines=st.integers(0, 4), pairs=st.integers(0, 4), nodes=st.integers(0, 12), borders=st.integers(0, 3),
+        hosts=st.integers(0, 4), physical=st.booleans(), members=st.integers(1, 3), families=st.integers(1, 2),
+        suffix=st.sampled_from(["", "-a", "-in-the-cellar-of-the-house"]),
+    ),
+    st.sampled_from([None, *STATES]),
+)  # fmt: skip
+def test_a_drawing_of_any_size_can_be_read(picture: Picture, state: State | None) -> None:
+    status = in_some_state(picture, state) if state else Status()
+    scene = layout(picture, status)
+    is_sound(picture, scene)
+    assert layout(picture, status) == scene
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_eight_leafs_and_twelve_nodes(state: State) -> None:
+    picture = made(spines=4, pairs=4, nodes=12, borders=2, hosts=2)
+    is_sound(picture, layout(picture, in_some_state(picture, state)))
+
+
+def test_tiers_are_one_below_the_other() -> None:
+    scene = layout(made(pairs=2, nodes=4), Status())
+    rows = [{placed.rect.y for placed in scene.boxes if placed.box.tier == tier} for tier in TIERS]
+    assert all(len(row) == 1 for row in rows)
+    heights = [row.pop() for row in rows]
+    assert heights == sorted(heights)
+
+
+def test_a_node_stands_under_its_own_pair() -> None:
+    scene = layout(made(pairs=2, nodes=4), Status())
+    at = {placed.box.name: placed.rect for placed in scene.boxes}
+    for leafs, nodes in (
+        (("leaf101", "leaf102"), ("node00", "node02")),
+        (("leaf103", "leaf104"), ("node01", "node03")),
+    ):
+        left, right = at[leafs[0]].x, at[leafs[1]].right
+        assert all(left <= at[node].center.x <= right for node in nodes)
+
+
+def test_a_bond_is_a_band_around_all_its_wires() -> None:
+    scene = layout(made(nodes=1, members=2), Status())
+    (band,) = (placed for placed in scene.bundles if isinstance(placed.bundle, Lag))
+    tips = [port.tip.x for port in scene.ports if port.end[0] == "node00"]
+    assert len(tips) == 4
+    assert all(band.rect.x < x < band.rect.right for x in tips)
+
+
+def test_cables_that_are_crossed_are_drawn_where_they_are() -> None:
+    """A bond whose ports are not side by side at the leaf is no band over the ports of others."""
+    picture = made(nodes=2)
+    a, b = picture.channels[0], picture.channels[2]
+    crossed = Channel(a.switch, a.number, (*a.members, *b.members))
+    scene = layout(replace(picture, channels=(crossed,)), Status())
+    is_sound(picture, scene)
+    assert [band.label.text for band in scene.bundles if band.bundle is crossed] == ["Po11", "Po11"]
+
+
+def test_a_wire_between_boxes_of_one_tier_is_an_arc_below_them() -> None:
+    boxes = (Box("a", "node", ()), Box("b", "node", ()))
+    scene = layout(Picture("lab", "", boxes, (Wire(("a", "eth1"), ("b", "eth1")),), (), (), (), ()), Status())
+    assert scene.wires[0].line.start_out.y == scene.wires[0].line.end_out.y > scene.boxes[0].rect.bottom
+    assert scene.legend[0].rect.y > scene.wires[0].line.start_out.y + 30
+
+
+def test_marks_that_name_nothing_of_the_picture_change_nothing() -> None:
+    picture = made()
+    stray = Marks(frozenset({"x"}), frozenset({("x", "eth9")}), frozenset({("x", "y")}))
+    assert layout(picture, status_of(picture, stray)).boxes == layout(picture, Status()).boxes

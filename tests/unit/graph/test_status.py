@@ -1,0 +1,179 @@
+"""How each part stands by what the boxes said; what was not said is not known, and never up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from labctl.graph import Marks, draw, draw_mermaid
+from labctl.graph.picture import picture_of
+from labctl.graph.status import Standing, Status, status_of
+from labctl.verify.livestate import (
+    CLUSTER,
+    ChannelMember,
+    KubeNode,
+    Lacp,
+    LiveState,
+    Port,
+    Session,
+    Vpc,
+)
+from tests.unit.graph.conftest import WHITEPAPER
+
+PICTURE = picture_of(WHITEPAPER)
+FAMILIES = {"EVPN": "evpn", "IPv4": "ipv4", "IPv6": "ipv6"}
+
+
+def well() -> LiveState:
+    """Every box says that all is well."""
+    ends = [end for wire in PICTURE.wires for end in (wire.a, wire.b)]
+    return LiveState(
+        "2026-01-01 00:00:00 UTC",
+        tuple(
+            Session(row.switch, neighbor, FAMILIES[family], "Established", 2, "PT1M")  # type: ignore[arg-type]
+            for row in PICTURE.sessions
+            for family, neighbor in row.neighbors
+        ),
+        tuple(Port(box, interface, "up") for box, interface in ends),
+        tuple(ChannelMember(row.switch, row.number, port, "P") for row in PICTURE.channels for port in row.members),
+        tuple(Lacp(lag.node, lag.bond, lag.members, lag.members) for lag in PICTURE.lags),
+        tuple(Vpc(leaf, "peer-ok", "peer-alive", "consistent", ((11, True),)) for leaf in ("leaf2101", "leaf2102")),
+        (),
+        (),
+        tuple(KubeNode(box.name, ready=True) for box in PICTURE.boxes if box.tier == "node"),
+    )
+
+
+def without(box: str, reason: str = "it is gone") -> LiveState:
+    """All is well, but one box says nothing."""
+    full = well()
+    kept = {
+        name: tuple(
+            row
+            for row in getattr(full, name)
+            if box not in (getattr(row, "box", ""), getattr(row, "switch", ""), getattr(row, "node", ""))
+        )
+        for name in ("sessions", "ports", "channels", "lacp", "vpc")
+    }
+    return replace(full, **kept, unanswered={box: reason})
+
+
+def standing_of(live: LiveState) -> Status:
+    return status_of(PICTURE, live=live)
+
+
+def states(status: Status) -> set[str]:
+    tables = (status.boxes, status.ports, status.channels, status.lags, status.pairs, status.sessions)
+    return {standing.state for table in tables for standing in table.values()}
+
+
+def test_a_lab_that_is_well_is_up_in_every_part() -> None:
+    status = standing_of(well())
+    assert states(status) == {"up"}
+    assert status.lags["node01"].mark == "2/2"
+    assert status.sessions["leaf2101", "node01"].mark == "2/2"
+    assert status.pairs["leaf2101", "leaf2102"].mark == "peer-ok"
+    assert status.boxes["node01"].mark == "Ready"
+    assert status.notes == ()
+
+
+def test_nothing_is_up_when_nobody_answers() -> None:
+    names = (*(box.name for box in PICTURE.boxes), CLUSTER)
+    status = standing_of(LiveState("now", unanswered=dict.fromkeys(names, "no route")))
+    assert states(status) == {"unknown"}
+    assert len(status.notes) == len(names)
+
+
+def test_what_a_silent_switch_has_is_not_known_and_the_rest_is() -> None:
+    status = standing_of(without("leaf2101"))
+    assert status.boxes["leaf2101"] == Standing("unknown", "no answer", "it is gone")
+    assert status.ports["leaf2101", "Ethernet1/1"].state == "unknown"
+    assert status.ports["master", "eth1"].state == "up"
+    assert status.channels["leaf2101", 11].mark == "?"
+    assert status.sessions["leaf2101", "node01"] == Standing("unknown", "?/2", "it is gone")
+    assert status.sessions["leaf2102", "node01"].state == "up"
+    assert status.pairs["leaf2101", "leaf2102"].mark == "unread"
+    assert status.notes == ("leaf2101 did not answer: it is gone",)
+
+
+def test_what_a_silent_node_has_is_not_known() -> None:
+    status = standing_of(without("node01"))
+    assert status.boxes["node01"].state == "unknown"
+    assert status.lags["node01"] == Standing("unknown", "?", "it is gone")
+    assert status.ports["node01", "eth1"].state == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("change", "box", "expected"),
+    [
+        ({"nodes": (KubeNode("node01", ready=False),)}, "node01", Standing("down", "NotReady")),
+        ({"nodes": ()}, "node01", Standing("down", "no Node", "the API has no Node of this name")),
+        ({"nodes": (), "unanswered": {CLUSTER: "refused"}}, "node01", Standing("unknown", "Node unread", "refused")),
+        ({"nodes": (), "unanswered": {CLUSTER: "refused"}}, "spine1", Standing("up", "answers", "it answers")),
+    ],
+)
+def test_a_node_stands_as_its_node_object(change: dict[str, object], box: str, expected: Standing) -> None:
+    assert standing_of(replace(well(), **change)).boxes[box] == expected  # type: ignore[arg-type]
+
+
+def test_a_port_that_is_down_says_why() -> None:
+    end = ("leaf2101", "Ethernet1/1")
+    others = tuple(port for port in well().ports if (port.box, port.interface) != end)
+    down = standing_of(replace(well(), ports=(*others, Port(*end, "down", "Administratively down"))))
+    assert down.ports[end] == Standing("down", "", "down (Administratively down)")
+    assert standing_of(replace(well(), ports=others)).ports[end] == Standing("down", "", "there is no such interface")
+    strange = standing_of(replace(well(), ports=(*others, Port(*end, "unknown"))))
+    assert strange.ports[end].state == "unknown"
+
+
+def test_bundles_count_the_members_that_carry() -> None:
+    half = replace(well(), lacp=(Lacp("node01", "bond0", ("eth1", "eth2"), ("eth2",)),))
+    assert standing_of(half).lags["node01"] == Standing("down", "1/2", "eth2 distributing, of eth1, eth2")
+    rows = (ChannelMember("leaf2101", 11, "Ethernet1/1", "s"), ChannelMember("leaf2101", 12, "Ethernet1/2", "P"))
+    status = standing_of(replace(well(), channels=rows))
+    assert status.channels["leaf2101", 11] == Standing("down", "s", "Ethernet1/1 s")
+    assert status.channels["leaf2101", 12].state == "up"
+    assert status.channels["leaf2101", 13] == Standing("down", "-", "Ethernet1/3 -")
+
+
+def test_sessions_count_those_that_are_established() -> None:
+    rows = tuple(
+        replace(row, state="Idle") if (row.switch, row.neighbor) == ("leaf2101", "192.168.1.11") else row
+        for row in well().sessions
+    )
+    found = standing_of(replace(well(), sessions=rows)).sessions["leaf2101", "node01"]
+    assert found == Standing("down", "1/2", "IPv4 192.168.1.11 Idle; IPv6 2001:192:168:1::11 Established")
+    gone = standing_of(replace(well(), sessions=())).sessions["leaf2101", "spine1"]
+    assert gone == Standing("down", "0/1", "EVPN 10.2.1.5 is not configured")
+
+
+@pytest.mark.parametrize(
+    ("side", "mark"),
+    [
+        (Vpc("leaf2101", "peer-link-down", "peer-alive", "consistent", ()), "peer-link-down"),
+        (Vpc("leaf2101", "peer-ok", "peer-not-reachable", "consistent", ()), "peer-not-reachable"),
+        (Vpc("leaf2101", "peer-ok", "peer-alive", "inconsistent", ()), "inconsistent"),
+    ],
+)
+def test_a_pair_is_as_its_worse_side(side: Vpc, mark: str) -> None:
+    found = standing_of(replace(well(), vpc=(well().vpc[1], side))).pairs["leaf2101", "leaf2102"]
+    assert (found.state, found.mark) == ("down", mark)
+
+
+def test_of_marks_and_the_running_lab_the_worse_is_believed() -> None:
+    marks = Marks(failed=frozenset({"node01"}), unanswered=frozenset({"leaf2101", "node02"}))
+    status = status_of(PICTURE, marks, without("leaf2101"))
+    assert status.boxes["node01"].state == "down"
+    assert status.boxes["node02"].state == "unknown"
+    assert status.boxes["leaf2101"] == Standing("unknown", "no answer", "it is gone")
+    assert status.boxes["master"].state == "up"
+
+
+def test_the_drawing_says_when_it_was_read_and_what_is_not_known() -> None:
+    for text in (draw(WHITEPAPER, live=without("leaf2101")), draw_mermaid(WHITEPAPER, live=without("leaf2101"))):
+        assert "running lab, read 2026-01-01 00:00:00 UTC" in text
+        assert "leaf2101 did not answer: it is gone" in text
+        assert "no answer" in text
+    assert "? no answer" in draw_mermaid(WHITEPAPER, live=without("leaf2101"))
+    assert "✓ answers" in draw_mermaid(WHITEPAPER, live=well())
