@@ -24,6 +24,8 @@ class Row:
 
     do: Do
     what: str
+    lines: int = 1
+    """How many lines of a configuration it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class Turned:
         return f"{self.name}: {counted(self.rows, 'line' if self.part == 'switch' else 'thing')}"
 
     def as_dict(self) -> dict[str, Any]:
-        rows = [{"do": row.do, "what": row.what} for row in self.rows]
+        rows = [{"do": row.do, "what": row.what, "lines": row.lines} for row in self.rows]
         return {"part": self.part, "name": self.name, "rows": rows}
 
 
@@ -48,7 +50,7 @@ def counted(rows: Iterable[Row], noun: str) -> str:
     """``2 lines added, 1 removed, 3 changed``."""
     counts: dict[str, int] = {}
     for row in rows:
-        counts[row.do] = counts.get(row.do, 0) + 1
+        counts[row.do] = counts.get(row.do, 0) + row.lines
     words = {"add": "added", "remove": "removed", "change": "changed"}
     parts = [f"{counts[do]} {word}" for do, word in words.items() if do in counts]
     if not parts:

@@ -12,6 +12,7 @@ from labctl.engine import firststate
 from labctl.engine.actions import nodes as nodes_action
 from labctl.engine.actions.manner import manner_of
 from labctl.engine.actions.switches import open_session
+from labctl.engine.firststate import FirstState
 from labctl.engine.proving import verify_request
 from labctl.engine.reset import cluster, nodes, switches
 from labctl.engine.reset.model import ResetRequest, ResetResult, Row, Turned, counted
@@ -41,6 +42,15 @@ def reset(request: ResetRequest) -> ResetResult:
         return _Reset(request).run()
 
 
+def _in_order(first: FirstState, names: tuple[str, ...]) -> FirstState:
+    """Boxes in the order of the folder, as everywhere."""
+    return replace(
+        first,
+        switches={name: first.switches[name] for name in names if name in first.switches},
+        nodes={name: first.nodes[name] for name in names if name in first.nodes},
+    )
+
+
 @dataclass(slots=True)
 class _Came:
     """What the steps have found out."""
@@ -53,8 +63,8 @@ class _Reset:
     def __init__(self, request: ResetRequest) -> None:
         self._request = request
         self._state = request.state
-        self._first = firststate.load(request.state)
         self._folder = load_folder(request.state.folder)
+        self._first = _in_order(firststate.load(request.state), tuple(self._folder.lab.nodes))
         self._endpoints = request.runtime.endpoints()
         self._deadline = Deadline(request.limit)
         self._journal = Journal(request.state.journal)

@@ -63,5 +63,5 @@ def _turned(switch: str, turns: list[Turn]) -> Turned:
     rows = []
     for turn in turns:
         more = f" (and {turn.lines - 1} below)" if turn.lines > 1 else ""
-        rows.append(Row("add" if turn.kind == "missing" else "remove", told(turn) + more))
+        rows.append(Row("add" if turn.kind == "missing" else "remove", told(turn) + more, turn.lines))
     return Turned("switch", switch, tuple(rows))
