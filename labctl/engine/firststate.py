@@ -19,7 +19,8 @@ from typing import Any
 from labctl.engine import nodestate
 from labctl.engine.atonce import on_every_switch, raise_all
 from labctl.engine.nodestate import NodeState
-from labctl.errors import LabError, UsageError
+from labctl.errors import InconclusiveError, LabError, UsageError
+from labctl.folder import Lab
 from labctl.kube.api import Api, Json
 from labctl.kube.inventory import Key, collect
 from labctl.nxos.session import NxosSession, SwitchUnreachable
@@ -39,12 +40,38 @@ class FirstState:
     objects: Mapping[Key, Json] | None
 
 
-def read_switches(
-    switches: Sequence[str],
-    sessions: Mapping[str, NxosSession],
-    login: Callable[[str], NxosSession],
-    timeout: float,
-) -> dict[str, str]:
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How the lab is reached. ``sessions``: switches that are logged in to; ``timeout``: seconds for an answer."""
+
+    endpoints: Endpoints
+    sessions: Mapping[str, NxosSession]
+    login: Callable[[str], NxosSession]
+    api: Api | None
+    timeout: float
+
+
+def take(state: LabState, lab: Lab, ways: Ways, *, must: bool) -> str:
+    """Read and keep it; a sentence about it.
+
+    A box that does not answer is an `InconclusiveError` where the state ``must`` be had, else a word in the sentence:
+    the lab is known to be unwell, and that verdict is what its user has to hear.
+    """
+    try:
+        first = FirstState(
+            read_switches(lab.switches, ways),
+            read_nodes([*lab.kube_nodes, *lab.hosts], ways.endpoints),
+            collect(ways.api).kept() if ways.api is not None else None,
+        )
+    except InconclusiveError as error:
+        if must:
+            raise
+        return f"not kept, so labctl reset cannot be used: {error.message}"
+    keep(state, first)
+    return f"{len(first.switches)} switches, {len(first.nodes)} nodes and hosts, {len(first.objects or ())} objects"
+
+
+def read_switches(switches: Sequence[str], ways: Ways) -> dict[str, str]:
     """Running configurations, all at once, over sessions that are open where they still are.
 
     Raises `InconclusiveError` naming those that do not answer.
@@ -52,13 +79,13 @@ def read_switches(
 
     def one(switch: str) -> str:
         try:
-            if switch in sessions:
-                return sessions[switch].show(RUNNING, timeout=timeout)
+            if switch in ways.sessions:
+                return ways.sessions[switch].show(RUNNING, timeout=ways.timeout)
         except SwitchUnreachable:
             pass  # a scenario may have restarted the switch: a new login tells
-        session = login(switch)
+        session = ways.login(switch)
         try:
-            return session.show(RUNNING, timeout=timeout)
+            return session.show(RUNNING, timeout=ways.timeout)
         finally:
             session.close()
 
@@ -71,11 +98,6 @@ def read_nodes(nodes: Sequence[str], endpoints: Endpoints) -> dict[str, NodeStat
     """All at once. Raises InconclusiveError for one that does not answer."""
     with ThreadPoolExecutor(max(1, len(nodes))) as pool:
         return dict(zip(nodes, pool.map(lambda node: nodestate.read(node, endpoints), nodes), strict=True))
-
-
-def read_objects(api: Api) -> dict[Key, Json]:
-    """Raises `ApiError` or `ApiUnreachable`."""
-    return collect(api).kept()
 
 
 def keep(state: LabState, first: FirstState) -> None:

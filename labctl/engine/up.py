@@ -17,7 +17,7 @@ from labctl.engine.placing import Placing, place_folder
 from labctl.engine.proving import verify_request
 from labctl.engine.request import UpRequest, UpResult
 from labctl.engine.steps import Step, StepContext, StepFailed, StepRunner
-from labctl.errors import CheckFailed, InconclusiveError, LabctlError, LabError
+from labctl.errors import CheckFailed, LabctlError, LabError
 from labctl.events import Event
 from labctl.folder import Folder
 from labctl.journal import Journal
@@ -181,7 +181,7 @@ class Up:
         return ports.await_ports(
             ports.wired_ports(self._folder),
             self._now.sessions,
-            lambda switch: switches.open_session(switch, self._endpoints, manner=self._manner),
+            self._login,
             self._limit("ssh"),
             context.cancel,
             booting=self._booting(context, "switches list their ports"),
@@ -241,26 +241,13 @@ class Up:
     def _first_state(self, context: StepContext) -> str:
         """After the scenarios, which put back what they change: what is there now is what ``reset`` brings back."""
         del context
-        try:
-            first = self._read_first_state()
-        except InconclusiveError as error:
-            if self._now.report is None or self._now.report.verdict == "PASS":
-                raise
-            return f"not kept, so labctl reset cannot be used: {error.message}"  # the verdict must be told
-        firststate.keep(self._state, first)
-        return f"{len(first.switches)} switches, {len(first.nodes)} nodes and hosts, {len(first.objects or ())} objects"
+        lab, report = self._folder.lab, self._now.report
+        api, timeout = self._api if lab.kube_nodes else None, self._limit("push").remaining
+        ways = firststate.Ways(self._endpoints, self._now.sessions, self._login, api, timeout)
+        return firststate.take(self._state, lab, ways, must=report is None or report.verdict == "PASS")
 
-    def _read_first_state(self) -> firststate.FirstState:
-        lab = self._folder.lab
-
-        def login(switch: str) -> NxosSession:
-            return switches.open_session(switch, self._endpoints, manner=self._manner)
-
-        return firststate.FirstState(
-            firststate.read_switches(lab.switches, self._now.sessions, login, self._limit("push").remaining),
-            firststate.read_nodes([*lab.kube_nodes, *lab.hosts], self._endpoints),
-            firststate.read_objects(self._api) if lab.kube_nodes else None,
-        )
+    def _login(self, switch: str) -> NxosSession:
+        return switches.open_session(switch, self._endpoints, manner=self._manner)
 
     def _verify(self, context: StepContext) -> str:
         now = self._request.runtime.observe()

@@ -32,7 +32,7 @@ def render_turned(body: Mapping[str, Any], *, colour: bool) -> str:
 
 def _counts(rows: Sequence[Mapping[str, Any]], noun: str, *, dry: bool) -> str:
     """``2 lines added, 1 removed``."""
-    parts = []
+    parts: list[str] = []
     for do, word in WORDS.items():
         number = sum(row["lines"] for row in rows if row["do"] == do)
         if number:

@@ -18,7 +18,7 @@ from labctl.design.model import Target
 from labctl.design.plan import design
 from labctl.engine import firststate
 from labctl.engine.actions.switches import open_session
-from labctl.engine.firststate import FirstState, load, read_switches
+from labctl.engine.firststate import FirstState, Ways, load, read_switches
 from labctl.engine.nodestate import parse
 from labctl.errors import InconclusiveError, LabError, RejectedError, UsageError
 from labctl.guest.api import Completed
@@ -99,7 +99,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     with ExitStack() as stack:
         ports = {name: stack.enter_context(switch(brain)).port for name, brain in brains.items()}
         lab = Lab(state.root, brains, ports)
-        texts = read_switches(names, {}, lambda name: open_session(name, lab), 10.0)  # type: ignore[arg-type]
+        texts = read_switches(names, Ways(lab, {}, lambda name: open_session(name, lab), None, 10.0))  # type: ignore[arg-type]
         firststate.keep(state, FirstState(texts, {"ext1": parse(answer())}, None))
         for brain in brains.values():
             brain.typed.clear()
