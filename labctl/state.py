@@ -58,6 +58,11 @@ class LabState:
         return self.root / "evidence"
 
     @property
+    def first_state(self) -> Path:
+        """What ``reset`` brings back: the lab as ``up`` left it."""
+        return self.root / "first-state"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 

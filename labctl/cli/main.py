@@ -19,6 +19,8 @@ VERBS: dict[str, str] = {
     "generate": "Render the artifact folder of a spec.",
     "up": "Boot, configure and prove a lab.",
     "verify": "Run the scenarios on a running lab.",
+    "reset": "Bring a lab back to what up left, without a new boot.",
+    "watch": "A live table of a lab's sessions, links and pods.",
     "down": "Remove a lab; nothing is left behind.",
     "list": "Every lab of this user.",
     "status": "What a lab's boxes are doing.",

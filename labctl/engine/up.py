@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from labctl.bonding import bond_trouble
+from labctl.engine import firststate
 from labctl.engine.actions import cluster, kubenodes, nodes, ports, switches
 from labctl.engine.actions.booting import Booting
 from labctl.engine.actions.manner import EMBEDDED_LIMIT, Manner, default_limit, manner_of
@@ -130,6 +131,8 @@ class Up:
             last = ("verify",)
         if lab.kube_nodes:
             steps.append(Step("ready", "workloads are ready", self._ready, last, resumable=False))
+            last = ("ready",)
+        steps.append(Step("first-state", "the first state is kept", self._first_state, last, resumable=False))
         return steps
 
     def _limit(self, name: str) -> Deadline:
@@ -178,7 +181,7 @@ class Up:
         return ports.await_ports(
             ports.wired_ports(self._folder),
             self._now.sessions,
-            lambda switch: switches.open_session(switch, self._endpoints, manner=self._manner),
+            self._login,
             self._limit("ssh"),
             context.cancel,
             booting=self._booting(context, "switches list their ports"),
@@ -234,6 +237,17 @@ class Up:
         except DeadlinePassed as passed:
             hint = "labctl kubectl LAB -- describe pod NAME says more"
             raise CheckFailed(f"not ready: {passed.reason}", code="workloads-not-ready", hint=hint) from None
+
+    def _first_state(self, context: StepContext) -> str:
+        """After the scenarios, which put back what they change: what is there now is what ``reset`` brings back."""
+        del context
+        lab, report = self._folder.lab, self._now.report
+        api, timeout = self._api if lab.kube_nodes else None, self._limit("push").remaining
+        ways = firststate.Ways(self._endpoints, self._now.sessions, self._login, api, timeout)
+        return firststate.take(self._state, lab, ways, must=report is None or report.verdict == "PASS")
+
+    def _login(self, switch: str) -> NxosSession:
+        return switches.open_session(switch, self._endpoints, manner=self._manner)
 
     def _verify(self, context: StepContext) -> str:
         now = self._request.runtime.observe()

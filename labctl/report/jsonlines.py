@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import threading
-from typing import TextIO
+from collections.abc import Mapping
+from typing import Any, TextIO
 
 from labctl.events import Event
 from labctl.report.sink import Sink
+
+
+def line_of(body: Mapping[str, Any]) -> str:
+    """One document, one line."""
+    return json.dumps(body, sort_keys=True) + "\n"
 
 
 class JsonLines:

@@ -19,14 +19,14 @@ from labctl.folder import Folder, load_folder
 from labctl.kube.api import Api, access_from_kubeconfig
 from labctl.nxos.session import NxosSession
 from labctl.runtime.api import Endpoints
-from labctl.verify.change import open_changes, write
 from labctl.verify.checks import Stopwatch
 from labctl.verify.evidence import Evidence
 from labctl.verify.inputs import load_checks
 from labctl.verify.lab import LabUnderTest
+from labctl.verify.leftover import heal_open
 from labctl.verify.observer import Observer, Unanswered
 from labctl.verify.scenario import Scenario
-from labctl.verify.scenarios import ALWAYS, SCENARIOS, ipip
+from labctl.verify.scenarios import ALWAYS, SCENARIOS
 from labctl.verify.verdict import CheckResult, Report, ScenarioResult
 from labctl.waiting import Cancelled
 
@@ -118,11 +118,8 @@ class _Verification:
 
     def _heal_left_over(self, lab: LabUnderTest) -> None:
         """A verification that was killed in the middle of a change left it in the journal."""
-        for name in open_changes(self._request.journal):
-            if name == ipip.CHANGE and self._api is not None:
-                ipip.apply_mode(self._api, self._folder.path, self._folder.lab.mode, lab.deadline("scenario"))
-                write(self._request.journal, name, "healed")
-                self._tell("message", name, "a change that an earlier verification left was healed")
+        for name in heal_open(self._folder, self._request.journal, self._api, lab.deadline("scenario")):
+            self._tell("message", name, "a change that an earlier verification left was healed")
 
     def _lab(self, observer: Observer) -> LabUnderTest:
         request = self._request

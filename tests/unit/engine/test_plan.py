@@ -50,7 +50,7 @@ def test_a_real_cluster_has_its_manifest_before_anything_boots(tmp_path: Path) -
 
 
 def test_a_fabric_alone_waits_for_no_cluster(tmp_path: Path) -> None:
-    assert list(plan(tmp_path, "none")) == ["create", "nodes", "ssh", "ports", "push", "verify"]
+    assert list(plan(tmp_path, "none")) == ["create", "nodes", "ssh", "ports", "push", "verify", "first-state"]
 
 
 def test_every_gate_is_looked_at_again_by_a_second_up(tmp_path: Path) -> None:

@@ -1,0 +1,46 @@
+"""``labctl watch``."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+
+import click
+
+from labctl.cli.app import json_option, lab_argument, open_lab, result
+
+LEAST = 0.2
+"""Seconds between two looks, at the least: what is asked so often is kept from its work."""
+
+
+@click.command()
+@lab_argument
+@click.option("--interval", type=click.FloatRange(min=LEAST), default=2.0, show_default=True, metavar="S",
+              help="Seconds between two looks.")  # fmt: skip
+@click.option("--once", is_flag=True, help="One look, as a plain table.")
+@json_option
+def command(lab: str, interval: float, once: bool, as_json: bool) -> None:
+    """A live table of LAB: nodes and bonds, vPC, BGP sessions, pods, links; read from the running lab.
+
+    What is wrong and what has changed since the last look is marked; what did not answer is said so. Ctrl-C ends it.
+    Without a terminal it is one look. --json prints one JSON document a look, in one line each.
+    """
+    from labctl.engine.actions.ports import wired_ports
+    from labctl.engine.looking import observing
+    from labctl.folder import load_folder
+    from labctl.report.watching import JsonLooks, TerminalLooks, repeat, table
+    from labctl.verify.inputs import load_checks
+    from labctl.verify.livestate import read
+
+    opened = open_lab(lab)
+    folder, checks = load_folder(opened.folder), load_checks(opened.folder)
+    wired = wired_ports(folder)
+    with suppress(KeyboardInterrupt), observing(opened.state_folder, opened.endpoints()) as observer:
+        if as_json:
+            tell = JsonLooks(sys.stdout, lab)
+            repeat(lambda: tell(read(observer, folder, checks)) and not once, interval)
+        elif once or not sys.stdout.isatty():
+            result(table(sys.stdout, lab, read(observer, folder, checks), wired))
+        else:
+            with TerminalLooks(sys.stdout, lab, wired) as paint:
+                repeat(lambda: paint(read(observer, folder, checks)), interval)

@@ -1,0 +1,167 @@
+"""What a node's kernel holds that a person may have changed: links, addresses, static routes. Read, compared, undone.
+
+Routes of BIRD, Felix and the kernel itself follow from the rest and are left alone, as are the interfaces of pods and
+tunnels. Firewall rules, sysctls, files and processes are not looked at.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from labctl.engine.reset.model import Row
+from labctl.errors import InconclusiveError
+from labctl.guest.api import AgentError
+from labctl.runtime.api import Endpoints
+
+READ = "ip -j -d addr show; echo; ip -j -d -4 route show; echo; ip -j -d -6 route show"
+RUNTIMES = re.compile(
+    r"cali\w+|tunl\d+|(vxlan|vxlan-v6|wireguard|wg-v6)\.(calico|cali)|kube-ipvs\d+|nodelocaldns|veth\w*|docker\d+|br-\w+|"
+    r"gre\d+|gretap\d+|erspan\d+|sit\d+|ip_vti\d+|ip6_vti\d+|ip6tnl\d+|ip6gre\d+|bonding_masters|labctl\w*"
+)
+"""Interfaces that pods, Calico, kube-proxy, a container engine or the kernel make."""
+STATIC = ("boot", "static")
+"""Protocols of routes that somebody typed (iproute2, rt_protos)."""
+ADDRESS_FLAGS = ("dynamic", "temporary", "mngtmpaddr")
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An interface: whether it was set up, its MTU, and the bond or bridge that it is a port of."""
+
+    up: bool
+    mtu: int
+    master: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeState:
+    """``addresses``: ``192.168.1.10/24 dev bond0``; ``routes``: as ``ip route add`` takes them."""
+
+    links: Mapping[str, Link]
+    addresses: frozenset[str]
+    routes: frozenset[str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON."""
+        links = {name: asdict(link) for name, link in sorted(self.links.items())}
+        return {"links": links, "addresses": sorted(self.addresses), "routes": sorted(self.routes)}
+
+    @classmethod
+    def of(cls, body: Mapping[str, Any]) -> NodeState:
+        """From `as_dict`."""
+        links = {name: Link(**link) for name, link in body["links"].items()}
+        return cls(links, frozenset(body["addresses"]), frozenset(body["routes"]))
+
+
+def read(node: str, endpoints: Endpoints) -> NodeState:
+    """Ask the node. Raises `InconclusiveError` when it does not answer."""
+    try:
+        done = endpoints.exec(node, ["sh", "-c", READ], timeout=20.0)
+    except AgentError as error:
+        raise InconclusiveError(f"{node}: {error.message}", code="node-unreachable") from error
+    if done.code != 0:
+        words = done.stderr.decode(errors="replace").strip()
+        raise InconclusiveError(f"{node}: its links cannot be read: {words}", code="node-unreachable")
+    return parse(done.stdout.decode())
+
+
+def parse(text: str) -> NodeState:
+    """The answer to `READ`. Pure."""
+    links_text, routes4, routes6 = (part.strip() or "[]" for part in text.split("\n\n"))
+    links, addresses = dict[str, Link](), set[str]()
+    for row in json.loads(links_text):
+        name = row.get("ifname")
+        if not name or RUNTIMES.fullmatch(name):
+            continue
+        links[name] = Link("UP" in row.get("flags", ()), row.get("mtu", 0), row.get("master"))
+        for info in row.get("addr_info", ()):
+            if info.get("scope") == "global" and "local" in info and not any(info.get(flag) for flag in ADDRESS_FLAGS):
+                addresses.add(f"{info['local']}/{info['prefixlen']} dev {name}")
+    routes = {*_routes(routes4, "default"), *_routes(routes6, "::/0")}
+    return NodeState(links, frozenset(addresses), frozenset(routes))
+
+
+def _routes(text: str, default: str) -> list[str]:
+    """``default``: its word that leaves no doubt about the family."""
+    return [
+        _route({**row, "dst": default} if row["dst"] == "default" else row)
+        for row in json.loads(text)
+        if row.get("protocol", "boot") in STATIC and not RUNTIMES.fullmatch(row.get("dev") or "")
+    ]
+
+
+def _route(row: Mapping[str, Any]) -> str:
+    kind = row.get("type", "unicast")
+    words = [*([kind] if kind != "unicast" else []), row["dst"]]
+    for word, field in (("via", "gateway"), ("dev", "dev"), ("metric", "metric"), ("src", "prefsrc")):
+        if row.get(field) is not None and not (kind != "unicast" and field == "dev"):
+            words += [word, str(row[field])]
+    for hop in row.get("nexthops", ()):
+        words += ["nexthop", *(["via", hop["gateway"]] if "gateway" in hop else []), "dev", hop["dev"]]
+    return " ".join(words)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeChange:
+    """One difference: what is said of it, and lines for ``ip -batch`` that undo it (none: the node's script does)."""
+
+    row: Row
+    command: str = ""
+    ours: bool = False
+    """Whether the node's script may bring it back."""
+
+
+def differences(first: NodeState, now: NodeState) -> list[NodeChange]:
+    """What has to be undone, in the order in which it can be. Pure."""
+    gone = sorted(now.links.keys() - first.links.keys())
+    found = [NodeChange(Row("remove", f"interface {name}"), f"link del {name}") for name in gone]
+    for name, link in first.links.items():
+        there = now.links.get(name)
+        if there is None:
+            found.append(NodeChange(Row("add", f"interface {name}"), ours=True))
+        elif there != link:
+            found += _link(name, link, there)
+    found += [
+        NodeChange(Row("remove", f"route {route}"), f"route del {route}")
+        for route in sorted(now.routes - first.routes)
+        if not any(f" dev {name} " in f"{route} " for name in gone)
+    ]
+    found += [
+        NodeChange(Row("remove", f"address {address}"), f"addr del {address}")
+        for address in sorted(now.addresses - first.addresses)
+        if address.split()[-1] not in gone
+    ]
+    found += [
+        NodeChange(Row("add", f"address {address}"), f"addr replace {address}{' nodad' * (':' in address)}", ours=True)
+        for address in sorted(first.addresses - now.addresses)
+    ]
+    found += [
+        NodeChange(Row("add", f"route {route}"), f"route replace {route}", ours=True)
+        for route in sorted(first.routes - now.routes)
+    ]
+    return found
+
+
+def _link(name: str, first: Link, now: Link) -> list[NodeChange]:
+    found = []
+    state = "up" if first.up else "down"
+    if first.master != now.master:
+        join = f"link set {name} master {first.master}" if first.master else f"link set {name} nomaster"
+        words = f"interface {name}: " + (f"port of {first.master}" if first.master else f"no port of {now.master}")
+        # a bond takes no port that is up
+        found.append(NodeChange(Row("change", words), f"link set {name} down\n{join}\nlink set {name} {state}"))
+    if first.mtu != now.mtu:
+        words = f"interface {name}: MTU {first.mtu}"
+        found.append(NodeChange(Row("change", words), f"link set {name} mtu {first.mtu}"))
+    if first.up != now.up:
+        found.append(NodeChange(Row("change", f"interface {name}: {state}"), f"link set {name} {state}"))
+    return found
+
+
+def batch(changes: Sequence[NodeChange]) -> str:
+    """For ``ip -force -batch -``."""
+    return "".join(f"{change.command}\n" for change in changes if change.command)

@@ -1,0 +1,202 @@
+"""Every object of a cluster that somebody made, by discovery, and what of it is that somebody's. Reads only.
+
+What controllers make of other objects (owned objects), what the control plane and Calico keep for themselves, and what
+only a server writes into an object is left out: it follows the rest, and nobody may put it back.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
+
+from labctl.kube.api import Api, ApiError, Json, Resource
+from labctl.kube.calico import SERVERS_OWN
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+CLUSTERS_OWN = frozenset(
+    {
+        # plural → the control plane, the kubelets or Calico write these themselves (Kubernetes API reference)
+        "bindings", "componentstatuses", "events", "endpoints", "leases", "controllerrevisions", "csinodes",
+        "volumeattachments", "csistoragecapacities", "certificatesigningrequests", "flowschemas",
+        "prioritylevelconfigurations", "storageversions", "resourceslices", "ipaddresses", "podmetrics", "nodemetrics",
+        # Calico's IPAM and what its controllers report (reference: calico.md 3)
+        "ipamblocks", "ipamhandles", "ipamconfigs", "ipamconfigurations", "blockaffinities", "clusterinformations",
+        "kubecontrollersconfigurations", "caliconodestatuses",
+    }
+)  # fmt: skip
+CLUSTERS_OWN_NAMES = frozenset(
+    {
+        ("configmaps", "kube-root-ca.crt"), ("configmaps", "extension-apiserver-authentication"),
+        ("configmaps", "kube-apiserver-legacy-service-account-token-tracking"), ("configmaps", "cluster-info"),
+        ("serviceaccounts", "default"),
+    }
+)  # fmt: skip
+"""(plural, name): made in each namespace, or rewritten while the cluster runs."""
+AUTOMANAGED = "kube-aggregator.kubernetes.io/automanaged"
+BOOTSTRAP_TOKEN = "bootstrap.kubernetes.io/token"  # noqa: S105 - a type of Secret
+"""kubeadm's tokens expire and are cleaned up."""
+CONTROLLERS_WORDS = re.compile(
+    r"deployment\.kubernetes\.io/revision|deprecated\.daemonset\.template\.generation|"
+    r"control-plane\.alpha\.kubernetes\.io/leader|cni\.projectcalico\.org/(podIPs?|containerID)|"
+    r"node\.alpha\.kubernetes\.io/.*|volumes\.kubernetes\.io/.*|csi\.volume\.kubernetes\.io/.*|"
+    r"(projectcalico\.org/.*Tunnel.*Addr)|pv\.kubernetes\.io/.*|kubeadm\.alpha\.kubernetes\.io/.*"
+)
+"""Annotations that a controller, the CNI or a kubelet writes."""
+STATE_TAINT = "node.kubernetes.io/"
+"""Taints by which controllers say how a node is (``…/unschedulable`` follows a cordon)."""
+TOKEN_VOLUME = re.compile(r"kube-api-access-\w+")
+
+
+class Key(NamedTuple):
+    """What names an object. ``namespace`` is empty for cluster-wide ones."""
+
+    version: str
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """All objects now. ``kinds``: (version, kind) → resource; ``objects``: as the API gave them, owned ones too."""
+
+    kinds: Mapping[tuple[str, str], Resource]
+    objects: Mapping[Key, Json]
+
+    def kept(self) -> dict[Key, Json]:
+        """What is recorded and compared: the objects that somebody made, with what is that somebody's."""
+        return {
+            key: essence(item)
+            for key, item in self.objects.items()
+            if somebodys(self.kinds[key.version, key.kind].plural, item)
+        }
+
+
+def collect(api: Api) -> Found:
+    """Ask for everything. Raises `ApiError` or `ApiUnreachable`."""
+    kinds = kinds_of(api)
+
+    def listed(pair: tuple[tuple[str, str], Resource]) -> list[tuple[Key, Json]]:
+        (version, kind), resource = pair
+        try:
+            items = api.list(resource)
+        except ApiError as error:
+            if error.status in (404, 405):
+                return []  # a definition that went away meanwhile, or a kind that cannot be listed
+            raise
+        return [(key_of(version, kind, item), {**item, "apiVersion": version, "kind": kind}) for item in items]
+
+    rows = _at_once(listed, kinds.items())
+    return Found(kinds, dict(row for part in rows for row in part))
+
+
+def key_of(version: str, kind: str, item: Json) -> Key:
+    """Of an object."""
+    meta = item["metadata"]
+    return Key(version, kind, meta.get("namespace") or "", meta["name"])
+
+
+def kinds_of(api: Api) -> dict[tuple[str, str], Resource]:
+    """(version, kind) of all that can be listed and deleted, each group in its preferred version.
+
+    Groups that an API server of somebody else serves (metrics, Calico's) are views of other objects or none of ours.
+    """
+    aggregated = {
+        item["spec"]["group"]
+        for item in api.list(Resource("apiregistration.k8s.io/v1", "apiservices", namespaced=False))
+        if item["spec"].get("service")
+    }
+    groups = api.get("/apis")["groups"]
+    versions = ["v1"] + [row["preferredVersion"]["groupVersion"] for row in groups if row["name"] not in aggregated]
+
+    def resources(version: str) -> list[tuple[tuple[str, str], Resource]]:
+        try:
+            answer = api.get(f"{'/api' if '/' not in version else '/apis'}/{version}")
+        except ApiError as error:
+            if error.status == 404:
+                return []
+            raise
+        return [
+            ((version, row["kind"]), Resource(version, row["name"], row["namespaced"]))
+            for row in answer["resources"]
+            if "/" not in row["name"] and {"list", "delete"} <= set(row["verbs"])
+        ]
+
+    found = dict(row for part in _at_once(resources, versions) for row in part)
+    return {pair: row for pair, row in found.items() if row.plural not in CLUSTERS_OWN}
+
+
+def _at_once(work: Callable[[T], U], rows: Iterable[T]) -> list[U]:
+    with ThreadPoolExecutor(8) as pool:
+        return list(pool.map(work, rows))
+
+
+def somebodys(plural: str, item: Json) -> bool:
+    """Whether a person (or labctl, or kubeadm) made an object, and no controller."""
+    meta = item["metadata"]
+    if plural in CLUSTERS_OWN or (plural, meta["name"]) in CLUSTERS_OWN_NAMES or meta.get("ownerReferences"):
+        return False
+    if plural == "apiservices":
+        return AUTOMANAGED not in (meta.get("labels") or {})
+    if plural == "secrets":
+        return item.get("type") != BOOTSTRAP_TOKEN
+    return True
+
+
+def essence(item: Json) -> Json:
+    """An object without what only servers and controllers write: equal for two that say the same."""
+    meta = {key: value for key, value in item["metadata"].items() if key not in (*SERVERS_OWN, "generateName")}
+    for gone in ("deletionTimestamp", "deletionGracePeriodSeconds"):
+        meta.pop(gone, None)
+    annotations = {
+        key: value
+        for key, value in (meta.pop("annotations", None) or {}).items()
+        if not CONTROLLERS_WORDS.fullmatch(key)
+    }
+    if annotations:
+        meta["annotations"] = annotations
+    body = {key: value for key, value in item.items() if key not in ("status", "metadata")} | {"metadata": meta}
+    return _OF_KIND.get(item["kind"], _unchanged)(body, item)
+
+
+def _unchanged(body: Json, _item: Json) -> Json:
+    return body
+
+
+def _pod(body: Json, item: Json) -> Json:
+    """The volume of its token has a name of chance; one that has ended is another than one that runs."""
+    plain: Any = _renamed(body["spec"])
+    phase = (item.get("status") or {}).get("phase")
+    return {**body, "spec": plain, **({"status": {"phase": phase}} if phase in ("Failed", "Succeeded") else {})}
+
+
+def _renamed(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _renamed(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_renamed(part) for part in value]
+    return "kube-api-access" if isinstance(value, str) and TOKEN_VOLUME.fullmatch(value) else value
+
+
+def _node(body: Json, _item: Json) -> Json:
+    spec = dict(body.get("spec") or {})
+    taints = [row for row in spec.pop("taints", None) or [] if not row["key"].startswith(STATE_TAINT)]
+    if taints:
+        spec["taints"] = sorted(taints, key=lambda row: (row["key"], row["effect"]))
+    return {**body, "spec": spec}
+
+
+def _cluster_role(body: Json, _item: Json) -> Json:
+    """Rules of an aggregated role are written by a controller."""
+    return {key: value for key, value in body.items() if key != "rules"} if body.get("aggregationRule") else body
+
+
+_OF_KIND: Mapping[str, Callable[[Json, Json], Json]] = {"Pod": _pod, "Node": _node, "ClusterRole": _cluster_role}

@@ -1,0 +1,283 @@
+"""What differs from an earlier inventory of a cluster, and bringing that back through the API."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from labctl.errors import CheckFailed
+from labctl.kube.api import Api, ApiError, Json, Resource
+from labctl.kube.inventory import CONTROLLERS_WORDS, STATE_TAINT, Found, Key, collect, essence
+from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for
+
+What = Literal["added", "missing", "changed", "pod"]
+GRACE = 1
+"""Seconds that a pod has for its end: a person waits for the lab, and nothing in it is worth keeping."""
+FIRST = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration", "ValidatingAdmissionPolicyBinding",
+         "MutatingAdmissionPolicyBinding", "ResourceQuota", "LimitRange", "APIService")  # fmt: skip
+"""These are taken away first: they may refuse what comes after them."""
+BEFORE = ("CustomResourceDefinition", "Namespace", "Node", "PriorityClass", "ServiceAccount", "ClusterRole", "Role",
+          "ClusterRoleBinding", "RoleBinding", "ConfigMap", "Secret")  # fmt: skip
+"""These are brought back first: others need them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One difference. ``added``: to be deleted; ``missing``, ``changed``: to be brought back; ``pod``: restarted."""
+
+    what: What
+    key: Key
+    detail: str = ""
+
+    def __str__(self) -> str:
+        words = {"added": "deleted", "missing": "made again", "changed": "changed back", "pod": "restarted"}
+        return f"{self.key} {words[self.what]}" + (f": {self.detail}" if self.detail else "")
+
+
+def changes(first: Mapping[Key, Json], found: Found) -> list[Change]:
+    """All differences. Pure."""
+    now = found.kept()
+    result = [
+        Change("missing", key) if key not in now else Change("changed", key, what)
+        for key, body in first.items()
+        if (what := "" if key not in now else different(body, now[key])) or key not in now
+    ]
+    result += [Change("added", key) for key in now if key not in first and not _goes_along(key, first, now)]
+    touched = {
+        (row.key.kind, row.key.namespace, row.key.name) for row in result if row.key.kind in ("ConfigMap", "Secret")
+    }
+    result += _pods(found, touched)
+    return sorted(result, key=lambda row: (row.what, row.key))
+
+
+def _goes_along(key: Key, first: Mapping[Key, Json], now: Mapping[Key, Json]) -> bool:
+    """What is in a namespace, or of a definition, that is deleted itself."""
+    if key.namespace:
+        space = Key("v1", "Namespace", "", key.namespace)
+        if space in now and space not in first:
+            return True
+    group = key.version.partition("/")[0]
+    return any(
+        body["spec"]["group"] == group and body["spec"]["names"]["kind"] == key.kind
+        for other, body in now.items()
+        if other.kind == "CustomResourceDefinition" and other not in first
+    )
+
+
+def different(first: Any, now: Any, path: str = "") -> str:
+    """Where two objects differ first, and how often: ``spec.replicas, spec.paused``; empty when they are equal."""
+    places = list(dict.fromkeys(_places(first, now, path)))
+    more = f" and {len(places) - 3} more" if len(places) > 3 else ""
+    return ", ".join(places[:3]) + more
+
+
+def _places(first: Any, now: Any, path: str) -> Iterator[str]:
+    if isinstance(first, dict) and isinstance(now, dict):
+        for key in sorted({*first, *now}):
+            if first.get(key) != now.get(key):
+                yield from _places(first.get(key), now.get(key), f"{path}.{key}" if path else key)
+    elif first != now:
+        yield path
+
+
+def _pods(found: Found, touched: set[tuple[str, str, str]]) -> Iterator[Change]:
+    """Pods of controllers that are not as their template has them, or that use what is brought back."""
+    templates = {
+        item["metadata"]["uid"]: item["spec"]["template"]
+        for item in found.objects.values()
+        if isinstance((item.get("spec") or {}).get("template"), dict)
+    }
+    for key, pod in found.objects.items():
+        owners = [row for row in pod["metadata"].get("ownerReferences") or [] if row.get("controller")]
+        if key.kind != "Pod" or not owners or "deletionTimestamp" in pod["metadata"]:
+            continue
+        template = templates.get(owners[0]["uid"])
+        if template is not None and (why := _unlike(pod, template)):
+            yield Change("pod", key, why)
+        elif uses := sorted(f"{kind} {name}" for kind, space, name in touched if (kind, name) in _used(pod)
+                            and space == key.namespace):  # fmt: skip
+            yield Change("pod", key, f"uses {', '.join(uses)}")
+
+
+def _unlike(pod: Json, template: Json) -> str:
+    if pod["spec"].get("ephemeralContainers"):
+        return "has debug containers"
+    labels, wanted = pod["metadata"].get("labels") or {}, (template.get("metadata") or {}).get("labels") or {}
+    if any(labels.get(name) != value for name, value in wanted.items()):
+        return "its labels were changed"
+    for field in ("initContainers", "containers"):
+        images = {row["name"]: row.get("image") for row in template["spec"].get(field) or []}
+        if any(images.get(row["name"], row.get("image")) != row.get("image") for row in pod["spec"].get(field) or []):
+            return "its image was changed"
+    return ""
+
+
+def _used(pod: Json) -> set[tuple[str, str]]:
+    """(kind, name) of ConfigMaps and Secrets that a pod reads when it starts."""
+    spec, found = pod["spec"], set[tuple[str, str]]()
+    for volume in spec.get("volumes") or []:
+        for part in (volume, *((volume.get("projected") or {}).get("sources") or [])):
+            if part.get("configMap"):
+                found.add(("ConfigMap", part["configMap"].get("name", "")))
+            if part.get("secret"):
+                found.add(("Secret", part["secret"].get("secretName") or part["secret"].get("name", "")))
+    for row in (*(spec.get("initContainers") or []), *(spec.get("containers") or [])):
+        sources = [entry.get("valueFrom") or {} for entry in row.get("env") or []]
+        for source in (*sources, *(row.get("envFrom") or [])):
+            for field, kind in (("configMapKeyRef", "ConfigMap"), ("configMapRef", "ConfigMap"),
+                                ("secretKeyRef", "Secret"), ("secretRef", "Secret")):  # fmt: skip
+                if source.get(field):
+                    found.add((kind, source[field].get("name", "")))
+    return found
+
+
+class Restorer:
+    """Brings a cluster back to ``first``, an inventory of it."""
+
+    def __init__(self, api: Api, first: Mapping[Key, Json]) -> None:
+        self._api = api
+        self._first = first
+        self._restarted: set[str] = set()
+        """Uids of pods that were restarted: once is enough."""
+        self._refused: dict[Key, str] = {}
+
+    def changes(self) -> tuple[list[Change], Found]:
+        """What differs now. Raises `ApiError` or `ApiUnreachable`."""
+        found = collect(self._api)
+        return changes(self._first, found), found
+
+    def restore(self, deadline: Deadline, cancel: threading.Event, tick: Callable[[str], None]) -> list[Change]:
+        """Until nothing differs; returns what did at the beginning.
+
+        Raises `CheckFailed` with what the API refused, or `DeadlinePassed` with what is still different.
+        """
+        told: dict[Key, Change] = {}
+
+        def back() -> bool | NotYet:
+            self._refused.clear()
+            rows, found = self.changes()
+            rows = [row for row in rows if row.what != "pod" or _uid(found, row.key) not in self._restarted]
+            for row in rows:
+                told.setdefault(row.key, row)
+            if not rows:
+                return True
+            self._turn(rows, found)
+            tick(f"{len(rows)} differences left")
+            return NotYet("; ".join(f"{row}{self._words(row.key)}" for row in rows))
+
+        try:
+            wait_for(back, deadline, every=0.2, cancel=cancel)
+        except DeadlinePassed as passed:
+            raise CheckFailed(f"not as it was: {passed.reason}", code="objects-not-turned-back") from None
+        return list(told.values())
+
+    def _words(self, key: Key) -> str:
+        return f" ({self._refused[key]})" if key in self._refused else ""
+
+    def _turn(self, rows: Sequence[Change], found: Found) -> None:
+        added = sorted((row for row in rows if row.what == "added"), key=lambda row: row.key.kind not in FIRST)
+        back = [row for row in rows if row.what in ("missing", "changed")]
+        back.sort(key=lambda row: BEFORE.index(row.key.kind) if row.key.kind in BEFORE else len(BEFORE))
+        for row in (*(row for row in added if row.key.kind in FIRST), *back, *added):
+            self._one(row, found)
+        for row in rows:
+            if row.what == "pod":
+                self._restarted.add(_uid(found, row.key))
+                self._one(row, found)
+
+    def _one(self, row: Change, found: Found) -> None:
+        try:
+            if row.what in ("added", "pod"):
+                self._delete(row.key, found)
+            elif row.what == "missing":
+                self._api.create(self._resource(row.key, found).path(row.key.namespace or None), self._new(row.key))
+            else:
+                self._update(row.key, found)
+        except ApiError as error:
+            # gone, there already, or changed meanwhile: the next look tells
+            if error.status not in (404, 409):
+                self._refused[row.key] = error.message
+
+    def _resource(self, key: Key, found: Found) -> Resource:
+        resource = found.kinds.get((key.version, key.kind))
+        if resource is None:
+            raise ApiError(404, "NotFound", f"the cluster serves no {key.kind} in {key.version} yet")
+        return resource
+
+    def _path(self, key: Key, found: Found) -> str:
+        return self._resource(key, found).path(key.namespace or None, key.name)
+
+    def _delete(self, key: Key, found: Found) -> None:
+        item = found.objects.get(key)
+        if item is not None and "deletionTimestamp" in item["metadata"]:
+            return  # it is on its way
+        options: Json = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+        if key.kind == "Pod":
+            options["gracePeriodSeconds"] = GRACE
+        elif key.kind == "Namespace":
+            self._end_pods(key.name, found)
+        self._api.delete(self._path(key, found), options)
+
+    def _end_pods(self, namespace: str, found: Found) -> None:
+        """A namespace goes when its pods have ended, each with the patience that it has asked for: 30 s by default."""
+        for key in found.objects:
+            if key.kind == "Pod" and key.namespace == namespace:
+                self._one(Change("pod", key), found)
+
+    def _new(self, key: Key) -> Json:
+        return {name: value for name, value in self._first[key].items() if name != "status"}
+
+    def _update(self, key: Key, found: Found) -> None:
+        item = found.objects[key]
+        if "deletionTimestamp" in item["metadata"] or (item.get("status") or {}).get("phase") in (
+            "Failed",
+            "Succeeded",
+        ):
+            self._delete(key, found)
+            return
+        body = replacement(self._first[key], item)
+        if key.kind == "Pod" and different(self._first[key], essence(body)):
+            self._delete(key, found)  # of a pod that runs, hardly anything can be changed
+            return
+        try:
+            self._api.update(self._path(key, found), body)
+        except ApiError as error:
+            if error.status != 422:
+                raise
+            self._delete(key, found)  # a field that cannot be changed: it is made again at the next look
+
+
+def replacement(first: Json, item: Json) -> Json:
+    """What to write over an object so that it says what it said first; what servers wrote stays."""
+    meta = dict(first["metadata"])
+    now = item["metadata"].get("annotations") or {}
+    annotations = {
+        **(meta.get("annotations") or {}),
+        **{k: v for k, v in now.items() if CONTROLLERS_WORDS.fullmatch(k)},
+    }
+    if annotations:
+        meta["annotations"] = annotations
+    meta |= {field: item["metadata"][field] for field in ("resourceVersion", "uid") if field in item["metadata"]}
+    body = {**first, "metadata": meta}
+    if "status" in item:
+        body["status"] = item["status"]
+    if first["kind"] == "Node":
+        taints = [row for row in (item.get("spec") or {}).get("taints") or [] if row["key"].startswith(STATE_TAINT)]
+        spec = dict(first.get("spec") or {})
+        # the controller takes its own taint of a cordon away when the node is schedulable again
+        body["spec"] = {**spec, "taints": [*(spec.get("taints") or []), *taints]}
+    if first["kind"] == "Pod":
+        body["spec"] = {**item["spec"], "containers": _images(first, item, "containers")}
+    return body
+
+
+def _images(first: Json, item: Json, field: str) -> list[Json]:
+    """Of a pod nothing but its images can be changed back."""
+    images = {row["name"]: row.get("image") for row in first["spec"].get(field) or []}
+    return [{**row, "image": images.get(row["name"], row.get("image"))} for row in item["spec"].get(field) or []]
+
+
+def _uid(found: Found, key: Key) -> str:
+    return str(found.objects[key]["metadata"].get("uid", "")) if key in found.objects else ""

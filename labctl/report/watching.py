@@ -1,0 +1,92 @@
+"""``labctl watch``: look after look, painted in place on a terminal, or as one table, or as JSON lines."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from types import TracebackType
+from typing import Any, Self, TextIO
+
+from labctl.report.jsonlines import line_of
+from labctl.report.livetable import Look, Wired, looked
+from labctl.report.liveview import fitted, plain
+from labctl.report.screen import Screen, size_of
+from labctl.report.sink import Sink
+from labctl.report.style import ASCII, UNICODE, Marks, Paint, wants_colour
+from labctl.verify.livestate import LiveState
+
+SCHEMA = "labctl.watch/v1"
+
+
+def repeat(look: Callable[[], bool], interval: float, now: Callable[[], float] = time.monotonic) -> None:
+    """Until ``look`` says False; a look that takes longer than ``interval`` seconds is followed by the next at once."""
+    pause = threading.Event()
+    while True:
+        began = now()
+        if not look():
+            return
+        pause.wait(max(0.0, began + interval - now()))
+
+
+def as_dict(lab: str, state: LiveState) -> dict[str, Any]:
+    """Schema ``labctl.watch/v1``: what the boxes said, unmarked."""
+    return {"schema": SCHEMA, "lab": lab, **asdict(state), "unanswered": dict(state.unanswered)}
+
+
+class JsonLooks:
+    """One JSON document a look, one line each."""
+
+    def __init__(self, stream: TextIO, lab: str) -> None:
+        self._sink = Sink(stream)
+        self._lab = lab
+
+    def __call__(self, state: LiveState) -> bool:
+        """Whether somebody still reads."""
+        self._sink.write(line_of(as_dict(self._lab, state)))
+        return not self._sink.broken
+
+
+def table(stream: TextIO, lab: str, state: LiveState, wired: Wired) -> str:
+    """One look, plain."""
+    return plain(lab, looked(state, wired), Paint(wants_colour(stream)), _marks(Sink(stream)))
+
+
+class TerminalLooks:
+    """Paints each look over the one before; the last one stays. A context: the cursor is given back in any case."""
+
+    def __init__(
+        self, stream: TextIO, lab: str, wired: Wired, size: Callable[[], os.terminal_size] | None = None
+    ) -> None:
+        self._sink = Sink(stream)
+        self._size = size or size_of(stream)
+        self._screen = Screen(self._sink, self._size)
+        self._paint, self._marks = Paint(wants_colour(stream)), _marks(self._sink)
+        self._lab = lab
+        self._wired = wired
+        self._before: Look | None = None
+
+    def __call__(self, state: LiveState) -> bool:
+        """Whether the terminal is still there."""
+        self._before = looked(state, self._wired, self._before)
+        room = self._size().lines - 1
+        self._screen.show(
+            [], fitted(self._lab, self._before, self._paint, self._marks, self._screen.columns, max(1, room))
+        )
+        return not self._sink.broken
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is KeyboardInterrupt:
+            self._sink.write("\r\x1b[K")  # what the terminal echoed for Ctrl-C
+        self._screen.restore()
+
+
+def _marks(sink: Sink) -> Marks:
+    return UNICODE if sink.unicode else ASCII
