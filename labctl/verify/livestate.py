@@ -98,7 +98,7 @@ def _ask(box: str, questions: Callable[[_Said], None]) -> _Said:
     try:
         questions(said)
     except Unanswered as error:
-        said.unanswered = str(error)
+        said.unanswered = str(error).removeprefix(f"{box}: ")
     return said
 
 
