@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from labctl.report.livetable import looked
+from labctl.report.livetable import clock, looked
 from labctl.report.liveview import fitted, plain
 from labctl.report.style import UNICODE, Paint
 from labctl.report.text import cells
@@ -133,6 +133,14 @@ def test_words_of_a_box_do_not_steer_the_terminal() -> None:
     )
     assert "\x1b" not in text(None, evil)
     assert "\x07" not in text(None, evil)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("PT18S", "00:00:18"), ("PT2M8S", "00:02:08"), ("P1DT2H3M", "1d02h"), ("01:20:48", "01:20:48"), ("", "-")],
+)
+def test_clocks(text: str, shown: str) -> None:
+    assert clock(text) == shown
 
 
 def test_json_lines() -> None:
