@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -54,6 +55,18 @@ def scenarios(labctl: Labctl) -> dict[str, str]:
 
 def checks(labctl: Labctl) -> dict[str, dict[str, Any]]:
     return {check["id"]: check for row in labctl.evidence(LAB)["scenarios"] for check in row["checks"]}
+
+
+def drawn_as_down(labctl: Labctl) -> set[str]:
+    """What `labctl graph --live` draws as anything but up."""
+    root = ElementTree.fromstring(labctl("graph", LAB, "--live").expect(0).out)
+    parts = [
+        (element.get(f"data-{kind}"), set((element.get("class") or "").split()))
+        for element in root.iter()
+        for kind in ("box", "port", "bundle", "pair", "session")
+    ]
+    assert len([name for name, _ in parts if name]) > 50
+    return {name for name, state in parts if name and "up" not in state}
 
 
 def test_all_scenarios_pass(lab: Done, labctl: Labctl) -> None:
@@ -306,6 +319,25 @@ class TestVerbs:
         from labctl.verify.capture.packet import decode
 
         assert len(decode(target.read_bytes())) == 3
+
+    def test_graph_shows_what_is_shut_and_only_that(self, lab: Done, labctl: Labctl) -> None:
+        shut = {"leaf2102:Ethernet1/2", "node01:eth2", "node01 bond0", "leaf2102 port-channel12"}
+
+        def await_drawn(wanted: set[str]) -> None:
+            wait_for(
+                lambda: (seen := drawn_as_down(labctl)) == wanted or NotYet(f"down: {seen}"), Deadline(60), every=0.5
+            )
+
+        def configure(line: str) -> None:
+            labctl("ssh", LAB, "leaf2102", "--", f"configure terminal ; interface Ethernet1/2 ; {line}").expect(0)
+
+        await_drawn(set())
+        configure("shutdown")
+        try:
+            await_drawn(shut)
+        finally:
+            configure("no shutdown")
+        await_drawn(set())
 
     def test_verify_is_read_only_and_writes_junit(self, lab: Done, labctl: Labctl, tmp_path: Path) -> None:
         junit = tmp_path / "junit.xml"

@@ -9,6 +9,8 @@ import pytest
 
 from labctl.cli.main import VERBS
 from labctl.cli.reference import reference as verbs
+from labctl.cli.rendering import folder_of
+from labctl.graph import draw
 from labctl.spec.reference import reference as spec
 
 ROOT = Path(__file__).parent.parent.parent.parent
@@ -18,6 +20,11 @@ ROOT = Path(__file__).parent.parent.parent.parent
 def test_generated_pages_are_up_to_date(page: str, text: object) -> None:
     assert callable(text)
     assert (ROOT / "docs" / page).read_text() == text(), "run `make docs`"
+
+
+def test_the_picture_is_what_is_drawn_today() -> None:
+    with folder_of(ROOT / "topologies" / "whitepaper.yaml") as folder:
+        assert (ROOT / "docs" / "graph" / "whitepaper.svg").read_text() == draw(folder), "run `make docs`"
 
 
 def test_every_link_of_the_pages_leads_somewhere() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -168,6 +169,21 @@ def test_of_marks_and_the_running_lab_the_worse_is_believed() -> None:
     assert status.boxes["node02"].state == "unknown"
     assert status.boxes["leaf2101"] == Standing("unknown", "no answer", "it is gone")
     assert status.boxes["master"].state == "up"
+
+
+def test_a_running_lab_is_as_it_was_looked_at(golden: Callable[[str, str], None]) -> None:
+    """A leaf that does not answer, a port that is shut with what hangs on it, a node that is not ready."""
+    live = without("leaf2101", "show interface brief: timed out")
+    shut = {("leaf2102", "Ethernet1/2"), ("node01", "eth2")}
+    live = replace(
+        live,
+        ports=tuple(replace(row, state="down") if (row.box, row.interface) in shut else row for row in live.ports),
+        lacp=tuple(replace(row, distributing=("eth1",)) if row.node == "node01" else row for row in live.lacp),
+        channels=tuple(replace(row, flag="D") if row.channel == 12 else row for row in live.channels),
+        nodes=tuple(replace(row, ready=row.name != "node02") for row in live.nodes),
+    )
+    golden("graph/whitepaper-live.svg", draw(WHITEPAPER, live=live))
+    golden("graph/whitepaper-live.mmd", draw_mermaid(WHITEPAPER, live=live))
 
 
 def test_the_drawing_says_when_it_was_read_and_what_is_not_known() -> None:
