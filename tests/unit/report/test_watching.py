@@ -10,17 +10,19 @@ import signal
 import subprocess
 import sys
 import termios
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from labctl.errors import InconclusiveError
 from labctl.report.livetable import clock, looked
 from labctl.report.liveview import fitted, plain
 from labctl.report.style import UNICODE, Paint
 from labctl.report.text import cells
-from labctl.report.watching import JsonLooks, repeat, table
+from labctl.report.watching import Apart, JsonLooks, repeat, table
 from labctl.verify.livestate import ChannelMember, KubeNode, Lacp, LiveState, Pod, Port, Session, Vpc
 from labctl.waiting import Deadline, NotYet, wait_for
 
@@ -160,6 +162,31 @@ def test_a_reader_that_went_away_ends_it() -> None:
     tell = JsonLooks(out, "paper")
     repeat(lambda: bool(looks.append(1)) or tell(state()), 0.01)
     assert looks == [1]
+
+
+def test_a_look_that_hangs_does_not_keep_ctrl_c() -> None:
+    begun, never = threading.Event(), threading.Event()
+
+    def silent() -> LiveState:
+        begun.set()
+        never.wait()
+        return state()
+
+    look = Apart(silent)
+    threading.Thread(target=lambda: begun.wait() and os.kill(os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        look()
+    assert not look.over(0.01)
+    never.set()
+    assert look.over(5.0)
+
+
+def test_what_reading_raises_is_raised() -> None:
+    def broken() -> LiveState:
+        raise InconclusiveError("it does not run")
+
+    with pytest.raises(InconclusiveError):
+        Apart(broken)()
 
 
 def test_colour_only_where_it_is_wanted() -> None:
