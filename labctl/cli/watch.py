@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from contextlib import suppress
 
 import click
 
@@ -11,6 +11,9 @@ from labctl.cli.app import json_option, lab_argument, open_lab, result
 
 LEAST = 0.2
 """Seconds between two looks, at the least: what is asked so often is kept from its work."""
+
+PATIENCE = 0.5
+"""Seconds for a look that is under way when Ctrl-C comes."""
 
 
 @click.command()
@@ -28,19 +31,28 @@ def command(lab: str, interval: float, once: bool, as_json: bool) -> None:
     from labctl.engine.actions.ports import wired_ports
     from labctl.engine.looking import observing
     from labctl.folder import load_folder
-    from labctl.report.watching import JsonLooks, TerminalLooks, repeat, table
+    from labctl.report.watching import Apart, JsonLooks, TerminalLooks, repeat, table
     from labctl.verify.inputs import load_checks
     from labctl.verify.livestate import read
 
     opened = open_lab(lab)
     folder, checks = load_folder(opened.folder), load_checks(opened.folder)
     wired = wired_ports(folder)
-    with suppress(KeyboardInterrupt), observing(opened.state_folder, opened.endpoints()) as observer:
-        if as_json:
-            tell = JsonLooks(sys.stdout, lab)
-            repeat(lambda: tell(read(observer, folder, checks)) and not once, interval)
-        elif once or not sys.stdout.isatty():
-            result(table(sys.stdout, lab, read(observer, folder, checks), wired))
+    with observing(opened.state_folder, opened.endpoints()) as observer:
+        look = Apart(lambda: read(observer, folder, checks))
+        try:
+            if as_json:
+                tell = JsonLooks(sys.stdout, lab)
+                repeat(lambda: tell(look()) and not once, interval)
+            elif once or not sys.stdout.isatty():
+                result(table(sys.stdout, lab, look(), wired))
+            else:
+                with TerminalLooks(sys.stdout, lab, wired) as paint:
+                    repeat(lambda: paint(look()), interval)
+        except KeyboardInterrupt:
+            observer.close()
+            over = look.over(PATIENCE)
         else:
-            with TerminalLooks(sys.stdout, lab, wired) as paint:
-                repeat(lambda: paint(read(observer, folder, checks)), interval)
+            over = True
+    if not over:
+        os._exit(0)  # all is put back; Python would wait for the threads that wait for a silent box

@@ -12,8 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
+from labctl.errors import InconclusiveError
 from labctl.kube.api import Api, ApiError, Json, Resource
 from labctl.kube.calico import SERVERS_OWN
+from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -49,6 +51,8 @@ CONTROLLERS_WORDS = re.compile(
 """Annotations that a controller, the CNI or a kubelet writes."""
 STATE_TAINT = "node.kubernetes.io/"
 """Taints by which controllers say how a node is (``…/unschedulable`` follows a cordon)."""
+STORAGE_PATIENCE = 15.0
+"""Seconds for which an API server may say that it makes a kind's storage ready."""
 TOKEN_VOLUME = re.compile(r"kube-api-access-\w+")
 
 
@@ -81,17 +85,26 @@ class Found:
 
 
 def collect(api: Api) -> Found:
-    """Ask for everything. Raises `ApiError` or `ApiUnreachable`."""
+    """Ask for everything. Raises `ApiError`, `ApiUnreachable` or `InconclusiveError`."""
     kinds = kinds_of(api)
 
     def listed(pair: tuple[tuple[str, str], Resource]) -> list[tuple[Key, Json]]:
         (version, kind), resource = pair
+
+        def items_now() -> list[Json] | NotYet:
+            try:
+                return api.list(resource)
+            except ApiError as error:
+                if error.status == 429:
+                    return NotYet(error.message)  # a defined kind whose storage nobody has asked for yet
+                if error.status in (404, 405):
+                    return []  # a definition that went away meanwhile, or a kind that cannot be listed
+                raise
+
         try:
-            items = api.list(resource)
-        except ApiError as error:
-            if error.status in (404, 405):
-                return []  # a definition that went away meanwhile, or a kind that cannot be listed
-            raise
+            items = wait_for(items_now, Deadline(STORAGE_PATIENCE), every=0.05)
+        except DeadlinePassed as passed:
+            raise InconclusiveError(passed.reason, code="kube-api") from None
         return [(key_of(version, kind, item), {**item, "apiVersion": version, "kind": kind}) for item in items]
 
     rows = _at_once(listed, kinds.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -17,6 +18,7 @@ CLOCK = "SINCE"
 """The column that runs by itself."""
 QUIET_PORTS = ("lo", "tunl0", "mgmt0", "eth0", "Vlan1")
 """Interfaces whose state says nothing of the fabric."""
+DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.\d+)?S)?)?")
 Wired = Mapping[str, Collection[str]]
 """Switch → ports that have a wire; of the others nobody expects to be up."""
 
@@ -135,8 +137,19 @@ def _vpc(state: LiveState) -> Iterator[Row]:
 def _sessions(state: LiveState) -> Iterator[Row]:
     for row in state.sessions:
         good = row.state == "Established"
-        cells = (row.switch, row.neighbor, row.family, row.state, row.prefixes if good else "-", row.since or "-")
+        cells = (row.switch, row.neighbor, row.family, row.state, row.prefixes if good else "-", clock(row.since))
         yield _row((row.switch, row.neighbor, row.family), row.switch, cells, good=good, clocks=1)
+
+
+def clock(text: str) -> str:
+    """``PT1H2M3S`` (ISO 8601, as NX-OS writes it in JSON) as its tables have it: ``01:02:03``; else as it is."""
+    found = DURATION.fullmatch(text)
+    if found is None:
+        return text or "-"
+    days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    if days:
+        return f"{days}d{hours:02}h"
+    return f"{hours:02}:{minutes:02}:{seconds:02}"
 
 
 def _pods(state: LiveState) -> Iterator[Row]:

@@ -26,10 +26,12 @@ def fitted(lab: str, look: Look, paint: Paint, marks: Marks, columns: int, lines
     body = _body(sections, paint, marks, columns)
     # from below: the links say what LACP, vPC and sessions say more shortly
     for number in reversed(range(len(sections))):
-        if len(head) + len(body) <= lines:
-            break
-        sections[number] = _shorter(sections[number])
-        body = _body(sections, paint, marks, columns)
+        while (excess := len(head) + len(body) - lines) > 0:
+            shorter = _shorter(sections[number], excess)
+            if shorter == sections[number]:
+                break
+            sections[number] = shorter
+            body = _body(sections, paint, marks, columns)
     shown = [*head, *body]
     if len(shown) <= lines:
         return shown
@@ -37,9 +39,12 @@ def fitted(lab: str, look: Look, paint: Paint, marks: Marks, columns: int, lines
     return [*shown[: lines - 1], fit(f"{marks.dots} {cut} more lines: a larger window shows them", columns, marks.dots)]
 
 
-def _shorter(section: Section) -> Section:
-    rows = tuple(row for row in section.rows if not row.good or row.mark)
-    return Section(section.title, section.header, rows, len(section.rows) - len(rows))
+def _shorter(section: Section, excess: int) -> Section:
+    """Without so many of its last rows that are good and as before."""
+    plain = [row for row in section.rows if row.good and not row.mark]
+    gone = {row.key for row in plain[-excess:]}
+    rows = tuple(row for row in section.rows if row.key not in gone)
+    return Section(section.title, section.header, rows, section.hidden + len(section.rows) - len(rows))
 
 
 def _head(lab: str, look: Look, paint: Paint, marks: Marks, columns: int | None) -> list[str]:

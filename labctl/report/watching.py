@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import queue
 import threading
 import time
 from collections.abc import Callable
@@ -29,6 +30,36 @@ def repeat(look: Callable[[], bool], interval: float, now: Callable[[], float] =
         if not look():
             return
         pause.wait(max(0.0, began + interval - now()))
+
+
+class Apart:
+    """Reads in a thread of its own: Ctrl-C is not kept waiting by a box that is silent."""
+
+    def __init__(self, read: Callable[[], LiveState]) -> None:
+        self._read = read
+        self._answers: queue.SimpleQueue[LiveState | BaseException] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def __call__(self) -> LiveState:
+        """One look. Raises what reading raises."""
+        self._thread = threading.Thread(target=self._one, name="look", daemon=True)
+        self._thread.start()
+        answer = self._answers.get()
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    def _one(self) -> None:
+        try:
+            self._answers.put(self._read())
+        except BaseException as error:  # noqa: BLE001 - it is raised where the answer is awaited
+            self._answers.put(error)
+
+    def over(self, patience: float) -> bool:
+        """Whether the look that was begun last has ended, within so many seconds."""
+        if self._thread is not None:
+            self._thread.join(patience)
+        return self._thread is None or not self._thread.is_alive()
 
 
 def as_dict(lab: str, state: LiveState) -> dict[str, Any]:

@@ -103,8 +103,10 @@ def ports(switch: str, body: Any) -> list[Port]:
     """``show interface brief``."""
     found = []
     for row in rows(body, "interface"):
-        reason = str(row.get("state_rsn_desc") or "")
-        found.append(Port(switch, str(row.get("interface")), str(row.get("state")), "" if reason == "none" else reason))
+        state = row.get("state") or row.get("svi_admin_state")  # an SVI has a row of another kind
+        reason = str(row.get("state_rsn_desc") or row.get("svi_rsn_desc") or row.get("svi_reason_desc") or "")
+        reason = "" if reason in ("none", "--") else reason
+        found.append(Port(switch, str(row.get("interface")), str(state), reason))
     return found
 
 

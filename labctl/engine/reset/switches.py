@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from labctl.engine.atonce import on_every_switch, raise_all
@@ -60,8 +61,18 @@ def back(
 
 
 def _turned(switch: str, turns: list[Turn]) -> Turned:
-    rows = []
+    """A section that is brought back as a whole is one row, as one that is taken away is."""
+    rows, whole = list[Row](), dict[tuple[str, ...], int]()
     for turn in turns:
-        more = f" (and {turn.lines - 1} below)" if turn.lines > 1 else ""
-        rows.append(Row("add" if turn.kind == "missing" else "remove", told(turn) + more, turn.lines))
-    return Turned("switch", switch, tuple(rows))
+        above = next((turn.path[:depth] for depth in range(1, len(turn.path) + 1) if turn.path[:depth] in whole), None)
+        if turn.kind == "missing" and above is not None:
+            place = whole[above]
+            rows[place] = replace(rows[place], lines=rows[place].lines + 1)
+            continue
+        if turn.kind == "missing":
+            whole[(*turn.path, turn.line)] = len(rows)
+        rows.append(Row("add" if turn.kind == "missing" else "remove", told(turn), turn.lines))
+    below = [f" (and {row.lines - 1} below)" if row.lines > 1 else "" for row in rows]
+    return Turned(
+        "switch", switch, tuple(replace(row, what=row.what + more) for row, more in zip(rows, below, strict=True))
+    )

@@ -42,6 +42,16 @@ def test_everything_goes_in_the_opposite_order() -> None:
     assert linux.difference(whole, []) == [op for item in reversed(whole) for op in item.remove]
 
 
+def test_a_gateway_that_is_made_anew_hears_the_peer_again() -> None:
+    """A matchall filter cannot be replaced, and its action leads to the interface that is gone."""
+    after = LEAF.replace("  ip address 192.168.1.1/24 tag 12345\n", "")
+    done = changes(LEAF, after)
+    for number, protocol in ((1, "arp"), (2, "ipv6")):
+        gone = done.index(f"filter del dev pl0 ingress prio {number}")
+        made = next(place for place, text in enumerate(done) if f"dev pl0 ingress protocol {protocol} prio" in text)
+        assert gone < done.index("link del Vlan3001") < made
+
+
 def test_a_changed_mtu_remakes_one_interface() -> None:
     text = "interface loopback5\n  ip address 10.0.0.1/32\ninterface loopback6\n  ip address 10.0.0.2/32\n"
     assert changes(text, text.replace("10.0.0.2", "10.0.0.3")) == [

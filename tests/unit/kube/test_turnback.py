@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from labctl.errors import CheckFailed
+from labctl.errors import CheckFailed, InconclusiveError
 from labctl.kube.api import Access, Api, ApiError, Json
 from labctl.kube.inventory import Key, collect, essence
 from labctl.kube.turnback import Change, Restorer, changes, different, replacement
@@ -271,6 +271,35 @@ def test_an_evicted_pod_is_made_again() -> None:
     cluster.put(item("Pod", "bare", spec={"nodeName": "node01", "containers": []}, status={"phase": "Failed"}))
     assert restore(cluster, first) == ["Pod default/bare changed back: status"]
     assert cluster.done == ["DELETE bare", "POST bare"]
+
+
+def test_a_kind_whose_storage_is_made_ready_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = lab()
+    whole, asked = cluster._get, list[str]()
+
+    def later(path: str) -> Json:
+        asked.append(path)
+        if path.endswith("/ippools") and asked.count(path) == 1:
+            raise ApiError(429, "TooManyRequests", "storage is (re)initializing")
+        return whole(path)
+
+    monkeypatch.setattr(cluster, "_get", later)
+    assert any(key.kind == "IPPool" for key in first_of(cluster))
+
+
+def test_a_kind_that_cannot_be_listed_is_no_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = lab()
+    whole = cluster._get
+
+    def never(path: str) -> Json:
+        if path.endswith("/ippools"):
+            raise ApiError(429, "TooManyRequests", "storage is (re)initializing")
+        return whole(path)
+
+    monkeypatch.setattr(cluster, "_get", never)
+    monkeypatch.setattr("labctl.kube.inventory.STORAGE_PATIENCE", 0.1)
+    with pytest.raises(InconclusiveError):
+        first_of(cluster)
 
 
 def test_essence_leaves_out_what_servers_and_controllers_write() -> None:

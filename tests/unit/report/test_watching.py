@@ -10,17 +10,19 @@ import signal
 import subprocess
 import sys
 import termios
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from labctl.report.livetable import looked
+from labctl.errors import InconclusiveError
+from labctl.report.livetable import clock, looked
 from labctl.report.liveview import fitted, plain
 from labctl.report.style import UNICODE, Paint
 from labctl.report.text import cells
-from labctl.report.watching import JsonLooks, repeat, table
+from labctl.report.watching import Apart, JsonLooks, repeat, table
 from labctl.verify.livestate import ChannelMember, KubeNode, Lacp, LiveState, Pod, Port, Session, Vpc
 from labctl.waiting import Deadline, NotYet, wait_for
 
@@ -135,6 +137,14 @@ def test_words_of_a_box_do_not_steer_the_terminal() -> None:
     assert "\x07" not in text(None, evil)
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("PT18S", "00:00:18"), ("PT2M8S", "00:02:08"), ("P1DT2H3M", "1d02h"), ("01:20:48", "01:20:48"), ("", "-")],
+)
+def test_clocks(text: str, shown: str) -> None:
+    assert clock(text) == shown
+
+
 def test_json_lines() -> None:
     out = io.StringIO()
     tell = JsonLooks(out, "paper")
@@ -152,6 +162,31 @@ def test_a_reader_that_went_away_ends_it() -> None:
     tell = JsonLooks(out, "paper")
     repeat(lambda: bool(looks.append(1)) or tell(state()), 0.01)
     assert looks == [1]
+
+
+def test_a_look_that_hangs_does_not_keep_ctrl_c() -> None:
+    begun, never = threading.Event(), threading.Event()
+
+    def silent() -> LiveState:
+        begun.set()
+        never.wait()
+        return state()
+
+    look = Apart(silent)
+    threading.Thread(target=lambda: begun.wait() and os.kill(os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        look()
+    assert not look.over(0.01)
+    never.set()
+    assert look.over(5.0)
+
+
+def test_what_reading_raises_is_raised() -> None:
+    def broken() -> LiveState:
+        raise InconclusiveError("it does not run")
+
+    with pytest.raises(InconclusiveError):
+        Apart(broken)()
 
 
 def test_colour_only_where_it_is_wanted() -> None:

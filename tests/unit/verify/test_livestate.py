@@ -104,6 +104,17 @@ def test_a_port_that_is_down_says_why(running: Boxes, observer: Observer, whitep
     assert Port("leaf2101", "Ethernet1/1", "down", "Administratively down") in ports
 
 
+def test_an_svi_has_words_of_its_own(running: Boxes, observer: Observer, whitepaper: Any) -> None:
+    interfaces = {"TABLE_interface": {"ROW_interface": [
+        {"interface": "Vlan3001", "svi_admin_state": "up", "svi_reason_desc": "--"},
+        {"interface": "Vlan7", "svi_admin_state": "down", "svi_reason_desc": "Administratively down"},
+    ]}}  # fmt: skip
+    running.switches["leaf2101"] = dict(running.switches["leaf2101"]) | {"show interface brief": interfaces}
+    ports = read(observer, *whitepaper).ports
+    assert Port("leaf2101", "Vlan3001", "up") in ports
+    assert Port("leaf2101", "Vlan7", "down", "Administratively down") in ports
+
+
 def test_a_node_tells_its_bond(state: LiveState) -> None:
     assert state.lacp == (Lacp("node01", "bond0", ("eth1", "eth2"), ("eth2",)),)
     assert [row for row in state.ports if row.box == "node01"] == [

@@ -324,7 +324,8 @@ def _synchronise(model: SwitchModel, legs: list[Interface]) -> list[KernelObject
     if model.vpc.nd_sync:
         ops.append(tc(f"filter replace dev {device} ingress protocol ipv6 prio 2 handle 1 matchall {into}"))
     objects = [tunnel] if tunnel else []
-    objects.append(KernelObject("arp and nd from the peer", tuple(ops), (), (lies_on, f"interface {gateway}")))
+    needs = (lies_on, f"interface {gateway}")
+    objects.append(KernelObject("arp and nd from the peer", tuple(ops), _unsynchronised(model.vpc, device), needs))
     return objects + [_mirror(model.vpc, model.anycast_mac, leg, device, lies_on) for leg in legs]
 
 
@@ -340,7 +341,14 @@ def _mirror(vpc: VpcModel, anycast_mac: str, leg: Interface, device: str, lies_o
     if vpc.nd_sync:
         match = f"{mac} ip_proto icmpv6 type 136"
         ops.append(tc(f"filter replace dev {port} ingress protocol ipv6 prio 2 handle 1 flower {match} {mirror}"))
-    return KernelObject(f"arp and nd to the peer {leg.name}", tuple(ops), (), (lies_on, f"interface {leg.name}"))
+    needs = (lies_on, f"interface {leg.name}")
+    return KernelObject(f"arp and nd to the peer {leg.name}", tuple(ops), _unsynchronised(vpc, port), needs)
+
+
+def _unsynchronised(vpc: VpcModel, device: str) -> tuple[Op, ...]:
+    """Filters go by name: matchall cannot be replaced, and one towards an interface that is gone leads nowhere."""
+    priorities = [*([1] if vpc.arp_sync else []), *([2] if vpc.nd_sync else [])]
+    return tuple(tc(f"filter del dev {device} ingress prio {priority}") for priority in priorities)
 
 
 def _marks(model: SwitchModel, legs: list[Interface]) -> list[KernelObject]:
