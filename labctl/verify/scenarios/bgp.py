@@ -7,9 +7,9 @@ from functools import partial
 from typing import Any
 
 from labctl.verify import expectation, judges
-from labctl.verify.checks import Check, poll
+from labctl.verify.checks import Check
 from labctl.verify.expectation import Cluster
-from labctl.verify.inputs import AdvertisedBy, BgpInput, ClusterIpOf, EndpointsOf, RouteInput, SessionInput
+from labctl.verify.inputs import AdvertisedBy, BgpInput, BlockOf, ClusterIpOf, EndpointsOf, RouteInput, SessionInput
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Command
 from labctl.verify.scenario import Scenario
@@ -20,7 +20,7 @@ SUMMARY = {"ipv4": "show ip bgp summary", "ipv6": "show ipv6 bgp summary"}
 
 
 def run(lab: LabUnderTest) -> list[CheckResult]:
-    return poll(checks(lab, lab.mode.bgp), lab.observer, lab.deadline("converged"), lab.cancel, lab.told)
+    return lab.poll(checks(lab, lab.mode.bgp), lab.deadline("converged"))
 
 
 def checks(lab: LabUnderTest, inputs: BgpInput) -> list[Check]:
@@ -36,6 +36,13 @@ def checks(lab: LabUnderTest, inputs: BgpInput) -> list[Check]:
     ]  # fmt: skip
     for session in inputs.sessions:
         found += _session(lab, session)
+    found += [
+        Check(
+            f"bgp.peers.{row.switch}.{row.family}", f"{row.count} peers of {row.switch} in {row.family}",
+            (Command("nxos", row.switch, f"{SUMMARY[row.family]} vrf {row.vrf}"),), partial(judges.peers, row),
+        )
+        for row in inputs.peers
+    ]  # fmt: skip
     return found + [_route(lab, row) for row in inputs.routes]
 
 
@@ -68,32 +75,54 @@ def _prefixes(cluster: Callable[[], Cluster], name: Callable[[str], str], row: S
 
 
 def _route(lab: LabUnderTest, row: RouteInput) -> Check:
-    what = row.prefix if isinstance(row.prefix, str) else row.prefix.cluster_ip_of
+    what = _words(row.prefix)
+    if row.segment is not None and isinstance(row.prefix, str) and not isinstance(row.next_hops, EndpointsOf):
+        # what the hop over VXLAN is called in JSON differs by release: its segment and tunnel are read as they print
+        return Check(
+            f"bgp.route.{row.switch}.{what}", f"route to {what} at {row.switch}",
+            (Command("nxos-text", row.switch, f"show ip route {row.prefix.partition('/')[0]} vrf {row.vrf}"),),
+            partial(judges.tunnelled, row.switch, row.prefix, list(row.next_hops), row.segment),
+        )  # fmt: skip
     # the prefix of a Service is known when it is applied: the whole table is read, the judge picks
     return Check(
         f"bgp.route.{row.switch}.{what}", f"route to {what} at {row.switch}",
-        (Command("nxos", row.switch, f"show ip route vrf {row.vrf}"),), partial(_judge_route, lab, row),
+        (Command("nxos", row.switch, f"show ip route vrf {row.vrf}"),), partial(judge_route, lab, row),
     )  # fmt: skip
 
 
-def _judge_route(lab: LabUnderTest, row: RouteInput, body: Any) -> Judgement:
-    prefix = row.prefix
+def _words(prefix: ClusterIpOf | BlockOf | str) -> str:
+    if isinstance(prefix, ClusterIpOf):
+        return prefix.cluster_ip_of
+    return f"block-of-{prefix.block_of}" if isinstance(prefix, BlockOf) else prefix
+
+
+def judge_route(lab: LabUnderTest, row: RouteInput, body: Any) -> Judgement:
+    """A route by its input; rules that depend on API objects are resolved now."""
+    prefixes: list[str]
     hops: list[str]
-    if isinstance(prefix, ClusterIpOf) or isinstance(row.next_hops, EndpointsOf):
+    if isinstance(row.prefix, str) and not isinstance(row.next_hops, EndpointsOf):
+        prefixes, hops = [row.prefix], list(row.next_hops)
+    else:
         cluster = lab.cluster()
-        if isinstance(prefix, ClusterIpOf):
-            service = expectation.service_of(cluster, prefix.cluster_ip_of)
+        if isinstance(row.prefix, ClusterIpOf):
+            service = expectation.service_of(cluster, row.prefix.cluster_ip_of)
             if service is None:
-                return Judgement("FAIL", f"there is no Service {prefix.cluster_ip_of}", prefix.cluster_ip_of, None)
-            prefix = f"{service['spec']['clusterIP']}/32"
+                name = row.prefix.cluster_ip_of
+                return Judgement("FAIL", f"there is no Service {name}", name, None)
+            prefixes = [f"{service['spec']['clusterIP']}/32"]
+        elif isinstance(row.prefix, BlockOf):
+            prefixes = expectation.block_of(cluster, lab.kube_name(row.prefix.block_of), 4)
+            if not prefixes:
+                return Judgement("FAIL", f"{row.prefix.block_of} has no address block", row.prefix.block_of, None)
+        else:
+            prefixes = [row.prefix]
         hops = (
             expectation.endpoint_nodes(cluster, row.next_hops.endpoints_of, 4)
             if isinstance(row.next_hops, EndpointsOf)
             else list(row.next_hops)
         )
-    else:
-        hops = list(row.next_hops)
-    return judges.route(row.switch, prefix, hops, row.segment, body)
+    found = [judges.route(row.switch, prefix, hops, row.segment, body) for prefix in prefixes]
+    return next((judgement for judgement in found if judgement.verdict != "PASS"), found[0])
 
 
 SCENARIO = Scenario("bgp", "BGP between fabric and Calico", run, fabric_title="BGP EVPN in the fabric")

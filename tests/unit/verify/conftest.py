@@ -88,6 +88,9 @@ class Session:
             raise found
         return found
 
+    def show(self, text: str) -> Any:
+        return self.show_json(text)
+
     def close(self) -> None:
         self._boxes.closed.append(self._name)
 

@@ -15,7 +15,7 @@ from labctl.errors import InconclusiveError
 from labctl.guest.api import Completed
 from labctl.verify.capturing import bond_mac, capturing, gateway_macs, judge, resolve
 from labctl.verify.checks import poll
-from labctl.verify.inputs import CaptureInput, PortChannelOf
+from labctl.verify.inputs import BlockOf, CaptureInput, ClusterIpOf, PortChannelOf
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Unanswered
 from labctl.verify.scenarios import bgp, curl, ipip, links, ping
@@ -56,7 +56,7 @@ def objects(boxes: Any, lab: LabUnderTest) -> dict[str, list[Any]]:
     """The cluster's objects as the scenarios need them."""
     curls = {row.service.partition("/")[2] for row in lab.mode.curl}
     routed = {
-        row.prefix.cluster_ip_of.partition("/")[2] for row in lab.mode.bgp.routes if not isinstance(row.prefix, str)
+        row.prefix.cluster_ip_of.partition("/")[2] for row in lab.mode.bgp.routes if isinstance(row.prefix, ClusterIpOf)
     }
     names = sorted(curls | routed)
     boxes.objects = {
@@ -112,12 +112,12 @@ def route_body(prefix: str, *hops: str) -> dict[str, Any]:
 def test_a_service_route_has_the_nodes_with_endpoints_as_next_hops(
     lab: LabUnderTest, objects: Any, hops: tuple[str, ...], verdict: str
 ) -> None:
-    row = next(row for row in lab.mode.bgp.routes if not isinstance(row.prefix, str))
+    row = next(row for row in lab.mode.bgp.routes if isinstance(row.prefix, ClusterIpOf))
     name = row.prefix.cluster_ip_of.partition("/")[2]
     ip = next(item["spec"]["clusterIP"] for item in objects["services"] if item["metadata"]["name"] == name)
-    assert bgp._judge_route(lab, row, route_body(f"{ip}/32", *hops)).verdict == verdict
+    assert bgp.judge_route(lab, row, route_body(f"{ip}/32", *hops)).verdict == verdict
     objects["services"].clear()
-    gone = bgp._judge_route(lab, row, {})
+    gone = bgp.judge_route(lab, row, {})
     assert (gone.verdict, gone.sentence) == ("FAIL", f"there is no Service {row.prefix.cluster_ip_of}")
 
 
@@ -377,3 +377,22 @@ def test_names_of_nodes(lab: LabUnderTest, whitepaper: Any) -> None:
     folder = whitepaper[0]
     other = replace(folder, cluster=replace(folder.cluster, node_names=("cp", "w1", "w2")))
     assert replace(lab, folder=other).kube_name("node01") == "w1"
+
+
+@pytest.mark.parametrize(
+    ("hops", "verdict", "words"),
+    [
+        (("192.168.1.11",), "PASS", "via 192.168.1.11"),
+        (("192.168.1.13",), "FAIL", "has next hops 192.168.1.13, expected 192.168.1.11"),
+        ((), "FAIL", "has next hops none"),
+    ],
+)
+def test_a_nodes_block_is_known_from_that_node_alone(
+    lab: LabUnderTest, objects: Any, hops: tuple[str, ...], verdict: str, words: str
+) -> None:
+    rows = [row for row in lab.mode.bgp.routes if isinstance(row.prefix, BlockOf)]
+    row = next(row for row in rows if isinstance(row.prefix, BlockOf) and row.prefix.block_of == "node01")
+    found = bgp.judge_route(lab, row, route_body("10.244.196.128/26", *hops))
+    assert (found.verdict, words in found.sentence) == (verdict, True), found.sentence
+    objects["blockaffinities"].clear()
+    assert bgp.judge_route(lab, row, {}).sentence == "node01 has no address block"
