@@ -22,6 +22,8 @@ VERBS: dict[str, str] = {
     "down": "Remove a lab; nothing is left behind.",
     "list": "Every lab of this user.",
     "status": "What a lab's boxes are doing.",
+    "calico": "Calico on the nodes: BGP sessions.",
+    "figures": "The white paper's figures and claims, with results.",
     "exec": "Run a command in a node.",
     "ssh": "Log in to a switch.",
     "save": "Save the switches' configurations, there and here.",
