@@ -21,11 +21,18 @@ def complete_scenarios(_context: click.Context, _parameter: click.Parameter, inc
     return [CompletionItem(name) for name in (ALWAYS.name, *SCENARIOS) if name.startswith(incomplete)]
 
 
+def complete_rows(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Shell completion: rows of the white paper's catalogue that have checks."""
+    from labctl.paper.catalogue import ROWS
+
+    return [CompletionItem(row.id) for row in ROWS if row.checks and row.id.startswith(incomplete)]
+
+
 @click.command()
 @lab_argument
 @click.option("--scenario", "scenarios", multiple=True, shell_complete=complete_scenarios, metavar="S",
               help="Only this one (and the link checks); may be given again.")  # fmt: skip
-@click.option("--figure", metavar="N|ROW",
+@click.option("--figure", metavar="N|ROW", shell_complete=complete_rows,
               help="Only the checks of a figure or other row of the white paper (see labctl figures).")  # fmt: skip
 @click.option("--disruptive", is_flag=True, help="Also scenarios that change the lab for a while.")
 @click.option("--junit", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write JUnit XML.")
