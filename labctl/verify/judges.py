@@ -214,7 +214,8 @@ def route(switch: str, prefix: str, next_hops: Sequence[str], segment: int | Non
     return Judgement("PASS", f"{switch}: {prefix} via {', '.join(hops)}{over}", expected, seen)
 
 
-VIA = re.compile(r"^\s*\*via (?P<hop>[0-9A-Fa-f.:]+)")
+VIA = re.compile(r"^\s*\*via (?:::ffff:)?(?P<hop>[0-9A-Fa-f.:]+)")
+"""The hop of an IPv6 route over VXLAN is an IPv4 address in IPv6's form (``::ffff:10.2.0.1%default:IPv4``)."""
 SEGMENT = re.compile(r"segid: (?P<segment>\d+)")
 TUNNEL = re.compile(r"tunnelid: (?P<tunnel>0x[0-9a-f]+)")
 ENCAPSULATION = re.compile(r"encap: (?P<encap>\S+)")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from labctl.kube.api import Json
+from labctl.kube.resources import BLOCK_AFFINITIES
 from labctl.verify import expectation, judges
 from labctl.verify.checks import Check
 from labctl.verify.expectation import Cluster
@@ -78,16 +80,23 @@ def _route(lab: LabUnderTest, row: RouteInput) -> Check:
     what = _words(row.prefix)
     if row.segment is not None and isinstance(row.prefix, str) and not isinstance(row.next_hops, EndpointsOf):
         # what the hop over VXLAN is called in JSON differs by release: its segment and tunnel are read as they print
+        text = f"show {'ipv6' if ':' in row.prefix else 'ip'} route {row.prefix.partition('/')[0]} vrf {row.vrf}"
         return Check(
             f"bgp.route.{row.switch}.{what}", f"route to {what} at {row.switch}",
-            (Command("nxos-text", row.switch, f"show ip route {row.prefix.partition('/')[0]} vrf {row.vrf}"),),
+            (Command("nxos-text", row.switch, text),),
             partial(judges.tunnelled, row.switch, row.prefix, list(row.next_hops), row.segment),
         )  # fmt: skip
     # the prefix of a Service is known when it is applied: the whole table is read, the judge picks
+    table = Command("nxos", row.switch, f"show ip route vrf {row.vrf}")
+    if isinstance(row.prefix, BlockOf):
+        affinities = Command("kube", "kubernetes", BLOCK_AFFINITIES.path())
+        judge = partial(_judge_block, row, lab.kube_name(row.prefix.block_of))
+        return Check(
+            f"bgp.route.{row.switch}.{what}", f"route to {what} at {row.switch}", (table, affinities), judge
+        )  # fmt: skip
     return Check(
-        f"bgp.route.{row.switch}.{what}", f"route to {what} at {row.switch}",
-        (Command("nxos", row.switch, f"show ip route vrf {row.vrf}"),), partial(judge_route, lab, row),
-    )  # fmt: skip
+        f"bgp.route.{row.switch}.{what}", f"route to {what} at {row.switch}", (table,), partial(judge_route, lab, row)
+    )
 
 
 def _words(prefix: ClusterIpOf | BlockOf | str) -> str:
@@ -98,30 +107,34 @@ def _words(prefix: ClusterIpOf | BlockOf | str) -> str:
 
 def judge_route(lab: LabUnderTest, row: RouteInput, body: Any) -> Judgement:
     """A route by its input; rules that depend on API objects are resolved now."""
-    prefixes: list[str]
+    prefix = row.prefix
+    if isinstance(prefix, BlockOf):
+        return _judge_block(row, lab.kube_name(prefix.block_of), body, lab.cluster().affinities)
     hops: list[str]
-    if isinstance(row.prefix, str) and not isinstance(row.next_hops, EndpointsOf):
-        prefixes, hops = [row.prefix], list(row.next_hops)
-    else:
+    if isinstance(prefix, ClusterIpOf) or isinstance(row.next_hops, EndpointsOf):
         cluster = lab.cluster()
-        if isinstance(row.prefix, ClusterIpOf):
-            service = expectation.service_of(cluster, row.prefix.cluster_ip_of)
+        if isinstance(prefix, ClusterIpOf):
+            service = expectation.service_of(cluster, prefix.cluster_ip_of)
             if service is None:
-                name = row.prefix.cluster_ip_of
-                return Judgement("FAIL", f"there is no Service {name}", name, None)
-            prefixes = [f"{service['spec']['clusterIP']}/32"]
-        elif isinstance(row.prefix, BlockOf):
-            prefixes = expectation.block_of(cluster, lab.kube_name(row.prefix.block_of), 4)
-            if not prefixes:
-                return Judgement("FAIL", f"{row.prefix.block_of} has no address block", row.prefix.block_of, None)
-        else:
-            prefixes = [row.prefix]
+                return Judgement("FAIL", f"there is no Service {prefix.cluster_ip_of}", prefix.cluster_ip_of, None)
+            prefix = f"{service['spec']['clusterIP']}/32"
         hops = (
             expectation.endpoint_nodes(cluster, row.next_hops.endpoints_of, 4)
             if isinstance(row.next_hops, EndpointsOf)
             else list(row.next_hops)
         )
-    found = [judges.route(row.switch, prefix, hops, row.segment, body) for prefix in prefixes]
+    else:
+        hops = list(row.next_hops)
+    return judges.route(row.switch, prefix, hops, row.segment, body)
+
+
+def _judge_block(row: RouteInput, node: str, body: Any, affinities: Sequence[Json]) -> Judgement:
+    """Each block of a node is reached at that node alone."""
+    blocks = expectation.block_of(Cluster("0.0.0", affinities=affinities), node, 4)
+    hops = [] if isinstance(row.next_hops, EndpointsOf) else list(row.next_hops)
+    found = [judges.route(row.switch, block, hops, row.segment, body) for block in blocks]
+    if not found:
+        return Judgement("FAIL", f"{node} has no address block", f"a block of {node}", [])
     return next((judgement for judgement in found if judgement.verdict != "PASS"), found[0])
 
 

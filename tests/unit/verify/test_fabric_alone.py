@@ -148,3 +148,11 @@ def test_peers_of_a_summary(configured: str | None, capable: str | None, verdict
     body = table("vrf", table("af", table("saf", saf))) if saf else {}
     found = judges.peers(PeersInput(switch="leaf101", vrf="v", family="ipv4", count=3), body)
     assert found.verdict == verdict
+
+
+def test_an_ipv6_route_over_vxlan_has_an_ipv4_hop() -> None:
+    text = route("2001:193:168:1::5/128", "10.2.0.1").replace(
+        "via 10.2.0.1%default", "via ::ffff:10.2.0.1%default:IPv4"
+    )
+    found = judges.tunnelled("leaf101", "2001:193:168:1::5/128", ["10.2.0.1"], 90001, text)
+    assert found.verdict == "PASS", found.sentence
