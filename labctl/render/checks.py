@@ -10,7 +10,7 @@ from typing import Any
 
 from labctl.design.model import Cluster, Design, Switch
 from labctl.render.checks_cluster import cluster_checks
-from labctl.render.checks_leafs import leaf_checks
+from labctl.render.checks_leafs import external_route, leaf_checks, routes_from_nodes
 from labctl.render.yamltext import dump
 
 SCHEMA = "labctl.checks/v1"
@@ -139,29 +139,17 @@ def _bgp(design: Design, cluster: Cluster, mode: str) -> dict[str, Any]:
                     "vrf": design.vrf.name,
                     "prefix": {"cluster_ip_of": "default/my-service-ipv4"},
                     "next_hops": {"endpoints_of": "default/my-service-ipv4"},
+                    # of endpoints at another pair the route comes over the fabric
+                    **(external_route(cluster) if all(leaf.name in node.leafs for node in cluster.nodes) else {}),
                 }
             )
-        routes += _from_nodes(design, cluster, leaf) if mode == "routed" else []
+        routes += routes_from_nodes(design, cluster, leaf) if mode == "routed" else []
         routes += _peer_loopback(design, leaf)
         for family in ("ipv4", "ipv6"):
             count = sum((row["switch"], row["family"]) == (leaf.name, family) for row in sessions)
             if count:
                 peers.append({"switch": leaf.name, "vrf": design.vrf.name, "family": family, "count": count})
     return {"evpn": _evpn(design), "sessions": sessions, "peers": peers, "routes": routes}
-
-
-def _from_nodes(design: Design, cluster: Cluster, leaf: Switch) -> list[dict[str, Any]]:
-    """Each node's block from that node alone; service ranges from every node at this leaf (errata 4.6)."""
-    nodes = [node for node in cluster.nodes if leaf.name in node.leafs]
-    place = {"switch": leaf.name, "vrf": design.vrf.name}
-    rows = [
-        {**place, "prefix": {"block_of": node.name}, "next_hops": [str(node.address.ip)]}
-        for node in nodes
-        if any(pool.cidr.version == 4 for pool in cluster.pools)
-    ]
-    hops = [str(node.address.ip) for node in nodes]
-    ranges = [network for network in (*cluster.services, *cluster.external_ips) if network.version == 4]
-    return rows + [{**place, "prefix": str(network), "next_hops": hops} for network in ranges if hops]
 
 
 def _peer_loopback(design: Design, leaf: Switch) -> list[dict[str, Any]]:

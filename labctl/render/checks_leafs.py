@@ -68,3 +68,23 @@ def _neighbors(cluster: Cluster, leaf: Switch) -> list[dict[str, str]]:
             if node.address6 is not None and leaf.peering6 is not None:
                 rows.append({"node": node.name, "address": str(node.address6.ip), "family": "ipv6"})
     return rows
+
+
+def routes_from_nodes(design: Design, cluster: Cluster, leaf: Switch) -> list[dict[str, Any]]:
+    """Each node's block from that node alone; service ranges from every node at this leaf (errata 4.6)."""
+    nodes = [node for node in cluster.nodes if leaf.name in node.leafs]
+    place = {"switch": leaf.name, "vrf": design.vrf.name}
+    marks = external_route(cluster)
+    rows = [
+        {**place, "prefix": {"block_of": node.name}, "next_hops": [str(node.address.ip)], **marks}
+        for node in nodes
+        if any(pool.cidr.version == 4 for pool in cluster.pools)
+    ]
+    hops = [str(node.address.ip) for node in nodes]
+    ranges = [network for network in (*cluster.services, *cluster.external_ips) if network.version == 4]
+    return rows + [{**place, "prefix": str(network), "next_hops": hops, **marks} for network in ranges if hops]
+
+
+def external_route(cluster: Cluster) -> dict[str, int]:
+    """How NX-OS marks an eBGP route: preference 20, and the neighbor's AS as its tag (Figure 15)."""
+    return {"preference": 20, "tag": cluster.asn}

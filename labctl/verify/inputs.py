@@ -111,11 +111,15 @@ class SessionInput(_Model):
 
 
 class RouteInput(_Model):
+    """A route; ``preference`` and ``tag`` (the neighbor's AS) as ``show ip route`` prints them, where asked."""
+
     switch: str
     vrf: str
     prefix: ClusterIpOf | BlockOf | str
     next_hops: EndpointsOf | tuple[str, ...]
     segment: int | None = None
+    preference: int | None = None
+    tag: int | None = None
 
 
 class PeersInput(_Model):

@@ -8,7 +8,7 @@ from typing import Any
 
 from labctl.kube.api import Json
 from labctl.kube.resources import BLOCK_AFFINITIES
-from labctl.verify import expectation, judges
+from labctl.verify import bgpjudges, expectation, judges
 from labctl.verify.checks import Check
 from labctl.verify.expectation import Cluster
 from labctl.verify.inputs import AdvertisedBy, BgpInput, BlockOf, ClusterIpOf, EndpointsOf, RouteInput, SessionInput
@@ -41,7 +41,7 @@ def checks(lab: LabUnderTest, inputs: BgpInput) -> list[Check]:
     found += [
         Check(
             f"bgp.peers.{row.switch}.{row.family}", f"{row.count} peers of {row.switch} in {row.family}",
-            (Command("nxos", row.switch, f"{SUMMARY[row.family]} vrf {row.vrf}"),), partial(judges.peers, row),
+            (Command("nxos", row.switch, f"{SUMMARY[row.family]} vrf {row.vrf}"),), partial(bgpjudges.peers, row),
         )
         for row in inputs.peers
     ]  # fmt: skip
@@ -84,7 +84,7 @@ def _route(lab: LabUnderTest, row: RouteInput) -> Check:
         return Check(
             f"bgp.route.{row.switch}.{what}", f"route to {what} at {row.switch}",
             (Command("nxos-text", row.switch, text),),
-            partial(judges.tunnelled, row.switch, row.prefix, list(row.next_hops), row.segment),
+            partial(bgpjudges.tunnelled, row.switch, row.prefix, list(row.next_hops), row.segment),
         )  # fmt: skip
     # the prefix of a Service is known when it is applied: the whole table is read, the judge picks
     table = Command("nxos", row.switch, f"show ip route vrf {row.vrf}")
@@ -125,14 +125,19 @@ def judge_route(lab: LabUnderTest, row: RouteInput, body: Any) -> Judgement:
         )
     else:
         hops = list(row.next_hops)
-    return judges.route(row.switch, prefix, hops, row.segment, body)
+    return judges.route(row.switch, prefix, hops, row.segment, body, _marks(row))
+
+
+def _marks(row: RouteInput) -> dict[str, int]:
+    marks = {"preference": row.preference, "tag": row.tag}
+    return {name: value for name, value in marks.items() if value is not None}
 
 
 def _judge_block(row: RouteInput, node: str, body: Any, affinities: Sequence[Json]) -> Judgement:
     """Each block of a node is reached at that node alone."""
     blocks = expectation.block_of(Cluster("0.0.0", affinities=affinities), node, 4)
     hops = [] if isinstance(row.next_hops, EndpointsOf) else list(row.next_hops)
-    found = [judges.route(row.switch, block, hops, row.segment, body) for block in blocks]
+    found = [judges.route(row.switch, block, hops, row.segment, body, _marks(row)) for block in blocks]
     if not found:
         return Judgement("FAIL", f"{node} has no address block", f"a block of {node}", [])
     return next((judgement for judgement in found if judgement.verdict != "PASS"), found[0])

@@ -12,7 +12,7 @@ import pytest
 
 from labctl.folder import load_folder
 from labctl.standin.switch.shows import ospf
-from labctl.verify import judges
+from labctl.verify import bgpjudges, judges
 from labctl.verify.inputs import PeersInput, UnderlayInput, load_checks
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Observer
@@ -36,7 +36,7 @@ def table(name: str, *rows: Any) -> dict[str, Any]:
 
 def route(prefix: str, hop: str, segment: int = 90001) -> str:
     """As ``show ip route`` prints a hop over VXLAN."""
-    tunnel = judges.tunnel_id(hop)
+    tunnel = bgpjudges.tunnel_id(hop)
     return (
         f'IP Route Table for VRF "vrf-001"\n\n{prefix}, ubest/mbest: 1/0\n    *via {hop}%default, [200/0], 00:00:11, '
         f"bgp-65102, internal, tag 65102, segid: {segment} tunnelid: {tunnel} encap: VXLAN\n \n"
@@ -124,7 +124,7 @@ def test_the_judge_reads_what_the_stand_in_prints() -> None:
     ],
 )
 def test_a_route_over_vxlan_has_its_segment_and_its_tunnel(text: str, words: str) -> None:
-    found = judges.tunnelled("leaf101", "12.1.0.0/16", ["10.2.0.101"], 90001, text)
+    found = bgpjudges.tunnelled("leaf101", "12.1.0.0/16", ["10.2.0.101"], 90001, text)
     assert found.verdict == ("PASS" if " via 10.2.0.101 over VXLAN" in words else "FAIL")
     assert re.search(words, found.sentence), found.sentence
 
@@ -135,7 +135,7 @@ def test_a_route_that_the_paper_prints() -> None:
         'IP Route Table for VRF "vrf-001"\n\n192.168.100.1/32, ubest/mbest: 1/0\n    *via 10.2.0.3%default, [200/0], '
         "09:11:59, bgp-65102, internal, tag 65102, segid: 90001 tunnelid: 0xa020003 encap: VXLAN\n"
     )
-    found = judges.tunnelled("leaf2102", "192.168.100.1/32", ["10.2.0.3"], 90001, text)
+    found = bgpjudges.tunnelled("leaf2102", "192.168.100.1/32", ["10.2.0.3"], 90001, text)
     assert found.verdict == "PASS", found.sentence
 
 
@@ -146,7 +146,7 @@ def test_a_route_that_the_paper_prints() -> None:
 def test_peers_of_a_summary(configured: str | None, capable: str | None, verdict: str) -> None:
     saf = {"configuredpeers": configured, "capablepeers": capable} if configured else {}
     body = table("vrf", table("af", table("saf", saf))) if saf else {}
-    found = judges.peers(PeersInput(switch="leaf101", vrf="v", family="ipv4", count=3), body)
+    found = bgpjudges.peers(PeersInput(switch="leaf101", vrf="v", family="ipv4", count=3), body)
     assert found.verdict == verdict
 
 
@@ -154,5 +154,5 @@ def test_an_ipv6_route_over_vxlan_has_an_ipv4_hop() -> None:
     text = route("2001:193:168:1::5/128", "10.2.0.1").replace(
         "via 10.2.0.1%default", "via ::ffff:10.2.0.1%default:IPv4"
     )
-    found = judges.tunnelled("leaf101", "2001:193:168:1::5/128", ["10.2.0.1"], 90001, text)
+    found = bgpjudges.tunnelled("leaf101", "2001:193:168:1::5/128", ["10.2.0.1"], 90001, text)
     assert found.verdict == "PASS", found.sentence

@@ -13,6 +13,7 @@ import pytest
 
 from labctl.errors import InconclusiveError
 from labctl.guest.api import Completed
+from labctl.verify import judges
 from labctl.verify.capturing import bond_mac, capturing, gateway_macs, judge, resolve
 from labctl.verify.checks import poll
 from labctl.verify.inputs import BlockOf, CaptureInput, ClusterIpOf, PortChannelOf
@@ -101,7 +102,8 @@ def test_sessions_without_an_api_are_judged_and_prefixes_are_not(lab: LabUnderTe
 
 
 def route_body(prefix: str, *hops: str) -> dict[str, Any]:
-    row = {"ipprefix": prefix, "TABLE_path": {"ROW_path": [{"ipnexthop": hop, "ubest": "true"} for hop in hops]}}
+    paths = [{"ipnexthop": hop, "ubest": "true", "pref": "20", "tag": "65531"} for hop in hops]
+    row = {"ipprefix": prefix, "TABLE_path": {"ROW_path": paths}}
     return {"TABLE_vrf": {"ROW_vrf": {"TABLE_addrf": {"ROW_addrf": {"TABLE_prefix": {"ROW_prefix": [row]}}}}}}
 
 
@@ -396,3 +398,22 @@ def test_a_nodes_block_is_known_from_that_node_alone(
     assert (found.verdict, words in found.sentence) == (verdict, True), found.sentence
     objects["blockaffinities"].clear()
     assert bgp.judge_route(lab, row, {}).sentence == "node01 has no address block"
+
+
+@pytest.mark.parametrize(
+    ("pref", "tag", "words"),
+    [
+        ("20", "65531", "via 192.168.1.11"),
+        ("200", "65531", "has preference 200, expected 20"),
+        ("20", "65102", "has tag 65102, expected 65531"),
+        (None, None, "has preference 0, expected 20"),
+    ],
+)
+def test_an_external_route_has_its_preference_and_tag(pref: str | None, tag: str | None, words: str) -> None:
+    body = route_body("10.96.0.0/16", "192.168.1.11")
+    rows = body["TABLE_vrf"]["ROW_vrf"]["TABLE_addrf"]["ROW_addrf"]["TABLE_prefix"]["ROW_prefix"]
+    rows[0]["TABLE_path"]["ROW_path"][0].update({"pref": pref, "tag": tag})
+    marks = {"preference": 20, "tag": 65531}
+    found = judges.route("leaf2101", "10.96.0.0/16", ["192.168.1.11"], None, body, marks)
+    assert words in found.sentence
+    assert (found.verdict == "PASS") is words.startswith("via")
