@@ -52,7 +52,6 @@ class Sabotage:
 
 LEAFS = ("leaf2101", "leaf2102")
 BLOCK = "node02-10-244-140-64-26"
-WITHOUT_IPAM = json.dumps({"data": {"cni_network_config": json.dumps({"plugins": [{"type": "calico"}]})}})
 CALICO_V4 = ("router bgp 65102", "template peer CALICO", "address-family ipv4 unicast")
 CALICO_V6 = ("router bgp 65102", "template peer CALICO-V6", "address-family ipv6 unicast")
 
@@ -69,10 +68,10 @@ SABOTAGES: tuple[Sabotage, ...] = (
         {"cluster.component.calico-kube-controllers": "is not ready on master"},
     ),
     Sabotage(
-        "assign_ipv6 is taken out of calico-config", "figure-5",
-        (patch("configmap", "calico-config", WITHOUT_IPAM, "-n", "kube-system"),),
-        (kubectl("apply", "-f", "{folder}/calico/standin/calico.yaml"),),
-        {"cluster.calico-config": "assign_ipv6 is not set, expected true"},
+        "calico-config says another backend", "figure-5",
+        (patch("configmap", "calico-config", '{"data": {"calico_backend": "none"}}', "-n", "kube-system"),),
+        (patch("configmap", "calico-config", '{"data": {"calico_backend": "bird"}}', "-n", "kube-system"),),
+        {"cluster.calico-config": "calico_backend is none, expected bird"},
     ),
     Sabotage(
         "an IPPool no longer masquerades", "claim-pod-range",
@@ -93,9 +92,9 @@ SABOTAGES: tuple[Sabotage, ...] = (
         {"cluster.peer.leaf2101-calico-v4": "asNumber is 65103, expected 65102"},
     ),
     Sabotage(
-        "a BGPPeer is deleted", "figure-10",
-        (kubectl("delete", f"bgppeers.{CALICO}", "leaf2102-calico-v6"),),
-        (kubectl("apply", "-f", "{folder}/calico/bgppeers.yaml"),),
+        "a BGPPeer is for another address", "figure-10",
+        (patch(f"bgppeers.{CALICO}", "leaf2102-calico-v6", '{"spec": {"peerIP": "2001:193:168:1::6"}}'),),
+        (patch(f"bgppeers.{CALICO}", "leaf2102-calico-v6", '{"spec": {"peerIP": "2001:193:168:1::5"}}'),),
         {"cluster.session.node01.2001:193:168:1::5": "has no BGP session with 2001:193:168:1::5"},
     ),
     Sabotage(
@@ -138,14 +137,14 @@ SABOTAGES: tuple[Sabotage, ...] = (
         {"cluster.tunnel.node01": "tunnel address although no pool encapsulates: .*tunl0 10.244.196.190"},
     ),
     Sabotage(
-        "a node's block belongs to nobody", "claim-route-sharing",
-        (patch(f"blockaffinities.{CALICO}", BLOCK, '{"spec": {"node": "nobody"}}'),),
+        "a node's block belongs to another", "claim-route-sharing",
+        (patch(f"blockaffinities.{CALICO}", BLOCK, '{"spec": {"node": "master"}}'),),
         (patch(f"blockaffinities.{CALICO}", BLOCK, '{"spec": {"node": "node02"}}'),),
         {"bgp.route.leaf2101.block-of-node02": "node02 has no address block"},
     ),
     Sabotage(
-        "a node's block belongs to nobody: its pods", "claim-pod-cidrs",
-        (patch(f"blockaffinities.{CALICO}", BLOCK, '{"spec": {"node": "nobody"}}'),),
+        "a node's block belongs to another: its pods", "claim-pod-cidrs",
+        (patch(f"blockaffinities.{CALICO}", BLOCK, '{"spec": {"node": "master"}}'),),
         (patch(f"blockaffinities.{CALICO}", BLOCK, '{"spec": {"node": "node02"}}'),),
         {"cluster.pods.node02": "which is in no block of node02"},
     ),
@@ -161,7 +160,6 @@ SABOTAGES: tuple[Sabotage, ...] = (
         (
             node("node02", "ip", "route", "replace", "default", "via", "192.168.1.1", "dev", "bond0"),
             node("node02", "ip", "route", "del", "192.168.100.0/24"),
-            node("node02", "ip", "route", "add", "10.244.140.120", "via", "192.168.1.1", "dev", "bond0"),
             node("node01", "ip", "route", "add", "10.96.0.0/24", "via", "192.168.1.1", "dev", "bond0"),
             node("node01", "ip", "route", "add", "192.168.100.1/32", "via", "192.168.1.1", "dev", "bond0"),
             node("node01", "ip", "route", "add", "unreachable", "203.0.112.7/32"),
@@ -169,7 +167,6 @@ SABOTAGES: tuple[Sabotage, ...] = (
         (
             node("node02", "ip", "route", "replace", "default", "via", "{gateway}", "dev", "eth0"),
             node("node02", "ip", "route", "add", "192.168.100.0/24", "via", "192.168.1.1", "dev", "bond0"),
-            node("node02", "ip", "route", "del", "10.244.140.120"),
             node("node01", "ip", "route", "del", "10.96.0.0/24"),
             node("node01", "ip", "route", "del", "192.168.100.1/32"),
             node("node01", "ip", "route", "del", "unreachable", "203.0.112.7/32"),
@@ -220,24 +217,24 @@ SABOTAGES: tuple[Sabotage, ...] = (
         (
             switch("leaf2101", "router bgp 65102", "vrf vrf-001", "address-family ipv4 unicast", "maximum-paths 32"),
             switch("leaf2102", *CALICO_V4, "no as-override"),
-            switch("leaf2102", *CALICO_V6, "no route-map calico-ipv6-filter out"),
+            switch("leaf2102", *CALICO_V6, "no route-map calico-ipv6-filter out", "route-map nothing out"),
         ),
         (
             switch("leaf2101", "router bgp 65102", "vrf vrf-001", "address-family ipv4 unicast", "maximum-paths 64"),
             switch("leaf2102", *CALICO_V4, "as-override"),
-            switch("leaf2102", *CALICO_V6, "route-map calico-ipv6-filter out"),
+            switch("leaf2102", *CALICO_V6, "no route-map nothing out", "route-map calico-ipv6-filter out"),
         ),
         {
             "leafs.bgp-config.leaf2101": "missing: router bgp 65102 / .*maximum-paths 64",
             "leafs.neighbor.leaf2102.192.168.1.11": "as-override is false, expected true",
-            "leafs.filter.leaf2102.ipv6": "has no out-filter in ipv6",
+            "leafs.filter.leaf2102.ipv6": "route-map nothing is not defined",
         },
     ),
     Sabotage(
         "a leaf has a neighbor more", "claim-neighbors",
         (switch("leaf2101", "router bgp 65102", "vrf vrf-001", "neighbor 192.168.1.99", "inherit peer CALICO"),),
         (switch("leaf2101", "router bgp 65102", "vrf vrf-001", "no neighbor 192.168.1.99"),),
-        {"bgp.peers.leaf2101.ipv4": "config peers 4, capable peers 3, expected 3 of both"},
+        {"bgp.peers.leaf2101.ipv4": "config peers 4, capable peers ., expected 3 of both"},
     ),
 )  # fmt: skip
 

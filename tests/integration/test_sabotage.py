@@ -79,5 +79,6 @@ def test_a_sabotage_fails_its_checks(labctl: Labctl, gateway: str, sabotage: Sab
 
 
 def test_the_lab_is_whole_again(labctl: Labctl, gateway: str) -> None:
+    edit_deadlines(labctl.lab_state(LAB) / "folder", converged=60, bond=30)
     done = labctl("verify", LAB)
     assert done.code == 0, done.out
