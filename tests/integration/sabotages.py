@@ -253,8 +253,28 @@ RECORDED: tuple[tuple[str, str, str], ...] = (
     ("cluster.route.connected", "bond0 without its network", "no route to 192.168.1.0/24"),
     ("cluster.route.own-blocks", "a block that is no blackhole", "10.244.196.128/26 is …, expected blackhole"),
     ("leafs.peer-link", "a peer-link of ports", "kind is physical, expected fabric"),
+    ("links.port-channel", "a member that is suspended", "port-channel11: Ethernet1/2 is suspended (s)"),
+    ("links.vpc", "a leg that is down", "vPC 12 is down"),
+    ("links.underlay", "an OSPF neighbor that is not FULL", "OSPF neighbor 10.2.1.202 is EXSTART"),
+    ("bgp.evpn", "a route reflector that is gone", "neighbor 192.168.1.11 is Idle, not Established"),
+    ("bgp.prefixes", "a prefix less", "2 prefixes received from master (192.168.1.10), expected 3"),
+    (
+        "bgp.route (over VXLAN)",
+        "another segment, another tunnel, no tunnel",
+        "goes by tunnel 0xa020003, expected 0xa020065",
+    ),
+    ("bgp.route (from a node)", "another preference or tag", "has tag 65102, expected 65531"),
+    ("ping.answered", "a hop more, an answer less", "with ttl 62 and not 61; 4 of 5 answered"),
+    ("ping.capture", "another address, tag, encapsulation or MAC", "no packet at bond0 of node01 is as expected"),
+    ("ping-ipip.tunnelled", "a block that is not reached through tunl0", "node01 reaches 10.244.140.64/26 by bond0"),
+    (
+        "ping-ipip.routed-again",
+        "a block that is still reached through tunl0",
+        "node01 reaches 10.244.140.64/26 by tunl0",
+    ),
+    ("curl.capture", "no packet from a MAC of the leaf", "no packet at port-channel of node01 … is as expected"),
 )
-"""(kind, what the answer says, sentence): `tests/unit/verify/test_cluster_and_leafs.py`, where every kind has one."""
+"""(kind, what the answer says, sentence): `tests/unit/verify`, where every kind of ``cluster`` and ``leafs`` has one."""
 
 HEAD = """\
 # How each check is made to fail
@@ -272,7 +292,7 @@ def page() -> str:
     parts.append(_table("check", rows))
     parts.append("## Labs booted from edited folders (`tests/integration/test_checks_fail.py`)\n")
     parts.append(_table("kind of check", EDITED))
-    parts.append("## Recorded answers (`tests/unit/verify/test_cluster_and_leafs.py`)\n")
+    parts.append("## Recorded answers (`tests/unit/verify`)\n")
     parts.append(_table("kind of check", RECORDED))
     return "\n".join(parts)
 

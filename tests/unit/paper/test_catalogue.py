@@ -91,6 +91,25 @@ def test_every_check_of_the_lab_is_in_some_row() -> None:
     assert sorted(name for name in ids if not any(fnmatchcase(name, pattern) for pattern in patterns)) == []
 
 
+def test_every_kind_of_check_is_in_the_list_of_sabotage() -> None:
+    """docs/sabotage.md: how each of them was made to fail."""
+    page = (ROOT / "docs" / "sabotage.md").read_text(encoding="utf-8")
+    ids = identities(RENDERED / "whitepaper-standin-fabric") | identities(RENDERED / "fabric-standin-fabric")
+    kinds = set()
+    for name in ids:
+        scenario, *words = name.split(".")
+        if scenario in ("ping", "ping-ipip", "curl"):
+            last = "capture" if "capture" in words else words[-1]
+            kinds.add(
+                f"{'ping' if last in ('route', 'answered', 'capture') and scenario != 'curl' else scenario}.{last}"
+            )
+        else:
+            kinds.add(
+                ".".join((scenario, *words[: 2 if words[0] in ("route", "absent") and scenario == "cluster" else 1]))
+            )
+    assert sorted(kind for kind in kinds if f"`{kind}" not in page) == []
+
+
 def report(*checks: tuple[str, Verdict]) -> Report:
     found = tuple(CheckResult(name, name, verdict, "") for name, verdict in checks)
     return Report("whitepaper", (ScenarioResult("x", "x", 1.0, found),), 1.0)
