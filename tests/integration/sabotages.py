@@ -274,7 +274,7 @@ RECORDED: tuple[tuple[str, str, str], ...] = (
     ),
     ("curl.capture", "no packet from a MAC of the leaf", "no packet at port-channel of node01 … is as expected"),
 )
-"""(kind, what the answer says, sentence): `tests/unit/verify`, where every kind of ``cluster`` and ``leafs`` has one."""
+"""(kind, what the answer says, sentence): `tests/unit/verify`, where each kind of ``cluster`` and ``leafs`` has one."""
 
 HEAD = """\
 # How each check is made to fail
