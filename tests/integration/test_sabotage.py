@@ -28,16 +28,13 @@ def gateway(labctl: Labctl) -> Iterator[str]:
 
 
 def do(labctl: Labctl, step: Step, gateway: str) -> None:
-    folder = str(labctl.lab_state(LAB) / "folder")
-    lines = [line.replace("{folder}", folder).replace("{gateway}", gateway) for line in step.lines]
+    lines = [line.replace("{gateway}", gateway) for line in step.lines]
     if step.kind == "kubectl":
         labctl("kubectl", LAB, "--", *lines).expect(0)
     elif step.kind == "node":
         labctl("exec", LAB, step.target, "--", *lines).expect(0)
     else:
-        typed = "\n".join(("configure terminal", *lines, "end", "exit", ""))
-        out = labctl("ssh", LAB, step.target, stdin=typed).out
-        assert "Invalid" not in out, out
+        labctl("ssh", LAB, step.target, "--", " ; ".join(("configure terminal", *lines))).expect(0)
 
 
 def verified(labctl: Labctl, row: str) -> dict[str, tuple[str, str]]:
