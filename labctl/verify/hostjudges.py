@@ -245,7 +245,7 @@ def tunnel(
 
 
 def within(node: str, what: str, networks: Sequence[str], routes: Mapping[str, list[Route]]) -> Judgement:
-    """Nothing in these networks is in the table. A prefix of pods may lie inside a service range's supernet only."""
+    """No route to anything in these networks is in the table; ``what`` they are, for the sentence."""
     outer = [ip_network(text) for text in networks]
     found = [f"{route.prefix} {route.words}" for routes_ in routes.values() for route in routes_
              if not route.prefix.startswith("default") and _in_any(route.prefix, outer)]  # fmt: skip

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from ipaddress import ip_interface
+from ipaddress import ip_interface, ip_network
 from typing import Any
 
 from labctl.kube.api import Json, Resource
@@ -190,7 +190,9 @@ def _static(inputs: ClusterInput, row: KubeNodeInput) -> list[tuple[str, str, di
 
 
 def _blocks(affinities: Sequence[Json], kube: str) -> list[str]:
-    return sorted(str(item["spec"]["cidr"]) for item in affinities if item["spec"]["node"] == kube)
+    """A node's blocks; one of a single address is the pod's own route, no blackhole."""
+    blocks = [str(item["spec"]["cidr"]) for item in affinities if item["spec"]["node"] == kube]
+    return sorted(block for block in blocks if ip_network(block).num_addresses > 1)
 
 
 def _remote(
