@@ -25,6 +25,8 @@ VERBS: dict[str, str] = {
     "list": "Every lab of this user.",
     "status": "What a lab's boxes are doing.",
     "graph": "Draw a lab: boxes, ports, bundles, BGP; as it is configured, or as it runs.",
+    "calico": "Calico on the nodes: BGP sessions.",
+    "figures": "The white paper's figures and claims, with results.",
     "exec": "Run a command in a node.",
     "ssh": "Log in to a switch.",
     "save": "Save the switches' configurations, there and here.",

@@ -11,6 +11,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from labctl.cli.app import json_option, lab_argument, open_lab, result_json, say
+from labctl.errors import UsageError
 
 
 def complete_scenarios(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -20,10 +21,19 @@ def complete_scenarios(_context: click.Context, _parameter: click.Parameter, inc
     return [CompletionItem(name) for name in (ALWAYS.name, *SCENARIOS) if name.startswith(incomplete)]
 
 
+def complete_rows(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Shell completion: rows of the white paper's catalogue that have checks."""
+    from labctl.paper.catalogue import ROWS
+
+    return [CompletionItem(row.id) for row in ROWS if row.checks and row.id.startswith(incomplete)]
+
+
 @click.command()
 @lab_argument
 @click.option("--scenario", "scenarios", multiple=True, shell_complete=complete_scenarios, metavar="S",
               help="Only this one (and the link checks); may be given again.")  # fmt: skip
+@click.option("--figure", metavar="N|ROW", shell_complete=complete_rows,
+              help="Only the checks of a figure or other row of the white paper (see labctl figures).")  # fmt: skip
 @click.option("--disruptive", is_flag=True, help="Also scenarios that change the lab for a while.")
 @click.option("--junit", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write JUnit XML.")
 @click.option("--events", type=click.Choice(["json"]), help="Events as JSON lines on stdout.")
@@ -32,6 +42,7 @@ def complete_scenarios(_context: click.Context, _parameter: click.Parameter, inc
 def command(
     lab: str,
     scenarios: tuple[str, ...],
+    figure: str | None,
     disruptive: bool,
     junit: Path | None,
     events: str | None,
@@ -42,13 +53,22 @@ def command(
     from labctl.cli.reporting import exit_code, listening, tell_report
     from labctl.engine.proving import verify_request
     from labctl.verify.run import verify
+    from labctl.verify.wanted import EVERY, Wanted
 
+    only = EVERY
+    if figure is not None:
+        from labctl.paper.catalogue import find_row, scenarios_of
+
+        if scenarios:
+            raise UsageError("--figure and --scenario do not go together", code="figure-and-scenario")
+        row = find_row(figure)
+        only, scenarios = Wanted(row.checks), tuple(scenarios_of(row))
     opened = open_lab(lab)
     state, endpoints = opened.state_folder, opened.endpoints()
     now = opened.runtime.observe()
     with listening(events=events, verbose=verbose) as listener, state.lock() if disruptive else nullcontext():
         request = verify_request(state, endpoints, now, listener, disruptive=disruptive)
-        report = verify(replace(request, scenarios=scenarios or None))
+        report = verify(replace(request, scenarios=scenarios or None, only=only))
     if junit is not None:
         from labctl.report.junit import junit as junit_text
 

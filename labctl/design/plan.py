@@ -28,9 +28,9 @@ from labctl.spec.model import Spec
 DEFAULT_POOLS: tuple[Network, ...] = (IPv4Network("10.244.0.0/16"), IPv6Network("2001:db8:42::/56"))
 DEFAULT_SERVICES: tuple[Network, ...] = (IPv4Network("10.96.0.0/16"), IPv6Network("2001:db8:42:1::/112"))
 BUILT_IN = ("pingtest", "nginx-dual", "nginx")
-SCENARIOS = {"bgp": None, "ping": "pingtest", "curl": "nginx", "ping-ipip": "pingtest"}
+SCENARIOS = {"bgp": None, "ping": "pingtest", "curl": "nginx", "cluster": None, "leafs": None, "ping-ipip": "pingtest"}
 """Every scenario, and the workload that it needs; those of pingtest need two workers too."""
-FABRIC_SCENARIOS = tuple(name for name, needed in SCENARIOS.items() if needed is None)
+FABRIC_SCENARIOS = ("bgp", "leafs")
 """Those that a fabric without a cluster can prove."""
 BLOCK_SIZE = {4: 26, 6: 122}
 """Calico's own."""

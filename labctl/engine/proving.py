@@ -8,6 +8,7 @@ from labctl.engine.actions.manner import manner_of
 from labctl.engine.actions.switches import open_session
 from labctl.events import Listener
 from labctl.nxos.session import NxosSession
+from labctl.paper.catalogue import as_evidence
 from labctl.runtime.api import Endpoints, Observation
 from labctl.state import LabState
 from labctl.verify.run import VerifyRequest
@@ -26,6 +27,7 @@ def verify_request(
         listener,
         lambda switch: login(state, endpoints, switch),
         disruptive=disruptive,
+        catalogue=as_evidence,
         environment={"runtime": now.runtime, "launcher": now.launcher or ""},
     )
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from labctl.design.model import Cluster, Design, Switch
+from labctl.render.checks_cluster import cluster_checks
+from labctl.render.checks_leafs import external_route, leaf_checks, routes_from_nodes
 from labctl.render.yamltext import dump
 
 SCHEMA = "labctl.checks/v1"
@@ -28,9 +30,11 @@ def checks(design: Design) -> str:
             if "nginx" in design.cluster.workloads and mode == "routed":
                 modes[mode]["curl"] = _curl(design, design.cluster)
         body["modes"] = modes
+        body["cluster"] = cluster_checks(design, design.cluster)
     else:
         body["links"]["underlay"] = _underlay(design)
         body["modes"] = {"routed": {"bgp": {"evpn": _evpn(design), "sessions": [], "routes": _fabric_routes(design)}}}
+    body["leafs"] = leaf_checks(design)
     return dump(body)
 
 
@@ -108,7 +112,7 @@ def _evpn(design: Design) -> list[dict[str, Any]]:
 
 
 def _bgp(design: Design, cluster: Cluster, mode: str) -> dict[str, Any]:
-    sessions, routes = [], []
+    sessions, routes, peers = [], [], []
     for leaf in design.by_role("leaf"):
         for node in cluster.nodes:
             if leaf.name not in node.leafs:
@@ -135,10 +139,17 @@ def _bgp(design: Design, cluster: Cluster, mode: str) -> dict[str, Any]:
                     "vrf": design.vrf.name,
                     "prefix": {"cluster_ip_of": "default/my-service-ipv4"},
                     "next_hops": {"endpoints_of": "default/my-service-ipv4"},
+                    # of endpoints at another pair the route comes over the fabric
+                    **(external_route(cluster) if all(leaf.name in node.leafs for node in cluster.nodes) else {}),
                 }
             )
+        routes += routes_from_nodes(design, cluster, leaf) if mode == "routed" else []
         routes += _peer_loopback(design, leaf)
-    return {"evpn": _evpn(design), "sessions": sessions, "routes": routes}
+        for family in ("ipv4", "ipv6"):
+            count = sum((row["switch"], row["family"]) == (leaf.name, family) for row in sessions)
+            if count:
+                peers.append({"switch": leaf.name, "vrf": design.vrf.name, "family": family, "count": count})
+    return {"evpn": _evpn(design), "sessions": sessions, "peers": peers, "routes": routes}
 
 
 def _peer_loopback(design: Design, leaf: Switch) -> list[dict[str, Any]]:

@@ -109,3 +109,38 @@ def nginx(cluster: Cluster) -> list[dict[str, Any]]:
         },
     }
     return [deployment, service]
+
+
+def built_in_services(cluster: Cluster) -> list[dict[str, Any]]:
+    """What ``checks.yaml`` says of the Services above, and of the one that Kubernetes makes itself."""
+    families = ["IPv4" if network.version == 4 else "IPv6" for network in cluster.services]
+    rows: list[dict[str, Any]] = [
+        {
+            "service": "default/kubernetes",
+            "type": "ClusterIP",
+            "port": 443,
+            "family_policy": "SingleStack",
+            "families": families[:1],
+        }
+    ]
+    if "nginx-dual" in cluster.workloads:
+        dual: dict[str, Any] = {"families": families}
+        if len(families) > 1:  # with one family the API server decides what stays of the wish
+            dual = {"family_policy": "PreferDualStack", **dual}
+        for name, _, port in (SERVICE_IPV4, SERVICE_IPV6):
+            row = {"service": f"default/{name}", "type": "NodePort", "port": 80, "node_port": port}
+            rows.append({**row, "traffic": "Local", **dual})
+    if "nginx" in cluster.workloads:
+        single = {"family_policy": "SingleStack", "families": ["IPv4"]}
+        rows.append({"service": "default/nginx-service", "type": "ClusterIP", "port": 80, **single})
+    return rows
+
+
+def built_in_workloads(cluster: Cluster) -> list[dict[str, Any]]:
+    """Pods of the Deployments above, as ``checks.yaml`` counts them."""
+    workers = len(cluster.workers)
+    counts = {"pingtest": ("pingtest", workers), "nginx-dual": ("nginx-dual", min(2, workers)), "nginx": ("nginx3", 2)}
+    return [
+        {"namespace": "default", "selector": f"app={counts[name][0]}", "pods": counts[name][1]}
+        for name in cluster.workloads
+    ]

@@ -10,7 +10,9 @@ from labctl.verify.capturing import GATEWAY_MACS
 from labctl.verify.checks import Check
 from labctl.verify.inputs import load_checks
 from labctl.verify.lab import LabUnderTest
-from labctl.verify.scenarios import bgp, links
+from labctl.verify.scenarios import bgp, leafs, links
+
+SWITCH = ("nxos", "nxos-text")
 
 
 def switch_commands(folder: Folder) -> dict[str, list[str]]:
@@ -18,12 +20,12 @@ def switch_commands(folder: Folder) -> dict[str, list[str]]:
     inputs = load_checks(folder.path)
     lab = LabUnderTest(folder, inputs, None, threading.Event(), lambda _result: None, folder.path / "journal.jsonl")  # type: ignore[arg-type]
     found: dict[str, list[str]] = {name: [] for name in folder.lab.switches}
-    checks: Iterable[Check] = (*links.checks(lab), *bgp.checks(lab, lab.mode.bgp))
-    for command in (command for check in checks for command in check.commands if command.kind == "nxos"):
+    checks: Iterable[Check] = (*links.checks(lab), *bgp.checks(lab, lab.mode.bgp), *leafs.checks(lab))
+    for command in (command for check in checks for command in check.commands if command.kind in SWITCH):
         known = found.setdefault(command.target, [])
-        if command.text not in known:
+        if command.text not in known and command.text != leafs.RUNNING:  # a recording reads it back anyway
             known.append(command.text)
     for name, asked in found.items():
-        if folder.lab.nodes[name].role != "spine":
+        if folder.lab.nodes[name].role != "spine" and GATEWAY_MACS not in asked:
             asked.append(GATEWAY_MACS)
     return found

@@ -5,17 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from labctl.errors import Place, Problem, SpecError
+from labctl.verify.clusterinputs import ClusterInput
+from labctl.verify.inputmodel import Model as _Model
+from labctl.verify.leafinputs import LeafsInput
 from labctl.yamldoc import parse
 
 SCHEMA = "labctl.checks/v1"
 FILE = "checks.yaml"
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
 class AdvertisedBy(_Model):
@@ -34,6 +33,12 @@ class ClusterIpOf(_Model):
     """The ClusterIP of a Service as a host prefix."""
 
     cluster_ip_of: str
+
+
+class BlockOf(_Model):
+    """A node's own address block (IPv4)."""
+
+    block_of: str
 
 
 class PortChannelOf(_Model):
@@ -106,16 +111,30 @@ class SessionInput(_Model):
 
 
 class RouteInput(_Model):
+    """A route; ``preference`` and ``tag`` (the neighbor's AS) as ``show ip route`` prints them, where asked."""
+
     switch: str
     vrf: str
-    prefix: ClusterIpOf | str
+    prefix: ClusterIpOf | BlockOf | str
     next_hops: EndpointsOf | tuple[str, ...]
     segment: int | None = None
+    preference: int | None = None
+    tag: int | None = None
+
+
+class PeersInput(_Model):
+    """How many neighbors a leaf is to have configured in a family of a VRF, all of them capable."""
+
+    switch: str
+    vrf: str
+    family: Literal["ipv4", "ipv6"]
+    count: int
 
 
 class BgpInput(_Model):
     evpn: tuple[EvpnInput, ...] = ()
     sessions: tuple[SessionInput, ...] = ()
+    peers: tuple[PeersInput, ...] = ()
     routes: tuple[RouteInput, ...] = ()
 
 
@@ -192,6 +211,8 @@ class ChecksInput(_Model):
     schema_: Annotated[Literal["labctl.checks/v1"], Field(alias="schema")]
     links: LinksInput = LinksInput()
     modes: ModesInput = ModesInput()
+    cluster: ClusterInput | None = None
+    leafs: LeafsInput = LeafsInput()
 
     def mode(self, name: str) -> ModeInput:
         return self.modes.ipip if name == "ipip" else self.modes.routed

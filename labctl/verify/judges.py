@@ -178,9 +178,20 @@ def prefixes(switch: str, node: str, neighbor: str, expected: Sequence[str], bod
     return Judgement("PASS", f"{switch}: {count} prefixes from {node} ({neighbor})", wanted, count)
 
 
-def route(switch: str, prefix: str, next_hops: Sequence[str], segment: int | None, body: Any) -> Judgement:
-    """A route has exactly these next hops, and comes over VXLAN where a segment is asked for."""
+def route(
+    switch: str,
+    prefix: str,
+    next_hops: Sequence[str],
+    segment: int | None,
+    body: Any,
+    marks: Mapping[str, int] | None = None,
+) -> Judgement:
+    """A route has exactly these next hops, and comes over VXLAN where a segment is asked for.
+
+    ``marks``: preference and tag that every path is to have.
+    """
     expected = {"prefix": prefix, "next_hops": sorted(next_hops), **({"segment": segment} if segment else {})}
+    expected |= marks or {}
     found = next((row for row in rows(body, "vrf", "addrf", "prefix") if row.get("ipprefix") == prefix), None)
     if found is None:
         return Judgement("FAIL", f"{switch}: no route to {prefix}", expected, None)
@@ -208,5 +219,12 @@ def route(switch: str, prefix: str, next_hops: Sequence[str], segment: int | Non
         return Judgement(
             "FAIL", f"{switch}: {prefix} is in segment {sorted(segments)}, expected {segment}", expected, seen
         )
+    for name, key in (("preference", "pref"), ("tag", "tag")):
+        if marks and name in marks:
+            found_marks = {int(row.get(key) or 0) for row in paths if row.get("ubest") == "true"}
+            seen[name] = sorted(found_marks)[0] if len(found_marks) == 1 else sorted(found_marks)
+            if found_marks != {marks[name]}:
+                words = f"{switch}: {prefix} has {name} {seen[name]}, expected {marks[name]}"
+                return Judgement("FAIL", words, expected, seen)
     over = f" over VXLAN segment {segment}" if segment and segments else ""
     return Judgement("PASS", f"{switch}: {prefix} via {', '.join(hops)}{over}", expected, seen)

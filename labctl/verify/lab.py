@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from labctl.folder import Folder
@@ -18,16 +18,18 @@ from labctl.kube.resources import (
     PODS,
     SERVICES,
 )
+from labctl.verify.checks import Check, hold, poll
 from labctl.verify.expectation import Cluster
 from labctl.verify.inputs import ChecksInput, ModeInput
 from labctl.verify.observer import Observer, Unanswered
 from labctl.verify.verdict import CheckResult
+from labctl.verify.wanted import EVERY, Wanted
 from labctl.waiting import Deadline
 
 
 @dataclass(frozen=True, slots=True)
 class LabUnderTest:
-    """One verification. ``journal``: where a change is written before it is made."""
+    """One verification. ``journal``: where a change is written before it is made; ``wanted``: which of its checks."""
 
     folder: Folder
     checks: ChecksInput
@@ -35,6 +37,32 @@ class LabUnderTest:
     cancel: threading.Event
     told: Callable[[CheckResult], None]
     journal: Path
+    wanted: Wanted = EVERY
+
+    def poll(self, checks: Sequence[Check], deadline: Deadline) -> list[CheckResult]:
+        """`labctl.verify.checks.poll` of those that are wanted."""
+        return poll(self._wanted(checks), self.observer, deadline, self.cancel, self.told)
+
+    def hold(self, checks: Sequence[Check], window: float, after: Sequence[CheckResult]) -> list[CheckResult]:
+        """`labctl.verify.checks.hold` of those that are wanted: what must not be, after what must be.
+
+        Without convergence (a result of ``after`` that is no PASS) nothing passes: what is not there may be late. What
+        is there and must not be fails all the same.
+        """
+        late = next((result for result in after if result.verdict != "PASS"), None)
+        results = hold(self._wanted(checks), self.observer, window, self.cancel, lambda _result: None)
+        if late is not None:
+            words = f"cannot be told while {late.id} is {late.verdict}"
+            results = [
+                replace(result, verdict="INCONCLUSIVE", sentence=f"{result.sentence}; {words}")
+                if result.verdict == "PASS"
+                else result
+                for result in results
+            ]
+        return self.tell(results)
+
+    def _wanted(self, checks: Sequence[Check]) -> list[Check]:
+        return [check for check in checks if self.wanted.check(check.id)]
 
     @property
     def mode(self) -> ModeInput:

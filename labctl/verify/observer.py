@@ -9,13 +9,19 @@ import json
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Literal, TypeVar
 
 from labctl.errors import LabctlError
 from labctl.kube.api import Api, Json, Resource
+from labctl.kube.exec import PodExec
+from labctl.kube.resources import PODS
 from labctl.nxos.session import NxosSession
 from labctl.runtime.api import Endpoints
 from labctl.verify.evidence import Evidence
+from labctl.verify.podcommand import NoPod, run_in_pod
+
+_Answer = TypeVar("_Answer")
 
 
 class Unanswered(Exception):
@@ -24,11 +30,14 @@ class Unanswered(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A question: NX-OS ``show …`` as JSON, a node's command, or a list of API objects."""
+    """A question: NX-OS ``show …`` as JSON (``nxos``) or as it prints it (``nxos-text``), a node's command, a list of
+    API objects, or a command in the pod with the label ``pod`` (``namespace/key=value``) on a node.
+    """
 
-    kind: Literal["nxos", "node", "kube"]
+    kind: Literal["nxos", "nxos-text", "node", "kube", "pod"]
     target: str
     text: str
+    pod: str = ""
 
 
 @dataclass(slots=True)
@@ -54,6 +63,7 @@ class Observer:
         self._login = login
         self._switches = {name: _SwitchLine(session) for name, session in sessions.items()}
         self._own: list[NxosSession] = []
+        self._pods: PodExec | None = None
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -66,13 +76,25 @@ class Observer:
         try:
             if command.kind == "nxos":
                 return self._nxos(command.target, command.text)
+            if command.kind == "nxos-text":
+                return self._nxos_text(command.target, command.text)
             if command.kind == "node":
                 return self._node(command.target, command.text)
+            if command.kind == "pod":
+                return self._pod(command.target, command.pod, command.text)
             return self._kube(command.text)
         except (LabctlError, OSError) as error:
             raise Unanswered(f"{command.target}: {command.text}: {error}") from None
 
     def _nxos(self, switch: str, text: str) -> tuple[Any, str]:
+        body = self._shown(switch, lambda session: session.show_json(text))
+        return body, self.evidence.command(switch, f"{text} | json", json.dumps(body, indent=1).encode())
+
+    def _nxos_text(self, switch: str, text: str) -> tuple[str, str]:
+        shown = self._shown(switch, lambda session: session.show(text))
+        return shown, self.evidence.command(switch, text, shown.encode())
+
+    def _shown(self, switch: str, ask: Callable[[NxosSession], _Answer]) -> _Answer:
         with self._lock:
             line = self._switches.setdefault(switch, _SwitchLine())
         with line.lock:
@@ -80,18 +102,36 @@ class Observer:
                 line.session = self._login(switch)
                 self._own.append(line.session)
             try:
-                body = line.session.show_json(text)
+                return ask(line.session)
             except LabctlError:
                 line.session.close()
                 line.session = None
                 raise
-        return body, self.evidence.command(switch, f"{text} | json", json.dumps(body, indent=1).encode())
 
     def _node(self, node: str, text: str) -> tuple[Any, str]:
         done = self.endpoints.exec(node, text.split(), timeout=15.0)
         output = done.stdout if done.code == 0 else done.stdout + done.stderr
         path = self.evidence.command(node, text, output)
         return (done.stdout.decode(errors="replace") if done.code == 0 else ""), path
+
+    def _pod(self, node: str, where: str, text: str) -> tuple[str, str]:
+        """Its output; that of a command that failed is empty, as a node's."""
+        try:
+            listed = partial(self.list, PODS)
+            done = run_in_pod(listed, self._pod_exec(), node, where, text.split())
+        except NoPod as missing:
+            raise Unanswered(str(missing)) from None
+        output = done.stdout if done.code == 0 else done.stdout + done.stderr
+        path = self.evidence.command(f"{node}.{where.rpartition('=')[2]}", text, output.encode())
+        return (done.stdout if done.code == 0 else ""), path
+
+    def _pod_exec(self) -> PodExec:
+        if self.api is None:
+            raise Unanswered("this lab has no cluster")
+        with self._lock:
+            if self._pods is None:
+                self._pods = PodExec(self.api.access)
+            return self._pods
 
     def _kube(self, path: str) -> tuple[Any, str]:
         if self.api is None:

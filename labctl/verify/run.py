@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +28,17 @@ from labctl.verify.observer import Observer, Unanswered
 from labctl.verify.scenario import Scenario
 from labctl.verify.scenarios import ALWAYS, SCENARIOS
 from labctl.verify.verdict import CheckResult, Report, ScenarioResult
+from labctl.verify.wanted import EVERY, Wanted
 from labctl.waiting import Cancelled
 
 
 @dataclass(frozen=True, slots=True)
 class VerifyRequest:
-    """What to verify and where to put the evidence. ``sessions``: switches that are logged in to already."""
+    """What to verify and where to put the evidence. ``sessions``: switches that are logged in to already.
+
+    ``only``: of the scenarios, those checks alone, and the link checks only when it names them. ``catalogue``: rows
+    that the report is to carry, made of it when it is complete.
+    """
 
     folder: Path
     endpoints: Endpoints
@@ -44,6 +49,8 @@ class VerifyRequest:
     login: Callable[[str], NxosSession]
     cancel: threading.Event = field(default_factory=threading.Event)
     scenarios: Sequence[str] | None = None
+    only: Wanted = EVERY
+    catalogue: Callable[[Report], Sequence[Mapping[str, Any]]] | None = None
     disruptive: bool = False
     sessions: Mapping[str, NxosSession] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
@@ -89,15 +96,14 @@ class _Verification:
         observer = Observer(request.endpoints, self._evidence, request.login, request.sessions, self._api)
         try:
             self._heal_left_over(self._lab(observer))
-            wanted = [ALWAYS, *(SCENARIOS[name] for name in names)]
-            calm = [scenario for scenario in wanted if not scenario.disruptive]
-            with ThreadPoolExecutor(len(calm)) as pool:
-                try:
-                    futures = [pool.submit(self._scenario, scenario, observer) for scenario in calm]
-                    results = [future.result() for future in futures]
-                except BaseException:
-                    request.cancel.set()  # Ctrl-C: the scenarios end at their next poll, and the pool waits for them
-                    raise
+            wanted = [
+                item for item in (ALWAYS, *(SCENARIOS[name] for name in names)) if request.only.scenario(item.name)
+            ]
+            results: list[ScenarioResult] = []
+            for late in (False, True):
+                results += self._at_once(
+                    [item for item in wanted if not item.disruptive and item.late == late], observer
+                )
             results += [self._scenario(scenario, observer) for scenario in wanted if scenario.disruptive]
         finally:
             observer.close()
@@ -105,8 +111,19 @@ class _Verification:
             self._folder.lab.name, tuple(results), self._watch.seconds, self._environment(),
             {scenario.id: round(scenario.seconds, 3) for scenario in results},
         )  # fmt: skip
+        if request.catalogue is not None:
+            report = replace(report, catalogue=tuple(request.catalogue(report)))
         self._evidence.report(report)
         return report
+
+    def _at_once(self, scenarios: Sequence[Scenario], observer: Observer) -> list[ScenarioResult]:
+        with ThreadPoolExecutor(max(1, len(scenarios))) as pool:
+            try:
+                futures = [pool.submit(self._scenario, scenario, observer) for scenario in scenarios]
+                return [future.result() for future in futures]
+            except BaseException:
+                self._request.cancel.set()  # Ctrl-C: the scenarios end at their next poll, and the pool waits for them
+                raise
 
     def _environment(self) -> dict[str, Any]:
         lab = self._folder.lab
@@ -123,7 +140,9 @@ class _Verification:
 
     def _lab(self, observer: Observer) -> LabUnderTest:
         request = self._request
-        return LabUnderTest(self._folder, self._checks, observer, request.cancel, self._told, request.journal)
+        return LabUnderTest(
+            self._folder, self._checks, observer, request.cancel, self._told, request.journal, request.only
+        )
 
     def _scenario(self, scenario: Scenario, observer: Observer) -> ScenarioResult:
         started = self._watch.seconds

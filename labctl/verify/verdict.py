@@ -76,6 +76,8 @@ class Report:
     seconds: float
     environment: Mapping[str, Any] = field(default_factory=dict)
     timings: Mapping[str, float] = field(default_factory=dict)
+    catalogue: tuple[Mapping[str, Any], ...] = ()
+    """Rows of the white paper's catalogue (`labctl.paper.catalogue.results`)."""
 
     @property
     def verdict(self) -> Verdict:
@@ -100,6 +102,7 @@ class Report:
             "environment": dict(self.environment),
             "timings": dict(self.timings),
             "scenarios": [_scenario(scenario) for scenario in self.scenarios],
+            "catalogue": [dict(row) for row in self.catalogue],
         }
 
 

@@ -139,7 +139,7 @@ class TestWhitePaper:
     def test_everything_passes(self, paper: Done) -> None:
         report = paper.expect(0).json()["report"]
         verdicts = {row["id"]: row["verdict"] for row in report["scenarios"]}
-        assert verdicts == dict.fromkeys(("links", "bgp", "ping", "curl", "ping-ipip"), "PASS")
+        assert verdicts == dict.fromkeys(("links", "bgp", "ping", "curl", "cluster", "leafs", "ping-ipip"), "PASS")
 
     def test_stand_ins_were_chosen_and_said(self, paper: Done) -> None:
         assert "switches: stand-ins (vrnetlab/cisco_n9kv:10.5.4 is not in Docker)" in paper.err

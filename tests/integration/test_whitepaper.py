@@ -70,7 +70,8 @@ def drawn_as_down(labctl: Labctl) -> set[str]:
 
 
 def test_all_scenarios_pass(lab: Done, labctl: Labctl) -> None:
-    assert scenarios(labctl) == dict.fromkeys(("links", "bgp", "ping", "curl", "ping-ipip"), "PASS")
+    names = ("links", "bgp", "ping", "curl", "cluster", "leafs", "ping-ipip")
+    assert scenarios(labctl) == dict.fromkeys(names, "PASS")
     assert "PASS" in lab.out
 
 
@@ -80,6 +81,42 @@ def test_the_guest_has_the_processors_of_its_launcher(
     """An emulated guest boots with one and switches the second on."""
     wanted = min(2, len(os.sched_getaffinity(0))) if request.node.callspec.params["lab"] == "qemu-tcg" else 1
     assert labctl("exec", LAB, "node01", "--", "nproc").expect(0).out.strip() == str(wanted)
+def test_every_row_that_the_lab_can_show_passes(lab: Done, labctl: Labctl) -> None:
+    """The catalogue in the evidence of `up`: figures, tables and claims; the rest is of other topologies or faults."""
+    from labctl.paper.catalogue import ROWS
+
+    verdicts = {row["id"]: row["verdict"] for row in labctl.evidence(LAB)["catalogue"]}
+    assert set(verdicts) == {row.id for row in ROWS}
+    able = [row for row in ROWS if row.checks and row.lab != "coloured-pairs"]
+    own = {row.id for row in able if {pattern.partition(".")[0] for pattern in row.checks} <= HERE}
+    assert {name for name, verdict in verdicts.items() if verdict == "PASS"} == own
+    assert {verdict for name, verdict in verdicts.items() if name not in own} == {None}
+
+
+HERE = {"links", "bgp", "ping", "curl", "cluster", "leafs", "ping-ipip"}
+
+
+def test_one_figure_runs_its_checks_alone(lab: Done, labctl: Labctl) -> None:
+    done = labctl("verify", LAB, "--figure", "15", "--json").expect(0)
+    found = {check["id"] for row in done.json()["scenarios"] for check in row["checks"]}
+    service = "default/my-service-ipv4"
+    assert found == {
+        *(f"bgp.route.{leaf}.{service}" for leaf in ("leaf2101", "leaf2102")),
+        *(f"leafs.next-hops.{leaf}.{service}" for leaf in ("leaf2101", "leaf2102")),
+    }
+    assert "figure-15                        PASS" in labctl("figures", LAB).expect(0).out
+    assert "changes the lab for a while" in labctl("verify", LAB, "--figure", "claim-ipip-always").expect(2).err
+
+
+def test_calico_status_is_the_papers(lab: Done, labctl: Labctl) -> None:
+    """Figure 10: both leafs, both families, on each node."""
+    out = labctl("calico", "status", LAB, "node01").expect(0).out
+    table = re.compile(r"^\| (\S+) +\| (\S+) +\| up    \| \d\d:\d\d:\d\d \| Established \|$", re.MULTILINE)
+    addresses = ["192.168.100.1", "192.168.100.2", "2001:193:168:1::4", "2001:193:168:1::5"]
+    assert table.findall(out) == [(address, "global") for address in addresses], out
+    assert "| PEER ADDRESS  | PEER TYPE | STATE |" in out
+    every = labctl("calico", "status", LAB, "--json").expect(0).json()
+    assert {node: len(rows) for node, rows in every.items()} == {"master": 4, "node01": 4, "node02": 4}
 
 
 def test_prefixes_are_the_papers(lab: Done, labctl: Labctl) -> None:
@@ -343,7 +380,7 @@ class TestVerbs:
         junit = tmp_path / "junit.xml"
         started = time.monotonic()
         labctl("verify", LAB, "--junit", junit).expect(0)
-        assert set(scenarios(labctl)) == {"links", "bgp", "ping", "curl"}
+        assert set(scenarios(labctl)) == {"links", "bgp", "ping", "curl", "cluster", "leafs"}
         assert time.monotonic() - started < 60
         assert "testsuites" in junit.read_text()
         refused = labctl("verify", LAB, "--scenario", "ping-ipip").expect(2)

@@ -50,7 +50,7 @@ def prepare(state: LabState, folder: Folder, management: Management) -> Cluster:
     services = (config.service_subnets if config else ()) or DEFAULT_SERVICES
     plane = control_plane(
         binaries, state.root / "cluster", state.logs, state.kubeconfig, Ports(free_port(), free_port(), free_port()),
-        folder.lab.name, services,
+        folder.lab.name, services, pod_ranges=config.pod_subnets if config else (),
     )  # fmt: skip
     nodes = []
     names = config.node_names if config else ()

@@ -56,6 +56,9 @@ class KubeProxy:
     def logs(self) -> bytes:
         return self._log.data()
 
+    def process(self) -> int | None:
+        return None
+
     def _act(self) -> float | None:
         if self._cluster.unsynced(PROXIED):
             return 0.05
@@ -97,6 +100,9 @@ class KubeControllers:
 
     def logs(self) -> bytes:
         return self._log.data()
+
+    def process(self) -> int | None:
+        return None
 
     def _act(self) -> float | None:
         pods = {(item["metadata"]["namespace"], item["metadata"]["name"]) for item in self._api.list(PODS)}

@@ -61,6 +61,9 @@ class SystemFunction(Protocol):
 
     def logs(self) -> bytes: ...
 
+    def process(self) -> int | None:
+        """The program whose files and namespaces a command in the container sees; None: the node's own."""
+
 
 @dataclass(frozen=True, slots=True)
 class FunctionContext:

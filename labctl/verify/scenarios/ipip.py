@@ -30,7 +30,7 @@ def apply_mode(api: Api, folder: Path, mode: str, deadline: Deadline) -> None:
 def run(lab: LabUnderTest) -> list[CheckResult]:
     """Move, prove, move back, and prove that it is back."""
     folder, home = lab.folder.path, lab.folder.lab.mode
-    inputs = lab.checks.modes.ipip.ping
+    inputs = [row for row in lab.checks.modes.ipip.ping if lab.wanted.flow(f"ping-ipip.{row.name}")]
     found: list[CheckResult] = []
 
     def make() -> None:

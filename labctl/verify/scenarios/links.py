@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from labctl.verify import judges
-from labctl.verify.checks import Check, poll
+from labctl.verify.checks import Check
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Command
 from labctl.verify.scenario import Scenario
@@ -50,7 +50,7 @@ def checks(lab: LabUnderTest) -> list[Check]:
 
 
 def run(lab: LabUnderTest) -> list[CheckResult]:
-    return poll(checks(lab), lab.observer, lab.deadline("bond"), lab.cancel, lab.told)
+    return lab.poll(checks(lab), lab.deadline("bond"))
 
 
 SCENARIO = Scenario("links", "LACP and vPC", run, fabric_title="vPC and underlay")

@@ -44,7 +44,9 @@ def run(lab: LabUnderTest) -> list[CheckResult]:
     deadline = lab.deadline("converged")
     found: list[CheckResult] = []
     for row in lab.mode.ping:
-        found += lab.tell(one(lab, row, f"ping.{row.name}", deadline))
+        identity = f"ping.{row.name}"
+        if lab.wanted.flow(identity):
+            found += lab.tell(one(lab, row, identity, deadline))
     return found
 
 

@@ -35,7 +35,7 @@ from labctl.standin.cluster.controlplane.binaries import (
     reported_version,
     write_manifest,
 )
-from labctl.standin.cluster.controlplane.components import ControlPlane, Ports, control_plane
+from labctl.standin.cluster.controlplane.components import ControlPlane, Ports, control_plane, node_cidrs
 from labctl.standin.cluster.controlplane.gobuild import CannotBuild, find_go, go_version
 from labctl.standin.cluster.controlplane.pki import Authority, KeyPair, kubeconfig, service_account_key, write_private
 from labctl.standin.cluster.controlplane.releases import NotReachable
@@ -578,3 +578,23 @@ def test_a_client_certificate_is_a_key_pair(plane: ControlPlane) -> None:
     assert isinstance(pair, KeyPair)
     leaf = certificate(pair.certificate)
     leaf.verify_directly_issued_by(certificate(plane.authority.certificate))
+
+
+# --- networks of the nodes --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ranges", "flags"),
+    [
+        (("10.244.0.0/16", "2001:db8:42::/56"), "--cluster-cidr=10.244.0.0/16,2001:db8:42::/56"),
+        (("10.233.64.0/18",), "--cluster-cidr=10.233.64.0/18"),
+        (("10.244.0.0/26",), None),
+        (("10.0.0.0/7",), None),
+        (("10.244.0.0/16", "2001:db8::/40"), None),
+        ((), None),
+    ],
+)
+def test_nodes_get_networks_where_the_ranges_have_room(ranges: tuple[str, ...], flags: str | None) -> None:
+    """kubeadm's own sizes, and the allocator's limit of 2^16 networks."""
+    found = node_cidrs(ranges)
+    assert found == (("--allocate-node-cidrs=true", flags) if flags else ("--allocate-node-cidrs=false",))

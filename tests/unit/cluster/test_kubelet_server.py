@@ -64,7 +64,7 @@ class ScriptedKubelet:
         self.spec = SimpleNamespace(name="node01", port=0, listen="127.0.0.1")
         self.log = b"one\ntwo\nthree\n"
         state = SimpleNamespace(name="main", running=True, pid=None)
-        self.container = SimpleNamespace(state=state, logs=lambda: self.log)
+        self.container = SimpleNamespace(state=state, logs=lambda: self.log, process=lambda: state.pid)
         self.streamed: list[dict[str, Any]] = []
         self.agent = SimpleNamespace(stream=self._stream, connect=self._connect)
         self.target: tuple[str, int] | None = None

@@ -69,6 +69,9 @@ class Function:
     def logs(self) -> bytes:
         return b"function\n"
 
+    def process(self) -> int | None:
+        return None
+
 
 class Node:
     """One node under test."""

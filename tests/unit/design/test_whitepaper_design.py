@@ -93,7 +93,7 @@ def test_shared_loopbacks_are_coloured_by_pair() -> None:
 def test_a_lab_without_cluster_proves_its_sessions() -> None:
     wanted = lab("name: lab\ncluster: none\n")
     assert wanted.cluster is None
-    assert wanted.scenarios == ("bgp",)
+    assert wanted.scenarios == ("bgp", "leafs")
     assert wanted.by_role("leaf")[0].node_ports == ()
 
 

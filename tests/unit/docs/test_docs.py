@@ -45,3 +45,10 @@ def test_the_readme_shows_the_minimal_topology() -> None:
     spec_text = (ROOT / "topologies" / "minimal.yaml").read_text()
     body = "".join(line for line in spec_text.splitlines(keepends=True) if not line.startswith("#"))
     assert body in (ROOT / "README.md").read_text()
+
+
+def test_the_sabotage_page_is_up_to_date() -> None:
+    from tests.integration.sabotages import page
+
+    text = (ROOT / "docs" / "sabotage.md").read_text()
+    assert text == page(), "run `python -m tests.integration.sabotages >docs/sabotage.md`"

@@ -111,7 +111,8 @@ def test_every_key_has_a_description_and_every_mapping_refuses_unknown_ones() ->
 def test_choices_are_enumerations() -> None:
     text = str(json_schema())
     for choice in ("'routed', 'ipip'", "'physical', 'fabric'", "'control-plane', 'worker'", "'n9kv', 'standin'",
-                   "'kind', 'standin'", "'bgp', 'ping', 'curl', 'ping-ipip'", "'never', 'if-not-present', 'always'",
+                   "'kind', 'standin'", "'bgp', 'ping', 'curl', 'cluster', 'leafs', 'ping-ipip'",
+                   "'never', 'if-not-present', 'always'",
                    "'pingtest', 'nginx-dual', 'nginx'"):  # fmt: skip
         assert f"'enum': [{choice}]" in text, choice
 

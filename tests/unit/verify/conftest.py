@@ -69,6 +69,11 @@ class Boxes:
             raise InconclusiveError(f"{switch} is not up", code="switch-unreachable")
         return Session(self, switch)
 
+    def get(self, path: str) -> Any:
+        if self.objects is None:
+            raise ApiUnreachable("GET: Connection refused")
+        return {"items": self.objects.get(path.rpartition("/")[2], [])}
+
     def list(self, resource: Resource, _namespace: str | None = None) -> list[Any]:
         if self.objects is None:
             raise ApiUnreachable("GET: Connection refused")
@@ -87,6 +92,9 @@ class Session:
         if isinstance(found, Exception):
             raise found
         return found
+
+    def show(self, text: str) -> Any:
+        return self.show_json(text)
 
     def close(self) -> None:
         self._boxes.closed.append(self._name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,8 @@ import pytest
 
 from labctl.folder import load_folder
 from labctl.standin.switch.shows import ospf
-from labctl.verify import judges
-from labctl.verify.inputs import UnderlayInput, load_checks
+from labctl.verify import bgpjudges, judges
+from labctl.verify.inputs import PeersInput, UnderlayInput, load_checks
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Observer
 from labctl.verify.run import chosen
@@ -33,8 +34,13 @@ def table(name: str, *rows: Any) -> dict[str, Any]:
     return {f"TABLE_{name}": {f"ROW_{name}": list(rows)}}
 
 
-def route(prefix: str, hop: str) -> dict[str, Any]:
-    return {"ipprefix": prefix, **table("path", {"ubest": "true", "ipnexthop": hop, "segmentid": "90001"})}
+def route(prefix: str, hop: str, segment: int = 90001) -> str:
+    """As ``show ip route`` prints a hop over VXLAN."""
+    tunnel = bgpjudges.tunnel_id(hop)
+    return (
+        f'IP Route Table for VRF "vrf-001"\n\n{prefix}, ubest/mbest: 1/0\n    *via {hop}%default, [200/0], 00:00:11, '
+        f"bgp-65102, internal, tag 65102, segid: {segment} tunnelid: {tunnel} encap: VXLAN\n \n"
+    )
 
 
 @pytest.fixture
@@ -51,18 +57,15 @@ def healthy(boxes: Boxes) -> Boxes:
         rows = ({"neighborid": address, "state": "Established"} for address in row["neighbors"])
         body = table("vrf", table("af", table("saf", table("neighbor", *rows))))
         boxes.switches[row["switch"]]["show bgp l2vpn evpn summary"] = body  # type: ignore[index]
-    routes: dict[str, list[Any]] = {}
     for row in checks["modes"]["routed"]["bgp"]["routes"]:
-        routes.setdefault(row["switch"], []).append(route(row["prefix"], row["next_hops"][0]))
-    for switch, rows in routes.items():
-        body = table("vrf", table("addrf", table("prefix", *rows)))
-        boxes.switches[switch]["show ip route vrf vrf-001"] = body  # type: ignore[index]
+        command = f"show ip route {row['prefix'].partition('/')[0]} vrf vrf-001"
+        boxes.switches[row["switch"]][command] = route(row["prefix"], row["next_hops"][0])  # type: ignore[index]
     return boxes
 
 
 def test_what_is_run(fabric: LabUnderTest) -> None:
-    assert fabric.folder.lab.scenarios == ("bgp",)
-    assert chosen(fabric.folder, None, disruptive=True) == ["bgp"]
+    assert fabric.folder.lab.scenarios == ("bgp", "leafs")
+    assert chosen(fabric.folder, None, disruptive=True) == ["bgp", "leafs"]
 
 
 def test_everything_is_judged_and_a_whole_fabric_passes(fabric: LabUnderTest, healthy: Boxes) -> None:
@@ -103,3 +106,53 @@ def test_the_judge_reads_what_the_stand_in_prints() -> None:
     assert "10.2.1.202 is not there" in judges.underlay(
         UnderlayInput(switch="l", neighbors=("10.2.1.201", "10.2.1.202")), body
     ).sentence  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (route("12.1.0.0/16", "10.2.0.101"), "12.1.0.0/16 via 10.2.0.101 over VXLAN segment 90001, tunnel 0xa020065"),
+        (route("12.1.0.0/16", "10.2.0.3"), "has next hops 10.2.0.3, expected 10.2.0.101"),
+        (route("12.1.0.0/16", "10.2.0.101", 90002), r"is in segment \[90002\], expected 90001"),
+        (
+            route("12.1.0.0/16", "10.2.0.101").replace("0xa020065", "0xa020003"),
+            "by tunnel 0xa020003, expected 0xa020065",
+        ),
+        (route("12.1.0.0/16", "10.2.0.101").partition(", segid")[0], "via 10.2.0.101 is not over VXLAN"),
+        (route("12.1.0.0/17", "10.2.0.101"), "no route to 12.1.0.0/16"),
+        ("", "no route to 12.1.0.0/16"),
+    ],
+)
+def test_a_route_over_vxlan_has_its_segment_and_its_tunnel(text: str, words: str) -> None:
+    found = bgpjudges.tunnelled("leaf101", "12.1.0.0/16", ["10.2.0.101"], 90001, text)
+    assert found.verdict == ("PASS" if " via 10.2.0.101 over VXLAN" in words else "FAIL")
+    assert re.search(words, found.sentence), found.sentence
+
+
+def test_a_route_that_the_paper_prints() -> None:
+    """Its lines as they are in the paper."""
+    text = (
+        'IP Route Table for VRF "vrf-001"\n\n192.168.100.1/32, ubest/mbest: 1/0\n    *via 10.2.0.3%default, [200/0], '
+        "09:11:59, bgp-65102, internal, tag 65102, segid: 90001 tunnelid: 0xa020003 encap: VXLAN\n"
+    )
+    found = bgpjudges.tunnelled("leaf2102", "192.168.100.1/32", ["10.2.0.3"], 90001, text)
+    assert found.verdict == "PASS", found.sentence
+
+
+@pytest.mark.parametrize(
+    ("configured", "capable", "verdict"),
+    [("3", "3", "PASS"), ("4", "3", "FAIL"), ("3", "2", "FAIL"), (None, None, "FAIL")],
+)
+def test_peers_of_a_summary(configured: str | None, capable: str | None, verdict: str) -> None:
+    saf = {"configuredpeers": configured, "capablepeers": capable} if configured else {}
+    body = table("vrf", table("af", table("saf", saf))) if saf else {}
+    found = bgpjudges.peers(PeersInput(switch="leaf101", vrf="v", family="ipv4", count=3), body)
+    assert found.verdict == verdict
+
+
+def test_an_ipv6_route_over_vxlan_has_an_ipv4_hop() -> None:
+    text = route("2001:193:168:1::5/128", "10.2.0.1").replace(
+        "via 10.2.0.1%default", "via ::ffff:10.2.0.1%default:IPv4"
+    )
+    found = bgpjudges.tunnelled("leaf101", "2001:193:168:1::5/128", ["10.2.0.1"], 90001, text)
+    assert found.verdict == "PASS", found.sentence

@@ -306,8 +306,8 @@ def test_no_checks(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wanted", "disruptive", "names"),
     [
-        (None, False, ["bgp", "ping", "curl"]),
-        (None, True, ["bgp", "ping", "curl", "ping-ipip"]),
+        (None, False, ["bgp", "ping", "curl", "cluster", "leafs"]),
+        (None, True, ["bgp", "ping", "curl", "cluster", "leafs", "ping-ipip"]),
         (["curl", "bgp"], False, ["bgp", "curl"]),
         (["links"], False, []),
         (["links", "ping"], False, ["ping"]),
@@ -322,7 +322,7 @@ def test_chosen(whitepaper: Any, wanted: list[str] | None, disruptive: bool, nam
 @pytest.mark.parametrize(
     ("wanted", "code", "hint"),
     [
-        (["pong"], "no-such-scenario", "it has links, bgp, ping, curl, ping-ipip"),
+        (["pong"], "no-such-scenario", "it has links, bgp, ping, curl, cluster, leafs, ping-ipip"),
         (["ping-ipip"], "disruptive", "add --disruptive"),
     ],
 )

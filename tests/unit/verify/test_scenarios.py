@@ -13,9 +13,10 @@ import pytest
 
 from labctl.errors import InconclusiveError
 from labctl.guest.api import Completed
+from labctl.verify import judges
 from labctl.verify.capturing import bond_mac, capturing, gateway_macs, judge, resolve
 from labctl.verify.checks import poll
-from labctl.verify.inputs import CaptureInput, PortChannelOf
+from labctl.verify.inputs import BlockOf, CaptureInput, ClusterIpOf, PortChannelOf
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Unanswered
 from labctl.verify.scenarios import bgp, curl, ipip, links, ping
@@ -56,7 +57,7 @@ def objects(boxes: Any, lab: LabUnderTest) -> dict[str, list[Any]]:
     """The cluster's objects as the scenarios need them."""
     curls = {row.service.partition("/")[2] for row in lab.mode.curl}
     routed = {
-        row.prefix.cluster_ip_of.partition("/")[2] for row in lab.mode.bgp.routes if not isinstance(row.prefix, str)
+        row.prefix.cluster_ip_of.partition("/")[2] for row in lab.mode.bgp.routes if isinstance(row.prefix, ClusterIpOf)
     }
     names = sorted(curls | routed)
     boxes.objects = {
@@ -101,7 +102,8 @@ def test_sessions_without_an_api_are_judged_and_prefixes_are_not(lab: LabUnderTe
 
 
 def route_body(prefix: str, *hops: str) -> dict[str, Any]:
-    row = {"ipprefix": prefix, "TABLE_path": {"ROW_path": [{"ipnexthop": hop, "ubest": "true"} for hop in hops]}}
+    paths = [{"ipnexthop": hop, "ubest": "true", "pref": "20", "tag": "65531"} for hop in hops]
+    row = {"ipprefix": prefix, "TABLE_path": {"ROW_path": paths}}
     return {"TABLE_vrf": {"ROW_vrf": {"TABLE_addrf": {"ROW_addrf": {"TABLE_prefix": {"ROW_prefix": [row]}}}}}}
 
 
@@ -112,12 +114,12 @@ def route_body(prefix: str, *hops: str) -> dict[str, Any]:
 def test_a_service_route_has_the_nodes_with_endpoints_as_next_hops(
     lab: LabUnderTest, objects: Any, hops: tuple[str, ...], verdict: str
 ) -> None:
-    row = next(row for row in lab.mode.bgp.routes if not isinstance(row.prefix, str))
+    row = next(row for row in lab.mode.bgp.routes if isinstance(row.prefix, ClusterIpOf))
     name = row.prefix.cluster_ip_of.partition("/")[2]
     ip = next(item["spec"]["clusterIP"] for item in objects["services"] if item["metadata"]["name"] == name)
-    assert bgp._judge_route(lab, row, route_body(f"{ip}/32", *hops)).verdict == verdict
+    assert bgp.judge_route(lab, row, route_body(f"{ip}/32", *hops)).verdict == verdict
     objects["services"].clear()
-    gone = bgp._judge_route(lab, row, {})
+    gone = bgp.judge_route(lab, row, {})
     assert (gone.verdict, gone.sentence) == ("FAIL", f"there is no Service {row.prefix.cluster_ip_of}")
 
 
@@ -377,3 +379,41 @@ def test_names_of_nodes(lab: LabUnderTest, whitepaper: Any) -> None:
     folder = whitepaper[0]
     other = replace(folder, cluster=replace(folder.cluster, node_names=("cp", "w1", "w2")))
     assert replace(lab, folder=other).kube_name("node01") == "w1"
+
+
+@pytest.mark.parametrize(
+    ("hops", "verdict", "words"),
+    [
+        (("192.168.1.11",), "PASS", "via 192.168.1.11"),
+        (("192.168.1.13",), "FAIL", "has next hops 192.168.1.13, expected 192.168.1.11"),
+        ((), "FAIL", "has next hops none"),
+    ],
+)
+def test_a_nodes_block_is_known_from_that_node_alone(
+    lab: LabUnderTest, objects: Any, hops: tuple[str, ...], verdict: str, words: str
+) -> None:
+    rows = [row for row in lab.mode.bgp.routes if isinstance(row.prefix, BlockOf)]
+    row = next(row for row in rows if isinstance(row.prefix, BlockOf) and row.prefix.block_of == "node01")
+    found = bgp.judge_route(lab, row, route_body("10.244.196.128/26", *hops))
+    assert (found.verdict, words in found.sentence) == (verdict, True), found.sentence
+    objects["blockaffinities"].clear()
+    assert bgp.judge_route(lab, row, {}).sentence == "node01 has no address block"
+
+
+@pytest.mark.parametrize(
+    ("pref", "tag", "words"),
+    [
+        ("20", "65531", "via 192.168.1.11"),
+        ("200", "65531", "has preference 200, expected 20"),
+        ("20", "65102", "has tag 65102, expected 65531"),
+        (None, None, "has preference 0, expected 20"),
+    ],
+)
+def test_an_external_route_has_its_preference_and_tag(pref: str | None, tag: str | None, words: str) -> None:
+    body = route_body("10.96.0.0/16", "192.168.1.11")
+    rows = body["TABLE_vrf"]["ROW_vrf"]["TABLE_addrf"]["ROW_addrf"]["TABLE_prefix"]["ROW_prefix"]
+    rows[0]["TABLE_path"]["ROW_path"][0].update({"pref": pref, "tag": tag})
+    marks = {"preference": 20, "tag": 65531}
+    found = judges.route("leaf2101", "10.96.0.0/16", ["192.168.1.11"], None, body, marks)
+    assert words in found.sentence
+    assert (found.verdict == "PASS") is words.startswith("via")

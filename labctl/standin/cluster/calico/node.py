@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, ip_network
 
-from labctl.guest.api import Agent, AgentError
+from labctl.guest.api import Agent, AgentError, Isolation
 from labctl.kube.api import Api, Json
 from labctl.kube.resources import NODES
 from labctl.standin.cluster.calico import advertise, bird, felix, sessions
@@ -26,6 +26,8 @@ from labctl.standin.cluster.function import Log, Loop
 from labctl.standin.cluster.podnet import FunctionContext
 
 WATCHED = {"nodes", "services", "slices", "pools", "configurations", "peers", "affinities", "blocks"}
+SOCKETS = "/run/calico"
+"""Where Calico's image keeps BIRD's control socket (``/var/run/calico/bird.ctl``); in BIRD's mount namespace alone."""
 READY_EVERY = 0.5
 WATCH_EVERY = 5.0
 KILL = 9
@@ -87,6 +89,10 @@ class CalicoNode:
             return self._log.data() + self._agent.read_file(f"{self._folder}/bird.log")
         except AgentError:
             return self._log.data()
+
+    def process(self) -> int | None:
+        """BIRD: a command in the container finds its control socket where Calico's image has it."""
+        return self._pid
 
     @property
     def _agent(self) -> Agent:
@@ -204,7 +210,11 @@ class CalicoNode:
         self._agent.write_file(f"{self._folder}/bird.conf", text.encode())
         if self._pid is None:
             argv = ("bird", "-f", "-c", f"{self._folder}/bird.conf", "-s", f"{self._folder}/bird.ctl")
-            self._pid = self._agent.start(argv, ns=self._context.node.namespace, log=f"{self._folder}/bird.out")
+            self._agent.write_file(f"{SOCKETS}/labctl", b"each calico-node has a folder of its own mounted here\n")
+            self._pid = self._agent.start(
+                argv, ns=self._context.node.namespace, log=f"{self._folder}/bird.out",
+                isolation=Isolation(binds=((self._folder, SOCKETS),)),
+            )  # fmt: skip
             self._log("BIRD started")
             self._parts.network.enable()
         else:

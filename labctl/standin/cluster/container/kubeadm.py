@@ -51,7 +51,7 @@ def init(config: KubeadmConfig) -> NodeRecord:
     binaries = Binaries(PROGRAMS, VERSION.read_text().strip().removeprefix("v"), "the image")
     plane = control_plane(
         binaries, KUBERNETES, LOGS, KUBERNETES / "admin.conf", Ports(int(port), *ETCD_PORTS), config.cluster,
-        config.services or DEFAULT_SERVICES, reach,
+        config.services or DEFAULT_SERVICES, reach, config.pods,
     )  # fmt: skip
     write_private(pki / "ca.key", plane.authority.key_pem())
     issue(plane.authority, config)

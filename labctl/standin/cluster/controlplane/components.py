@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 
 from labctl.standin.cluster.controlplane.binaries import Binaries
@@ -50,6 +51,19 @@ class Reach:
 
 
 LOOPBACK = Reach()
+NODE_MASK = {4: 24, 6: 64}
+"""Length of a Node's network in each family: the controller manager's own (and kubeadm's) defaults."""
+MOST_NETWORKS = 16
+"""Its allocator refuses a range with more than 2^16 of them, and one that is smaller than a network."""
+
+
+def node_cidrs(pod_ranges: Sequence[str]) -> tuple[str, ...]:
+    """Flags by which each Node gets its ``podCIDRs``; a range without room for such networks: none gets one."""
+    networks = [ip_network(text) for text in pod_ranges]
+    fitting = all(0 <= NODE_MASK[network.version] - network.prefixlen <= MOST_NETWORKS for network in networks)
+    if not networks or not fitting:
+        return ("--allocate-node-cidrs=false",)
+    return ("--allocate-node-cidrs=true", f"--cluster-cidr={','.join(map(str, networks))}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +95,12 @@ def control_plane(
     lab: str,
     service_ranges: Sequence[str],
     reach: Reach = LOOPBACK,
+    pod_ranges: Sequence[str] = (),
 ) -> ControlPlane:
-    """Make certificates and kubeconfigs under ``folder`` and say what to run."""
+    """Make certificates and kubeconfigs under ``folder`` and say what to run.
+
+    ``pod_ranges``: one a family, out of which each Node gets a network (kubeadm's ``podSubnet``).
+    """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     authority = Authority(folder / "pki", f"labctl {lab}")
     server, local = f"https://{reach.host}:{ports.api}", f"https://127.0.0.1:{ports.api}"
@@ -148,7 +166,7 @@ def control_plane(
             (
                 str(binaries.path("kube-controller-manager")), f"--kubeconfig={configs['kube-controller-manager']}",
                 f"--service-account-private-key-file={accounts}", f"--root-ca-file={ca}", "--leader-elect=false",
-                "--allocate-node-cidrs=false", "--secure-port=0", "--kube-api-qps=200", "--kube-api-burst=400",
+                *node_cidrs(pod_ranges), "--secure-port=0", "--kube-api-qps=200", "--kube-api-burst=400",
                 "--profiling=false",
             ),
             logs / "kube-controller-manager.log",

@@ -109,6 +109,10 @@ class Container:
         self.state.ready = ready
         self._changed()
 
+    def process(self) -> int | None:
+        """The program whose files and namespaces a command in it sees; None: the node's own."""
+        return self.function.process() if self.function is not None else self.state.pid
+
     def logs(self) -> bytes:
         """Everything that it has written."""
         if self.function is not None:

@@ -171,8 +171,9 @@ class Handler(BaseHTTPRequestHandler):
         tty = TtySize() if _flag(query, "tty") else None
 
         def start() -> ExecStream:
-            if container.state.pid is not None:
-                return kubelet.agent.stream(command, join=container.state.pid, tty=tty)
+            inside = container.process()
+            if inside is not None:
+                return kubelet.agent.stream(command, join=inside, tty=tty)
             return kubelet.agent.stream(command, ns=pod.netns, tty=tty)
 
         wanted = {"error"} | {

@@ -1,0 +1,82 @@
+"""The catalogue of what the white paper shows, and what a verification says of each row. Pure.
+
+The paper: Cisco, "Extending Kubernetes Clusters with Cisco NX-OS VxLAN and Calico", updated 7 June 2023.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from labctl.errors import UsageError, did_you_mean
+from labctl.paper.claims import CLAIMS
+from labctl.paper.figures import FIGURES
+from labctl.paper.row import Kind, Mode, Row
+from labctl.paper.tables import TABLES
+from labctl.verify.verdict import Report, Verdict, combine
+
+ROWS: tuple[Row, ...] = (*FIGURES, *TABLES, *CLAIMS)
+"""Figures first, then tables and listings, then claims, each in the paper's order."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowResult:
+    """A row with the checks that ran; ``verdict`` None: not all of its patterns were run in this verification."""
+
+    id: str
+    kind: Kind
+    title: str
+    place: str
+    mode: Mode
+    checks: tuple[str, ...]
+    verdict: Verdict | None
+    note: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """As evidence holds it."""
+        return asdict(self) | {"checks": list(self.checks)}
+
+
+def results(report: Report) -> list[RowResult]:
+    """Every row by a report.
+
+    A row passes when every pattern of it has checks and all passed. One that failed fails it, whatever else ran.
+    """
+    verdicts = {check.id: check.verdict for scenario in report.scenarios for check in scenario.checks}
+    return [_result(row, verdicts) for row in ROWS]
+
+
+def as_evidence(report: Report) -> list[dict[str, Any]]:
+    """`results` as JSON values."""
+    return [result.as_dict() for result in results(report)]
+
+
+def _result(row: Row, verdicts: dict[str, Verdict]) -> RowResult:
+    ran = tuple(name for name in verdicts if any(fnmatchcase(name, pattern) for pattern in row.checks))
+    missing = [pattern for pattern in row.checks if not any(fnmatchcase(name, pattern) for name in verdicts)]
+    verdict: Verdict | None = combine(verdicts[name] for name in ran) if ran else None
+    if missing and verdict != "FAIL":
+        verdict = None
+    note = row.note
+    if missing and ran:
+        note = "; ".join(filter(None, (note, f"not run: {', '.join(missing)}")))
+    return RowResult(row.id, row.kind, row.title, row.place, row.mode, ran, verdict, note)
+
+
+def find_row(name: str) -> Row:
+    """By figure number or id. Raises `UsageError`."""
+    wanted = f"figure-{int(name)}" if name.isdecimal() else name
+    found = next((row for row in ROWS if row.id == wanted), None)
+    if found is None:
+        hint = did_you_mean(wanted, [row.id for row in ROWS], "labctl figures lists them")
+        raise UsageError(f"the white paper's catalogue has no row {name}", code="no-such-figure", hint=hint)
+    if not found.checks:
+        raise UsageError(f"{found.id} cannot be shown: {found.note}", code="no-checks", next_command="labctl figures")
+    return found
+
+
+def scenarios_of(row: Row) -> Sequence[str]:
+    """The scenarios that its checks belong to: the ids' first word."""
+    return tuple(dict.fromkeys(pattern.partition(".")[0] for pattern in row.checks))

@@ -1,0 +1,81 @@
+"""Every check can fail: one lab, broken in one place after the other, each time for the reason that the check tells."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from labctl.waiting import Deadline, NotYet, wait_for
+from tests.integration.harness import WHITEPAPER, Labctl, edit_deadlines, replace
+from tests.integration.sabotages import SABOTAGES, Sabotage, Step
+
+pytestmark = [pytest.mark.booted, pytest.mark.timeout(240)]
+LAB = "whitepaper"
+
+
+@pytest.fixture(scope="module")
+def gateway(labctl: Labctl) -> Iterator[str]:
+    """The lab, with little patience; gives the gateway of node02's default route."""
+    with labctl.lab(WHITEPAPER):
+        folder = labctl.lab_state(LAB) / "folder"
+        edit_deadlines(folder, converged=2, bond=2)
+        replace(folder / "checks.yaml", "window: 3.0", "window: 0.5")
+        route = json.loads(labctl("exec", LAB, "node02", "--", "ip", "-j", "route", "show", "default").expect(0).out)
+        yield route[0]["gateway"]
+
+
+def do(labctl: Labctl, step: Step, gateway: str) -> None:
+    lines = [line.replace("{gateway}", gateway) for line in step.lines]
+    if step.kind == "kubectl":
+        labctl("kubectl", LAB, "--", *lines).expect(0)
+    elif step.kind == "node":
+        labctl("exec", LAB, step.target, "--", *lines).expect(0)
+    else:
+        labctl("ssh", LAB, step.target, "--", " ; ".join(("configure terminal", *lines))).expect(0)
+
+
+def verified(labctl: Labctl, row: str) -> dict[str, tuple[str, str]]:
+    """Check → verdict and sentence."""
+    done = labctl("verify", LAB, "--figure", row, "--json")
+    assert done.code in (0, 1), done.err
+    return {
+        check["id"]: (check["verdict"], check["sentence"])
+        for scenario in done.json()["scenarios"]
+        for check in scenario["checks"]
+    }
+
+
+@pytest.mark.parametrize("sabotage", SABOTAGES, ids=lambda sabotage: sabotage.title)
+def test_a_sabotage_fails_its_checks(labctl: Labctl, gateway: str, sabotage: Sabotage) -> None:
+    try:
+        for step in sabotage.make:
+            do(labctl, step, gateway)
+
+        def failing() -> dict[str, tuple[str, str]] | NotYet:
+            found = verified(labctl, sabotage.row)
+            wrong = {
+                name: found.get(name)
+                for name, words in sabotage.fails.items()
+                if name not in found or found[name][0] != "FAIL" or not re.search(words, found[name][1])
+            }
+            return NotYet(f"not failing as expected: {wrong}") if wrong else found
+
+        wait_for(failing, Deadline(20))
+    finally:
+        for step in sabotage.undo:
+            do(labctl, step, gateway)
+
+    def passing() -> str | NotYet:
+        bad = {name: row for name, row in verified(labctl, sabotage.row).items() if row[0] != "PASS"}
+        return NotYet(f"after the undoing: {bad}") if bad else "passed"
+
+    wait_for(passing, Deadline(40))
+
+
+def test_the_lab_is_whole_again(labctl: Labctl, gateway: str) -> None:
+    edit_deadlines(labctl.lab_state(LAB) / "folder", converged=60, bond=30)
+    done = labctl("verify", LAB)
+    assert done.code == 0, done.out
