@@ -26,7 +26,7 @@ from labctl.verify.inputs import load_checks
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Observer, Unanswered
 from labctl.verify.scenario import Scenario
-from labctl.verify.scenarios import ALWAYS, SCENARIOS, ipip
+from labctl.verify.scenarios import ALWAYS, SCENARIOS, ipip, scale
 from labctl.verify.verdict import CheckResult, Report, ScenarioResult
 from labctl.waiting import Cancelled
 
@@ -51,9 +51,10 @@ class VerifyRequest:
 
 def chosen(folder: Folder, wanted: Sequence[str] | None, *, disruptive: bool) -> list[str]:
     """The scenarios to run, in their order. Raises `UsageError` for one that the lab does not have."""
-    known = [name for name in SCENARIOS if name in folder.lab.scenarios]
+    listed = [name for name in SCENARIOS if name in folder.lab.scenarios]
     if wanted is None:
-        return [name for name in known if disruptive or not SCENARIOS[name].disruptive]
+        return [name for name in listed if disruptive or not SCENARIOS[name].disruptive]
+    known = [name for name in SCENARIOS if name in listed or SCENARIOS[name].on_request]
     for name in wanted:
         if name != ALWAYS.name and name not in known:
             raise UsageError(
@@ -121,6 +122,10 @@ class _Verification:
         for name in open_changes(self._request.journal):
             if name == ipip.CHANGE and self._api is not None:
                 ipip.apply_mode(self._api, self._folder.path, self._folder.lab.mode, lab.deadline("scenario"))
+                write(self._request.journal, name, "healed")
+                self._tell("message", name, "a change that an earlier verification left was healed")
+            elif name == scale.CHANGE and lab.checks.scale is not None:
+                scale.heal(lab, lab.checks.scale)
                 write(self._request.journal, name, "healed")
                 self._tell("message", name, "a change that an earlier verification left was healed")
 

@@ -14,7 +14,8 @@ class Scenario:
     """``run`` gives the results of its checks; what it raises makes the scenario INCONCLUSIVE.
 
     ``fabric_title``: its title for a lab without a cluster. ``disruptive``: it changes the lab for a while, so it runs
-    alone, and only when that was asked for.
+    alone, and only when that was asked for. ``on_request``: every lab has it, whatever its spec lists, and it runs when
+    it is named.
     """
 
     name: str
@@ -22,6 +23,7 @@ class Scenario:
     run: Callable[[LabUnderTest], list[CheckResult]]
     disruptive: bool = False
     fabric_title: str | None = None
+    on_request: bool = False
 
     def title_for(self, lab: LabUnderTest) -> str:
         """As a person reads it."""

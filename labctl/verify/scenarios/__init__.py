@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from labctl.verify.scenario import Scenario
-from labctl.verify.scenarios import bgp, curl, ipip, links, ping
+from labctl.verify.scenarios import bgp, curl, ipip, links, ping, scale
 
 ALWAYS = links.SCENARIO
 """Every verification runs it, whatever else was asked for."""
 SCENARIOS: dict[str, Scenario] = {
-    scenario.name: scenario for scenario in (bgp.SCENARIO, ping.SCENARIO, curl.SCENARIO, ipip.SCENARIO)
+    scenario.name: scenario for scenario in (bgp.SCENARIO, ping.SCENARIO, curl.SCENARIO, ipip.SCENARIO, scale.SCENARIO)
 }

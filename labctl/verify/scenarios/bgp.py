@@ -7,9 +7,9 @@ from functools import partial
 from typing import Any
 
 from labctl.verify import expectation, judges
-from labctl.verify.checks import Check, poll
+from labctl.verify.checks import Check, hold, poll
 from labctl.verify.expectation import Cluster
-from labctl.verify.inputs import AdvertisedBy, BgpInput, ClusterIpOf, EndpointsOf, RouteInput, SessionInput
+from labctl.verify.inputs import AdvertisedBy, BgpInput, ClusterIpOf, CopyInput, EndpointsOf, RouteInput, SessionInput
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Command
 from labctl.verify.scenario import Scenario
@@ -19,8 +19,14 @@ VERSION = {"ipv4": 4, "ipv6": 6}
 SUMMARY = {"ipv4": "show ip bgp summary", "ipv6": "show ipv6 bgp summary"}
 
 
+WINDOW = 3.0
+"""Seconds over which another pair's copy of a loopback must not be reached."""
+
+
 def run(lab: LabUnderTest) -> list[CheckResult]:
-    return poll(checks(lab, lab.mode.bgp), lab.observer, lab.deadline("converged"), lab.cancel, lab.told)
+    found = poll(checks(lab, lab.mode.bgp), lab.observer, lab.deadline("converged"), lab.cancel, lab.told)
+    copies = [_copy(row) for row in lab.mode.bgp.copies]
+    return found + (hold(copies, lab.observer, WINDOW, lab.cancel, lab.told) if copies else [])
 
 
 def checks(lab: LabUnderTest, inputs: BgpInput) -> list[Check]:
@@ -72,8 +78,20 @@ def _route(lab: LabUnderTest, row: RouteInput) -> Check:
     # the prefix of a Service is known when it is applied: the whole table is read, the judge picks
     return Check(
         f"bgp.route.{row.switch}.{what}", f"route to {what} at {row.switch}",
-        (Command("nxos", row.switch, f"show ip route vrf {row.vrf}"),), partial(_judge_route, lab, row),
+        (_table(row.switch, row.vrf, what),), partial(_judge_route, lab, row),
     )  # fmt: skip
+
+
+def _copy(row: CopyInput) -> Check:
+    return Check(
+        f"bgp.only-copy.{row.switch}.{row.prefix}", f"{row.switch} reaches no other pair's {row.prefix}",
+        (_table(row.switch, row.vrf, row.prefix),), partial(judges.only_copy, row),
+    )  # fmt: skip
+
+
+def _table(switch: str, vrf: str, what: str) -> Command:
+    """The routing table of a prefix's family; Services have IPv4 ones."""
+    return Command("nxos", switch, f"show {'ipv6' if ':' in what else 'ip'} route vrf {vrf}")
 
 
 def _judge_route(lab: LabUnderTest, row: RouteInput, body: Any) -> Judgement:
