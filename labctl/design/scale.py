@@ -15,7 +15,7 @@ ROOM: dict[int, tuple[tuple[Network, int], ...]] = {
     6: ((IPv6Network("2001:2::/48"), 64), (IPv6Network("3fff::/48"), 64)),
 }
 """Ranges to try, and the length of the prefixes cut out of them. First those for benchmarks (RFC 2544, the half that
-labctl's links to external hosts do not use; RFC 5180), then shared address space (RFC 6598) and documentation (RFC 9637).
+labctl's links to external hosts do not use; RFC 5180), then shared address space (RFC 6598), documentation (RFC 9637).
 """
 
 

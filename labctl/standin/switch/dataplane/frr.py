@@ -6,8 +6,10 @@ third party's next hop is kept), and ``sender-as-path-loop-detection`` unless ``
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import ip_interface, ip_network
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_interface, ip_network
 
 from labctl.standin.switch.dataplane.linux import vpc_channels
 from labctl.standin.switch.dataplane.model import (
@@ -262,10 +264,25 @@ def _redistribution(
     family = "ip" if version == 4 else "ipv6"
     frr = f"{name}_{instance.vrf or 'default'}_{family}_{source}"
     tagged = _tagged(model, instance.vrf, source, version, set(tags))
-    lines = [f"{family} prefix-list {frr} seq {5 * index} permit {prefix}" for index, prefix in enumerate(tagged, 1)]
+    entries = enumerate(condensed(tagged), 1)
+    lines = [f"{family} prefix-list {frr} seq {5 * index} permit {entry}" for index, entry in entries]
     if not lines:
         lines = [f"{family} prefix-list {frr} seq 5 deny any"]
     return frr, [*lines, f"route-map {frr} permit 10", f" match {family} address prefix-list {frr}", "exit"]
+
+
+def condensed(prefixes: Iterable[str]) -> list[str]:
+    """The entries of a list that permits exactly these prefixes of one family: those of one length that fill a larger
+    network are one entry. bgpd looks through all its routes again for every entry that comes or goes.
+    """
+    by_length: dict[int, list[IPv4Network | IPv6Network]] = defaultdict(list)
+    for network in map(ip_network, prefixes):
+        by_length[network.prefixlen].append(network)
+    found = []
+    for length, networks in sorted(by_length.items()):
+        merged: Iterable[IPv4Network | IPv6Network] = collapse_addresses(networks)  # type: ignore[type-var]
+        found += [f"{net} ge {length} le {length}" if net.prefixlen < length else str(net) for net in merged]
+    return found
 
 
 def _tagged(model: SwitchModel, vrf: str | None, source: str, version: int, tags: set[int]) -> list[str]:
