@@ -205,6 +205,18 @@ def test_memory_counts() -> None:
     assert bgp.parse_memory(text) == bgp.Memory((98, 28672), (3, 144))
 
 
+def test_networks_are_prefixes_and_not_nodes_of_a_tree() -> None:
+    """FRR counts branches of its tree as well (``RIB entries``), and of EVPN the route distinguishers."""
+    path = {"peerId": "10.2.1.5", "routeType": 5}
+    body = {"routerId": "1.1.1.1", "as": 65102, "ribCount": 5}
+    routes = {"routes": {"10.0.0.0/24": [path, path], "10.0.1.0/24": [path]}}
+    item = bgp.parse_summary(body, routes, bgp.Memory(), vrf="v", family="ipv4")
+    assert (item.networks, item.paths) == (2, 3)
+    evpn = {"bgpTableVersion": 7, "1:2": {"rd": "1:2", "[5]a": {"paths": [path]}, "[5]b": {"paths": [path, path]}}}
+    item = bgp.parse_summary(body, evpn, bgp.Memory(), vrf="default", family="evpn")
+    assert (item.networks, item.paths) == (2, 3)
+
+
 def test_paths_of_both_shapes_are_counted() -> None:
     path = {"peerId": "10.2.1.5", "routeType": 2}
     assert bgp.parse_paths("evpn", {"rd": {"rd": "x", "[2]": {"paths": [path, [path]]}}}) == [("10.2.1.5", 2)] * 2

@@ -112,6 +112,16 @@ def parse_paths(family: str, routes: Mapping[str, Any]) -> list[tuple[str, int]]
     return found
 
 
+def count_networks(family: str, routes: Mapping[str, Any]) -> int:
+    """Prefixes of ``show bgp … json``. FRR's own count (``ribCount``) is of the nodes of its tree: it counts branches
+    without a prefix, too, and of EVPN the route distinguishers.
+    """
+    if family != "evpn":
+        return len(routes.get("routes") or {})
+    blocks = [block for block in routes.values() if isinstance(block, dict)]
+    return sum(isinstance(route, dict) and "paths" in route for block in blocks for route in block.values())
+
+
 def parse_summary(
     body: Mapping[str, Any], routes: Mapping[str, Any], memory: Memory, *, vrf: str, family: str
 ) -> Summary:
@@ -124,7 +134,7 @@ def parse_summary(
         body["routerId"],
         body["as"],
         body.get("tableVersion") or routes.get("bgpTableVersion", 0),
-        body.get("ribCount", 0),
+        count_networks(family, routes),
         len(paths),
         body.get("ribMemory", 0),
         tuple(sorted(peers, key=lambda peer: (ip_address(peer.address).version, ip_address(peer.address)))),
