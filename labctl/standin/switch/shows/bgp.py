@@ -80,7 +80,8 @@ def summary(source: Source, family: str, vrf: str) -> Summary | None:
     where = "" if vrf == "default" else f"vrf {vrf} "
     name = "l2vpn evpn" if family == "evpn" else f"{where}{COMMANDS[family]}"
     body = frr(source, "bgpd", f"show bgp {name} summary json")
-    routes = frr(source, "bgpd", f"show bgp {name} json") if body else {}
+    # FRR's summary of a VRF without peers is empty, its table need not be
+    routes = frr(source, "bgpd", f"show bgp {name} json") if body or vrf != "default" else {}
     memory = parse_memory(source.daemons.show("bgpd", "show bgp memory")[0])
     own = {"routerId": instances[vrf]["routerId"], "as": source.model.asn or 0}
     return parse_summary({**own, **body}, routes, memory, vrf=vrf, family=family)
