@@ -11,8 +11,8 @@ from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for
 START_LIMIT = 40.0
 LIBRARY = "/usr/lib/frr"
 NETLINK_BUFFER = 64 * 1024 * 1024
-"""Bytes that zebra's netlink socket may hold: with FRR's own size it lost every fifth of 8,000 routes that came at once.
-Memory is taken for what waits there alone."""
+"""Bytes that zebra's netlink socket may hold, taken for what waits there alone: with FRR's own size zebra heard of four
+fifths of 8,000 routes that came at once."""
 
 
 class FrrDaemons:
