@@ -26,4 +26,4 @@ def shipped(name: str, *, package: Path = PACKAGE) -> Path:
 
 def topologies() -> dict[str, Path]:
     """The example specs by name."""
-    return {path.stem: path for path in sorted(shipped("topologies").glob("*.yaml"))}
+    return {path.stem: path for path in sorted(shipped("topologies").glob("*.yaml"), key=lambda path: path.stem)}

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 from importlib import resources
+from pathlib import Path
+
+import yaml
 
 from labctl.errors import UsageError, did_you_mean
 from labctl.shipped import topologies
@@ -20,6 +23,19 @@ def starter(name: str) -> str:
 
 def copy_of(topology: str, name: str | None) -> str:
     """A shipped topology's text, under another name when one is given. Raises `UsageError` with did-you-mean."""
+    text = _shipped(topology).read_text(encoding="utf-8")
+    return renamed(text, name) if name else text
+
+
+def beside(topology: str) -> dict[str, str]:
+    """The manifests that a shipped topology names: path relative to the spec → text. Raises `UsageError`."""
+    spec = _shipped(topology)
+    workloads = yaml.safe_load(spec.read_text(encoding="utf-8")).get("workloads") or ()
+    files = [name for name in workloads if name.endswith((".yaml", ".yml"))]
+    return {name: (spec.parent / name).read_text(encoding="utf-8") for name in files}
+
+
+def _shipped(topology: str) -> Path:
     known = topologies()
     if topology not in known:
         raise UsageError(
@@ -27,8 +43,7 @@ def copy_of(topology: str, name: str | None) -> str:
             code="no-such-topology",
             hint=did_you_mean(topology, known, f"there are {', '.join(known)}"),
         )
-    text = known[topology].read_text(encoding="utf-8")
-    return renamed(text, name) if name else text
+    return known[topology]
 
 
 def renamed(text: str, name: str) -> str:

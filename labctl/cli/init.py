@@ -26,25 +26,29 @@ def complete_topologies(_context: click.Context, _parameter: click.Parameter, in
 )
 def command(file: Path, name: str | None, topology: str | None) -> None:
     """Write a commented spec to start from into FILE (lab.yaml); - prints it. A file that is there is not touched."""
-    from labctl.starter import copy_of, starter
+    from labctl.starter import beside, copy_of, starter
     from labctl.state import NAME, lab_state
 
     if name is not None:
         lab_state(name)
+    manifests: dict[str, str] = {}
     if topology is not None:
-        text = copy_of(topology, name)
+        text, manifests = copy_of(topology, name), beside(topology)
     else:
         text = starter(name or (file.stem if NAME.fullmatch(file.stem) else "lab"))
     if str(file) == "-":
         result(text.rstrip("\n"))
         return
     _write(file, text)
+    for path, manifest in manifests.items():
+        _write(file.parent / path, manifest)
     result(f"{file}: written; labctl up {file} boots it")
 
 
 def _write(file: Path, text: str) -> None:
     """Create the file. Raises `UsageError` when it is there already or cannot be created."""
     try:
+        file.parent.mkdir(exist_ok=True)
         with file.open("x", encoding="utf-8") as handle:
             handle.write(text)
     except FileExistsError:

@@ -160,6 +160,39 @@ class Manifest:
 
 
 @dataclass(frozen=True, slots=True)
+class PodEnd:
+    """A pod on a node: the one of that name, else one with the label ``selector``."""
+
+    node: Node
+    namespace: str = "default"
+    pod: str | None = None
+    selector: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """From pod to pod, in the families that both have."""
+
+    sender: PodEnd
+    target: PodEnd
+    versions: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Curl:
+    """A Service's page, fetched by a node's host."""
+
+    sender: Node
+    namespace: str
+    service: str
+    backends: Node
+    """The node whose port-channel is captured at."""
+    endpoint: IPv4Address | None
+    """The pod that is to be seen answering; None: any."""
+    contains: str
+
+
+@dataclass(frozen=True, slots=True)
 class Cluster:
     """The cluster and Calico."""
 
@@ -176,6 +209,8 @@ class Cluster:
     workloads: tuple[str, ...]
     """The built-in ones."""
     manifests: tuple[Manifest, ...]
+    pings: tuple[Ping, ...]
+    curls: tuple[Curl, ...]
 
     @property
     def workers(self) -> tuple[Node, ...]:

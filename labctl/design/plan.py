@@ -20,6 +20,7 @@ from labctl.design.model import (
     Target,
     Vrf,
 )
+from labctl.design.traffic import curls, pings
 from labctl.spec.model import Cluster as ClusterSpec
 from labctl.spec.model import Node as NodeSpec
 from labctl.spec.model import Pool as PoolSpec
@@ -29,7 +30,10 @@ DEFAULT_POOLS: tuple[Network, ...] = (IPv4Network("10.244.0.0/16"), IPv6Network(
 DEFAULT_SERVICES: tuple[Network, ...] = (IPv4Network("10.96.0.0/16"), IPv6Network("2001:db8:42:1::/112"))
 BUILT_IN = ("pingtest", "nginx-dual", "nginx")
 SCENARIOS = {"bgp": None, "ping": "pingtest", "curl": "nginx", "cluster": None, "leafs": None, "ping-ipip": "pingtest"}
-"""Every scenario, and the workload that it needs; those of pingtest need two workers too."""
+"""Every scenario, and the workload that it needs, where the spec says no traffic of its own; those of pingtest need two
+workers too."""
+TRAFFIC = {"pingtest": "pings", "nginx": "curls"}
+"""Workload → the part of ``traffic`` that says instead what is to be proven."""
 FABRIC_SCENARIOS = ("bgp", "leafs")
 """Those that a fabric without a cluster can prove."""
 BLOCK_SIZE = {4: 26, 6: 122}
@@ -148,6 +152,7 @@ def _cluster(spec: Spec, target: Target, nodes: tuple[Node, ...], switches: tupl
     wanted = spec.cluster
     pools, services = _pools(spec, wanted), _services(spec, wanted)
     workloads = spec.workloads if spec.workloads is not None else BUILT_IN
+    built_in = tuple(name for name in workloads if name in BUILT_IN)
     return Cluster(
         asn=wanted.asn,
         mode=wanted.mode,
@@ -159,14 +164,16 @@ def _cluster(spec: Spec, target: Target, nodes: tuple[Node, ...], switches: tupl
         external_ips=wanted.calico.external_ips,
         peers=_peers(spec, nodes, switches),
         mtu=wanted.mtu,
-        workloads=tuple(name for name in workloads if name in BUILT_IN),
+        workloads=built_in,
         manifests=tuple(Manifest(name, text) for name, text in spec.manifests.items()),
+        pings=pings(spec.traffic, nodes, tuple(pool.cidr.version for pool in pools), built_in),
+        curls=curls(spec.traffic, nodes, built_in),
     )
 
 
 def _provable(cluster: Cluster) -> tuple[str, ...]:
-    """The scenarios that a cluster has the workloads and workers for."""
-    able = set(cluster.workloads) - ({"pingtest"} if len(cluster.workers) < 2 else set())
+    """The scenarios that a cluster has the traffic for."""
+    able = ({"pingtest"} if cluster.pings else set()) | ({"nginx"} if cluster.curls else set())
     return tuple(name for name, needed in SCENARIOS.items() if needed is None or needed in able)
 
 
@@ -188,6 +195,11 @@ def _pools(spec: Spec, wanted: ClusterSpec) -> tuple[Pool, ...]:
         named.add(version)
         result.append(Pool(name, pool.cidr, pool.block_size or BLOCK_SIZE[version]))
     return tuple(result)
+
+
+def cluster_pools(spec: Spec) -> tuple[Pool, ...]:
+    """The pools that the spec's cluster gets; none without a cluster."""
+    return () if spec.cluster == "none" else _pools(spec, spec.cluster)
 
 
 def _services(spec: Spec, wanted: ClusterSpec) -> tuple[Network, ...]:

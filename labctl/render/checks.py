@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from labctl.design.model import Cluster, Design, Switch
+from labctl.design.model import Cluster, Curl, Design, Ping, PodEnd, Switch
+from labctl.design.scale import NETWORKS, Scale, scale
 from labctl.render.checks_cluster import cluster_checks
 from labctl.render.checks_leafs import external_route, leaf_checks, routes_from_nodes
 from labctl.render.yamltext import dump
@@ -25,17 +26,44 @@ def checks(design: Design) -> str:
         modes: dict[str, dict[str, Any]] = {}
         for mode in ("routed", "ipip"):
             modes[mode] = {"bgp": _bgp(design, design.cluster, mode)}
-            if "pingtest" in design.cluster.workloads and len(design.cluster.workers) > 1:
-                modes[mode]["ping"] = _ping(design, design.cluster, mode)
-            if "nginx" in design.cluster.workloads and mode == "routed":
-                modes[mode]["curl"] = _curl(design, design.cluster)
+            if design.cluster.pings:
+                modes[mode]["ping"] = [row for ping in design.cluster.pings for row in _ping(design, ping, mode)]
+            if design.cluster.curls and mode == "routed":
+                modes[mode]["curl"] = [row for curl in design.cluster.curls for row in _curl(design, curl)]
         body["modes"] = modes
         body["cluster"] = cluster_checks(design, design.cluster)
     else:
         body["links"]["underlay"] = _underlay(design)
-        body["modes"] = {"routed": {"bgp": {"evpn": _evpn(design), "sessions": [], "routes": _fabric_routes(design)}}}
+        alone = {"evpn": _evpn(design), "sessions": [], "routes": _fabric_routes(design)}
+        body["modes"] = {"routed": {"bgp": {**alone, **_copies(design)}}}
     body["leafs"] = leaf_checks(design)
+    large = scale(design)
+    if large is not None:
+        body["scale"] = _scale(design, large)
     return dump(body)
+
+
+def _scale(design: Design, large: Scale) -> dict[str, Any]:
+    """What the scenario ``scale`` brings into the VRF, and how many networks the leafs then have at least."""
+    via = {4: str(large.port.host_address.ip), 6: str(large.port.host_address6.ip)}
+    return {
+        "switch": large.border.name,
+        "vrf": design.vrf.name,
+        "tag": 12345,
+        "routes": [
+            {
+                "family": f"ipv{network.version}",
+                "range": str(network),
+                "length": length,
+                "count": NETWORKS[network.version],
+                "via": via[network.version],
+                "next_hop": str(large.border.vtep),
+            }
+            for network, length in large.ranges
+        ],
+        "leafs": [leaf.name for leaf in design.by_role("leaf")],
+        "nodes": [node.name for node in design.cluster.nodes] if design.cluster else [],
+    }
 
 
 def _underlay(design: Design) -> list[dict[str, Any]]:
@@ -54,7 +82,7 @@ def _fabric_routes(design: Design) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     leafs, borders = design.by_role("leaf"), design.by_role("border")
     for leaf in leafs:
-        rows += _peer_loopback(design, leaf)
+        rows += _peer_loopback(design, leaf, (4, 6) if leaf.colour else (4,))
         rows += [
             _over_vxlan(design, leaf, str(network), border)
             for border in borders
@@ -62,7 +90,7 @@ def _fabric_routes(design: Design) -> list[dict[str, Any]]:
             for network in port.announces
             if network.version == 4
         ]
-    # a loopback that several pairs have, too, is coloured by its pair, and reaches the border by several ways
+    # a loopback that several pairs have is coloured by its pair, and reaches no border: see _copies
     rows += [
         _over_vxlan(design, border, f"{leaf.peering}/32", leaf)
         for border in borders
@@ -144,30 +172,51 @@ def _bgp(design: Design, cluster: Cluster, mode: str) -> dict[str, Any]:
                 }
             )
         routes += routes_from_nodes(design, cluster, leaf) if mode == "routed" else []
-        routes += _peer_loopback(design, leaf)
+        routes += _peer_loopback(design, leaf, (4, 6) if leaf.colour else (4,))
         for family in ("ipv4", "ipv6"):
             count = sum((row["switch"], row["family"]) == (leaf.name, family) for row in sessions)
             if count:
                 peers.append({"switch": leaf.name, "vrf": design.vrf.name, "family": family, "count": count})
-    return {"evpn": _evpn(design), "sessions": sessions, "peers": peers, "routes": routes}
+    return {"evpn": _evpn(design), "sessions": sessions, "peers": peers, "routes": routes, **_copies(design)}
 
 
-def _peer_loopback(design: Design, leaf: Switch) -> list[dict[str, Any]]:
+def _peer_loopback(design: Design, leaf: Switch, versions: tuple[int, ...]) -> list[dict[str, Any]]:
     """The other leaf's loopback1002 over VXLAN: BGP packets that LACP hashes to the wrong leaf need it."""
     if leaf.vpc is None or leaf.peering is None:
         return []
     peer = design.switch(leaf.vpc.peer)
-    return [_over_vxlan(design, leaf, f"{peer.peering}/32", peer)]
+    return [_over_vxlan(design, leaf, prefix, peer) for prefix in _loopbacks(peer, versions)]
 
 
-def _ping(design: Design, cluster: Cluster, mode: str) -> list[dict[str, Any]]:
-    source, target = cluster.workers[0], cluster.workers[1]
-    families = ["ipv4"]
-    if source.address6 is not None and mode == "routed":
-        families.append("ipv6")
-    leafs = list(dict.fromkeys((*source.leafs, *target.leafs)))
+def _loopbacks(leaf: Switch, versions: tuple[int, ...] = (4, 6)) -> list[str]:
+    found = [address for address in (leaf.peering, leaf.peering6) if address is not None]
+    return [f"{address}/{address.max_prefixlen}" for address in found if address.version in versions]
+
+
+def _copies(design: Design) -> dict[str, Any]:
+    """Addresses that several pairs have: for each switch of the VRF the VTEPs whose copy it must never reach."""
+    leafs = design.by_role("leaf")
+    owners: dict[str, list[Switch]] = {}
+    for leaf in leafs:
+        for prefix in _loopbacks(leaf):
+            owners.setdefault(prefix, []).append(leaf)
+    rows = []
+    for switch in (*leafs, *design.by_role("border")):
+        for prefix, having in owners.items():
+            pair = {switch.name, switch.vpc.peer if switch.vpc else ""}
+            others = [leaf for leaf in having if leaf.name not in pair]
+            if len(having) > 1 and others:
+                vteps = {str(leaf.vtep): leaf.name for leaf in others}
+                vteps |= {str(leaf.vpc.vip): f"{leaf.name} and {leaf.vpc.peer}" for leaf in others if leaf.vpc}
+                rows.append({"switch": switch.name, "vrf": design.vrf.name, "prefix": prefix, "others": vteps})
+    return {"copies": rows} if rows else {}
+
+
+def _ping(design: Design, ping: Ping, mode: str) -> list[dict[str, Any]]:
+    source, target = ping.sender.node, ping.target.node
     result: list[dict[str, Any]] = []
-    for family in families:
+    for version in ping.versions if mode == "routed" else (4,):
+        family = f"ipv{version}"
         expected: dict[str, Any] = {"inner": {"source": {"pod": "from"}, "target": {"pod": "to"}}}
         if mode == "ipip":
             expected["outer"] = {"source": str(source.address.ip), "target": str(target.address.ip), "protocol": "ipip"}
@@ -175,17 +224,26 @@ def _ping(design: Design, cluster: Cluster, mode: str) -> list[dict[str, Any]]:
             {
                 "name": f"{source.name}-{target.name}-{family}",
                 "family": family,
-                "from": {"node": source.name, "selector": "app=pingtest", "namespace": "default"},
-                "to": {"node": target.name, "selector": "app=pingtest", "namespace": "default"},
+                "from": _pod(ping.sender),
+                "to": _pod(ping.target),
                 "count": 5,
                 "ttl": TTL[mode],
                 "captures": [
                     {"at": source.name, "interface": "bond0", "expect": expected},
-                    {"at": leafs, "interface": {"port_channel_of": target.name}, "expect": _tagged(design, expected)},
+                    {
+                        "at": list(target.leafs),
+                        "interface": {"port_channel_of": target.name},
+                        "expect": _tagged(design, expected),
+                    },
                 ],
             }
         )
     return result
+
+
+def _pod(end: PodEnd) -> dict[str, Any]:
+    which = {"pod": end.pod} if end.pod else {"selector": end.selector}
+    return {"node": end.node.name, **which, "namespace": end.namespace}
 
 
 def _tagged(design: Design, expected: dict[str, Any]) -> dict[str, Any]:
@@ -193,16 +251,14 @@ def _tagged(design: Design, expected: dict[str, Any]) -> dict[str, Any]:
     return {**expected, "vlan": design.vrf.node_vlan if design.target.switch == "standin" else None}
 
 
-def _curl(design: Design, cluster: Cluster) -> list[dict[str, Any]]:
-    control = next(node for node in cluster.nodes if node.role == "control-plane")
-    backend = cluster.workers[0]
-    service = "default/nginx-service"
+def _curl(design: Design, curl: Curl) -> list[dict[str, Any]]:
+    service = f"{curl.namespace}/{curl.service}"
     expected = _tagged(
         design,
         {
             "inner": {
-                "source": str(control.address.ip),
-                "target": {"endpoints_of": service},
+                "source": str(curl.sender.address.ip),
+                "target": str(curl.endpoint) if curl.endpoint else {"endpoints_of": service},
                 "protocol": "tcp",
                 "port": 80,
             },
@@ -210,25 +266,27 @@ def _curl(design: Design, cluster: Cluster) -> list[dict[str, Any]]:
             "encapsulated": False,
         },
     )
+    captures = [
+        {"at": list(curl.backends.leafs), "interface": {"port_channel_of": curl.backends.name}, "expect": expected}
+    ]
     rows: list[dict[str, Any]] = [
         {
-            "name": f"{control.name}-nginx-service",
-            "from": {"node": control.name},
+            "name": f"{curl.sender.name}-{curl.service}",
+            "from": {"node": curl.sender.name},
             "service": service,
             "port": 80,
-            "contains": "Welcome to nginx!",
-            "captures": [
-                {"at": list(backend.leafs), "interface": {"port_channel_of": backend.name}, "expect": expected},
-            ],
+            "contains": curl.contains,
+            **({"endpoint": str(curl.endpoint)} if curl.endpoint else {}),
+            "captures": captures,
         }
     ]
     rows += [
         {
-            "name": f"{external.name}-nginx-service",
+            "name": f"{external.name}-{curl.service}",
             "from": {"node": external.name},
             "service": service,
             "port": 80,
-            "contains": "Welcome to nginx!",
+            "contains": curl.contains,
             "captures": [],
         }
         for external in design.externals

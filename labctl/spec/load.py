@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from labctl import yamldoc as document
 from labctl.errors import Problem, SpecError, did_you_mean
@@ -142,10 +143,16 @@ def _fields_at(path: document.Path) -> list[str]:
             continue
         following: list[type[BaseModel]] = []
         for model in models:
-            if step in model.model_fields:
-                following += list(_models_in(model.model_fields[step].annotation))
+            fields = _written_fields(model)
+            if step in fields:
+                following += list(_models_in(fields[step].annotation))
         models = following or models
-    return sorted({name for model in models for name in model.model_fields})
+    return sorted({name for model in models for name in _written_fields(model)})
+
+
+def _written_fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """By the keys that a person writes."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def _models_in(annotation: Any) -> Iterable[type[BaseModel]]:

@@ -52,6 +52,8 @@ Mode = Literal["routed", "ipip"]
 Scenario = Literal["bgp", "ping", "curl", "cluster", "leafs", "ping-ipip"]
 BuiltIn = Literal["pingtest", "nginx-dual", "nginx"]
 ManifestFile = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*\.ya?ml$")]
+LABEL = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+"""A DNS label (RFC 1123), as Kubernetes names namespaces and services."""
 Pull = Literal["never", "if-not-present", "always"]
 
 
@@ -295,6 +297,51 @@ class External(Part):
     ]
 
 
+class PodEnd(Part):
+    """A pod that somebody's manifest brings, on the node where it runs."""
+
+    node: Annotated[NodeName, Field(description="The node.", examples=["node1"])]
+    pod: Annotated[
+        str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,252}$", description="The pod's name.", examples=["client"])
+    ]
+    namespace: Annotated[str, Field(pattern=LABEL, description="Its namespace.")] = "default"
+
+
+class Ping(Part):
+    """A ping from a pod to a pod, proven by scenarios ping and ping-ipip."""
+
+    sender: Annotated[PodEnd, Field(alias="from", description="Where it starts.")]
+    target: Annotated[PodEnd, Field(alias="to", description="What answers.")]
+
+
+class Curl(Part):
+    """A page from a Service, fetched by a node's host, proven by scenario curl."""
+
+    sender: Annotated[NodeName, Field(alias="from", description="The node that fetches.", examples=["node3"])]
+    service: Annotated[str, Field(pattern=LABEL, description="The Service.", examples=["nginx-service"])]
+    namespace: Annotated[str, Field(pattern=LABEL, description="Its namespace.")] = "default"
+    backends: Annotated[
+        NodeName,
+        Field(description="The node with the Service's pods, whose leafs are captured at.", examples=["node1"]),
+    ]
+    endpoint: Annotated[
+        Address4 | None,
+        Field(
+            description="The pod that is to be seen answering: kube-proxy chooses, so the page is fetched until it was"
+            " that one. Left out: any endpoint.",
+            examples=["10.233.102.141"],
+        ),
+    ] = None
+    contains: Annotated[str, Field(min_length=1, description="What the page says.")] = "Welcome to nginx!"
+
+
+class Traffic(Part):
+    """What ping and curl send where the pods are a person's own; the built-in workloads need nothing said."""
+
+    pings: Annotated[tuple[Ping, ...], Field(description="From pod to pod.")] = ()
+    curls: Annotated[tuple[Curl, ...], Field(description="From a node's host to a Service.")] = ()
+
+
 class Images(Part):
     """Container images, for the containerlab runtime: name:tag, with @sha256:… where one is pinned."""
 
@@ -345,6 +392,7 @@ class Spec(Part):
             examples=[["pingtest", "nginx-dual", "nginx", "web.yaml"]],
         ),
     ] = None
+    traffic: Annotated[Traffic, Field(description="Pings and curls of the pods in manifests of one's own.")] = Traffic()
     scenarios: Annotated[
         tuple[Scenario, ...] | None,
         Field(description="What to prove after booting. Left out: all for which the lab has the workloads."),

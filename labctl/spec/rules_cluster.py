@@ -8,7 +8,17 @@ from typing import Any
 
 from labctl.design import versions
 from labctl.design.fabric import leaf_pairs
-from labctl.design.plan import BLOCK_SIZE, BUILT_IN, FABRIC_SCENARIOS, SCENARIOS, families, managed
+from labctl.design.plan import (
+    BLOCK_SIZE,
+    BUILT_IN,
+    FABRIC_SCENARIOS,
+    SCENARIOS,
+    TRAFFIC,
+    cluster_pools,
+    families,
+    managed,
+    node_specs,
+)
 from labctl.spec.judging import EXTERNAL_IPS, GATEWAY, POOLS, Judge, near, no_host
 from labctl.spec.manifests import stem
 from labctl.spec.model import Cluster
@@ -197,15 +207,47 @@ def workloads(it: Judge) -> None:
     have = it.spec.workloads if it.spec.workloads is not None else BUILT_IN
     for index, scenario in enumerate(it.spec.scenarios or ()):
         needed, path = SCENARIOS[scenario], ("scenarios", index)
-        if needed and needed not in have:
+        said = needed is not None and bool(getattr(it.spec.traffic, TRAFFIC[needed]))
+        if needed and needed not in have and not said:
             it.say(
                 "missing-workload", f"scenario {scenario} needs workload {needed}", path, f"workloads: [{needed}, …]"
             )
-        if needed == "pingtest" and _workers(it) < 2:
+        if needed == "pingtest" and _workers(it) < 2 and not said:
             it.say("too-few-workers", f"scenario {scenario} needs two workers, and there is one", path)
         if asked[scenario]:
             it.say("duplicate-scenario", f"{scenario} is there twice", path)
         asked[scenario] += 1
+
+
+def traffic(it: Judge) -> None:
+    """The nodes that it names exist; a ping is between two, and an endpoint is a pod's address."""
+    said = it.spec.traffic
+    if not isinstance(it.spec.cluster, Cluster):
+        if said.pings or said.curls:
+            it.say("no-cluster", "traffic needs a cluster, and the spec says cluster: none", ("traffic",))
+        return
+    names = [node.name for node in node_specs(it.spec)]
+    rows: list[tuple[str, Path]] = []
+    for index, ping in enumerate(said.pings):
+        path: Path = ("traffic", "pings", index)
+        rows += [(ping.sender.node, (*path, "from", "node")), (ping.target.node, (*path, "to", "node"))]
+        if ping.sender.node == ping.target.node:
+            why = f"both pods are on {ping.sender.node}: what a ping proves is the way between two nodes"
+            it.say("one-node", why, (*path, "to", "node"))
+        elif (ping.sender.node, ping.target.node) in {(p.sender.node, p.target.node) for p in said.pings[:index]}:
+            why = f"a ping from {ping.sender.node} to {ping.target.node} is there already"
+            it.say("duplicate-traffic", why, path)
+    pools = [pool.cidr for pool in cluster_pools(it.spec)]
+    for index, curl in enumerate(said.curls):
+        path = ("traffic", "curls", index)
+        rows += [(curl.sender, (*path, "from")), (curl.backends, (*path, "backends"))]
+        if (curl.sender, curl.service) in {(c.sender, c.service) for c in said.curls[:index]}:
+            it.say("duplicate-traffic", f"{curl.sender} fetches {curl.service} already", path)
+        if curl.endpoint is not None and not any(curl.endpoint in cidr for cidr in pools):
+            it.say("outside-pool", f"{curl.endpoint} is in no pool: no pod can have it", (*path, "endpoint"))
+    for name, where in rows:
+        if name not in names:
+            it.say("no-such-node", f"there is no node {name}", where, near(name, names))
 
 
 def _without_cluster(it: Judge) -> None:

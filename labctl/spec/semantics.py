@@ -66,7 +66,8 @@ RULES: tuple[tuple[Callable[[Judge], None], tuple[Path, ...]], ...] = (
     (cluster.target_versions, (("cluster", "kubernetes"), ("cluster", "calico"), ("target",))),
     (cluster.ranges, (*VRF, ("cluster", "calico"), ("cluster", "services"), ("target",))),
     (cluster.externals, (*SWITCHES, *VRF, ("external",))),
-    (cluster.workloads, (*NODES, ("workloads",), ("scenarios",))),
+    (cluster.workloads, (*NODES, ("workloads",), ("scenarios",), ("traffic",))),
+    (cluster.traffic, (*NODES, ("cluster", "calico"), ("traffic",))),
     (cluster.management, (*SWITCHES, ("external",), ("management",))),
 )
 

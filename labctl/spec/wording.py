@@ -16,6 +16,8 @@ Words = tuple[str, str | None]
 _SWITCH = ("a switch's name", "letters, digits and '-', a letter first; 2 to 32 of them")
 _NODE = ("a name", "lower-case letters, digits and '-', a letter first; 2 to 32 of them")
 _VERSION = ("a version", "three numbers, as in 1.34.3")
+_POD = ("a pod's name", "lower-case letters, digits, '-' and '.'")
+_LABEL = ("a name in Kubernetes", "lower-case letters, digits and '-'; 63 at most")
 _LOOKS: dict[str, tuple[str, str]] = {
     "name": ("a lab's name", "lower-case letters, digits and '-'; 2 to 32 of them"),
     "cluster.nodes.name": _NODE,
@@ -26,6 +28,13 @@ _LOOKS: dict[str, tuple[str, str]] = {
     "fabric.nxos": ("an NX-OS version", "as in 10.5(4)"),
     "cluster.kubernetes": _VERSION,
     "cluster.calico.version": _VERSION,
+    **{
+        f"traffic.pings.{end}.{key}": looks
+        for end in ("from", "to")
+        for key, looks in (("node", _NODE), ("pod", _POD), ("namespace", _LABEL))
+    },
+    **{f"traffic.curls.{key}": _NODE for key in ("from", "backends")},
+    **{f"traffic.curls.{key}": _LABEL for key in ("service", "namespace")},
 }
 
 

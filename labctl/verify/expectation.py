@@ -157,14 +157,25 @@ def block_of(cluster: Cluster, node: str, version: int) -> list[str]:
     )
 
 
-def pod_at(cluster: Cluster, node: str, namespace: str, selector: str) -> Json | None:
-    """The running pod with a label on a node; the newest when there are several."""
-    key, _, value = selector.partition("=")
+def is_pod(pod: Json, namespace: str, *, selector: str | None = None, name: str | None = None) -> bool:
+    """Whether it is in a namespace and has the name, or the label ``key=value``, that is asked for."""
+    meta = pod["metadata"]
+    if meta["namespace"] != namespace:
+        return False
+    if name is not None:
+        return bool(meta["name"] == name)
+    key, _, value = (selector or "").partition("=")
+    return bool((meta.get("labels") or {}).get(key) == value)
+
+
+def pod_at(
+    cluster: Cluster, node: str, namespace: str, *, selector: str | None = None, name: str | None = None
+) -> Json | None:
+    """The running pod with a name or a label on a node; the newest when there are several."""
     found = [
         pod
         for pod in cluster.pods
-        if pod["metadata"]["namespace"] == namespace
-        and (pod["metadata"].get("labels") or {}).get(key) == value
+        if is_pod(pod, namespace, selector=selector, name=name)
         and pod["spec"].get("nodeName") == node
         and "deletionTimestamp" not in pod["metadata"]
         and (pod.get("status") or {}).get("phase") == "Running"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from ipaddress import ip_network
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from labctl.errors import Place, Problem, SpecError
 from labctl.verify.clusterinputs import ClusterInput
@@ -131,11 +134,21 @@ class PeersInput(_Model):
     count: int
 
 
+class CopyInput(_Model):
+    """An address that other leafs have, too: their copy must never be reached. ``others``: VTEP → whose it is."""
+
+    switch: str
+    vrf: str
+    prefix: str
+    others: Mapping[str, str]
+
+
 class BgpInput(_Model):
     evpn: tuple[EvpnInput, ...] = ()
     sessions: tuple[SessionInput, ...] = ()
     peers: tuple[PeersInput, ...] = ()
     routes: tuple[RouteInput, ...] = ()
+    copies: tuple[CopyInput, ...] = ()
 
 
 class StackInput(_Model):
@@ -168,9 +181,18 @@ class CaptureInput(_Model):
 
 
 class PodInput(_Model):
+    """A pod on a node: by its name, or by a label."""
+
     node: str
-    selector: str
     namespace: str
+    selector: str | None = None
+    pod: str | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> PodInput:
+        if (self.pod is None) == (self.selector is None):
+            raise ValueError("a pod is said by its name (pod) or by a label (selector): one of both")
+        return self
 
 
 class PingInput(_Model):
@@ -193,6 +215,8 @@ class CurlInput(_Model):
     service: str
     port: int
     contains: str
+    endpoint: str | None = None
+    """The pod that is to be seen answering: the page is fetched until it was that one's."""
     captures: tuple[CaptureInput, ...] = ()
 
 
@@ -200,6 +224,34 @@ class ModeInput(_Model):
     bgp: BgpInput = BgpInput()
     ping: tuple[PingInput, ...] = ()
     curl: tuple[CurlInput, ...] = ()
+
+
+class ScaleRoutesInput(_Model):
+    """``count`` prefixes of a length, the first ones of a range, as static routes via an external host."""
+
+    family: Literal["ipv4", "ipv6"]
+    range: str
+    length: int
+    count: int
+    via: str
+    next_hop: str
+    """The VTEP by which the leafs reach them."""
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """In their order. A range that has not so many gives all that it has."""
+        return tuple(
+            str(network) for network in islice(ip_network(self.range).subnets(new_prefix=self.length), self.count)
+        )
+
+
+class ScaleInput(_Model):
+    switch: str
+    vrf: str
+    tag: int
+    routes: tuple[ScaleRoutesInput, ...]
+    leafs: tuple[str, ...]
+    nodes: tuple[str, ...] = ()
 
 
 class ModesInput(_Model):
@@ -213,6 +265,7 @@ class ChecksInput(_Model):
     modes: ModesInput = ModesInput()
     cluster: ClusterInput | None = None
     leafs: LeafsInput = LeafsInput()
+    scale: ScaleInput | None = None
 
     def mode(self, name: str) -> ModeInput:
         return self.modes.ipip if name == "ipip" else self.modes.routed

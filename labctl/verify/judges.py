@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from labctl.bonding import parse_bond
-from labctl.verify.inputs import ChannelInput, LacpInput, UnderlayInput, VpcInput
+from labctl.verify.inputs import ChannelInput, CopyInput, LacpInput, UnderlayInput, VpcInput
 from labctl.verify.verdict import Judgement
 
 
@@ -178,6 +178,36 @@ def prefixes(switch: str, node: str, neighbor: str, expected: Sequence[str], bod
     return Judgement("PASS", f"{switch}: {count} prefixes from {node} ({neighbor})", wanted, count)
 
 
+def only_copy(check: CopyInput, body: Any) -> Judgement:
+    """A route to an address that several pairs have leads to none of the other pairs; having no route is fine."""
+    expected = {"prefix": check.prefix, "not_by": dict(check.others)}
+    found = next((row for row in rows(body, "vrf", "addrf", "prefix") if row.get("ipprefix") == check.prefix), None)
+    hops = _best_hops(rows(found, "path")) if found is not None else []
+    seen = {"prefix": check.prefix, "next_hops": hops}
+    wrong = [f"{check.others[hop]} ({hop})" for hop in hops if hop in check.others]
+    if wrong:
+        return Judgement(
+            "FAIL",
+            f"{check.switch}: {check.prefix} is duplicated: it is reached at {' and '.join(wrong)}, "
+            "which has the same address in another pair (is its colour missing?)",
+            expected,
+            seen,
+        )
+    where = f"reached via {', '.join(hops)} alone" if any(hops) else "its own" if found is not None else "not known"
+    return Judgement("PASS", f"{check.switch}: {check.prefix} is {where}, no copy of another pair", expected, seen)
+
+
+def _best_hops(paths: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Next hops of the best paths, without the VRF behind ``%`` and the IPv6 form of an IPv4 VTEP."""
+    return sorted(
+        {
+            str(row.get("ipnexthop", "")).removeprefix("::ffff:").partition("%")[0]
+            for row in paths
+            if row.get("ubest") == "true"
+        }
+    )
+
+
 def route(
     switch: str,
     prefix: str,
@@ -196,13 +226,7 @@ def route(
     if found is None:
         return Judgement("FAIL", f"{switch}: no route to {prefix}", expected, None)
     paths = rows(found, "path")
-    hops = sorted(
-        {
-            str(row.get("ipnexthop", "")).removeprefix("::ffff:").partition("%")[0]
-            for row in paths
-            if row.get("ubest") == "true"
-        }
-    )
+    hops = _best_hops(paths)
     seen: dict[str, Any] = {"prefix": prefix, "next_hops": hops}
     segments = {int(row["segmentid"]) for row in paths if row.get("segmentid")}
     if segments:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, TypeVar
@@ -138,6 +138,37 @@ class Observer:
             raise Unanswered("this lab has no cluster")
         items = self.api.get(path).get("items") or []
         return items, self.evidence.command("kubernetes", path, json.dumps(items, indent=1).encode())
+
+    def configure(self, switch: str, lines: Sequence[str], *, timeout: float) -> list[str]:
+        """Configuration lines through a session of their own; those that the switch refused, with its words.
+
+        Raises `Unanswered`.
+        """
+        text = "\n".join(lines) + "\n"
+        try:
+            session = self._login(switch)
+            try:
+                refused = session.configure(list(enumerate(lines, 1)), timeout=timeout)
+            finally:
+                session.close()
+        except (LabctlError, OSError) as error:
+            raise Unanswered(f"{switch}: configuration of {len(lines)} lines: {error}") from None
+        said = [f"{row.line}: {row.words}" for row in refused]
+        self.evidence.command(
+            switch, "configure terminal", (text + "".join(f"! refused: {row}\n" for row in said)).encode()
+        )
+        return said
+
+    def shown(self, switch: str, command: str, *, timeout: float = 60.0) -> str:
+        """A show command's text, through a session of its own, without a record. Raises `Unanswered`."""
+        try:
+            session = self._login(switch)
+            try:
+                return session.show(command, timeout=timeout)
+            finally:
+                session.close()
+        except (LabctlError, OSError) as error:
+            raise Unanswered(f"{switch}: {command}: {error}") from None
 
     def list(self, resource: Resource, namespace: str | None = None) -> list[Json]:
         """Objects, without a record of their own (the checks that use them have one)."""

@@ -58,9 +58,10 @@ class VerifyRequest:
 
 def chosen(folder: Folder, wanted: Sequence[str] | None, *, disruptive: bool) -> list[str]:
     """The scenarios to run, in their order. Raises `UsageError` for one that the lab does not have."""
-    known = [name for name in SCENARIOS if name in folder.lab.scenarios]
+    listed = [name for name in SCENARIOS if name in folder.lab.scenarios]
     if wanted is None:
-        return [name for name in known if disruptive or not SCENARIOS[name].disruptive]
+        return [name for name in listed if disruptive or not SCENARIOS[name].disruptive]
+    known = [name for name in SCENARIOS if name in listed or SCENARIOS[name].on_request]
     for name in wanted:
         if name != ALWAYS.name and name not in known:
             raise UsageError(

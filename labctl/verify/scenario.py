@@ -15,7 +15,7 @@ class Scenario:
 
     ``fabric_title``: its title for a lab without a cluster. ``disruptive``: it changes the lab for a while, so it runs
     alone, and only when that was asked for. ``late``: it asks every box much, so it begins when those that prove
-    traffic are over.
+    traffic are over. ``on_request``: every lab has it, whatever its spec lists, and it runs when it is named.
     """
 
     name: str
@@ -24,6 +24,7 @@ class Scenario:
     disruptive: bool = False
     fabric_title: str | None = None
     late: bool = False
+    on_request: bool = False
 
     def title_for(self, lab: LabUnderTest) -> str:
         """As a person reads it."""

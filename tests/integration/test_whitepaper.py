@@ -81,6 +81,8 @@ def test_the_guest_has_the_processors_of_its_launcher(
     """An emulated guest boots with one and switches the second on."""
     wanted = min(2, len(os.sched_getaffinity(0))) if request.node.callspec.params["lab"] == "qemu-tcg" else 1
     assert labctl("exec", LAB, "node01", "--", "nproc").expect(0).out.strip() == str(wanted)
+
+
 def test_every_row_that_the_lab_can_show_passes(lab: Done, labctl: Labctl) -> None:
     """The catalogue in the evidence of `up`: figures, tables and claims; the rest is of other topologies or faults."""
     from labctl.paper.catalogue import ROWS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from labctl.errors import LabError
@@ -25,6 +25,8 @@ class PodRef:
     name: str
     uid: str
     netns: str
+    annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """What a person may ask of the network by (Calico: addresses)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,16 @@ from labctl.kube.resources import BLOCK_AFFINITIES
 from labctl.verify import bgpjudges, expectation, judges
 from labctl.verify.checks import Check
 from labctl.verify.expectation import Cluster
-from labctl.verify.inputs import AdvertisedBy, BgpInput, BlockOf, ClusterIpOf, EndpointsOf, RouteInput, SessionInput
+from labctl.verify.inputs import (
+    AdvertisedBy,
+    BgpInput,
+    BlockOf,
+    ClusterIpOf,
+    CopyInput,
+    EndpointsOf,
+    RouteInput,
+    SessionInput,
+)
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Command
 from labctl.verify.scenario import Scenario
@@ -21,8 +30,14 @@ VERSION = {"ipv4": 4, "ipv6": 6}
 SUMMARY = {"ipv4": "show ip bgp summary", "ipv6": "show ipv6 bgp summary"}
 
 
+WINDOW = 3.0
+"""Seconds over which another pair's copy of a loopback must not be reached."""
+
+
 def run(lab: LabUnderTest) -> list[CheckResult]:
-    return lab.poll(checks(lab, lab.mode.bgp), lab.deadline("converged"))
+    found = lab.poll(checks(lab, lab.mode.bgp), lab.deadline("converged"))
+    copies = [_copy(row) for row in lab.mode.bgp.copies]
+    return found + (lab.hold(copies, WINDOW, found) if copies else [])
 
 
 def checks(lab: LabUnderTest, inputs: BgpInput) -> list[Check]:
@@ -87,7 +102,7 @@ def _route(lab: LabUnderTest, row: RouteInput) -> Check:
             partial(bgpjudges.tunnelled, row.switch, row.prefix, list(row.next_hops), row.segment),
         )  # fmt: skip
     # the prefix of a Service is known when it is applied: the whole table is read, the judge picks
-    table = Command("nxos", row.switch, f"show ip route vrf {row.vrf}")
+    table = _table(row.switch, row.vrf, what)
     if isinstance(row.prefix, BlockOf):
         affinities = Command("kube", "kubernetes", BLOCK_AFFINITIES.path())
         judge = partial(_judge_block, row, lab.kube_name(row.prefix.block_of))
@@ -103,6 +118,18 @@ def _words(prefix: ClusterIpOf | BlockOf | str) -> str:
     if isinstance(prefix, ClusterIpOf):
         return prefix.cluster_ip_of
     return f"block-of-{prefix.block_of}" if isinstance(prefix, BlockOf) else prefix
+
+
+def _copy(row: CopyInput) -> Check:
+    return Check(
+        f"bgp.only-copy.{row.switch}.{row.prefix}", f"{row.switch} reaches no other pair's {row.prefix}",
+        (_table(row.switch, row.vrf, row.prefix),), partial(judges.only_copy, row),
+    )  # fmt: skip
+
+
+def _table(switch: str, vrf: str, what: str) -> Command:
+    """The routing table of a prefix's family; Services have IPv4 ones."""
+    return Command("nxos", switch, f"show {'ipv6' if ':' in what else 'ip'} route vrf {vrf}")
 
 
 def judge_route(lab: LabUnderTest, row: RouteInput, body: Any) -> Judgement:

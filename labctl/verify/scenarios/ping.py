@@ -100,10 +100,10 @@ def _await_pod(lab: LabUnderTest, wanted: PodInput, deadline: Deadline) -> PodFo
 
     def there() -> PodFound | NotYet:
         cluster = lab.cluster()
-        pod = expectation.pod_at(cluster, node, wanted.namespace, wanted.selector)
+        pod = expectation.pod_at(cluster, node, wanted.namespace, selector=wanted.selector, name=wanted.pod)
         if pod is None:
-            why = pod_absence(cluster.pods, node, wanted.namespace, wanted.selector)
-            return NotYet(f"no pod {wanted.selector} runs on {wanted.node}: {why}")
+            why = pod_absence(cluster.pods, node, wanted)
+            return NotYet(f"no pod {wanted.pod or wanted.selector} runs on {wanted.node}: {why}")
         found = {version: address for version in (4, 6) if (address := expectation.pod_address(pod, version))}
         return (
             PodFound(pod["metadata"]["name"], found) if found else NotYet(f"{pod['metadata']['name']} has no address")
@@ -112,21 +112,18 @@ def _await_pod(lab: LabUnderTest, wanted: PodInput, deadline: Deadline) -> PodFo
     return wait_for(there, deadline, every=0.15, cancel=lab.cancel)
 
 
-def pod_absence(pods: Sequence[Json], node: str, namespace: str, selector: str) -> str:
-    """Why no pod with a label runs on a node, in the API's words. Pure."""
-    key, _, value = selector.partition("=")
-    labelled = [
-        pod
-        for pod in pods
-        if pod["metadata"]["namespace"] == namespace and (pod["metadata"].get("labels") or {}).get(key) == value
-    ]
-    here = [pod for pod in labelled if pod["spec"].get("nodeName") in (node, None)]
+def pod_absence(pods: Sequence[Json], node: str, wanted: PodInput) -> str:
+    """Why no such pod runs on a node (by its Kubernetes name), in the API's words. Pure."""
+    such = [pod for pod in pods if expectation.is_pod(pod, wanted.namespace, selector=wanted.selector, name=wanted.pod)]
+    here = [pod for pod in such if pod["spec"].get("nodeName") in (node, None)]
     troubles = [trouble for pod in here if (trouble := pod_trouble(pod))]
     if troubles:
         return "; ".join(dict.fromkeys(troubles))
     if here:
         return f"{here[0]['metadata']['name']} is {(here[0].get('status') or {}).get('phase', 'Pending')}"
-    return f"{len(labelled)} of them are on other nodes" if labelled else "there is none"
+    if such and wanted.pod:
+        return f"it is on {such[0]['spec'].get('nodeName')}"
+    return f"{len(such)} of them are on other nodes" if such else "there is none"
 
 
 def route_check(lab: LabUnderTest, row: PingInput, identity: str) -> Check:

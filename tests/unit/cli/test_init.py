@@ -59,7 +59,8 @@ def models(annotation: Any) -> Iterator[type[BaseModel]]:
 
 def test_every_key_of_a_spec_is_in_it() -> None:
     text = starter("lab")
-    missing = {name for model in models(Spec) for name in model.model_fields if not re.search(rf"\b{name}\b: ?", text)}
+    keys = {field.alias or name for model in models(Spec) for name, field in model.model_fields.items()}
+    missing = {key for key in keys if not re.search(rf"\b{key}\b: ?", text)}
     assert missing == set()
 
 
@@ -116,7 +117,7 @@ def test_a_file_that_is_there_is_not_touched(run: Run) -> None:
     [
         (("no/such/lab.yaml",), "cannot be written"),
         (("lab.yaml", "--from", "whitepapr"), "did you mean whitepaper?"),
-        (("lab.yaml", "--from", "qqq"), "there are fabric, minimal, whitepaper"),
+        (("lab.yaml", "--from", "qqq"), "there are coloured-pairs, fabric, minimal, whitepaper, whitepaper-usecases"),
         (("lab.yaml", "--from", "../topologies/minimal"), "no topology"),
         (("lab.yaml", "--name", "Bad Name"), "[bad-lab-name]"),
         (("-", "--name", "x\nfabric: 1"), "[bad-lab-name]"),

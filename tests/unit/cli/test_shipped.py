@@ -40,7 +40,7 @@ def test_an_installation_that_lost_one(tmp_path: Path) -> None:
 
 
 def test_topologies_by_name() -> None:
-    assert {"fabric", "minimal", "whitepaper"} == set(topologies())
+    assert {"coloured-pairs", "fabric", "minimal", "whitepaper", "whitepaper-usecases"} == set(topologies())
 
 
 def test_tags_in_the_notes_on_images_are_the_rendered_ones() -> None:

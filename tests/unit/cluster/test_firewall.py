@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address, ip_address, ip_network
 from typing import Any
@@ -187,6 +188,41 @@ def test_a_pod_is_wired_as_calico_does_it(network: CalicoNetwork, machine: Any, 
         "cluster/pod-wires.txt",
         "".join(f"{ns}: {op.kind} {op.text}\n" for ns, ops in machine.batched for op in ops),
     )
+
+
+def pinned_pod(text: str, name: str = "ping") -> PodRef:
+    return PodRef("default", name, f"uid-{name}", f"pod-{name}", {"cni.projectcalico.org/ipAddrs": text})
+
+
+def test_a_pod_has_the_addresses_that_its_annotation_says(network: CalicoNetwork, machine: Any) -> None:
+    network.enable()
+    found = network.add(pinned_pod('["2001:db8:42::7", "10.244.9.8"]'))
+    assert found.addresses == ("10.244.9.8", "2001:db8:42::7")
+    assert network.add(pinned_pod('["10.244.9.9"]', "other")).addresses == ("10.244.9.9",)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('["10.244.9.8"]', "error getting IP from IPAM: Address already assigned in block"),
+        ('["10.9.9.9"]', "error getting IP from IPAM: The provided IP address is not in a configured pool"),
+        ('["2001:db8:42::1", "10.9.9.9"]', "is not in a configured pool"),
+        ("10.244.9.7", 'failed to parse IPs 10.244.9.7 for annotation "cni.projectcalico.org/ipAddrs": '),
+        ("[7]", "failed to parse IPs"),
+        ('{"a": 1}', "failed to parse IPs"),
+        ("[]", 'annotation "cni.projectcalico.org/ipAddrs" specified but empty'),
+        ('["10.244.9"]', "invalid IP format: 10.244.9"),
+        ('["10.244.9.1", "10.244.9.2"]', "cannot have more than one IPv4 address for"),
+    ],
+)
+def test_an_annotation_that_cannot_be_followed(network: CalicoNetwork, api: Any, text: str, words: str) -> None:
+    """The pod waits, with Calico's words in its events; nothing of it stays in IPAM."""
+    network.enable()
+    network.add(pinned_pod('["10.244.9.8"]', "first"))
+    with pytest.raises(NetworkNotReady, match=re.escape(words)) as caught:
+        network.add(pinned_pod(text))
+    assert caught.value.message.startswith('plugin type="calico" failed (add): ')
+    assert [item["spec"]["handleID"] for item in api.list(IPAM_HANDLES)] == ["k8s-pod-network.uid-first"]
 
 
 @pytest.mark.parametrize(("configured", "mtu"), [(None, 1500), ("0", 1500), ("1480", 1480)])

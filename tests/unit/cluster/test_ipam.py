@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
@@ -199,3 +199,55 @@ def test_the_same_address_is_never_given_out_twice(
         assert len(set(held.values())) == len(held)
     blocks = [item["spec"] for item in api.list(IPAM_BLOCKS)]
     assert sum(row is not None for spec in blocks for row in spec["allocations"]) == len(held)
+
+
+# --- addresses that a person asks for ---------------------------------------------------------------------------
+
+
+def pin(ipam: Ipam, node: str, address: str, handle: str) -> None:
+    ipam.assign_address(node, ip_address(address), handle, {"node": node})
+
+
+def test_a_certain_address_claims_its_block_for_the_node(api: Any, ipam: Ipam) -> None:
+    add_pool(api, "10.233.64.0/18")
+    pin(ipam, "node01", "10.233.102.136", "p")
+    pin(ipam, "node01", "10.233.102.136", "p")
+    assert affinities(api) == {"10.233.102.128/26": ("node01", "confirmed")}
+    assert take(ipam, "node01", "q") == "10.233.102.128"
+    handle = api.get(IPAM_HANDLES.path(name="p"))
+    assert handle["spec"]["block"] == {"10.233.102.128/26": 1}
+
+
+def test_an_address_in_another_nodes_block_is_borrowed(api: Any, ipam: Ipam) -> None:
+    add_pool(api, "10.244.0.0/16")
+    assert take(ipam, "node01", "p") == "10.244.196.128"
+    pin(ipam, "node02", "10.244.196.140", "q")
+    block = api.get(IPAM_BLOCKS.path(name="10-244-196-128-26"))
+    assert [str(address) for address in borrowed(block, "node02")] == ["10.244.196.140"]
+    assert affinities(api) == {"10.244.196.128/26": ("node01", "confirmed")}
+
+
+def test_what_cannot_be_had_is_refused_in_calicos_words(api: Any, ipam: Ipam) -> None:
+    add_pool(api, "10.244.0.0/16", "on")
+    add_pool(api, "10.250.0.0/16", "off", disabled=True)
+    pin(ipam, "node01", "10.244.1.1", "p")
+    with pytest.raises(NoAddress, match=r"^Address already assigned in block$"):
+        pin(ipam, "node02", "10.244.1.1", "q")
+    for address in ("10.9.9.9", "10.250.0.1", "2001:db8::1"):
+        with pytest.raises(NoAddress, match=r"^The provided IP address is not in a configured pool$"):
+            pin(ipam, "node01", address, "q")
+    assert api.find(IPAM_HANDLES.path(name="q")) is None
+
+
+def test_a_released_address_can_be_asked_for_again(api: Any, ipam: Ipam) -> None:
+    add_pool(api, "10.244.0.0/16")
+    pin(ipam, "node01", "10.244.1.1", "p")
+    ipam.release("p")
+    pin(ipam, "node01", "10.244.1.1", "q")
+
+
+def test_a_certain_address_of_a_block_that_changes_under_our_hands(api: Any, ipam: Ipam) -> None:
+    add_pool(api, "10.244.0.0/16")
+    pin(ipam, "node01", "10.244.1.1", "p")
+    api.conflict_once("PUT", "ipamblocks")
+    pin(ipam, "node01", "10.244.1.2", "q")

@@ -64,6 +64,9 @@ cluster:
 external:
   - {name: world1, attach: edge1, announces: [20.1.0.0/16, "2a00:1::/32", 199.101.101.101/32]}
 workloads: [pingtest, nginx, web.yaml, apps/extra.yml]
+traffic:
+  pings: [{from: {node: alpha, pod: one-7f, namespace: apps}, to: {node: beta, pod: two-8e, namespace: apps}}]
+  curls: [{from: gamma, service: shop, namespace: apps, backends: alpha, endpoint: 10.80.0.7, contains: Hello}]
 scenarios: [bgp, curl]
 """
 OBJECT = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: web} # mine\n"
@@ -92,10 +95,11 @@ def models(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def test_the_spec_says_every_key_that_there_is() -> None:
-    missing = {name for model in models(Spec) for name in model.model_fields if not re.search(rf"\b{name}: ", SPEC)}
+    keys = {field.alias or name for model in models(Spec) for name, field in model.model_fields.items()}
+    missing = {key for key in keys if not re.search(rf"\b{key}: ", SPEC)}
     missing.remove("manifest")  # a file of the user's, which never goes into the folder
     assert missing <= {"fabric", "vrfs", "networks", "leaf_pairs", "addresses", "peering_loopbacks", "cluster",
-                       "calico", "pools", "nodes", "external"}  # fmt: skip
+                       "calico", "pools", "nodes", "external", "traffic"}  # fmt: skip
     assert all(f"{name}:\n" in SPEC for name in missing)
 
 
@@ -159,6 +163,13 @@ def test_the_spec_says_every_key_that_there_is() -> None:
         ("topology.clab.yml", "      image: my/node:2\n"),
         ("topology.clab.yml", "      image: my/host:3\n"),
         ("topology.clab.yml", "        - edge1:Ethernet1/1\n        - world1:eth1\n"),
+        ("checks.yaml", "        from:\n          node: alpha\n          pod: one-7f\n          namespace: apps\n"),
+        ("checks.yaml", "        to:\n          node: beta\n          pod: two-8e\n          namespace: apps\n"),
+        ("checks.yaml", "      - name: gamma-shop\n"),
+        (
+            "checks.yaml",
+            "        service: apps/shop\n        port: 80\n        contains: Hello\n        endpoint: 10.80.0.7\n",
+        ),
         ("lab.json", '"mode": "ipip"'),
         ("lab.json", '"nxos": "10.4(5)M",\n    "kubernetes": "1.34.0",\n    "calico": "3.30.2"'),
     ],

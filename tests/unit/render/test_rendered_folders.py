@@ -24,6 +24,7 @@ PEER_LINK = {
     "minimal": ("leaf_pairs: 1", "leaf_pairs: [{{leafs: [leaf101, leaf102], peer_link: {}}}]"),
     "fabric": ("leaf_pairs: 1", "leaf_pairs: [{{leafs: [leaf101, leaf102], peer_link: {}}}]"),
 }
+OTHERS = ("whitepaper-usecases", "coloured-pairs")
 CASES = [
     (name, target, peer_link)
     for name in PEER_LINK
@@ -34,15 +35,20 @@ IDS = [f"{name}-{target.switch}-{peer_link}" for name, target, peer_link in CASE
 MIXED = (Target("n9kv", "standin"), Target("standin", "kind"))
 CASES += [("whitepaper", target, "fabric") for target in MIXED]
 IDS += [f"whitepaper-{target.switch}-{target.cluster}-fabric" for target in MIXED]
+CASES += [
+    ("whitepaper-usecases", STANDIN, "fabric"),
+    *(("coloured-pairs", target, "fabric") for target in (STANDIN, REAL)),
+]
+IDS += ["whitepaper-usecases-standin", "coloured-pairs-standin", "coloured-pairs-n9kv"]
 
 
 def lab(name: str, target: Target = STANDIN, peer_link: str = "fabric") -> Design:
     text = (TOPOLOGIES / f"{name}.yaml").read_text(encoding="utf-8")
-    written, wanted = PEER_LINK[name]
-    assert text.count(written) == 1
-    spec = loads(
-        f"{name}.yaml", text.replace(written, wanted.format(peer_link)), target=(target.switch, target.cluster)
-    )
+    if name not in OTHERS:
+        written, wanted = PEER_LINK[name]
+        assert text.count(written) == 1
+        text = text.replace(written, wanted.format(peer_link))
+    spec = loads(str(TOPOLOGIES / f"{name}.yaml"), text, target=(target.switch, target.cluster))
     return design(spec, target)
 
 

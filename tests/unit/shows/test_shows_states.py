@@ -196,7 +196,7 @@ def peer(**more: Any) -> dict[str, Any]:
 )
 def test_the_last_column(peer_row: dict[str, Any], last: str) -> None:
     body = {"routerId": "1.1.1.1", "as": 65102, "peers": {"192.168.1.10": peer_row}}
-    item = bgp.parse_summary(body, {}, bgp.Memory(), vrf="v", family="ipv4")
+    item = bgp.parse_summary(body, (0, 0), bgp.Memory(), vrf="v", family="ipv4")
     assert bgp.as_text(item).splitlines()[-1].split()[8:] == ["never", *last.split()]
 
 
@@ -205,9 +205,24 @@ def test_memory_counts() -> None:
     assert bgp.parse_memory(text) == bgp.Memory((98, 28672), (3, 144))
 
 
+@pytest.mark.parametrize(
+    ("statistics", "sizes"),
+    [
+        ({"ipv4Unicast": [{"instance": "VRF v", "totalAdvertisements": 34, "totalPrefixes": 15}]}, (15, 34)),
+        ({"l2VpnEvpn": [{"totalAdvertisements": 3, "totalPrefixes": 2}]}, (2, 3)),
+        ({}, (0, 0)),
+    ],
+)
+def test_networks_are_prefixes_and_not_nodes_of_a_tree(statistics: Any, sizes: tuple[int, int]) -> None:
+    """FRR counts branches of its tree as well (``ribCount``), and of EVPN the route distinguishers."""
+    body = {"routerId": "1.1.1.1", "as": 65102, "ribCount": 29}
+    item = bgp.parse_summary(body, bgp.parse_sizes(statistics), bgp.Memory(), vrf="v", family="ipv4")
+    assert (item.networks, item.paths) == sizes
+
+
 def test_paths_of_both_shapes_are_counted() -> None:
     path = {"peerId": "10.2.1.5", "routeType": 2}
-    assert bgp.parse_paths("evpn", {"rd": {"rd": "x", "[2]": {"paths": [path, [path]]}}}) == [("10.2.1.5", 2)] * 2
+    assert bgp.parse_paths({"rd": {"rd": "x", "[2]": {"paths": [path, [path]]}}}) == [("10.2.1.5", 2)] * 2
 
 
 # --- the rest

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from labctl.verify import judges
-from labctl.verify.inputs import ChannelInput, CurlInput, LacpInput, PingInput, VpcInput
+from labctl.verify.inputs import ChannelInput, CopyInput, CurlInput, LacpInput, PingInput, VpcInput
 from labctl.verify.scenarios.curl import judge_page
 from labctl.verify.scenarios.ping import block_routes, judge_ping
 from labctl.verify.verdict import CheckResult, Judgement, Report, ScenarioResult, combine
@@ -127,6 +127,31 @@ def test_routes(hops: list[str], segment: int | None, paths: list[Any], expected
     found = judges.route("leaf1", "10.96.120.215/32", hops, segment, route_table("10.96.120.215/32", *paths))
     assert found.verdict == expected[0]
     assert expected[1] in found.sentence
+
+
+COPY = CopyInput(
+    switch="leaf1", vrf="v", prefix="192.168.100.2/32", others={"10.2.0.4": "leaf4", "10.2.0.101": "leaf3 and leaf4"}
+)
+
+
+@pytest.mark.parametrize(
+    ("hops", "verdict", "words"),
+    [
+        (["10.2.0.2%default"], "PASS", "reached via 10.2.0.2 alone, no copy of another pair"),
+        (["10.2.0.2%default", "10.2.0.4%default"], "FAIL", "is duplicated: it is reached at leaf4 (10.2.0.4), which"),
+        (["::ffff:10.2.0.101%default"], "FAIL", "reached at leaf3 and leaf4 (10.2.0.101)"),
+    ],
+)
+def test_a_copy_of_another_pair(hops: list[str], verdict: str, words: str) -> None:
+    paths = [{"ipnexthop": hop, "ubest": "true"} for hop in hops]
+    found = judges.only_copy(COPY, route_table(COPY.prefix, *paths))
+    assert found.verdict == verdict
+    assert found.sentence.startswith("leaf1: 192.168.100.2/32 is ")
+    assert words in found.sentence
+
+
+def test_not_knowing_a_loopback_is_no_copy() -> None:
+    assert of(judges.only_copy(COPY, {})) == ("PASS", "leaf1: 192.168.100.2/32 is not known, no copy of another pair")
 
 
 @pytest.mark.parametrize("body", [{}, route_table("10.96.0.0/16", path("10.0.0.1"))])

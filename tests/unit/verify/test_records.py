@@ -322,7 +322,7 @@ def test_chosen(whitepaper: Any, wanted: list[str] | None, disruptive: bool, nam
 @pytest.mark.parametrize(
     ("wanted", "code", "hint"),
     [
-        (["pong"], "no-such-scenario", "it has links, bgp, ping, curl, cluster, leafs, ping-ipip"),
+        (["pong"], "no-such-scenario", "it has links, bgp, ping, curl, cluster, leafs, ping-ipip, scale"),
         (["ping-ipip"], "disruptive", "add --disruptive"),
     ],
 )

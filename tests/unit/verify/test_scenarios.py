@@ -284,6 +284,34 @@ def test_a_page(page: Any, done: Any) -> None:
     assert found.commands
 
 
+@pytest.mark.parametrize(("answering", "deadline", "verdict"), [(3, 30.0, "PASS"), (99, 0.0, "FAIL")])
+def test_a_page_is_fetched_until_it_was_a_certain_pods(
+    lab: LabUnderTest, objects: Any, boxes: Any, answering: int, deadline: float, verdict: str
+) -> None:
+    """kube-proxy chooses: the capture says which pod it was."""
+    wanted, other = "10.244.140.70", "10.244.196.130"
+    capture = lab.mode.curl[0].captures[0].model_dump()
+    capture["expect"]["inner"]["target"] = wanted
+    capture["expect"]["source_mac"] = None
+    row = replace_model(lab.mode.curl[0], endpoint=wanted, captures=(CaptureInput.model_validate(capture),))
+    tries = []
+
+    def execute(node: str, argv: list[str], **_options: Any) -> Completed:
+        if argv[0] == "ip":
+            return Completed(0, f'[{{"address": "{NODE_MAC}"}}]'.encode(), b"")
+        tries.append(node)
+        return Completed(0, row.contains.encode(), b"")
+
+    def capturing_now(node: str, _interface: str, _expression: str = "") -> Any:
+        data = pcap("192.168.1.10", wanted if len(tries) + 1 >= answering else other)
+        return type("Taking", (), {"stop": lambda _self: data})()
+
+    boxes.exec, boxes.capture = execute, capturing_now
+    answered, captured = curl.one(lab, row, "curl.x", Deadline(deadline))
+    assert (answered.verdict, captured.verdict) == ("PASS", verdict)
+    assert len(tries) == (answering if verdict == "PASS" else 1)
+
+
 def test_a_page_that_comes_later(page: Any, done: Any) -> None:
     (found,) = page(done("", 7), InconclusiveError("away"), done(page.row.contains))
     assert (found.verdict, found.attempts) == ("PASS", 3)

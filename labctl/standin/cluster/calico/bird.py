@@ -171,7 +171,8 @@ def _own_hosts(view: RouterView, version: int, pools: Sequence[Network]) -> list
 
 def _kernel(version: int) -> list[str]:
     return [
-        f"protocol kernel kernel{version} {{ learn; persist; scan time 2; merge paths on;",
+        # BIRD 2 would give every route metric 32 and ignore krt_metric; Calico's has no metric but that of a filter
+        f"protocol kernel kernel{version} {{ learn; persist; scan time 2; merge paths on; metric 0;",
         f"  ipv{version} {{ import all; export filter to_kernel{version}; }};",
         "}",
     ]

@@ -104,11 +104,32 @@ def assign(block: Json, handle: str, attributes: Mapping[str, str]) -> tuple[Jso
     changed = copy.deepcopy(block)
     spec = changed["spec"]
     ordinal = spec["unallocated"].pop(0)
+    _allocate(spec, ordinal, handle, attributes)
+    return changed, ip_network(spec["cidr"]).network_address + ordinal
+
+
+def assign_given(block: Json, address: Address, handle: str, attributes: Mapping[str, str]) -> Json | None:
+    """The block with a certain address taken; None when somebody has it."""
+    ordinal = int(address) - int(ip_network(block["spec"]["cidr"]).network_address)
+    if block["spec"]["allocations"][ordinal] is not None:
+        return None
+    changed = copy.deepcopy(block)
+    changed["spec"]["unallocated"].remove(ordinal)
+    _allocate(changed["spec"], ordinal, handle, attributes)
+    return changed
+
+
+def _allocate(spec: Json, ordinal: int, handle: str, attributes: Mapping[str, str]) -> None:
     row = {"handle_id": handle, "secondary": dict(attributes)}
     if row not in spec["attributes"]:
         spec["attributes"].append(row)
     spec["allocations"][ordinal] = spec["attributes"].index(row)
-    return changed, ip_network(spec["cidr"]).network_address + ordinal
+
+
+def block_at(pool: Pool, address: Address) -> Network:
+    """The block of a pool that an address is in."""
+    family: type[IPv4Network | IPv6Network] = IPv4Network if address.version == 4 else IPv6Network
+    return family((int(address), pool.block_size), strict=False)
 
 
 def addresses_of(block: Json, handle: str) -> list[Address]:

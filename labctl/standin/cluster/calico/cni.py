@@ -5,19 +5,24 @@ Source: projectcalico/calico, cni-plugin/pkg/dataplane/linux/dataplane_linux.go.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
+from ipaddress import ip_address
 
 from labctl.guest.api import Agent, AgentError, Op
 from labctl.kube.api import Api
 from labctl.kube.resources import CONFIG_MAPS
 from labctl.standin.cluster.calico.blocks import Address, interface_name
-from labctl.standin.cluster.calico.ipam import Ipam
+from labctl.standin.cluster.calico.ipam import Ipam, NoAddress
 from labctl.standin.cluster.podnet import NetworkNotReady, PodAddresses, PodRef
 
 HOST_MAC = "ee:ee:ee:ee:ee:ee"
 GATEWAY = "169.254.1.1"
 GATEWAY6 = "fe80::ecee:eeff:feee:eeee"
 DEFAULT_MTU = 1500
+PINNED = "cni.projectcalico.org/ipAddrs"
+"""Calico's annotation: the addresses that a pod is to have, as a JSON list (cni-plugin/pkg/k8s/k8s.go)."""
+FAILED = 'plugin type="calico" failed (add): '
 
 
 class CalicoNetwork:
@@ -42,13 +47,16 @@ class CalicoNetwork:
 
     def add(self, pod: PodRef) -> PodAddresses:
         if not self._enabled:
-            raise NetworkNotReady('plugin type="calico" failed (add): calico-node is not running on this node')
+            raise NetworkNotReady(f"{FAILED}calico-node is not running on this node")
         handle = handle_of(pod)
         attributes = {"namespace": pod.namespace, "pod": pod.name, "node": self._node}
-        found = [self._ipam.assign(self._node, version, handle, attributes) for version in (4, 6)]
-        addresses = [address for address in found if address is not None]
+        if PINNED in pod.annotations:
+            addresses = self._pinned(pinned(pod.annotations[PINNED]), handle, attributes)
+        else:
+            found = [self._ipam.assign(self._node, version, handle, attributes) for version in (4, 6)]
+            addresses = [address for address in found if address is not None]
         if not addresses:
-            raise NetworkNotReady('plugin type="calico" failed (add): no configured Calico pools')
+            raise NetworkNotReady(f"{FAILED}no configured Calico pools")
         interface = interface_name(pod.namespace, pod.name)
         groups = wire(self._namespace, pod.netns, interface, self._mtu, addresses)
         for failures in self._agent.batches(groups):
@@ -57,9 +65,43 @@ class CalicoNetwork:
                 raise AgentError(f"{failures[0].text}: {failures[0].message}")
         return PodAddresses(tuple(str(address) for address in addresses), interface)
 
+    def _pinned(self, wanted: Sequence[Address], handle: str, attributes: dict[str, str]) -> list[Address]:
+        """One after the other; what the pod got before one is refused is given back."""
+        try:
+            for address in wanted:
+                self._ipam.assign_address(self._node, address, handle, attributes)
+        except NoAddress as refused:
+            self._ipam.release(handle)
+            raise NetworkNotReady(f"{FAILED}error getting IP from IPAM: {refused.message}") from None
+        return sorted(wanted, key=lambda address: address.version)
+
     def delete(self, pod: PodRef) -> None:
         self._agent.batch(self._namespace, [Op("ip", f"link del {interface_name(pod.namespace, pod.name)}")])
         self._ipam.release(handle_of(pod))
+
+
+def pinned(text: str) -> list[Address]:
+    """The addresses of the annotation. Raises `NetworkNotReady` in Calico's words."""
+    try:
+        listed = json.loads(text)
+    except ValueError as error:
+        raise NetworkNotReady(f'{FAILED}failed to parse IPs {text} for annotation "{PINNED}": {error}') from None
+    if not isinstance(listed, list) or not all(isinstance(row, str) for row in listed):
+        raise NetworkNotReady(f'{FAILED}failed to parse IPs {text} for annotation "{PINNED}": it is no list of texts')
+    if not listed:
+        raise NetworkNotReady(f'{FAILED}annotation "{PINNED}" specified but empty')
+    found: list[Address] = []
+    for row in listed:
+        try:
+            address = ip_address(row)
+        except ValueError:
+            raise NetworkNotReady(f"{FAILED}invalid IP format: {row}") from None
+        if any(address.version == other.version for other in found):
+            raise NetworkNotReady(
+                f'{FAILED}cannot have more than one IPv{address.version} address for "{PINNED}" annotation'
+            )
+        found.append(address)
+    return found
 
 
 def handle_of(pod: PodRef) -> str:

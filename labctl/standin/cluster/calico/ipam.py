@@ -15,6 +15,8 @@ from labctl.standin.cluster.calico.blocks import (
     Pool,
     addresses_of,
     assign,
+    assign_given,
+    block_at,
     candidates,
     nearest,
     new_block,
@@ -28,7 +30,7 @@ RETRIES = 20
 
 
 class NoAddress(LabError):
-    """No pool, or every block is full."""
+    """No pool, every block is full, or the address that was asked for cannot be had."""
 
     code = "no-address"
 
@@ -58,6 +60,37 @@ class Ipam:
                     if error.status != 409:
                         raise
             raise NoAddress(f"no address for {handle}: the blocks changed {RETRIES} times under our hands")
+
+    def assign_address(self, node: str, address: Address, handle: str, attributes: Mapping[str, str]) -> None:
+        """One certain address, out of any enabled pool; a block that nobody has becomes the node's, in another node's
+        the address is borrowed. Raises `NoAddress` in Calico's words (libcalico-go/lib/ipam, AssignIP).
+        """
+        with self._lock:
+            if address in self._held(handle, address.version):
+                return None
+            pools = [Pool.of(item) for item in self._api.list(IP_POOLS) if not item["spec"].get("disabled")]
+            pool = next((pool for pool in pools if address.version == pool.cidr.version and address in pool.cidr), None)
+            if pool is None:
+                raise NoAddress("The provided IP address is not in a configured pool")
+            for _ in range(RETRIES):
+                try:
+                    return self._assign_address(pool, node, address, handle, attributes)
+                except ApiError as error:
+                    if error.status != 409:
+                        raise
+            raise NoAddress(f"no address for {handle}: the block changed {RETRIES} times under our hands")
+
+    def _assign_address(
+        self, pool: Pool, node: str, address: Address, handle: str, attributes: Mapping[str, str]
+    ) -> None:
+        network = block_at(pool, address)
+        path = IPAM_BLOCKS.path(name=object_name(network))
+        block = self._api.find(path) or self._claim_block(network, node)
+        changed = assign_given(block or self._api.get(path), address, handle, attributes)
+        if changed is None:
+            raise NoAddress("Address already assigned in block")
+        self._count(handle, str(network))
+        self._api.update(path, changed)
 
     def release(self, handle: str) -> None:
         """Give back everything that a handle holds."""
@@ -138,30 +171,37 @@ class Ipam:
         ]
 
     def _claim(self, pool: Pool, node: str) -> Json | None:
-        """Claim the first block that nobody has: affinity pending, block, affinity confirmed."""
+        """Claim the first block that nobody has."""
         taken = {item["spec"]["cidr"] for item in self._api.list(BLOCK_AFFINITIES)}
         for network in candidates(pool, node):
             if str(network) in taken:
                 continue
-            name = f"{node}-{object_name(network)}"
-            affinity: Json = {
-                "apiVersion": "crd.projectcalico.org/v1",
-                "kind": "BlockAffinity",
-                "metadata": {"name": name},
-                "spec": {"cidr": str(network), "node": node, "state": "pending", "deleted": "false", "type": "host"},
-            }
-            made = self._api.create(BLOCK_AFFINITIES.path(), affinity)
-            try:
-                block = self._api.create(IPAM_BLOCKS.path(), new_block(network, node))
-            except ApiError as error:
-                if error.status != 409:
-                    raise
-                self._api.delete(BLOCK_AFFINITIES.path(name=name))
-                continue
-            made["spec"]["state"] = "confirmed"
-            self._api.update(BLOCK_AFFINITIES.path(name=name), made)
-            return block
+            block = self._claim_block(network, node)
+            if block is not None:
+                return block
         return None
+
+    def _claim_block(self, network: Network, node: str) -> Json | None:
+        """A block that is not there yet, for a node: affinity pending, block, affinity confirmed. None when another
+        node was quicker."""
+        name = f"{node}-{object_name(network)}"
+        affinity: Json = {
+            "apiVersion": "crd.projectcalico.org/v1",
+            "kind": "BlockAffinity",
+            "metadata": {"name": name},
+            "spec": {"cidr": str(network), "node": node, "state": "pending", "deleted": "false", "type": "host"},
+        }
+        made = self._api.create(BLOCK_AFFINITIES.path(), affinity)
+        try:
+            block = self._api.create(IPAM_BLOCKS.path(), new_block(network, node))
+        except ApiError as error:
+            if error.status != 409:
+                raise
+            self._api.delete(BLOCK_AFFINITIES.path(name=name))
+            return None
+        made["spec"]["state"] = "confirmed"
+        self._api.update(BLOCK_AFFINITIES.path(name=name), made)
+        return block
 
     def _take(self, block: Json, handle: str, attributes: Mapping[str, str]) -> Address | None:
         result = assign(block, handle, attributes)

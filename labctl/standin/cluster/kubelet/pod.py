@@ -51,7 +51,9 @@ class Pod:
         self.pod = pod
         self._ended = ended
         meta = pod["metadata"]
-        self.reference = PodRef(meta["namespace"], meta["name"], meta["uid"], sandbox_name(meta["uid"]))
+        self.reference = PodRef(
+            meta["namespace"], meta["name"], meta["uid"], sandbox_name(meta["uid"]), meta.get("annotations") or {}
+        )
         self.host_network = bool(pod["spec"].get("hostNetwork"))
         self.netns = services.node.namespace if self.host_network else self.reference.netns
         self.containers: list[Container] = []

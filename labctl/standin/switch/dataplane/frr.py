@@ -6,8 +6,10 @@ third party's next hop is kept), and ``sender-as-path-loop-detection`` unless ``
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import ip_interface, ip_network
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_interface, ip_network
 
 from labctl.standin.switch.dataplane.linux import vpc_channels
 from labctl.standin.switch.dataplane.model import (
@@ -102,6 +104,7 @@ def _bgpd(model: SwitchModel) -> str | None:
         return None
     lines = [f"hostname {model.hostname}", "bgp route-map delay-timer 0"]
     lines += _filters(model)
+    lines += _exports(model)
     for instance in model.bgp:
         lines += _instance(model, instance)
     return "\n".join(lines) + "\n"
@@ -117,6 +120,44 @@ def _filters(model: SwitchModel) -> list[str]:
         lines += [f" {line}" for line in clause.lines]
         lines.append("exit")
     return lines
+
+
+EXPORT_MAP = "labctl-export"
+ANY = "labctl-any"
+EVERYTHING = {"ipv4": ("ip", "0.0.0.0/0 le 32"), "ipv6": ("ipv6", "::/0 le 128")}
+
+
+def _exports(model: SwitchModel) -> list[str]:
+    """``export map`` of VRFs, as one map on the way out to the EVPN neighbors.
+
+    FRR's own map of ``advertise ipv4 unicast`` can only add targets to the VRF's automatic one, and on NX-OS a ``set
+    extcommunity rt`` without ``additive`` replaces it: a target too many is what colouring is there to prevent. What no
+    clause matches is not exported, as route-maps go. A clause that matches tags matches nothing: EVPN carries none.
+    """
+    vrfs = [vrf for vrf in model.vrfs if vrf.vni is not None and vrf.export_maps]
+    if not vrfs:
+        return []
+    lines = [f"{family} prefix-list {ANY} seq 5 permit {all_of_it}" for family, all_of_it in EVERYTHING.values()]
+    sequence = 0
+    for vrf in vrfs:
+        automatic = f"labctl-auto-{vrf.name}"
+        lines.append(f"bgp extcommunity-list standard {automatic} seq 5 permit rt {model.asn}:{vrf.vni}")
+        for version, name in vrf.export_maps.items():
+            family = EVERYTHING[version][0]
+            clauses = [(clause.action, clause.lines) for clause in model.route_maps if clause.name == name]
+            for action, said in [*clauses, ("deny", ())]:
+                lists = [line for line in said if line.startswith(f"match {family} address prefix-list ")]
+                if not lists and any(line.startswith("match ") for line in said):
+                    continue
+                sequence += 10
+                lines += [f"route-map {EXPORT_MAP} {action} {sequence}", " match evpn route-type prefix"]
+                lines += [f" match evpn vni {vrf.vni}"]
+                lines += [f" {line}" for line in lists or [f"match {family} address prefix-list {ANY}"]]
+                for target in (line.split() for line in said if line.startswith("set extcommunity rt ")):
+                    lines += [] if "additive" in target else [f" set extended-comm-list {automatic} delete"]
+                    lines.append(f" set extcommunity rt {target[3]}")
+                lines.append("exit")
+    return [*lines, f"route-map {EXPORT_MAP} permit {sequence + 10}", "exit"]
 
 
 def _instance(model: SwitchModel, instance: BgpInstance) -> list[str]:
@@ -223,10 +264,25 @@ def _redistribution(
     family = "ip" if version == 4 else "ipv6"
     frr = f"{name}_{instance.vrf or 'default'}_{family}_{source}"
     tagged = _tagged(model, instance.vrf, source, version, set(tags))
-    lines = [f"{family} prefix-list {frr} seq {5 * index} permit {prefix}" for index, prefix in enumerate(tagged, 1)]
+    entries = enumerate(condensed(tagged), 1)
+    lines = [f"{family} prefix-list {frr} seq {5 * index} permit {entry}" for index, entry in entries]
     if not lines:
         lines = [f"{family} prefix-list {frr} seq 5 deny any"]
     return frr, [*lines, f"route-map {frr} permit 10", f" match {family} address prefix-list {frr}", "exit"]
+
+
+def condensed(prefixes: Iterable[str]) -> list[str]:
+    """The entries of a list that permits exactly these prefixes of one family: those of one length that fill a larger
+    network are one entry. bgpd looks through all its routes again for every entry that comes or goes.
+    """
+    by_length: dict[int, list[IPv4Network | IPv6Network]] = defaultdict(list)
+    for network in map(ip_network, prefixes):
+        by_length[network.prefixlen].append(network)
+    found = []
+    for length, networks in sorted(by_length.items()):
+        merged: Iterable[IPv4Network | IPv6Network] = collapse_addresses(networks)  # type: ignore[type-var]
+        found += [f"{net} ge {length} le {length}" if net.prefixlen < length else str(net) for net in merged]
+    return found
 
 
 def _tagged(model: SwitchModel, vrf: str | None, source: str, version: int, tags: set[int]) -> list[str]:
@@ -252,6 +308,8 @@ def _evpn(model: SwitchModel, instance: BgpInstance) -> list[str]:
                     lines.append(f"  neighbor {neighbor.address} activate")
                     if family.has("route-reflector-client"):
                         lines.append(f"  neighbor {neighbor.address} route-reflector-client")
+                    if any(vrf.vni is not None and vrf.export_maps for vrf in model.vrfs):
+                        lines.append(f"  neighbor {neighbor.address} route-map {EXPORT_MAP} out")
         if model.nve_members and model.nve_up:
             lines.append("  advertise-all-vni")
     else:

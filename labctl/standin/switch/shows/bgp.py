@@ -56,8 +56,6 @@ class Summary:
     """Of the table, in bytes, as FRR counts it."""
     peers: tuple[Peer, ...]
     attributes: Memory
-    types: Mapping[tuple[str, int], int]
-    """EVPN: (neighbor, route type) → paths that it sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +78,16 @@ def summary(source: Source, family: str, vrf: str) -> Summary | None:
     where = "" if vrf == "default" else f"vrf {vrf} "
     name = "l2vpn evpn" if family == "evpn" else f"{where}{COMMANDS[family]}"
     body = frr(source, "bgpd", f"show bgp {name} summary json")
-    routes = frr(source, "bgpd", f"show bgp {name} json") if body else {}
+    # of a VRF without peers FRR's summary is empty, its table need not be
+    sizes = parse_sizes(frr(source, "bgpd", f"show bgp {name} statistics json")) if body or where else (0, 0)
     memory = parse_memory(source.daemons.show("bgpd", "show bgp memory")[0])
     own = {"routerId": instances[vrf]["routerId"], "as": source.model.asn or 0}
-    return parse_summary({**own, **body}, routes, memory, vrf=vrf, family=family)
+    return parse_summary({**own, **body}, sizes, memory, vrf=vrf, family=family)
+
+
+def route_types(source: Source) -> Types:
+    """EVPN: (neighbor, route type) → paths that it sent. Reads the whole table."""
+    return Counter(parse_paths(frr(source, "bgpd", "show bgp l2vpn evpn json")))
 
 
 def parse_memory(text: str) -> Memory:
@@ -98,10 +102,8 @@ def parse_memory(text: str) -> Memory:
     return Memory(*attributes, held(r"BGP community entries"), held(r"Cluster lists"))
 
 
-def parse_paths(family: str, routes: Mapping[str, Any]) -> list[tuple[str, int]]:
-    """(neighbor, EVPN route type or 0) of every path of ``show bgp … json``."""
-    if family != "evpn":
-        return [(path["peerId"], 0) for paths in (routes.get("routes") or {}).values() for path in paths]
+def parse_paths(routes: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """(neighbor, route type) of every path of ``show bgp l2vpn evpn json``."""
     found = []
     for block in routes.values():
         for route in block.values() if isinstance(block, dict) else []:
@@ -112,24 +114,31 @@ def parse_paths(family: str, routes: Mapping[str, Any]) -> list[tuple[str, int]]
     return found
 
 
-def parse_summary(
-    body: Mapping[str, Any], routes: Mapping[str, Any], memory: Memory, *, vrf: str, family: str
-) -> Summary:
+def parse_sizes(statistics: Mapping[str, Any]) -> tuple[int, int]:
+    """(networks, paths) of ``show bgp … statistics json``. FRR's summary has a count of its own (``ribCount``), of the
+    nodes of its tree: branches without a prefix are counted there, too, and of EVPN the route distinguishers.
+    """
+    for rows in statistics.values():
+        for row in rows if isinstance(rows, list) else [rows]:
+            if isinstance(row, dict) and "totalPrefixes" in row:
+                return int(row["totalPrefixes"]), int(row["totalAdvertisements"])
+    return 0, 0
+
+
+def parse_summary(body: Mapping[str, Any], sizes: tuple[int, int], memory: Memory, *, vrf: str, family: str) -> Summary:
     """FRR's JSON; ``body`` has at least ``routerId`` and ``as``: a family without peers tells no more."""
     peers = [_peer(address, row) for address, row in (body.get("peers") or {}).items()]
-    paths = parse_paths(family, routes)
     return Summary(
         vrf,
         family,
         body["routerId"],
         body["as"],
-        body.get("tableVersion") or routes.get("bgpTableVersion", 0),
-        body.get("ribCount", 0),
-        len(paths),
+        # FRR has a version for each route distinguisher, and of EVPN tells none: the newest that a peer was told
+        body.get("tableVersion") or max((peer.table for peer in peers), default=0),
+        *sizes,
         body.get("ribMemory", 0),
         tuple(sorted(peers, key=lambda peer: (ip_address(peer.address).version, ip_address(peer.address)))),
         memory,
-        Counter(paths),
     )
 
 
@@ -152,8 +161,11 @@ def _peer(address: str, row: Mapping[str, Any]) -> Peer:
     )
 
 
-def as_text(item: Summary) -> str:
-    """NX-OS 10.4's layout."""
+Types = Mapping[tuple[str, int], int]
+
+
+def as_text(item: Summary, types: Types | None = None) -> str:
+    """NX-OS 10.4's layout. ``types``: of `route_types`, for EVPN."""
     name, held = AF_NAMES[item.family], item.attributes
     count = len(item.peers)
     capable = sum(peer.state == "Established" for peer in item.peers)
@@ -174,8 +186,8 @@ def as_text(item: Summary) -> str:
                 f"{peer.out_queue:>4} {peer.age:<8} {peer.last}"
             )
             lines += [peer.address, " " * 16 + rest] if len(peer.address) > 15 else [f"{peer.address:<16}{rest}"]
-    if item.family == "evpn" and item.peers:
-        lines += ["", *_type_lines(item)]
+    if types is not None and item.peers:
+        lines += ["", *_type_lines(item, types)]
     return "\n".join(lines)
 
 
@@ -183,12 +195,12 @@ def _held(pair: tuple[int, int]) -> str:
     return f"[{pair[0]}/{pair[1]}]"
 
 
-def _type_lines(item: Summary) -> list[str]:
+def _type_lines(item: Summary, types: Types) -> list[str]:
     """The second table of 10.4: paths by EVPN route type."""
     lines = ["Neighbor        T    AS PfxRcd     Type-2     Type-3     Type-4     Type-5     Type-12"]
     for peer in item.peers:
         kind = "I" if peer.asn == item.asn else "E"
-        counts = " ".join(f"{item.types.get((peer.address, number), 0):<10}" for number in ROUTE_TYPES)
+        counts = " ".join(f"{types.get((peer.address, number), 0):<10}" for number in ROUTE_TYPES)
         lines.append(f"{peer.address:<15} {kind} {peer.asn:>5} {peer.last:<10} {counts}".rstrip())
     return lines
 

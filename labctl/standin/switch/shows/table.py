@@ -29,9 +29,10 @@ from labctl.standin.switch.shows.machine import Source, link_states, vrf_devices
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A command's answer in both forms; ``body`` None: there is nothing to say as JSON."""
+    """A command's answer in both forms; ``body`` None: there is nothing to say as JSON. ``text`` may be made when it is
+    wanted, where it takes more than the body does."""
 
-    text: str
+    text: str | Callable[[], str]
     body: dict[str, Any] | None
 
 
@@ -60,9 +61,14 @@ def _summary(family: str) -> Handler:
         if not found:
             return Answer("", {})
         rows = [bgp.as_json(item)["TABLE_vrf"]["ROW_vrf"] for item in found]
-        return Answer("\n\n".join(map(bgp.as_text, found)), table("vrf", rows))
+        return Answer(lambda: _summary_text(source, family, found), table("vrf", rows))
 
     return answer
+
+
+def _summary_text(source: Source, family: str, found: Sequence[bgp.Summary]) -> str:
+    types = bgp.route_types(source) if family == "evpn" else None
+    return "\n\n".join(bgp.as_text(item, types) for item in found)
 
 
 def _routes(family: int) -> Handler:
@@ -212,5 +218,5 @@ def show(source: Source, words: tuple[str, ...], *, as_json: bool) -> str:
         return ""
     answer = found.row.handler(source, found.words)
     if not as_json:
-        return answer.text
+        return answer.text if isinstance(answer.text, str) else answer.text()
     return json.dumps(answer.body) if answer.body else ""
