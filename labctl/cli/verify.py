@@ -23,7 +23,8 @@ def complete_scenarios(_context: click.Context, _parameter: click.Parameter, inc
 @click.command()
 @lab_argument
 @click.option("--scenario", "scenarios", multiple=True, shell_complete=complete_scenarios, metavar="S",
-              help="Only this one (and the link checks); may be given again.")  # fmt: skip
+              help="Only this one (and the link checks), by name, or a scenario FILE; may be given again.")  # fmt: skip
+@click.option("--failures", is_flag=True, help="All failure scenarios of the lab; alone: no others.")
 @click.option("--disruptive", is_flag=True, help="Also scenarios that change the lab for a while.")
 @click.option("--junit", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write JUnit XML.")
 @click.option("--events", type=click.Choice(["json"]), help="Events as JSON lines on stdout.")
@@ -32,6 +33,7 @@ def complete_scenarios(_context: click.Context, _parameter: click.Parameter, inc
 def command(
     lab: str,
     scenarios: tuple[str, ...],
+    failures: bool,
     disruptive: bool,
     junit: Path | None,
     events: str | None,
@@ -41,14 +43,21 @@ def command(
     """Run the scenarios on running LAB and say PASS, FAIL or INCONCLUSIVE, with evidence."""
     from labctl.cli.reporting import exit_code, listening, tell_report
     from labctl.engine.proving import verify_request
+    from labctl.verify.change import open_changes
     from labctl.verify.run import verify
+    from labctl.verify.scenarios.files import is_file
 
     opened = open_lab(lab)
     state, endpoints = opened.state_folder, opened.endpoints()
+    # a file was asked for by its path, failures by their option: that is consent
+    disruptive = disruptive or failures or any(is_file(name) for name in scenarios)
     now = opened.runtime.observe()
-    with listening(events=events, verbose=verbose) as listener, state.lock() if disruptive else nullcontext():
+    # what an earlier labctl left is healed first, and only by one that holds the lab: the other may still run
+    held = disruptive or bool(open_changes(state.journal))
+    with listening(events=events, verbose=verbose) as listener, state.lock() if held else nullcontext():
         request = verify_request(state, endpoints, now, listener, disruptive=disruptive)
-        report = verify(replace(request, scenarios=scenarios or None))
+        wanted = scenarios if scenarios or failures else None
+        report = verify(replace(request, scenarios=wanted, failures=failures))
     if junit is not None:
         from labctl.report.junit import junit as junit_text
 

@@ -19,6 +19,7 @@ from labctl.kube.resources import (
     SERVICES,
 )
 from labctl.verify.expectation import Cluster
+from labctl.verify.hands import Hands
 from labctl.verify.inputs import ChecksInput, ModeInput
 from labctl.verify.observer import Observer, Unanswered
 from labctl.verify.verdict import CheckResult
@@ -52,6 +53,11 @@ class LabUnderTest:
     def pods(self) -> PodExec:
         """Commands in pods."""
         return PodExec(self.api.access)
+
+    @property
+    def hands(self) -> Hands:
+        """How the lab is changed."""
+        return Hands(self.folder, self.observer.endpoints, self.observer.login, self.observer.api)
 
     def tell(self, results: list[CheckResult]) -> list[CheckResult]:
         """Tell of several results; gives them back."""

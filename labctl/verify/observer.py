@@ -51,7 +51,7 @@ class Observer:
         self.endpoints = endpoints
         self.evidence = evidence
         self.api = api
-        self._login = login
+        self.login = login
         self._switches = {name: _SwitchLine(session) for name, session in sessions.items()}
         self._own: list[NxosSession] = []
         self._lock = threading.Lock()
@@ -77,7 +77,7 @@ class Observer:
             line = self._switches.setdefault(switch, _SwitchLine())
         with line.lock:
             if line.session is None:
-                line.session = self._login(switch)
+                line.session = self.login(switch)
                 self._own.append(line.session)
             try:
                 body = line.session.show_json(text)

@@ -72,11 +72,12 @@ def _route(lab: LabUnderTest, row: RouteInput) -> Check:
     # the prefix of a Service is known when it is applied: the whole table is read, the judge picks
     return Check(
         f"bgp.route.{row.switch}.{what}", f"route to {what} at {row.switch}",
-        (Command("nxos", row.switch, f"show ip route vrf {row.vrf}"),), partial(_judge_route, lab, row),
+        (Command("nxos", row.switch, f"show ip route vrf {row.vrf}"),), partial(judge_route, lab, row),
     )  # fmt: skip
 
 
-def _judge_route(lab: LabUnderTest, row: RouteInput, body: Any) -> Judgement:
+def judge_route(lab: LabUnderTest, row: RouteInput, body: Any) -> Judgement:
+    """A route by its input; rules that depend on API objects are resolved now."""
     prefix = row.prefix
     hops: list[str]
     if isinstance(prefix, ClusterIpOf) or isinstance(row.next_hops, EndpointsOf):

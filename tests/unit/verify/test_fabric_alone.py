@@ -62,7 +62,7 @@ def healthy(boxes: Boxes) -> Boxes:
 
 def test_what_is_run(fabric: LabUnderTest) -> None:
     assert fabric.folder.lab.scenarios == ("bgp",)
-    assert chosen(fabric.folder, None, disruptive=True) == ["bgp"]
+    assert [row.name for row in chosen(fabric.folder, fabric.checks, None, disruptive=True)] == ["bgp"]
 
 
 def test_everything_is_judged_and_a_whole_fabric_passes(fabric: LabUnderTest, healthy: Boxes) -> None:

@@ -115,9 +115,9 @@ def test_a_service_route_has_the_nodes_with_endpoints_as_next_hops(
     row = next(row for row in lab.mode.bgp.routes if not isinstance(row.prefix, str))
     name = row.prefix.cluster_ip_of.partition("/")[2]
     ip = next(item["spec"]["clusterIP"] for item in objects["services"] if item["metadata"]["name"] == name)
-    assert bgp._judge_route(lab, row, route_body(f"{ip}/32", *hops)).verdict == verdict
+    assert bgp.judge_route(lab, row, route_body(f"{ip}/32", *hops)).verdict == verdict
     objects["services"].clear()
-    gone = bgp._judge_route(lab, row, {})
+    gone = bgp.judge_route(lab, row, {})
     assert (gone.verdict, gone.sentence) == ("FAIL", f"there is no Service {row.prefix.cluster_ip_of}")
 
 
