@@ -13,11 +13,14 @@ from click.shell_completion import CompletionItem
 from labctl.cli.app import json_option, lab_argument, open_lab, result_json, say
 
 
-def complete_scenarios(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Shell completion: scenario names."""
-    from labctl.verify.scenarios import ALWAYS, SCENARIOS
+def complete_scenarios(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Shell completion: scenario names, and the failures of the lab that was typed before."""
+    from labctl.state import lab_state
+    from labctl.verify.scenarios import ALWAYS, SCENARIOS, files
 
-    return [CompletionItem(name) for name in (ALWAYS.name, *SCENARIOS) if name.startswith(incomplete)]
+    lab = context.params.get("lab")
+    failures = files.names(lab_state(lab).folder) if lab else []
+    return [CompletionItem(name) for name in (ALWAYS.name, *SCENARIOS, *failures) if name.startswith(incomplete)]
 
 
 @click.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+from typing import get_args
 
 from labctl.design import addressing, versions
 from labctl.design.fabric import BondedNode, border_names, leaf_pairs, peering_loopbacks, plan_fabric, spine_names
@@ -21,15 +22,18 @@ from labctl.design.model import (
     Vrf,
 )
 from labctl.spec.model import Cluster as ClusterSpec
+from labctl.spec.model import Failure, Spec
 from labctl.spec.model import Node as NodeSpec
 from labctl.spec.model import Pool as PoolSpec
-from labctl.spec.model import Spec
 
 DEFAULT_POOLS: tuple[Network, ...] = (IPv4Network("10.244.0.0/16"), IPv6Network("2001:db8:42::/56"))
 DEFAULT_SERVICES: tuple[Network, ...] = (IPv4Network("10.96.0.0/16"), IPv6Network("2001:db8:42:1::/112"))
 BUILT_IN = ("pingtest", "nginx-dual", "nginx")
 SCENARIOS = {"bgp": None, "ping": "pingtest", "curl": "nginx", "ping-ipip": "pingtest"}
 """Every scenario, and the workload that it needs; those of pingtest need two workers too."""
+FAILURES = get_args(Failure)
+"""Failure scenarios: all ping between two workers."""
+NEED_TWO_SPINES = ("leaf-uplink", "spine")
 FABRIC_SCENARIOS = tuple(name for name, needed in SCENARIOS.items() if needed is None)
 """Those that a fabric without a cluster can prove."""
 BLOCK_SIZE = {4: 26, 6: 122}

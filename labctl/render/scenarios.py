@@ -121,6 +121,19 @@ def _bond_member(it: _Facts) -> Step:
     }
 
 
+def _silenced(it: _Facts) -> list[Step]:
+    """A leaf that is gone sends no keepalive, and one that is cut off does: then the secondary of the pair takes its
+    own legs down. So the keepalive goes first. (A stand-in sees its peer by its own echo requests, not by the peer's.)
+    """
+    if it.leaf.vpc is None:
+        return []
+    seen_by = [it.leaf.name, *([it.other.name] if it.design.target.switch == "n9kv" else [])]
+    return [
+        _fault("keepalive", "keepalive", it.leaf.name),
+        _expect("silent", "vpc", {"switch": seen_by, "keepalive": "down"}),
+    ]
+
+
 def _leaf(it: _Facts) -> Step:
     leaf, other = it.leaf.name, it.other.name
     legs = [_expect(f"bond-{node.name}", "bond", {"node": node.name, **_members(it, node)}) for node in it.nodes]
@@ -128,10 +141,11 @@ def _leaf(it: _Facts) -> Step:
         "title": f"{leaf} cut off and back",
         "steps": [
             *it.traffic(),
+            *_silenced(it),
             _fault("leaf", "isolate", leaf),
             *legs,
             _unbroken("other-leaf-during", switch=other, hold=PROVEN_SECONDS),
-            {"heal": "leaf"},
+            {"heal": "all"},
             *(
                 _expect(f"bond-{node.name}-back", "bond", {"node": node.name, "up": _both(it, node)})
                 for node in it.nodes
