@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 
@@ -39,9 +40,9 @@ def of_folder(folder: Folder, checks: ChecksInput, name: str) -> Scenario:
 
 def of_user(path: Path, folder: Folder, checks: ChecksInput) -> Scenario:
     """A user's file. Raises `SpecError` with every problem, `UsageError` when it cannot be read."""
-    return _scenario(path, folder, checks, str(path))
+    return _scenario(path, folder, checks, str(path), (*folder.lab.scenarios, *names(folder.path)))
 
 
-def _scenario(path: Path, folder: Folder, checks: ChecksInput, shown: str) -> Scenario:
-    file = load_scenario(path, folder, checks, shown=shown)
+def _scenario(path: Path, folder: Folder, checks: ChecksInput, shown: str, taken: Collection[str] = ()) -> Scenario:
+    file = load_scenario(path, folder, checks, shown=shown, taken=taken)
     return Scenario(file.name, file.title, partial(run, file), disruptive=True)

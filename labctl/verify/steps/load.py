@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +38,10 @@ FORMS = {NAME: "lower-case letters, digits and '-'; 2 to 40 of them", LABEL: "ke
 OBJECT = ("apiVersion", "kind", "metadata")
 
 
-def load_scenario(path: Path, folder: Folder, checks: ChecksInput, *, shown: str | None = None) -> ScenarioFile:
-    """Read a scenario for one lab. ``shown``: what the file is called in messages.
+def load_scenario(
+    path: Path, folder: Folder, checks: ChecksInput, *, shown: str | None = None, taken: Collection[str] = ()
+) -> ScenarioFile:
+    """Read a scenario for one lab. ``shown``: what the file is called in messages; ``taken``: names of others.
 
     Raises `SpecError` with every problem: of the file itself, and of names that the lab does not have.
     """
@@ -48,10 +50,10 @@ def load_scenario(path: Path, folder: Folder, checks: ChecksInput, *, shown: str
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8"
         raise UsageError(f"{path} cannot be read: {reason}", code="unreadable-scenario") from None
-    return loads(shown or str(path), text, folder, checks)
+    return loads(shown or str(path), text, folder, checks, taken=taken)
 
 
-def loads(file: str, text: str, folder: Folder, checks: ChecksInput) -> ScenarioFile:
+def loads(file: str, text: str, folder: Folder, checks: ChecksInput, *, taken: Collection[str] = ()) -> ScenarioFile:
     """The same from a text."""
     document, problems = parse(file, text)
     if document is None:
@@ -59,6 +61,9 @@ def loads(file: str, text: str, folder: Folder, checks: ChecksInput) -> Scenario
     reader = _Reader(document)
     found = reader.read()
     problems += reader.problems
+    if document.data.get("name") in taken:
+        why = f"{document.data['name']} is a scenario of the lab already"
+        problems.append(Problem("name-taken", why, document.place(("name",)), "checks are told apart by it"))
     steps = [(step, ("steps", index, key)) for index, key, step in reader.steps]
     problems += judge_order(document, steps)
     problems += judge_names(document, steps, LabNames(folder, checks))

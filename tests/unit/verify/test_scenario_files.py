@@ -203,6 +203,16 @@ def test_all_eleven_are_rendered_and_read(whitepaper: Any) -> None:
         assert (scenario.name, scenario.disruptive) == (name, True)
 
 
+def test_a_name_that_is_labctls_own(whitepaper: Any, tmp_path: Path) -> None:
+    file = tmp_path / "leaf.yaml"
+    file.write_text((FOLDER / "scenarios" / "leaf.yaml").read_text())
+    with pytest.raises(SpecError) as caught:
+        files.of_user(file, *whitepaper)
+    assert [row.code for row in caught.value.problems] == ["name-taken"]
+    file.write_text(HEAD + UP)
+    assert files.of_user(file, *whitepaper).name == "mine"
+
+
 @pytest.mark.parametrize(("word", "is_file"), [("mine.yaml", True), ("./mine", True), ("leaf", False), ("a.yml", True)])
 def test_what_is_a_file(word: str, is_file: bool) -> None:
     assert files.is_file(word) is is_file
