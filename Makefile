@@ -39,6 +39,7 @@ docs: install-tests ## Pages that are generated out of the code
 	@.venv/bin/python -m labctl.cli.main graph topologies/whitepaper.yaml -o docs/graph/whitepaper.svg
 	@.venv/bin/python -m labctl.paper.reference >docs/whitepaper.md
 	@.venv/bin/python -m tests.integration.sabotages >docs/sabotage.md
+	@.venv/bin/python -m labctl.cli.scenarioreference >docs/scenarios.md
 
 wheel: install-tests ## Build the wheel into dist/
 	@.venv/bin/python -m build --wheel

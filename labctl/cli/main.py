@@ -38,6 +38,7 @@ VERBS: dict[str, str] = {
     "logs": "Logs of a lab or of one node.",
     "images": "Images that a lab needs; load an archive.",
     "recover": "Repair boxes that were restarted.",
+    "heal": "Undo what a killed labctl left broken.",
     "rebuild": "Make one switch anew.",
     "setup": "Prepare this host: guest image and control plane.",
     "doctor": "What this host can and cannot do.",

@@ -14,11 +14,14 @@ from labctl.cli.app import json_option, lab_argument, open_lab, result_json, say
 from labctl.errors import UsageError
 
 
-def complete_scenarios(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Shell completion: scenario names."""
-    from labctl.verify.scenarios import ALWAYS, SCENARIOS
+def complete_scenarios(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Shell completion: scenario names, and the failures of the lab that was typed before."""
+    from labctl.state import lab_state
+    from labctl.verify.scenarios import ALWAYS, SCENARIOS, files
 
-    return [CompletionItem(name) for name in (ALWAYS.name, *SCENARIOS) if name.startswith(incomplete)]
+    lab = context.params.get("lab")
+    failures = files.names(lab_state(lab).folder) if lab else []
+    return [CompletionItem(name) for name in (ALWAYS.name, *SCENARIOS, *failures) if name.startswith(incomplete)]
 
 
 def complete_rows(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -31,7 +34,8 @@ def complete_rows(_context: click.Context, _parameter: click.Parameter, incomple
 @click.command()
 @lab_argument
 @click.option("--scenario", "scenarios", multiple=True, shell_complete=complete_scenarios, metavar="S",
-              help="Only this one (and the link checks); may be given again.")  # fmt: skip
+              help="Only this one (and the link checks), by name, or a scenario FILE; may be given again.")  # fmt: skip
+@click.option("--failures", is_flag=True, help="All failure scenarios of the lab; alone: no others.")
 @click.option("--figure", metavar="N|ROW", shell_complete=complete_rows,
               help="Only the checks of a figure or other row of the white paper (see labctl figures).")  # fmt: skip
 @click.option("--disruptive", is_flag=True, help="Also scenarios that change the lab for a while.")
@@ -42,6 +46,7 @@ def complete_rows(_context: click.Context, _parameter: click.Parameter, incomple
 def command(
     lab: str,
     scenarios: tuple[str, ...],
+    failures: bool,
     figure: str | None,
     disruptive: bool,
     junit: Path | None,
@@ -52,7 +57,9 @@ def command(
     """Run the scenarios on running LAB and say PASS, FAIL or INCONCLUSIVE, with evidence."""
     from labctl.cli.reporting import exit_code, listening, tell_report
     from labctl.engine.proving import verify_request
+    from labctl.verify.change import open_changes
     from labctl.verify.run import verify
+    from labctl.verify.scenarios.files import is_file
     from labctl.verify.wanted import EVERY, Wanted
 
     only = EVERY
@@ -65,10 +72,15 @@ def command(
         only, scenarios = Wanted(row.checks), tuple(scenarios_of(row))
     opened = open_lab(lab)
     state, endpoints = opened.state_folder, opened.endpoints()
+    # a file was asked for by its path, failures by their option: that is consent
+    disruptive = disruptive or failures or any(is_file(name) for name in scenarios)
     now = opened.runtime.observe()
-    with listening(events=events, verbose=verbose) as listener, state.lock() if disruptive else nullcontext():
+    # what an earlier labctl left is healed first, and only by one that holds the lab: the other may still run
+    held = disruptive or bool(open_changes(state.journal))
+    with listening(events=events, verbose=verbose) as listener, state.lock() if held else nullcontext():
         request = verify_request(state, endpoints, now, listener, disruptive=disruptive)
-        report = verify(replace(request, scenarios=scenarios or None, only=only))
+        wanted = scenarios if scenarios or failures else None
+        report = verify(replace(request, scenarios=wanted, failures=failures, only=only))
     if junit is not None:
         from labctl.report.junit import junit as junit_text
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+from typing import get_args
 
 from labctl.design import addressing, versions
 from labctl.design.fabric import BondedNode, border_names, leaf_pairs, peering_loopbacks, plan_fabric, spine_names
@@ -22,9 +23,9 @@ from labctl.design.model import (
 )
 from labctl.design.traffic import curls, pings
 from labctl.spec.model import Cluster as ClusterSpec
+from labctl.spec.model import Failure, Spec
 from labctl.spec.model import Node as NodeSpec
 from labctl.spec.model import Pool as PoolSpec
-from labctl.spec.model import Spec
 
 DEFAULT_POOLS: tuple[Network, ...] = (IPv4Network("10.244.0.0/16"), IPv6Network("2001:db8:42::/56"))
 DEFAULT_SERVICES: tuple[Network, ...] = (IPv4Network("10.96.0.0/16"), IPv6Network("2001:db8:42:1::/112"))
@@ -34,6 +35,9 @@ SCENARIOS = {"bgp": None, "ping": "pingtest", "curl": "nginx", "cluster": None, 
 workers too."""
 TRAFFIC = {"pingtest": "pings", "nginx": "curls"}
 """Workload → the part of ``traffic`` that says instead what is to be proven."""
+FAILURES = get_args(Failure)
+"""Failure scenarios: all ping between two workers."""
+NEED_TWO_SPINES = ("leaf-uplink", "spine")
 FABRIC_SCENARIOS = ("bgp", "leafs")
 """Those that a fabric without a cluster can prove."""
 BLOCK_SIZE = {4: 26, 6: 122}

@@ -13,6 +13,7 @@ from labctl.engine.actions.booting import Booting
 from labctl.engine.actions.manner import EMBEDDED_LIMIT, Manner, default_limit, manner_of
 from labctl.engine.calicomanifest import find_manifest, lay
 from labctl.engine.down import archive_root, take_down
+from labctl.engine.healing import heal
 from labctl.engine.placing import Placing, place_folder
 from labctl.engine.proving import verify_request
 from labctl.engine.request import UpRequest, UpResult
@@ -27,6 +28,7 @@ from labctl.kube.kubectl import find_kubectl
 from labctl.kube.ready import await_workloads
 from labctl.nxos.session import NxosSession
 from labctl.runtime.api import Endpoints
+from labctl.verify.change import open_changes
 from labctl.verify.run import verify
 from labctl.verify.verdict import Report
 from labctl.waiting import Deadline, DeadlinePassed
@@ -106,18 +108,24 @@ class Up:
     def _steps(self) -> list[Step]:
         lab = self._folder.lab
         inputs = self._real_cluster
+        # what is broken on purpose is healed before a gate or a push stumbles over it
+        left = ("heal",) if self._placing.running and open_changes(self._state.journal) else ()
         steps = [Step("inputs", "Calico's manifest", self._inputs, resumable=False)] if inputs else []
         steps += [
             Step("create", "boxes and wires", self._create, ("inputs",) if inputs else (), resumable=False),
             Step("nodes", "bonds and addresses of nodes", self._nodes, ("create",)),
             Step("ssh", "switches take logins", self._ssh, ("create",), resumable=False),
             Step("ports", "switches list their ports", self._ports, ("ssh",), resumable=False),
-            Step("push", "NX-OS configurations", self._push, ("ports",)),
         ]
+        if lab.kube_nodes:
+            steps.append(Step("api", "Kubernetes API", self._await_api, ("create",), resumable=False))
+        if left:
+            needs = ("ports", "api") if lab.kube_nodes else ("ports",)
+            steps.append(Step("heal", "what a killed labctl left broken", self._heal, needs, resumable=False))
+        steps.append(Step("push", "NX-OS configurations", self._push, ("ports", *left)))
         last: tuple[str, ...] = ("push", "nodes")
         if lab.kube_nodes:
             steps += [
-                Step("api", "Kubernetes API", self._await_api, ("create",), resumable=False),
                 Step("names", "nodes have the names of the lab", self._names, ("api",), resumable=False),
                 Step("calico", "Calico", self._calico, ("nodes", "push", "names")),
                 Step("addresses", "Calico uses bond0", self._addresses, ("calico",), resumable=False),
@@ -134,6 +142,10 @@ class Up:
             last = ("ready",)
         steps.append(Step("first-state", "the first state is kept", self._first_state, last, resumable=False))
         return steps
+
+    def _heal(self, context: StepContext) -> str:
+        now = self._request.runtime.observe()
+        return f"healed {', '.join(heal(self._state, self._endpoints, now, context.say))}"
 
     def _limit(self, name: str) -> Deadline:
         return self._deadline.at_most(self._folder.lab.deadlines.get(name, 60.0))

@@ -64,6 +64,19 @@ def _on(node: str) -> dict[str, Any]:
     return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}}
 
 
+def on_one_of(nodes: list[str]) -> dict[str, Any]:
+    """On one of these nodes, the first one liked best."""
+    liked = {"matchExpressions": [{"key": HOSTNAME, "operator": "In", "values": nodes[:1]}]}
+    return {
+        "nodeAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": {
+                "nodeSelectorTerms": [{"matchExpressions": [{"key": HOSTNAME, "operator": "In", "values": nodes}]}]
+            },
+            "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 100, "preference": liked}],
+        }
+    }
+
+
 def pingtest(cluster: Cluster) -> list[dict[str, Any]]:
     """A shell on every worker, to ping from."""
     container = {"name": "pingtest", "image": BUSYBOX, "command": ["sleep", "infinity"]}

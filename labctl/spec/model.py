@@ -50,6 +50,12 @@ Address4 = Annotated[IPv4Address, _written("ip_v4_address")]
 PeerLink = Literal["physical", "fabric"]
 Mode = Literal["routed", "ipip"]
 Scenario = Literal["bgp", "ping", "curl", "cluster", "leafs", "ping-ipip"]
+Failure = Literal[
+    "bond-member", "leaf", "leaf-uplink", "spine", "peer-link", "keepalive", "node", "pod-moved", "endpoints-moved",
+    "calico-node-restart", "bgp-cleared",
+]  # fmt: skip
+"""Each breaks something for a while: rendered for every lab that has what it needs, run when asked for."""
+Provable = Literal[Scenario, Failure]
 BuiltIn = Literal["pingtest", "nginx-dual", "nginx"]
 ManifestFile = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*\.ya?ml$")]
 LABEL = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
@@ -394,8 +400,11 @@ class Spec(Part):
     ] = None
     traffic: Annotated[Traffic, Field(description="Pings and curls of the pods in manifests of one's own.")] = Traffic()
     scenarios: Annotated[
-        tuple[Scenario, ...] | None,
-        Field(description="What to prove after booting. Left out: all for which the lab has the workloads."),
+        tuple[Provable, ...] | None,
+        Field(
+            description="What to prove after booting. Left out: all for which the lab has the workloads, but no"
+            " failures."
+        ),
     ] = None
     management: Annotated[
         IPv4Network,

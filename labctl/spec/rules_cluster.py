@@ -7,11 +7,13 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 from labctl.design import versions
-from labctl.design.fabric import leaf_pairs
+from labctl.design.fabric import leaf_pairs, spine_names
 from labctl.design.plan import (
     BLOCK_SIZE,
     BUILT_IN,
     FABRIC_SCENARIOS,
+    FAILURES,
+    NEED_TWO_SPINES,
     SCENARIOS,
     TRAFFIC,
     cluster_pools,
@@ -206,14 +208,17 @@ def workloads(it: Judge) -> None:
     asked = Counter[str]()
     have = it.spec.workloads if it.spec.workloads is not None else BUILT_IN
     for index, scenario in enumerate(it.spec.scenarios or ()):
-        needed, path = SCENARIOS[scenario], ("scenarios", index)
-        said = needed is not None and bool(getattr(it.spec.traffic, TRAFFIC[needed]))
+        path = ("scenarios", index)
+        needed = "pingtest" if scenario in FAILURES else SCENARIOS[scenario]
+        said = needed is not None and scenario not in FAILURES and bool(getattr(it.spec.traffic, TRAFFIC[needed]))
         if needed and needed not in have and not said:
             it.say(
                 "missing-workload", f"scenario {scenario} needs workload {needed}", path, f"workloads: [{needed}, …]"
             )
         if needed == "pingtest" and _workers(it) < 2 and not said:
             it.say("too-few-workers", f"scenario {scenario} needs two workers, and there is one", path)
+        if scenario in NEED_TWO_SPINES and len(spine_names(it.spec)) < 2:
+            it.say("one-spine", f"scenario {scenario} needs two spines, and there is one", path)
         if asked[scenario]:
             it.say("duplicate-scenario", f"{scenario} is there twice", path)
         asked[scenario] += 1

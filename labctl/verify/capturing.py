@@ -42,7 +42,9 @@ def capturing(lab: LabUnderTest, inputs: Sequence[CaptureInput]) -> Iterator[lis
 
     def begin(job: tuple[Taken, str, CaptureInput]) -> None:
         taken, place, row = job
-        interface = row.interface if isinstance(row.interface, str) else _channel(lab, place, row.interface)
+        interface = (
+            row.interface if isinstance(row.interface, str) else channel_of(lab, place, row.interface.port_channel_of)
+        )
         try:
             running.append((taken, place, lab.observer.endpoints.capture(place, interface)))
         except LabctlError as error:
@@ -60,10 +62,10 @@ def capturing(lab: LabUnderTest, inputs: Sequence[CaptureInput]) -> Iterator[lis
                 taken.troubles[place] = str(error)
 
 
-def _channel(lab: LabUnderTest, switch: str, of: PortChannelOf) -> str:
+def channel_of(lab: LabUnderTest, switch: str, node: str) -> str:
     """The leaf's port-channel towards a node: that whose members are wired to the node's box."""
     topology = lab.folder.topology
-    box = lab.folder.lab.nodes[of.port_channel_of].topology
+    box = lab.folder.lab.nodes[node].topology
     ports = {
         end[1]
         for link in topology.links

@@ -20,6 +20,7 @@ from labctl.kube.resources import (
 )
 from labctl.verify.checks import Check, hold, poll
 from labctl.verify.expectation import Cluster
+from labctl.verify.hands import Hands
 from labctl.verify.inputs import ChecksInput, ModeInput
 from labctl.verify.observer import Observer, Unanswered
 from labctl.verify.verdict import CheckResult
@@ -80,6 +81,11 @@ class LabUnderTest:
     def pods(self) -> PodExec:
         """Commands in pods."""
         return PodExec(self.api.access)
+
+    @property
+    def hands(self) -> Hands:
+        """How the lab is changed."""
+        return Hands(self.folder, self.observer.endpoints, self.observer.login, self.observer.api)
 
     def tell(self, results: list[CheckResult]) -> list[CheckResult]:
         """Tell of several results; gives them back."""

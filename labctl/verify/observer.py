@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, TypeVar
@@ -60,7 +60,7 @@ class Observer:
         self.endpoints = endpoints
         self.evidence = evidence
         self.api = api
-        self._login = login
+        self.login = login
         self._switches = {name: _SwitchLine(session) for name, session in sessions.items()}
         self._own: list[NxosSession] = []
         self._pods: PodExec | None = None
@@ -99,7 +99,7 @@ class Observer:
             line = self._switches.setdefault(switch, _SwitchLine())
         with line.lock:
             if line.session is None:
-                line.session = self._login(switch)
+                line.session = self.login(switch)
                 self._own.append(line.session)
             try:
                 return ask(line.session)
@@ -138,37 +138,6 @@ class Observer:
             raise Unanswered("this lab has no cluster")
         items = self.api.get(path).get("items") or []
         return items, self.evidence.command("kubernetes", path, json.dumps(items, indent=1).encode())
-
-    def configure(self, switch: str, lines: Sequence[str], *, timeout: float) -> list[str]:
-        """Configuration lines through a session of their own; those that the switch refused, with its words.
-
-        Raises `Unanswered`.
-        """
-        text = "\n".join(lines) + "\n"
-        try:
-            session = self._login(switch)
-            try:
-                refused = session.configure(list(enumerate(lines, 1)), timeout=timeout)
-            finally:
-                session.close()
-        except (LabctlError, OSError) as error:
-            raise Unanswered(f"{switch}: configuration of {len(lines)} lines: {error}") from None
-        said = [f"{row.line}: {row.words}" for row in refused]
-        self.evidence.command(
-            switch, "configure terminal", (text + "".join(f"! refused: {row}\n" for row in said)).encode()
-        )
-        return said
-
-    def shown(self, switch: str, command: str, *, timeout: float = 60.0) -> str:
-        """A show command's text, through a session of its own, without a record. Raises `Unanswered`."""
-        try:
-            session = self._login(switch)
-            try:
-                return session.show(command, timeout=timeout)
-            finally:
-                session.close()
-        except (LabctlError, OSError) as error:
-            raise Unanswered(f"{switch}: {command}: {error}") from None
 
     def list(self, resource: Resource, namespace: str | None = None) -> list[Json]:
         """Objects, without a record of their own (the checks that use them have one)."""

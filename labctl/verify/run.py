@@ -13,20 +13,21 @@ from pathlib import Path
 from typing import Any
 
 from labctl import __version__
-from labctl.errors import LabctlError, UsageError
+from labctl.errors import LabctlError, UsageError, did_you_mean
 from labctl.events import Event, Listener
 from labctl.folder import Folder, load_folder
 from labctl.kube.api import Api, access_from_kubeconfig
 from labctl.nxos.session import NxosSession
 from labctl.runtime.api import Endpoints
+from labctl.verify.change import heal_left_over
 from labctl.verify.checks import Stopwatch
 from labctl.verify.evidence import Evidence
-from labctl.verify.inputs import load_checks
+from labctl.verify.healing import HEALERS
+from labctl.verify.inputs import ChecksInput, load_checks
 from labctl.verify.lab import LabUnderTest
-from labctl.verify.leftover import heal_open
 from labctl.verify.observer import Observer, Unanswered
 from labctl.verify.scenario import Scenario
-from labctl.verify.scenarios import ALWAYS, SCENARIOS
+from labctl.verify.scenarios import ALWAYS, SCENARIOS, files
 from labctl.verify.verdict import CheckResult, Report, ScenarioResult
 from labctl.verify.wanted import EVERY, Wanted
 from labctl.waiting import Cancelled
@@ -52,26 +53,43 @@ class VerifyRequest:
     only: Wanted = EVERY
     catalogue: Callable[[Report], Sequence[Mapping[str, Any]]] | None = None
     disruptive: bool = False
+    failures: bool = False
+    """All failure scenarios of the folder."""
     sessions: Mapping[str, NxosSession] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
 
 
-def chosen(folder: Folder, wanted: Sequence[str] | None, *, disruptive: bool) -> list[str]:
-    """The scenarios to run, in their order. Raises `UsageError` for one that the lab does not have."""
-    listed = [name for name in SCENARIOS if name in folder.lab.scenarios]
+def chosen(
+    folder: Folder, checks: ChecksInput, wanted: Sequence[str] | None, *, disruptive: bool, failures: bool = False
+) -> list[Scenario]:
+    """The scenarios to run, in their order; a wanted one may be a file. ``failures``: all of the folder's, too.
+
+    Raises `UsageError` for one that the lab does not have, `SpecError` for a file that is not as it should be.
+    """
+    listed = folder.lab.scenarios
+    in_folder = files.names(folder.path)
     if wanted is None:
-        return [name for name in listed if disruptive or not SCENARIOS[name].disruptive]
+        names = [name for name in SCENARIOS if name in listed and (disruptive or not SCENARIOS[name].disruptive)]
+        broken = [name for name in in_folder if failures or (disruptive and name in listed)]
+        return [*(SCENARIOS[name] for name in names), *(files.of_folder(folder, checks, name) for name in broken)]
     known = [name for name in SCENARIOS if name in listed or SCENARIOS[name].on_request]
     for name in wanted:
-        if name != ALWAYS.name and name not in known:
+        if files.is_file(name):
+            continue
+        if name != ALWAYS.name and name not in known and name not in in_folder:
+            options = [ALWAYS.name, *known, *in_folder]
             raise UsageError(
                 f"lab {folder.lab.name} has no scenario {name}",
                 code="no-such-scenario",
-                hint=f"it has {', '.join([ALWAYS.name, *known])}",
+                hint=did_you_mean(name, options, f"it has {', '.join(options)}"),
             )
-        if name in SCENARIOS and SCENARIOS[name].disruptive and not disruptive:
+        if not disruptive and (name in in_folder or (name in SCENARIOS and SCENARIOS[name].disruptive)):
             raise UsageError(f"scenario {name} changes the lab for a while", code="disruptive", hint="add --disruptive")
-    return [name for name in known if name in wanted]
+    return [
+        *(SCENARIOS[name] for name in known if name in wanted),
+        *(files.of_folder(folder, checks, name) for name in in_folder if failures or name in wanted),
+        *(files.of_user(Path(name), folder, checks) for name in wanted if files.is_file(name)),
+    ]
 
 
 def verify(request: VerifyRequest) -> Report:
@@ -93,13 +111,13 @@ class _Verification:
 
     def run(self) -> Report:
         request = self._request
-        names = chosen(self._folder, request.scenarios, disruptive=request.disruptive)
+        found = chosen(
+            self._folder, self._checks, request.scenarios, disruptive=request.disruptive, failures=request.failures
+        )
         observer = Observer(request.endpoints, self._evidence, request.login, request.sessions, self._api)
         try:
             self._heal_left_over(self._lab(observer))
-            wanted = [
-                item for item in (ALWAYS, *(SCENARIOS[name] for name in names)) if request.only.scenario(item.name)
-            ]
+            wanted = [scenario for scenario in (ALWAYS, *found) if request.only.scenario(scenario.name)]
             results: list[ScenarioResult] = []
             for late in (False, True):
                 results += self._at_once(
@@ -136,8 +154,12 @@ class _Verification:
 
     def _heal_left_over(self, lab: LabUnderTest) -> None:
         """A verification that was killed in the middle of a change left it in the journal."""
-        for name in heal_open(self._folder, self._request.journal, self._api, lab.deadline("scenario")):
-            self._tell("message", name, "a change that an earlier verification left was healed")
+        heal_left_over(
+            self._request.journal,
+            lab.hands,
+            HEALERS,
+            lambda name: self._tell("message", name, "a change that an earlier labctl left was healed"),
+        )
 
     def _lab(self, observer: Observer) -> LabUnderTest:
         request = self._request

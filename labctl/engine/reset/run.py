@@ -13,6 +13,7 @@ from labctl.engine.actions import nodes as nodes_action
 from labctl.engine.actions.manner import manner_of
 from labctl.engine.actions.switches import open_session
 from labctl.engine.firststate import FirstState
+from labctl.engine.healing import heal
 from labctl.engine.proving import verify_request
 from labctl.engine.reset import cluster, nodes, switches
 from labctl.engine.reset.model import ResetRequest, ResetResult, Row, Turned, counted
@@ -24,7 +25,6 @@ from labctl.kube.api import Api, access_from_kubeconfig
 from labctl.kube.ready import await_workloads
 from labctl.nxos.session import NxosSession
 from labctl.verify.change import open_changes
-from labctl.verify.leftover import heal_open
 from labctl.verify.run import verify
 from labctl.verify.verdict import Report
 from labctl.waiting import Deadline, DeadlinePassed
@@ -143,12 +143,10 @@ class _Reset:
 
     def _scenarios(self, context: StepContext) -> str:
         del context
-        if self._request.look:
-            names = [str(name) for name in open_changes(self._state.journal)]
-        else:
-            api = self._api if self._first.objects is not None else None
-            names = heal_open(self._folder, self._state.journal, api, self._limit("scenario"))
-        return self._told([Turned("scenario", name, (Row("change", "healed"),)) for name in names])
+        left = open_changes(self._state.journal)
+        if left and not self._request.look:
+            heal(self._state, self._endpoints, self._request.runtime.observe(), lambda _name: None)
+        return self._told([Turned("scenario", change.name, (Row("change", "healed"),)) for change in left])
 
     def _switches(self, context: StepContext) -> str:
         del context  # a line that is on its way to a switch is not called back

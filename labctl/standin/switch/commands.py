@@ -34,7 +34,6 @@ C = Command
 
 NO_CFS = "the pair's state is synchronised by EVPN and a mirror of ARP and ND, not by CFS"
 NO_STP = "the bridge runs no spanning tree: loops are kept out by the EVPN split horizon"
-NO_KEEPALIVE = "there is no second way to see the peer: EVPN tells whether it is there"
 NO_RESTORE = "nothing is programmed late here that a delay would have to cover"
 NO_VIRTUAL_RMAC = "the pair has no shared VTEP address: EVPN multihoming answers with both leafs' own"
 NO_LLDP = "no LLDP agent runs"
@@ -115,7 +114,7 @@ VPC_DOMAIN = (
     C("peer-switch", ignored=NO_STP),
     C("role priority <priority>", 2, ignored=NO_ROLE),
     C("system-priority <priority>", 1, ignored=NO_ROLE),
-    C("peer-keepalive destination <ip4> [source <ip4>] [vrf <name>]", 1, ignored=NO_KEEPALIVE),
+    C("peer-keepalive destination <ip4> [source <ip4>] [vrf <name>]", 1),
     C("virtual peer-link destination <ip4> source <ip4> [dscp <dscp>]", 2),
     C("delay restore <timer>", 2, ignored=NO_RESTORE),
     C("delay restore interface-vlan <timer>", 3, ignored=NO_RESTORE),

@@ -65,5 +65,8 @@ class Platform(Protocol):
     def show(self, words: tuple[str, ...], *, as_json: bool) -> str:
         """Answer ``show WORDS``, from the running machine; the text has NX-OS's layout. Raises `UnknownShow`."""
 
+    def clear(self, words: tuple[str, ...]) -> str:
+        """Do ``clear WORDS``; empty when it was done, else what the switch says instead."""
+
     def stop(self) -> None:
         """End every process that it started."""

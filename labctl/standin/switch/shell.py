@@ -177,6 +177,10 @@ class Shell:
                 self._device.settle()
                 self._device.config.save()
                 return COPY_DONE
+            case Do.CLEAR:
+                self._device.settle()
+                said = self._device.platform.clear(words[1:])
+                return self._refuse(said) if said else ""
             case Do.OWN_SHOW | Do.SHOW:
                 return self._show(line, verb, words[1:], [])
         return ""

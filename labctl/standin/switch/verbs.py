@@ -16,6 +16,8 @@ class Do(Enum):
     LEAVE = auto()
     TERMINAL = auto()
     COPY = auto()
+    CLEAR = auto()
+    """Something is begun anew: nothing of the configuration changes."""
     OWN_SHOW = auto()
     """Told from the configuration and the session."""
     SHOW = auto()
@@ -52,6 +54,11 @@ VERBS: tuple[Verb, ...] = (
     Verb("end", Do.LEAVE),
     Verb("exit", Do.LEAVE),
     Verb("copy running-config startup-config", Do.COPY),
+    *(
+        Verb(f"clear {family} bgp {rest}", Do.CLEAR)
+        for family, kind in (("ip", "<ip4>"), ("ipv6", "<ip6>"))
+        for rest in (f"vrf <name> {kind}", "vrf <name> *", f"{kind} [vrf <name>]", "* [vrf <name>]")
+    ),
     Verb("terminal length <lines>", Do.TERMINAL),
     Verb("terminal width <columns>", Do.TERMINAL),
     Verb("terminal session-timeout <int>", Do.TERMINAL),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
 ETHERTYPES = {0x0800: 4, 0x86DD: 6}
@@ -22,7 +22,10 @@ ECHO = {(4, 8): "request", (4, 0): "reply", (6, 128): "request", (6, 129): "repl
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """One IP header and what it carries. Ports, ``echo`` and ``payload`` only where there are any."""
+    """One IP header and what it carries. Ports, ``echo`` and ``payload`` only where there are any.
+
+    ``identifier`` and ``sequence``: of an echo request or reply (RFC 792, RFC 4443 4.1), 16 bits each.
+    """
 
     source: str
     target: str
@@ -32,6 +35,8 @@ class Header:
     target_port: int | None = None
     echo: str | None = None
     payload: bytes = b""
+    identifier: int | None = None
+    sequence: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +147,16 @@ def _headers(  # noqa: PLR0911 - one a protocol
         payload = rest[(rest[12] >> 4) * 4 :]
         return [Header(source, target, ttl, name, source_port, target_port, payload=payload)], None
     if name == "icmp" and rest:
-        return [Header(source, target, ttl, name, echo=ECHO.get((version, rest[0])), payload=rest[8:])], None
+        return [_icmp(Header(source, target, ttl, name, payload=rest[8:]), version, rest)], None
     return [Header(source, target, ttl, name, payload=rest)], None
+
+
+def _icmp(header: Header, version: int, rest: bytes) -> Header:
+    echo = ECHO.get((version, rest[0]))
+    if echo is None or len(rest) < 8:
+        return replace(header, echo=echo)
+    identifier, sequence = struct.unpack_from(">HH", rest, 4)
+    return replace(header, echo=echo, identifier=identifier, sequence=sequence)
 
 
 def _ip4(data: bytes) -> tuple[str, str, int, int, bytes] | None:

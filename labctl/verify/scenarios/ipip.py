@@ -3,43 +3,32 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
-from labctl.kube.api import Api
-from labctl.kube.apply import Applier, load
 from labctl.verify import expectation
-from labctl.verify.change import change
+from labctl.verify.change import Change, change
 from labctl.verify.checks import Check, poll
+from labctl.verify.healing import HEALERS, apply_mode
 from labctl.verify.inputs import PingInput
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Command
 from labctl.verify.scenario import Scenario
 from labctl.verify.scenarios import ping
 from labctl.verify.verdict import CheckResult, Judgement
-from labctl.waiting import Deadline
 
 CHANGE = "mode-ipip"
 TUNNEL = "tunl0"
 
 
-def apply_mode(api: Api, folder: Path, mode: str, deadline: Deadline) -> None:
-    """``calico/modes/<mode>/*`` through the API."""
-    Applier(api).apply(load(sorted((folder / "calico" / "modes" / mode).glob("*.yaml"))), deadline)
-
-
 def run(lab: LabUnderTest) -> list[CheckResult]:
     """Move, prove, move back, and prove that it is back."""
-    folder, home = lab.folder.path, lab.folder.lab.mode
+    home, limit = lab.folder.lab.mode, lab.deadline("scenario").seconds
     inputs = [row for row in lab.checks.modes.ipip.ping if lab.wanted.flow(f"ping-ipip.{row.name}")]
     found: list[CheckResult] = []
 
     def make() -> None:
-        apply_mode(lab.api, folder, "ipip", lab.deadline("scenario"))
+        apply_mode(lab.hands, "ipip", lab.deadline("scenario"))
 
-    def heal() -> None:
-        apply_mode(lab.api, folder, home, lab.deadline("scenario"))
-
-    with change(lab.journal, CHANGE, make, heal):
+    with change(lab.journal, Change(CHANGE, "calico-mode", {"seconds": limit}), make, lab.hands, HEALERS):
         deadline = lab.deadline("converged")
         for row in inputs:
             gate = poll([_tunnelled(lab, row, expected=True)], lab.observer, deadline, lab.cancel, lab.told)

@@ -9,40 +9,31 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from ipaddress import ip_network
 from typing import Any
 
-from labctl.errors import InconclusiveError
 from labctl.verify import judges
-from labctl.verify.change import change
+from labctl.verify.change import Change, change
 from labctl.verify.checks import Check, Stopwatch
+from labctl.verify.healing import HEALERS
 from labctl.verify.inputs import ScaleInput, ScaleRoutesInput
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Command, Unanswered
+from labctl.verify.scaleroutes import IP, LIMIT, lines
 from labctl.verify.scenario import Scenario
 from labctl.verify.scenarios import curl, ping
 from labctl.verify.verdict import CheckResult, Judgement, Verdict
 
-CHANGE = "scale"
 WINDOW = 3.0
 """Seconds over which no node may have one of the prefixes."""
-PUSH_LIMIT = 300.0
-"""Seconds for the configuration of all routes, or of their removal."""
-IP = {"ipv4": "ip", "ipv6": "ipv6"}
 SLACK = 3.0
 """Seconds by which a session's age may be behind the clock: it is told in whole seconds."""
 DAY = 86400.0
 
 Age = tuple[float, float]
 """(age of a session, what its last digit stands for), in seconds."""
-
-
-class NotConfigured(InconclusiveError):
-    """The border leaf refused a route."""
-
-    code = "scale-not-configured"
 
 
 def run(lab: LabUnderTest) -> list[CheckResult]:
@@ -58,8 +49,12 @@ def run(lab: LabUnderTest) -> list[CheckResult]:
         (switch, command): _ages(lab.observer.ask(Command("nxos", switch, command))[0]) for switch, command in sessions
     }
     watch, found = Stopwatch(), list[CheckResult]()
+    growth = Change("scale", "scale-routes", inputs.model_dump(mode="json"))
 
-    with change(lab.journal, CHANGE, partial(_grow, lab, inputs), partial(heal, lab, inputs)):
+    def grow() -> None:
+        lab.hands.configure(inputs.switch, lines(inputs), timeout=LIMIT)
+
+    with change(lab.journal, growth, grow, lab.hands, HEALERS):
         pushed = watch.seconds
         large = [
             _has(inputs, leaf, row, before[leaf, row.family], watch, pushed)
@@ -80,44 +75,6 @@ def run(lab: LabUnderTest) -> list[CheckResult]:
         found += lab.poll(kept, lab.deadline("scenario"))
     gone = [_gone(inputs, leaf, row, before[leaf, row.family]) for leaf in inputs.leafs for row in inputs.routes]
     return found + lab.poll(gone, lab.deadline("converged"))
-
-
-# --- the change --------------------------------------------------------------------------------------------------
-
-
-def lines(inputs: ScaleInput) -> list[str]:
-    """What the border leaf is told."""
-    routes = [
-        f"{IP[row.family]} route {prefix} {row.via} tag {inputs.tag}"
-        for row in inputs.routes
-        for prefix in row.prefixes
-    ]
-    return [f"vrf context {inputs.vrf}", *routes]
-
-
-def removal(inputs: ScaleInput, running: str) -> list[str]:
-    """What takes those routes away that a running configuration has: some may have been taken already."""
-    ours = {f"{IP[row.family]} route {prefix} {row.via}" for row in inputs.routes for prefix in row.prefixes}
-    said = [" ".join(line.split()[:4]) for line in running.splitlines()]
-    there = [line for line in dict.fromkeys(said) if line in ours]
-    return [f"vrf context {inputs.vrf}", *(f"no {line}" for line in there)] if there else []
-
-
-def _grow(lab: LabUnderTest, inputs: ScaleInput) -> None:
-    _configure(lab, inputs, lines(inputs))
-
-
-def heal(lab: LabUnderTest, inputs: ScaleInput) -> None:
-    """Take away what is there. Raises `Unanswered`, or `NotConfigured` when the switch keeps one."""
-    gone = removal(inputs, lab.observer.shown(inputs.switch, "show running-config"))
-    if gone:
-        _configure(lab, inputs, gone)
-
-
-def _configure(lab: LabUnderTest, inputs: ScaleInput, said: Sequence[str]) -> None:
-    refused = lab.observer.configure(inputs.switch, said, timeout=PUSH_LIMIT)
-    if refused:
-        raise NotConfigured(f"{inputs.switch} refused {len(refused)} of {len(said)} lines; the first: {refused[0]}")
 
 
 # --- what is looked at -------------------------------------------------------------------------------------------

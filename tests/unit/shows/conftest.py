@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from labctl.guest.api import AgentError
 from labctl.nxos.tree import parse
 from labctl.standin.switch.dataplane.model import SwitchModel, read
 from labctl.standin.switch.platform import SwitchIdentity
@@ -38,13 +39,18 @@ class RecordedSwitch:
     mac: str
     daemons: RecordedDaemons
     kernel: dict[str, str]
+    failing: set[str] = field(default_factory=set)
+    """Commands that end with an exit code."""
 
     @property
     def vty(self) -> dict[str, str]:
         return self.daemons.answers
 
     def run(self, *argv: str) -> str:
-        return self.kernel[" ".join(argv)]
+        command = " ".join(argv)
+        if command in self.failing:
+            raise AgentError(f"{argv[0]}: exit code 1")
+        return self.kernel[command]
 
 
 def load(label: str) -> RecordedSwitch:

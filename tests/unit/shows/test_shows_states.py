@@ -80,7 +80,29 @@ def test_a_peer_that_evpn_does_not_list_is_down(leaf: Any) -> None:
     assert (body["vpc-peer-status"], body["vpc-role"]) == ("peer-link-down", "none-established")
     assert {leg["vpc-consistency"] for leg in body["TABLE_vpc"]["ROW_vpc"]} == {"inconsistent"}
     assert body["TABLE_peerlink"]["ROW_peerlink"]["peer-link-port-state"] == "0"
+    assert body["vpc-peer-keepalive-status"] == "peer-alive", "the keepalive goes another way"
+
+
+KEEPALIVE = "ping -n -q -c 1 -W 1 -I management 172.20.20.14"
+
+
+def test_a_keepalive_that_is_not_answered_leaves_the_peer_link_up(leaf: Any) -> None:
+    leaf.failing.add(KEEPALIVE)
+    body = ask(leaf, "vpc brief")
+    assert (body["vpc-peer-status"], body["vpc-peer-keepalive-status"]) == ("peer-ok", "peer-not-alive")
     assert "Suspended" in show(leaf, ("vpc", "peer-keepalive"), as_json=False)
+
+
+def test_without_a_keepalive_nobody_is_alive(leaf: Any) -> None:
+    assert leaf.model.vpc.keepalive == ("172.20.20.14", "management")
+    leaf.model = dataclasses.replace(leaf.model, vpc=dataclasses.replace(leaf.model.vpc, keepalive=None))
+    assert ask(leaf, "vpc brief")["vpc-peer-keepalive-status"] == "peer-not-alive"
+
+
+def test_a_virtual_peer_link_that_is_taken_away_is_down(leaf: Any) -> None:
+    leaf.model = dataclasses.replace(leaf.model, vpc=dataclasses.replace(leaf.model.vpc, virtual=None))
+    body = ask(leaf, "vpc brief")
+    assert (body["vpc-peer-status"], body["vpc-peer-keepalive-status"]) == ("peer-link-down", "peer-alive")
 
 
 def test_a_leg_that_is_down_is_seen_in_both_tables(recorded: Callable[[str], Any]) -> None:

@@ -25,6 +25,9 @@ class RememberingPlatform:
     )
     applied: list[ConfigTree] = field(default_factory=list)
     trouble: list[str] = field(default_factory=list)
+    cleared: list[tuple[str, ...]] = field(default_factory=list)
+    words: str = ""
+    """What is said to ``clear``."""
 
     def start(self) -> None:
         return
@@ -37,6 +40,10 @@ class RememberingPlatform:
         if words[:1] != ("clock",):
             return " ".join(words)
         return '{"time": "12:00"}' if as_json else "12:00\nTime source is NTP"
+
+    def clear(self, words: tuple[str, ...]) -> str:
+        self.cleared.append(words)
+        return self.words
 
     def stop(self) -> None:
         return

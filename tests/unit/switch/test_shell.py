@@ -312,3 +312,33 @@ def test_running_config_has_the_order_of_nxos(console: Any) -> None:
         "feature bgp", "feature interface-vlan", "vlan 1,5", "vrf context red", "interface Vlan5",
         "interface Ethernet1/2", "interface Ethernet1/10", "interface loopback0", "router bgp 1",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("clear ip bgp vrf red 10.0.0.1", ("ip", "bgp", "vrf", "red", "10.0.0.1")),
+        ("clear ip bgp 10.0.0.1 vrf red", ("ip", "bgp", "10.0.0.1", "vrf", "red")),
+        ("clear ipv6 bgp vrf red 2001:db8::1", ("ipv6", "bgp", "vrf", "red", "2001:db8::1")),
+        ("cle ip bgp vrf red *", ("ip", "bgp", "vrf", "red", "*")),
+    ],
+)
+def test_clear_is_done_by_the_platform_and_changes_no_configuration(
+    console: Any, line: str, words: tuple[str, ...]
+) -> None:
+    before = console.running
+    assert console.shell.execute(line) == ""
+    assert console.platform.cleared == [words]
+    assert (console.running, console.platform.applied) == (before, [])
+
+
+def test_a_clear_that_the_platform_cannot_do_is_refused_in_its_words(console: Any) -> None:
+    console.platform.words = "ERROR: no such neighbor"
+    assert console.shell.execute("clear ip bgp vrf red 10.0.0.9") == "ERROR: no such neighbor"
+    assert console.shell.refused
+
+
+@pytest.mark.parametrize("line", ["clear ip bgp vrf red 2001:db8::1", "clear ip bgp", "clear counters"])
+def test_a_clear_that_is_not_known(console: Any, line: str) -> None:
+    assert "%" in console.shell.execute(line)
+    assert console.platform.cleared == []

@@ -14,6 +14,7 @@ from labctl.errors import InconclusiveError
 from labctl.folder import load_folder
 from labctl.guest.api import Completed
 from labctl.kube.api import ApiUnreachable, Resource
+from labctl.nxos.session import Refused
 from labctl.verify.evidence import Evidence
 from labctl.verify.inputs import load_checks
 from labctl.verify.lab import LabUnderTest
@@ -33,6 +34,9 @@ class Taking:
             raise self._data
         return self._data
 
+    def close(self) -> None:
+        return
+
 
 @dataclass
 class Boxes:
@@ -49,6 +53,18 @@ class Boxes:
     asked: list[tuple[str, str]] = field(default_factory=list)
     logins: list[str] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
+    words: dict[tuple[str, str], str] = field(default_factory=dict)
+    """(switch, line at its prompt) → what it prints; nothing for any other line."""
+    streams: dict[str, Any] = field(default_factory=dict)
+    """Node → the program that runs there."""
+    typed: list[tuple[str, list[str]]] = field(default_factory=list)
+    """What was configured."""
+    refuses: str | None = None
+    """A configuration line that every switch refuses."""
+    changed: Callable[[str, list[str]], None] = lambda _switch, _lines: None
+    """Told of every configuration."""
+    requests: list[tuple[str, str, Any]] = field(default_factory=list)
+    """(method, path, body) of what changed objects."""
 
     def exec(self, node: str, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 30.0) -> Completed:
         self.asked.append((node, " ".join(argv)))
@@ -56,6 +72,10 @@ class Boxes:
         if isinstance(found, Exception):
             raise found
         return found
+
+    def stream(self, node: str, argv: Sequence[str]) -> Any:
+        self.asked.append((node, " ".join(argv)))
+        return self.streams[node]
 
     def capture(self, node: str, interface: str, expression: str = "") -> Taking:
         self.asked.append((node, f"capture {interface}"))
@@ -69,10 +89,19 @@ class Boxes:
             raise InconclusiveError(f"{switch} is not up", code="switch-unreachable")
         return Session(self, switch)
 
+    def patch(self, path: str, body: Any) -> None:
+        self.requests.append(("PATCH", path, body))
+
+    def delete(self, path: str, body: Any = None) -> None:
+        self.requests.append(("DELETE", path, body))
+
     def get(self, path: str) -> Any:
+        """A list of objects, or one of them by its name."""
         if self.objects is None:
             raise ApiUnreachable("GET: Connection refused")
-        return {"items": self.objects.get(path.rpartition("/")[2], [])}
+        plural, _, name = path.removeprefix("/api/v1/").partition("/")
+        found = [item for item in self.objects.get(plural, []) if item["metadata"]["name"] == name]
+        return found[0] if found else {"items": self.objects.get(path.rpartition("/")[2], [])}
 
     def list(self, resource: Resource, _namespace: str | None = None) -> list[Any]:
         if self.objects is None:
@@ -95,6 +124,16 @@ class Session:
 
     def show(self, text: str) -> Any:
         return self.show_json(text)
+
+    def ask(self, line: str) -> str:
+        self._boxes.asked.append((self._name, line))
+        return self._boxes.words.get((self._name, line), "")
+
+    def configure(self, lines: Sequence[tuple[int, str]], *, timeout: float = 0.0) -> list[Refused]:
+        texts = [line for _, line in lines]
+        self._boxes.typed.append((self._name, texts))
+        self._boxes.changed(self._name, texts)
+        return [Refused(number, line, "% Invalid command") for number, line in lines if line == self._boxes.refuses]
 
     def close(self) -> None:
         self._boxes.closed.append(self._name)

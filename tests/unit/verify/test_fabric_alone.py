@@ -65,7 +65,7 @@ def healthy(boxes: Boxes) -> Boxes:
 
 def test_what_is_run(fabric: LabUnderTest) -> None:
     assert fabric.folder.lab.scenarios == ("bgp", "leafs")
-    assert chosen(fabric.folder, None, disruptive=True) == ["bgp", "leafs"]
+    assert [row.name for row in chosen(fabric.folder, fabric.checks, None, disruptive=True)] == ["bgp", "leafs"]
 
 
 def test_everything_is_judged_and_a_whole_fabric_passes(fabric: LabUnderTest, healthy: Boxes) -> None:

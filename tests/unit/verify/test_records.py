@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
-from labctl.errors import SpecError, UsageError
+from labctl.errors import InconclusiveError, LabError, SpecError, UsageError
 from labctl.journal import Journal
-from labctl.verify.change import change, open_changes, write
+from labctl.verify.change import Change, Changes, NotHealed, change, heal_left_over, open_changes, write
 from labctl.verify.evidence import Evidence, redact
 from labctl.verify.inputs import AdvertisedBy, ClusterIpOf, EndpointsOf, PortChannelOf, load_checks
 from labctl.verify.run import chosen
+from labctl.verify.scenarios.files import ORDER
 from labctl.verify.verdict import CheckResult, Report, ScenarioResult
 
 # --- changes ----------------------------------------------------------------------------------------------------
@@ -32,16 +33,28 @@ def states(journal: Path) -> list[str]:
     return [json.loads(line)["state"] for line in journal.read_text().splitlines()]
 
 
+MODE = Change("mode", "undo", {"back": 1})
+
+
+def names(journal: Path) -> list[str]:
+    return [change.name for change in open_changes(journal)]
+
+
+def hands() -> Any:
+    """The healers of these tests look at the data alone."""
+    return None
+
+
 def test_a_change_is_written_down_made_and_healed(journal: Path) -> None:
-    done: list[str] = []
+    done: list[object] = []
 
     def make() -> None:
-        assert open_changes(journal) == ["mode"], "on disk before it is made"
+        assert open_changes(journal) == [MODE], "on disk before it is made, with what undoes it"
         done.append("make")
 
-    with change(journal, "mode", make, lambda: done.append("heal")):
+    with change(journal, MODE, make, hands(), {"undo": lambda _hands, data: done.append(data["back"])}):
         done.append("body")
-    assert done == ["make", "body", "heal"]
+    assert done == ["make", "body", 1]
     assert states(journal) == ["begun", "healed"]
     assert open_changes(journal) == []
     assert stat.S_IMODE(journal.stat().st_mode) == 0o600
@@ -58,7 +71,7 @@ def test_it_is_healed_whatever_happened(journal: Path, error: BaseException, whe
 
     with (
         pytest.raises(type(error)),
-        change(journal, "mode", lambda: step("make"), lambda: healed.append("yes")),
+        change(journal, MODE, lambda: step("make"), hands(), {"undo": lambda _hands, _data: healed.append("yes")}),
     ):
         step("body")
     assert healed == ["yes"]
@@ -66,14 +79,61 @@ def test_it_is_healed_whatever_happened(journal: Path, error: BaseException, whe
 
 
 def test_a_healing_that_fails_leaves_it_open(journal: Path) -> None:
-    def fail() -> None:
-        raise RuntimeError("no API")
+    def fail(_hands: object, _data: object) -> None:
+        raise LabError("no API")
 
-    with pytest.raises(RuntimeError, match="no API"), change(journal, "mode", lambda: None, fail):
+    with pytest.raises(NotHealed, match="mode: no API"), change(journal, MODE, lambda: None, hands(), {"undo": fail}):
         pass
-    assert open_changes(journal) == ["mode"]
-    write(journal, "mode", "healed")
+    assert names(journal) == ["mode"]
+    write(journal, MODE, "healed")
     assert open_changes(journal) == []
+
+
+def test_a_box_that_is_silent_for_a_moment_is_asked_again(journal: Path) -> None:
+    answers = iter([InconclusiveError("leaf1: no answer"), None])
+
+    def at_second(_hands: object, _data: object) -> None:
+        if (error := next(answers)) is not None:
+            raise error
+
+    with change(journal, MODE, lambda: None, hands(), {"undo": at_second}):
+        pass
+    assert open_changes(journal) == []
+
+
+def test_several_are_healed_in_reverse_and_one_that_cannot_be_stops_no_other(journal: Path) -> None:
+    done: list[str] = []
+
+    def undo(_hands: object, data: Any) -> None:
+        if data["name"] == "b":
+            raise LabError("gone")
+        done.append(data["name"])
+
+    changes = Changes(journal, hands(), {"undo": undo})
+    for name in "abc":
+        changes.make(Change(name, "undo", {"name": name}), lambda: None)
+    with pytest.raises(NotHealed, match="b: gone"):
+        changes.heal_all()
+    assert done == ["c", "a"]
+    assert names(journal) == ["b"]
+
+
+def test_what_a_killed_labctl_left_is_healed_by_the_next_one(journal: Path) -> None:
+    write(journal, Change("a", "undo", {"n": 1}), "begun")
+    write(journal, Change("b", "undo", {"n": 2}), "begun")
+    done: list[int] = []
+    told: list[str] = []
+    healers = {"undo": lambda _hands, data: done.append(data["n"])}
+    assert heal_left_over(journal, hands(), healers, told.append) == ["b", "a"] == told
+    assert done == [2, 1]
+    assert heal_left_over(journal, hands(), healers, told.append) == []
+
+
+def test_a_kind_of_change_that_this_labctl_does_not_know_stays(journal: Path) -> None:
+    write(journal, Change("a", "by-magic"), "begun")
+    with pytest.raises(NotHealed, match="a: this labctl does not know how to heal by-magic"):
+        heal_left_over(journal, hands(), {}, lambda _name: None)
+    assert names(journal) == ["a"]
 
 
 def test_only_changes_that_are_open_now(journal: Path) -> None:
@@ -86,22 +146,22 @@ def test_only_changes_that_are_open_now(journal: Path) -> None:
         ("c", "healed"),
         ("c", "begun"),
     ):
-        write(journal, name, state)
+        write(journal, Change(name, "undo"), state)
     Journal(journal).step("push", "started")
-    assert open_changes(journal) == ["b", "c"]
+    assert names(journal) == ["b", "c"]
 
 
 def test_a_half_written_last_line_is_passed_over(journal: Path) -> None:
-    write(journal, "mode", "begun")
+    write(journal, MODE, "begun")
     with journal.open("a") as handle:
         handle.write('{"entry": "change", "na')
-    assert open_changes(journal) == ["mode"]
+    assert names(journal) == ["mode"]
 
 
 def test_what_follows_a_half_written_line_counts(journal: Path) -> None:
     journal.write_text('{"entry": "change", "na')
-    write(journal, "mode", "begun")
-    assert open_changes(journal) == ["mode"]
+    write(journal, MODE, "begun")
+    assert names(journal) == ["mode"]
 
 
 @pytest.mark.parametrize("line", ["5", "[]", '"text"', '{"entry": "change"}'])
@@ -316,27 +376,33 @@ def test_no_checks(tmp_path: Path) -> None:
     ],
 )
 def test_chosen(whitepaper: Any, wanted: list[str] | None, disruptive: bool, names: list[str]) -> None:
-    assert chosen(whitepaper[0], wanted, disruptive=disruptive) == names
+    assert [row.name for row in chosen(*whitepaper, wanted, disruptive=disruptive)] == names
 
 
 @pytest.mark.parametrize(
     ("wanted", "code", "hint"),
     [
-        (["pong"], "no-such-scenario", "it has links, bgp, ping, curl, cluster, leafs, ping-ipip, scale"),
+        (["pong"], "no-such-scenario", "did you mean ping?"),
+        (
+            ["xyz"],
+            "no-such-scenario",
+            f"it has links, bgp, ping, curl, cluster, leafs, ping-ipip, scale, {', '.join(ORDER)}",
+        ),
+        (["bond-member"], "disruptive", "add --disruptive"),
         (["ping-ipip"], "disruptive", "add --disruptive"),
     ],
 )
 def test_not_chosen(whitepaper: Any, wanted: list[str], code: str, hint: str) -> None:
     with pytest.raises(UsageError) as caught:
-        chosen(whitepaper[0], wanted, disruptive=False)
+        chosen(*whitepaper, wanted, disruptive=False)
     assert (caught.value.code, caught.value.hint) == (code, hint)
 
 
 def test_a_scenario_that_the_lab_does_not_have(whitepaper: Any) -> None:
     folder = replace(whitepaper[0], lab=replace(whitepaper[0].lab, scenarios=("bgp",)))
-    assert chosen(folder, None, disruptive=True) == ["bgp"]
+    assert [row.name for row in chosen(folder, whitepaper[1], None, disruptive=True)] == ["bgp"]
     with pytest.raises(UsageError, match="has no scenario curl"):
-        chosen(folder, ["curl"], disruptive=True)
+        chosen(folder, whitepaper[1], ["curl"], disruptive=True)
 
 
 def test_an_old_evidence_folder_may_be_there(tmp_path: Path) -> None:

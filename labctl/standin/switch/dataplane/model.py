@@ -142,6 +142,8 @@ class VpcModel:
     """(destination, source) of a virtual peer-link."""
     arp_sync: bool
     nd_sync: bool
+    keepalive: tuple[str, str] | None = None
+    """(destination, VRF) of the peer-keepalive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,7 +326,18 @@ def _vpc(section: Section | None) -> VpcModel | None:
         return None
     virtual = section.rest("virtual", "peer-link")
     ends = (virtual[1], virtual[3]) if virtual else None
-    return VpcModel(int(section.words[2]), ends, section.has("ip arp synchronize"), section.has("ipv6 nd synchronize"))
+    return VpcModel(
+        int(section.words[2]), ends, section.has("ip arp synchronize"), section.has("ipv6 nd synchronize"),
+        _keepalive(section),
+    )  # fmt: skip
+
+
+def _keepalive(section: Section) -> tuple[str, str] | None:
+    """NX-OS sends it in the VRF management unless another one is named."""
+    words = section.rest("peer-keepalive", "destination")
+    if not words:
+        return None
+    return words[0], words[words.index("vrf") + 1] if "vrf" in words else "management"
 
 
 def _bgp(section: Section) -> Iterable[BgpInstance]:

@@ -97,6 +97,18 @@ class FrrPlatform:
         with self._lock:
             return show(self, words, as_json=as_json)
 
+    def clear(self, words: tuple[str, ...]) -> str:
+        """``ip bgp …``: sessions of one VRF and family are reset by bgpd."""
+        vrf = words[words.index("vrf") + 1] if "vrf" in words else "default"
+        family = "ipv4" if words[0] == "ip" else "ipv6"
+        neighbor = next(word for index, word in enumerate(words[2:], 2) if "vrf" not in words[index - 1 : index + 1])
+        where = "" if vrf == "default" else f"vrf {vrf} "
+        with self._lock:
+            # of one neighbor FRR resets the session, of all of them those with the family
+            what = neighbor if neighbor != "*" else f"{family} unicast *"
+            said = self.daemons.show("bgpd", f"clear bgp {where}{what}")[0].strip()
+        return f"ERROR: {said.removeprefix('% ')}" if said else ""
+
     def stop(self) -> None:
         self._horizon.stop()
         self.daemons.stop()

@@ -1,7 +1,7 @@
 """``show port-channel summary``, ``show vpc [brief]`` and ``peer-keepalive``: the kernel's bonds, EVPN's segments.
 
-The peer is alive and the pair consistent where EVPN lists the peer's VTEP for a leg's ethernet segment; of a pair
-without a leg, where its peer-link is up.
+The peer is there, and the pair consistent, where its peer-link is up and EVPN lists the peer's VTEP for a leg's
+ethernet segment. It is alive where the keepalive's destination answers in the keepalive's VRF.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from labctl.bonding import Bond
+from labctl.guest.api import AgentError
 from labctl.standin.switch.dataplane.horizon import peers_by_port
 from labctl.standin.switch.dataplane.model import Interface
 from labctl.standin.switch.dataplane.names import BRIDGE, kernel_name
@@ -137,8 +138,7 @@ class Vpc:
 
 
 def vpc(source: Source) -> Vpc | None:
-    """Read now; None without a vPC domain. The peer is there when EVPN lists its VTEP for our segments; of a pair
-    without a leg when its peer-link is up."""
+    """Read now; None without a vPC domain."""
     model = source.model
     if model.vpc is None:
         return None
@@ -153,12 +153,12 @@ def vpc(source: Source) -> Vpc | None:
                 (interface.vpc, interface.name, is_up(links.get(name)), name in segments, _vlans(carried, name))
             )
     link = next((row for row in channels(source) if row.interface.peer_link), None)
-    peer_ok = bool(segments) if legs else link is not None and link.up
+    peer_ok = link is not None and link.up and (bool(segments) or not legs)
     role = designated(frr(source, "zebra", "show evpn es json")) if segments else "none established"
     return Vpc(
         model.vpc.domain,
         peer_ok,
-        peer_ok,
+        _alive(source, model.vpc.keepalive),
         role,
         model.vpc.virtual is not None,
         link.interface.name if link else None,
@@ -166,6 +166,19 @@ def vpc(source: Source) -> Vpc | None:
         _vlans(carried, BRIDGE),
         tuple(sorted(legs)),
     )
+
+
+def _alive(source: Source, keepalive: tuple[str, str] | None) -> bool:
+    """Whether the destination answers now: no keepalive of vPC's own protocol is sent here, but an echo request."""
+    if keepalive is None:
+        return False
+    destination, vrf = keepalive
+    bound = ("-I", vrf) if vrf != "default" else ()
+    try:
+        source.run("ping", "-n", "-q", "-c", "1", "-W", "1", *bound, destination)
+    except AgentError:
+        return False  # ping says by its exit code that nobody answered
+    return True
 
 
 def _vlans(carried: dict[str, list[tuple[int, bool]]], port: str) -> str:
@@ -276,11 +289,11 @@ def vpc_json(item: Vpc) -> dict[str, Any]:
 
 
 def keepalive_text(item: Vpc) -> str:
-    """No keepalive packets are sent here: EVPN is what tells whether the peer is there, and the answer says so."""
+    """No keepalive packets are sent here: an echo request tells whether the peer answers, and the answer says so."""
     state = "peer is alive" if item.alive else "Suspended (Destination IP not reachable)"
     rows = [
         ("vPC keep-alive status", state),
-        ("--Source of this status", "EVPN ethernet segments of the peer (stand-in)"),
+        ("--Source of this status", "an echo request to the destination (stand-in)"),
     ]
     return "\n".join(f"{name:<34}: {value}" for name, value in rows)
 

@@ -20,6 +20,7 @@ from labctl.standin.switch.shows import (
     neighbors,
     ospf,
     overlay,
+    peers,
     routes,
     system,
 )
@@ -69,6 +70,15 @@ def _summary(family: str) -> Handler:
 def _summary_text(source: Source, family: str, found: Sequence[bgp.Summary]) -> str:
     types = bgp.route_types(source) if family == "evpn" else None
     return "\n\n".join(bgp.as_text(item, types) for item in found)
+
+
+def _neighbors(version: int) -> Handler:
+    def answer(source: Source, words: tuple[str, ...]) -> Answer:
+        address = words[3] if len(words) > 3 and words[3] != "vrf" else None
+        found = [row for vrf in _vrfs(source, words) for row in peers.neighbors(source, version, vrf, address)]
+        return Answer(peers.as_text(found), peers.as_json(found))
+
+    return answer
 
 
 def _routes(family: int) -> Handler:
@@ -169,6 +179,8 @@ TABLE: tuple[tuple[str, Handler], ...] = (
     ("bgp ipv6 unicast summary [vrf <name>]", _summary("ipv6")),
     ("bgp vrf <name> ipv4 unicast summary", _summary("ipv4")),
     ("bgp vrf <name> ipv6 unicast summary", _summary("ipv6")),
+    ("ip bgp neighbors [<ip4>] [vrf <name>]", _neighbors(4)),
+    ("ipv6 bgp neighbors [<ip6>] [vrf <name>]", _neighbors(6)),
     ("bgp l2vpn evpn summary", _summary("evpn")),
     ("nve peers", _rows(overlay.peers, overlay.peers_text, overlay.peers_json)),
     ("nve vni", _rows(overlay.vni_rows, overlay.vni_text, overlay.vni_json)),

@@ -1,0 +1,72 @@
+"""How a verification changes a lab: lines on a switch, commands in a node, objects in the API.
+
+Kept apart from the observer, which only asks: what is done here is always part of a journalled change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from labctl.errors import InconclusiveError
+from labctl.folder import Folder
+from labctl.kube.api import Api
+from labctl.nxos.platform import refusal
+from labctl.nxos.session import NxosSession
+from labctl.runtime.api import Endpoints
+
+EXEC_LIMIT = 15.0
+
+
+class NotDone(InconclusiveError):
+    """A box did not do what it was told; the message has its words."""
+
+    code = "not-done"
+
+
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """The ways into one running lab. ``api`` is None where there is no cluster."""
+
+    folder: Folder
+    endpoints: Endpoints
+    login: Callable[[str], NxosSession]
+    api: Api | None
+
+    def configure(self, switch: str, lines: Sequence[str], *, timeout: float = 120.0) -> None:
+        """Configuration lines on a switch. Raises `NotDone` with the first one that it refused."""
+        session = self.login(switch)
+        try:
+            refused = session.configure(list(enumerate(lines, 1)), timeout=timeout)
+        finally:
+            session.close()
+        if refused:
+            more = f", the first of {len(refused)} lines" if len(refused) > 1 else ""
+            raise NotDone(f"{switch} refused: {refused[0].line} ({refused[0].words}){more}")
+
+    def command(self, switch: str, line: str) -> str:
+        """One line at a switch's prompt (``clear …``, ``show …``). Raises `NotDone` when it is refused."""
+        session = self.login(switch)
+        try:
+            answer = session.ask(line)
+        finally:
+            session.close()
+        words = refusal(answer)
+        if words:
+            raise NotDone(f"{switch} refused: {line} ({words})")
+        return answer
+
+    def run(self, node: str, argv: Sequence[str]) -> str:
+        """A command in a node, to its end. Raises `NotDone` when it fails."""
+        done = self.endpoints.exec(node, argv, timeout=EXEC_LIMIT)
+        if done.code != 0:
+            words = (done.stderr or done.stdout).decode(errors="replace").strip()
+            raise NotDone(f"{node}: {' '.join(argv)}: {words or f'exit code {done.code}'}")
+        return done.stdout.decode(errors="replace")
+
+    @property
+    def cluster(self) -> Api:
+        """The cluster's API. Raises `NotDone` for a lab without one."""
+        if self.api is None:
+            raise NotDone("this lab has no cluster")
+        return self.api

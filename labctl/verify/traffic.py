@@ -1,0 +1,249 @@
+"""A ping that goes on while things are broken, captured at its sender's interface from before its first packet on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import ip_interface
+from typing import Protocol
+
+from labctl.errors import LabctlError
+from labctl.guest.api import Capture, ExecStream
+from labctl.kube.api import Json
+from labctl.kube.exec import PodSession
+from labctl.verify import expectation
+from labctl.verify.capture.loss import Loss, measure
+from labctl.verify.capture.packet import decode
+from labctl.verify.hands import NotDone
+from labctl.verify.lab import LabUnderTest
+from labctl.verify.steps.model import Pod, Traffic
+from labctl.waiting import Deadline, NotYet, wait_for
+
+VERSION = {"ipv4": 4, "ipv6": 6}
+STOP_LIMIT = 10.0
+SIGINT = 2
+COUNTS = re.compile(r"(\d+) packets transmitted, (\d+)(?: packets)? received")
+ANSWER = re.compile(r"\bttl=\d+")
+
+
+class Sender(Protocol):
+    """A ping that runs."""
+
+    def stop(self) -> None:
+        """End it as Ctrl-C does, so that it prints its sums."""
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What came of a traffic. ``sent`` and ``received``: ping's own sums, None when it printed none."""
+
+    loss: Loss
+    pcap: bytes
+    sent: int | None
+    received: int | None
+    source: str
+    target: str
+
+    @property
+    def doubt(self) -> str | None:
+        """Why the capture cannot be counted on; None when it can.
+
+        ping counts for itself: where it sent or received more than was captured, the capture dropped packets.
+        """
+        if self.sent is None or self.received is None:
+            return "the ping ended before it was stopped"
+        if self.loss.requests < self.sent:
+            return f"ping sent {self.sent} requests, and the capture has {self.loss.requests} of them"
+        if self.loss.answered < self.received:
+            return f"ping received {self.received} replies, and the capture has {self.loss.answered} of them"
+        return None
+
+
+class Running:
+    """A traffic under way. Made by `begin`."""
+
+    def __init__(self, row: Traffic, source: str, target: str, capture: Capture, words: str) -> None:
+        self.row, self.source, self.target = row, source, target
+        self.words = words
+        """What runs where, for a person."""
+        self._capture = capture
+        self._sender: Sender | None = None
+        self._reader: threading.Thread | None = None
+        self._output = b""
+
+    def start(self, stream: ExecStream | PodSession) -> None:
+        """Read a ping's output from now on."""
+        self._sender = _Stream(stream)
+        self._reader = threading.Thread(target=self._read, args=(stream,), name=f"ping-{self.row.name}", daemon=True)
+        self._reader.start()
+
+    def _read(self, stream: ExecStream | PodSession) -> None:
+        try:
+            while (piece := stream.read()) is not None:
+                self._output += piece[1]
+        except LabctlError as error:
+            self._output += f"\n{error}\n".encode()
+
+    @property
+    def output(self) -> str:
+        """What ping has printed so far."""
+        return self._output.decode(errors="replace")
+
+    def answered(self) -> bool | NotYet:
+        """Whether the first reply came."""
+        text = self.output
+        if ANSWER.search(text):
+            return True
+        last = text.strip().splitlines()[-1:] or ["no reply yet"]
+        if self._reader is not None and not self._reader.is_alive():
+            raise NotDone(f"{self.words}: ping ended: {last[0]}")
+        return NotYet(f"{self.words}: {last[0]}")
+
+    def stop(self) -> Measured:
+        """End ping, then the capture; count."""
+        if self._sender is not None and self._reader is not None:
+            self._sender.stop()
+            self._reader.join(STOP_LIMIT)
+            self._sender.close()
+        data = self._capture.stop()
+        sums = COUNTS.search(self.output)
+        sent, received = (int(sums[1]), int(sums[2])) if sums else (None, None)
+        return Measured(measure(decode(data), self.source, self.target), data, sent, received, self.source, self.target)
+
+    def close(self) -> None:
+        """Give it up, whatever state it is in."""
+        if self._sender is not None:
+            self._sender.close()
+        self._capture.close()
+
+
+class _Stream:
+    def __init__(self, stream: ExecStream | PodSession) -> None:
+        self._stream = stream
+
+    def stop(self) -> None:
+        if isinstance(self._stream, PodSession):
+            self._stream.write(b"\n")  # the shell in the pod then ends ping
+        else:
+            self._stream.signal(SIGINT)
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+def begin(lab: LabUnderTest, row: Traffic, deadline: Deadline) -> Running:
+    """Find both ends, capture, ping, and wait for the first reply.
+
+    Raises `DeadlinePassed` with the reason when none comes, and what the runtime raises when it cannot capture.
+    """
+    ends = wait_for(lambda: _ends(lab, row), deadline, every=0.2, cancel=lab.cancel)
+    capture = lab.observer.endpoints.capture(ends.node, ends.interface, f"(icmp or icmp6) and host {ends.target}")
+    words = f"{ends.sender} to {ends.target}"
+    running = Running(row, ends.source, ends.target, capture, words)
+    try:
+        running.start(_ping(lab, row, ends))
+        wait_for(running.answered, deadline, every=0.05, cancel=lab.cancel)
+    except BaseException:
+        running.close()
+        raise
+    return running
+
+
+@dataclass(frozen=True, slots=True)
+class _Ends:
+    """Where a ping leaves from and goes to. ``pod``: the sending pod's name."""
+
+    sender: str
+    node: str
+    interface: str
+    source: str
+    target: str
+    pod: str | None
+
+
+def _ends(lab: LabUnderTest, row: Traffic) -> _Ends | NotYet:
+    version = VERSION[row.family]
+    target = _address(lab, row.target, version)
+    if isinstance(target, NotYet):
+        return target
+    if row.sender.pod is None:
+        node = str(row.sender.node)
+        interface = "bond0" if node in lab.folder.lab.kube_nodes else _first_wire(lab, node)
+        source = _own_address(lab, node, interface, version)
+        return source if isinstance(source, NotYet) else _Ends(node, node, interface, source, target, None)
+    found = _pod(lab, row.sender)
+    if isinstance(found, NotYet):
+        return found
+    address = expectation.pod_address(found, version)
+    if address is None:
+        return NotYet(f"pod {found['metadata']['name']} has no {row.family} address")
+    name, namespace = found["metadata"]["name"], found["metadata"]["namespace"]
+    node = _lab_name(lab, found["spec"]["nodeName"])
+    return _Ends(f"pod {name}", node, calico_interface(namespace, name), address, target, name)
+
+
+def _address(lab: LabUnderTest, end: Pod, version: int) -> str | NotYet:
+    if end.address is not None:
+        return end.address
+    if end.pod is None:
+        node = str(end.node)
+        interface = "bond0" if node in lab.folder.lab.kube_nodes else _first_wire(lab, node)
+        return _own_address(lab, node, interface, version)
+    found = _pod(lab, end)
+    if isinstance(found, NotYet):
+        return found
+    return expectation.pod_address(found, version) or NotYet(f"pod {found['metadata']['name']} has no address")
+
+
+def _pod(lab: LabUnderTest, end: Pod) -> Json | NotYet:
+    cluster = lab.cluster()
+    nodes = [lab.kube_name(end.node)] if end.node else [item["metadata"]["name"] for item in cluster.nodes]
+    for node in nodes:
+        words = str(end.pod)
+        by = {"selector": words} if "=" in words else {"name": words}
+        pod = expectation.pod_at(cluster, node, end.namespace, **by)
+        if pod is not None:
+            return pod
+    return NotYet(f"no pod {end.pod} runs{f' on {end.node}' if end.node else ''}")
+
+
+def _first_wire(lab: LabUnderTest, node: str) -> str:
+    wires: Sequence[str] = lab.folder.topology.interfaces(lab.folder.lab.nodes[node].topology)
+    if not wires:
+        raise NotDone(f"{node} has no wire")
+    return wires[0]
+
+
+def _own_address(lab: LabUnderTest, node: str, interface: str, version: int) -> str | NotYet:
+    """A node's own, from the node."""
+    text = lab.hands.run(node, ["ip", "-j", f"-{version}", "addr", "show", "dev", interface, "scope", "global"])
+    for row in json.loads(text or "[]"):
+        for info in row.get("addr_info", []):
+            if "local" in info:
+                return str(ip_interface(info["local"]).ip)
+    return NotYet(f"{interface} of {node} has no address of IPv{version}")
+
+
+def _lab_name(lab: LabUnderTest, kube_name: str) -> str:
+    return next((node for node in lab.folder.lab.kube_nodes if lab.kube_name(node) == kube_name), kube_name)
+
+
+def calico_interface(namespace: str, pod: str) -> str:
+    """The node's end of a pod's wire, as Calico's CNI plugin names it: of the SHA-1 of ``namespace.pod``
+    (projectcalico/calico, libcalico-go/lib/backend/k8s/conversion, VethNameForWorkload)."""
+    return "cali" + hashlib.sha1(f"{namespace}.{pod}".encode(), usedforsecurity=False).hexdigest()[:11]
+
+
+def _ping(lab: LabUnderTest, row: Traffic, ends: _Ends) -> ExecStream | PodSession:
+    """Of a node: ping itself. Of a pod: under a shell that ends it when its own input ends, so that none is left."""
+    argv = ["ping", f"-{VERSION[row.family]}", "-i", f"{row.interval_ms / 1000:g}", ends.target]
+    if ends.pod is None:
+        return lab.observer.endpoints.stream(ends.node, argv)
+    script = f"{' '.join(argv)} & p=$!; read _; kill -INT $p; wait $p"
+    return lab.pods.start(row.sender.namespace, ends.pod, ["sh", "-c", script])
