@@ -154,10 +154,13 @@ class Capture(Protocol):
     """A packet capture that is known to be capturing when it is returned."""
 
     def stop(self) -> bytes:
-        """End it and give the whole pcap file."""
+        """End it and give the whole pcap file. For a short one: what is not read meanwhile may be dropped."""
 
     def read(self) -> bytes | None:
         """The next bytes of the pcap stream, None at its end. For live use; do not mix with `stop`."""
+
+    def end(self) -> None:
+        """End it while somebody reads: `read` gives what is left, then None."""
 
     def close(self) -> None: ...
 

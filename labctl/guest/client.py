@@ -195,8 +195,11 @@ class _Capture:
             if kind == wire.DATA:
                 return payload[1:]
 
-    def stop(self) -> bytes:
+    def end(self) -> None:
         self._stream.control({"stop": True})
+
+    def stop(self) -> bytes:
+        self.end()
         data = bytearray()
         while (piece := self.read()) is not None:
             data += piece

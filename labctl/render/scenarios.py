@@ -425,16 +425,16 @@ MEASURED: Mapping[str, str] = dict.fromkeys(ABOUT, "-")
 """The worst that was measured on stand-ins, in words."""
 
 LIMITS: Mapping[str, Mapping[str, int]] = {
-    "bond-member": {"standin": 3000, "n9kv": 5000},
-    "leaf": {"standin": 5000, "n9kv": 10000},
-    "leaf-uplink": {"standin": 1000, "n9kv": 3000},
-    "spine": {"standin": 1000, "n9kv": 3000},
-    "peer-link": {"standin": 3000, "n9kv": 10000},
+    "bond-member": {"standin": 5000, "n9kv": 5000},
+    "leaf": {"standin": 5000, "n9kv": 15000},
+    "leaf-uplink": {"standin": 5000, "n9kv": 5000},
+    "spine": {"standin": 5000, "n9kv": 5000},
+    "peer-link": {"standin": 5000, "n9kv": 15000},
     "keepalive": {"standin": 0, "n9kv": 0},
-    "node": {"standin": 500, "n9kv": 3000},
-    "pod-moved": {"standin": 500, "n9kv": 1000},
-    "endpoints-moved": {"standin": 500, "n9kv": 1000},
-    "calico-node-restart": {"standin": 3000, "n9kv": 5000},
+    "node": {"standin": 1000, "n9kv": 3000},
+    "pod-moved": {"standin": 1000, "n9kv": 1000},
+    "endpoints-moved": {"standin": 1000, "n9kv": 1000},
+    "calico-node-restart": {"standin": 5000, "n9kv": 5000},
     "bgp-cleared": {"standin": 3000, "n9kv": 5000},
 }
 """The longest outage in milliseconds, by scenario and platform."""

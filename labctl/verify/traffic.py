@@ -5,14 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_interface
-from typing import Protocol
 
-from labctl.errors import LabctlError
-from labctl.guest.api import Capture, ExecStream
+from labctl.guest.api import ExecStream
 from labctl.kube.api import Json
 from labctl.kube.exec import PodSession
 from labctl.verify import expectation
@@ -20,23 +17,14 @@ from labctl.verify.capture.loss import Loss, measure
 from labctl.verify.capture.packet import decode
 from labctl.verify.hands import NotDone
 from labctl.verify.lab import LabUnderTest
+from labctl.verify.recording import Output, Recording
 from labctl.verify.steps.model import Pod, Traffic
 from labctl.waiting import Deadline, NotYet, wait_for
 
 VERSION = {"ipv4": 4, "ipv6": 6}
-STOP_LIMIT = 10.0
 SIGINT = 2
 COUNTS = re.compile(r"(\d+) packets transmitted, (\d+)(?: packets)? received")
 ANSWER = re.compile(r"\bttl=\d+")
-
-
-class Sender(Protocol):
-    """A ping that runs."""
-
-    def stop(self) -> None:
-        """End it as Ctrl-C does, so that it prints its sums."""
-
-    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,75 +54,48 @@ class Measured:
 
 
 class Running:
-    """A traffic under way. Made by `begin`."""
+    """A traffic under way. Made by `begin`. ``words``: what runs where, for a person."""
 
-    def __init__(self, row: Traffic, source: str, target: str, capture: Capture, words: str) -> None:
-        self.row, self.source, self.target = row, source, target
-        self.words = words
-        """What runs where, for a person."""
-        self._capture = capture
-        self._sender: Sender | None = None
-        self._reader: threading.Thread | None = None
-        self._output = b""
-
-    def start(self, stream: ExecStream | PodSession) -> None:
-        """Read a ping's output from now on."""
-        self._sender = _Stream(stream)
-        self._reader = threading.Thread(target=self._read, args=(stream,), name=f"ping-{self.row.name}", daemon=True)
-        self._reader.start()
-
-    def _read(self, stream: ExecStream | PodSession) -> None:
-        try:
-            while (piece := stream.read()) is not None:
-                self._output += piece[1]
-        except LabctlError as error:
-            self._output += f"\n{error}\n".encode()
+    def __init__(
+        self, source: str, target: str, words: str, recording: Recording, ping: ExecStream | PodSession
+    ) -> None:
+        self.source, self.target, self.words = source, target, words
+        self._recording = recording
+        self._ping = ping
+        self._output = Output(ping)
 
     @property
     def output(self) -> str:
         """What ping has printed so far."""
-        return self._output.decode(errors="replace")
+        return self._output.text
 
     def answered(self) -> bool | NotYet:
-        """Whether the first reply came."""
+        """Whether the first reply came. Raises `NotDone` when ping has ended."""
         text = self.output
         if ANSWER.search(text):
             return True
         last = text.strip().splitlines()[-1:] or ["no reply yet"]
-        if self._reader is not None and not self._reader.is_alive():
+        if self._output.over:
             raise NotDone(f"{self.words}: ping ended: {last[0]}")
         return NotYet(f"{self.words}: {last[0]}")
 
     def stop(self) -> Measured:
         """End ping, then the capture; count."""
-        if self._sender is not None and self._reader is not None:
-            self._sender.stop()
-            self._reader.join(STOP_LIMIT)
-            self._sender.close()
-        data = self._capture.stop()
+        if isinstance(self._ping, PodSession):
+            self._ping.write(b"\n")  # the shell in the pod then ends ping
+        else:
+            self._ping.signal(SIGINT)
+        self._output.join()
+        self._ping.close()
+        data = self._recording.stop()
         sums = COUNTS.search(self.output)
         sent, received = (int(sums[1]), int(sums[2])) if sums else (None, None)
         return Measured(measure(decode(data), self.source, self.target), data, sent, received, self.source, self.target)
 
     def close(self) -> None:
         """Give it up, whatever state it is in."""
-        if self._sender is not None:
-            self._sender.close()
-        self._capture.close()
-
-
-class _Stream:
-    def __init__(self, stream: ExecStream | PodSession) -> None:
-        self._stream = stream
-
-    def stop(self) -> None:
-        if isinstance(self._stream, PodSession):
-            self._stream.write(b"\n")  # the shell in the pod then ends ping
-        else:
-            self._stream.signal(SIGINT)
-
-    def close(self) -> None:
-        self._stream.close()
+        self._ping.close()
+        self._recording.close()
 
 
 def begin(lab: LabUnderTest, row: Traffic, deadline: Deadline) -> Running:
@@ -144,10 +105,14 @@ def begin(lab: LabUnderTest, row: Traffic, deadline: Deadline) -> Running:
     """
     ends = wait_for(lambda: _ends(lab, row), deadline, every=0.2, cancel=lab.cancel)
     capture = lab.observer.endpoints.capture(ends.node, ends.interface, f"(icmp or icmp6) and host {ends.target}")
-    words = f"{ends.sender} to {ends.target}"
-    running = Running(row, ends.source, ends.target, capture, words)
+    recording = Recording(capture)
     try:
-        running.start(_ping(lab, row, ends))
+        ping = _ping(lab, row, ends)
+    except BaseException:
+        recording.close()
+        raise
+    running = Running(ends.source, ends.target, f"{ends.sender} to {ends.target}", recording, ping)
+    try:
         wait_for(running.answered, deadline, every=0.05, cancel=lab.cancel)
     except BaseException:
         running.close()
@@ -174,9 +139,8 @@ def _ends(lab: LabUnderTest, row: Traffic) -> _Ends | NotYet:
         return target
     if row.sender.pod is None:
         node = str(row.sender.node)
-        interface = "bond0" if node in lab.folder.lab.kube_nodes else _first_wire(lab, node)
-        source = _own_address(lab, node, interface, version)
-        return source if isinstance(source, NotYet) else _Ends(node, node, interface, source, target, None)
+        way = _way(lab, node, target)
+        return way if isinstance(way, NotYet) else _Ends(node, node, way[0], way[1], target, None)
     found = _pod(lab, row.sender)
     if isinstance(found, NotYet):
         return found
@@ -218,6 +182,18 @@ def _first_wire(lab: LabUnderTest, node: str) -> str:
     if not wires:
         raise NotDone(f"{node} has no wire")
     return wires[0]
+
+
+def _way(lab: LabUnderTest, node: str, target: str) -> tuple[str, str] | NotYet:
+    """(interface, source address) by which a node sends to a target, as its kernel decides."""
+    try:
+        rows = json.loads(lab.hands.run(node, ["ip", "-j", "route", "get", target]) or "[]")
+    except NotDone as error:
+        return NotYet(str(error))
+    for row in rows:
+        if row.get("dev") and row.get("prefsrc"):
+            return str(row["dev"]), str(row["prefsrc"])
+    return NotYet(f"{node} has no way to {target}")
 
 
 def _own_address(lab: LabUnderTest, node: str, interface: str, version: int) -> str | NotYet:

@@ -33,10 +33,11 @@ def snapshot(labctl: Labctl, lab: str) -> Snapshot:
     others = [name for name, node in nodes.items() if node["kind"] != "switch"]
     found: dict[str, Any] = {}
     for name in switches:
-        found[f"running {name}"] = labctl("ssh", lab, name, "--", "show running-config").expect(0).out.splitlines()
+        text = labctl("ssh", lab, name, "--", "show running-config").expect(0).out
+        found[f"running {name}"] = [line.rstrip() for line in text.splitlines() if not line.startswith("!")]
         for family in ("ip", "ipv6"):
             text = labctl("ssh", lab, name, "--", f"show {family} route vrf all | json").expect(0).out
-            found[f"{family} routes {name}"] = routes(json.loads(text[text.index("{") :]))
+            found[f"{family} routes {name}"] = routes(json.loads(text) if text.strip() else {})
     for name in others:
         for family in ("-4", "-6"):
             text = labctl("exec", lab, name, "--", "ip", family, "route", "show", "table", "all").expect(0).out

@@ -258,8 +258,11 @@ class DockerCapture:
                 return piece[1]
         return None
 
-    def stop(self) -> bytes:
+    def end(self) -> None:
         self._docker.kill(self._helper, "SIGINT")
+
+    def stop(self) -> bytes:
+        self.end()
         data = bytearray()
         while (piece := self.read()) is not None:
             data += piece

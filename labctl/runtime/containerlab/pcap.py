@@ -70,6 +70,11 @@ class MergedCapture:
             header = _same(header, records.header)
         return header + b"".join(record for _, record in sorted(packets, key=lambda packet: packet[0]))
 
+    def end(self) -> None:
+        """All of them; `read` gives what is left."""
+        for capture in self._captures:
+            capture.end()
+
     def read(self) -> bytes | None:
         """Packets as they come; None when all have ended."""
         if not self._readers:

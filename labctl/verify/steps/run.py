@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Any
 
 from labctl.errors import LabctlError
-from labctl.guest.api import Capture as OpenCapture
 from labctl.kube.apply import Applier
 from labctl.verify.capture.match import ExpectedPacket, ExpectedStack, find
 from labctl.verify.capture.packet import decode
@@ -21,6 +20,7 @@ from labctl.verify.faults.plan import plan
 from labctl.verify.healing import HEALERS
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Unanswered
+from labctl.verify.recording import Recording
 from labctl.verify.scenarios import bgp, links
 from labctl.verify.steps.expects import COUNTED, Baseline, checks, counters
 from labctl.verify.steps.model import Capture, Expect, Fault, Heal, LossOf, Packets, ScenarioFile, Step, Stop, Traffic
@@ -44,7 +44,7 @@ class _Run:
         self._faults: dict[str, list[str]] = {}
         self._traffic: dict[str, Running] = {}
         self._measured: dict[str, Measured] = {}
-        self._captures: dict[str, OpenCapture] = {}
+        self._captures: dict[str, Recording] = {}
         self._captured: dict[str, bytes] = {}
         self._files: dict[str, str] = {}
         self._baseline: Baseline = {}
@@ -154,7 +154,7 @@ class _Run:
         return []
 
     def _capture(self, row: Capture) -> list[CheckResult]:
-        self._captures[row.name] = self._lab.observer.endpoints.capture(row.at, row.interface, row.filter)
+        self._captures[row.name] = Recording(self._lab.observer.endpoints.capture(row.at, row.interface, row.filter))
         return []
 
     def _fault(self, fault: Fault) -> list[CheckResult]:

@@ -43,6 +43,8 @@ LEAF = (
     "bgp vrf vrf-001 ipv4 unicast summary",
     "bgp vrf vrf-001 ipv6 unicast summary",
     "bgp l2vpn evpn summary",
+    "ip bgp neighbors vrf vrf-001",
+    "ipv6 bgp neighbors vrf vrf-001",
     "ip route",
     "ip route vrf vrf-001",
     "ipv6 route vrf vrf-001",

@@ -24,10 +24,24 @@ FOLDER = Path(__file__).parents[2] / "golden" / "render" / "whitepaper-standin-f
 
 
 class Taking:
-    """A capture that is over at once."""
+    """A capture that has all that it will have at once."""
 
     def __init__(self, data: bytes | Exception) -> None:
         self._data = data
+        self._pieces = [data] if data else []
+        self._over = threading.Event()
+
+    def read(self) -> bytes | None:
+        if not self._pieces:
+            self._over.wait(5)
+            return None
+        piece = self._pieces.pop()
+        if isinstance(piece, Exception):
+            raise piece
+        return piece
+
+    def end(self) -> None:
+        self._over.set()
 
     def stop(self) -> bytes:
         if isinstance(self._data, Exception):
@@ -35,7 +49,7 @@ class Taking:
         return self._data
 
     def close(self) -> None:
-        return
+        self._over.set()
 
 
 @dataclass

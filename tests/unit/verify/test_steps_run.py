@@ -245,8 +245,8 @@ def pinging(small: LabUnderTest, boxes: Boxes, done: Callable[..., Completed]) -
 
     def make(answers: list[bool], sums: str) -> Stream:
         stream = Stream(sums)
-        boxes.nodes["ext1", "ip -j -4 addr show dev eth1 scope global"] = done(
-            '[{"addr_info": [{"local": "10.0.0.1", "prefixlen": 30}]}]'
+        boxes.nodes["ext1", "ip -j route get 10.0.0.2"] = done(
+            '[{"dst": "10.0.0.2", "gateway": "10.0.0.9", "dev": "eth1", "prefsrc": "10.0.0.1"}]'
         )
         boxes.captures["ext1"] = as_pcap(answers)
         boxes.streams["ext1"] = stream
