@@ -177,10 +177,11 @@ class Restorer:
         return f" ({self._refused[key]})" if key in self._refused else ""
 
     def _turn(self, rows: Sequence[Change], found: Found) -> None:
-        added = sorted((row for row in rows if row.what == "added"), key=lambda row: row.key.kind not in FIRST)
+        added = [row for row in rows if row.what == "added"]
+        walls, others = ([row for row in added if (row.key.kind in FIRST) is wall] for wall in (True, False))
         back = [row for row in rows if row.what in ("missing", "changed")]
         back.sort(key=lambda row: BEFORE.index(row.key.kind) if row.key.kind in BEFORE else len(BEFORE))
-        for row in (*(row for row in added if row.key.kind in FIRST), *back, *added):
+        for row in (*walls, *back, *others):
             self._one(row, found)
         for row in rows:
             if row.what == "pod":

@@ -218,7 +218,6 @@ BGP_NEIGHBOR = (
     C("ebgp-multihop <hops>", 1),
     C("timers <timer> <timer>", 1),
     C("shutdown", 1),
-    C("no shutdown", 1),
 )
 BGP_NEIGHBOR_AF = (
     C("send-community", 0),

@@ -250,7 +250,7 @@ def test_what_may_refuse_the_rest_goes_first() -> None:
     cluster.put(item("ValidatingWebhookConfiguration", "wall", None, "admissionregistration.k8s.io/v1", webhooks=[]))
     cluster.put(deployment(replicas=0))
     restore(cluster, first)
-    assert cluster.done[:2] == ["DELETE wall", "PUT web"]
+    assert cluster.done == ["DELETE wall", "PUT web", "DELETE mine"]
 
 
 def test_what_the_api_refuses_is_told_with_its_words() -> None:

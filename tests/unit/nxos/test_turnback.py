@@ -54,12 +54,17 @@ def running(switch: Switch) -> str:
     return switch.show("show running-config", timeout=1.0)
 
 
+def rows(text: str) -> list[str]:
+    """Without times, in any order."""
+    return sorted(line for line in text.splitlines() if not line.startswith("!"))
+
+
 def back(switch: Switch, first: str) -> list[Turn]:
     """Turn it back, and see that it is; what was different."""
     turns = turns_of(switch, first, timeout=1.0)  # type: ignore[arg-type]
     done = turn_back(switch, first, turns, timeout=1.0, stopped=lambda: False)  # type: ignore[arg-type]
     assert done.problems("nxos/leaf2101.cfg", LEAF) == []
-    assert differences(parse(first), parse(running(switch))) == []
+    assert rows(running(switch)) == rows(first)
     assert turns_of(switch, first, timeout=1.0) == []  # type: ignore[arg-type]
     return turns
 
