@@ -5,6 +5,7 @@ from __future__ import annotations
 from labctl.errors import LabctlError
 from labctl.verify import expectation
 from labctl.verify.capturing import capturing, judge
+from labctl.verify.checks import Stopwatch
 from labctl.verify.inputs import CurlInput
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Unanswered
@@ -35,9 +36,10 @@ def run(lab: LabUnderTest) -> list[CheckResult]:
 def one(lab: LabUnderTest, row: CurlInput, identity: str, deadline: Deadline) -> list[CheckResult]:
     """One page. The captures are those of the request that was answered."""
     title = f"{row.sender.node} fetches {row.service}"
-    attempts = 0
+    attempts, watch, path = 0, Stopwatch(), ""
     while True:
         attempts += 1
+        lab.observer.release([path])
         try:
             cluster = lab.cluster()
             service = expectation.service_of(cluster, row.service)
@@ -55,7 +57,7 @@ def one(lab: LabUnderTest, row: CurlInput, identity: str, deadline: Deadline) ->
             break
     answered = CheckResult(
         f"{identity}.answered", title, judgement.verdict, judgement.sentence, judgement.expected, judgement.seen,
-        attempts, (path,) if path else (),
+        attempts, (path,) if path else (), seconds=watch.seconds,
     )  # fmt: skip
     if judgement.verdict != "PASS":
         return [answered]
