@@ -19,6 +19,7 @@ VERBS: dict[str, str] = {
     "generate": "Render the artifact folder of a spec.",
     "up": "Boot, configure and prove a lab.",
     "verify": "Run the scenarios on a running lab.",
+    "report": "Render a verification's report again, or compare two.",
     "down": "Remove a lab; nothing is left behind.",
     "list": "Every lab of this user.",
     "status": "What a lab's boxes are doing.",
