@@ -21,6 +21,7 @@ VERBS: dict[str, str] = {
     "verify": "Run the scenarios on a running lab.",
     "reset": "Bring a lab back to what up left, without a new boot.",
     "watch": "A live table of a lab's sessions, links and pods.",
+    "report": "Render a verification's report again, or compare two.",
     "down": "Remove a lab; nothing is left behind.",
     "list": "Every lab of this user.",
     "status": "What a lab's boxes are doing.",

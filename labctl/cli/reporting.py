@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from labctl.cli.app import is_terminal, result
+from labctl.cli.app import is_terminal, result, say
 from labctl.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -32,6 +32,28 @@ def listening(*, events: str | None, verbose: bool) -> Iterator[Listener]:
         yield reporter
     finally:
         reporter.close()
+
+
+def check_report(target: Path | None) -> None:
+    """A report can be written there: before anything runs. Raises `UsageError`."""
+    if target is not None:
+        from labctl.report.publish import check_target
+
+        check_target(target)
+
+
+def write_report(evidence: Path, target: Path | None, summary: Path | None = None) -> None:
+    """The page with its evidence into a folder, the Markdown summary behind a file's end."""
+    if target is not None:
+        from labctl.report.publish import publish
+
+        say(f"report: {publish(evidence, target)}")
+    if summary is not None:
+        from labctl.report.evidencefolder import read_evidence
+        from labctl.report.markdown import markdown
+        from labctl.report.publish import append_text
+
+        append_text(summary, markdown(read_evidence(evidence).body))
 
 
 def tell_report(report: Report, evidence: Path | None) -> None:

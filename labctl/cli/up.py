@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 @image_option
 @click.option("--name", help="Another name for the lab (SPEC only).")
 @click.option("--verify/--no-verify", "prove", default=True, help="Run the spec's scenarios.  [default: verify]")
+@click.option("--report", "published", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+              help="Copy the evidence to DIR and write DIR/index.html, a page that needs no network.")  # fmt: skip
 @click.option("--rm", "remove", is_flag=True, help="Remove the lab afterwards, whatever came of it.")
 @click.option(
     "--calico",
@@ -56,6 +58,7 @@ def command(
     images: tuple[str, ...],
     name: str | None,
     prove: bool,
+    published: Path | None,
     remove: bool,
     calico: Path | None,
     timeout: str | None,
@@ -70,7 +73,7 @@ def command(
     from labctl.cli.calicofile import calico_of
     from labctl.cli.durations import parse_duration
     from labctl.cli.preparing import brought_kubectl
-    from labctl.cli.reporting import listening
+    from labctl.cli.reporting import check_report, listening, write_report
     from labctl.cli.upsource import from_folder, from_spec
     from labctl.engine.request import UpRequest
     from labctl.engine.up import up
@@ -78,6 +81,9 @@ def command(
     from labctl.runtime.select import new_runtime
     from labctl.state import lab_state
 
+    if published is not None and not prove:
+        raise UsageError("--report and --no-verify do not go together: there is nothing to report", code="no-report")
+    check_report(published)
     limit = parse_duration(timeout) if timeout is not None else None
     if source.is_dir():
         if name is not None or target is not None or images:
@@ -102,6 +108,8 @@ def command(
                 )
             )
         code = _tell(done, state, as_json=as_json, quiet=events is not None, removed=remove)
+        if done.report is not None:
+            write_report(done.evidence, published)
     finally:
         if remove:
             _remove(state)

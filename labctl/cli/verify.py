@@ -40,6 +40,10 @@ def complete_rows(_context: click.Context, _parameter: click.Parameter, incomple
               help="Only the checks of a figure or other row of the white paper (see labctl figures).")  # fmt: skip
 @click.option("--disruptive", is_flag=True, help="Also scenarios that change the lab for a while.")
 @click.option("--junit", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write JUnit XML.")
+@click.option("--report", "published", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+              help="Copy the evidence to DIR and write DIR/index.html, a page that needs no network.")  # fmt: skip
+@click.option("--summary", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+              help="Append a summary in Markdown, as for $GITHUB_STEP_SUMMARY.")  # fmt: skip
 @click.option("--events", type=click.Choice(["json"]), help="Events as JSON lines on stdout.")
 @click.option("-v", "--verbose", is_flag=True, help="Show checks that pass, too.")
 @json_option
@@ -50,18 +54,21 @@ def command(
     figure: str | None,
     disruptive: bool,
     junit: Path | None,
+    published: Path | None,
+    summary: Path | None,
     events: str | None,
     verbose: bool,
     as_json: bool,
 ) -> None:
     """Run the scenarios on running LAB and say PASS, FAIL or INCONCLUSIVE, with evidence."""
-    from labctl.cli.reporting import exit_code, listening, tell_report
+    from labctl.cli.reporting import check_report, exit_code, listening, tell_report, write_report
     from labctl.engine.proving import verify_request
     from labctl.verify.change import open_changes
     from labctl.verify.run import verify
     from labctl.verify.scenarios.files import is_file
     from labctl.verify.wanted import EVERY, Wanted
 
+    check_report(published)
     only = EVERY
     if figure is not None:
         from labctl.paper.catalogue import find_row, scenarios_of
@@ -86,6 +93,7 @@ def command(
 
         junit.write_text(junit_text(report.as_dict()), encoding="utf-8")
         say(f"JUnit XML in {junit}")
+    write_report(state.evidence, published, summary)
     if as_json and events is None:
         result_json(report.as_dict() | {"evidence": str(state.evidence)})
     elif events is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from labctl.engine.actions.manner import manner_of
 from labctl.engine.actions.switches import open_session
@@ -28,8 +29,17 @@ def verify_request(
         lambda switch: login(state, endpoints, switch),
         disruptive=disruptive,
         catalogue=as_evidence,
-        environment={"runtime": now.runtime, "launcher": now.launcher or ""},
+        environment={"runtime": now.runtime, "launcher": now.launcher or "", **_inputs(state)},
     )
+
+
+def _inputs(state: LabState) -> dict[str, Any]:
+    """What came from elsewhere and was really used (``inputs-used.json``), name → version, source, hashes."""
+    try:
+        rows = json.loads((state.root / "inputs-used.json").read_text())["inputs"]
+    except FileNotFoundError:
+        return {}  # all that this lab runs is labctl's own
+    return {"inputs": {row["name"]: {key: value for key, value in row.items() if key != "name"} for row in rows}}
 
 
 def login(state: LabState, endpoints: Endpoints, switch: str) -> NxosSession:

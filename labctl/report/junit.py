@@ -69,17 +69,28 @@ def _suite(
     held = SubElement(suite, "properties")
     for key, value in properties:
         SubElement(held, "property", {"name": key, "value": value})
+    used: set[str] = set()
     for check in checks:
-        _case(suite, f"{lab}.{name}", check)
+        _case(suite, f"{lab}.{name}", _once(clean(check.get("id", "")) or "check", used), check)
     SubElement(suite, "system-out").text = "\n".join(_told(check) for check in checks)
     SubElement(suite, "system-err")
 
 
-def _case(suite: Element, classname: str, check: Mapping[str, Any]) -> None:
-    """Checks of a scenario are asked side by side and have no time of their own; the suite has it."""
+def _once(name: str, used: set[str]) -> str:
+    """A case's name: who reads the file knows a case by class and name, and takes a second one for a rerun."""
+    found, number = name, 1
+    while found in used:
+        number += 1
+        found = f"{name} ({number})"
+    used.add(found)
+    return found
+
+
+def _case(suite: Element, classname: str, name: str, check: Mapping[str, Any]) -> None:
+    """Checks of a scenario are asked side by side, so their times overlap; one without a time of its own has 0."""
     attributes = {
         "classname": classname,
-        "name": clean(check.get("id", "")) or "check",
+        "name": name,
         "time": f"{_number(check.get('seconds')):.3f}",
     }
     case = SubElement(suite, "testcase", attributes)

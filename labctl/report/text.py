@@ -24,6 +24,15 @@ def clean(value: object) -> str:
     return " ".join(text.split())
 
 
+def block(value: object) -> str:
+    """Lines as they are: escape sequences gone, tabs kept, any other control character replaced."""
+    lines = ESCAPES.sub("", str(value)).replace("\r\n", "\n").split("\n")
+    return "\n".join(
+        line if line.isprintable() else "".join(c if c.isprintable() or c == "\t" else UNKNOWN for c in line)
+        for line in lines
+    )
+
+
 def cells(text: str) -> int:
     """Columns that a text takes on a terminal; escape sequences take none."""
     text = ESCAPES.sub("", text)

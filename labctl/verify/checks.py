@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,6 +22,17 @@ PAUSE = 0.15
 """Seconds between two rounds."""
 
 Judge = Callable[..., Judgement]
+
+
+class Stopwatch:
+    """Seconds since it was made."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._began
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +49,7 @@ class Check:
 class _State:
     judgement: Judgement
     attempts: int = 0
+    seconds: float | None = None
     files: tuple[str, ...] = ()
 
 
@@ -51,9 +63,10 @@ def poll(
     """Ask until every check passes or the deadline is there; results in the checks' order."""
     states = {check.id: _State(Judgement("INCONCLUSIVE", "was not asked")) for check in checks}
     pending = list(checks)
+    watch, answers = Stopwatch(), _Held(observer, states)
     pause = threading.Event() if cancel is None else cancel
     while pending:
-        _round(pending, states, observer)
+        answers.newest(_round(pending, states, observer, watch))
         for check in list(pending):
             if states[check.id].judgement.verdict == "PASS":
                 pending.remove(check)
@@ -82,9 +95,9 @@ def hold(
     states = {check.id: _State(Judgement("INCONCLUSIVE", "was not asked")) for check in checks}
     kept: dict[str, Judgement] = {}
     pending = list(checks)
-    end = Deadline(window)
+    end, watch, answers = Deadline(window), Stopwatch(), _Held(observer, states)
     while pending:
-        _round(pending, states, observer)
+        answers.newest(_round(pending, states, observer, watch))
         for check in list(pending):
             judgement = states[check.id].judgement
             if judgement.verdict == "FAIL":
@@ -108,8 +121,25 @@ def hold(
     return results
 
 
-def _round(pending: Sequence[Check], states: dict[str, _State], observer: Observer) -> None:
-    """Each command once, targets side by side."""
+class _Held:
+    """The answers that checks refer to; those of earlier rounds go back to the evidence when nobody does any more."""
+
+    def __init__(self, observer: Observer, states: Mapping[str, _State]) -> None:
+        self._observer = observer
+        self._states = states
+        self._paths: set[str] = set()
+
+    def newest(self, paths: Sequence[str]) -> None:
+        """Those of a round, each command's once."""
+        self._observer.release(path for path in paths if path in self._paths)
+        self._paths |= set(paths)
+        needed = {path for state in self._states.values() for path in state.files}
+        self._observer.release(self._paths - needed)
+        self._paths &= needed
+
+
+def _round(pending: Sequence[Check], states: dict[str, _State], observer: Observer, watch: Stopwatch) -> list[str]:
+    """Each command once, targets side by side; returns where the answers are."""
     by_target: dict[str, list[Command]] = {}
     for check in pending:
         for command in check.commands:
@@ -131,6 +161,7 @@ def _round(pending: Sequence[Check], states: dict[str, _State], observer: Observ
     for check in pending:
         state = states[check.id]
         state.attempts += 1
+        state.seconds = watch.seconds
         found = [answers[command] for command in check.commands]
         silent = next((answer for answer in found if isinstance(answer, Unanswered)), None)
         if silent is not None:
@@ -142,6 +173,7 @@ def _round(pending: Sequence[Check], states: dict[str, _State], observer: Observ
             state.judgement = check.judge(*(value for value, _ in good))
         except Unanswered as unanswered:
             state.judgement = Judgement("INCONCLUSIVE", str(unanswered))
+    return [answer[1] for answer in answers.values() if not isinstance(answer, Unanswered)]
 
 
 def _result(check: Check, state: _State) -> CheckResult:
@@ -155,15 +187,5 @@ def _result(check: Check, state: _State) -> CheckResult:
         judgement.seen,
         state.attempts,
         state.files,
+        seconds=state.seconds,
     )
-
-
-class Stopwatch:
-    """Seconds since it was made."""
-
-    def __init__(self) -> None:
-        self._began = time.monotonic()
-
-    @property
-    def seconds(self) -> float:
-        return time.monotonic() - self._began

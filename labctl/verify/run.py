@@ -105,6 +105,7 @@ class _Verification:
         self._checks = load_checks(request.folder)
         shutil.rmtree(request.evidence, ignore_errors=True)
         self._evidence = Evidence(request.evidence)
+        self._files = self._evidence.lab(self._folder)
         self._api: Api | None = None
         if self._folder.lab.kube_nodes:
             self._api = Api(access_from_kubeconfig(request.endpoints.kubeconfig(), request.secrets), connections=8)
@@ -128,7 +129,7 @@ class _Verification:
             observer.close()
         report = Report(
             self._folder.lab.name, tuple(results), self._watch.seconds, self._environment(),
-            {scenario.id: round(scenario.seconds, 3) for scenario in results},
+            {scenario.id: round(scenario.seconds, 3) for scenario in results}, self._files,
         )  # fmt: skip
         if request.catalogue is not None:
             report = replace(report, catalogue=tuple(request.catalogue(report)))

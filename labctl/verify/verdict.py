@@ -1,4 +1,8 @@
-"""Verdicts and results: what a check says, and how checks make a scenario, scenarios a report."""
+"""Verdicts and results: what a check says, and how checks make a scenario, scenarios a report.
+
+``docs/evidence.schema.json`` describes what `Report.as_dict` gives. Keys may be added to it; a key that goes away or
+means something else makes another `SCHEMA`.
+"""
 
 from __future__ import annotations
 
@@ -33,6 +37,8 @@ class CheckResult:
     attempts: int = 1
     commands: tuple[str, ...] = ()
     captures: tuple[str, ...] = ()
+    seconds: float | None = None
+    """From the first question to the answer that decided; None where a check has no time of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,14 @@ class ScenarioResult:
 
 
 @dataclass(frozen=True, slots=True)
+class FileHash:
+    """SHA-256 of a file as it was read (None: missing) and as it was rendered (None: not known)."""
+
+    sha256: str | None
+    rendered: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """All scenarios of one verification."""
 
@@ -76,6 +90,8 @@ class Report:
     seconds: float
     environment: Mapping[str, Any] = field(default_factory=dict)
     timings: Mapping[str, float] = field(default_factory=dict)
+    files: Mapping[str, FileHash] = field(default_factory=dict)
+    """The artifact folder's files, by path."""
     catalogue: tuple[Mapping[str, Any], ...] = ()
     """Rows of the white paper's catalogue (`labctl.paper.catalogue.results`)."""
 
@@ -101,6 +117,7 @@ class Report:
             "seconds": round(self.seconds, 3),
             "environment": dict(self.environment),
             "timings": dict(self.timings),
+            "files": {path: asdict(hashes) for path, hashes in self.files.items()},
             "scenarios": [_scenario(scenario) for scenario in self.scenarios],
             "catalogue": [dict(row) for row in self.catalogue],
         }
@@ -114,8 +131,12 @@ def _scenario(scenario: ScenarioResult) -> dict[str, Any]:
         "sentence": scenario.sentence,
         "started": round(scenario.started, 3),
         "seconds": round(scenario.seconds, 3),
-        "checks": [asdict(check) for check in scenario.checks],
+        "checks": [_check(check) for check in scenario.checks],
     }
+
+
+def _check(check: CheckResult) -> dict[str, Any]:
+    return asdict(check) | {"seconds": None if check.seconds is None else round(check.seconds, 3)}
 
 
 def combine(verdicts: Iterable[Verdict]) -> Verdict:

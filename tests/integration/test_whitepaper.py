@@ -21,9 +21,15 @@ import pytest
 import yaml
 
 from labctl.render.limits import LIMITS
+from labctl.report.document import EvidenceDocument, unknown_keys
+from labctl.report.evidencefolder import read_evidence
+from labctl.report.packets import captures_shown
+from labctl.report.printed import CURL_AT_LEAF, PING_AT_LEAF, PING_AT_NODE
 from labctl.waiting import Deadline, NotYet, wait_for
+from tests.chromium import chromium, needs_chromium
 from tests.integration.harness import WHITEPAPER, Done, Labctl, await_event, end, tshark_fields
 from tests.integration.refusals import refused_objects
+from tests.tshark import disagreements, needs_tshark
 
 pytestmark = [pytest.mark.booted, pytest.mark.timeout(300)]
 LAB = "whitepaper"
@@ -233,6 +239,45 @@ class TestCapturesReadByTshark:
         assert fitting, rows
         assert all(row[1:3] == ["3001", "192.168.1.10"] and row[3] in pods for row in fitting)
         assert bytes.fromhex(fitting[0][4]).startswith(b"GET / HTTP/1.1\r\nHost: 10.96.")
+
+
+class TestReport:
+    """What people get to read of a real run."""
+
+    @needs_tshark
+    def test_tshark_confirms_what_is_said_of_every_capture(self, lab: Done, labctl: Labctl) -> None:
+        folder = read_evidence(labctl.lab_state(LAB) / "evidence")
+        drawn = [shown for check in folder.checks for shown in captures_shown(folder, check) if shown.layers]
+        assert len(drawn) >= 7  # two pings routed and one tunnelled, each at a node and at a leaf; the page at a leaf
+        assert {shown.printed for shown in drawn} >= {PING_AT_NODE, PING_AT_LEAF, CURL_AT_LEAF}
+        assert disagreements(folder) == []
+
+    def test_the_evidence_is_as_its_schema_says(self, lab: Done, labctl: Labctl) -> None:
+        assert unknown_keys(EvidenceDocument.model_validate(labctl.evidence(LAB))) == []
+
+    def test_a_check_leads_to_the_answer_that_it_was_judged_by(self, lab: Done, labctl: Labctl) -> None:
+        """The node's routes were asked in both modes: neither answer has replaced the other."""
+        found = checks(labctl)
+        tunnelled, routed = (
+            (
+                labctl.lab_state(LAB) / "evidence" / found[f"ping-ipip.node01-node02-ipv4.{name}"]["commands"][0]
+            ).read_text()
+            for name in ("tunnelled", "routed-again")
+        )
+        assert '"dev":"tunl0"' in tunnelled.replace(" ", "")
+        assert '"dev":"tunl0"' not in routed.replace(" ", "")
+
+    @needs_chromium
+    def test_the_page_in_a_browser(self, lab: Done, labctl: Labctl, tmp_path: Path) -> None:
+        page = tmp_path / "page.html"
+        labctl("report", LAB, "-o", page).expect(0)
+        with chromium() as browser:
+            for width in (380, 1280):
+                browser.open(page, width=width)
+                assert browser.value("document.scrollingElement.scrollWidth") <= width
+                assert browser.complaints == []
+                assert browser.requests == [page.as_uri()]
+            assert browser.value("document.querySelector('.verdict').innerText") == "PASS"
 
 
 class TestStockKubectl:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,21 @@ class ExpectedPacket:
     encapsulated: bool | None = None
     macs: frozenset[str] | None = None
 
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> ExpectedPacket:
+        """What `as_json` wrote. Raises `ValueError` for anything else."""
+        try:
+            return cls(
+                _read_stack(body["inner"]),
+                _read_stack(body["outer"]) if body.get("outer") else None,
+                body.get("vlan"),
+                _read_set(body.get("source_mac")),
+                body.get("encapsulated"),
+                _read_set(body.get("mac_of_the_port")),
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"this is no expected packet: {error!r}") from None
+
     def as_json(self) -> dict[str, Any]:
         """For the evidence."""
         body: dict[str, Any] = {"inner": _stack(self.inner)}
@@ -55,6 +70,14 @@ def _stack(stack: ExpectedStack) -> dict[str, Any]:
     return body
 
 
+def _read_stack(body: Mapping[str, Any]) -> ExpectedStack:
+    return ExpectedStack(frozenset(body["source"]), frozenset(body["target"]), body.get("protocol"), body.get("port"))
+
+
+def _read_set(words: Sequence[str] | None) -> frozenset[str] | None:
+    return None if words is None else frozenset(words)
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """Packets that fit; ``nearest`` says what was wrong with the one that fits best."""
@@ -62,18 +85,21 @@ class Found:
     packets: tuple[Packet, ...]
     seen: int
     nearest: str
+    almost: Packet | None = None
+    """That one."""
 
 
 def find(packets: Sequence[Packet], expected: ExpectedPacket) -> Found:
     """All that fit."""
     fitting, best, nearest = [], 99, "no packet at all" if not packets else "none has these addresses"
+    almost = None
     for packet in packets:
         wrong = differences(packet, expected)
         if not wrong:
             fitting.append(packet)
         elif len(wrong) < best and (packet.inner is not None and _addresses(packet, expected)):
-            best, nearest = len(wrong), f"{'; '.join(wrong)}: {packet.describe()}"
-    return Found(tuple(fitting), len(packets), nearest)
+            best, almost, nearest = len(wrong), packet, f"{'; '.join(wrong)}: {packet.describe()}"
+    return Found(tuple(fitting), len(packets), nearest, almost)
 
 
 def _addresses(packet: Packet, expected: ExpectedPacket) -> bool:

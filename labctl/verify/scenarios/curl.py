@@ -5,6 +5,7 @@ from __future__ import annotations
 from labctl.errors import LabctlError
 from labctl.verify import expectation
 from labctl.verify.capturing import capturing, judge
+from labctl.verify.checks import Stopwatch
 from labctl.verify.inputs import CurlInput
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Unanswered
@@ -41,9 +42,10 @@ def one(lab: LabUnderTest, row: CurlInput, identity: str, deadline: Deadline) ->
     captures show that it was that one's.
     """
     title = f"{row.sender.node} fetches {row.service}"
-    attempts, captures = 0, list[CheckResult]()
+    attempts, watch, path, captures = 0, Stopwatch(), "", list[CheckResult]()
     while True:
         attempts += 1
+        lab.observer.release([path])
         try:
             cluster = lab.cluster()
             service = expectation.service_of(cluster, row.service)
@@ -68,7 +70,7 @@ def one(lab: LabUnderTest, row: CurlInput, identity: str, deadline: Deadline) ->
             break
     answered = CheckResult(
         f"{identity}.answered", title, judgement.verdict, judgement.sentence, judgement.expected, judgement.seen,
-        attempts, (path,) if path else (),
+        attempts, (path,) if path else (), seconds=watch.seconds,
     )  # fmt: skip
     return [answered, *captures] if judgement.verdict == "PASS" else [answered]
 

@@ -14,7 +14,7 @@ from labctl.kube.exec import PodExec
 from labctl.kube.ready import pod_trouble
 from labctl.verify import expectation
 from labctl.verify.capturing import capturing, judge
-from labctl.verify.checks import Check, poll
+from labctl.verify.checks import Check, Stopwatch, poll
 from labctl.verify.inputs import PingInput, PodInput
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Command, Unanswered
@@ -183,20 +183,23 @@ def _ping(
     """Ping until all are answered; the last try counts."""
     command = ["ping", "-6" if row.family == "ipv6" else "-4", "-c", str(row.count), "-i", INTERVAL, "-W", "1", address]
     title = f"{row.count} of {row.count} with ttl {row.ttl}, {row.family}"
-    attempts = 0
+    attempts, watch, path = 0, Stopwatch(), ""
     while True:
         attempts += 1
+        lab.observer.release([path])
         try:
             done = exec_in.run(row.sender.namespace, pod, command, timeout=row.count * 2 + 10.0)
         except LabctlError as error:
-            return CheckResult(f"{identity}.answered", title, "INCONCLUSIVE", str(error), attempts=attempts)
+            return CheckResult(
+                f"{identity}.answered", title, "INCONCLUSIVE", str(error), attempts=attempts, seconds=watch.seconds
+            )
         text = done.stdout + done.stderr
         path = lab.observer.evidence.command(pod, " ".join(command), text.encode())
         judgement = judge_ping(row, address, text)
         if judgement.verdict == "PASS" or deadline.passed or lab.cancel.is_set():
             return CheckResult(
                 f"{identity}.answered", title, judgement.verdict, judgement.sentence, judgement.expected,
-                judgement.seen, attempts, (path,),
+                judgement.seen, attempts, (path,), seconds=watch.seconds,
             )  # fmt: skip
 
 

@@ -12,12 +12,16 @@ from labctl.cli.reference import reference as verbs
 from labctl.cli.rendering import folder_of
 from labctl.cli.scenarioreference import reference as scenarios
 from labctl.graph import draw
+from labctl.report.document import schema_text as evidence_schema
 from labctl.spec.reference import reference as spec
 
 ROOT = Path(__file__).parent.parent.parent.parent
 
 
-@pytest.mark.parametrize(("page", "text"), [("cli.md", verbs), ("spec.md", spec), ("scenarios.md", scenarios)])
+@pytest.mark.parametrize(
+    ("page", "text"),
+    [("cli.md", verbs), ("spec.md", spec), ("scenarios.md", scenarios), ("evidence.schema.json", evidence_schema)],
+)
 def test_generated_pages_are_up_to_date(page: str, text: object) -> None:
     assert callable(text)
     assert (ROOT / "docs" / page).read_text() == text(), "run `make docs`"

@@ -61,6 +61,14 @@ def test_counts_names_and_times(mixed: dict[str, Any]) -> None:
     assert properties["edited"] == "nxos/leaf2101.cfg, checks.yaml"
 
 
+def test_every_case_has_a_name_of_its_own_and_its_time(mixed: dict[str, Any]) -> None:
+    checks = [{"id": "a.b", "verdict": "PASS", "seconds": 1.25}, {"id": "a.b", "verdict": "FAIL", "seconds": None}]
+    text = junit({"lab": "x", "scenarios": [{"id": "a", "seconds": 2.0, "checks": [*checks, *checks]}]})
+    SCHEMA.validate(text)
+    cases = [(case.get("name"), case.get("time")) for case in ElementTree.fromstring(text)[0].iter("testcase")]
+    assert cases == [("a.b", "1.250"), ("a.b (2)", "0.000"), ("a.b (3)", "1.250"), ("a.b (4)", "0.000")]
+
+
 def test_a_scenario_without_checks_is_no_pass(mixed: dict[str, Any]) -> None:
     suite = ElementTree.fromstring(junit(mixed))[-1]
     assert suite.get("errors") == suite.get("tests") == "1"

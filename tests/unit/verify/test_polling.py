@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,11 @@ class Asked:
     def __init__(self, **answers: Any) -> None:
         self.answers = answers
         self.asked: list[Command] = []
+        self.released: list[str] = []
         self._lock = threading.Lock()
+
+    def release(self, paths: Iterable[str]) -> None:
+        self.released += paths
 
     def ask(self, command: Command) -> tuple[Any, str]:
         with self._lock:
@@ -158,13 +163,38 @@ def test_boxes_are_asked_side_by_side() -> None:
     """Each answers only once the other has been asked."""
     both = threading.Barrier(2, timeout=10)
 
-    class Waiting:
+    class Waiting(Asked):
         def ask(self, _command: Command) -> tuple[int, str]:
             both.wait()
             return 1, ""
 
     found, _ = run([check("a", command("a", "leaf1")), check("b", command("b", "leaf2"))], Waiting())
     assert {row.verdict for row in found} == {"PASS"}
+
+
+def test_a_check_leads_to_the_answer_that_it_was_judged_by(tmp_path: Path) -> None:
+    """Of two checks on one question one passes early: its answer stays; later ones that decide nothing go."""
+    evidence, numbers = Evidence(tmp_path), itertools.count()
+
+    class Counting(Asked):
+        def ask(self, command: Command) -> tuple[int, str]:
+            number = next(numbers)
+            return number, evidence.command(command.target, command.text, str(number).encode())
+
+        def release(self, paths: Iterable[str]) -> None:
+            evidence.release(paths)
+
+    def at_least(wanted: int) -> Callable[[int], Judgement]:
+        return lambda seen: Judgement("PASS" if seen >= wanted else "FAIL", "", wanted, seen)
+
+    found, _ = run([Check(str(n), "", (command("x"),), at_least(n)) for n in (1, 4)], Counting())
+    files = [tmp_path / path for row in found for path in row.commands]
+    assert [(row.seen, file.read_text().splitlines()[-1]) for row, file in zip(found, files, strict=True)] == [
+        (1, "1"), (4, "4"),
+    ]  # fmt: skip
+    assert sorted((tmp_path / "commands").iterdir()) == sorted(files)
+    assert all(row.seconds is not None for row in found)
+    assert found[0].seconds < found[1].seconds
 
 
 def test_cancelled() -> None:

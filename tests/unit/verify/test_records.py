@@ -222,10 +222,40 @@ def test_no_name_leaves_the_folder(evidence: Evidence, name: str) -> None:
         assert file.is_file()
 
 
-def test_the_newest_output_of_a_command_is_kept(evidence: Evidence) -> None:
-    paths = {evidence.command("n", "cat x", text) for text in (b"old", b"new")}
-    assert len(paths) == 1
-    assert (evidence.folder / paths.pop()).read_text().endswith("new")
+def outputs(evidence: Evidence) -> list[str]:
+    return sorted(path.read_text().splitlines()[-1] for path in evidence.folder.glob("commands/*"))
+
+
+def test_another_answer_does_not_replace_one_that_a_check_was_judged_by(evidence: Evidence) -> None:
+    paths = [evidence.command("n", "cat x", text) for text in (b"old", b"new", b"old")]
+    assert paths == ["commands/n__cat-x.txt", "commands/n__cat-x.2.txt", "commands/n__cat-x.txt"]
+    assert outputs(evidence) == ["new", "old"]
+
+
+def test_an_answer_goes_when_nobody_needs_it(evidence: Evidence) -> None:
+    old, _, again = (evidence.command("n", "cat x", text) for text in (b"old", b"new", b"old"))
+    evidence.release([old, "", "commands/other.txt"])
+    assert outputs(evidence) == ["new", "old"], "two had it"
+    evidence.release([again])
+    assert outputs(evidence) == ["new"]
+    assert evidence.command("n", "cat x", b"newest") == old, "its name is free"
+
+
+def test_the_copy_of_the_lab_and_the_hashes_of_its_folder(evidence: Evidence, whitepaper: Any, tmp_path: Path) -> None:
+    shutil.copytree(whitepaper[0].path, tmp_path / "folder")
+    (tmp_path / "folder" / "nxos" / "leaf2101.cfg").write_text("neighbor 10.0.0.1\n  password 3 1a2b3c\n")
+    (tmp_path / "folder" / "nxos" / "leaf2102.cfg").unlink()
+    files = evidence.lab(replace(whitepaper[0], path=tmp_path / "folder"))
+    copied = {str(path.relative_to(evidence.folder / "lab")) for path in evidence.folder.rglob("lab/**/*.*")}
+    switches = {f"nxos/{name}.cfg" for name in whitepaper[0].lab.switches} - {"nxos/leaf2102.cfg"}
+    assert copied == {"lab.json", "topology.clab.yml", "checks.yaml", "kind/cluster.yaml", *switches}
+    assert "password 3 <redacted>" in (evidence.folder / "lab" / "nxos" / "leaf2101.cfg").read_text()
+    assert {stat.S_IMODE(path.stat().st_mode) for path in evidence.folder.rglob("lab/**/")} == {0o700}
+    assert set(files) == {"lab.json", *whitepaper[0].lab.files}
+    changed = {name for name, hashes in files.items() if hashes.sha256 != hashes.rendered}
+    assert changed == {"lab.json", "nxos/leaf2101.cfg", "nxos/leaf2102.cfg"}
+    assert files["nxos/leaf2102.cfg"].sha256 is None
+    assert files["lab.json"].rendered is None, "the file that holds the hashes has none"
 
 
 def test_writers_do_not_disturb_each_other(evidence: Evidence) -> None:

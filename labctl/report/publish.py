@@ -1,0 +1,94 @@
+"""Evidence that a person takes away: a folder with all of it and the page; pages rendered again from such a folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from labctl.errors import UsageError
+from labctl.report.evidencefolder import NAME, read_evidence
+from labctl.report.page import html, links_from
+
+PAGE = "index.html"
+PARTS = (NAME, "summary.txt", "commands", "captures", "lab")
+"""Of an evidence folder: what is copied, and what of an older copy is removed."""
+
+
+def check_target(target: Path) -> None:
+    """Whether a report may be written there: before anything runs. Raises `UsageError`."""
+    if target.exists() and not target.is_dir():
+        raise UsageError(f"{target} is no folder", code="report-folder", hint="--report takes a folder")
+    if target.is_dir() and any(target.iterdir()) and not (target / NAME).is_file():
+        raise UsageError(
+            f"{target} holds something else: it is not empty, and no report of an earlier verification",
+            code="report-folder",
+            hint="give a folder that is empty or not there yet",
+        )
+
+
+def publish(evidence: Path, target: Path) -> Path:
+    """Copy an evidence folder and write its page; an older report there is replaced. Returns the page.
+
+    Files get the modes that the user's umask says: what is published is meant to be read.
+    Raises `UsageError`, and what `read_evidence` raises.
+    """
+    check_target(target)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        for name in (*PARTS, PAGE):
+            old = target / name
+            shutil.rmtree(old) if old.is_dir() else old.unlink(missing_ok=True)
+        for name in PARTS:
+            source = evidence / name
+            if source.is_dir():
+                shutil.copytree(source, target / name, copy_function=shutil.copyfile)
+            elif source.is_file():
+                shutil.copyfile(source, target / name)
+        for path in target.rglob("*"):
+            if path.is_dir():
+                path.chmod(0o777 & ~_umask())  # copytree copies a folder's mode, which is for its owner alone
+    except OSError as error:
+        raise _unwritable(target, error) from None
+    return write_page(target, target / PAGE)
+
+
+def write_page(folder: Path, page: Path) -> Path:
+    """Render the page of an evidence folder, with links that lead there from where the page is."""
+    text = html(read_evidence(folder), links=links_from(page, folder))
+    write_text(page, text)
+    return page
+
+
+def write_text(path: Path, text: str) -> None:
+    """All of it or nothing. Raises `UsageError`."""
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", dir=path.parent, prefix=".new-", encoding="utf-8", delete=False
+        ) as handle:
+            handle.write(text)
+        Path(handle.name).chmod(0o666 & ~_umask())
+        Path(handle.name).replace(path)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
+def append_text(path: Path, text: str) -> None:
+    """Behind what is there, as a job's summary wants it. Raises `UsageError`."""
+    try:
+        with path.open("a", encoding="utf-8") as handle:
+            handle.write(text)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
+def _umask() -> int:
+    """It can only be read by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _unwritable(path: Path, error: OSError) -> UsageError:
+    return UsageError(f"{path} cannot be written: {error.strerror or error}", code="unwritable")
