@@ -20,6 +20,8 @@ from labctl.report.style import ASCII, UNICODE, Marks, Paint, wants_colour
 from labctl.verify.livestate import LiveState
 
 SCHEMA = "labctl.watch/v1"
+DEAF = 0.2
+"""Seconds for which a Ctrl-C may go unheard at most."""
 
 
 def repeat(look: Callable[[], bool], interval: float, now: Callable[[], float] = time.monotonic) -> None:
@@ -44,10 +46,18 @@ class Apart:
         """One look. Raises what reading raises."""
         self._thread = threading.Thread(target=self._one, name="look", daemon=True)
         self._thread.start()
-        answer = self._answers.get()
+        answer = self._answer()
         if isinstance(answer, BaseException):
             raise answer
         return answer
+
+    def _answer(self) -> LiveState | BaseException:
+        """A wait without end is deaf to a Ctrl-C that came just before it began."""
+        while True:
+            try:
+                return self._answers.get(timeout=DEAF)
+            except queue.Empty:
+                continue
 
     def _one(self) -> None:
         try:
