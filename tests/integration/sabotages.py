@@ -51,6 +51,7 @@ class Sabotage:
 
 
 LEAFS = ("leaf2101", "leaf2102")
+EXTERNAL = "ip route 12.1.0.0/16 198.18.0.2 tag 12345"
 BLOCK = "node02-10-244-140-64-26"
 CALICO_V4 = ("router bgp 65102", "template peer CALICO", "address-family ipv4 unicast")
 CALICO_V6 = ("router bgp 65102", "template peer CALICO-V6", "address-family ipv6 unicast")
@@ -160,6 +161,7 @@ SABOTAGES: tuple[Sabotage, ...] = (
         (
             node("node02", "ip", "route", "replace", "default", "via", "192.168.1.1", "dev", "bond0"),
             node("node02", "ip", "route", "del", "192.168.100.0/24"),
+            node("node01", "ip", "route", "add", "10.244.140.64/26", "via", "192.168.1.13", "dev", "bond0"),
             node("node01", "ip", "route", "add", "10.96.0.0/24", "via", "192.168.1.1", "dev", "bond0"),
             node("node01", "ip", "route", "add", "192.168.100.1/32", "via", "192.168.1.1", "dev", "bond0"),
             node("node01", "ip", "route", "add", "unreachable", "203.0.112.7/32"),
@@ -167,6 +169,7 @@ SABOTAGES: tuple[Sabotage, ...] = (
         (
             node("node02", "ip", "route", "replace", "default", "via", "{gateway}", "dev", "eth0"),
             node("node02", "ip", "route", "add", "192.168.100.0/24", "via", "192.168.1.1", "dev", "bond0"),
+            node("node01", "ip", "route", "del", "10.244.140.64/26", "via", "192.168.1.13", "dev", "bond0"),
             node("node01", "ip", "route", "del", "10.96.0.0/24"),
             node("node01", "ip", "route", "del", "192.168.100.1/32"),
             node("node01", "ip", "route", "del", "unreachable", "203.0.112.7/32"),
@@ -174,31 +177,23 @@ SABOTAGES: tuple[Sabotage, ...] = (
         {
             "cluster.route.default.node02": "leads into the fabric: via 192.168.1.1 dev bond0",
             "cluster.route.loopbacks.node02": "no route to 192.168.100.0/24",
+            "cluster.route.remote-blocks.node01": "via 192.168.1.13 dev bond0.*expected via 192.168.1.1 ",
             "cluster.absent.services.node01": "service prefix in its table: 10.96.0.0/24",
             "cluster.absent.loopbacks.node01": "peering loopback in its table: 192.168.100.1/32",
             "cluster.absent.unreachable.node01": "unreachable: 203.0.112.7/32",
         },
     ),
     Sabotage(
-        "the leafs' filters let nothing through to the nodes", "claim-gateway-of-fabric-routes",
-        tuple(switch(leaf, "no ip prefix-list PL-K8S-OUT seq 5 permit 12.1.0.0/16") for leaf in LEAFS),
-        tuple(switch(leaf, "ip prefix-list PL-K8S-OUT seq 5 permit 12.1.0.0/16") for leaf in LEAFS),
+        "the border leaf forgets an external prefix", "claim-gateway-of-fabric-routes",
+        (switch("leaf2999", "vrf context vrf-001", f"no {EXTERNAL}"),),
+        (switch("leaf2999", "vrf context vrf-001", EXTERNAL),),
         {"cluster.route.external.node01": "no route to 12.1.0.0/16"},
     ),
     Sabotage(
-        "the leafs' filters keep the nodes' blocks in", "claim-bgp-between-nodes",
-        tuple(switch(leaf, "no ip prefix-list PL-K8S-OUT seq 45 permit 10.244.0.0/16 le 32") for leaf in LEAFS),
-        tuple(switch(leaf, "ip prefix-list PL-K8S-OUT seq 45 permit 10.244.0.0/16 le 32") for leaf in LEAFS),
-        {"cluster.route.remote-blocks.node01": "no route to 10.244.140.64/26"},
-    ),
-    Sabotage(
-        "a leaf's gateway is shut down", "figure-17",
-        (switch("leaf2102", "interface Vlan3001", "no fabric forwarding mode anycast-gateway", "shutdown"),),
-        (switch("leaf2102", "interface Vlan3001", "fabric forwarding mode anycast-gateway", "no shutdown"),),
-        {
-            "leafs.gateway.leaf2102": "anycast is false, expected true",
-            "leafs.gateway-up.leaf2102": "protocol is down, expected up",
-        },
+        "a leaf's gateway has an address more", "figure-17",
+        (switch("leaf2102", "interface Vlan3001", "ipv6 address 2001:192:168:1::2/64"),),
+        (switch("leaf2102", "interface Vlan3001", "no ipv6 address 2001:192:168:1::2/64"),),
+        {"leafs.gateway.leaf2102": "addresses is .*2001:192:168:1::2/64, expected"},
     ),
     Sabotage(
         "a leaf's loopback has another tag", "table-loopbacks",
@@ -252,6 +247,7 @@ RECORDED: tuple[tuple[str, str, str], ...] = (
     ("cluster.pod-cidrs", "a Node without its networks", "has 0 networks /24 of 10.244.0.0/16"),
     ("cluster.route.connected", "bond0 without its network", "no route to 192.168.1.0/24"),
     ("cluster.route.own-blocks", "a block that is no blackhole", "10.244.196.128/26 is …, expected blackhole"),
+    ("leafs.gateway-up", "an SVI that is down, another MAC", "protocol is down, expected up"),
     ("leafs.peer-link", "a peer-link of ports", "kind is physical, expected fabric"),
     ("links.port-channel", "a member that is suspended", "port-channel11: Ethernet1/2 is suspended (s)"),
     ("links.vpc", "a leg that is down", "vPC 12 is down"),
