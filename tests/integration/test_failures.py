@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from labctl.render.scenarios import BUILT_IN
+from labctl.render.failures import BUILT_IN
 from labctl.waiting import Deadline, NotYet, wait_for
 from tests.integration.harness import ROOT, WHITEPAPER, Done, Labctl, await_event, end, tshark_fields
 from tests.integration.snapshot import Snapshot, differences, snapshot
