@@ -11,6 +11,7 @@ from labctl.verify.checks import Check
 from labctl.verify.inputs import load_checks
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.scenarios import bgp, links
+from labctl.verify.steps.expects import counters
 
 
 def switch_commands(folder: Folder) -> dict[str, list[str]]:
@@ -19,7 +20,8 @@ def switch_commands(folder: Folder) -> dict[str, list[str]]:
     lab = LabUnderTest(folder, inputs, None, threading.Event(), lambda _result: None, folder.path / "journal.jsonl")  # type: ignore[arg-type]
     found: dict[str, list[str]] = {name: [] for name in folder.lab.switches}
     checks: Iterable[Check] = (*links.checks(lab), *bgp.checks(lab, lab.mode.bgp))
-    for command in (command for check in checks for command in check.commands if command.kind == "nxos"):
+    asked_by_checks = (command for check in checks for command in check.commands if command.kind == "nxos")
+    for command in (*asked_by_checks, *counters(lab.mode.bgp.sessions)):
         known = found.setdefault(command.target, [])
         if command.text not in known:
             known.append(command.text)
