@@ -118,6 +118,20 @@ def test_a_cleared_session_is_not_unbroken(lab: Done, labctl: Labctl, tmp_path: 
     assert checks["mine.recovered"]["verdict"] == "PASS"
 
 
+def test_a_ping_that_dies_proves_nothing(lab: Done, labctl: Labctl, tmp_path: Path) -> None:
+    """Its pod goes away: nobody can say what was lost."""
+    steps = (
+        PODS
+        + "  - fault: {name: gone, restart_pod: {pod: app=pingtest, node: node01}}\n"
+        + "  - expect: {name: again, pods: {pod: app=pingtest, node: node01}}\n"
+        + "  - expect: {name: loss, loss: {of: pods, ms: 60000}}\n"
+    )
+    checks = mine(labctl, tmp_path, steps, code=3)
+    assert checks["mine.loss"]["verdict"] == "INCONCLUSIVE"
+    assert "the capture cannot be counted" in checks["mine.loss"]["sentence"]
+    assert checks["mine.recovered"]["verdict"] == "PASS"
+
+
 def test_a_file_with_mistakes_touches_nothing(lab: Done, labctl: Labctl, tmp_path: Path) -> None:
     file = tmp_path / "wrong.yaml"
     file.write_text(HEAD + CUT + "  - fault: {name: two, isolate: leaf2103}\n  - expct: {}\n")
