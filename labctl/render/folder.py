@@ -7,7 +7,7 @@ from pathlib import Path
 
 from labctl.design.model import Design
 from labctl.imagename import where_from
-from labctl.render import calico, nodes, scenarios, workloads
+from labctl.render import calico, failures, nodes, workloads
 from labctl.render.checks import checks
 from labctl.render.kind import kind_cluster
 from labctl.render.lab import lab_json
@@ -22,7 +22,7 @@ def render_folder(design: Design) -> dict[str, str]:
     files = {"topology.clab.yml": topology(design), "checks.yaml": checks(design), "README.md": _readme(design)}
     files |= {f"nxos/{switch.name}.cfg": switch_config(design, switch) for switch in design.switches}
     files |= nodes.files(design)
-    files |= scenarios.files(design)
+    files |= failures.files(design)
     if design.cluster:
         files["kind/cluster.yaml"] = kind_cluster(design.cluster)
         files |= calico.files(design, design.cluster)

@@ -11,6 +11,7 @@ from labctl.verify.checks import Check
 from labctl.verify.inputs import load_checks
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.scenarios import bgp, leafs, links
+from labctl.verify.steps.expects import counters
 
 SWITCH = ("nxos", "nxos-text")
 
@@ -21,7 +22,8 @@ def switch_commands(folder: Folder) -> dict[str, list[str]]:
     lab = LabUnderTest(folder, inputs, None, threading.Event(), lambda _result: None, folder.path / "journal.jsonl")  # type: ignore[arg-type]
     found: dict[str, list[str]] = {name: [] for name in folder.lab.switches}
     checks: Iterable[Check] = (*links.checks(lab), *bgp.checks(lab, lab.mode.bgp), *leafs.checks(lab))
-    for command in (command for check in checks for command in check.commands if command.kind in SWITCH):
+    asked_by_checks = (command for check in checks for command in check.commands if command.kind in SWITCH)
+    for command in (*asked_by_checks, *counters(lab.mode.bgp.sessions)):
         known = found.setdefault(command.target, [])
         if command.text not in known and command.text != leafs.RUNNING:  # a recording reads it back anyway
             known.append(command.text)

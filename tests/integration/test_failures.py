@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from labctl.render.scenarios import BUILT_IN
+from labctl.render.failures import BUILT_IN
 from labctl.waiting import Deadline, NotYet, wait_for
 from tests.integration.harness import ROOT, WHITEPAPER, Done, Labctl, await_event, end, tshark_fields
 from tests.integration.snapshot import Snapshot, differences, snapshot
+from tests.unit.cli.test_pytest_plugin import PLUGIN
 
 pytestmark = [pytest.mark.booted, pytest.mark.timeout(600)]
 LAB = "whitepaper"
@@ -112,8 +113,22 @@ def test_a_cleared_session_is_not_unbroken(lab: Done, labctl: Labctl, tmp_path: 
     )
     checks = mine(labctl, tmp_path, steps, code=1)
     assert checks["mine.same.leaf2101.192.168.1.11"]["verdict"] == "FAIL"
-    assert "was reset: 2 connections" in checks["mine.same.leaf2101.192.168.1.11"]["sentence"]
+    assert "was reset: " in checks["mine.same.leaf2101.192.168.1.11"]["sentence"]
     assert checks["mine.same.leaf2101.192.168.1.13"]["verdict"] == "PASS"
+    assert checks["mine.recovered"]["verdict"] == "PASS"
+
+
+def test_a_ping_that_dies_proves_nothing(lab: Done, labctl: Labctl, tmp_path: Path) -> None:
+    """Its pod goes away: nobody can say what was lost."""
+    steps = (
+        PODS
+        + "  - fault: {name: gone, restart_pod: {pod: app=pingtest, node: node01}}\n"
+        + "  - expect: {name: again, pods: {pod: app=pingtest, node: node01}}\n"
+        + "  - expect: {name: loss, loss: {of: pods, ms: 60000}}\n"
+    )
+    checks = mine(labctl, tmp_path, steps, code=3)
+    assert checks["mine.loss"]["verdict"] == "INCONCLUSIVE"
+    assert "the capture cannot be counted" in checks["mine.loss"]["sentence"]
     assert checks["mine.recovered"]["verdict"] == "PASS"
 
 
@@ -170,8 +185,7 @@ def test_while_one_breaks_the_lab_another_does_not_heal_it(lab: Done, labctl: La
 def test_the_pytest_plugin_on_a_lab_that_runs(lab: Done, labctl: Labctl, tmp_path: Path) -> None:
     (tmp_path / "test_mine.py").write_text(PLUGIN_TEST)
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "labctl.pytest_plugin", "-p", "no:cacheprovider", "--labctl-lab", LAB,
-         str(tmp_path)],
+        [sys.executable, "-m", "pytest", *PLUGIN, "-p", "no:cacheprovider", "--labctl-lab", LAB, str(tmp_path)],
         env={**labctl.environment, "PYTHONPATH": str(ROOT)}, cwd=tmp_path, capture_output=True, text=True, timeout=120,
         check=False,
     )  # fmt: skip

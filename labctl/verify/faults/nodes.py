@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from labctl.verify.faults.plan import Plan, Planned
 from labctl.verify.hands import NotDone
 from labctl.verify.lab import LabUnderTest
-from labctl.verify.steps.model import Leg
+from labctl.verify.steps.faultmodel import Leg
 
 
 def unplug(lab: LabUnderTest, row: Leg) -> Plan:

@@ -8,7 +8,7 @@ from typing import Any
 
 from labctl.verify.change import Change
 from labctl.verify.lab import LabUnderTest
-from labctl.verify.steps.model import Fault
+from labctl.verify.steps.faultmodel import Fault
 
 
 @dataclass(frozen=True, slots=True)

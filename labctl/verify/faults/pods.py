@@ -11,7 +11,7 @@ from labctl.kube.resources import ENDPOINT_SLICES, NODES, PODS
 from labctl.verify.faults.plan import Plan, Planned
 from labctl.verify.hands import NotDone
 from labctl.verify.lab import LabUnderTest
-from labctl.verify.steps.model import Drain, PodOf
+from labctl.verify.steps.faultmodel import Drain, PodOf
 
 
 def restart(lab: LabUnderTest, row: PodOf) -> Plan:

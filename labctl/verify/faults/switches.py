@@ -14,7 +14,7 @@ from labctl.nxos.tree import parse
 from labctl.verify.faults.plan import Plan, Planned
 from labctl.verify.hands import NotDone
 from labctl.verify.lab import LabUnderTest
-from labctl.verify.steps.model import Neighbor, Port
+from labctl.verify.steps.faultmodel import Neighbor, Port
 
 NOBODY = "192.0.2.1"
 """An address of TEST-NET-1 (RFC 5737): routed nowhere."""

@@ -17,7 +17,7 @@ from labctl.verify.inputs import EndpointsOf, RouteInput, SessionInput
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Command
 from labctl.verify.scenarios.bgp import SUMMARY, judge_route
-from labctl.verify.steps.model import Bond, Evpn, Expect, Nodes, PodsAt, PortChannel, Route, Sessions, VpcState
+from labctl.verify.steps.expectmodel import Bond, Evpn, Expect, Nodes, PodsAt, PortChannel, Route, Sessions, VpcState
 from labctl.verify.steps.sessions import COMMAND, Counted, reset, unbroken
 from labctl.verify.verdict import Judgement, Verdict
 

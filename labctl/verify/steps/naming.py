@@ -9,7 +9,10 @@ from functools import cached_property
 from labctl.errors import Problem, did_you_mean
 from labctl.folder import Folder
 from labctl.verify.inputs import ChecksInput
-from labctl.verify.steps.model import Capture, Expect, Fault, Pod, Step, Traffic
+from labctl.verify.steps.expectmodel import Expect
+from labctl.verify.steps.faultmodel import Fault
+from labctl.verify.steps.forms import Pod
+from labctl.verify.steps.model import Capture, Step, Traffic
 from labctl.verify.steps.order import Placed
 from labctl.yamldoc import Document
 from labctl.yamldoc import Path as DocumentPath

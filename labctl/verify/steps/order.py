@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from labctl.errors import Problem, did_you_mean
-from labctl.verify.steps.model import MEASURED, Capture, Expect, Fault, Heal, Step, Stop, Traffic
+from labctl.verify.steps.expectmodel import MEASURED, Expect
+from labctl.verify.steps.faultmodel import Fault
+from labctl.verify.steps.model import Capture, Heal, Step, Stop, Traffic
 from labctl.yamldoc import Document
 from labctl.yamldoc import Path as DocumentPath
 

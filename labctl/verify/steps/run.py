@@ -22,8 +22,10 @@ from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Unanswered
 from labctl.verify.recording import Recording
 from labctl.verify.scenarios import bgp, links
+from labctl.verify.steps.expectmodel import Expect, LossOf, Packets
 from labctl.verify.steps.expects import COUNTED, Baseline, checks, counters
-from labctl.verify.steps.model import Capture, Expect, Fault, Heal, LossOf, Packets, ScenarioFile, Step, Stop, Traffic
+from labctl.verify.steps.faultmodel import Fault
+from labctl.verify.steps.model import Capture, Heal, ScenarioFile, Step, Stop, Traffic
 from labctl.verify.steps.sessions import counted
 from labctl.verify.traffic import Measured, Running, begin
 from labctl.verify.verdict import CheckResult, Judgement, combine

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
+from importlib.metadata import entry_points
 
 import pytest
 
 pytest_plugins = ("pytester",)
+
+INSTALLED = any(point.value == "labctl.pytest_plugin" for point in entry_points(group="pytest11"))
+PLUGIN = () if INSTALLED else ("-p", "labctl.pytest_plugin")
+"""An installed labctl brings it by itself; a checkout beside an older installation does not."""
 
 FAKE = """
     import labctl.pytest_plugin as plugin, labctl.testing as testing
@@ -44,7 +49,7 @@ def inner(pytester: pytest.Pytester) -> pytest.Pytester:
 
 
 def run(inner: pytest.Pytester, *arguments: str) -> pytest.RunResult:
-    return inner.runpytest_inprocess("-p", "labctl.pytest_plugin", "-p", "no:cacheprovider", "-s", *arguments)
+    return inner.runpytest_inprocess(*PLUGIN, "-p", "no:cacheprovider", "-s", *arguments)
 
 
 def told(result: pytest.RunResult) -> list[str]:

@@ -13,10 +13,11 @@ from labctl.engine.steps import Step, check_plan
 from labctl.engine.up import Up
 from labctl.folder import Folder, Lab, LabNode, Topology
 from labctl.state import LabState
+from labctl.verify.change import Change, write
 from labctl.waiting import Deadline
 
 
-def plan(tmp_path: Path, cluster: str) -> dict[str, Step]:
+def plan(tmp_path: Path, cluster: str, *, running: bool = False) -> dict[str, Step]:
     nodes = {"leaf1": LabNode("switch", "leaf", "leaf1")}
     if cluster != "none":
         nodes["master"] = LabNode("kube-node", "control-plane", "lab-control-plane")
@@ -24,7 +25,8 @@ def plan(tmp_path: Path, cluster: str) -> dict[str, Step]:
     state = LabState("lab", tmp_path)
     nothing: Any = None
     request = UpRequest(state, nothing, nothing, nothing)
-    steps = Up(request, Placing(Folder(tmp_path, lab, Topology("lab", None, {}, ()), None)), Deadline(1))._steps()
+    placing = Placing(Folder(tmp_path, lab, Topology("lab", None, {}, ()), None), running=running)
+    steps = Up(request, placing, Deadline(1))._steps()
     check_plan(steps)
     return {step.name: step for step in steps}
 
@@ -57,3 +59,17 @@ def test_every_gate_is_looked_at_again_by_a_second_up(tmp_path: Path) -> None:
     steps = plan(tmp_path, "kind")
     again = {name for name, step in steps.items() if not step.resumable}
     assert {"ssh", "ports", "api", "names", "addresses", "bonds"} <= again
+
+
+@pytest.mark.parametrize("cluster", ["none", "standin"])
+def test_what_a_killed_labctl_left_is_healed_before_a_gate_stumbles_over_it(tmp_path: Path, cluster: str) -> None:
+    assert "heal" not in plan(tmp_path, cluster, running=True)
+    write(LabState("lab", tmp_path).journal, Change("leaf.leaf", "switch-lines"), "begun")
+    assert "heal" not in plan(tmp_path, cluster), "the boxes of another lab: there is nothing to heal in new ones"
+    steps = plan(tmp_path, cluster, running=True)
+    assert not steps["heal"].resumable
+    assert "heal" in before(steps, "push")
+    assert "ports" in before(steps, "heal")
+    if cluster != "none":
+        assert "heal" in before(steps, "bonds")
+        assert "api" in before(steps, "heal")

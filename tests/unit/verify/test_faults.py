@@ -15,7 +15,7 @@ from labctl.verify.faults.switches import peer_link_members, vpc_domain
 from labctl.verify.hands import NotDone
 from labctl.verify.healing import HEALERS
 from labctl.verify.lab import LabUnderTest
-from labctl.verify.steps.model import Fault
+from labctl.verify.steps.faultmodel import Fault
 from tests.unit.verify.conftest import FOLDER, Boxes
 
 RUNNING = (FOLDER / "nxos" / "leaf2101.cfg").read_text()

@@ -15,8 +15,10 @@ from labctl.errors import SpecError, UsageError
 from labctl.folder import load_folder
 from labctl.verify.inputs import load_checks
 from labctl.verify.scenarios import files
+from labctl.verify.steps.expectmodel import Expect
+from labctl.verify.steps.faultmodel import Fault
 from labctl.verify.steps.load import load_scenario, loads
-from labctl.verify.steps.model import Capture, Expect, Fault, Heal, Stop, Traffic
+from labctl.verify.steps.model import Capture, Heal, Stop, Traffic
 from tests.unit.verify.conftest import FOLDER
 
 HEAD = "schema: labctl.scenario/v1\nname: mine\nsteps:\n"

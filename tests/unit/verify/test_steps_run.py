@@ -14,8 +14,8 @@ from labctl.guest.api import Completed
 from labctl.verify.change import open_changes
 from labctl.verify.inputs import BgpInput, ChecksInput, LacpInput, LinksInput, ModeInput, ModesInput, SessionInput
 from labctl.verify.lab import LabUnderTest
+from labctl.verify.steps.expectmodel import Packets
 from labctl.verify.steps.load import loads
-from labctl.verify.steps.model import Packets
 from labctl.verify.steps.run import judge_packets, run
 from labctl.verify.verdict import CheckResult, combine
 from labctl.waiting import Cancelled
