@@ -389,6 +389,10 @@ def horizon(port: str, *, closed: bool) -> list[Op]:
     return [tc(f"filter del dev {port} egress prio 1")]
 
 
+ROUTE = "route "
+"""How the names of static routes begin."""
+
+
 def _statics(model: SwitchModel) -> list[KernelObject]:
     objects = []
     for vrf in model.vrfs:
@@ -397,13 +401,19 @@ def _statics(model: SwitchModel) -> list[KernelObject]:
             text = f"{route.prefix} via {route.via} vrf {vrf.name} proto static"
             objects.append(
                 KernelObject(
-                    f"route {vrf.name} {route.prefix} {route.via}",
+                    f"{ROUTE}{vrf.name} {route.prefix} {route.via}",
                     (ip(f"route replace {text}"),),
                     (ip(f"route del {text}"),),
                     needs,
                 )
             )
     return objects
+
+
+def new_routes(before: list[KernelObject], after: list[KernelObject]) -> list[Op]:
+    """The static routes that come: apart, since the filters of BGP are to be there when BGP hears of them."""
+    names = changed(before, after)
+    return [op for item in after if item.name in names and item.name.startswith(ROUTE) for op in item.make]
 
 
 def touches(item: KernelObject, devices: Collection[str]) -> bool:
@@ -431,10 +441,10 @@ def changed(before: list[KernelObject], after: list[KernelObject]) -> set[str]:
 
 
 def difference(before: list[KernelObject], after: list[KernelObject]) -> list[Op]:
-    """What leads from one state to the other."""
+    """What leads from one state to the other; `new_routes` belong behind it."""
     names = changed(before, after)
     gone = [item for item in reversed(before) if item.name in names]
-    make = [op for item in after if item.name in names for op in item.make]
+    make = [op for item in after if item.name in names and not item.name.startswith(ROUTE) for op in item.make]
     if not before:
         # of an empty box every order of kinds is right, and each run of one kind is one process in the machine
         make.sort(key=lambda op: KIND_ORDER.index(op.kind))

@@ -72,12 +72,15 @@ class FrrPlatform:
             model = read(tree)
             objects = linux.desired(model, self.mac)
             anew = linux.changed(self._objects, objects)
+            routes = linux.new_routes(self._objects, objects)
             log = self._do(linux.difference(self._objects, objects))
             self._objects, self.model = objects, model
             try:
                 log += self.daemons.apply(frr.texts(model))
             except AgentError as error:
                 log.append(f"FRR: {error.message}")
+            # last: bgpd lost half of thousands of routes whose filter changed while it was told of them
+            log += self._do(routes)
             legs = {leg.name: kernel_name(leg.name) for leg in linux.vpc_channels(model)}
             fresh = frozenset(port for name, port in legs.items() if f"interface {name}" in anew)
             uplinks = [kernel_name(i.name) for i in model.kind("Ethernet") if i.routed and i.ospf and i.vrf is None]
