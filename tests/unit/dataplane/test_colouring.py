@@ -52,6 +52,17 @@ def test_the_colour_replaces_the_automatic_target_in_both_families() -> None:
     assert "  route-target import 2103:2104\n" in text
 
 
+def test_leafs_with_the_same_loopback_have_distinguishers_of_their_own() -> None:
+    """A route reflector passes on one of two routes with the same distinguisher."""
+    texts = {
+        name: bgpd((RENDERED / f"coloured-pairs-standin/nxos/{name}.cfg").read_text())
+        for name in ("leaf2101", "leaf2103")
+    }
+    assert "  rd 10.2.1.1:60001\n" in texts["leaf2101"]
+    assert "  rd 10.2.1.3:60001\n" in texts["leaf2103"]
+    assert all(" bgp router-id 192.168.100.1\n" in text for text in texts.values())
+
+
 def test_an_additive_colour_leaves_the_automatic_one() -> None:
     text = COLOURED.replace("set extcommunity rt 2103:2104", "set extcommunity rt 2103:2104 additive")
     assert clauses(text)[0][-2:] == ["match ip address prefix-list dup_ip_avoidance", "set extcommunity rt 2103:2104"]
