@@ -23,6 +23,8 @@ from labctl.standin.switch.dataplane.model import (
 )
 from labctl.standin.switch.dataplane.names import VPC_SYSTEM_MAC, kernel_name
 
+FILTERS_AFTER = "bgp route-map delay-timer 1"
+"""A changed filter takes effect a second later; with 0 it never would, for FRR takes that as: when somebody asks."""
 FAMILIES = {"ipv4 unicast": 4, "ipv6 unicast": 6}
 
 
@@ -103,7 +105,7 @@ def _ospf_interface(interface: Interface) -> list[str]:
 def _bgpd(model: SwitchModel) -> str | None:
     if model.asn is None:
         return None
-    lines = [f"hostname {model.hostname}", "bgp route-map delay-timer 0"]
+    lines = [f"hostname {model.hostname}", FILTERS_AFTER]
     lines += _filters(model)
     lines += _exports(model)
     for instance in model.bgp:
