@@ -16,7 +16,8 @@ from labctl.render.yamltext import dump
 
 SCHEMA = "labctl.checks/v1"
 TTL = {"routed": 61, "ipip": 62}
-"""A ping that the leaf routes loses three hops, one that BIRD tunnels loses two (white paper: ttl=62)."""
+"""A ping that the leaf routes loses three hops, one that BIRD tunnels loses two (white paper: ttl=62). Between nodes of
+two pairs two leafs route it."""
 
 
 def checks(design: Design) -> str:
@@ -166,7 +167,7 @@ def _bgp(design: Design, cluster: Cluster, mode: str) -> dict[str, Any]:
                     "switch": leaf.name,
                     "vrf": design.vrf.name,
                     "prefix": {"cluster_ip_of": "default/my-service-ipv4"},
-                    "next_hops": {"endpoints_of": "default/my-service-ipv4"},
+                    "next_hops": {"endpoints_of": "default/my-service-ipv4", **_behind_others(design, cluster, leaf)},
                     # of endpoints at another pair the route comes over the fabric
                     **(external_route(cluster) if all(leaf.name in node.leafs for node in cluster.nodes) else {}),
                 }
@@ -178,6 +179,16 @@ def _bgp(design: Design, cluster: Cluster, mode: str) -> dict[str, Any]:
             if count:
                 peers.append({"switch": leaf.name, "vrf": design.vrf.name, "family": family, "count": count})
     return {"evpn": _evpn(design), "sessions": sessions, "peers": peers, "routes": routes, **_copies(design)}
+
+
+def _behind_others(design: Design, cluster: Cluster, leaf: Switch) -> dict[str, Any]:
+    """The nodes of other pairs, by the VTEPs of their leafs: BGP prefers what it hears of nodes of its own."""
+    others = {
+        node.name: [str(design.switch(name).vtep) for name in node.leafs]
+        for node in cluster.nodes
+        if leaf.name not in node.leafs
+    }
+    return {"behind": others} if others else {}
 
 
 def _peer_loopback(design: Design, leaf: Switch, versions: tuple[int, ...]) -> list[dict[str, Any]]:
@@ -227,7 +238,7 @@ def _ping(design: Design, ping: Ping, mode: str) -> list[dict[str, Any]]:
                 "from": _pod(ping.sender),
                 "to": _pod(ping.target),
                 "count": 5,
-                "ttl": TTL[mode],
+                "ttl": TTL[mode] - (mode == "routed" and source.leafs != target.leafs),
                 "captures": [
                     {"at": source.name, "interface": "bond0", "expect": expected},
                     {

@@ -73,9 +73,20 @@ def node_address(cluster: Cluster, node: str, version: int) -> str | None:
 
 def endpoint_nodes(cluster: Cluster, reference: str, version: int) -> list[str]:
     """Addresses of the nodes with a ready endpoint: the next hops of a Local service."""
-    names = {node for address, node in endpoints(cluster, reference) if node}
-    found = (node_address(cluster, name, version) for name in sorted(names))
-    return [address for address in found if address]
+    return service_hops(cluster, reference, version, {})[0]
+
+
+def service_hops(
+    cluster: Cluster, reference: str, version: int, behind: Mapping[str, Sequence[str]]
+) -> tuple[list[str], list[str]]:
+    """(next hops to a Local service's nodes, VTEPs of which some are next hops instead): one of both is empty.
+
+    ``behind``: nodes of other leafs, by their names in Kubernetes → those leafs' VTEPs. A leaf prefers the nodes that
+    it peers with itself.
+    """
+    names = sorted({node for _, node in endpoints(cluster, reference) if node})
+    own = [address for name in names if name not in behind and (address := node_address(cluster, name, version))]
+    return own, [] if own else sorted({vtep for name in names for vtep in behind.get(name, ())})
 
 
 def advertised(cluster: Cluster, node: str, version: int) -> list[str]:

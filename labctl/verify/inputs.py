@@ -27,9 +27,13 @@ class AdvertisedBy(_Model):
 
 
 class EndpointsOf(_Model):
-    """The nodes (as next hops) or addresses (as targets) of a Service's endpoints, ``namespace/name``."""
+    """The nodes (as next hops) or addresses (as targets) of a Service's endpoints, ``namespace/name``.
+
+    ``behind``: nodes of other leafs → the VTEPs by which they are reached, when none of the leaf's own has an endpoint.
+    """
 
     endpoints_of: str
+    behind: Mapping[str, tuple[str, ...]] = {}
 
 
 class ClusterIpOf(_Model):

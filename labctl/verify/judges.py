@@ -178,6 +178,23 @@ def prefixes(switch: str, node: str, neighbor: str, expected: Sequence[str], bod
     return Judgement("PASS", f"{switch}: {count} prefixes from {node} ({neighbor})", wanted, count)
 
 
+def route_by(switch: str, prefix: str, some_of: Sequence[str], body: Any) -> Judgement:
+    """A route has next hops, all of them among these: how many there are, ``maximum-paths`` decides."""
+    expected = {"prefix": prefix, "next_hops_among": list(some_of)}
+    found = next((row for row in rows(body, "vrf", "addrf", "prefix") if row.get("ipprefix") == prefix), None)
+    hops = _best_hops(rows(found, "path")) if found is not None else []
+    seen = {"prefix": prefix, "next_hops": hops}
+    if not hops:
+        return Judgement("FAIL", f"{switch}: no route to {prefix}", expected, seen)
+    wrong = [hop for hop in hops if hop not in some_of]
+    if wrong:
+        among = ", ".join(some_of)
+        return Judgement(
+            "FAIL", f"{switch}: {prefix} has next hops {', '.join(wrong)}, not among {among}", expected, seen
+        )
+    return Judgement("PASS", f"{switch}: {prefix} via {', '.join(hops)}", expected, seen)
+
+
 def only_copy(check: CopyInput, body: Any) -> Judgement:
     """A route to an address that several pairs have leads to none of the other pairs; having no route is fine."""
     expected = {"prefix": check.prefix, "not_by": dict(check.others)}

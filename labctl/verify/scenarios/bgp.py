@@ -145,11 +145,13 @@ def judge_route(lab: LabUnderTest, row: RouteInput, body: Any) -> Judgement:
             if service is None:
                 return Judgement("FAIL", f"there is no Service {prefix.cluster_ip_of}", prefix.cluster_ip_of, None)
             prefix = f"{service['spec']['clusterIP']}/32"
-        hops = (
-            expectation.endpoint_nodes(cluster, row.next_hops.endpoints_of, 4)
-            if isinstance(row.next_hops, EndpointsOf)
-            else list(row.next_hops)
-        )
+        if isinstance(row.next_hops, EndpointsOf):
+            behind = {lab.kube_name(node): vteps for node, vteps in row.next_hops.behind.items()}
+            hops, some_of = expectation.service_hops(cluster, row.next_hops.endpoints_of, 4, behind)
+            if some_of:
+                return judges.route_by(row.switch, prefix, some_of, body)
+        else:
+            hops = list(row.next_hops)
     else:
         hops = list(row.next_hops)
     return judges.route(row.switch, prefix, hops, row.segment, body, _marks(row))

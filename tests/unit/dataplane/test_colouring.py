@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labctl.nxos.tree import parse
-from labctl.standin.switch.dataplane import frr
+from labctl.standin.switch.dataplane import frr, linux
 from labctl.standin.switch.dataplane.model import read
 
 RENDERED = Path(__file__).parents[2] / "golden/render"
+STATIC = "vrf context red\n  ip route 12.1.0.0/16 198.18.0.2 tag 12345\n"
 COLOURED = (RENDERED / "coloured-pairs-standin/nxos/leaf2103.cfg").read_text()
 
 
@@ -50,6 +51,17 @@ def test_the_colour_replaces_the_automatic_target_in_both_families() -> None:
     assert "bgp extcommunity-list standard labctl-auto-vrf-001 seq 5 permit rt 65102:90001\n" in text
     assert text.count(f"route-map {frr.EXPORT_MAP} out") == 2, "towards each spine"
     assert "  route-target import 2103:2104\n" in text
+
+
+def test_leafs_with_the_same_loopback_have_distinguishers_of_their_own() -> None:
+    """A route reflector passes on one of two routes with the same distinguisher."""
+    texts = {
+        name: bgpd((RENDERED / f"coloured-pairs-standin/nxos/{name}.cfg").read_text())
+        for name in ("leaf2101", "leaf2103")
+    }
+    assert "  rd 10.2.1.1:60001\n" in texts["leaf2101"]
+    assert "  rd 10.2.1.3:60001\n" in texts["leaf2103"]
+    assert all(" bgp router-id 192.168.100.1\n" in text for text in texts.values())
 
 
 def test_an_additive_colour_leaves_the_automatic_one() -> None:
@@ -91,3 +103,18 @@ def test_a_short_list_permits_exactly_the_same(wanted: set[tuple[int, int]]) -> 
 def test_thousands_of_neighbours_are_a_few_lines() -> None:
     routes = list(ip_network("198.19.0.0/16").subnets(new_prefix=29))[:5743]
     assert len(frr.condensed(map(str, routes))) == 9
+
+
+def test_a_changed_filter_takes_effect() -> None:
+    """FRR takes a delay of 0 for: never by itself."""
+    assert bgpd(COLOURED).splitlines()[1] == "bgp route-map delay-timer 1"
+
+
+def test_static_routes_come_when_their_filter_is_there() -> None:
+    before, after = (linux.desired(read(parse(text)), "02:00:00:00:00:01") for text in ("vrf context red\n", STATIC))
+    routes = [op.text for op in linux.new_routes(before, after)]
+    assert routes == ["route replace 12.1.0.0/16 via 198.18.0.2 vrf red proto static"]
+    assert not any("12.1.0.0" in op.text for op in linux.difference(before, after))
+    assert [op.text for op in linux.difference(after, before)] == [
+        "route del 12.1.0.0/16 via 198.18.0.2 vrf red proto static"
+    ]

@@ -19,6 +19,7 @@ from labctl.verify.expectation import (
     node_address,
     pod_address,
     pod_at,
+    service_hops,
     service_of,
 )
 
@@ -100,9 +101,15 @@ def test_ipv6_prefixes_depend_on_the_version(calico: str, count: int) -> None:
 
 
 def test_next_hops_are_the_nodes_with_endpoints() -> None:
-    assert endpoint_nodes(PAPER, "default/my-service-ipv4", 4) == ["192.168.1.11", "192.168.1.13"]
-    assert endpoint_nodes(PAPER, "default/my-service-ipv4", 6) == ["2001:192:168:1::11", "2001:192:168:1::13"]
-    assert endpoint_nodes(PAPER, "other/my-service-ipv4", 4) == []
+    service = "default/my-service-ipv4"
+    assert endpoint_nodes(PAPER, service, 4) == ["192.168.1.11", "192.168.1.13"]
+    assert service_hops(PAPER, service, 4, {}) == (["192.168.1.11", "192.168.1.13"], [])
+    assert service_hops(PAPER, service, 6, {}) == (["2001:192:168:1::11", "2001:192:168:1::13"], [])
+    assert service_hops(PAPER, "other/my-service-ipv4", 4, {}) == ([], [])
+    # of another pair's nodes the leafs are the next hops, and only when there is none of its own
+    assert service_hops(PAPER, service, 4, {"node02": ["10.2.0.4"]}) == (["192.168.1.11"], [])
+    behind = {"node01": ["10.2.0.3", "10.2.0.4"], "node02": ["10.2.0.4"], "node03": ["10.2.0.9"]}
+    assert service_hops(PAPER, service, 4, behind) == ([], ["10.2.0.3", "10.2.0.4"])
 
 
 def test_endpoints_are_those_that_are_ready() -> None:

@@ -150,6 +150,23 @@ def test_a_copy_of_another_pair(hops: list[str], verdict: str, words: str) -> No
     assert words in found.sentence
 
 
+@pytest.mark.parametrize(
+    ("hops", "expected"),
+    [
+        (["10.2.0.3%default"], ("PASS", "leaf1: 10.96.0.9/32 via 10.2.0.3")),
+        (["10.2.0.3", "10.2.0.4"], ("PASS", "leaf1: 10.96.0.9/32 via 10.2.0.3, 10.2.0.4")),
+        (
+            ["10.2.0.3", "10.2.0.7"],
+            ("FAIL", "leaf1: 10.96.0.9/32 has next hops 10.2.0.7, not among 10.2.0.3, 10.2.0.4"),
+        ),
+        ([], ("FAIL", "leaf1: no route to 10.96.0.9/32")),
+    ],
+)
+def test_a_route_by_some_of_several_leafs(hops: list[str], expected: tuple[str, str]) -> None:
+    table = route_table("10.96.0.9/32", *map(path, hops))
+    assert of(judges.route_by("leaf1", "10.96.0.9/32", ["10.2.0.3", "10.2.0.4"], table)) == expected
+
+
 def test_not_knowing_a_loopback_is_no_copy() -> None:
     assert of(judges.only_copy(COPY, {})) == ("PASS", "leaf1: 192.168.100.2/32 is not known, no copy of another pair")
 

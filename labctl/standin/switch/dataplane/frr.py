@@ -19,9 +19,12 @@ from labctl.standin.switch.dataplane.model import (
     Neighbor,
     NeighborFamily,
     SwitchModel,
+    VrfModel,
 )
 from labctl.standin.switch.dataplane.names import VPC_SYSTEM_MAC, kernel_name
 
+FILTERS_AFTER = "bgp route-map delay-timer 1"
+"""A changed filter takes effect a second later; with 0 it never would, for FRR takes that as: when somebody asks."""
 FAMILIES = {"ipv4 unicast": 4, "ipv6 unicast": 6}
 
 
@@ -102,7 +105,7 @@ def _ospf_interface(interface: Interface) -> list[str]:
 def _bgpd(model: SwitchModel) -> str | None:
     if model.asn is None:
         return None
-    lines = [f"hostname {model.hostname}", "bgp route-map delay-timer 0"]
+    lines = [f"hostname {model.hostname}", FILTERS_AFTER]
     lines += _filters(model)
     lines += _exports(model)
     for instance in model.bgp:
@@ -315,9 +318,24 @@ def _evpn(model: SwitchModel, instance: BgpInstance) -> list[str]:
     else:
         lines += [f"  advertise {it.name}" for it in instance.families if it.advertise_evpn and it.name in FAMILIES]
         vrf = next((vrf for vrf in model.vrfs if vrf.name == instance.vrf), None)
+        lines += _distinguisher(model, vrf)
         if vrf and vrf.imports and vrf.vni is not None:
             lines += [f"  route-target import {target}" for target in (f"{model.asn}:{vrf.vni}", *vrf.imports)]
     return [" address-family l2vpn evpn", *lines, " exit-address-family"] if lines else []
+
+
+FIRST_RD = 60001
+"""FRR numbers the distinguishers of layer 2 from 1 upwards."""
+
+
+def _distinguisher(model: SwitchModel, vrf: VrfModel | None) -> list[str]:
+    """``rd auto``: NX-OS makes it of the switch's router ID, FRR of the VRF's own, which pairs with the same loopbacks
+    have in common: of two routes with one distinguisher a route reflector passes on one.
+    """
+    router_id = next((it.router_id for it in model.bgp if it.vrf is None), None)
+    if vrf is None or vrf.vni is None or router_id is None:
+        return []
+    return [f"  rd {router_id}:{FIRST_RD + model.vrfs.index(vrf)}"]
 
 
 # --- from one text to another -------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ REDIRECT_PRIORITY = 7
 FIRST_TABLE = 1001
 
 PLATFORM_CONSTANTS: tuple[tuple[str, str], ...] = (
-    ("bgp route-map delay-timer", "0 s"),
+    ("bgp route-map delay-timer", "1 s"),
     ("bgp advertisement-interval", "0 s"),
     ("bgp timers connect", "1 s"),
     ("bgp update coalescing", "100 ms"),

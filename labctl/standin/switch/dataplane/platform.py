@@ -79,7 +79,7 @@ class FrrPlatform:
                 log += self.daemons.apply(frr.texts(model))
             except AgentError as error:
                 log.append(f"FRR: {error.message}")
-            # last: bgpd lost half of thousands of routes whose filter changed while it was told of them
+            # last: bgpd would look through all of them again for each entry of their filter that comes
             log += self._do(routes)
             legs = {leg.name: kernel_name(leg.name) for leg in linux.vpc_channels(model)}
             fresh = frozenset(port for name, port in legs.items() if f"interface {name}" in anew)
