@@ -110,7 +110,7 @@ VRF_AF = (
     C("export map <name>", 2),
 )
 
-VPC_DOMAIN = (
+VPC_DOMAIN = (  # in the order in which a running configuration has them
     C("peer-switch", ignored=NO_STP),
     C("role priority <priority>", 2, ignored=NO_ROLE),
     C("system-priority <priority>", 1, ignored=NO_ROLE),

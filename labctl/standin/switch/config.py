@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from labctl.nxos.normal import vlan_list
 from labctl.nxos.tree import ConfigTree, Section
-from labctl.standin.switch.commands import ORDER, Command
+from labctl.standin.switch.commands import ORDER, VPC_DOMAIN, Command
 
 TRUNK = "switchport trunk allowed vlan"
 ALL_VLANS = "1-3967"
@@ -129,7 +129,10 @@ class RunningConfig:
         return ConfigTree(tuple(sorted(_merge_vlans(sections), key=_rank)))
 
     def _section(self, entry: Entry) -> Section:
-        return Section(entry.line, tuple(self._section(child) for child in entry.children.values()))
+        children = list(entry.children.values())
+        if entry.command is not None and entry.command.enters == "vpc-domain":
+            children.sort(key=lambda child: VPC_DOMAIN.index(child.command) if child.command in VPC_DOMAIN else 0)
+        return Section(entry.line, tuple(self._section(child) for child in children))
 
     def ignored(self) -> list[tuple[str, str]]:
         """(line, reason) of every stored line that has no effect."""

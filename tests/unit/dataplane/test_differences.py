@@ -65,9 +65,15 @@ def test_a_changed_mtu_remakes_one_interface() -> None:
 def test_a_shut_node_port_takes_the_leg_down() -> None:
     after = LEAF.replace("channel-group 11 mode active\n  no shutdown", "channel-group 11 mode active\n  shutdown")
     assert after != LEAF
-    done = changes(LEAF, after)
-    assert "link del po11" in done
-    assert done.count("link set eth1 down") == 2
+    assert changes(LEAF, after) == ["link set eth1 down"], "the bundle and its ethernet segment stay"
+    assert changes(after, LEAF) == ["link set eth1 up"]
+
+
+def test_a_port_that_is_shut_from_the_start_is_down_in_its_bundle() -> None:
+    after = LEAF.replace("channel-group 11 mode active\n  no shutdown", "channel-group 11 mode active\n  shutdown")
+    done = changes("", after)
+    assert done.index("link set eth1 down", done.index("link set po11 up")) > done.index("link set po11 up")
+    assert "link set eth1 up" not in done
 
 
 def test_what_rests_on_a_leg_is_made_again_with_it() -> None:

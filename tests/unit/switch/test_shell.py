@@ -342,3 +342,17 @@ def test_a_clear_that_the_platform_cannot_do_is_refused_in_its_words(console: An
 def test_a_clear_that_is_not_known(console: Any, line: str) -> None:
     assert "%" in console.shell.execute(line)
     assert console.platform.cleared == []
+
+
+def test_a_vpc_domain_has_its_lines_in_one_order_whatever_was_typed_last(console: Any) -> None:
+    console.configure(
+        "feature vpc", "vpc domain 1", "peer-switch",
+        "peer-keepalive destination 10.0.0.2 source 10.0.0.1 vrf management",
+        "virtual peer-link destination 10.1.0.2 source 10.1.0.1", "delay restore 150", "ip arp synchronize",
+    )  # fmt: skip
+    before = console.running
+    virtual = "virtual peer-link destination 10.1.0.2 source 10.1.0.1"
+    console.configure("vpc domain 1", f"no {virtual}")
+    assert "virtual" not in console.running
+    console.configure("vpc domain 1", virtual)
+    assert console.running == before

@@ -178,6 +178,7 @@ def _channels(model: SwitchModel) -> list[KernelObject]:
         if channel.peer_link and not ports:
             continue  # a virtual peer-link has no members: it is the fabric
         objects.append(_channel(model, channel, ports))
+        objects += [_member(channel, port) for port in ports]
     return objects
 
 
@@ -197,14 +198,21 @@ def _channel(model: SwitchModel, channel: Interface, ports: list[Interface]) -> 
     for port in ports:
         leg = kernel_name(port.name)
         make += [ip(f"link set {leg} down"), ip(f"link set {leg} addrgenmode none master {device}")]
-        if not port.up:
-            make.append(ip(f"link set {leg} down"))
     if not channel.peer_link:
         make.append(ip(f"link set {device} master {BRIDGE}"))
         make += _port_vlans(model, channel, device)
     make.append(ip(f"link set {device} {'up' if channel.up else 'down'}"))
     needs = () if channel.peer_link else ("bridge",)
     return KernelObject(f"interface {channel.name}", tuple(make), (ip(f"link del {device}"),), needs)
+
+
+def _member(channel: Interface, port: Interface) -> KernelObject:
+    """Whether a member is shut: the bundle stays what it is, and with it the ethernet segment that EVPN knows.
+
+    Made anew, it would be gone for a moment, and FRR would take the node's addresses for the peer's alone.
+    """
+    make = (ip(f"link set {kernel_name(port.name)} {'up' if port.up else 'down'}"),)
+    return KernelObject(f"member {port.name}", make, (), (f"interface {channel.name}",))
 
 
 def _svi(model: SwitchModel, interface: Interface, router_mac: str) -> list[KernelObject]:
