@@ -98,7 +98,7 @@ class _Marking:
         return bool(ends)
 
     def _vpc(self, switch: str, check: Check) -> bool:
-        """Peer or consistency: the peer-link. A vPC: the ports of its port-channel, which has its number."""
+        """Peer or consistency: the peer-link. A vPC that is down: the ports of its port-channel, which has its number."""
         expected, seen = check.get("expected") or {}, check.get("seen") or {}
         down = {number for number, state in (expected.get("vpcs") or {}).items() if _of(seen, number) != state}
         ends = {
@@ -106,8 +106,10 @@ class _Marking:
             for port in row.members
         }  # fmt: skip
         self.links |= ends
-        if not ends or any(seen.get(key) != expected.get(key) for key in ("peer", "consistency")):
+        if any(seen.get(key) != expected.get(key) for key in ("peer", "consistency")):
             self.peer_links.add(switch)
+        elif not ends:
+            self.boxes.add(switch)  # a vPC that is up and not like the peer's
         return True
 
     def _underlay(self, switch: str, check: Check) -> bool:

@@ -56,6 +56,11 @@ def test_vpc_marks_the_vpc_or_the_peer_link(seen: dict[str, Any], links: set[Any
     assert (found.failed_links, found.failed_peer_links) == (links, peer_links)
 
 
+def test_a_vpc_that_is_up_and_not_like_the_peers_is_the_switchs() -> None:
+    found = marked(check("links.vpc.leaf2101", expected=VPC, seen=VPC))
+    assert (found.failed, found.failed_links, found.failed_peer_links) == ({"leaf2101"}, set(), set())
+
+
 def test_the_underlay_marks_wires_to_the_lost_neighbors() -> None:
     expected = {"10.2.1.201": "FULL", "10.2.1.202": "FULL", "10.2.1.2": "FULL"}
     found = marked(
