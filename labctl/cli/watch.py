@@ -31,14 +31,14 @@ def command(lab: str, interval: float, once: bool, as_json: bool) -> None:
     from labctl.engine.actions.ports import wired_ports
     from labctl.engine.looking import observing
     from labctl.folder import load_folder
-    from labctl.report.watching import Apart, JsonLooks, TerminalLooks, repeat, table
+    from labctl.report.watching import Apart, JsonLooks, TerminalLooks, once_interrupted, repeat, table
     from labctl.verify.inputs import load_checks
     from labctl.verify.livestate import read
 
     opened = open_lab(lab)
     folder, checks = load_folder(opened.folder), load_checks(opened.folder)
     wired = wired_ports(folder)
-    with observing(opened.state_folder, opened.endpoints()) as observer:
+    with once_interrupted(), observing(opened.state_folder, opened.endpoints()) as observer:
         look = Apart(lambda: read(observer, folder, checks))
         try:
             if as_json:

@@ -212,19 +212,23 @@ class Restorer:
 
     def _delete(self, key: Key, found: Found) -> None:
         item = found.objects.get(key)
-        if item is not None and "deletionTimestamp" in item["metadata"]:
+        going = item is not None and "deletionTimestamp" in item["metadata"]
+        if going and key.kind == "Namespace":
+            self._end_pods(key.name, found)
+        if going and not _slow(item):
             return  # it is on its way
         options: Json = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
         if key.kind == "Pod":
             options["gracePeriodSeconds"] = GRACE
-        elif key.kind == "Namespace":
-            self._end_pods(key.name, found)
         self._api.delete(self._path(key, found), options)
 
     def _end_pods(self, namespace: str, found: Found) -> None:
-        """A namespace goes when its pods have ended, each with the patience that it has asked for: 30 s by default."""
-        for key in found.objects:
-            if key.kind == "Pod" and key.namespace == namespace:
+        """A namespace goes when its pods have ended, each with the patience that it has asked for: 30 s by default.
+
+        Once it is going, no controller makes them again.
+        """
+        for key, item in found.objects.items():
+            if key.kind == "Pod" and key.namespace == namespace and _slow(item):
                 self._one(Change("pod", key), found)
 
     def _new(self, key: Key) -> Json:
@@ -278,6 +282,14 @@ def _images(first: Json, item: Json, field: str) -> list[Json]:
     """Of a pod nothing but its images can be changed back."""
     images = {row["name"]: row.get("image") for row in first["spec"].get(field) or []}
     return [{**row, "image": images.get(row["name"], row.get("image"))} for row in item["spec"].get(field) or []]
+
+
+def _slow(item: Json | None) -> bool:
+    """Whether a pod has more time for its end than it should."""
+    if item is None or item["kind"] != "Pod":
+        return False
+    meta = item["metadata"]
+    return "deletionTimestamp" not in meta or int(meta.get("deletionGracePeriodSeconds") or 0) > GRACE
 
 
 def _uid(found: Found, key: Key) -> str:

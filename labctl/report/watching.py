@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import queue
+import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, Self, TextIO
 
 from labctl.report.jsonlines import line_of
@@ -32,6 +34,24 @@ def repeat(look: Callable[[], bool], interval: float, now: Callable[[], float] =
         if not look():
             return
         pause.wait(max(0.0, began + interval - now()))
+
+
+@contextmanager
+def once_interrupted() -> Iterator[None]:
+    """Ctrl-C (SIGTERM, SIGHUP) interrupts once: what is put back then is not interrupted itself."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def first(_number: int, _frame: FrameType | None) -> None:
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, first) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class Apart:

@@ -73,10 +73,15 @@ def rows(text: str) -> list[str]:
     return [line.strip() for line in text.strip().splitlines()]
 
 
+def rows_of(text: str) -> list[str]:
+    """Of a configuration, in any order; times stand in comments."""
+    return sorted(line for line in text.splitlines() if not line.startswith("!"))
+
+
 def state(labctl: Labctl, folder: Path) -> dict[str, Any]:
     """The lab as stock tools show it, without what runs by itself (status, versions, interfaces of pods)."""
     labctl("save", LAB, "-o", folder).expect(0)
-    found: dict[str, Any] = {path.name: path.read_text() for path in sorted(folder.glob("*.cfg"))}
+    found: dict[str, Any] = {path.name: rows_of(path.read_text()) for path in sorted(folder.glob("*.cfg"))}
     for item in labctl("kubectl", LAB, "--", "get", KINDS, "-A", "-o", "json").expect(0).json()["items"]:
         meta = item["metadata"]
         key = f"{item['kind']} {meta.get('namespace', '-')}/{meta['name']}"

@@ -195,17 +195,17 @@ def test_colour_only_where_it_is_wanted() -> None:
 
 PROGRAM = """
 import sys
-from labctl.report.watching import TerminalLooks, repeat
+from labctl.report.watching import TerminalLooks, once_interrupted, repeat
 from tests.unit.report.test_watching import WIRED, state
 try:
-    with TerminalLooks(sys.stdout, "paper", WIRED) as paint:
+    with once_interrupted(), TerminalLooks(sys.stdout, "paper", WIRED) as paint:
         repeat(lambda: paint(state()), 0.05)
 except KeyboardInterrupt:
     sys.exit(0)
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_terminal_is_whole_again(number: int) -> None:
     """A real terminal: its cursor comes back, its settings stay, nothing but the last look is left."""
     main, other = pty.openpty()
@@ -225,6 +225,7 @@ def test_the_terminal_is_whole_again(number: int) -> None:
 
     wait_for(painted_twice, Deadline(20.0), every=0.01)
     process.send_signal(number)
+    process.send_signal(number)  # an impatient person's second Ctrl-C
     os.set_blocking(main, False)
 
     def ended() -> int | NotYet:
