@@ -98,7 +98,7 @@ class _Marking:
         return bool(ends)
 
     def _vpc(self, switch: str, check: Check) -> bool:
-        """Peer or consistency: the peer-link. A vPC that is down: the ports of its port-channel, which has its number."""
+        """Peer or consistency: the peer-link. A vPC that is down: ports of its port-channel, which has its number."""
         expected, seen = check.get("expected") or {}, check.get("seen") or {}
         down = {number for number, state in (expected.get("vpcs") or {}).items() if _of(seen, number) != state}
         ends = {
