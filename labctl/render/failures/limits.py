@@ -20,8 +20,20 @@ ABOUT: Mapping[str, str] = {
 }
 """What fails, and what is proven of it."""
 
-MEASURED: Mapping[str, str] = dict.fromkeys(ABOUT, "-")
-"""The worst that was measured on stand-ins, in words."""
+MEASURED: Mapping[str, str] = {
+    "bond-member": "2662, when the member comes back",
+    "leaf": "371",
+    "leaf-uplink": "0",
+    "spine": "1682 when it comes back, 0 in other runs",
+    "peer-link": "0",
+    "keepalive": "0",
+    "node": "0 of the others",
+    "pod-moved": "0 of the others",
+    "endpoints-moved": "0 of the others",
+    "calico-node-restart": "818",
+    "bgp-cleared": "868",
+}
+"""The worst that was measured on stand-ins: the longest outage, in milliseconds."""
 
 LIMITS: Mapping[str, Mapping[str, int]] = {
     "bond-member": {"standin": 5000, "n9kv": 5000},
