@@ -49,7 +49,8 @@ def pcap(labctl: Labctl, name: str) -> Path:
 
 def test_all_scenarios_pass(lab: Done, labctl: Labctl) -> None:
     found = {row["id"]: row["verdict"] for row in labctl.evidence(LAB)["scenarios"]}
-    assert found == dict.fromkeys(("links", "bgp", "ping", "curl", "ping-ipip"), "PASS")
+    assert {"links", "bgp", "ping", "curl", "ping-ipip"} <= found.keys()
+    assert set(found.values()) == {"PASS"}, found
 
 
 def test_the_printed_pods_have_the_printed_addresses(lab: Done, labctl: Labctl) -> None:
