@@ -53,8 +53,8 @@ class Sabotage:
 LEAFS = ("leaf2101", "leaf2102")
 EXTERNAL = "ip route 12.1.0.0/16 198.18.0.2 tag 12345"
 BLOCK = "node02-10-244-140-64-26"
-CALICO_V4 = ("router bgp 65102", "template peer CALICO", "address-family ipv4 unicast")
-CALICO_V6 = ("router bgp 65102", "template peer CALICO-V6", "address-family ipv6 unicast")
+PATHS = ("router bgp 65102", "vrf vrf-001", "address-family ipv4 unicast")
+FILTER = "route-map calico-ipv6-filter permit 20"
 
 
 def external_ips(cidr: str) -> str:
@@ -208,21 +208,13 @@ SABOTAGES: tuple[Sabotage, ...] = (
         {"leafs.own-vtep.leaf2102": "advertise-pip is false, expected true"},
     ),
     Sabotage(
-        "a leaf's BGP is typed over", "figure-18",
-        (
-            switch("leaf2101", "router bgp 65102", "vrf vrf-001", "address-family ipv4 unicast", "maximum-paths 32"),
-            switch("leaf2102", *CALICO_V4, "no as-override"),
-            switch("leaf2102", *CALICO_V6, "no route-map calico-ipv6-filter out", "route-map nothing out"),
-        ),
-        (
-            switch("leaf2101", "router bgp 65102", "vrf vrf-001", "address-family ipv4 unicast", "maximum-paths 64"),
-            switch("leaf2102", *CALICO_V4, "as-override"),
-            switch("leaf2102", *CALICO_V6, "no route-map nothing out", "route-map calico-ipv6-filter out"),
-        ),
+        "a leaf's BGP and its filter are typed over", "figure-18",
+        (switch("leaf2101", *PATHS, "maximum-paths 32"),
+         switch("leaf2102", FILTER, "match ipv6 address prefix-list PL-NOBODY")),
+        (switch("leaf2101", *PATHS, "maximum-paths 64"), switch("leaf2102", f"no {FILTER}")),
         {
             "leafs.bgp-config.leaf2101": "missing: router bgp 65102 / .*maximum-paths 64",
-            "leafs.neighbor.leaf2102.192.168.1.11": "as-override is false, expected true",
-            "leafs.filter.leaf2102.ipv6": "route-map nothing is not defined",
+            "leafs.filter.leaf2102.ipv6": "matches ipv6 prefix-list PL-NOBODY, which is not defined",
         },
     ),
     Sabotage(
@@ -247,6 +239,7 @@ RECORDED: tuple[tuple[str, str, str], ...] = (
     ("cluster.pod-cidrs", "a Node without its networks", "has 0 networks /24 of 10.244.0.0/16"),
     ("cluster.route.connected", "bond0 without its network", "no route to 192.168.1.0/24"),
     ("cluster.route.own-blocks", "a block that is no blackhole", "10.244.196.128/26 is …, expected blackhole"),
+    ("leafs.neighbor", "a neighbor without as-override", "as-override is false, expected true"),
     ("leafs.gateway-up", "an SVI that is down, another MAC", "protocol is down, expected up"),
     ("leafs.peer-link", "a peer-link of ports", "kind is physical, expected fabric"),
     ("links.port-channel", "a member that is suspended", "port-channel11: Ethernet1/2 is suspended (s)"),
