@@ -49,7 +49,7 @@ def test_each_leaf_reaches_its_own_peer_alone(labctl: Labctl) -> None:
 
 
 def test_a_pair_without_its_colour_is_seen(labctl: Labctl, folder: Callable[..., Path]) -> None:
-    """leaf2101 and leaf2102 export their loopbacks to everybody: the others prefer them, for their router IDs are lower."""
+    """leaf2101 and leaf2102 export their loopbacks to all, and the others prefer them: their router IDs are lower."""
     path = folder(SPEC, converged=12)
     for leaf in ("leaf2101", "leaf2102"):
         config = path / "nxos" / f"{leaf}.cfg"
