@@ -139,7 +139,7 @@ def test_an_address_that_cannot_be_had_is_said_in_calicos_words(lab: Done, labct
         }
         for name, (address, _) in refused.items()
     ]  # fmt: skip
-    kubectl(labctl, "apply", "-f", "-", stdin="\n---\n".join(map(json.dumps, pods)))
+    kubectl(labctl, "apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": pods}))
 
     def events() -> str | NotYet:
         text = kubectl(labctl, "get", "events", "--field-selector=reason=FailedCreatePodSandBox")
