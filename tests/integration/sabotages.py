@@ -161,7 +161,7 @@ SABOTAGES: tuple[Sabotage, ...] = (
         (
             node("node02", "ip", "route", "replace", "default", "via", "192.168.1.1", "dev", "bond0"),
             node("node02", "ip", "route", "del", "192.168.100.0/24"),
-            node("node01", "ip", "route", "add", "10.244.140.64/26", "via", "192.168.1.13", "dev", "bond0"),
+            node("node01", "ip", "route", "append", "10.244.140.64/26", "via", "192.168.1.13", "dev", "bond0"),
             node("node01", "ip", "route", "add", "10.96.0.0/24", "via", "192.168.1.1", "dev", "bond0"),
             node("node01", "ip", "route", "add", "192.168.100.1/32", "via", "192.168.1.1", "dev", "bond0"),
             node("node01", "ip", "route", "add", "unreachable", "203.0.112.7/32"),
