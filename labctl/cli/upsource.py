@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from labctl.cli.app import say
 from labctl.cli.configured import image_wishes, parse_images
-from labctl.errors import HostError, UsageError
+from labctl.errors import HostError, LabError, UsageError
 
 if TYPE_CHECKING:
     from labctl.state import LabState
@@ -88,15 +88,13 @@ def _name(source: Path) -> str | None:
 
 def _on_containerlab(lab: str | None) -> bool:
     """Whether a lab of that name is there already, on containerlab."""
+    from labctl.runtime.select import CONTAINERLAB, made_with
     from labctl.state import lab_state
 
-    if lab is None:
-        return False
     try:
-        file = lab_state(lab).runtime_file
-        return file.is_file() and json.loads(file.read_text()).get("runtime") == "containerlab"
-    except (OSError, ValueError, AttributeError):
-        return False  # no lab of ours: what reads it next says so with its place
+        return lab is not None and made_with(lab_state(lab)) == CONTAINERLAB
+    except (OSError, ValueError, LabError, UsageError):
+        return False  # no lab of ours, or no name of one: what reads it next says so with its place
 
 
 def _target_of(state: LabState) -> tuple[str, str] | None:

@@ -7,13 +7,10 @@ from pathlib import Path
 
 from labctl.errors import Place, Problem, SpecError
 from labctl.folder.cluster import ClusterConfig, read_cluster
-from labctl.folder.lab import LAB_SCHEMA, Lab, LabNode, edited_files, read_lab
-from labctl.folder.topology import Link, Topology, TopologyNode, read_topology
+from labctl.folder.lab import Lab, LabNode, edited_files, read_lab
+from labctl.folder.topology import Topology, TopologyNode, read_topology
 
-__all__ = [
-    "LAB_SCHEMA", "ClusterConfig", "Folder", "Lab", "LabNode", "Link", "Topology", "TopologyNode", "edited_files",
-    "load_folder",
-]  # fmt: skip
+__all__ = ["ClusterConfig", "Folder", "Lab", "LabNode", "Topology", "TopologyNode", "load_folder"]
 
 
 @dataclass(frozen=True, slots=True)

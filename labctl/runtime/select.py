@@ -30,9 +30,9 @@ def new_runtime(
     ``auto`` is the one that the lab has already, else containerlab when the target has real parts (n9kv, kind), else
     embedded. ``login``: the switches' account, for containerlab. Raises `UsageError` for a lab of another runtime.
     """
-    has = _kept(state).get("runtime") if state.runtime_file.is_file() else None
+    has = made_with(state)
     if name == "auto":
-        name = str(has) if has else CONTAINERLAB if REAL.intersection((target or {}).values()) else EMBEDDED
+        name = has if has else CONTAINERLAB if REAL.intersection((target or {}).values()) else EMBEDDED
     elif has and has != name:
         raise UsageError(
             f"lab {state.name} was made with the {has} runtime",
@@ -47,6 +47,12 @@ def new_runtime(
     from labctl.runtime.embedded.runtime import EmbeddedRuntime
 
     return EmbeddedRuntime(state, launcher)
+
+
+def made_with(state: LabState) -> str | None:
+    """The name of the runtime that a lab was made with; None: there is no such lab. Raises `LabError`."""
+    has = _kept(state).get("runtime") if state.runtime_file.is_file() else None
+    return str(has) if has else None
 
 
 def runtime_of(state: LabState) -> Runtime:

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from labctl.cli import upsource
 from labctl.cli.main import cli
 from labctl.cli.upsource import Source, from_folder, from_spec
-from labctl.errors import UsageError
+from labctl.errors import SpecError, UsageError
 from labctl.folder import load_folder
 from labctl.state import lab_state
 
@@ -77,6 +77,16 @@ def test_containerlab_without_docker_is_left_to_the_doctor(spec: Path, capsys: p
     assert found.runtime == "containerlab"
     assert "could not be looked up which images Docker has: Docker does not answer" in capsys.readouterr().err
     assert from_spec(spec, "containerlab", "switch=standin", (), None).runtime == "containerlab"
+
+
+def test_a_name_that_is_none_is_said_with_its_place(spec: Path) -> None:
+    spec.write_text('name: "../Lab"\n')
+    with pytest.raises(SpecError) as caught:
+        from_spec(spec, "auto", None, (), None)
+    (problem,) = caught.value.problems
+    assert "does not look like a lab's name" in problem.message
+    assert problem.place is not None
+    assert (problem.place.line, problem.place.column) == (1, 7)
 
 
 def test_images_typed_go_with_containerlab(spec: Path, tmp_path: Path) -> None:
