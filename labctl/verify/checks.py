@@ -16,10 +16,11 @@ from typing import Any
 
 from labctl.verify.observer import Command, Observer, Unanswered
 from labctl.verify.verdict import CheckResult, Judgement
-from labctl.waiting import Cancelled, Deadline
+from labctl.waiting import LONGEST_PAUSE, Cancelled, Deadline
 
 PAUSE = 0.15
-"""Seconds between two rounds."""
+"""Seconds between two rounds, at the least: a pause is as long as the round took, so that questions do not keep a slow
+host from becoming what is waited for."""
 
 Judge = Callable[..., Judgement]
 
@@ -66,6 +67,7 @@ def poll(
     watch, answers = Stopwatch(), _Held(observer, states)
     pause = threading.Event() if cancel is None else cancel
     while pending:
+        asked = watch.seconds
         answers.newest(_round(pending, states, observer, watch))
         for check in list(pending):
             if states[check.id].judgement.verdict == "PASS":
@@ -73,7 +75,8 @@ def poll(
                 told(_result(check, states[check.id]))
         if not pending or deadline.passed:
             break
-        if pause.wait(min(PAUSE, deadline.remaining)):
+        took = min(watch.seconds - asked, LONGEST_PAUSE)
+        if pause.wait(min(max(PAUSE, took), deadline.remaining)):
             raise Cancelled("verification was stopped")
     for check in pending:
         told(_result(check, states[check.id]))

@@ -8,17 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from labctl.folder import Folder
-from labctl.kube.api import Api
+from labctl.kube.api import Api, Resource
 from labctl.kube.exec import PodExec
-from labctl.kube.resources import (
-    BGP_CONFIGURATIONS,
-    BLOCK_AFFINITIES,
-    ENDPOINT_SLICES,
-    NODES,
-    PODS,
-    SERVICES,
-)
 from labctl.verify.checks import Check, hold, poll
+from labctl.verify.clusterview import view
 from labctl.verify.expectation import Cluster
 from labctl.verify.hands import Hands
 from labctl.verify.inputs import ChecksInput, ModeInput
@@ -103,15 +96,11 @@ class LabUnderTest:
         names = self.folder.cluster.node_names if self.folder.cluster else ()
         return names[nodes.index(node)] if node in nodes and len(names) == len(nodes) else node
 
-    def cluster(self) -> Cluster:
-        """The API objects now. Raises `Unanswered`."""
-        ask = self.observer.list
-        return Cluster(
-            self.folder.lab.versions.get("calico", "0.0.0"),
-            ask(NODES),
-            ask(SERVICES),
-            ask(ENDPOINT_SLICES),
-            ask(BLOCK_AFFINITIES),
-            ask(BGP_CONFIGURATIONS),
-            ask(PODS),
-        )
+    @property
+    def calico(self) -> str:
+        """The version of Calico that the lab was made for."""
+        return self.folder.lab.versions.get("calico", "0.0.0")
+
+    def cluster(self, *kinds: Resource) -> Cluster:
+        """The API objects of some kinds (of `clusterview.KINDS`), now. Raises `Unanswered`."""
+        return view(self.calico, {kind: self.observer.list(kind) for kind in kinds})

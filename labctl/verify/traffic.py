@@ -12,6 +12,7 @@ from ipaddress import ip_interface
 from labctl.guest.api import ExecStream
 from labctl.kube.api import Json
 from labctl.kube.exec import PodSession
+from labctl.kube.resources import NODES, PODS
 from labctl.verify import expectation
 from labctl.verify.capture.loss import Loss, measure
 from labctl.verify.capture.packet import decode
@@ -167,7 +168,7 @@ def _address(lab: LabUnderTest, end: Pod, version: int) -> str | NotYet:
 
 
 def _pod(lab: LabUnderTest, end: Pod) -> Json | NotYet:
-    cluster = lab.cluster()
+    cluster = lab.cluster(NODES, PODS)
     nodes = [lab.kube_name(end.node)] if end.node else [item["metadata"]["name"] for item in cluster.nodes]
     for node in nodes:
         words = str(end.pod)

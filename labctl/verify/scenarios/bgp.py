@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from labctl.kube.api import Json
-from labctl.kube.resources import BLOCK_AFFINITIES
+from labctl.kube.api import Resource
+from labctl.kube.resources import BLOCK_AFFINITIES, ENDPOINT_SLICES, NODES, SERVICES
 from labctl.verify import bgpjudges, expectation, judges
 from labctl.verify.checks import Check
+from labctl.verify.clusterview import ADVERTISED, cluster_check
 from labctl.verify.expectation import Cluster
 from labctl.verify.inputs import (
     AdvertisedBy,
@@ -73,19 +74,21 @@ def _session(lab: LabUnderTest, row: SessionInput) -> list[Check]:
     ]  # fmt: skip
     if row.prefixes is not None:
         found.append(
-            Check(
+            cluster_check(
                 f"bgp.prefixes.{row.switch}.{row.neighbor}",
                 f"prefixes of {row.node} at {row.switch}, {row.family}",
                 (command,),
-                partial(_prefixes, lab.cluster, lab.kube_name, row),
+                partial(_prefixes, lab.kube_name, row),
+                calico=lab.calico,
+                kinds=ADVERTISED if isinstance(row.prefixes, AdvertisedBy) else (),
             )
         )
     return found
 
 
-def _prefixes(cluster: Callable[[], Cluster], name: Callable[[str], str], row: SessionInput, body: Any) -> Judgement:
+def _prefixes(name: Callable[[str], str], row: SessionInput, cluster: Cluster, body: Any) -> Judgement:
     if isinstance(row.prefixes, AdvertisedBy):
-        expected = expectation.advertised(cluster(), name(row.prefixes.advertised_by), VERSION[row.family])
+        expected = expectation.advertised(cluster, name(row.prefixes.advertised_by), VERSION[row.family])
     else:
         expected = ["any"] * int(row.prefixes or 0)
     return judges.prefixes(row.switch, row.node, row.neighbor, expected, body)
@@ -102,16 +105,10 @@ def _route(lab: LabUnderTest, row: RouteInput) -> Check:
             partial(bgpjudges.tunnelled, row.switch, row.prefix, list(row.next_hops), row.segment),
         )  # fmt: skip
     # the prefix of a Service is known when it is applied: the whole table is read, the judge picks
-    table = _table(row.switch, row.vrf, what)
-    if isinstance(row.prefix, BlockOf):
-        affinities = Command("kube", "kubernetes", BLOCK_AFFINITIES.path())
-        judge = partial(_judge_block, row, lab.kube_name(row.prefix.block_of))
-        return Check(
-            f"bgp.route.{row.switch}.{what}", f"route to {what} at {row.switch}", (table, affinities), judge
-        )  # fmt: skip
-    return Check(
-        f"bgp.route.{row.switch}.{what}", f"route to {what} at {row.switch}", (table,), partial(judge_route, lab, row)
-    )
+    return route_check(
+        lab, row, f"bgp.route.{row.switch}.{what}", f"route to {what} at {row.switch}",
+        _table(row.switch, row.vrf, what),
+    )  # fmt: skip
 
 
 def _words(prefix: ClusterIpOf | BlockOf | str) -> str:
@@ -132,26 +129,35 @@ def _table(switch: str, vrf: str, what: str) -> Command:
     return Command("nxos", switch, f"show {'ipv6' if ':' in what else 'ip'} route vrf {vrf}")
 
 
-def judge_route(lab: LabUnderTest, row: RouteInput, body: Any) -> Judgement:
-    """A route by its input; rules that depend on API objects are resolved now."""
+def route_check(lab: LabUnderTest, row: RouteInput, identity: str, title: str, table: Command) -> Check:
+    """A route by its input, in a routing table; what is known by an API object's name is looked up in each round."""
+    kinds: tuple[Resource, ...] = ()
+    if isinstance(row.prefix, BlockOf):
+        kinds = (BLOCK_AFFINITIES,)
+    elif isinstance(row.next_hops, EndpointsOf):
+        kinds = (NODES, SERVICES, ENDPOINT_SLICES)
+    elif isinstance(row.prefix, ClusterIpOf):
+        kinds = (SERVICES,)
+    judge = partial(judge_route, lab.kube_name, row)
+    return cluster_check(identity, title, (table,), judge, calico=lab.calico, kinds=kinds)
+
+
+def judge_route(name: Callable[[str], str], row: RouteInput, cluster: Cluster, body: Any) -> Judgement:
+    """A route by its input and the API objects. ``name``: Kubernetes' of a node of the lab. Pure."""
     prefix = row.prefix
     if isinstance(prefix, BlockOf):
-        return _judge_block(row, lab.kube_name(prefix.block_of), body, lab.cluster().affinities)
+        return _judge_block(row, name(prefix.block_of), cluster, body)
+    if isinstance(prefix, ClusterIpOf):
+        service = expectation.service_of(cluster, prefix.cluster_ip_of)
+        if service is None:
+            return Judgement("FAIL", f"there is no Service {prefix.cluster_ip_of}", prefix.cluster_ip_of, None)
+        prefix = f"{service['spec']['clusterIP']}/32"
     hops: list[str]
-    if isinstance(prefix, ClusterIpOf) or isinstance(row.next_hops, EndpointsOf):
-        cluster = lab.cluster()
-        if isinstance(prefix, ClusterIpOf):
-            service = expectation.service_of(cluster, prefix.cluster_ip_of)
-            if service is None:
-                return Judgement("FAIL", f"there is no Service {prefix.cluster_ip_of}", prefix.cluster_ip_of, None)
-            prefix = f"{service['spec']['clusterIP']}/32"
-        if isinstance(row.next_hops, EndpointsOf):
-            behind = {lab.kube_name(node): vteps for node, vteps in row.next_hops.behind.items()}
-            hops, some_of = expectation.service_hops(cluster, row.next_hops.endpoints_of, 4, behind)
-            if some_of:
-                return judges.route_by(row.switch, prefix, some_of, body)
-        else:
-            hops = list(row.next_hops)
+    if isinstance(row.next_hops, EndpointsOf):
+        behind = {name(node): vteps for node, vteps in row.next_hops.behind.items()}
+        hops, some_of = expectation.service_hops(cluster, row.next_hops.endpoints_of, 4, behind)
+        if some_of:
+            return judges.route_by(row.switch, prefix, some_of, body)
     else:
         hops = list(row.next_hops)
     return judges.route(row.switch, prefix, hops, row.segment, body, _marks(row))
@@ -162,9 +168,9 @@ def _marks(row: RouteInput) -> dict[str, int]:
     return {name: value for name, value in marks.items() if value is not None}
 
 
-def _judge_block(row: RouteInput, node: str, body: Any, affinities: Sequence[Json]) -> Judgement:
+def _judge_block(row: RouteInput, node: str, cluster: Cluster, body: Any) -> Judgement:
     """Each block of a node is reached at that node alone."""
-    blocks = expectation.block_of(Cluster("0.0.0", affinities=affinities), node, 4)
+    blocks = expectation.block_of(cluster, node, 4)
     hops = [] if isinstance(row.next_hops, EndpointsOf) else list(row.next_hops)
     found = [judges.route(row.switch, block, hops, row.segment, body, _marks(row)) for block in blocks]
     if not found:

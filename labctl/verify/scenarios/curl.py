@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from labctl.errors import LabctlError
+from labctl.kube.resources import ENDPOINT_SLICES, SERVICES
 from labctl.verify import expectation
 from labctl.verify.capturing import capturing, judge
 from labctl.verify.checks import Stopwatch
@@ -47,14 +48,16 @@ def one(lab: LabUnderTest, row: CurlInput, identity: str, deadline: Deadline) ->
         attempts += 1
         lab.observer.release([path])
         try:
-            cluster = lab.cluster()
+            cluster = lab.cluster(SERVICES, ENDPOINT_SLICES)
             service = expectation.service_of(cluster, row.service)
             if service is None:
                 return [CheckResult(f"{identity}.answered", title, "FAIL", f"there is no Service {row.service}")]
             before = _endpoints(cluster, row.service)
             with capturing(lab, row.captures) as taken:
                 judgement, path = _fetch(lab, row, service["spec"]["clusterIP"], len(before))
-            endpoints = before | _endpoints(lab.cluster(), row.service)  # one may have come while curl waited
+            endpoints = before | _endpoints(
+                lab.cluster(ENDPOINT_SLICES), row.service
+            )  # one may have come while curl waited
         except Unanswered as unanswered:
             judgement, path = Judgement("INCONCLUSIVE", str(unanswered)), ""
             taken, endpoints = [], frozenset()

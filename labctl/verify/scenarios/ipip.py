@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 
+from labctl.kube.resources import BLOCK_AFFINITIES
 from labctl.verify import expectation
 from labctl.verify.change import Change, change
 from labctl.verify.checks import Check, poll
+from labctl.verify.clusterview import cluster_check
+from labctl.verify.expectation import Cluster
 from labctl.verify.healing import HEALERS, apply_mode
 from labctl.verify.inputs import PingInput
 from labctl.verify.lab import LabUnderTest
@@ -47,8 +50,7 @@ def _tunnelled(lab: LabUnderTest, row: PingInput, *, expected: bool) -> Check:
     commands = tuple(Command("node", here, "ip -j -4 route show") for here, _ in ends)
     word = "tunnelled" if expected else "routed-again"
 
-    def judged(*tables: str) -> Judgement:
-        cluster = lab.cluster()
+    def judged(cluster: Cluster, *tables: str) -> Judgement:
         seen, wrong = {}, []
         for (here, there), text in zip(ends, tables, strict=True):
             blocks = expectation.block_of(cluster, lab.kube_name(there), 4)
@@ -62,11 +64,13 @@ def _tunnelled(lab: LabUnderTest, row: PingInput, *, expected: bool) -> Check:
             return Judgement("FAIL", "; ".join(wrong), wanted, seen)
         return Judgement("PASS", f"blocks are reached {'through' if expected else 'without'} {TUNNEL}", wanted, seen)
 
-    return Check(
+    return cluster_check(
         f"ping-ipip.{row.name}.{word}",
         f"{row.sender.node} and {row.target.node} are {word.replace('-', ' ')}",
         commands,
         judged,
+        calico=lab.calico,
+        kinds=(BLOCK_AFFINITIES,),
     )
 
 

@@ -12,9 +12,12 @@ from labctl.errors import LabctlError
 from labctl.kube.api import Json
 from labctl.kube.exec import PodExec
 from labctl.kube.ready import pod_trouble
+from labctl.kube.resources import BLOCK_AFFINITIES, PODS
 from labctl.verify import expectation
 from labctl.verify.capturing import capturing, judge
 from labctl.verify.checks import Check, Stopwatch, poll
+from labctl.verify.clusterview import cluster_check
+from labctl.verify.expectation import Cluster
 from labctl.verify.inputs import PingInput, PodInput
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Command, Unanswered
@@ -99,7 +102,7 @@ def _await_pod(lab: LabUnderTest, wanted: PodInput, deadline: Deadline) -> PodFo
     node = lab.kube_name(wanted.node)
 
     def there() -> PodFound | NotYet:
-        cluster = lab.cluster()
+        cluster = lab.cluster(PODS)
         pod = expectation.pod_at(cluster, node, wanted.namespace, selector=wanted.selector, name=wanted.pod)
         if pod is None:
             why = pod_absence(cluster.pods, node, wanted)
@@ -132,8 +135,7 @@ def route_check(lab: LabUnderTest, row: PingInput, identity: str) -> Check:
     ends = ((row.sender.node, row.target.node), (row.target.node, row.sender.node))
     commands = tuple(Command("node", here, f"ip -j {flag} route show") for here, _ in ends)
 
-    def judged(*tables: str) -> Judgement:
-        cluster = lab.cluster()
+    def judged(cluster: Cluster, *tables: str) -> Judgement:
         seen, missing = {}, []
         for (here, there), text in zip(ends, tables, strict=True):
             blocks = expectation.block_of(cluster, lab.kube_name(there), VERSION[row.family])
@@ -149,9 +151,10 @@ def route_check(lab: LabUnderTest, row: PingInput, identity: str) -> Check:
         words = [f"{here}: {next(filter(None, routes.values()))}" for here, routes in seen.items()]
         return Judgement("PASS", "; ".join(words), expected, seen)
 
-    return Check(
-        f"{identity}.route", f"routes between {row.sender.node} and {row.target.node}, {row.family}", commands, judged
-    )
+    return cluster_check(
+        f"{identity}.route", f"routes between {row.sender.node} and {row.target.node}, {row.family}", commands, judged,
+        calico=lab.calico, kinds=(BLOCK_AFFINITIES,),
+    )  # fmt: skip
 
 
 def block_routes(text: str, blocks: list[str]) -> dict[str, str | None]:

@@ -8,10 +8,12 @@ from typing import Any
 
 from labctl.bonding import parse_bond
 from labctl.kube.api import Json
-from labctl.kube.resources import PODS
+from labctl.kube.resources import ENDPOINT_SLICES, NODES, PODS, SERVICES
 from labctl.verify import expectation, judges
 from labctl.verify.capturing import channel_of
 from labctl.verify.checks import Check
+from labctl.verify.clusterview import cluster_check
+from labctl.verify.expectation import Cluster
 from labctl.verify.faults.switches import default_vrf
 from labctl.verify.inputs import EndpointsOf, RouteInput, SessionInput
 from labctl.verify.lab import LabUnderTest
@@ -104,23 +106,22 @@ def _route(lab: LabUnderTest, row: Route, switch: str, identity: str) -> Check:
     what = row.prefix if isinstance(row.prefix, str) else row.prefix.cluster_ip_of
     family = "ipv6" if ":" in what and not what.startswith("/") and isinstance(row.prefix, str) else "ip"
 
-    def judged(body: Any) -> Judgement:
+    def judged(cluster: Cluster, body: Any) -> Judgement:
         hops: EndpointsOf | tuple[str, ...]
         if isinstance(row.next_hops, Nodes):
             version = 6 if family == "ipv6" else 4
-            cluster = lab.cluster()
             found = [expectation.node_address(cluster, lab.kube_name(node), version) for node in row.next_hops.nodes]
             hops = tuple(address for address in found if address)
         else:
             hops = row.next_hops
         wanted = RouteInput(switch=switch, vrf=vrf, prefix=row.prefix, next_hops=hops)
-        if hops == ():
-            return _absent(judge_route(lab, wanted, body))
-        return judge_route(lab, wanted, body)
+        judgement = judge_route(lab.kube_name, wanted, cluster, body)
+        return _absent(judgement) if hops == () else judgement
 
-    return Check(
+    return cluster_check(
         f"{identity}.{switch}", f"route to {what} at {switch}",
         (Command("nxos", switch, f"show {family} route vrf {vrf}"),), judged,
+        calico=lab.calico, kinds=(NODES, SERVICES, ENDPOINT_SLICES),
     )  # fmt: skip
 
 

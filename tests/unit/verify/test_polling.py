@@ -11,8 +11,11 @@ from typing import Any
 import pytest
 
 from labctl.errors import InconclusiveError
+from labctl.kube.resources import NODES
 from labctl.verify.checks import Check, Stopwatch, hold, poll
+from labctl.verify.clusterview import cluster_check
 from labctl.verify.evidence import Evidence
+from labctl.verify.expectation import Cluster
 from labctl.verify.observer import Command, Observer, Unanswered
 from labctl.verify.verdict import CheckResult, Judgement
 from labctl.waiting import Cancelled, Deadline
@@ -272,3 +275,46 @@ def test_a_lab_without_cluster(boxes: Any, tmp_path: Path) -> None:
     boxes.objects = None
     with pytest.raises(Unanswered, match="kubernetes: GET: Connection refused"):
         Observer(boxes, Evidence(tmp_path), boxes.login, {}, boxes).list(NODES)
+
+
+class Paused(threading.Event):
+    """A cancellation that never comes and keeps how long it was waited for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waits.append(timeout or 0.0)
+        return False
+
+
+@pytest.mark.parametrize(("took", "pause"), [(0.0, 0.15), (0.5, 0.5), (9.0, 2.0)])
+def test_a_pause_is_as_long_as_the_round_took(monkeypatch: pytest.MonkeyPatch, took: float, pause: float) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("labctl.verify.checks.time.monotonic", lambda: clock[0])
+
+    class Slow(Asked):
+        def ask(self, asked: Command) -> tuple[Any, str]:
+            clock[0] += took
+            return super().ask(asked)
+
+    paused = Paused()
+    poll([check("a", command("a"))], Slow(a=[0, 0, 1]), Deadline(60.0), paused, lambda _result: None)
+    assert paused.waits == [pause, pause]
+
+
+def test_objects_that_many_checks_need_are_listed_once_in_a_round() -> None:
+    def judged(cluster: Cluster, seen: Any) -> Judgement:
+        names = [item["name"] for item in cluster.nodes]
+        return Judgement("PASS" if (names, seen) == (["node01"], 1) else "FAIL", "", None, None)
+
+    checks = [
+        cluster_check(name, name.title(), (command(name),), judged, calico="3.31.2", kinds=(NODES,))
+        for name in ("a", "b", "c")
+    ]
+    asked = Asked(a=1, b=[2, 1], c=1, **{NODES.path(): [[{"name": "other"}], [{"name": "node01"}]]})
+    found, _ = run(checks, asked)
+    assert {result.verdict for result in found} == {"PASS"}
+    assert [row.text for row in asked.asked].count(NODES.path()) == 2
+    assert all(f"commands/{NODES.path()}.txt" in result.commands for result in found)
