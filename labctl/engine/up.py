@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 from labctl.bonding import bond_trouble
 from labctl.engine import firststate
@@ -215,7 +215,8 @@ class Up:
         return cluster.await_api(self._api, self._request.runtime, self._limit("api"), context.cancel)
 
     def _names(self, context: StepContext) -> str:
-        return kubenodes.await_names(self._api, self._kube_names, self._limit("nodes"), context.cancel)
+        running = partial(cluster.must_run, self._request.runtime)
+        return kubenodes.await_names(self._api, self._kube_names, running, self._limit("nodes"), context.cancel)
 
     @property
     def _kube_names(self) -> tuple[str, ...]:

@@ -15,13 +15,18 @@ from labctl.waiting import Deadline, NotYet, wait_for
 CALICO_RESOURCES = ("ippools.yaml", "bgpconfiguration.yaml", "bgppeers.yaml")
 
 
+def must_run(runtime: Runtime) -> None:
+    """What the runtime knows of an end of its parts ends a wait for them. Raises `InconclusiveError`."""
+    trouble = runtime.observe().detail
+    if trouble:
+        raise InconclusiveError(trouble, code="cluster-failed")
+
+
 def await_api(api: Api, runtime: Runtime, deadline: Deadline, cancel: threading.Event) -> str:
     """The gate: the API server says that it is ready. What the runtime knows of its failure ends the wait."""
 
     def ready() -> str | NotYet:
-        trouble = runtime.observe().detail
-        if trouble:
-            raise InconclusiveError(trouble, code="cluster-failed")
+        must_run(runtime)
         try:
             return api.text("/readyz")
         except (ApiUnreachable, ApiError) as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from labctl.errors import GateMissed
 from labctl.kube.api import Api, ApiError, ApiUnreachable, Json
@@ -14,13 +14,17 @@ ADDRESS = "projectcalico.org/IPv4Address"
 """Where calico-node writes what it detected; Calico's Node is made of it (libcalico-go, backend/k8s/resources)."""
 
 
-def await_names(api: Api, names: Sequence[str], deadline: Deadline, cancel: threading.Event) -> str:
-    """The gate: the nodes that Kubernetes knows are those of the spec. Raises `GateMissed`.
+def await_names(
+    api: Api, names: Sequence[str], must_run: Callable[[], None], deadline: Deadline, cancel: threading.Event
+) -> str:
+    """The gate: the nodes that Kubernetes knows are those of the spec. Raises `GateMissed`, and what ``must_run`` does.
 
-    Another name ends the wait: a node registers once, so kind did not take the patch that names it.
+    Another name ends the wait: a node registers once, so kind did not take the patch that names it. So does the end
+    of a part of the lab, which ``must_run`` raises: no node would come any more.
     """
 
     def registered() -> bool | NotYet:
+        must_run()
         items = _nodes(api)
         if isinstance(items, NotYet):
             return items
@@ -51,28 +55,31 @@ def await_calico_addresses(
     Raises `GateMissed` with what Calico has instead.
     """
 
-    def used() -> bool | NotYet:
+    def used() -> str | NotYet:
         items = _nodes(api)
         if isinstance(items, NotYet):
             return items
         wrong = [reason for name in bonds if (reason := _address_trouble(name, bonds[name], items.get(name)))]
-        return NotYet("; ".join(wrong)) if wrong else True
+        return NotYet("; ".join(wrong)) if wrong else ", ".join(f"{name} {_address(items[name])}" for name in bonds)
 
     try:
-        wait_for(used, deadline, every=0.05, cancel=cancel)
+        return wait_for(used, deadline, every=0.05, cancel=cancel)
     except DeadlinePassed as passed:
         raise GateMissed(
             f"Calico does not use bond0: {passed.reason}",
             code="calico-address",
             hint="it looks for its address when it starts: labctl kubectl LAB -- -n kube-system logs ds/calico-node",
         ) from None
-    return f"Calico uses bond0 on {len(bonds)} nodes"
+
+
+def _address(item: Json) -> str | None:
+    return (item["metadata"].get("annotations") or {}).get(ADDRESS)
 
 
 def _address_trouble(name: str, expected: frozenset[str], item: Json | None) -> str | None:
     if item is None:
         return f"{name} is not registered"
-    found = (item["metadata"].get("annotations") or {}).get(ADDRESS)
+    found = _address(item)
     if found is None:
         return f"calico-node has not written an address of {name}"
     return None if found in expected else f"{name} has {found}, bond0 has {', '.join(sorted(expected)) or 'none'}"

@@ -70,9 +70,14 @@ def _cannot(message: str) -> SpecError:
     return SpecError([Problem("bad-management", message, Place("topology.clab.yml"))])
 
 
+_given: set[int] = set()
+"""Ports that this process gave away already: what will listen there may not do so yet."""
+
+
 def free_port() -> int:
     """A loopback TCP port that is free now, below the range out of which the kernel serves outgoing connections.
 
+    No port is given twice, though nothing may listen at the first yet. Call it in one thread.
     A port of that range (ip_local_port_range, ip(7)) may be taken by a connection before its server listens: it was.
     """
     low = int(PORT_RANGE.read_text().split()[0]) if PORT_RANGE.is_file() else LAST_PORT
@@ -83,5 +88,7 @@ def free_port() -> int:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
+        if port not in _given:
+            _given.add(port)
             return port
     raise HostError("there is no free TCP port on loopback", code="no-port")

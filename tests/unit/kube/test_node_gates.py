@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from labctl.engine.actions.kubenodes import ADDRESS, await_calico_addresses, await_names
-from labctl.errors import ExitCode, GateMissed
+from labctl.errors import ExitCode, GateMissed, InconclusiveError
 from labctl.kube.api import Api
 from labctl.waiting import Deadline
 
@@ -23,8 +24,8 @@ def nodes(**addresses: str | None) -> tuple[int, Any]:
     return 200, {"items": rows}
 
 
-def names(api: Api, seconds: float = 5.0) -> str:
-    return await_names(api, ("master", "node01"), Deadline(seconds), threading.Event())
+def names(api: Api, seconds: float = 5.0, must_run: Callable[[], None] = lambda: None) -> str:
+    return await_names(api, ("master", "node01"), must_run, Deadline(seconds), threading.Event())
 
 
 def addresses(api: Api, seconds: float = 5.0) -> str:
@@ -57,13 +58,23 @@ def test_a_node_that_never_registers(server: Any, api: Api) -> None:
         names(api, 0.3)
 
 
+def test_the_end_of_what_registers_nodes_ends_the_wait(server: Any, api: Api) -> None:
+    server.answers[NODES] = nodes(master=None)
+
+    def ended() -> None:
+        raise InconclusiveError("ended: node-agents", code="cluster-failed")
+
+    with pytest.raises(InconclusiveError, match="ended: node-agents"):
+        names(api, 60.0, ended)
+
+
 def test_calico_has_written_bond0_of_every_node(server: Any, api: Api) -> None:
     server.answers[NODES] = [
         nodes(master=None, node01=None),
         nodes(master="192.168.1.10/24", node01="172.18.0.3/16"),
         nodes(master="192.168.1.10/24", node01="192.168.1.11/24"),
     ]
-    assert addresses(api) == "Calico uses bond0 on 2 nodes"
+    assert addresses(api) == "master 192.168.1.10/24, node01 192.168.1.11/24"
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labctl.errors import InconclusiveError, SpecError, UsageError
+from labctl.errors import HostError, InconclusiveError, SpecError, UsageError
 from labctl.folder import load_folder
+from labctl.runtime.embedded import management
 from labctl.runtime.embedded.endpoints import EmbeddedEndpoints, EndpointTable, endpoints_file, read_table
 from labctl.runtime.embedded.management import DEFAULT_SUBNET, SUBNET6, free_port, plan_management
 from labctl.runtime.embedded.secrets import known_hosts, make_credentials, ssh_config
@@ -96,6 +97,22 @@ def test_a_free_port_is_on_loopback_and_free() -> None:
     port = free_port()
     with socket.create_server(("127.0.0.1", port)):
         assert 1024 < port < 65536
+
+
+def test_no_port_is_given_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three that are free, and four are asked for: what will listen at one may not do so yet."""
+    import socket
+
+    class Free(socket.socket):
+        def bind(self, _address: object) -> None: ...
+
+    monkeypatch.setattr(management, "FIRST_PORT", 20000)
+    monkeypatch.setattr(management, "LAST_PORT", 20003)
+    monkeypatch.setattr(management, "_given", set())
+    monkeypatch.setattr(management.socket, "socket", Free)
+    assert sorted(free_port() for _ in range(3)) == [20000, 20001, 20002]
+    with pytest.raises(HostError, match="no free TCP port"):
+        free_port()
 
 
 # --- logging in -------------------------------------------------------------------------------------------------
