@@ -19,6 +19,7 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 
 from labctl.render.limits import LIMITS
 from labctl.report.document import EvidenceDocument, unknown_keys
@@ -27,7 +28,7 @@ from labctl.report.packets import captures_shown
 from labctl.report.printed import CURL_AT_LEAF, PING_AT_LEAF, PING_AT_NODE
 from labctl.waiting import Deadline, NotYet, wait_for
 from tests.chromium import chromium, needs_chromium
-from tests.integration.harness import WHITEPAPER, Done, Labctl, await_event, end, tshark_fields
+from tests.integration.harness import ROOT, WHITEPAPER, Done, Labctl, await_event, end, tshark_fields
 from tests.integration.refusals import refused_objects
 from tests.tshark import disagreements, needs_tshark
 
@@ -253,7 +254,13 @@ class TestReport:
         assert disagreements(folder) == []
 
     def test_the_evidence_is_as_its_schema_says(self, lab: Done, labctl: Labctl) -> None:
-        assert unknown_keys(EvidenceDocument.model_validate(labctl.evidence(LAB))) == []
+        """By the model that reads it, and by the published schema with somebody else's validator."""
+        evidence = labctl.evidence(LAB)
+        assert unknown_keys(EvidenceDocument.model_validate(evidence)) == []
+        schema = json.loads((ROOT / "docs" / "evidence.schema.json").read_text())
+        Draft202012Validator.check_schema(schema)
+        assert [error.message for error in Draft202012Validator(schema).iter_errors(evidence)] == []
+        assert not Draft202012Validator(schema).is_valid({**evidence, "verdict": "MAYBE"})
 
     def test_a_check_leads_to_the_answer_that_it_was_judged_by(self, lab: Done, labctl: Labctl) -> None:
         """The node's routes were asked in both modes: neither answer has replaced the other."""
