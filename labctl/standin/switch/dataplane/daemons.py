@@ -10,6 +10,9 @@ from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for
 
 START_LIMIT = 40.0
 LIBRARY = "/usr/lib/frr"
+WITHDRAW_LIMIT = 5.0
+EVPN = "advertise-all-vni"
+"""The line by which bgpd tells zebra to speak to it of VNIs and segments."""
 NETLINK_BUFFER = 64 * 1024 * 1024
 """Bytes that zebra's netlink socket may hold, taken for what waits there alone: with FRR's own size zebra heard of four
 fifths of 8,000 routes that came at once."""
@@ -39,6 +42,8 @@ class FrrDaemons:
             return []  # nothing routes yet: no process
         log = []
         for daemon in [daemon for daemon in self._pids if daemon not in wanted]:
+            if daemon == "bgpd":
+                log += self._withdraw_evpn()
             self._agent.signal(self._pids.pop(daemon), 15)
             self._texts.pop(daemon, None)
         fresh = [daemon for daemon in wanted if daemon not in self._pids]
@@ -49,6 +54,26 @@ class FrrDaemons:
             if daemon not in fresh and text != self._texts[daemon]:
                 log += self._change(daemon, text)
             self._texts[daemon] = text
+        return log
+
+    def _withdraw_evpn(self) -> list[str]:
+        """Before bgpd ends: zebra forgets what it told of VNIs and segments, else a later bgpd would not be told all.
+
+        zebra tells a new bgpd of the segments before their VNIs, so it refuses their EVIs, unless zebra made all anew
+        (FRR before July 2026). A bgpd that is ended says so itself, but its last words to zebra can be lost.
+        """
+        rest = "\n".join(line for line in self._texts["bgpd"].splitlines() if line.strip() != EVPN)
+        if rest == self._texts["bgpd"].rstrip("\n"):
+            return []
+        log = self._change("bgpd", rest)
+
+        def forgotten() -> bool | NotYet:
+            return NotYet("zebra still has EVPN's VNIs") if self.show("zebra", "show evpn")[0].strip() else True
+
+        try:
+            wait_for(forgotten, Deadline(WITHDRAW_LIMIT), every=0.02)
+        except DeadlinePassed as passed:
+            log.append(f"zebra: {passed}")
         return log
 
     def _prepare(self) -> None:
