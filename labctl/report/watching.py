@@ -38,10 +38,13 @@ def repeat(look: Callable[[], bool], interval: float, now: Callable[[], float] =
 
 @contextmanager
 def once_interrupted() -> Iterator[None]:
-    """Ctrl-C (SIGTERM, SIGHUP) interrupts once: what is put back then is not interrupted itself."""
+    """Ctrl-C (SIGTERM, SIGHUP) interrupts once: what is put back then is not interrupted itself, up to the end."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
+    interrupted = threading.Event()
+
     def first(_number: int, _frame: FrameType | None) -> None:
+        interrupted.set()
         for number in numbers:
             signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
@@ -50,8 +53,9 @@ def once_interrupted() -> Iterator[None]:
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        if not interrupted.is_set():  # else the process ends now, and an impatient second one may come late
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 class Apart:
