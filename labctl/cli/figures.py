@@ -31,7 +31,7 @@ def command(lab: str | None, record: Path | None, as_json: bool) -> None:
     if record is not None:
         from labctl.paper.recorded import merged, read, write
 
-        write(record, merged(read(record), evidence))
+        write(record, merged(read(record), evidence, {row.id: row.lab for row in ROWS}))
         say(f"{sum(row['verdict'] is not None for row in verdicts.values())} rows recorded in {record}")
     rows: list[dict[str, Any]] = [
         {

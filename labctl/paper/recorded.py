@@ -25,8 +25,13 @@ def read(path: Path) -> dict[str, dict[str, Any]]:
     return dict(body["rows"])
 
 
-def merged(known: Mapping[str, dict[str, Any]], evidence: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The record with the rows that a verification ran (``evidence.json``); those that it did not stay as they are."""
+def merged(
+    known: Mapping[str, dict[str, Any]], evidence: Mapping[str, Any], labs: Mapping[str, str]
+) -> dict[str, dict[str, Any]]:
+    """The record with the rows that a verification ran (``evidence.json``); those that it did not stay as they are.
+
+    ``labs``: row id → the lab that it is about. The run of another lab does not take the place of that one's.
+    """
     environment = evidence.get("environment") or {}
     run = {
         "lab": evidence.get("lab"),
@@ -38,6 +43,9 @@ def merged(known: Mapping[str, dict[str, Any]], evidence: Mapping[str, Any]) -> 
         "launcher": environment.get("launcher"),
     }
     ran = {row["id"]: {"verdict": row["verdict"], **run} for row in evidence.get("catalogue") or () if row["verdict"]}
+    if run["lab"] is not None:
+        own = {name for name, row in known.items() if row.get("lab") == labs.get(name) != run["lab"]}
+        ran = {name: row for name, row in ran.items() if name not in own}
     return dict(sorted({**known, **ran}.items()))
 
 

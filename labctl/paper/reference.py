@@ -24,7 +24,7 @@ each claim of the text is a row with the checks that reproduce it on a running l
 * A row passes when each of its patterns has checks that ran, and all of them passed.
 * The paper's two settings are two modes of one lab: *routed* (ipipMode Never, mesh off), and *ipip* (Always, mesh on),
   to which the scenario `ping-ipip` moves the lab for a while.
-* The last column is the last recorded run: `docs/whitepaper-run.json`, written by
+* The last column is the last recorded run in the lab that the row is about: `docs/whitepaper-run.json`, written by
   `labctl figures LAB --record docs/whitepaper-run.json` after a verification. `-`: not recorded yet.
 """
 TITLES = (("figure", "## Figures"), ("table", "## Tables and listings"), ("claim", "## Claims"))

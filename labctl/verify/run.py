@@ -103,6 +103,9 @@ class _Verification:
         self._watch = Stopwatch()
         self._folder = load_folder(request.folder)
         self._checks = load_checks(request.folder)
+        self._chosen = chosen(
+            self._folder, self._checks, request.scenarios, disruptive=request.disruptive, failures=request.failures
+        )  # what is refused replaces no evidence
         shutil.rmtree(request.evidence, ignore_errors=True)
         self._evidence = Evidence(request.evidence)
         self._files = self._evidence.lab(self._folder)
@@ -112,13 +115,10 @@ class _Verification:
 
     def run(self) -> Report:
         request = self._request
-        found = chosen(
-            self._folder, self._checks, request.scenarios, disruptive=request.disruptive, failures=request.failures
-        )
         observer = Observer(request.endpoints, self._evidence, request.login, request.sessions, self._api)
         try:
             self._heal_left_over(self._lab(observer))
-            wanted = [scenario for scenario in (ALWAYS, *found) if request.only.scenario(scenario.name)]
+            wanted = [scenario for scenario in (ALWAYS, *self._chosen) if request.only.scenario(scenario.name)]
             results: list[ScenarioResult] = []
             for late in (False, True):
                 results += self._at_once(

@@ -105,18 +105,6 @@ def test_every_row_that_the_lab_can_show_passes(lab: Done, labctl: Labctl) -> No
 HERE = {"links", "bgp", "ping", "curl", "cluster", "leafs", "ping-ipip"}
 
 
-def test_one_figure_runs_its_checks_alone(lab: Done, labctl: Labctl) -> None:
-    done = labctl("verify", LAB, "--figure", "15", "--json").expect(0)
-    found = {check["id"] for row in done.json()["scenarios"] for check in row["checks"]}
-    service = "default/my-service-ipv4"
-    assert found == {
-        *(f"bgp.route.{leaf}.{service}" for leaf in ("leaf2101", "leaf2102")),
-        *(f"leafs.next-hops.{leaf}.{service}" for leaf in ("leaf2101", "leaf2102")),
-    }
-    assert "figure-15                        PASS" in labctl("figures", LAB).expect(0).out
-    assert "changes the lab for a while" in labctl("verify", LAB, "--figure", "claim-ipip-always").expect(2).err
-
-
 def test_calico_status_is_the_papers(lab: Done, labctl: Labctl) -> None:
     """Figure 10: both leafs, both families, on each node."""
     out = labctl("calico", "status", LAB, "node01").expect(0).out
@@ -285,6 +273,20 @@ class TestReport:
                 assert browser.complaints == []
                 assert browser.requests == [page.as_uri()]
             assert browser.value("document.querySelector('.verdict').innerText") == "PASS"
+
+
+def test_one_figure_runs_its_checks_alone(lab: Done, labctl: Labctl) -> None:
+    done = labctl("verify", LAB, "--figure", "15", "--json").expect(0)
+    found = {check["id"] for row in done.json()["scenarios"] for check in row["checks"]}
+    service = "default/my-service-ipv4"
+    assert found == {
+        *(f"bgp.route.{leaf}.{service}" for leaf in ("leaf2101", "leaf2102")),
+        *(f"leafs.next-hops.{leaf}.{service}" for leaf in ("leaf2101", "leaf2102")),
+    }
+    assert "figure-15                        PASS" in labctl("figures", LAB).expect(0).out
+    before = labctl.evidence(LAB)
+    assert "changes the lab for a while" in labctl("verify", LAB, "--figure", "claim-ipip-always").expect(2).err
+    assert labctl.evidence(LAB) == before, "a command that is refused replaces no evidence"
 
 
 class TestStockKubectl:

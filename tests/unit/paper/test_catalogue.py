@@ -76,12 +76,22 @@ def test_no_pattern_is_dead() -> None:
         if (folder / "checks.yaml").is_file() and (folder / "topology.clab.yml").is_file():
             found |= identities(folder)
     patterns = {pattern for row in ROWS for pattern in row.checks if pattern.partition(".")[0] in KNOWN}
-    dead = [pattern for pattern in patterns if not any(fnmatchcase(name, pattern) for name in found)]
-    assert sorted(dead) == sorted(set(dead) & ELSEWHERE)
+    dead = {pattern for pattern in patterns if not any(fnmatchcase(name, pattern) for name in found)}
+    assert dead <= {pattern for row in ROWS if ran(row.id) for pattern in row.checks}
 
 
-ELSEWHERE = {"bgp.only-copy.*", "bond-member.*", "scale.*"}
-"""Of topologies and scenarios that other parts of the tests render and boot."""
+def ran(row: str) -> bool:
+    """A row has a verdict only if each of its patterns had checks: of scenarios that are no lists, a real run tells."""
+    return recorded.read(ROOT / RUN).get(row, {}).get("verdict") == "PASS"
+
+
+def test_every_row_with_checks_passed_when_it_was_recorded() -> None:
+    assert [row.id for row in ROWS if row.checks and not ran(row.id)] == []
+
+
+def test_every_row_was_recorded_in_its_lab() -> None:
+    runs = recorded.read(ROOT / RUN)
+    assert [row.id for row in ROWS if row.checks and runs[row.id]["lab"] != row.lab] == []
 
 
 def test_every_check_of_the_lab_is_in_some_row() -> None:
@@ -159,10 +169,30 @@ def test_a_record_keeps_the_rows_that_did_not_run(tmp_path: Path) -> None:
         "environment": {"time": "2026-11-27T10:00:00Z", "labctl": "1", "versions": {"calico": "3"}},
         "catalogue": [{"id": "figure-15", "verdict": "PASS"}, {"id": "figure-1", "verdict": None}],
     }  # fmt: skip
-    recorded.write(path, recorded.merged(old, body))
+    recorded.write(path, recorded.merged(old, body, {"figure-15": "whitepaper"}))
     rows = recorded.read(path)
     assert rows["figure-1"] == old["figure-1"]
     assert (rows["figure-15"]["verdict"], rows["figure-15"]["date"]) == ("PASS", "2026-11-27")
+
+
+@pytest.mark.parametrize(
+    ("known", "ran", "kept"),
+    [
+        ("coloured-pairs", "whitepaper", "coloured-pairs"),
+        ("whitepaper", "coloured-pairs", "coloured-pairs"),
+        ("coloured-pairs", "coloured-pairs", "coloured-pairs"),
+        ("mine", "whitepaper", "whitepaper"),
+    ],
+)
+def test_a_row_keeps_the_run_of_the_lab_that_it_is_about(known: str, ran: str, kept: str) -> None:
+    old = {"claim-same-loopbacks": {"verdict": "PASS", "lab": known, "date": "2026-11-01"}}
+    body = {
+        "lab": ran, "environment": {"time": "2026-11-27T10:00:00Z"},
+        "catalogue": [{"id": "claim-same-loopbacks", "verdict": "PASS"}],
+    }  # fmt: skip
+    found = recorded.merged(old, body, {"claim-same-loopbacks": "coloured-pairs"})["claim-same-loopbacks"]
+    assert found["lab"] == kept
+    assert (found["date"] == "2026-11-27") == (ran == kept)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"schema": "x", "rows": {}}', '{"schema": "labctl.whitepaper-run/v1"}'])

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from labctl.errors import UsageError
 from labctl.events import Event
 from labctl.paper.catalogue import as_evidence, find_row, scenarios_of
 from labctl.verify import run
@@ -53,6 +54,20 @@ def test_a_figure_runs_its_checks_alone(verified: Any, tmp_path: Path) -> None:
     evidence = json.loads((tmp_path / "evidence" / "evidence.json").read_text())
     verdicts = {row["id"]: row["verdict"] for row in evidence["catalogue"]}
     assert (verdicts["figure-17"], verdicts["table-svi"], verdicts["figure-18"]) == ("PASS", "PASS", None)
+
+
+def test_what_is_refused_replaces_no_evidence(verified: Any, tmp_path: Path) -> None:
+    verified(("leafs",), Wanted(("leafs.gateway.*",)))
+    before = (tmp_path / "evidence" / "evidence.json").read_bytes()
+    for name, code in (
+        ("ping-ipip", "disruptive"),
+        ("lefs", "no-such-scenario"),
+        ("./none.yaml", "unreadable-scenario"),
+    ):
+        with pytest.raises(UsageError) as refused:
+            verified((name,))
+        assert refused.value.code == code
+    assert (tmp_path / "evidence" / "evidence.json").read_bytes() == before
 
 
 def test_what_asks_much_begins_when_the_others_are_over(verified: Any) -> None:
