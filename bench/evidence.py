@@ -96,7 +96,7 @@ def main(arguments: Sequence[str]) -> int:
                     lab.measure("up", "up", ROOT / "topologies" / f"{name}.yaml", "--launcher", launcher)
                     lab.measure("read-only", "verify", name)
                     if "failures" not in chosen.without:
-                        lab.measure("failures", "verify", name, "--failures")
+                        lab.measure("failures", "verify", name, "--failures")  # refused where a lab has none
                         lab.measure("after them", "verify", name, "--disruptive")
                     if "scale" not in chosen.without:
                         lab.measure("scale", "verify", name, "--disruptive", "--scenario", "scale")

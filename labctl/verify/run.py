@@ -64,10 +64,17 @@ def chosen(
 ) -> list[Scenario]:
     """The scenarios to run, in their order; a wanted one may be a file. ``failures``: all of the folder's, too.
 
-    Raises `UsageError` for one that the lab does not have, `SpecError` for a file that is not as it should be.
+    Raises `UsageError` for one that the lab does not have, and for ``failures`` where there are none; `SpecError` for a
+    file that is not as it should be.
     """
     listed = folder.lab.scenarios
     in_folder = files.names(folder.path)
+    if failures and not in_folder:
+        raise UsageError(
+            f"lab {folder.lab.name} has no failure scenarios: they need two workers with pods of the workload pingtest",
+            code="no-failures",
+            hint="add pingtest to workloads of the spec, or write a scenario of your own (docs/scenarios.md)",
+        )
     if wanted is None:
         names = [name for name in SCENARIOS if name in listed and (disruptive or not SCENARIOS[name].disruptive)]
         broken = [name for name in in_folder if failures or (disruptive and name in listed)]

@@ -428,6 +428,16 @@ def test_not_chosen(whitepaper: Any, wanted: list[str], code: str, hint: str) ->
     assert (caught.value.code, caught.value.hint) == (code, hint)
 
 
+def test_failures_of_a_lab_that_has_none_are_no_success(whitepaper: Any, tmp_path: Path) -> None:
+    folder, checks = whitepaper
+    bare = replace(folder, path=tmp_path)
+    for wanted in (None, ("bgp",)):
+        with pytest.raises(UsageError, match="has no failure scenarios") as caught:
+            chosen(bare, checks, wanted, disruptive=True, failures=True)
+        assert caught.value.code == "no-failures"
+    assert len(chosen(folder, checks, (), disruptive=True, failures=True)) == len(ORDER)
+
+
 def test_a_scenario_that_the_lab_does_not_have(whitepaper: Any) -> None:
     folder = replace(whitepaper[0], lab=replace(whitepaper[0].lab, scenarios=("bgp",)))
     assert [row.name for row in chosen(folder, whitepaper[1], None, disruptive=True)] == ["bgp"]
