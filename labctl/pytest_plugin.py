@@ -10,6 +10,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,11 +43,19 @@ def labctl(request: pytest.FixtureRequest) -> Iterator[RunningLab]:
     if not spec:
         pytest.skip("no lab: say --labctl-spec FILE or --labctl-lab NAME")
     path = Path(spec) if Path(spec).is_absolute() else config.rootpath / spec
-    name = boot(path, [str(word) for word in config.getini("labctl_up")])
+    more, kept = [str(word) for word in config.getini("labctl_up")], config.getoption("--labctl-keep")
+    before = labs()
+    try:
+        name = boot(path, more)
+    except BaseException:
+        left = name_of(path, more)
+        if not kept and left in labs() - before:  # labctl keeps a lab that got far, for a look
+            take_down(str(left))
+        raise
     try:
         yield from _open(name)
     finally:
-        if not config.getoption("--labctl-keep"):
+        if not kept:
             take_down(name)
 
 
@@ -58,6 +67,29 @@ def _open(name: str) -> Iterator[RunningLab]:
         yield lab
     finally:
         lab.close()
+
+
+def labs() -> set[str]:
+    """Names of this user's labs."""
+    from labctl.state import all_labs
+
+    return {state.name for state in all_labs()}
+
+
+def name_of(spec: Path, more: list[str]) -> str | None:
+    """The name that ``labctl up`` gives a spec's lab; None for what has none."""
+    import yaml
+
+    given = [word.partition("=")[2] for word in more if word.startswith("--name=")]
+    given += [name for word, name in pairwise(more) if word == "--name"]
+    if given:
+        return given[-1]
+    try:
+        body = yaml.safe_load(spec.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return None
+    name = body.get("name") if isinstance(body, dict) else None
+    return name if isinstance(name, str) else None
 
 
 def boot(spec: Path, more: list[str]) -> str:
