@@ -26,6 +26,8 @@ from labctl.verify.verdict import CheckResult, Judgement
 from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for
 
 INTERVAL = "0.2"
+EXEC_PAUSE = 0.5
+"""Seconds before a ping that could not be started in its pod is tried again."""
 VERSION = {"ipv4": 4, "ipv6": 6}
 DIAGNOSTICS = (
     "ip -s link show", "ip addr show", "ip route show table all", "ip -6 route show table all", "ip neigh show",
@@ -81,7 +83,16 @@ def one(lab: LabUnderTest, row: PingInput, identity: str, deadline: Deadline) ->
     captures = [
         judge(lab, identity, capture, result, resolved) for capture, result in zip(row.captures, taken, strict=True)
     ]
+    if answered.verdict == "INCONCLUSIVE":
+        captures = [unsent(result) for result in captures]
     return [*routes, answered, *captures]
+
+
+def unsent(result: CheckResult) -> CheckResult:
+    """A capture of a ping that could not be sent: that there is no packet in it tells nothing."""
+    if result.verdict != "FAIL":
+        return result
+    return replace(result, verdict="INCONCLUSIVE", sentence=f"the ping could not be sent; {result.sentence}")
 
 
 def _diagnose(lab: LabUnderTest, row: PingInput, identity: str) -> list[str]:
@@ -193,6 +204,8 @@ def _ping(
         try:
             done = exec_in.run(row.sender.namespace, pod, command, timeout=row.count * 2 + 10.0)
         except LabctlError as error:
+            if not deadline.passed and not lab.cancel.wait(EXEC_PAUSE):
+                continue  # the API may still call a pod running whose node has just been started again
             return CheckResult(
                 f"{identity}.answered", title, "INCONCLUSIVE", str(error), attempts=attempts, seconds=watch.seconds
             )

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from labctl.guest.api import AgentError
-from labctl.kube.api import ApiError
+from labctl.kube.api import ApiError, ApiUnreachable
 from labctl.kube.resources import CONFIG_MAPS, EVENTS, LEASES, NODES, PODS
 from labctl.standin.cluster.images import IMAGES
 from labctl.standin.cluster.kubelet import container as container_module
@@ -232,6 +232,30 @@ def test_programs_that_are_started_again(node: Node, machine: Any, policy: str, 
     assert row["lastState"]["terminated"]["exitCode"] == code
     assert "BackOff" in {reason for reason, _ in node.events()}, "from the second restart on it waits"
     node.until_ready()
+
+
+def test_what_others_wrote_into_a_status_is_set_right(node: Node) -> None:
+    """The node controller says "not ready" of the pods of a node that was silent for a while."""
+    node.add()
+    node.until_ready()
+    path = PODS.path("default", "web", "status")
+    rows = [{**row, "status": "False"} if row["type"] == "Ready" else row for row in node.status()["conditions"]]
+    node.api.patch(path, {"status": {"conditions": rows}})
+    node.until_ready()
+
+
+def test_a_status_that_the_api_did_not_take_is_said_again(node: Node) -> None:
+    lost: list[str] = []
+
+    def away(method: str, path: str, body: Any) -> None:
+        if path.endswith("/web/status") and condition(body["status"], "Ready") == "True" and len(lost) < 2:
+            lost.append(path)
+            raise ApiUnreachable("PATCH: Connection refused")
+
+    node.api.before.append(away)
+    node.add()
+    node.until_ready()
+    assert len(lost) == 2
 
 
 def test_a_function_is_ready_when_it_says_so(node: Node, machine: Any) -> None:

@@ -7,6 +7,7 @@ import struct
 import threading
 from dataclasses import replace
 from ipaddress import ip_address
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from labctl.verify.inputs import BlockOf, CaptureInput, ClusterIpOf, PortChannel
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Unanswered
 from labctl.verify.scenarios import bgp, curl, ipip, links, ping
+from labctl.verify.verdict import CheckResult
 from labctl.waiting import Deadline
 
 NODE_MAC, LEAF_MAC = "fe:f8:86:b8:5f:7e", "6c:31:0e:b3:7c:47"
@@ -246,6 +248,48 @@ def test_macs_that_are_not_there(lab: LabUnderTest, boxes: Any, done: Any) -> No
     boxes.switches["leaf2101"] = {"show mac address-table": {}}
     assert gateway_macs(lab, capture_input(at="leaf2101")) == frozenset()
     assert isinstance(capture_input(interface={"port_channel_of": "node01"}).interface, PortChannelOf)
+
+
+# --- ping -------------------------------------------------------------------------------------------------------
+
+
+class Pods:
+    """Exec in a pod; what it gives, one after the other, its last again and again."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = list(answers)
+
+    def run(self, *_arguments: Any, **_more: Any) -> Any:
+        found = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+REPLIES = SimpleNamespace(stdout="64 bytes: ttl=61\n5 packets transmitted, 5 packets received\n", stderr="")
+AWAY = InconclusiveError("container pingtest is not running")
+
+
+@pytest.mark.parametrize(
+    ("answers", "seconds", "verdict", "attempts"),
+    [((AWAY, AWAY, REPLIES), 30, "PASS", 3), ((AWAY,), 0, "INCONCLUSIVE", 1), ((REPLIES,), 0, "PASS", 1)],
+)
+def test_a_ping_whose_pod_is_just_being_started_is_tried_again(
+    lab: LabUnderTest, monkeypatch: pytest.MonkeyPatch, answers: Any, seconds: float, verdict: str, attempts: int
+) -> None:
+    monkeypatch.setattr(ping, "EXEC_PAUSE", 0.01)
+    row = lab.mode.ping[0]
+    found = ping._ping(lab, Pods(*answers), row, "ping.x", "pingtest-1", "10.244.0.1", Deadline(seconds))
+    assert (found.verdict, found.attempts) == (verdict, attempts)
+
+
+def test_a_capture_of_a_ping_that_was_not_sent_tells_nothing() -> None:
+    missed = CheckResult("ping.x.capture.node01", "packets", "FAIL", "no packet is as expected")
+    found = ping.unsent(missed)
+    assert found.verdict == "INCONCLUSIVE"
+    assert found.sentence == "the ping could not be sent; no packet is as expected"
+    good = CheckResult("ping.x.capture.node01", "packets", "PASS", "1 packet")
+    assert ping.unsent(good) is good
 
 
 # --- curl -------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from labctl.standin.cluster import images
 from labctl.standin.cluster.kubelet import podspec
 from labctl.standin.cluster.kubelet.container import Command, Container
 from labctl.standin.cluster.kubelet.events import Recorder
-from labctl.standin.cluster.kubelet.podstatus import PodState, pod_status
+from labctl.standin.cluster.kubelet.podstatus import PodState, pod_status, said
 from labctl.standin.cluster.podnet import FunctionContext, FunctionFactory, NetworkNotReady, PodNetwork, PodRef
 from labctl.standin.cluster.spec import NodeSpec
 
@@ -61,6 +61,8 @@ class Pod:
         self._wake: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._deleting = threading.Event()
         self._reported: Json = {}
+        self._unsaid = False
+        """Whether the API has not taken the newest status."""
         self._wired = False
         self._thread = threading.Thread(target=self._run, name=f"pod {meta['namespace']}/{meta['name']}", daemon=True)
 
@@ -68,10 +70,16 @@ class Pod:
         self._thread.start()
 
     def update(self, pod: Json) -> None:
-        """A newer object from the API."""
+        """A newer object from the API.
+
+        Where others wrote into its status (the node controller says "not ready" of every pod of a node that was silent
+        for a while), it is said again, as a kubelet's status manager does.
+        """
         self.pod = pod
         if "deletionTimestamp" in pod["metadata"]:
             self.delete()
+        elif self._reported and said(pod.get("status") or {}) != said(self._reported):
+            self._wake.put("restore")
 
     def delete(self) -> None:
         """It is to end (deleted, or gone from the API)."""
@@ -90,8 +98,13 @@ class Pod:
             if "deletionTimestamp" not in self.pod["metadata"]:
                 self._begin()
             while not self._deleting.is_set():
-                word = self._wake.get()
-                if word == "look":
+                try:
+                    word = self._wake.get(timeout=RETRY if self._unsaid else None)
+                except queue.Empty:
+                    word = "again"
+                if word == "restore":
+                    self._reported = {}
+                elif word == "look":
                     for container in self.containers:
                         container.look()
                 self._report()
@@ -206,13 +219,15 @@ class Pod:
             self.state, self.pod["spec"].get("restartPolicy", "Always"), self._reported or self.pod.get("status") or {}
         )
         if status == self._reported:
+            self._unsaid = False
             return
         meta = self.pod["metadata"]
         path = PODS.path(meta["namespace"], meta["name"], "status")
         try:
             self._services.api.patch(path, {"metadata": {"uid": meta["uid"]}, "status": status}, "merge")
-            self._reported = status
+            self._reported, self._unsaid = status, False
         except (ApiError, ApiUnreachable) as error:
+            self._unsaid = isinstance(error, ApiUnreachable)
             if not (isinstance(error, ApiError) and error.status in (404, 409)):
                 self._services.log(f"status of {meta['namespace']}/{meta['name']}: {error}")
 

@@ -127,6 +127,13 @@ def pod_status(state: PodState, restart_policy: str, old: Json) -> Json:
     return result
 
 
+def said(status: Json) -> Json:
+    """Of a status, what others write, too: phase and conditions, without times and reasons."""
+    kinds = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady")
+    conditions = {row["type"]: row["status"] for row in status.get("conditions") or [] if row["type"] in kinds}
+    return {"phase": status.get("phase"), **conditions}
+
+
 def _condition(kind: str, extra: Json, old: Json, *, value: bool) -> Json:
     text = "True" if value else "False"
     before = next((row for row in old.get("conditions") or [] if row["type"] == kind), None)
