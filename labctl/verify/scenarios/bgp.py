@@ -131,15 +131,17 @@ def _table(switch: str, vrf: str, what: str) -> Command:
 
 def route_check(lab: LabUnderTest, row: RouteInput, identity: str, title: str, table: Command) -> Check:
     """A route by its input, in a routing table; what is known by an API object's name is looked up in each round."""
-    kinds: tuple[Resource, ...] = ()
-    if isinstance(row.prefix, BlockOf):
-        kinds = (BLOCK_AFFINITIES,)
-    elif isinstance(row.next_hops, EndpointsOf):
-        kinds = (NODES, SERVICES, ENDPOINT_SLICES)
-    elif isinstance(row.prefix, ClusterIpOf):
-        kinds = (SERVICES,)
-    judge = partial(judge_route, lab.kube_name, row)
+    judge, kinds = partial(judge_route, lab.kube_name, row), kinds_of(row.prefix, row.next_hops)
     return cluster_check(identity, title, (table,), judge, calico=lab.calico, kinds=kinds)
+
+
+def kinds_of(prefix: object, next_hops: object) -> tuple[Resource, ...]:
+    """The kinds of API object by which `judge_route` looks a route up: none for what is said in addresses."""
+    if isinstance(prefix, BlockOf):
+        return (BLOCK_AFFINITIES,)
+    if isinstance(next_hops, EndpointsOf):
+        return (NODES, SERVICES, ENDPOINT_SLICES)
+    return (SERVICES,) if isinstance(prefix, ClusterIpOf) else ()
 
 
 def judge_route(name: Callable[[str], str], row: RouteInput, cluster: Cluster, body: Any) -> Judgement:

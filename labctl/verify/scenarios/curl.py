@@ -55,9 +55,8 @@ def one(lab: LabUnderTest, row: CurlInput, identity: str, deadline: Deadline) ->
             before = _endpoints(cluster, row.service)
             with capturing(lab, row.captures) as taken:
                 judgement, path = _fetch(lab, row, service["spec"]["clusterIP"], len(before))
-            endpoints = before | _endpoints(
-                lab.cluster(ENDPOINT_SLICES), row.service
-            )  # one may have come while curl waited
+            after = lab.cluster(ENDPOINT_SLICES)  # one may have come while curl waited
+            endpoints = before | _endpoints(after, row.service)
         except Unanswered as unanswered:
             judgement, path = Judgement("INCONCLUSIVE", str(unanswered)), ""
             taken, endpoints = [], frozenset()

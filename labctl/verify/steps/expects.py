@@ -8,7 +8,7 @@ from typing import Any
 
 from labctl.bonding import parse_bond
 from labctl.kube.api import Json
-from labctl.kube.resources import ENDPOINT_SLICES, NODES, PODS, SERVICES
+from labctl.kube.resources import NODES, PODS
 from labctl.verify import expectation, judges
 from labctl.verify.capturing import channel_of
 from labctl.verify.checks import Check
@@ -18,7 +18,7 @@ from labctl.verify.faults.switches import default_vrf
 from labctl.verify.inputs import EndpointsOf, RouteInput, SessionInput
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Command
-from labctl.verify.scenarios.bgp import SUMMARY, judge_route
+from labctl.verify.scenarios.bgp import SUMMARY, judge_route, kinds_of
 from labctl.verify.steps.expectmodel import Bond, Evpn, Expect, Nodes, PodsAt, PortChannel, Route, Sessions, VpcState
 from labctl.verify.steps.sessions import COMMAND, Counted, reset, unbroken
 from labctl.verify.verdict import Judgement, Verdict
@@ -106,6 +106,8 @@ def _route(lab: LabUnderTest, row: Route, switch: str, identity: str) -> Check:
     what = row.prefix if isinstance(row.prefix, str) else row.prefix.cluster_ip_of
     family = "ipv6" if ":" in what and not what.startswith("/") and isinstance(row.prefix, str) else "ip"
 
+    by_node = (NODES,) if isinstance(row.next_hops, Nodes) else ()
+
     def judged(cluster: Cluster, body: Any) -> Judgement:
         hops: EndpointsOf | tuple[str, ...]
         if isinstance(row.next_hops, Nodes):
@@ -121,7 +123,7 @@ def _route(lab: LabUnderTest, row: Route, switch: str, identity: str) -> Check:
     return cluster_check(
         f"{identity}.{switch}", f"route to {what} at {switch}",
         (Command("nxos", switch, f"show {family} route vrf {vrf}"),), judged,
-        calico=lab.calico, kinds=(NODES, SERVICES, ENDPOINT_SLICES),
+        calico=lab.calico, kinds=(*by_node, *kinds_of(row.prefix, row.next_hops)),
     )  # fmt: skip
 
 
