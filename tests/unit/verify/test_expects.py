@@ -135,6 +135,16 @@ def test_route(lab: LabUnderTest, boxes: Boxes, body: Any, hops: Any, verdict: s
     assert (result.id, result.verdict) == ("s.way.leaf2101", verdict)
 
 
+@pytest.mark.parametrize(("hops", "verdict"), [(["192.168.1.11"], "PASS"), ({"nodes": ["node01"]}, "INCONCLUSIVE")])
+def test_a_route_said_in_addresses_needs_no_api(lab: LabUnderTest, boxes: Boxes, hops: Any, verdict: str) -> None:
+    boxes.switches["leaf2101"] = {"show ip route vrf vrf-001": table("192.168.1.11")}
+    boxes.objects = None
+    route = {"switch": "leaf2101", "prefix": "10.0.0.1/32", "next_hops": hops}
+    expect = Expect.model_validate({"name": "way", "route": route})
+    (result,) = poll(checks(lab, expect, "s.way", {}), lab.observer, Deadline(0), lab.cancel, lambda _result: None)
+    assert result.verdict == verdict
+
+
 @pytest.mark.parametrize(
     ("wanted", "count"),
     [
