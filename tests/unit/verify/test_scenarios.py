@@ -448,6 +448,23 @@ def test_whether_blocks_are_reached_through_the_tunnel(
     assert "by no route" in found.sentence or not expected
 
 
+def test_a_third_nodes_block_that_is_still_in_the_tunnel(
+    lab: LabUnderTest, objects: Any, boxes: Any, done: Any
+) -> None:
+    """The cluster is not back while a route is left in the tunnel, whosever it is; the way there asks for the pair."""
+    third = json.loads(routes("tunl0", "10.244.219.64/26"))
+    left = json.dumps(json.loads(routes("bond0", TWO)) + third)
+    of_nodes(boxes, done, node01=left, node02=routes("bond0", ONE))
+    check = ipip._tunnelled(lab, ping_input(lab, "ipip"), expected=False)
+    (found,) = poll([check], lab.observer, Deadline(0), lab.cancel, lab.told)
+    assert (found.verdict, found.sentence) == ("FAIL", "node01 still reaches 10.244.219.64/26 by tunl0")
+    there = json.dumps(json.loads(routes("tunl0", TWO)) + json.loads(routes("bond0", "10.244.219.64/26")))
+    of_nodes(boxes, done, node01=there, node02=routes("tunl0", ONE))
+    check = ipip._tunnelled(lab, ping_input(lab, "ipip"), expected=True)
+    (found,) = poll([check], lab.observer, Deadline(0), lab.cancel, lab.told)
+    assert found.verdict == "PASS"
+
+
 def test_names_of_nodes(lab: LabUnderTest, whitepaper: Any) -> None:
     assert [lab.kube_name(name) for name in ("master", "node02", "leaf2101")] == ["master", "node02", "leaf2101"]
     folder = whitepaper[0]
