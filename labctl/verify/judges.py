@@ -88,13 +88,20 @@ def flag_words(flag: str | None) -> str:
 
 def vpc(check: VpcInput, body: Any) -> Judgement:
     """Peer there, configuration consistent, every vPC up."""
-    expected = {"peer": "peer-ok", "consistency": "consistent", "vpcs": {str(number): "up" for number in check.vpcs}}
+    up = {str(number): "up" for number in check.vpcs}
+    expected = {"peer": "peer-ok", "consistency": "consistent", "vpcs": up, "inconsistent_vpcs": []}
     legs = {str(row["vpc-id"]): row for row in rows(body, "vpc")}
     vpcs = {number: "up" if str(row.get("vpc-port-state")) == "1" else "down" for number, row in legs.items()}
+    unlike = [
+        number
+        for number, row in legs.items()
+        if str(row.get("vpc-consistency")) != "consistent" and int(number) in check.vpcs
+    ]
     seen = {
         "peer": body.get("vpc-peer-status") if isinstance(body, Mapping) else None,
         "consistency": body.get("vpc-peer-consistency") if isinstance(body, Mapping) else None,
         "vpcs": vpcs,
+        "inconsistent_vpcs": unlike,
     }
     wrong = []
     if seen["peer"] != "peer-ok":
@@ -106,11 +113,7 @@ def vpc(check: VpcInput, body: Any) -> Judgement:
         for number in check.vpcs
         if vpcs.get(str(number)) != "up"
     ]
-    wrong += [
-        f"vPC {number} is not consistent with the peer"
-        for number, row in legs.items()
-        if str(row.get("vpc-consistency")) != "consistent" and int(number) in check.vpcs
-    ]
+    wrong += [f"vPC {number} is not consistent with the peer" for number in unlike]
     if wrong:
         return Judgement("FAIL", f"{check.switch}: {'; '.join(dict.fromkeys(wrong))}", expected, seen)
     return Judgement("PASS", f"{check.switch}: peer ok, {len(check.vpcs)} vPCs up and consistent", expected, seen)

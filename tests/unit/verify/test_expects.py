@@ -23,6 +23,8 @@ ONE = bond(("eth1", "down", 1, 63, 63), ("eth2", "up", 1, 63, 63))
 
 
 def of(judgement: Judgement) -> tuple[str, str]:
+    """Also: what failed shows something else beside what was expected, or a reader sees no difference."""
+    assert judgement.verdict != "FAIL" or judgement.expected != judgement.seen, judgement
     return judgement.verdict, judgement.sentence
 
 

@@ -19,6 +19,8 @@ SHOWS = Path(__file__).parents[2] / "golden" / "shows"
 
 
 def of(judgement: Judgement) -> tuple[str, str]:
+    """Also: what failed shows something else beside what was expected, or a reader sees no difference."""
+    assert judgement.verdict != "FAIL" or judgement.expected != judgement.seen, judgement
     return judgement.verdict, judgement.sentence
 
 
