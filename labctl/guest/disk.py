@@ -21,6 +21,7 @@ echo 1048576 > /proc/sys/net/core/rmem_max
 ln -s /proc/self/fd /dev/fd
 for n in 0:stdin 1:stdout 2:stderr; do ln -s /proc/self/fd/${{n%:*}} /dev/${{n#*:}}; done
 ip link set lo up
+switch=""
 if grep -qw maxcpus=1 /proc/cmdline; then
   ip link add keep type dummy
   ip link set keep up
@@ -32,16 +33,18 @@ if grep -qw maxcpus=1 /proc/cmdline; then
   done
   tcpdump -q -i lo -w /dev/null >/dev/null 2>&1 &
   second=/sys/devices/system/cpu/cpu1/online
-  [ ! -e $second ] || grep -qw {alone} /proc/cmdline || echo 1 >$second
+  [ -e $second ] && ! grep -qw {alone} /proc/cmdline || second=/dev/null
+  switch="from labctl.guest.agent.processors import switch_on; kept = switch_on('$second');"
 fi
 export PYTHON_COLORS=0 PYTHONPATH=/lab PYTHONDONTWRITEBYTECODE=1
-python3 -S -c 'from labctl.guest.agent.main import main; main()' &
+python3 -S -c "$switch from labctl.guest.agent.main import main; main()" &
 wait $!
 echo o > /proc/sysrq-trigger
 while :; do :; done
 """
 """With QEMU's emulation the kernel has one processor until here, and what makes it patch its own code (static keys) has
-been used once, for good: with two, QEMU was seen to run a breakpoint that the kernel had taken back, and it died."""
+been used once, for good: with two, QEMU was seen to run a breakpoint that the kernel had taken back, and it died.
+`labctl.guest.agent.processors` does the last of it."""
 
 
 def agent_tar() -> bytes:

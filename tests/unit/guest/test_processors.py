@@ -1,0 +1,27 @@
+"""The second processor of an emulated guest: what is held before it is switched on."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from labctl.guest.agent.processors import SO_TIMESTAMP, switch_on
+
+
+def test_a_socket_with_timestamps_is_kept_and_the_processor_switched_on(tmp_path: Path) -> None:
+    with switch_on(str(tmp_path / "online")) as kept:
+        assert kept.getsockopt(socket.SOL_SOCKET, SO_TIMESTAMP) == 1
+        assert kept.family == socket.AF_INET, "one of AF_UNIX would hold nothing (sock_needs_netstamp)"
+        assert (tmp_path / "online").read_text() == "1"
+
+
+def test_nothing_is_switched_on_when_it_cannot_be_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> socket.socket:
+        raise OSError("refused")
+
+    monkeypatch.setattr(socket, "create_connection", refused)
+    with pytest.raises(OSError, match="refused"):
+        switch_on(str(tmp_path / "online"))
+    assert not (tmp_path / "online").exists()
