@@ -65,6 +65,7 @@ def _tunnelled(lab: LabUnderTest, row: PingInput, *, expected: bool) -> Check:
                 wrong.append(f"{here} reaches {', '.join(blocks)} by {', '.join(devices) or 'no route'}")
             left = [str(entry.get("dst")) for entry in table if entry.get("dev") == TUNNEL and entry not in rows]
             if left and not expected:
+                seen[here] = [*devices, TUNNEL]
                 wrong.append(f"{here} still reaches {', '.join(left)} by {TUNNEL}")
         wanted = {here: TUNNEL if expected else "not the tunnel" for here, _ in ends}
         if wrong:

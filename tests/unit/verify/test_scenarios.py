@@ -458,6 +458,7 @@ def test_a_third_nodes_block_that_is_still_in_the_tunnel(
     check = ipip._tunnelled(lab, ping_input(lab, "ipip"), expected=False)
     (found,) = poll([check], lab.observer, Deadline(0), lab.cancel, lab.told)
     assert (found.verdict, found.sentence) == ("FAIL", "node01 still reaches 10.244.219.64/26 by tunl0")
+    assert found.seen == {"node01": ["bond0", "tunl0"], "node02": ["bond0"]}, "a reader sees it, too"
     there = json.dumps(json.loads(routes("tunl0", TWO)) + json.loads(routes("bond0", "10.244.219.64/26")))
     of_nodes(boxes, done, node01=there, node02=routes("tunl0", ONE))
     check = ipip._tunnelled(lab, ping_input(lab, "ipip"), expected=True)
