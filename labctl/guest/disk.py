@@ -34,10 +34,10 @@ if grep -qw maxcpus=1 /proc/cmdline; then
   tcpdump -q -i lo -w /dev/null >/dev/null 2>&1 &
   second=/sys/devices/system/cpu/cpu1/online
   [ -e $second ] && ! grep -qw {alone} /proc/cmdline || second=/dev/null
-  switch="from labctl.guest.agent.processors import switch_on; kept = switch_on('$second');"
+  switch="from labctl.guest.agent.processors import switch_on; kept = switch_on('$second'); "
 fi
 export PYTHON_COLORS=0 PYTHONPATH=/lab PYTHONDONTWRITEBYTECODE=1
-python3 -S -c "$switch from labctl.guest.agent.main import main; main()" &
+python3 -S -c "${{switch}}from labctl.guest.agent.main import main; main()" &
 wait $!
 echo o > /proc/sysrq-trigger
 while :; do :; done
