@@ -11,6 +11,7 @@ from typing import Any
 from labctl.design.images import ImageWishes
 from labctl.design.model import Design, Target
 from labctl.design.plan import design
+from labctl.peers import WRITTEN_FOR
 from labctl.spec.load import load
 from labctl.state import lab_state
 
@@ -19,10 +20,11 @@ def design_of(
     spec: Path,
     *,
     target: tuple[str, str] | None = None,
+    containerlab: str | None = None,
     name: str | None = None,
     wishes: ImageWishes | None = None,
 ) -> Design:
-    """Load, judge, decide. ``wishes``: images asked for outside the spec.
+    """Load, judge, decide. ``wishes``: images asked for outside the spec; ``containerlab``: the one that will read it.
 
     Raises `SpecError` with every problem, `UsageError` for a bad ``name``.
     """
@@ -30,12 +32,16 @@ def design_of(
         lab_state(name)
     loaded = load(spec, target=target, name=name)
     chosen: Any = target or (loaded.target.switch, loaded.target.cluster)
-    return design(loaded, Target(chosen[0], chosen[1]), name, wishes)
+    return design(loaded, Target(chosen[0], chosen[1], containerlab or WRITTEN_FOR), name, wishes)
 
 
 @contextmanager
 def folder_of(
-    source: Path, *, target: tuple[str, str] | None = None, wishes: ImageWishes | None = None
+    source: Path,
+    *,
+    target: tuple[str, str] | None = None,
+    containerlab: str | None = None,
+    wishes: ImageWishes | None = None,
 ) -> Iterator[Path]:
     """An artifact folder as it is, or that of a spec for as long as it is looked at. Raises as `design_of` does."""
     if source.is_dir():
@@ -43,7 +49,7 @@ def folder_of(
         return
     from labctl.render.folder import render_folder, write_folder
 
-    files = render_folder(design_of(source, target=target, wishes=wishes))
+    files = render_folder(design_of(source, target=target, containerlab=containerlab, wishes=wishes))
     with tempfile.TemporaryDirectory(prefix="labctl-") as scratch:
         write_folder(files, Path(scratch))
         yield Path(scratch)

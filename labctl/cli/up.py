@@ -27,8 +27,8 @@ if TYPE_CHECKING:
               help="What boots the embedded guest.")  # fmt: skip
 @click.option(
     "--target",
-    help="switch=n9kv|standin,cluster=kind|standin (SPEC only); default on containerlab: the"
-    " spec's, else real parts where their images are in Docker.",
+    help="switch=n9kv|standin,cluster=kind|standin,containerlab=VERSION (SPEC only); default on containerlab: the"
+    " spec's, else real parts where their images are in Docker, for the containerlab of this host.",
 )
 @image_option
 @click.option("--name", help="Another name for the lab (SPEC only).")
