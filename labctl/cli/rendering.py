@@ -8,36 +8,46 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from labctl.cli.app import say
 from labctl.design.images import ImageWishes
 from labctl.design.model import Design, Target
 from labctl.design.plan import design
+from labctl.errors import Problem
 from labctl.spec.load import load
 from labctl.state import lab_state
 
 
-def design_of(
+def planned(
     spec: Path,
     *,
     target: tuple[str, str] | None = None,
     name: str | None = None,
     wishes: ImageWishes | None = None,
-) -> Design:
+) -> tuple[Design, tuple[Problem, ...]]:
     """Load, judge, decide. ``wishes``: images asked for outside the spec.
 
-    Raises `SpecError` with every problem, `UsageError` for a bad ``name``.
+    Returns the warnings beside it, which were told on stderr. Raises `SpecError` with every problem, `UsageError` for
+    a bad ``name``.
     """
     if name is not None:
         lab_state(name)
     loaded = load(spec, target=target, name=name)
     chosen: Any = target or (loaded.target.switch, loaded.target.cluster)
-    return design(loaded, Target(chosen[0], chosen[1]), name, wishes)
+    for warning in loaded.warnings:
+        say(warning.render())
+    return design(loaded, Target(chosen[0], chosen[1]), name, wishes), loaded.warnings
+
+
+def design_of(spec: Path, *, target: tuple[str, str] | None = None, wishes: ImageWishes | None = None) -> Design:
+    """The design alone. Raises as `planned` does."""
+    return planned(spec, target=target, wishes=wishes)[0]
 
 
 @contextmanager
 def folder_of(
     source: Path, *, target: tuple[str, str] | None = None, wishes: ImageWishes | None = None
 ) -> Iterator[Path]:
-    """An artifact folder as it is, or that of a spec for as long as it is looked at. Raises as `design_of` does."""
+    """An artifact folder as it is, or that of a spec for as long as it is looked at. Raises as `planned` does."""
     if source.is_dir():
         yield source
         return

@@ -29,6 +29,10 @@ class Judge:
     def say(self, code: str, message: str, path: Path, hint: str | None = None, *, key: bool = False) -> None:
         self.problems.append(Problem(code, message, self.found.place(path, key=key), hint))
 
+    def warn(self, code: str, message: str, path: Path, hint: str | None = None) -> None:
+        """What works and is probably not meant."""
+        self.problems.append(Problem(code, message, self.found.place(path), hint, "warning"))
+
     def item(self, path: Path, index: int) -> Path:
         """The path of one of a list that a person may have written without brackets."""
         return (*path, index) if (*path, index) in self.found.values else path

@@ -21,7 +21,8 @@ from labctl.spec.wording import WHOLE, words
 
 
 def load(path: Path, *, target: tuple[str, str] | None = None, name: str | None = None) -> Spec:
-    """Read a spec. ``name``: another name for the lab. Raises `SpecError` with every problem."""
+    """Read a spec. ``name``: another name for the lab. Raises `SpecError` with every problem; `Spec.warnings` has what
+    is probably not meant."""
     if not path.exists():
         beside = [other.name for other in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
         near = difflib.get_close_matches(path.name, beside, n=1)
@@ -52,11 +53,14 @@ def loads(file: str, text: str, *, target: tuple[str, str] | None = None, name: 
         problems += judge(spec, found, target, unsound)
         texts, troubles = manifests.read(spec, found, Path(file).parent)
         problems += troubles
-        problems += clashes(spec, found) if not problems else []
-    if problems:
-        raise SpecError(sorted(problems, key=lambda p: (p.place.line, p.place.column) if p.place else (0, 0)))
-    assert spec is not None  # noqa: S101 - no problems means that it was validated
-    return spec.with_manifests(texts)
+        problems += clashes(spec, found) if not any(p.severity == "error" for p in problems) else []
+    problems.sort(key=lambda p: (p.place.line, p.place.column) if p.place else (0, 0))
+    wrong = [problem for problem in problems if problem.severity == "error"]
+    warnings = [problem for problem in problems if problem.severity == "warning"]
+    if wrong:
+        raise SpecError(wrong, warnings=warnings)
+    assert spec is not None  # noqa: S101 - nothing wrong means that it was validated
+    return spec.as_read(texts, warnings)
 
 
 def _without(data: dict[str, Any], unsound: set[document.Path]) -> Spec | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 from pydantic_core import PydanticCustomError
+
+from labctl.errors import Problem
 
 
 def _as_list(value: object) -> object:
@@ -417,14 +419,20 @@ class Spec(Part):
     ] = Target()
 
     _manifests: dict[str, str] = PrivateAttr(default_factory=dict)
+    _warnings: tuple[Problem, ...] = PrivateAttr(default=())
 
     @property
     def manifests(self) -> Mapping[str, str]:
         """Text of each workload that is a file beside the spec, by its name without the extension."""
         return self._manifests
 
-    def with_manifests(self, texts: Mapping[str, str]) -> Spec:
-        """The same spec with the files that the loader read."""
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """What the loader found that works and is probably not meant."""
+        return self._warnings
+
+    def as_read(self, texts: Mapping[str, str], warnings: Iterable[Problem]) -> Spec:
+        """The same spec with the files that the loader read, and what it found."""
         copy = self.model_copy()
-        copy._manifests = dict(texts)  # noqa: SLF001 - its own class
+        copy._manifests, copy._warnings = dict(texts), tuple(warnings)  # noqa: SLF001 - its own class
         return copy

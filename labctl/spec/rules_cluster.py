@@ -191,6 +191,8 @@ def externals(it: Judge) -> None:
 
 def workloads(it: Judge) -> None:
     """Each once, and what the scenarios need is there."""
+    if it.spec.scenarios == ():
+        it.warn("nothing-proven", "no scenario is listed: nothing is proven", ("scenarios",), "leave it out for all")
     if it.spec.cluster == "none":
         _without_cluster(it)
         return
