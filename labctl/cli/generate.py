@@ -52,11 +52,11 @@ def command(
     spec: Path, output: Path | None, target: str | None, images: tuple[str, ...], name: str | None, as_json: bool
 ) -> None:
     """Render SPEC into an artifact folder: what containerlab, NX-OS, kind, Calico and labctl read."""
-    from labctl.cli.rendering import design_of
+    from labctl.cli.rendering import planned
     from labctl.folder import load_folder
     from labctl.render.folder import render_folder, write_folder
 
-    design = design_of(
+    design, warnings = planned(
         spec, target=parse_target(target), containerlab=parse_containerlab(target), name=name,
         wishes=image_wishes(images),
     )  # fmt: skip
@@ -72,6 +72,7 @@ def command(
             say(f"note: {folder / edited} was edited and is rendered anew")
     changed = write_folder(render_folder(design), folder)
     if as_json:
-        result_json({"folder": str(folder), "changed": changed, "name": design.name})
+        rows = [warning.as_dict() for warning in warnings]
+        result_json({"folder": str(folder), "changed": changed, "name": design.name, "warnings": rows})
     else:
         result(f"{folder}: {len(changed)} files written" if changed else f"{folder}: nothing changed")

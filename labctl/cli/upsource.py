@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from labctl.cli.app import say
 from labctl.cli.configured import image_wishes, parse_images
-from labctl.errors import HostError, LabError, UsageError
+from labctl.errors import HostError, LabError, Problem, UsageError
 
 if TYPE_CHECKING:
     from labctl.state import LabState
@@ -26,13 +26,15 @@ class Source:
     lab: str
     render: Render
     runtime: str
+    warnings: tuple[Problem, ...] = ()
+    """What was told of its spec on stderr."""
 
 
 def from_spec(source: Path, runtime: str, target: str | None, images: tuple[str, ...], name: str | None) -> Source:
     """Render for the target that is asked for, or that fits. Raises `UsageError`, `SpecError` or `HostError`."""
     from labctl.cli.generate import parse_containerlab, parse_target
     from labctl.cli.preparing import containerlab_here
-    from labctl.cli.rendering import design_of
+    from labctl.cli.rendering import planned
     from labctl.cli.targets import choose
     from labctl.render.folder import render_folder, write_folder
     from labctl.state import lab_state
@@ -61,13 +63,15 @@ def from_spec(source: Path, runtime: str, target: str | None, images: tuple[str,
         read_by = containerlab_here()
         if read_by is not None:
             say(f"topology.clab.yml is written for containerlab {read_by}, which is on this host")
-    design = design_of(source, target=chosen.target, containerlab=read_by, name=name, wishes=chosen.wishes)
+    design, warnings = planned(
+        source, target=chosen.target, containerlab=read_by, name=name, wishes=chosen.wishes
+    )  # fmt: skip
     files = render_folder(design)
 
     def render(folder: Path) -> None:
         write_folder(files, folder)
 
-    return Source(design.name, render, chosen.runtime)
+    return Source(design.name, render, chosen.runtime, warnings)
 
 
 def _present(names: Iterable[str]) -> Mapping[str, object | None]:
