@@ -12,6 +12,7 @@ from labctl.guest.hub import Hub
 from labctl.guest.image import GuestImage
 from labctl.guest.launch import Machine, await_agent, start_guest
 from labctl.waiting import Deadline
+from tests.integration.patience import patient
 
 
 @contextmanager
@@ -23,9 +24,9 @@ def booted(
     hub = Hub(guest.channel, work / "agent.sock", window=guest.window)
     hub.start()
     try:
-        await_agent(guest, hub.open.is_set, Deadline(seconds), threading.Event())
+        await_agent(guest, hub.open.is_set, Deadline(patient(seconds)), threading.Event())
         yield connect(work / "agent.sock")
     finally:
         hub.stop()
-        hub.ended.wait(5.0)
+        hub.ended.wait(patient(5.0))
         guest.power_off()
