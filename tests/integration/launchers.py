@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from labctl.cache import cache_dir
-from labctl.errors import LabctlError
+from labctl.cache import look
+from labctl.errors import HostError
 from labctl.guest.image import find_image
-from labctl.guest.launch import Machine, refusal
+from labctl.guest.launch import Machine
+from labctl.guest.trial import standing
 from tests.integration.guests import booted
 
 
@@ -25,16 +26,15 @@ def need(launcher: str) -> str:
 
 @cache
 def why_not(launcher: str) -> str | None:
-    """Why a launcher cannot be used here; a real boot is the trial, one for a run of the tests."""
-    image = find_image(cache_dir())
-    if image is None:
-        return "there is no guest image: labctl setup"
-    reason = refusal(launcher, image, cache_dir())
-    if reason:
-        return reason
+    """Why a launcher cannot be used here: by what is known of it, else by a boot, one for a run of the tests."""
+    image = look(find_image)
+    assert image, "there is no guest image here: labctl setup brings it"
+    known = standing(launcher, image)
+    if known.refusal or known.tried:
+        return known.refusal
     with tempfile.TemporaryDirectory() as work:
         try:
             with booted(launcher, image, Machine(400), Path(work)):
                 return None
-        except LabctlError as error:
-            return " ".join(str(error).split())
+        except HostError as error:
+            return error.message

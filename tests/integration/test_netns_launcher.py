@@ -16,16 +16,17 @@ from typing import Any
 
 import pytest
 
-from labctl.cache import cache_dir
+from labctl.cache import look as look_in_caches
 from labctl.errors import LabctlError
 from labctl.guest import launch
 from labctl.guest.api import Op, TtySize
-from labctl.guest.client import AgentClient, connect
+from labctl.guest.box import GuestBox
+from labctl.guest.client import AgentClient
 from labctl.guest.disk import write_agent_disk
 from labctl.guest.hostkernel import netns_refusal
-from labctl.guest.hub import Hub
 from labctl.guest.image import GuestImage, find_image
 from labctl.guest.netns import start_netns
+from labctl.guest.trial import await_agent
 from labctl.waiting import Deadline, NotYet, wait_for
 from tests.integration.guests import booted
 from tests.integration.harness import WHITEPAPER, Labctl, Machine
@@ -119,7 +120,7 @@ def source() -> bytes:
 
 @pytest.fixture(scope="module")
 def image() -> GuestImage:
-    found = find_image(cache_dir())
+    found = look_in_caches(find_image)
     assert found, "there is no guest image here: labctl setup brings it"
     return found
 
@@ -268,18 +269,15 @@ def test_a_box_on_this_host_comes_and_goes(image: GuestImage, tmp_path: Path) ->
     before, links = Machine.now(), sorted(Path("/sys/class/net").iterdir())
     write_agent_disk(tmp_path / "agent.tar")
     guest = start_netns("netns", image.root, 200, tmp_path, tmp_path / "console", tmp_path / "agent.tar")
-    hub = Hub(guest.channel, tmp_path / "agent.sock", window=guest.window)
-    hub.start()
+    own = GuestBox(guest, tmp_path / "agent.sock")
     try:
-        launch.await_agent(guest, hub.open.is_set, Deadline(patient(20.0)), threading.Event())
-        agent = connect(tmp_path / "agent.sock")
+        await_agent(own, patient(20.0), threading.Event())
+        agent = own.connect()
         assert agent.batch(None, lines("netns add one\nlink add v0 type veth peer name v1 netns one")) == []
         assert agent.read_file("/etc/debian_version").startswith(b"13")
         assert loops(image.root)
     finally:
-        hub.stop()
-        hub.ended.wait(patient(5.0))
-        guest.power_off()
+        own.power_off()
     wait_for(lambda: NotYet(left) if (left := loops(image.root)) else True, Deadline(patient(10.0)))
     assert not any((tmp_path / "root").iterdir())
     now = Machine.now()
