@@ -44,7 +44,7 @@ class GuestBox:
     def ready(self, deadline: Deadline, cancel: threading.Event) -> Agent:
         """Wait for the guest's agent. Raises `InconclusiveError` with the console's end."""
         await_agent(self._guest, self._hub.open.is_set, deadline, cancel)
-        return connect(self._socket, timeout=10.0)
+        return connect(self._socket)
 
     def exited(self) -> bool:
         return self._guest.exited()
