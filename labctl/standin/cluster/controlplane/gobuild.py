@@ -113,10 +113,8 @@ def _told(text: str) -> None:
 
 
 def main() -> None:
-    """Say where a Go is that is new enough: scripts/install builds kind with the one of the control plane."""
-    from labctl.cache import cache_dir
-
-    sys.stdout.write(find_go(cache_dir(), _told) + "\n")
+    """Say where a Go is that is new enough, with the cache folder as argument: scripts/install builds kind with it."""
+    sys.stdout.write(find_go(Path(sys.argv[1]), _told) + "\n")
 
 
 if __name__ == "__main__":
