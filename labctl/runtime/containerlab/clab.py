@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from labctl.errors import HostError, InconclusiveError, LabctlError, LabError
+from labctl.pace import paced
 from labctl.peers import CONTAINERLAB_OLDEST, DEVELOPMENT, Version, dotted
 from labctl.runtime.api import Progress, SwitchLogin
 from labctl.runtime.containerlab import group, telling
@@ -113,17 +114,19 @@ class Clab:
         """
         self.base.mkdir(mode=0o700, exist_ok=True)
         argv = ("deploy", "-t", TOPOLOGY, "--format", "json", "--max-workers", str(max(1, workers)))
-        self._run("make the lab", argv, DEPLOY_LIMIT if limit is None else limit, progress, cancel, kind_started, boot)
+        self._run(
+            "make the lab", argv, paced(DEPLOY_LIMIT) if limit is None else limit, progress, cancel, kind_started, boot
+        )
 
     def destroy(self, *, progress: Progress) -> None:
         """Remove the lab with its folder, as far as containerlab knows of it. Raises as `deploy` does."""
-        self._run("remove the lab", ("destroy", "-t", TOPOLOGY, "--cleanup"), DESTROY_LIMIT, progress)
+        self._run("remove the lab", ("destroy", "-t", TOPOLOGY, "--cleanup"), paced(DESTROY_LIMIT), progress)
 
     def veth(self, wire: Wire, *, progress: Progress) -> None:
         """Make one link of the topology again between boxes that run: same names, owner marks and MTU."""
         ends = ("-a", ":".join(wire.a), "-b", ":".join(wire.b))
         argv = ("tools", "veth", "create", "-t", TOPOLOGY, *ends, "--mtu", str(LINK_MTU))
-        self._run(f"make link {wire}", argv, VETH_LIMIT, progress)
+        self._run(f"make link {wire}", argv, paced(VETH_LIMIT), progress)
 
     def _environment(self) -> dict[str, str]:
         """Secrets go by the environment, never by arguments, which everybody may read."""
@@ -239,7 +242,7 @@ class _Reader:
         self.lines.append(line)
         if telling.WAITING.search(line):
             if not self.waiting:
-                self.waiting, self._waits_since = True, Deadline(STUCK_LIMIT)
+                self.waiting, self._waits_since = True, Deadline(paced(STUCK_LIMIT))
         elif telling.plain(line).strip():
             self.waiting, self._waits_since = False, None
         text = telling.of_containerlab(line)

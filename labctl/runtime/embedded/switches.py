@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from labctl.errors import LabError
+from labctl.pace import limit
 from labctl.peers import NXOS_DEFAULT
 from labctl.runtime.embedded.secrets import SwitchCredentials, known_hosts, ssh_config
 from labctl.runtime.embedded.supervisor import Supervisor
@@ -22,8 +23,6 @@ from labctl.state import LabState
 
 if TYPE_CHECKING:
     from labctl.runtime.embedded.boot import Plan
-
-START_LIMIT = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ def start_zygote(state: LabState, supervisor: Supervisor) -> Zygote:
     argv = (sys.executable, "-m", "labctl.standin.switch.zygote", str(theirs.fileno()))
     with theirs:
         supervisor.start(ProcessSpec("front-ends", argv, log), pass_fds=(theirs.fileno(),))
-    ours.settimeout(START_LIMIT)
+    ours.settimeout(limit("start"))
     return Zygote(ours, str(log))
 
 
