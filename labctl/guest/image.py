@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -36,6 +37,7 @@ NEEDED_TOOLS = {
     "modprobe": "kmod",
     "xz": "xz-utils",
 }
+DEBIAN_KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
 BUILD_LIMIT = 900.0
 
 Progress = Callable[[str], None]
@@ -152,7 +154,8 @@ def one_at_a_time(folder: Path, what: str, progress: Progress) -> Iterator[None]
 def missing_packages() -> list[str]:
     """Debian packages that a build needs and this host lacks."""
     path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-    return sorted({package for tool, package in NEEDED_TOOLS.items() if shutil.which(tool, path=path) is None})
+    missing = {package for tool, package in NEEDED_TOOLS.items() if shutil.which(tool, path=path) is None}
+    return sorted(missing if Path(DEBIAN_KEYS).exists() else missing | {"debian-archive-keyring"})
 
 
 def build_image(
@@ -281,9 +284,16 @@ def _build(work: Path, progress: Progress, flavour: recipe.Flavour) -> None:
     progress(f"guest image: built in {time.monotonic() - clock:.0f} s")
 
 
-def mirror() -> list[str]:
-    """Sources for mmdebstrap: the host's own Debian mirror with the suite replaced, else the tool's default."""
-    for path in (Path("/etc/apt/sources.list.d/debian.sources"), Path("/etc/apt/sources.list")):
+def mirror(root: Path = Path("/")) -> list[str]:
+    """Words for mmdebstrap that say where packages come from: on Debian the host's own mirror.
+
+    Another distribution's mirror (Ubuntu's) has no Debian, and its apt does not know Debian's keys: there it is the
+    tool's default mirror, with the keys of the package debian-archive-keyring.
+    """
+    if not _is_debian(root):
+        return [f"--keyring={DEBIAN_KEYS}"]
+    for name in ("sources.list.d/debian.sources", "sources.list"):
+        path = root / "etc/apt" / name
         if path.is_file():
             for line in path.read_text().splitlines():
                 words = line.split()
@@ -294,6 +304,12 @@ def mirror() -> list[str]:
                     if addresses:
                         return addresses[:1]
     return []
+
+
+def _is_debian(root: Path) -> bool:
+    """By os-release(5). Without the file it is taken for Debian."""
+    path = root / "etc/os-release"
+    return not path.is_file() or re.search(r"""^ID=["']?debian["']?$""", path.read_text(), re.MULTILINE) is not None
 
 
 def run(arguments: list[str], progress: Progress, extra: dict[str, str]) -> None:

@@ -12,6 +12,7 @@ from labctl.guest.client import AgentClient
 from labctl.guest.image import GuestImage
 from labctl.guest.launch import Machine, start_guest
 from labctl.guest.trial import await_agent
+from tests.integration.patience import patient
 
 
 @contextmanager
@@ -23,7 +24,7 @@ def booted(
         start_guest(launcher, image, machine, workdir=work, console=work / "console.log"), work / "agent.sock"
     )
     try:
-        await_agent(guest, seconds, threading.Event())
+        await_agent(guest, patient(seconds), threading.Event())
         yield guest.connect()
     finally:
         guest.power_off()
