@@ -2,7 +2,7 @@
 .PHONY: help demo image test test-unit test-containerlab test-debian13 check install install-tests bench docs wheel clean
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
 
 install: ## Debian packages and .venv for running labctl
 	@scripts/install
