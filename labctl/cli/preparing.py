@@ -5,6 +5,7 @@ What set-up brings a person is offered, a pipeline is told the command; what con
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,8 +64,20 @@ def needs_of_source(source: Path) -> LabNeeds:
     from labctl.cli.rendering import folder_of
     from labctl.doctor.containerlab.needs import needs_of
 
-    with folder_of(source) as folder:
+    with folder_of(source, containerlab=containerlab_here()) as folder:
         return needs_of(folder)
+
+
+def containerlab_here() -> str | None:
+    """The version of the containerlab on PATH, where folders are not written for it anyway; None: they are."""
+    from labctl.doctor.containerlab.facts import containerlab
+    from labctl.peers import CONTAINERLAB, CONTAINERLAB_OLDEST, dotted
+    from labctl.peers import containerlab as row_of
+
+    found = containerlab(os.environ.get("PATH", os.defpath), os.environ)
+    version = found.version if found and found.version else CONTAINERLAB[0].since
+    same = row_of(version) is CONTAINERLAB[0] or version < CONTAINERLAB_OLDEST
+    return None if same else dotted(version)
 
 
 def containerlab_findings(needs: LabNeeds | None) -> tuple[Finding, ...]:

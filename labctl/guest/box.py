@@ -33,7 +33,7 @@ class GuestBox:
 
     def connect(self) -> AgentClient:
         """The agent, of a guest that answers."""
-        return connect(self._socket, timeout=10.0)
+        return connect(self._socket)
 
     def exited(self) -> bool:
         return self._guest.exited()

@@ -178,7 +178,7 @@ def build_image(
             shutil.rmtree(left)
         older = older_image((cache, *shared), flavour)
         if older is None:
-            _refuse_without_tools()
+            refuse_without_tools("the guest image")
         work = Path(tempfile.mkdtemp(prefix=".build-", dir=guest_cache(cache)))
         try:
             (work / "out").mkdir()
@@ -204,18 +204,19 @@ def older_image(caches: Sequence[Path], flavour: recipe.Flavour = recipe.LAB) ->
     return None
 
 
-def _refuse_without_tools() -> None:
+def refuse_without_tools(what: str) -> None:
+    """Raises `HostError` when this user cannot build ``what`` here with mmdebstrap, before anything is fetched."""
     missing = missing_packages()
     if missing:
         raise HostError(
-            f"the guest image needs {', '.join(missing)}",
+            f"{what} cannot be built without {', '.join(missing)}",
             code="missing-packages",
             next_command=f"apt-get install {' '.join(missing)}",
         )
     refusal = userns.refusal() if os.geteuid() != 0 else None
     if refusal:
         raise HostError(
-            f"the guest image cannot be built here: {refusal.sentence}",
+            f"{what} cannot be built here: {refusal.sentence}",
             code="no-user-namespaces",
             hint=refusal.otherwise,
             next_command=refusal.fix,
@@ -334,7 +335,8 @@ def run(arguments: list[str], progress: Progress, extra: dict[str, str]) -> None
             raise HostError(
                 f"{arguments[0]} ended with code {code}: " + " | ".join(words),
                 code="image-build-failed",
-                hint="labctl setup import FILE takes what labctl setup export wrote on another host",
+                hint="another host can do it: labctl setup export FILE there, labctl setup import FILE here",
+                next_command=None,  # the doctor would send back here
             )
 
 

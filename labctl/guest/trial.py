@@ -163,18 +163,22 @@ def _cancelled() -> InconclusiveError:
     return InconclusiveError("cancelled while the guest booted", code="cancelled")
 
 
-_TELLING = re.compile(
-    r"\b(failed|panic|errno|killed|cannot|could not|unable|error|fatal|out of memory)\b", re.IGNORECASE
+_TELLING = (
+    re.compile(r"errno|\bkilled\b|out of memory", re.IGNORECASE),
+    re.compile(r"\bpanic\b", re.IGNORECASE),
+    re.compile(r"\b(failed|cannot|could not|unable|error|fatal)\b", re.IGNORECASE),
 )
+"""What tells most is first: a console of a guest that is well has a "failed" in it, too."""
 _DUMP = re.compile(r"^\W*(?:<?[0-9a-f]{8,}>?(?:[\s\]:]|$)|[A-Z0-9]{2,6}: *[0-9a-f]{4}|Call Trace|Modules linked)")
 _PREFIX = re.compile(r"^(\[[ \d.]+\]\s*)?(\w+ - )?")
 
 
 def telling_line(console: str) -> str:
-    """The line of a console that says why it ended: the first about a trouble, else the last; never one of a dump."""
+    """The line of a console that says why it ended: the first that tells most, else the last; never one of a dump."""
     lines = [line for line in (raw.strip() for raw in console.splitlines()) if line]
     lines = [line for line in (_PREFIX.sub("", line) for line in lines) if line and not _DUMP.match(line)]
-    return next((line for line in lines if _TELLING.search(line)), lines[-1] if lines else "")[:160]
+    telling = (line for words in _TELLING for line in lines if words.search(line))
+    return next(telling, lines[-1] if lines else "")[:160]
 
 
 def try_host(image: GuestImage, say: Say) -> None:

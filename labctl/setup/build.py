@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -56,6 +57,9 @@ def _ensure(
             return Built(elsewhere, brought=False, seconds=0.0)
     if not was_whole:
         bring()
+    elif part.folder.stat().st_uid == os.geteuid():
+        for folder in (part.folder, part.folder.parent):  # older labctls made them their owner's alone
+            folder.chmod(0o755)
     return Built(part_status(part, full=False), not was_whole, time.monotonic() - clock)
 
 

@@ -19,6 +19,7 @@ from labctl.guest.names import AUTO
 from labctl.guest.registers import too_many
 
 AMX_PANIC = """\
+mmapper_init - find_iomem failed
 Core dump limits :
 \tsoft - 0
 Checking that ptrace can change system call numbers...OK
@@ -289,6 +290,7 @@ def test_standing_in_words(host: Host) -> None:
         ),
         ("hello\n[<6004946e>] userspace+0x100\nRIP: 0033:[<00000000600>]\n60e3f2a0 00000000 60046c6a\n", "hello"),
         ("Killed\n", "Killed"),
+        ("mmapper_init - find_iomem failed\nKernel panic - not syncing: No init found.\n", "Kernel panic"),
         ("\n [<6004946e>] userspace+0x100/0x4f2\n", ""),
         ("", ""),
     ],

@@ -106,3 +106,16 @@ def _run(argv: tuple[str, ...], folder: Path, environment: dict[str, str], what:
     if done.returncode != 0:
         words = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()
         raise CannotBuild(f"{what}: {' | '.join(words[-4:])}")
+
+
+def _told(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+def main() -> None:
+    """Say where a Go is that is new enough, with the cache folder as argument: scripts/install builds kind with it."""
+    sys.stdout.write(find_go(Path(sys.argv[1]), _told) + "\n")
+
+
+if __name__ == "__main__":
+    main()
