@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
@@ -23,7 +23,7 @@ from labctl.runtime.containerlab.dockerhost import Container, DockerHost
 from labctl.runtime.containerlab.endpoints import ContainerlabEndpoints
 from labctl.runtime.containerlab.follow import Follower
 from labctl.runtime.containerlab.inside import Inside
-from labctl.runtime.containerlab.ownership import CLUSTER, Owned, helper_labels, refuse_foreign
+from labctl.runtime.containerlab.ownership import Owned, helper_labels, refuse_foreign
 from labctl.runtime.containerlab.places import HostPlaces
 from labctl.runtime.containerlab.record import (
     KIND_NETWORK,
@@ -146,9 +146,9 @@ class ContainerlabRuntime:
     ) -> None:
         names = {box.container: box.name for box in plan.boxes.values() if box.kind == "kube-node"}
 
-        def kind_nodes() -> dict[str, Container]:
-            nodes = self._nodes(record)
-            return {names.get(name, name): box for name, box in nodes.items() if CLUSTER in box.labels}
+        def kind_nodes(known: Collection[str]) -> dict[str, Container]:
+            found = Owned(self._docker, self._state, record).cluster(without=known)
+            return {names.get(box.name, box.name): box for box in found}
 
         with Follower(self._docker, kind_nodes, self._state.logs, progress) as follower:
             clab.deploy(
