@@ -42,28 +42,33 @@ APART: dict[Kind, frozenset[Kind]] = {
     "peering": frozenset({"docker"}),
 }
 """What never meets: the underlay is a routing table of its own, next to the tenant's VRF."""
+COVERED: dict[Kind, Verdict] = {"nodes": "error", "peering": "warning"}
+"""What is told of an external prefix that is shorter than a range in it. Nothing of pods and services: the longer route
+wins, and a 10.0.0.0/8 outside is usual; a leaf's loopback is one route alone, and without it its sessions go there."""
 
 
 def verdict(one: Range, other: Range) -> Verdict | None:
     """Whether two ranges are in each other's way.
 
-    A prefix that is shorter than what lies in it leaves that alone, since the longer route wins: only what nobody has
-    goes to the external host. IPv6 services inside the IPv6 pool are kubeadm's own example and the white paper's.
+    IPv6 services inside the IPv6 pool are kubeadm's own example and the white paper's.
     """
-    if one.network.version != other.network.version or not one.network.overlaps(other.network):
-        return None
-    if other.kind in APART.get(one.kind, ()) or one.kind in APART.get(other.kind, ()):
-        return None
     kinds = {one.kind, other.kind}
-    if len(kinds) == 1 and one.kind not in ("pool", "external"):
-        return None  # addresses that are given twice have a rule of their own; prefixes may lie in one another
-    if kinds == {"pool", "service"} and one.network.version == 6:
+    v6 = one.network.version == 6
+    if (
+        one.network.version != other.network.version
+        or not one.network.overlaps(other.network)
+        or any(kinds - {kind} and kinds - {kind} <= others for kind, others in APART.items() if kind in kinds)
+        # addresses that are given twice have a rule of their own; prefixes may lie in one another
+        or (len(kinds) == 1 and one.kind not in ("pool", "external"))
+        or (v6 and kinds == {"pool", "service"})
+    ):
         return None
     if "docker" in kinds:
         return "warning"
     prefix, mine = (one, other) if one.kind == "prefix" else (other, one)
-    holds = prefix.kind == "prefix" and prefix.network.prefixlen < mine.network.prefixlen
-    return "warning" if holds and mine.kind != "nodes" else "error"
+    if prefix.kind == "prefix" and prefix.network.prefixlen < mine.network.prefixlen:
+        return COVERED.get(mine.kind)
+    return "error"
 
 
 def ranges(it: Judge) -> Iterator[Range]:
@@ -146,7 +151,7 @@ def _tell(it: Judge, path: Path, judged: Verdict, mine: Range, other: Range, *, 
     elif other.kind == "docker":
         it.warn("docker-network", said.format("overlaps"), path, "labctl doctor knows what Docker has on this host")
     else:
-        it.warn("covers", said.format("covers") + ": what nobody there has goes to the external host", path)
+        it.warn("covers", said.format("covers") + ": without the leaf, its sessions go to the external host", path)
 
 
 def _shown(network: Network) -> str:
