@@ -14,6 +14,7 @@ import click
 
 from labctl.errors import UsageError, did_you_mean
 from labctl.imagename import ROLES, image_trouble
+from labctl.peers import WRITTEN_FOR
 
 if TYPE_CHECKING:
     from labctl.design.images import ImageWishes
@@ -27,7 +28,9 @@ image_option = click.option(
     help=f"Image of a role ({', '.join(ROLES)}); more than once.  [env: LABCTL_IMAGE_<ROLE>]",
 )
 target_option = click.option(
-    "--target", help="switch=n9kv|standin,cluster=kind|standin; default: the spec's, else stand-ins."
+    "--target",
+    help="switch=n9kv|standin,cluster=kind|standin,containerlab=VERSION; default: the spec's, else stand-ins, and"
+    f" containerlab {WRITTEN_FOR} or newer.",
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import tempfile
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import click
 
 from labctl.cli.app import is_terminal, json_option, result, result_json, say
 from labctl.cli.configured import image_option, switch_login
-from labctl.errors import ExitCode, Problem, UsageError
+from labctl.errors import ExitCode, HostError, Problem, UsageError
 from labctl.guest.names import LAUNCHERS
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
               help="What boots the embedded guest.")  # fmt: skip
 @click.option(
     "--target",
-    help="switch=n9kv|standin,cluster=kind|standin (SPEC only); default on containerlab: the"
-    " spec's, else real parts where their images are in Docker.",
+    help="switch=n9kv|standin,cluster=kind|standin,containerlab=VERSION (SPEC only); default on containerlab: the"
+    " spec's, else real parts where their images are in Docker, for the containerlab of this host.",
 )
 @image_option
 @click.option("--name", help="Another name for the lab (SPEC only).")
@@ -110,6 +111,9 @@ def command(
         code = _tell(done, state, found.warnings, as_json=as_json, quiet=events is not None, removed=remove)
         if done.report is not None:
             write_report(done.evidence, published)
+    except HostError as error:  # who says what to type instead does not know what was typed
+        error.next_command = error.next_command and error.next_command.replace("…", shlex.quote(str(source)))
+        raise
     finally:
         if remove:
             _remove(state)

@@ -32,7 +32,8 @@ class Source:
 
 def from_spec(source: Path, runtime: str, target: str | None, images: tuple[str, ...], name: str | None) -> Source:
     """Render for the target that is asked for, or that fits. Raises `UsageError`, `SpecError` or `HostError`."""
-    from labctl.cli.generate import parse_target
+    from labctl.cli.generate import parse_containerlab, parse_target
+    from labctl.cli.preparing import containerlab_here
     from labctl.cli.rendering import planned
     from labctl.cli.targets import choose
     from labctl.render.folder import render_folder, write_folder
@@ -57,7 +58,14 @@ def from_spec(source: Path, runtime: str, target: str | None, images: tuple[str,
         )
     for reason in chosen.reasons:
         say(reason)
-    design, warnings = planned(source, target=chosen.target, name=name, wishes=chosen.wishes)
+    read_by = parse_containerlab(target)
+    if read_by is None and chosen.runtime == "containerlab":
+        read_by = containerlab_here()
+        if read_by is not None:
+            say(f"topology.clab.yml is written for containerlab {read_by}, which is on this host")
+    design, warnings = planned(
+        source, target=chosen.target, containerlab=read_by, name=name, wishes=chosen.wishes
+    )  # fmt: skip
     files = render_folder(design)
 
     def render(folder: Path) -> None:
@@ -119,7 +127,8 @@ def from_folder(source: Path, runtime: str) -> Source:
             next_command=f"labctl generate SPEC -o {source}",
         )
     lab = load_folder(source).lab
-    wrong = [f"{part}={kind}" for part, kind in lab.target.items() if kind not in {"standin", "none"}]
+    kinds = {part: lab.target.get(part, "standin") for part in ("switch", "cluster")}
+    wrong = [f"{part}={kind}" for part, kind in kinds.items() if kind not in {"standin", "none"}]
     if wrong and runtime == "embedded":
         raise UsageError(
             f"{source} was rendered for {', '.join(wrong)}, which the embedded runtime cannot run",

@@ -12,7 +12,7 @@ from labctl.errors import ExitCode, Problem, SpecError, UsageError
 
 @click.command()
 @click.argument("spec", type=click.Path(path_type=Path), required=False)
-@click.option("--target", help="Judge for this target: switch=n9kv|standin,cluster=kind|standin.")
+@click.option("--target", help="Judge for this target: switch=n9kv|standin,cluster=kind|standin,containerlab=VERSION.")
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of a spec, for editors.")
 @json_option
 def command(spec: Path | None, target: str | None, schema: bool, as_json: bool) -> None:
@@ -38,14 +38,14 @@ def command(spec: Path | None, target: str | None, schema: bool, as_json: bool) 
 
 
 def _check(path: Path, target: str | None) -> tuple[str, tuple[Problem, ...]]:
-    from labctl.cli.generate import parse_target
+    from labctl.cli.generate import parse_containerlab, parse_target
     from labctl.cli.rendering import planned
 
     if (path / "lab.json").is_file():
         from labctl.folder import load_folder
 
         return load_folder(path).lab.name, ()
-    design, warnings = planned(path, target=parse_target(target))
+    design, warnings = planned(path, target=parse_target(target), containerlab=parse_containerlab(target))
     return design.name, warnings
 
 

@@ -148,7 +148,7 @@ class Up:
         return f"healed {', '.join(heal(self._state, self._endpoints, now, context.say))}"
 
     def _limit(self, name: str) -> Deadline:
-        return self._deadline.at_most(self._folder.lab.deadlines.get(name, 60.0))
+        return self._deadline.at_most(self._folder.lab.limit(name))
 
     @property
     def _real_cluster(self) -> bool:

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from tests.integration.harness import Labctl, await_event, edit_deadlines, replace, step
+from tests.integration.patience import patient
 
-pytestmark = [pytest.mark.booted, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.booted, pytest.mark.timeout(patient(240))]
 LAB = "whitepaper"
 Folder = Callable[..., Path]
 
@@ -139,7 +140,7 @@ def test_a_switch_that_does_not_answer_is_inconclusive(labctl: Labctl, folder: F
         import os
 
         os.kill(pid, signal.SIGSTOP)
-        assert process.wait(60) == 3
+        assert process.wait(patient(60)) == 3
         assert "leaf2102" in log.with_suffix(".err").read_text()
     finally:
         labctl("down", "--all").expect(0)

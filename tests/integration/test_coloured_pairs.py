@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from tests.integration.harness import ROOT, Labctl
+from tests.integration.patience import patient
 
-pytestmark = [pytest.mark.booted, pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.booted, pytest.mark.timeout(patient(200))]
 LAB = "coloured-pairs"
 SPEC = ROOT / "topologies" / f"{LAB}.yaml"
 PEERS = {"leaf2101": "leaf2102", "leaf2102": "leaf2101", "leaf2103": "leaf2104", "leaf2104": "leaf2103"}
@@ -33,7 +34,7 @@ def checks(labctl: Labctl) -> dict[str, dict[str, Any]]:
 
 
 def test_each_leaf_reaches_its_own_peer_alone(labctl: Labctl) -> None:
-    with labctl.lab(SPEC, "--launcher", "uml"):
+    with labctl.lab(SPEC):
         said = verdicts(labctl)
         assert {"links", "bgp", "ping", "curl", "ping-ipip"} <= said.keys()
         assert set(said.values()) == {"PASS"}, said
@@ -61,7 +62,7 @@ def test_a_pair_without_its_colour_is_seen(labctl: Labctl, folder: Callable[...,
         config.write_text("\n".join(kept) + "\n")
     body = json.loads((path / "lab.json").read_text())
     (path / "lab.json").write_text(json.dumps(body | {"scenarios": ["bgp"]}))
-    with labctl.lab(path, "--launcher", "uml", code=1):
+    with labctl.lab(path, code=1):
         assert verdicts(labctl) == {"links": "PASS", "bgp": "FAIL"}
         failed = {name: row["sentence"] for name, row in checks(labctl).items() if row["verdict"] == "FAIL"}
         copies = {name for name in failed if name.startswith("bgp.only-copy.")}

@@ -12,8 +12,9 @@ import pytest
 
 from labctl.waiting import Deadline, NotYet, wait_for
 from tests.integration.harness import ROOT, WHITEPAPER, Labctl, Machine, await_event, end, residue, step
+from tests.integration.patience import patient
 
-pytestmark = [pytest.mark.booted, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.booted, pytest.mark.timeout(patient(240))]
 MINIMAL = ROOT / "topologies" / "minimal.yaml"
 FABRIC = ROOT / "topologies" / "fabric.yaml"
 UP = ("up", WHITEPAPER, "--events", "json")
@@ -87,7 +88,7 @@ def test_kill_9_of_the_daemon(labctl: Labctl, clean: Callable[[], None]) -> None
     """Nothing of the lab runs any more; ``list`` and ``status`` say dead, and what to type."""
     labctl("up", MINIMAL, "--name", "whitepaper", "--no-verify").expect(0)
     os.kill(labctl.pids("whitepaper")["daemon"], signal.SIGKILL)
-    wait_for(lambda: not (left := labctl.processes()) or NotYet(str(left)), Deadline(5))
+    wait_for(lambda: not (left := labctl.processes()) or NotYet(str(left)), Deadline(patient(5)))
     assert [row["state"] for row in labctl("list", "--json").json()] == ["dead"]
     status = labctl("status", "whitepaper").expect(0)
     assert "dead" in status.out
@@ -99,7 +100,7 @@ def test_kill_9_of_the_daemon(labctl: Labctl, clean: Callable[[], None]) -> None
 def test_a_lab_whose_state_was_removed_ends_by_itself(labctl: Labctl) -> None:
     labctl("up", MINIMAL, "--no-verify").expect(0)
     shutil.rmtree(labctl.lab_state("minimal"))
-    wait_for(lambda: not (left := labctl.processes()) or NotYet(str(left)), Deadline(10))
+    wait_for(lambda: not (left := labctl.processes()) or NotYet(str(left)), Deadline(patient(10)))
     labctl("down", "minimal").expect(0)
 
 
@@ -107,15 +108,16 @@ def test_a_dead_lab_does_not_stand_in_the_way_of_up(labctl: Labctl) -> None:
     with labctl.lab(MINIMAL, "--no-verify"):
         os.kill(labctl.pids("minimal")["guest"], signal.SIGKILL)
         wait_for(
-            lambda: (row := labctl("list", "--json").json()[0])["state"] == "dead" or NotYet(str(row)), Deadline(5)
+            lambda: (row := labctl("list", "--json").json()[0])["state"] == "dead" or NotYet(str(row)),
+            Deadline(patient(5)),
         )
         labctl("up", MINIMAL, "--no-verify").expect(0)
         assert labctl("list", "--json").json()[0]["state"] == "running"
 
 
 def test_two_labs_do_not_touch_each_other(labctl: Labctl) -> None:
-    """The only test with two guests at once, on two launchers that share one image."""
-    with labctl.lab(MINIMAL, "--name", "one", "--no-verify", "--launcher", "uml"):
+    """The only test with two guests at once: they share one image, where the host has it on two launchers."""
+    with labctl.lab(MINIMAL, "--name", "one", "--no-verify"):
         labctl("up", MINIMAL, "--name", "two", "--no-verify", "--launcher", "qemu-tcg").expect(0)
         assert [row["name"] for row in labctl("list", "--json").json()] == ["one", "two"]
         labctl("down", "one").expect(0)

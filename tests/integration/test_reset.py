@@ -11,8 +11,9 @@ import pytest
 
 from labctl.waiting import Deadline, NotYet, wait_for
 from tests.integration.harness import WHITEPAPER, Labctl
+from tests.integration.patience import patient
 
-pytestmark = [pytest.mark.booted, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.booted, pytest.mark.timeout(patient(240))]
 LAB = "whitepaper"
 NODES = ("master", "node01", "node02", "ext1")
 KINDS = ("namespaces,nodes,deployments,daemonsets,services,configmaps,serviceaccounts,networkpolicies,"
@@ -99,7 +100,7 @@ def state(labctl: Labctl, folder: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def lab(labctl: Labctl) -> Iterator[Labctl]:
-    with labctl.lab(WHITEPAPER, "--launcher", "uml", "--no-verify"):
+    with labctl.lab(WHITEPAPER, "--no-verify"):
         yield labctl
 
 
@@ -130,6 +131,6 @@ def test_damage_of_every_kind_is_undone(lab: Labctl, tmp_path: Path) -> None:
         different = {key: (first.get(key), now.get(key)) for key in first | now if first.get(key) != now.get(key)}
         return NotYet(json.dumps(different, indent=1)) if different else True
 
-    wait_for(equal, Deadline(15.0))
+    wait_for(equal, Deadline(patient(15.0)))
     assert "nothing to do" in lab("reset", LAB).expect(0).out
     assert "all well" in lab("watch", LAB, "--once").expect(0).out

@@ -10,9 +10,10 @@ import pytest
 
 from labctl.waiting import Deadline, NotYet, wait_for
 from tests.integration.harness import WHITEPAPER, Labctl, edit_deadlines, replace
+from tests.integration.patience import patient
 from tests.integration.sabotages import SABOTAGES, Sabotage, Step
 
-pytestmark = [pytest.mark.booted, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.booted, pytest.mark.timeout(patient(240))]
 LAB = "whitepaper"
 
 
@@ -63,7 +64,7 @@ def test_a_sabotage_fails_its_checks(labctl: Labctl, gateway: str, sabotage: Sab
             }
             return NotYet(f"not failing as expected: {wrong}") if wrong else found
 
-        wait_for(failing, Deadline(20))
+        wait_for(failing, Deadline(patient(20)))
     finally:
         for step in sabotage.undo:
             do(labctl, step, gateway)
@@ -72,7 +73,7 @@ def test_a_sabotage_fails_its_checks(labctl: Labctl, gateway: str, sabotage: Sab
         bad = {name: row for name, row in verified(labctl, sabotage.row).items() if row[0] != "PASS"}
         return NotYet(f"after the undoing: {bad}") if bad else "passed"
 
-    wait_for(passing, Deadline(40))
+    wait_for(passing, Deadline(patient(40)))
 
 
 def test_the_lab_is_whole_again(labctl: Labctl, gateway: str) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labctl.errors import HostError
+from labctl.pace import paced
 
 if TYPE_CHECKING:
     import docker
@@ -98,7 +99,9 @@ class DockerHost:
     def _api(self) -> docker.APIClient:
         import docker
 
-        return docker.APIClient(base_url=f"unix://{self.socket}", version="auto", timeout=int(CALL_LIMIT))
+        api = docker.APIClient(base_url=f"unix://{self.socket}", version="auto", timeout=int(paced(CALL_LIMIT)))
+        api.trust_env = False  # requests would look for a proxy at every call, which no unix socket has
+        return api
 
     @contextmanager
     def _asking(self, what: str) -> Iterator[docker.APIClient]:

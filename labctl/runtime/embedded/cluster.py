@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from labctl.cache import cache_dir
+from labctl.cache import look
 from labctl.errors import HostError
 from labctl.folder import Folder
 from labctl.kube.api import Access, Api
@@ -41,7 +41,7 @@ class Cluster:
 
 def prepare(state: LabState, folder: Folder, management: Management) -> Cluster:
     """Certificates, kubeconfig, ports. Raises `HostError` when the programs are not on this host."""
-    binaries = find_binaries(cache_dir())
+    binaries = look(find_binaries)
     if binaries is None:
         raise HostError(
             "the control plane's programs are not on this host", code="no-control-plane", next_command="labctl setup"

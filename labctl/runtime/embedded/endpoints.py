@@ -66,7 +66,7 @@ class EmbeddedEndpoints:
             if self._agent is None:
                 from labctl.guest.client import connect
 
-                self._agent = connect(self._state.root / "agent.sock", timeout=5.0)
+                self._agent = connect(self._state.root / "agent.sock")
             return self._agent
 
     def ssh(self, switch: str) -> SshEndpoint:
@@ -92,7 +92,7 @@ class EmbeddedEndpoints:
             raise self._unknown(node, self._table.namespaces, "node")
         return namespace
 
-    def exec(self, node: str, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 30.0) -> Completed:
+    def exec(self, node: str, argv: Sequence[str], *, stdin: bytes = b"", timeout: float | None = None) -> Completed:
         return self.agent.run(argv, ns=self.namespace(node), stdin=stdin, timeout=timeout)
 
     def stream(self, node: str, argv: Sequence[str], *, tty: TtySize | None = None) -> ExecStream:

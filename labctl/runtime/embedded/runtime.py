@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from labctl.errors import HostError, InconclusiveError, LabError
+from labctl.pace import limit, paced
 from labctl.runtime.api import NodeStatus, Observation, Progress
 from labctl.runtime.embedded.control import DaemonGone, request
 from labctl.runtime.embedded.endpoints import EmbeddedEndpoints, endpoints_file, read_table
@@ -18,8 +19,8 @@ from labctl.runtime.processes import ProcessRecord, end_leftovers, is_running, r
 from labctl.state import LabState
 from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for
 
-CREATE_LIMIT = 180.0
-"""Seconds for the boxes to exist; QEMU without KVM takes about 10 on two processors."""
+CREATE_LIMIT = 600.0
+"""Seconds between two words of a daemon that makes the boxes: it has limits of its own."""
 DESTROY_LIMIT = 30.0
 
 
@@ -76,7 +77,7 @@ class EmbeddedRuntime:
             return True
 
         try:
-            wait_for(answers, Deadline(10.0), every=0.02)
+            wait_for(answers, Deadline(limit("start")), every=0.02)
         except DeadlinePassed as passed:
             raise InconclusiveError(f"the lab's daemon did not start: {passed.reason}") from None
 
@@ -97,7 +98,7 @@ class EmbeddedRuntime:
         if not self.alive():
             return self._dead("the lab's daemon does not run")
         try:
-            answer = request(self._socket, "observe", timeout=5.0)
+            answer = request(self._socket, "observe")
         except DaemonGone as gone:
             return self._dead(gone.message)
         nodes = {row["name"]: NodeStatus(**row) for row in answer["nodes"]}
@@ -133,7 +134,7 @@ class EmbeddedRuntime:
         record = self.daemon()
         if record is not None and is_running(record):
             try:
-                request(self._socket, "destroy", progress=progress, timeout=DESTROY_LIMIT)
+                request(self._socket, "destroy", progress=progress, timeout=paced(DESTROY_LIMIT))
             except DaemonGone as gone:
                 progress(gone.message)
             self._await_end(record)

@@ -31,8 +31,6 @@ from labctl.standin.cluster.podnet import FunctionContext, FunctionFactory, Syst
 from labctl.standin.cluster.server.http import KubeletServer
 from labctl.standin.cluster.spec import AgentsSpec, NodeSpec
 
-CONNECT_LIMIT = 30.0
-
 
 def say(text: str) -> None:
     """A line of the process' own log."""
@@ -100,7 +98,7 @@ def _ready_setter(registration: NodeRegistration) -> Callable[[], None]:
 def main(argv: list[str]) -> int:
     """Run until SIGTERM."""
     spec = AgentsSpec.read(Path(argv[1]))
-    agent = connect(Path(spec.agent_socket), CONNECT_LIMIT) if spec.agent_socket else local_agent()
+    agent = connect(Path(spec.agent_socket)) if spec.agent_socket else local_agent()
     ending = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ending.set())
     agents = NodeAgents(spec, agent)

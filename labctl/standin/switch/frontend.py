@@ -59,7 +59,7 @@ def run(spec: FrontEndSpec) -> None:
     from labctl.guest.client import connect
     from labctl.standin.switch.sshd import SshServer
 
-    device = make_device(connect(Path(spec.agent_socket), timeout=10.0), spec.identity)
+    device = make_device(connect(Path(spec.agent_socket)), spec.identity)
     key = paramiko.Ed25519Key.from_private_key_file(spec.host_key)
     password = Path(spec.password_file).read_text().strip()
     server = SshServer(device, (spec.host, spec.port), key, (spec.username, password, spec.authorized_key))

@@ -19,6 +19,7 @@ from labctl.guest.api import Op
 from labctl.guest.local import local_agent
 from labctl.kube.api import Access, Api, ApiError, ApiUnreachable
 from labctl.kube.resources import NODES
+from labctl.pace import paced
 from labctl.standin.cluster.container.record import KUBERNETES, LOGS, NAMESPACE, NodeRecord
 from labctl.standin.cluster.spec import AgentsSpec, NodeSpec
 from labctl.standin.process import ProcessSpec
@@ -34,7 +35,7 @@ VERSION = Path("/kind/version")
 def start(record: NodeRecord) -> None:
     """Start everything and wait until the node is registered. Raises `LabError` or `InconclusiveError`."""
     prepare_kernel()
-    start_processes(record.processes, Deadline(START_LIMIT))
+    start_processes(record.processes, Deadline(paced(START_LIMIT)))
     keep_name(record.server)
     if record.control_plane:
         from labctl.standin.cluster.container.objects import make_objects
@@ -48,7 +49,7 @@ def start(record: NodeRecord) -> None:
             "kubelet", (sys.executable, "-I", "-m", "labctl.standin.cluster.agents", str(path)), LOGS / "kubelet.log"
         )
     )
-    await_node(spec, Deadline(REGISTER_LIMIT))
+    await_node(spec, Deadline(paced(REGISTER_LIMIT)))
 
 
 def prepare_kernel() -> None:

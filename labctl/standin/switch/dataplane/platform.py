@@ -117,7 +117,7 @@ class FrrPlatform:
 
     def run(self, *argv: str) -> str:
         """A read-only command in the switch's namespace, for a show command."""
-        done = self.agent.run(argv, ns=self.identity.namespace, timeout=30.0)
+        done = self.agent.run(argv, ns=self.identity.namespace)
         if done.code != 0:
             raise AgentError(f"{argv[0]}: {done.stderr.decode(errors='replace').strip()}")
         return done.stdout.decode(errors="replace")

@@ -51,7 +51,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.setenv("LABCTL_TEST_WORLD", str(folder))
     monkeypatch.setenv("DOCKER_HOST", f"unix://{folder / 'docker.sock'}")
     monkeypatch.setenv("PATH", f"{folder / 'bin'}:{os.environ['PATH']}")
-    monkeypatch.setattr("labctl.runtime.containerlab.clab.LOOK_EVERY", 0.02)
+    monkeypatch.setattr("labctl.runtime.containerlab.clab.LOOK_EVERY", 0.1)  # a look costs what a whole test does else
     # a user with rights on Docker: containers are entered through its API, which the world can answer
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     with World(folder).serving() as world:
