@@ -15,7 +15,7 @@ from labctl.spec.model import Spec
 from labctl.yamldoc import Path
 
 Network = IPv4Network | IPv6Network
-Kind = Literal["nodes", "pool", "service", "external", "peering", "links", "prefix", "underlay", "management", "docker"]
+Kind = Literal["nodes", "pool", "service", "ips", "peering", "links", "prefix", "underlay", "management", "docker"]
 Verdict = Literal["error", "warning"]
 
 
@@ -36,11 +36,10 @@ DOCKER = (
     ),
 )
 """Where nobody configured Docker otherwise; ``doctor`` knows what this host has."""
-APART: dict[Kind, frozenset[Kind]] = {
-    "underlay": frozenset({"nodes", "pool", "service", "external", "peering", "links", "prefix", "docker"}),
-    "links": frozenset({"docker"}),
-    "peering": frozenset({"docker"}),
-}
+APART: tuple[set[str], ...] = (
+    *({"underlay", kind} for kind in ("nodes", "pool", "service", "ips", "peering", "links", "prefix", "docker")),
+    {"links", "docker"}, {"peering", "docker"},
+)  # fmt: skip
 """What never meets: the underlay is a routing table of its own, next to the tenant's VRF."""
 COVERED: dict[Kind, Verdict] = {"nodes": "error", "peering": "warning"}
 """What is told of an external prefix that is shorter than a range in it. Nothing of pods and services: the longer route
@@ -52,16 +51,12 @@ def verdict(one: Range, other: Range) -> Verdict | None:
 
     IPv6 services inside the IPv6 pool are kubeadm's own example and the white paper's.
     """
+    if one.kind == other.kind and one.kind not in ("pool", "ips"):
+        return None  # addresses that are given twice have a rule of their own; prefixes may lie in one another
+    if one.network.version != other.network.version or not one.network.overlaps(other.network):
+        return None
     kinds = {one.kind, other.kind}
-    v6 = one.network.version == 6
-    if (
-        one.network.version != other.network.version
-        or not one.network.overlaps(other.network)
-        or any(kinds - {kind} and kinds - {kind} <= others for kind, others in APART.items() if kind in kinds)
-        # addresses that are given twice have a rule of their own; prefixes may lie in one another
-        or (len(kinds) == 1 and one.kind not in ("pool", "external"))
-        or (v6 and kinds == {"pool", "service"})
-    ):
+    if kinds in APART or (kinds == {"pool", "service"} and one.network.version == 6):
         return None
     if "docker" in kinds:
         return "warning"
@@ -98,7 +93,7 @@ def _of_cluster(spec: Spec) -> Iterator[Range]:
     for index, network in enumerate(cluster_services(spec)):
         yield Range("service", "service range", network, ("cluster", "services", index))
     for index, network in enumerate(spec.cluster.calico.external_ips if spec.cluster != "none" else ()):
-        yield Range("external", "external IPs", network, (*EXTERNAL_IPS, index))
+        yield Range("ips", "external IPs", network, (*EXTERNAL_IPS, index))
 
 
 def _peering(it: Judge) -> Iterator[Range]:
@@ -129,7 +124,7 @@ def overlaps(it: Judge) -> None:
     table = [row for row in ranges(it) if it.sound(row.path)]
     found: dict[Path, list[tuple[Verdict, Range, Range]]] = {}
     for index, row in enumerate(table):
-        if row.kind in ("pool", "service", "external") and (special := no_host(row.network)):
+        if row.kind in ("pool", "service", "ips") and (special := no_host(row.network)):
             it.say("no-host", f"{row.what} {row.network}: no host can have {special}", row.path)
         for earlier in table[:index]:
             judged = verdict(row, earlier)
