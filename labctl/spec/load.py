@@ -15,6 +15,7 @@ from labctl import yamldoc as document
 from labctl.errors import Problem, SpecError, did_you_mean
 from labctl.spec import manifests
 from labctl.spec.model import Spec
+from labctl.spec.objects import judge_objects
 from labctl.spec.semantics import judge
 from labctl.spec.textfile import read_text
 from labctl.spec.wording import MEANT, WHOLE, words
@@ -54,8 +55,10 @@ def loads(file: str, text: str, *, target: tuple[str, str] | None = None, name: 
     if specs:
         judged = [judge(one, found, target, malformed, unsound) for one in specs]
         problems += [problem for problem in judged[0] if problem in judged[-1]]
-        texts, troubles = manifests.read(specs[0], found, Path(file).parent)
+        texts, objects, troubles = manifests.read(specs[0], found, Path(file).parent)
         problems += troubles
+        if not malformed and not unsound:
+            problems += judge_objects(specs[0], found, target, objects)
     problems.sort(key=lambda p: (p.place.line, p.place.column) if p.place else (0, 0))
     wrong = [problem for problem in problems if problem.severity == "error"]
     warnings = [problem for problem in problems if problem.severity == "warning"]
@@ -102,9 +105,9 @@ def _mend(
 ) -> None:
     while path and isinstance(path[-1], int):
         path = path[:-1]
-    holder = data
+    holder: Any = data
     for step in path[:-1]:
-        holder = holder[step] if isinstance(holder, list) or step in holder else {}
+        holder = holder[int(step)] if isinstance(holder, list) else holder.get(step, {})
     meant = _meant(path) if kind == "extra_forbidden" else None
     if meant and path[-1] in holder and meant not in holder:
         holder[meant] = holder.pop(path[-1])

@@ -104,7 +104,10 @@ class EmbeddedRuntime:
         except DaemonGone as gone:
             return self._dead(gone.message)
         nodes = {row["name"]: NodeStatus(**row) for row in answer["nodes"]}
-        return Observation(self.name, answer.get("launcher"), bool(answer["alive"]), nodes, answer.get("detail", ""))
+        return Observation(
+            self.name, answer.get("launcher"), bool(answer["alive"]), nodes, answer.get("detail", ""),
+            speed=answer.get("speed"), guest=answer.get("guest"),
+        )  # fmt: skip
 
     def _dead(self, detail: str) -> Observation:
         try:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from labctl import pace
 from labctl.errors import LabError
 from labctl.pace import limit
 from labctl.runtime.embedded.secrets import SwitchCredentials, known_hosts, ssh_config
@@ -68,7 +69,7 @@ def start_front_ends(
             )
             spec = FrontEndSpec(
                 identity, str(state.root / "agent.sock"), "127.0.0.1", port, credentials.username,
-                str(credentials.password_file), credentials.public_key, str(credentials.host_key),
+                str(credentials.password_file), credentials.public_key, str(credentials.host_key), pace.speed(),
             )  # fmt: skip
             path = specs / f"{name}.json"
             spec.write(path)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from labctl import pace
 from labctl.guest.api import Agent
 from labctl.guest.client import connect
 from labctl.guest.local import local_agent
@@ -98,6 +99,7 @@ def _ready_setter(registration: NodeRegistration) -> Callable[[], None]:
 def main(argv: list[str]) -> int:
     """Run until SIGTERM."""
     spec = AgentsSpec.read(Path(argv[1]))
+    pace.know(spec.speed)
     agent = connect(Path(spec.agent_socket)) if spec.agent_socket else local_agent()
     ending = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ending.set())
