@@ -7,6 +7,7 @@ Duplicate keys, aliases without end and documents of unreasonable size are probl
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,13 +35,14 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The data, and where each path of it stands."""
+    """The data, and where each path of it stands. ``sound``: it is all there, as YAML 1.2 has it."""
 
     file: str
     lines: tuple[str, ...]
     data: Any
     keys: dict[Path, tuple[int, int]]
     values: dict[Path, tuple[int, int]]
+    sound: bool = True
 
     def place(self, path: Path, *, key: bool = False) -> Place:
         """The place of a value (or key); of the nearest thing above it when it is not written."""
@@ -189,6 +191,18 @@ def parse(file: str, text: str) -> tuple[Document | None, list[Problem]]:
     odd = [problem for problem in builder.problems if problem.code == ODD]
     document = Document(file, builder.lines, data, builder.keys, builder.values)
     return (None, odd) if odd else (document, builder.problems)  # what else there is to say comes of the odd ones
+
+
+def documents(file: str, text: str) -> Iterator[Document]:
+    """Each document of a file that other tools read, too. Raises `yaml.YAMLError`."""
+    for root in yaml.compose_all(text, Loader=yaml.CSafeLoader):
+        builder, data = _Builder(file, text), None
+        try:
+            data = builder.build(root, ())
+        except (_TooLargeError, RecursionError):
+            builder.problems.append(Problem("too-large", "the document is too large or too deep"))
+        if data is not None:
+            yield Document(file, builder.lines, data, builder.keys, builder.values, not builder.problems)
 
 
 def syntax_problem(file: str, text: str, error: yaml.YAMLError) -> Problem:

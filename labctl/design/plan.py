@@ -30,6 +30,7 @@ from labctl.spec.model import Pool as PoolSpec
 DEFAULT_POOLS: tuple[Network, ...] = (IPv4Network("10.244.0.0/16"), IPv6Network("2001:db8:42::/56"))
 DEFAULT_SERVICES: tuple[Network, ...] = (IPv4Network("10.96.0.0/16"), IPv6Network("2001:db8:42:1::/112"))
 BUILT_IN = ("pingtest", "nginx-dual", "nginx")
+BUILT_IN_SERVICES = {"nginx": ("nginx-service",), "nginx-dual": ("my-service-ipv4", "my-service-ipv6")}
 SCENARIOS = {"bgp": None, "ping": "pingtest", "curl": "nginx", "cluster": None, "leafs": None, "ping-ipip": "pingtest"}
 """Every scenario, and the workload that it needs, where the spec says no traffic of its own; those of pingtest need two
 workers too."""
@@ -159,11 +160,12 @@ def _cluster(spec: Spec, target: Target, nodes: tuple[Node, ...], switches: tupl
     pools, services = _pools(spec, wanted), _services(spec, wanted)
     workloads = spec.workloads if spec.workloads is not None else BUILT_IN
     built_in = tuple(name for name in workloads if name in BUILT_IN)
+    kubernetes, calico = versions.of_cluster(spec, target.cluster, target.containerlab)
     return Cluster(
         asn=wanted.asn,
         mode=wanted.mode,
-        kubernetes=versions.kubernetes(target.cluster, wanted.kubernetes),
-        calico=versions.calico(target.cluster, wanted.calico.version),
+        kubernetes=kubernetes,
+        calico=calico,
         nodes=nodes,
         pools=pools,
         services=services,

@@ -15,14 +15,19 @@ from labctl import yamldoc as document
 from labctl.errors import Problem, SpecError, did_you_mean
 from labctl.spec import manifests
 from labctl.spec.model import Spec
+from labctl.spec.objects import judge_objects
 from labctl.spec.semantics import judge
 from labctl.spec.textfile import read_text
 from labctl.spec.wording import MEANT, WHOLE, words
 
 
-def load(path: Path, *, target: tuple[str, str] | None = None, name: str | None = None) -> Spec:
-    """Read a spec. ``name``: another name for the lab. Raises `SpecError` with every problem; `Spec.warnings` has what
-    is probably not meant."""
+def load(
+    path: Path, *, target: tuple[str, str] | None = None, name: str | None = None, containerlab: str | None = None
+) -> Spec:
+    """Read a spec. ``name``: another name for the lab; ``containerlab``: the version that will read its folder.
+
+    Raises `SpecError` with every problem; `Spec.warnings` has what is probably not meant.
+    """
     if not path.exists():
         beside = [other.name for other in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
         near = difflib.get_close_matches(path.name, beside, n=1)
@@ -32,10 +37,17 @@ def load(path: Path, *, target: tuple[str, str] | None = None, name: str | None 
     text, trouble = read_text(path)
     if trouble is not None:
         raise SpecError([trouble])
-    return loads(str(path), text, target=target, name=name)
+    return loads(str(path), text, target=target, name=name, containerlab=containerlab)
 
 
-def loads(file: str, text: str, *, target: tuple[str, str] | None = None, name: str | None = None) -> Spec:
+def loads(
+    file: str,
+    text: str,
+    *,
+    target: tuple[str, str] | None = None,
+    name: str | None = None,
+    containerlab: str | None = None,
+) -> Spec:
     """The same from a text; manifests of workloads are looked for beside ``file``."""
     found, problems = document.parse(file, text)
     if found is None:
@@ -52,10 +64,12 @@ def loads(file: str, text: str, *, target: tuple[str, str] | None = None, name: 
         problems += said
         specs, malformed, unsound = _mended(data, faults)
     if specs:
-        judged = [judge(one, found, target, malformed, unsound) for one in specs]
+        judged = [judge(one, found, target, malformed, unsound, containerlab) for one in specs]
         problems += [problem for problem in judged[0] if problem in judged[-1]]
-        texts, troubles = manifests.read(specs[0], found, Path(file).parent)
+        texts, objects, troubles = manifests.read(specs[0], found, Path(file).parent)
         problems += troubles
+        if not malformed and not unsound:
+            problems += judge_objects(specs[0], found, target, objects)
     problems.sort(key=lambda p: (p.place.line, p.place.column) if p.place else (0, 0))
     wrong = [problem for problem in problems if problem.severity == "error"]
     warnings = [problem for problem in problems if problem.severity == "warning"]
@@ -102,9 +116,9 @@ def _mend(
 ) -> None:
     while path and isinstance(path[-1], int):
         path = path[:-1]
-    holder = data
+    holder: Any = data
     for step in path[:-1]:
-        holder = holder[step] if isinstance(holder, list) or step in holder else {}
+        holder = holder[int(step)] if isinstance(holder, list) else holder.get(step, {})
     meant = _meant(path) if kind == "extra_forbidden" else None
     if meant and path[-1] in holder and meant not in holder:
         holder[meant] = holder.pop(path[-1])

@@ -15,7 +15,7 @@ from labctl.spec.model import Spec
 from labctl.yamldoc import Path
 
 Network = IPv4Network | IPv6Network
-Kind = Literal["nodes", "pool", "service", "external", "peering", "links", "prefix", "underlay", "management", "docker"]
+Kind = Literal["nodes", "pool", "service", "ips", "peering", "links", "prefix", "underlay", "management", "docker"]
 Verdict = Literal["error", "warning"]
 
 
@@ -36,34 +36,34 @@ DOCKER = (
     ),
 )
 """Where nobody configured Docker otherwise; ``doctor`` knows what this host has."""
-APART: dict[Kind, frozenset[Kind]] = {
-    "underlay": frozenset({"nodes", "pool", "service", "external", "peering", "links", "prefix", "docker"}),
-    "links": frozenset({"docker"}),
-    "peering": frozenset({"docker"}),
-}
+APART: tuple[set[str], ...] = (
+    *({"underlay", kind} for kind in ("nodes", "pool", "service", "ips", "peering", "links", "prefix", "docker")),
+    {"links", "docker"}, {"peering", "docker"},
+)  # fmt: skip
 """What never meets: the underlay is a routing table of its own, next to the tenant's VRF."""
+COVERED: dict[Kind, Verdict] = {"nodes": "error", "peering": "warning"}
+"""What is told of an external prefix that is shorter than a range in it. Nothing of pods and services: the longer route
+wins, and a 10.0.0.0/8 outside is usual; a leaf's loopback is one route alone, and without it its sessions go there."""
 
 
 def verdict(one: Range, other: Range) -> Verdict | None:
     """Whether two ranges are in each other's way.
 
-    A prefix that is shorter than what lies in it leaves that alone, since the longer route wins: only what nobody has
-    goes to the external host. IPv6 services inside the IPv6 pool are kubeadm's own example and the white paper's.
+    IPv6 services inside the IPv6 pool are kubeadm's own example and the white paper's.
     """
+    if one.kind == other.kind and one.kind not in ("pool", "ips"):
+        return None  # addresses that are given twice have a rule of their own; prefixes may lie in one another
     if one.network.version != other.network.version or not one.network.overlaps(other.network):
         return None
-    if other.kind in APART.get(one.kind, ()) or one.kind in APART.get(other.kind, ()):
-        return None
     kinds = {one.kind, other.kind}
-    if len(kinds) == 1 and one.kind not in ("pool", "external"):
-        return None  # addresses that are given twice have a rule of their own; prefixes may lie in one another
-    if kinds == {"pool", "service"} and one.network.version == 6:
+    if kinds in APART or (kinds == {"pool", "service"} and one.network.version == 6):
         return None
     if "docker" in kinds:
         return "warning"
     prefix, mine = (one, other) if one.kind == "prefix" else (other, one)
-    holds = prefix.kind == "prefix" and prefix.network.prefixlen < mine.network.prefixlen
-    return "warning" if holds and mine.kind != "nodes" else "error"
+    if prefix.kind == "prefix" and prefix.network.prefixlen < mine.network.prefixlen:
+        return COVERED.get(mine.kind)
+    return "error"
 
 
 def ranges(it: Judge) -> Iterator[Range]:
@@ -93,7 +93,7 @@ def _of_cluster(spec: Spec) -> Iterator[Range]:
     for index, network in enumerate(cluster_services(spec)):
         yield Range("service", "service range", network, ("cluster", "services", index))
     for index, network in enumerate(spec.cluster.calico.external_ips if spec.cluster != "none" else ()):
-        yield Range("external", "external IPs", network, (*EXTERNAL_IPS, index))
+        yield Range("ips", "external IPs", network, (*EXTERNAL_IPS, index))
 
 
 def _peering(it: Judge) -> Iterator[Range]:
@@ -124,7 +124,7 @@ def overlaps(it: Judge) -> None:
     table = [row for row in ranges(it) if it.sound(row.path)]
     found: dict[Path, list[tuple[Verdict, Range, Range]]] = {}
     for index, row in enumerate(table):
-        if row.kind in ("pool", "service", "external") and (special := no_host(row.network)):
+        if row.kind in ("pool", "service", "ips") and (special := no_host(row.network)):
             it.say("no-host", f"{row.what} {row.network}: no host can have {special}", row.path)
         for earlier in table[:index]:
             judged = verdict(row, earlier)
@@ -146,7 +146,7 @@ def _tell(it: Judge, path: Path, judged: Verdict, mine: Range, other: Range, *, 
     elif other.kind == "docker":
         it.warn("docker-network", said.format("overlaps"), path, "labctl doctor knows what Docker has on this host")
     else:
-        it.warn("covers", said.format("covers") + ": what nobody there has goes to the external host", path)
+        it.warn("covers", said.format("covers") + ": without the leaf, its sessions go to the external host", path)
 
 
 def _shown(network: Network) -> str:

@@ -20,7 +20,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from labctl.render.limits import LIMITS
+from labctl.design.limits import LIMITS
 from labctl.report.document import EvidenceDocument, unknown_keys
 from labctl.report.evidencefolder import read_evidence
 from labctl.report.packets import captures_shown

@@ -10,8 +10,10 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
+from labctl import pace
 from labctl.errors import HostError, InconclusiveError, LabctlError, LabError, UsageError
 from labctl.folder import load_folder
+from labctl.guest.agent.speed import measure
 from labctl.hostmemory import memory_free
 from labctl.journal import Journal
 from labctl.runtime.api import Observation, Progress, SwitchLogin
@@ -101,6 +103,8 @@ class ContainerlabRuntime:
         clab.version()
         if self._login is not None:
             write_login(self._state, self._login)
+        pace.know(measure())
+        progress(f"this host has {pace.speed():.2g} of the speed of the reference guest")
         with self._creation() as cancel:
             clab.end(progress)
             refuse_foreign(plan, self._docker, self._state, read_record(self._state))
@@ -200,10 +204,12 @@ class ContainerlabRuntime:
         except LabctlError as error:
             return looking.observe_unknown(nodes, f"the lab's folder cannot be read: {error.message}")
         bonded = "nodes" in Journal(self._state.journal).done_steps()
-        return looking.observe(plan, nodes, self._inside, created=record.created, bonded=bonded)
+        now = looking.observe(plan, nodes, self._inside, created=record.created, bonded=bonded)
+        return replace(now, speed=record.speed)
 
     def endpoints(self) -> ContainerlabEndpoints:
         plan = self._plan()
+        pace.know(read_record(self._state).speed)
         if not any(container.running for container in self._nodes().values()):
             raise InconclusiveError(
                 f"lab {self._state.name} does not run",
