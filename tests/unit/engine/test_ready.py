@@ -12,7 +12,6 @@ from labctl.errors import CheckFailed, ExitCode, InconclusiveError
 from labctl.hostload import Look
 from labctl.waiting import Deadline
 
-
 WAITED = "the guest waited 80% of the time for a processor"
 
 
