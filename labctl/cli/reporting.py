@@ -90,23 +90,20 @@ class Reports:
     def write(self, evidence: Path) -> None:
         """The page with its evidence into a folder, JUnit, the Markdown summary behind a file's end."""
         from labctl.report import publish
-
-        if self.page is not None:
-            say(f"report: {publish.publish(evidence, self.page)}")
-        if self.junit is None and self.summary is None:
-            return
         from labctl.report.evidencefolder import read_evidence
+        from labctl.report.junit import junit
+        from labctl.report.markdown import markdown
 
-        body = read_evidence(evidence).body
+        written = []
+        if self.page is not None:
+            written.append(f"report: {publish.publish(evidence, self.page)}")
         if self.junit is not None:
-            from labctl.report.junit import junit
-
-            publish.write_text(self.junit, junit(body))
-            say(f"JUnit XML in {self.junit}")
+            publish.write_text(self.junit, junit(read_evidence(evidence).body))
+            written.append(f"JUnit XML in {self.junit}")
         if self.summary is not None:
-            from labctl.report.markdown import markdown
-
-            publish.append_text(self.summary, markdown(body))
+            publish.append_text(self.summary, markdown(read_evidence(evidence).body))
+        for words in written:  # all is there before a terminal that is gone can break it
+            say(words)
 
 
 def tell_report(report: Report, evidence: Path | None) -> None:

@@ -276,7 +276,11 @@ class Up:
     def _verify(self, context: StepContext) -> str:
         now = self._request.runtime.observe()
         request = verify_request(self._state, self._endpoints, now, self._request.listener, disruptive=True)
-        request = replace(request, cancel=context.cancel, sessions=self._now.sessions, limit=context.deadline)
+        # what was pushed now is another state than the one that an earlier run may have kept
+        drift = request.drift if "push" in self._placing.done else None
+        request = replace(
+            request, cancel=context.cancel, sessions=self._now.sessions, limit=context.deadline, drift=drift
+        )
         report = self._now.report = verify(request)
         self._request.judged(report)
         if report.cut:

@@ -115,6 +115,31 @@ def test_a_terminal_is_whole_again(tmp_path: Path) -> None:
     assert painted.endswith(b"\x1b[?25hended at once\r\n")
 
 
+REMOVES = """
+import threading
+from labctl.cli import interrupt
+interrupt.listen()
+try:
+    with interrupt.unwinding("lab x is removed in part, labctl down x goes on"):
+        print("begun", flush=True)
+        while True:
+            threading.Event().wait(0.05)
+except KeyboardInterrupt:
+    raise SystemExit(130) from None
+"""
+
+
+def test_a_command_without_a_reporter_says_what_is_left(tmp_path: Path) -> None:
+    """As ``down`` and ``setup`` do."""
+    process = subprocess.Popen([sys.executable, "-c", REMOVES], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=LIMIT)
+    assert process.returncode == 130
+    assert errors == b"interrupted: lab x is removed in part, labctl down x goes on; Ctrl-C again ends at once\n"
+
+
 def test_no_wait_judges_what_is_there_now(tmp_path: Path) -> None:
     """One round, one look at what must not be there; a scenario that changes the lab is refused."""
     process = start(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -120,7 +121,7 @@ def test_a_report_that_was_cut_short_is_handed_out_and_the_step_says_why(
 ) -> None:
     """As on ``--timeout``: exit 3 with the limit's words, and what was judged to be written all the same."""
     cut, judged = Report("whitepaper", (), 1.0, cut="the limit of 600 s passed"), list[Report]()
-    monkeypatch.setattr("labctl.engine.up.verify_request", lambda *_arguments, **_more: UpRequest)
+    monkeypatch.setattr("labctl.engine.up.verify_request", lambda *_arguments, **_more: SimpleNamespace(drift=None))
     monkeypatch.setattr("labctl.engine.up.replace", lambda request, **_changes: request)
     monkeypatch.setattr("labctl.engine.up.verify", lambda _request: cut)
     runtime = Scripted(Observation("containerlab", None, alive=False, nodes={}))
