@@ -20,7 +20,7 @@ def cache_dir() -> Path:
     """Where things are brought to: ``LABCTL_CACHE_DIR``, else the user's cache folder. It need not be there yet."""
     given = os.environ.get("LABCTL_CACHE_DIR")
     if given:
-        return Path(given).absolute()
+        return Path(given)
     from platformdirs import user_cache_path
 
     return user_cache_path("labctl", appauthor=False)

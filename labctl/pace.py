@@ -48,7 +48,7 @@ def speed() -> float | None:
 
 
 def paced(seconds: float) -> float:
-    """Seconds of a quick guest as seconds of this one: never fewer, `LONGEST` times as many at the most."""
+    """Seconds of a quick enough guest as seconds of this one: never fewer, at the most `LONGEST` times as many."""
     if _Known.speed is None:
         return seconds
     return seconds * min(LONGEST, max(1.0, 1 / (ROOM * max(_Known.speed, 1e-6))))

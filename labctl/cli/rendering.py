@@ -33,7 +33,7 @@ def planned(
     """
     if name is not None:
         lab_state(name)
-    loaded = load(spec, target=target, name=name)
+    loaded = load(spec, target=target, name=name, containerlab=containerlab)
     chosen: Any = target or (loaded.target.switch, loaded.target.cluster)
     for warning in loaded.warnings:
         say(warning.render())

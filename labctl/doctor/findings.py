@@ -206,7 +206,7 @@ def _launchers(facts: HostFacts) -> Iterator[Finding]:
         fix = _install(facts, "qemu-system-x86") if _lacks_qemu(facts) else "labctl setup"
         yield Finding("launcher", "error", "none can be used: no guest can be booted here", fix)
     elif taken == "qemu-tcg":
-        yield Finding("launcher", "warning", "auto takes qemu-tcg: it works, and boots three times slower than uml")
+        yield Finding("launcher", "warning", "auto takes qemu-tcg, which boots three times slower than uml")
     elif tried[taken]:
         yield Finding("launcher", "ok", f"auto takes {taken}")
     else:

@@ -336,7 +336,8 @@ def run(arguments: list[str], progress: Progress, extra: dict[str, str]) -> None
                 f"{arguments[0]} ended with code {code}: " + " | ".join(words),
                 code="image-build-failed",
                 hint="another host can do it: labctl setup export FILE there, labctl setup import FILE here",
-                next_command=None,  # the doctor would send back here
+                # a user may lack subordinate ids, which the doctor sees; root it would send back here
+                next_command="labctl doctor" if os.geteuid() else None,
             )
 
 

@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -93,8 +93,10 @@ def boot(
         except BaseException:
             guest.power_off()
             raise
-        if not (verdict.good and known and known.good):
+        if not (known and known.good):
             verdicts.keep(name, image, verdict)
+        elif not verdict.good:  # it can: what was in its way may be gone tomorrow
+            verdicts.keep(name, image, replace(verdict, lasting=False))
         if verdict.good:
             return guest
         guest.power_off()

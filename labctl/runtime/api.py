@@ -64,6 +64,10 @@ class Observation:
     detail: str = ""
     complete: bool = True
     """False: the creation of its boxes was cut short, so nothing can go on with them."""
+    speed: float | None = None
+    """Of the guest (without one: of this host), as a factor of the reference, measured when it had booted."""
+    guest: int | None = None
+    """Process id of the guest on this host; None where there is none."""
 
 
 class Endpoints(Protocol):

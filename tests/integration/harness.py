@@ -157,6 +157,16 @@ def residue(labctl: Labctl, before: Machine) -> list[str]:
     return found
 
 
+@contextmanager
+def clean_user(state: Path) -> Iterator[Labctl]:
+    """A labctl of its own; its labs are taken down at the end, and nothing of them is left."""
+    user = Labctl(state)
+    before = Machine.now()
+    yield user
+    user("down", "--all").expect(0)
+    assert residue(user, before) == []
+
+
 def await_event(log: Path, wanted: Callable[[dict[str, Any]], bool], seconds: float = 60.0) -> dict[str, Any]:
     """The first event of a ``--events json`` log that fits."""
 

@@ -26,7 +26,8 @@ def own_cache(labctl: Labctl, tmp_path: Path) -> Labctl:
 
     cache = tmp_path / "cache"
     cache.mkdir(mode=0o700)
-    shutil.copytree(cache_dir() / "guest", cache / "guest")
+    # one of an older labctl would be taken over instead of a build
+    shutil.copytree(cache_dir() / "guest" / recipe.key(), cache / "guest" / recipe.key())
     if subprocess.run(("cp", "-al", cache_dir() / "controlplane", cache), capture_output=True, check=False).returncode:
         shutil.copytree(cache_dir() / "controlplane", cache / "controlplane", dirs_exist_ok=True)
     return Labctl(labctl.state, {"LABCTL_CACHE_DIR": str(cache)}, labctl.program)

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from labctl import pace
 from labctl.errors import LabctlError, LabError
 from labctl.folder import Folder, load_folder
 from labctl.guest import trial
@@ -105,6 +106,9 @@ class EmbeddedLab:
             )
             self._plane.start()
         agent = self._boot_guest(launcher, folder, say)
+        pace.know(agent.speed())
+        deadline.seconds = pace.paced(deadline.seconds)
+        say(f"guest speed {pace.speed():.2g} of the reference")
         self._wire(agent, made)
         say(f"{len(made.namespaces)} boxes and {len(folder.topology.links)} wires")
         switches.start_front_ends(self._state, zygote, self._supervisor, made, switch_ports, credentials)
@@ -175,6 +179,7 @@ class EmbeddedLab:
             username=username,
             password_file=password_file,
             api_port=plane.port if plane else None,
+            speed=pace.speed(),
         )
         self._state.write(endpoints_file(self._state), json.dumps(asdict(table)))
 
@@ -191,6 +196,8 @@ class EmbeddedLab:
         return {
             "alive": self._created and guest_alive,
             "launcher": self._guest.launcher if self._guest else None,
+            "speed": pace.speed(),
+            "guest": self._guest.pids.get("guest") if self._guest else None,
             "nodes": nodes,
             "detail": detail,
         }

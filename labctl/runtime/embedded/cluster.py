@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from labctl import pace
 from labctl.cache import look
 from labctl.errors import HostError
 from labctl.folder import Folder
@@ -97,6 +98,6 @@ def start(
 def start_agents(cluster: Cluster, state: LabState, supervisor: Supervisor) -> None:
     """Start the node agents' process (it registers the nodes)."""
     path = state.root / "node-agents.json"
-    cluster.agents.write(path)
+    replace(cluster.agents, speed=pace.speed()).write(path)
     argv = (sys.executable, "-m", "labctl.standin.cluster.agents", str(path))
     supervisor.start(ProcessSpec("node-agents", argv, state.logs / "node-agents.log"))

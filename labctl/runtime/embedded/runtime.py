@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from labctl.cache import cache_dir
 from labctl.errors import HostError, InconclusiveError, LabError
 from labctl.pace import limit, paced
 from labctl.runtime.api import NodeStatus, Observation, Progress
@@ -16,7 +17,7 @@ from labctl.runtime.embedded.control import DaemonGone, request
 from labctl.runtime.embedded.endpoints import EmbeddedEndpoints, endpoints_file, read_table
 from labctl.runtime.embedded.logs import collect
 from labctl.runtime.processes import ProcessRecord, end_leftovers, is_running, read_records, start_time, tail
-from labctl.state import LabState
+from labctl.state import LabState, state_root
 from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for
 
 CREATE_LIMIT = 600.0
@@ -59,6 +60,7 @@ class EmbeddedRuntime:
                 stderr=log,
                 start_new_session=True,
                 cwd=self._state.root,
+                env={**os.environ, **_places()},
             )
         finally:
             os.close(log)
@@ -102,7 +104,10 @@ class EmbeddedRuntime:
         except DaemonGone as gone:
             return self._dead(gone.message)
         nodes = {row["name"]: NodeStatus(**row) for row in answer["nodes"]}
-        return Observation(self.name, answer.get("launcher"), bool(answer["alive"]), nodes, answer.get("detail", ""))
+        return Observation(
+            self.name, answer.get("launcher"), bool(answer["alive"]), nodes, answer.get("detail", ""),
+            speed=answer.get("speed"), guest=answer.get("guest"),
+        )  # fmt: skip
 
     def _dead(self, detail: str) -> Observation:
         try:
@@ -177,3 +182,9 @@ class EmbeddedRuntime:
         except InconclusiveError:
             endpoints = None  # it does not run (yet, or any more): what the host has is all there is
         return collect(self._state.logs, node, endpoints)
+
+
+def _places() -> dict[str, str]:
+    """Folders that the environment names, as they are seen from any other one: the daemon works in the lab's."""
+    given = {"LABCTL_STATE_DIR": state_root, "LABCTL_CACHE_DIR": cache_dir}
+    return {name: str(place().absolute()) for name, place in given.items() if name in os.environ}

@@ -220,6 +220,18 @@ def test_one_that_has_worked_is_given_all_the_time_there_is(host: Host, monkeypa
     assert host.up(limit=60) == "qemu-kvm"
 
 
+def test_a_death_of_one_that_has_worked_is_forgotten(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The place of its memory was full, say."""
+    host.up()
+    host.guests["qemu-kvm"] = dead
+    assert host.up() == "uml"
+    assert host.up() == "uml"
+    assert host.started == ["uml"]
+    host.guests["qemu-kvm"] = spoke
+    monkeypatch.setattr(verdicts, "DAY", 0)
+    assert host.up() == "qemu-kvm"
+
+
 def test_asking_for_a_launcher_tries_it_again(host: Host) -> None:
     host.refusals, host.guests["uml"] = {"qemu-kvm": "no"}, dead
     host.up()

@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labctl.errors import HostError
-from labctl.guest.image import one_at_a_time
+from labctl.peers import STANDIN_KUBERNETES
 from labctl.standin.cluster.controlplane import gobuild, releases
 
-KUBERNETES = "1.34.3"
+KUBERNETES = STANDIN_KUBERNETES
 ETCD = "3.6.5"
 PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
 VERSION_COMMANDS = dict.fromkeys(PROGRAMS, ("--version",)) | {"kubectl": ("version", "--client")}
@@ -167,6 +167,8 @@ def reported_version(path: Path) -> str | None:
 @contextmanager
 def bring_lock(cache: Path, progress: Progress) -> Iterator[None]:
     """One at a time brings the set on this host (set-up's import, too); the second waits, and says so."""
+    from labctl.guest.image import one_at_a_time  # not in the container images, where nothing is brought
+
     folder = binaries_folder(cache).parent
     with one_at_a_time(folder, "the control plane", progress):
         for stale in folder.glob("bring-*"):

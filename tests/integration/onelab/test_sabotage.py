@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from labctl.waiting import Deadline, NotYet, wait_for
-from tests.integration.harness import WHITEPAPER, Labctl, edit_deadlines, replace
+from tests.integration.harness import Done, Labctl, edit_deadlines, replace
 from tests.integration.patience import patient
 from tests.integration.sabotages import SABOTAGES, Sabotage, Step
 
@@ -18,14 +18,16 @@ LAB = "whitepaper"
 
 
 @pytest.fixture(scope="module")
-def gateway(labctl: Labctl) -> Iterator[str]:
-    """The lab, with little patience; gives the gateway of node02's default route."""
-    with labctl.lab(WHITEPAPER):
-        folder = labctl.lab_state(LAB) / "folder"
-        edit_deadlines(folder, converged=2, bond=2)
-        replace(folder / "checks.yaml", "window: 3.0", "window: 0.5")
-        route = json.loads(labctl("exec", LAB, "node02", "--", "ip", "-j", "route", "show", "default").expect(0).out)
-        yield route[0]["gateway"]
+def gateway(lab: Done, labctl: Labctl) -> Iterator[str]:
+    """Of node02's default route; the lab has little patience meanwhile."""
+    folder = labctl.lab_state(LAB) / "folder"
+    before = {path: path.read_text() for path in (folder / "lab.json", folder / "checks.yaml")}
+    edit_deadlines(folder, converged=2, bond=2)
+    replace(folder / "checks.yaml", "window: 3.0", "window: 0.5")
+    route = json.loads(labctl("exec", LAB, "node02", "--", "ip", "-j", "route", "show", "default").expect(0).out)
+    yield route[0]["gateway"]
+    for path, text in before.items():
+        path.write_text(text)
 
 
 def do(labctl: Labctl, step: Step, gateway: str) -> None:

@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import pytest
 
 from labctl.render.failures import BUILT_IN
 from labctl.waiting import Deadline, NotYet, wait_for
-from tests.integration.harness import ROOT, WHITEPAPER, Done, Labctl, await_event, end, tshark_fields
+from tests.integration.harness import ROOT, Done, Labctl, await_event, end, tshark_fields
 from tests.integration.patience import patient
 from tests.integration.snapshot import Snapshot, differences, snapshot
 from tests.unit.cli.test_pytest_plugin import PLUGIN
@@ -26,12 +25,6 @@ HEAD = "schema: labctl.scenario/v1\nname: mine\nsteps:\n"
 PODS = "  - traffic: {name: pods, from: {pod: app=pingtest, node: node01}, to: {pod: app=pingtest, node: node02}}\n"
 CUT = "  - fault: {name: cut, shutdown: {switch: leaf2101, interface: Ethernet1/1}}\n"
 WAITS = "  - expect: {name: waits, hold: 60, sessions: {are: up}}\n"
-
-
-@pytest.fixture(scope="module")
-def lab(labctl: Labctl) -> Iterator[Done]:
-    with labctl.lab(WHITEPAPER, "--no-verify") as done:
-        yield done
 
 
 @pytest.fixture(scope="module")
