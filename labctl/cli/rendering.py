@@ -46,10 +46,11 @@ def design_of(
     *,
     target: tuple[str, str] | None = None,
     containerlab: str | None = None,
+    name: str | None = None,
     wishes: ImageWishes | None = None,
 ) -> Design:
     """The design alone. Raises as `planned` does."""
-    return planned(spec, target=target, containerlab=containerlab, wishes=wishes)[0]
+    return planned(spec, target=target, containerlab=containerlab, name=name, wishes=wishes)[0]
 
 
 @contextmanager

@@ -64,6 +64,7 @@ def test_pages_that_name_a_default_name_todays() -> None:
         "labctl/starter.yaml": (f"kindest/node:v{kubernetes}", f"nxos: {peers.NXOS_DEFAULT}", peers.STANDIN_KUBERNETES),
         "labctl/userconfig.py": (f"kindest/node:v{kubernetes}",),
         "docs/spec.md": (f"kindest/node:v{kubernetes}", f"calico-{calico}.yaml", f'"{peers.NXOS_DEFAULT}"'),
+        "scripts/install": (f"kind=v{peers.KIND_COMMAND}\n",),
         "README.md": (f"containerlab ({peers.dotted(peers.CONTAINERLAB_OLDEST)} or newer)",),
     }.items():
         text = (ROOT / page).read_text(encoding="utf-8")
