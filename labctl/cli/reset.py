@@ -30,14 +30,14 @@ def command(
     """
     from labctl.cli.durations import parse_duration
     from labctl.cli.reporting import exit_code, listening, tell_report
-    from labctl.engine.reset.model import LIMIT, ResetRequest
+    from labctl.engine.reset.model import ResetRequest
     from labctl.engine.reset.run import reset
     from labctl.report.style import wants_colour
     from labctl.report.turned import render_turned
 
     opened = open_lab(lab)
     with listening(events=events, verbose=verbose) as listener:
-        limit = parse_duration(timeout) if timeout is not None else LIMIT
+        limit = parse_duration(timeout) if timeout is not None else None
         done = reset(ResetRequest(opened.state_folder, opened.runtime, listener, prove and not dry_run, dry_run, limit))
     body = done.as_dict()
     if as_json and events is None:
