@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -23,6 +26,8 @@ class NotYet:
 
 
 LONGEST_PAUSE = 2.0
+SLICE = 0.05
+"""Seconds after which Ctrl-C is seen, at the latest."""
 
 
 class DeadlinePassed(Exception):
@@ -32,6 +37,10 @@ class DeadlinePassed(Exception):
         super().__init__(f"{reason} (waited {elapsed:.1f} s)")
         self.reason = reason
         self.elapsed = elapsed
+
+
+class Late(Exception):
+    """Somebody was asked and has not answered in time: he may the next time."""
 
 
 class Cancelled(Exception):
@@ -64,6 +73,45 @@ class Deadline:
         return Deadline(min(self.remaining, seconds))
 
 
+_hears: ContextVar[Callable[[str], None] | None] = ContextVar("hears", default=None)
+
+
+@contextmanager
+def reasons_to(listener: Callable[[str], None]) -> Iterator[None]:
+    """Whoever waits in this thread tells ``listener`` what for, as long as it lasts."""
+    token = _hears.set(listener)
+    try:
+        yield
+    finally:
+        _hears.reset(token)
+
+
+def tell_reason(reason: str) -> None:
+    """Somebody waits on: for this."""
+    listener = _hears.get()
+    if listener is not None:
+        listener(reason)
+
+
+def first_over(futures: Collection[Future[T]]) -> set[Future[T]]:
+    """Those that are over, once one is: an empty set of none.
+
+    In slices, so that Ctrl-C is seen at once: CPython runs no signal handler in a wait without end that began just when
+    the signal came.
+    """
+    over: set[Future[T]] = set()
+    while futures and not over:
+        over, _ = wait(futures, timeout=SLICE, return_when=FIRST_COMPLETED)
+    return over
+
+
+def all_over(futures: Collection[Future[T]]) -> None:
+    """Until all are; in slices, too."""
+    left = set(futures)
+    while left:
+        left -= first_over(left)
+
+
 class Poller(Generic[T]):
     """Polls one question; made by `wait_for`, or stepped by a caller that polls many in turn."""
 
@@ -74,9 +122,13 @@ class Poller(Generic[T]):
 
     def ask(self) -> T | NotYet:
         """Ask once."""
-        answer = self._question()
-        if isinstance(answer, NotYet):
+        try:
+            answer = self._question()
+        except Late as late:
+            answer = NotYet(str(late))
+        if isinstance(answer, NotYet) and answer.reason != self.reason:
             self.reason = answer.reason
+            tell_reason(self.reason)
         return answer
 
 
@@ -91,7 +143,7 @@ def wait_for(
     the question took (2 s at the most), so that waiting on a slow host does not make it slower still.
 
     Raises `DeadlinePassed` with the last reason, or `Cancelled` when ``cancel`` is set. The question is
-    always asked at least once, also with a deadline that has passed already.
+    always asked at least once, also with a deadline that has passed already; that it raises `Late` is a `NotYet`.
     """
     poller = Poller(question, deadline)
     pause = threading.Event() if cancel is None else cancel
