@@ -63,6 +63,11 @@ LIMITS: Mapping[tuple[str, str], tuple[Limit, ...]] = {
         _absent("have BIRD's own restart time (nodeMeshMaxRestartTime)", "nodeMeshMaxRestartTime"),
         _only("listen on all addresses (bindMode)", "bindMode", "'None'"),
         _absent("look at every interface (ignoredInterfaces)", "ignoredInterfaces"),
+        _only(
+            "have their routes of IPIP pools from Felix, of all others from BIRD (programClusterRoutes)",
+            "programClusterRoutes",
+            "'EnabledNoEncapOnly'",
+        ),
         _only("aggregate LoadBalancer addresses", "serviceLoadBalancerAggregation", "'Enabled'"),
     ),
     (CALICO, "ippools"): (

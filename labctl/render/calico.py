@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from labctl import peers
 from labctl.design.model import Cluster, Design
 from labctl.render.templating import render
 from labctl.render.yamltext import documents, dump
@@ -49,7 +50,7 @@ def files(design: Design, cluster: Cluster) -> dict[str, str]:
         from labctl.render.crds import crds
         from labctl.render.limits import policies
 
-        result["calico/standin/crds.yaml"] = documents(crds())
+        result["calico/standin/crds.yaml"] = documents(crds(peers.calico(cluster.calico)))
         result["calico/standin/limits.yaml"] = documents(policies())
     return result
 
@@ -133,7 +134,8 @@ def ip_pools(cluster: Cluster, mode: str) -> list[dict[str, Any]]:
 
 
 def bgp_configuration(cluster: Cluster, mode: str) -> dict[str, Any]:
-    """The mesh is on in ``ipip``: BIRD takes the BGP next hop as outer destination (Calico up to 3.32)."""
+    """The mesh is on in ``ipip``: where BIRD has the tunnel's routes (before 3.33) the outer packet goes to the BGP
+    next hop, without a mesh a leaf. Felix asks no BGP."""
     spec: dict[str, Any] = {
         "asNumber": cluster.asn,
         "logSeverityScreen": "Info",

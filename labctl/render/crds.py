@@ -5,9 +5,11 @@ Schemas are ours, from the fields that Calico's API documents (projectcalico/cal
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from labctl.design.limits import CALICO as GROUP
+from labctl.peers import Calico
 
 S, I, B = {"type": "string"}, {"type": "integer"}, {"type": "boolean"}  # noqa: E741
 OPEN: dict[str, Any] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
@@ -67,9 +69,21 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
 }  # fmt: skip
 
 
-def crds() -> list[dict[str, Any]]:
-    """All of them."""
-    return [_crd(kind, plural, spec) for kind, (plural, spec) in KINDS.items()]
+ROUTES = _one_of("Enabled", "Disabled", "EnabledIPIPOnly", "EnabledNoEncapOnly")
+"""``programClusterRoutes`` from 3.33 on: by default IPIP's are Felix's, all others BIRD's."""
+PEER_IP = "isIP(self) || self.matches('^[0-9.]+:[0-9]+$') || self.matches('^\\\\[[0-9a-fA-F:.]+\\\\]:[0-9]+$')"
+
+
+def crds(calico: Calico) -> list[dict[str, Any]]:
+    """All of them, as a version has them."""
+    kinds = copy.deepcopy(KINDS)
+    if calico.felix_tunnels:
+        fields = {kind: spec.setdefault("properties", {}) for kind, (_, spec) in kinds.items()}
+        fields["BGPConfiguration"]["programClusterRoutes"] = {**ROUTES, "default": "EnabledNoEncapOnly"}
+        fields["FelixConfiguration"]["programClusterRoutes"] = {**ROUTES, "default": "EnabledIPIPOnly"}
+        rule = {"rule": PEER_IP, "message": "must be an address, or address:port"}
+        fields["BGPPeer"]["peerIP"] = {**S, "maxLength": 64, "x-kubernetes-validations": [rule]}
+    return [_crd(kind, plural, spec) for kind, (plural, spec) in kinds.items()]
 
 
 def _crd(kind: str, plural: str, spec: dict[str, Any]) -> dict[str, Any]:

@@ -158,6 +158,16 @@ def _host(ip: str) -> str:
     return f"{ip}/{ip_address(ip).max_prefixlen}"
 
 
+BY_BIRD = ("Enabled", "EnabledIPIPOnly")
+"""Values of a BGPConfiguration's ``programClusterRoutes`` that leave routes of IPIP pools to BIRD from 3.33 on."""
+
+
+def tunnel_protocol(cluster: Cluster) -> str:
+    """Whose the routes of IPIP pools are, as the kernel's routing table names it: ``bird``, or Felix's ``80``."""
+    said = {str(item["metadata"]["name"]): item["spec"].get("programClusterRoutes") for item in cluster.configurations}
+    return "80" if cluster.behaviour.felix_tunnels and said.get("default") not in BY_BIRD else "bird"
+
+
 def block_of(cluster: Cluster, node: str, version: int) -> list[str]:
     """A node's own address blocks."""
     return sorted(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from labctl.kube.resources import BLOCK_AFFINITIES
+from labctl.kube.resources import BGP_CONFIGURATIONS, BLOCK_AFFINITIES
 from labctl.verify import expectation
 from labctl.verify.change import Change, change
 from labctl.verify.checks import Check, poll
@@ -20,6 +20,8 @@ from labctl.verify.verdict import CheckResult, Judgement
 
 CHANGE = "mode-ipip"
 TUNNEL = "tunl0"
+PROTOCOLS = {"bird": {"bird", "12"}, "80": {"80"}}
+"""Of a route's programmer: its name in iproute2's list, or its number where that is not there."""
 
 
 def run(lab: LabUnderTest) -> list[CheckResult]:
@@ -61,6 +63,9 @@ def _tunnelled(lab: LabUnderTest, row: PingInput, *, expected: bool) -> Check:
             rows = [entry for entry in table if entry.get("dst") in blocks]
             devices = sorted({str(entry.get("dev")) for entry in rows})
             seen[here] = devices
+            made = {str(entry.get("protocol")) for entry in rows}
+            if expected and devices == [TUNNEL] and made - PROTOCOLS[expectation.tunnel_protocol(cluster)]:
+                wrong.append(f"{here}'s routes into {TUNNEL} are of protocol {', '.join(sorted(made))}")
             if (devices == [TUNNEL]) is not expected or not devices:
                 wrong.append(f"{here} reaches {', '.join(blocks)} by {', '.join(devices) or 'no route'}")
             left = [str(entry.get("dst")) for entry in table if entry.get("dev") == TUNNEL and entry not in rows]
@@ -78,7 +83,7 @@ def _tunnelled(lab: LabUnderTest, row: PingInput, *, expected: bool) -> Check:
         commands,
         judged,
         calico=lab.calico,
-        kinds=(BLOCK_AFFINITIES,),
+        kinds=(BLOCK_AFFINITIES, BGP_CONFIGURATIONS),
     )
 
 

@@ -50,7 +50,8 @@ IPIP = replace(
     peers=(*LEAFS, *MESH),
     mesh_nodes=("192.168.1.10", "192.168.1.13"),
 )
-VIEWS = {"routed": ROUTED, "ipip": IPIP, "routed-3.32": replace(ROUTED, route_metric=1024)}
+FELIX = replace(IPIP, route_metric=1024, felix_tunnels=True)
+VIEWS = {"routed": ROUTED, "ipip": IPIP, "routed-3.32": replace(ROUTED, route_metric=1024), "ipip-3.33": FELIX}
 
 
 @pytest.mark.parametrize("name", VIEWS)
@@ -108,6 +109,21 @@ def test_a_pool_that_tunnels_without_mesh_is_a_black_hole() -> None:
     assert 'net ~ 10.244.0.0/16 && proto !~ "Mesh_*" then dest = RTD_BLACKHOLE;' in block_of(text, "filter to_kernel4")
     assert "tunnels4" not in text
     assert "BLACKHOLE" not in config(ROUTED)
+
+
+def test_from_3_33_on_the_routes_of_a_pool_that_tunnels_are_felixs() -> None:
+    """Whatever BGP says of them; and no neighbour inside learns them from the kernel."""
+    text = config(FELIX)
+    assert "tunnels4" not in text
+    kernel = block_of(text, "filter to_kernel4")
+    assert "if source = RTS_BGP && net ~ 10.244.0.0/16 then reject;" in kernel
+    assert "BLACKHOLE" not in kernel
+    assert 'if ifname = "tunl0" then reject;' in block_of(text, "filter to_ibgp4")
+    assert "tunl0" not in block_of(text, "filter to_ebgp4")
+    # pools that do not tunnel, IPv6 among them, stay BIRD's
+    routed = config(replace(ROUTED, route_metric=1024, felix_tunnels=True))
+    assert "source = RTS_BGP && net ~" not in routed
+    assert block_of(routed, "filter to_kernel4") == block_of(config(VIEWS["routed-3.32"]), "filter to_kernel4")
 
 
 def test_passive_sessions_and_which_filter_they_use() -> None:

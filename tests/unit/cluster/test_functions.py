@@ -138,7 +138,7 @@ ENVIRONMENT = {
 class Running:
     """calico-node of node01 in a cluster with two leafs and a second node."""
 
-    def __init__(self, api: Any, machine: Any) -> None:
+    def __init__(self, api: Any, machine: Any, calico: str = "3.20.0") -> None:
         self.api, self.machine, self.bird = api, machine, Bird()
         machine.connect = self.bird.connect
         machine.answers["ip", "-j", "addr"] = ADDRESSES.encode()
@@ -155,9 +155,9 @@ class Running:
         self.network = CalicoNetwork("node01", "ns-node01", machine, api, Ipam(api))
         self.cluster = ClusterState(api, self.lines.append)
         parts = CalicoParts(
-            api, self.cluster, Ipam(api), self.network, Firewall(machine, "ns-node01"), peers.calico("3.20.0")
+            api, self.cluster, Ipam(api), self.network, Firewall(machine, "ns-node01"), peers.calico(calico)
         )
-        context = FunctionContext(SPEC, machine, ENVIRONMENT, "3.20.0", self.changed.release)
+        context = FunctionContext(SPEC, machine, ENVIRONMENT, calico, self.changed.release)
         self.function = CalicoNode(context, parts, Log("calico-node", self.lines.append))
 
     def start(self) -> Running:
@@ -248,6 +248,34 @@ def test_ipip_comes_and_goes(running: Running) -> None:
     until(lambda: "addr flush dev tunl0" in running.ops())
     until(lambda: "tunl0" not in running.conf)
     until(lambda: running.api.list(IPAM_HANDLES) == [])
+
+
+def test_from_3_33_on_felix_programs_the_tunnels_routes(
+    api: Any, machine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blocks of other nodes and what they borrow, by the node's address and without BGP; gone with the mode."""
+    monkeypatch.setattr(node_module, "WATCH_EVERY", 0.01)
+    left = [{"dst": "10.244.9.0/26", "gateway": "192.168.1.13", "dev": "tunl0", "protocol": "80"}]
+    machine.answers["ip", "-j", "-4", "route", "show", "proto", "80"] = json.dumps(left).encode()
+    it = Running(api, machine, "3.33.0")
+    api.add(BLOCK_AFFINITIES, "two", spec={"cidr": "10.244.140.64/26", "node": "node02", "state": "confirmed"})
+    api.add(BLOCK_AFFINITIES, "other", spec={"cidr": "10.99.0.0/26", "node": "node02", "state": "confirmed"})
+    api.add(BLOCK_AFFINITIES, "soon", spec={"cidr": "10.244.7.0/26", "node": "node02", "state": "pending"})
+    api.patch(IP_POOLS.path(name="four"), {"spec": {"ipipMode": "Always"}})
+    try:
+        it.start()
+        until(lambda: "route replace 10.244.140.64/26 via 192.168.1.13 dev tunl0 onlink proto 80" in it.ops())
+        assert "route del 10.244.9.0/26 dev tunl0 proto 80" in it.ops(), "an earlier calico-node had left it"
+        routes = [text for text in it.ops() if text.startswith("route replace")]
+        assert len(routes) == len(set(routes)) == 1, "neither its own block, nor one that is pending or of no pool"
+        assert "protocol bgp Mesh_" not in it.conf
+        assert "tunl0 onlink" not in it.conf
+        api.delete(BLOCK_AFFINITIES.path(name="two"))
+        until(lambda: "route del 10.244.140.64/26 dev tunl0 proto 80" in it.ops())
+        api.patch(IP_POOLS.path(name="four"), {"spec": {"ipipMode": "Never"}})
+        until(lambda: "addr flush dev tunl0" in it.ops())
+    finally:
+        it.function.stop()
 
 
 def test_a_selector_that_is_none_is_told_and_does_not_end_the_function(running: Running) -> None:

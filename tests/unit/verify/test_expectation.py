@@ -21,6 +21,7 @@ from labctl.verify.expectation import (
     pod_at,
     service_hops,
     service_of,
+    tunnel_protocol,
 )
 
 NAMES = ("master", "node01", "node02")
@@ -92,6 +93,19 @@ PAPER = Cluster(
 @pytest.mark.parametrize(("name", "count"), [("master", 3), ("node01", 5), ("node02", 5)])
 def test_the_papers_prefix_counts(name: str, count: int) -> None:
     assert len(advertised(PAPER, name, 4)) == count
+
+
+@pytest.mark.parametrize(
+    ("calico", "routes", "protocol"),
+    [
+        ("3.20.0", None, "bird"), ("3.32.2", None, "bird"), ("3.33.0", None, "80"),
+        ("3.33.0", "EnabledNoEncapOnly", "80"), ("3.33.0", "EnabledIPIPOnly", "bird"), ("3.33.1", "Enabled", "bird"),
+    ],
+)  # fmt: skip
+def test_whose_the_routes_of_a_tunnel_are(calico: str, routes: str | None, protocol: str) -> None:
+    spec = {"programClusterRoutes": routes} if routes else {}
+    configuration = {"metadata": {"name": "default"}, "spec": spec}
+    assert tunnel_protocol(Cluster(calico, configurations=[configuration])) == protocol
 
 
 @pytest.mark.parametrize(("calico", "count"), [("3.20.0", 2), ("3.30.4", 2), ("3.31.0", 4), ("3.33.1", 4)])

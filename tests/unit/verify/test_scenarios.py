@@ -404,8 +404,8 @@ def test_no_service_and_no_api(page: Any, boxes: Any, done: Any) -> None:
 # --- ping and ipip ----------------------------------------------------------------------------------------------
 
 
-def routes(dev: str, *blocks: str) -> str:
-    return json.dumps([{"dst": block, "gateway": "192.168.1.1", "dev": dev} for block in blocks])
+def routes(dev: str, *blocks: str, protocol: str = "bird") -> str:
+    return json.dumps([{"dst": block, "gateway": "192.168.1.1", "dev": dev, "protocol": protocol} for block in blocks])
 
 
 def of_nodes(boxes: Any, done: Any, **tables: str) -> None:
@@ -463,6 +463,23 @@ def test_whether_blocks_are_reached_through_the_tunnel(
     (found,) = poll([check], lab.observer, Deadline(0), lab.cancel, lab.told)
     assert found.verdict == "FAIL"
     assert "by no route" in found.sentence or not expected
+
+
+@pytest.mark.parametrize(
+    ("calico", "protocol", "verdict"),
+    [("3.20.0", "12", "PASS"), ("3.20.0", "80", "FAIL"), ("3.33.0", "80", "PASS"), ("3.33.0", "bird", "FAIL")],
+)
+def test_the_routes_into_the_tunnel_are_birds_before_3_33_and_then_felixs(
+    lab: LabUnderTest, objects: Any, boxes: Any, done: Any, calico: str, protocol: str, verdict: str
+) -> None:
+    versions = {**lab.folder.lab.versions, "calico": calico}
+    other = replace(lab, folder=replace(lab.folder, lab=replace(lab.folder.lab, versions=versions)))
+    tables = {"node01": routes("tunl0", TWO, protocol=protocol), "node02": routes("tunl0", ONE, protocol=protocol)}
+    of_nodes(boxes, done, **tables)
+    check = ipip._tunnelled(other, ping_input(other, "ipip"), expected=True)
+    (found,) = poll([check], other.observer, Deadline(0), other.cancel, other.told)
+    assert found.verdict == verdict
+    assert (f"routes into tunl0 are of protocol {protocol}" in found.sentence) is (verdict == "FAIL")
 
 
 def test_a_third_nodes_block_that_is_still_in_the_tunnel(

@@ -85,10 +85,13 @@ class RouterView:
     """IPv4 addresses of the other nodes of the mesh, for IPIP."""
     route_metric: int | None = None
     timers: Timers = Timers()
+    felix_tunnels: bool = False
+    """The kernel's routes of IPIP pools are Felix's (`felix.tunnel_routes`), and not made here."""
 
     @property
     def tunnels(self) -> bool:
-        return any(pool.ipip for pool in self.pools)
+        """Whether BIRD sends anything through tunl0."""
+        return not self.felix_tunnels and any(pool.ipip for pool in self.pools)
 
 
 def config(view: RouterView) -> str:
@@ -139,16 +142,17 @@ def _filters(view: RouterView, version: int) -> list[str]:
     kernel = [f"  if net ~ {network} then reject;" for network in view.service_ranges if network.version == version]
     if metric:
         kernel.append(f"  if source = RTS_BGP then krt_metric = {metric};")
-    if version == 4:
-        # see BLACKHOLED
-        kernel += [
-            f'  if source = RTS_BGP && net ~ {pool.cidr} && proto !~ "Mesh_*" then dest = RTD_BLACKHOLE;'
-            for pool in view.pools
-            if pool.ipip
-        ]
+    inner = ['  if ifname ~ "cali*" then reject;']
+    for pool in view.pools if version == 4 else ():
+        if pool.ipip and view.felix_tunnels:
+            kernel.append(f"  if source = RTS_BGP && net ~ {pool.cidr} then reject;")
+        elif pool.ipip:  # see BLACKHOLED
+            kernel.append(f'  if source = RTS_BGP && net ~ {pool.cidr} && proto !~ "Mesh_*" then dest = RTD_BLACKHOLE;')
+    if version == 4 and view.felix_tunnels:
+        inner.append('  if ifname = "tunl0" then reject;')
     return [
         f"filter to_ebgp{version} {{", *export, "  reject;", "}",
-        f"filter to_ibgp{version} {{", '  if ifname ~ "cali*" then reject;', *export, "  reject;", "}",
+        f"filter to_ibgp{version} {{", *inner, *export, "  reject;", "}",
         f"filter to_kernel{version} {{", "  if source = RTS_DEVICE then reject;", *kernel, "  accept;", "}",
     ]  # fmt: skip
 

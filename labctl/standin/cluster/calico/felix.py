@@ -1,14 +1,19 @@
-"""What Felix programs beside routes, pure: the tunnel device and Calico's iptables chains (felix/rules/static.go)."""
+"""What Felix programs, pure: the tunnel device, from 3.33 on its routes, and Calico's iptables chains (felix/rules/
+static.go; design/cluster-route-programming)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from ipaddress import IPv4Address
+from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Address, ip_network
 
 from labctl.guest.api import Op
 from labctl.kube.api import Json
-from labctl.standin.cluster.calico.blocks import Network
+from labctl.standin.cluster.calico.blocks import Network, borrowed
+from labctl.standin.cluster.calico.cluster import ClusterState
 from labctl.standin.cluster.firewall import Chains
+
+PROTOCOL = 80
+"""Felix's own in the kernel's routing tables (FelixConfiguration's deviceRouteProtocol)."""
 
 
 def chains(pools: Sequence[Json], service_ranges: Sequence[Network]) -> list[Chains]:
@@ -51,6 +56,39 @@ def tunnel(address: IPv4Address, mtu: int) -> list[Op]:
         Op("ip", f"link set tunl0 mtu {mtu}"),
         Op("ip", f"addr replace {address}/32 dev tunl0"),
         Op("ip", "link set tunl0 up"),
+    ]
+
+
+def tunnel_routes(node: str, addresses: Mapping[str, str], cluster: ClusterState) -> dict[str, str]:
+    """Network → address of the node that has it, for all of the other nodes' blocks in IPIP pools and what they borrow.
+
+    It is the datastore's word, whatever BGP says. ``addresses``: of the nodes, by name.
+    """
+    pools = [ip_network(it["spec"]["cidr"]) for it in cluster.items("pools") if it["spec"].get("ipipMode") == "Always"]
+    rows = [
+        (str(item["spec"]["node"]), ip_network(item["spec"]["cidr"]))
+        for item in cluster.items("affinities")
+        if item["spec"]["state"] in ("confirmed", "")
+    ]
+    rows += [
+        (name, ip_network(address)) for item in cluster.items("blocks") for name in addresses
+        for address in borrowed(item, name)
+    ]  # fmt: skip
+    inside = ((name, network) for name, network in rows if any(_within(network, pool) for pool in pools))
+    return {str(network): addresses[name] for name, network in inside if name != node and name in addresses}
+
+
+def _within(network: Network, pool: Network) -> bool:
+    return network.version == pool.version and network.subnet_of(pool)  # type: ignore[arg-type]
+
+
+def route_changes(before: Mapping[str, str], wanted: Mapping[str, str]) -> list[Op]:
+    """From the routes that are there to those that are wanted."""
+    gone = [Op("ip", f"route del {network} dev tunl0 proto {PROTOCOL}") for network in before if network not in wanted]
+    return gone + [
+        Op("ip", f"route replace {network} via {via} dev tunl0 onlink proto {PROTOCOL}")
+        for network, via in wanted.items()
+        if before.get(network) != via
     ]
 
 

@@ -6,6 +6,7 @@ with what it has made last.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, ip_network
@@ -61,6 +62,8 @@ class CalicoNode:
         self._ready = False
         self._text = ""
         self._tunnel: str | None = None
+        self._tunnelled: dict[str, str] | None = None
+        """The routes through it that are Felix's; None: those that an earlier calico-node left are not read yet."""
         self._addresses: dict[int, str] = {}
 
     def start(self) -> None:
@@ -98,6 +101,10 @@ class CalicoNode:
     def _agent(self) -> Agent:
         return self._context.agent
 
+    @property
+    def _space(self) -> str:
+        return self._context.node.namespace
+
     def _act(self) -> float | None:
         if self._failure:
             return None
@@ -113,6 +120,8 @@ class CalicoNode:
         self._tunnel_address(me)
         me = self._me() or me
         self._route(me)
+        if self._parts.features.felix_tunnels:
+            self._tunnel_routes(me)
         self._felix()
         return self._look()
 
@@ -187,6 +196,7 @@ class CalicoNode:
             tuple(mesh),
             self._parts.features.route_metric,
             bird.Timers.of(self._context.environment),
+            self._parts.features.felix_tunnels,
         )
 
     @staticmethod
@@ -235,6 +245,23 @@ class CalicoNode:
         else:
             self._agent.batch(self._context.node.namespace, felix.no_tunnel())
         self._tunnel = me.tunnel
+
+    def _tunnel_routes(self, me: sessions.NodeView) -> None:
+        if not self._tunnel:
+            if self._tunnelled is not None:
+                self._tunnelled = {}  # the kernel took them away with the device
+            return
+        if self._tunnelled is None:
+            there = self._agent.run(("ip", "-j", "-4", "route", "show", "proto", str(felix.PROTOCOL)), ns=self._space)
+            self._tunnelled = {row["dst"]: row.get("gateway", "") for row in json.loads(there.stdout or b"[]")}
+        nodes = (sessions.NodeView.of(item) for item in self._parts.cluster.items("nodes"))
+        addresses = {node.name: node.address for node in nodes if node.address}
+        wanted = felix.tunnel_routes(me.name, addresses, self._parts.cluster)
+        if wanted != self._tunnelled:
+            failures = self._agent.batch(self._space, felix.route_changes(self._tunnelled, wanted))
+            if failures:
+                raise AgentError(f"{failures[0].text}: {failures[0].message}")
+            self._tunnelled = wanted
 
     def _felix(self) -> None:
         configuration = sessions.default_configuration(self._parts.cluster.items("configurations"))
