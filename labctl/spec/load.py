@@ -69,7 +69,7 @@ def loads(
         texts, objects, troubles = manifests.read(specs[0], found, Path(file).parent)
         problems += troubles
         if not malformed and not unsound:
-            problems += judge_objects(specs[0], found, target, objects)
+            problems += judge_objects(specs[0], found, target, objects, complete=not troubles)
     problems.sort(key=lambda p: (p.place.line, p.place.column) if p.place else (0, 0))
     wrong = [problem for problem in problems if problem.severity == "error"]
     warnings = [problem for problem in problems if problem.severity == "warning"]
