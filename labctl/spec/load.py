@@ -177,9 +177,10 @@ def _meant(path: document.Path) -> str | None:
 
 
 def _parts(kind: str, path: document.Path) -> set[document.Path]:
-    """The part that a finding is about; an unknown key may mean any of its mapping."""
+    """The part that a finding is about; an unknown key means the one that it is a near miss of, or any beside it."""
     if kind == "extra_forbidden" and len(path) < 3:
-        return {path, *((*path[:-1], key) for key in _fields_at(path[:-1]))}
+        meant = _meant(path)
+        return {path, *((*path[:-1], key) for key in ([meant] if meant else _fields_at(path[:-1])))}
     return {path[:2] if all(isinstance(step, str) for step in path[:2]) else path[:1]}
 
 
