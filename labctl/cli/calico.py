@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from labctl.cli.app import complete_nodes, json_option, lab_argument, open_lab, result, result_json, say
+from labctl.cli.app import OnLab, complete_nodes, json_option, lab_argument, open_lab, result, result_json, say
 from labctl.errors import ExitCode
 
 
@@ -15,7 +15,7 @@ def command() -> None:
     """Calico as it runs on a lab's nodes."""
 
 
-@command.command()
+@command.command(cls=OnLab)
 @lab_argument
 @click.argument("nodes", nargs=-1, metavar="[NODE]...", shell_complete=complete_nodes)
 @json_option

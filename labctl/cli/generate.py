@@ -8,6 +8,7 @@ import click
 
 from labctl.cli.app import json_option, result, result_json, say
 from labctl.cli.configured import image_option, image_wishes, target_option
+from labctl.cli.sources import found, spec_argument
 from labctl.errors import UsageError
 
 
@@ -28,21 +29,39 @@ def parse_target(text: str | None) -> tuple[str, str] | None:
 
 
 @click.command()
-@click.argument("spec", type=click.Path(path_type=Path))
+@spec_argument("[SPEC]")
 @click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Folder; default: ./NAME.lab")
 @target_option
 @image_option
 @click.option("--name", help="Another name for the lab.")
 @json_option
 def command(
-    spec: Path, output: Path | None, target: str | None, images: tuple[str, ...], name: str | None, as_json: bool
+    source: str | None,
+    output: Path | None,
+    target: str | None,
+    images: tuple[str, ...],
+    name: str | None,
+    as_json: bool,
 ) -> None:
-    """Render SPEC into an artifact folder: what containerlab, NX-OS, kind, Calico and labctl read."""
+    """Render SPEC into an artifact folder: what containerlab, NX-OS, kind, Calico and labctl read.
+
+    SPEC is a file, a topology that labctl ships, or - for standard input; left out, the one spec of this folder.
+
+    \b
+    labctl generate whitepaper
+    labctl generate lab.yaml -o lab --target switch=n9kv,cluster=kind
+    """
     from labctl.cli.rendering import design_of
     from labctl.folder import load_folder
     from labctl.render.folder import render_folder, write_folder
 
-    design = design_of(spec, target=parse_target(target), name=name, wishes=image_wishes(images))
+    if str(output) == "-":
+        raise UsageError(
+            "a folder cannot go to standard output",
+            code="folder-to-stdout",
+            hint="-o DIR; ./- is a folder of that name",
+        )
+    design = design_of(found(source), target=parse_target(target), name=name, wishes=image_wishes(images))
     folder = output or Path(f"{design.name}.lab")
     if folder.exists() and any(folder.iterdir()) and not (folder / "lab.json").is_file():
         raise UsageError(

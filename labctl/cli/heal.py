@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from labctl.cli.app import json_option, lab_argument, open_lab, result, result_json, say
+from labctl.cli.app import OnLab, json_option, lab_argument, open_lab, result, result_json, say
 
 
-@click.command()
+@click.command(cls=OnLab)
 @lab_argument
 @json_option
 def command(lab: str, as_json: bool) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from labctl.cli.app import lab_argument, open_lab, result
+from labctl.cli.app import OnLab, lab_argument, open_lab, result
 
 
-@click.command()
+@click.command(cls=OnLab)
 @lab_argument
 @click.option("--show", is_flag=True, help="Print its contents instead of its path.")
 def command(lab: str, show: bool) -> None:

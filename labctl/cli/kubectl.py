@@ -6,10 +6,10 @@ import os
 
 import click
 
-from labctl.cli.app import lab_argument, open_lab
+from labctl.cli.app import OnLab, lab_argument, open_lab
 
 
-@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.command(cls=OnLab, context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @lab_argument
 @click.argument("argv", nargs=-1, type=click.UNPROCESSED, metavar="[--] ARGS...")
 def command(lab: str, argv: tuple[str, ...]) -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from labctl.cli.app import lab_argument, open_lab, result, say
+from labctl.cli.app import OnLab, lab_argument, open_lab, result, say
 
 
-@click.command()
+@click.command(cls=OnLab)
 @lab_argument
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR|FILE.tar.gz",
               help="Where to; default: ./LAB-record.tar.gz")  # fmt: skip

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from labctl.cli.app import complete_nodes, lab_argument, open_lab, result, say
+from labctl.cli.app import OnLab, complete_nodes, lab_argument, open_lab, result, say
 
 
-@click.command()
+@click.command(cls=OnLab)
 @lab_argument
 @click.argument("node", required=False, shell_complete=complete_nodes)
 def command(lab: str, node: str | None) -> None:

@@ -6,11 +6,11 @@ import sys
 
 import click
 
-from labctl.cli.app import json_option, lab_argument, open_lab, result, result_json
+from labctl.cli.app import OnLab, json_option, lab_argument, open_lab, result, result_json
 from labctl.errors import ExitCode
 
 
-@click.command()
+@click.command(cls=OnLab)
 @lab_argument
 @click.option("--dry-run", is_flag=True, help="Only say what would be changed back; exit 6 when something would be.")
 @click.option("--verify/--no-verify", "prove", default=True,

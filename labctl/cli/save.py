@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from labctl.cli.app import json_option, lab_argument, open_lab, result, result_json
+from labctl.cli.app import OnLab, json_option, lab_argument, open_lab, result, result_json
 
 
-@click.command()
+@click.command(cls=OnLab)
 @lab_argument
 @click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Folder; default: ./LAB-configs")
 @json_option

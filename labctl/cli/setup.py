@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from labctl.cli.app import json_option, result, result_json, say
+from labctl.cli.app import json_option, result, result_json, result_table, say
 
 if TYPE_CHECKING:
     from labctl.setup.bundle import Bundle
@@ -38,7 +38,7 @@ def build(as_json: bool) -> None:
         result_json([{**_row(row.status), "brought": row.brought, "seconds": round(row.seconds, 1)} for row in rows])
         return
     told = [f"brought in {row.seconds:.0f} s" if row.brought else "was there already" for row in rows]
-    result(_table([row.status for row in rows], told))
+    _tell_table([row.status for row in rows], told)
 
 
 @command.command()
@@ -60,7 +60,7 @@ def status(full: bool, as_json: bool) -> None:
             }
         )
         return
-    result(_table(found.rows, [row.source or "-" for row in found.rows]))
+    _tell_table(found.rows, [row.source or "-" for row in found.rows])
     for row in found.rows:
         if row.why:
             result(f"{row.part.name}: {row.why}")
@@ -166,10 +166,8 @@ def _row(status: PartStatus) -> dict[str, Any]:
     }
 
 
-def _table(rows: Any, last: list[str]) -> str:
-    from labctl.report.table import table
-
-    return table(
+def _tell_table(rows: Any, last: list[str]) -> None:
+    result_table(
         ("PART", "STATE", "VERSION", "SIZE", "SOURCE"),
         [
             (row.part.name, row.state, row.part.version, megabytes(row.size) if row.size else "-", text)

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from labctl.cli.app import is_terminal, json_option, result, result_json, say
-from labctl.cli.configured import image_option, switch_login
+from labctl.cli.configured import complete_targets, image_option, switch_login
+from labctl.cli.sources import found as found_source
+from labctl.cli.sources import spec_argument
 from labctl.errors import ExitCode, UsageError
 from labctl.guest.names import LAUNCHERS
 
@@ -21,12 +23,13 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("source", type=click.Path(path_type=Path), metavar="SPEC|DIR")
+@spec_argument("[SPEC|DIR]")
 @click.option("--runtime", type=click.Choice(["auto", "embedded", "containerlab"]), default="auto", show_default=True)
 @click.option("--launcher", type=click.Choice(["auto", *LAUNCHERS]), default="auto", show_default=True,
               help="What boots the embedded guest.")  # fmt: skip
 @click.option(
     "--target",
+    shell_complete=complete_targets,
     help="switch=n9kv|standin,cluster=kind|standin (SPEC only); default on containerlab: the"
     " spec's, else real parts where their images are in Docker.",
 )
@@ -51,7 +54,7 @@ if TYPE_CHECKING:
 @click.option("-v", "--verbose", is_flag=True, help="Show checks that pass, too.")
 @json_option
 def command(
-    source: Path,
+    source: str | None,
     runtime: str,
     launcher: str,
     target: str | None,
@@ -68,7 +71,13 @@ def command(
 ) -> None:
     """Boot the lab of SPEC (or of an artifact folder DIR), configure it, prove it.
 
+    SPEC is a file, a topology that labctl ships, or - for standard input; left out, the one spec of this folder.
     A second `up` of a lab whose first one failed after the push goes on from there.
+
+    \b
+    labctl up whitepaper
+    labctl up lab.yaml --report out
+    labctl init - --name mine | labctl up -
     """
     from labctl.cli.calicofile import calico_of
     from labctl.cli.durations import parse_duration
@@ -85,14 +94,15 @@ def command(
         raise UsageError("--report and --no-verify do not go together: there is nothing to report", code="no-report")
     check_report(published)
     limit = parse_duration(timeout) if timeout is not None else None
-    if source.is_dir():
+    given = found_source(source)
+    if given.is_dir():
         if name is not None or target is not None or images:
             raise UsageError(
                 "--name, --target and --image go with a spec: a folder has them in its files", code="name-of-folder"
             )
-        found = from_folder(source, runtime)
+        found = from_folder(given, runtime)
     else:
-        found = from_spec(source, runtime, target, images, name)
+        found = from_spec(given, runtime, target, images, name)
     state, embedded = lab_state(found.lab), found.runtime == "embedded"
     login = None
     if not embedded:
@@ -104,7 +114,7 @@ def command(
         with listening(events=events, verbose=verbose) as listener:
             done = up(
                 UpRequest(
-                    state, box, found.render, listener, brought_kubectl(), prove, limit, calico or calico_of(source)
+                    state, box, found.render, listener, brought_kubectl(), prove, limit, calico or calico_of(given)
                 )
             )
         code = _tell(done, state, as_json=as_json, quiet=events is not None, removed=remove)

@@ -10,17 +10,16 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
-from labctl.cli.app import json_option, lab_argument, open_lab, result_json, say
+from labctl.cli.app import OnLab, json_option, lab_argument, open_lab, result_json, say, typed_lab
 from labctl.errors import UsageError
 
 
 def complete_scenarios(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Shell completion: scenario names, and the failures of the lab that was typed before."""
-    from labctl.state import lab_state
     from labctl.verify.scenarios import ALWAYS, SCENARIOS, files
 
-    lab = context.params.get("lab")
-    failures = files.names(lab_state(lab).folder) if lab else []
+    lab = typed_lab(context)
+    failures = files.names(lab.folder) if lab else []
     return [CompletionItem(name) for name in (ALWAYS.name, *SCENARIOS, *failures) if name.startswith(incomplete)]
 
 
@@ -31,7 +30,7 @@ def complete_rows(_context: click.Context, _parameter: click.Parameter, incomple
     return [CompletionItem(row.id) for row in ROWS if row.checks and row.id.startswith(incomplete)]
 
 
-@click.command()
+@click.command(cls=OnLab)
 @lab_argument
 @click.option("--scenario", "scenarios", multiple=True, shell_complete=complete_scenarios, metavar="S",
               help="Only this one (and the link checks), by name, or a scenario FILE; may be given again.")  # fmt: skip

@@ -92,7 +92,7 @@ class Stream:
         """What the verb gave; valid after the end."""
         assert self.ended is not None  # noqa: S101
         if "error" in self.ended:
-            raise AgentError(str(self.ended["error"]))
+            raise AgentError(str(self.ended["error"]), cause=self.ended.get("cause"))
         return self.ended.get("ok")
 
     def write(self, data: bytes) -> None:

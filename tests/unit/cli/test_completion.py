@@ -24,7 +24,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("typed", "begun", "offered"),
     [
-        ([], "ver", ["verify"]),
+        ([], "ver", ["verify", "version"]),
         (["ssh"], "pa", ["paper"]),
         (["ssh", "paper"], "", ["leaf2101"]),
         (["exec", "paper"], "node", ["node01", "node02"]),
