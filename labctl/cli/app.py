@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 from click.shell_completion import CompletionItem
@@ -24,7 +24,18 @@ Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 def say(message: str) -> None:
     """The story: stderr."""
-    click.echo(message, err=True)
+    click.echo(fitted(message, sys.stderr), err=True)
+
+
+def fitted(text: str, stream: TextIO, indent: str = "  ") -> str:
+    """Lines folded at blanks to the width of a terminal; untouched in a pipe."""
+    if not stream.isatty():
+        return text
+    from labctl.report.table import width_of
+    from labctl.report.text import wrap
+
+    width = width_of(stream) or 80
+    return "\n".join(row for line in text.split("\n") for row in wrap(line, width, indent, whole=True))
 
 
 def result(text: str) -> None:

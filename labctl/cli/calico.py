@@ -23,6 +23,9 @@ def status(lab: str, nodes: tuple[str, ...], as_json: bool) -> None:
     """BGP sessions as each NODE's BIRD has them, laid out as calicoctl node status; without a NODE those of all.
 
     Exit 3 when a node could not be asked.
+
+    \b
+    labctl calico status whitepaper node01
     """
     from dataclasses import asdict
 

@@ -23,6 +23,9 @@ def command(lab: str, switch: str) -> None:
 
     vrnetlab holds the console itself until it has configured the switch: until then nothing comes here, and
     `labctl logs LAB SWITCH` shows what it reads. Without a terminal, what comes is printed until Ctrl-C.
+
+    \b
+    labctl console whitepaper leaf2101
     """
     from labctl.cli.streams import raw_terminal, terminal_size
 

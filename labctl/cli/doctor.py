@@ -28,6 +28,10 @@ def command(source: str | None, runtime: str, as_json: bool) -> None:
     With `--runtime containerlab` for one lab, too: of SPEC, with the target that it names, or of an artifact folder.
 
     Exit 0 when the runtime can run here (warnings are allowed), else 4. Nothing is changed or downloaded.
+
+    \b
+    labctl doctor
+    labctl doctor whitepaper --runtime containerlab
     """
     if runtime == "containerlab":
         _containerlab(found(source) if source else None, as_json=as_json)

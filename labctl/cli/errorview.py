@@ -25,7 +25,7 @@ def shown(text: str, *, colour: bool, width: int) -> str:
         elif line.startswith("  next: "):
             out.append(f"  {paint('bold', 'next:')} {paint('busy', line.removeprefix('  next: '))}")  # to be copied
         elif line.startswith("  hint: "):
-            rows = wrap(line.removeprefix("  hint: "), max(width - 8, 20))
+            rows = wrap(line.removeprefix("  hint: "), max(width - 8, 20), whole=True)
             out += [f"  {paint('bold', 'hint:')} {rows[0]}", *(f"        {row}" for row in rows[1:])]
         else:
             out += _sentence(line, paint, width, first=number == 0)
@@ -34,7 +34,7 @@ def shown(text: str, *, colour: bool, width: int) -> str:
 
 def _sentence(line: str, paint: Paint, width: int, *, first: bool) -> Iterator[str]:
     word = "error: " if first else ""
-    for number, row in enumerate(wrap(word + line, width, "  ")):
+    for number, row in enumerate(wrap(word + line, width, "  ", whole=True)):
         head = word if number == 0 else ""
         rest = row[len(head) :]
         if code := _CODE.search(rest):

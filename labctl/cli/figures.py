@@ -21,6 +21,11 @@ def command(lab: str | None, record: Path | None, as_json: bool) -> None:
     """The white paper's figures, tables and claims, with what LAB's last verification says of each.
 
     `labctl verify LAB --figure ROW` runs the checks of one.
+
+    \b
+    labctl figures
+    labctl figures whitepaper
+    labctl verify whitepaper --figure 15
     """
     from labctl.paper.catalogue import ROWS
 

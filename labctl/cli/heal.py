@@ -14,6 +14,9 @@ def command(lab: str, as_json: bool) -> None:
     """Undo what a labctl that was killed left broken in LAB: every change that its journal has as begun.
 
     `up` and `verify` do the same before anything else.
+
+    \b
+    labctl heal whitepaper
     """
     from labctl.engine.healing import heal
 

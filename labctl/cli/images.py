@@ -31,7 +31,12 @@ class _OrList(click.Group):
 
 @click.group(cls=_OrList)
 def command() -> None:
-    """Images that a lab needs on containerlab, and where each comes from: `labctl images SPEC`."""
+    """Images that a lab needs on containerlab, and where each comes from: `labctl images SPEC`.
+
+    \b
+    labctl images whitepaper --target switch=n9kv,cluster=kind
+    labctl images load n9kv.tar --lab whitepaper
+    """
 
 
 @command.command("list")

@@ -19,6 +19,9 @@ def command(lab: str, output: Path | None, push_again: bool) -> None:
     """Record a session with LAB's switches, redacted, as a test case that its owner can send.
 
     It holds every line that labctl sends (gates, the checks' show commands, the configuration) with the raw answers.
+
+    \b
+    labctl record whitepaper
     """
     from labctl.engine.actions.manner import manner_of
     from labctl.engine.actions.switches import open_session

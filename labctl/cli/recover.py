@@ -11,7 +11,11 @@ from labctl.cli.app import OnLab, complete_nodes, lab_argument, open_lab, result
 @lab_argument
 @click.argument("node", required=False, shell_complete=complete_nodes)
 def command(lab: str, node: str | None) -> None:
-    """Give boxes of LAB that were restarted their wires and bond0 back: NODE, or all that `status` calls broken."""
+    """Give boxes of LAB that were restarted their wires and bond0 back: NODE, or all that `status` calls broken.
+
+    \b
+    labctl recover whitepaper
+    """
     from labctl.engine.recover import recover
 
     opened = open_lab(lab)

@@ -14,7 +14,11 @@ from labctl.cli.app import OnLab, json_option, lab_argument, open_lab, result, r
 @click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Folder; default: ./LAB-configs")
 @json_option
 def command(lab: str, output: Path | None, as_json: bool) -> None:
-    """Save the running configuration of LAB's switches: as startup on each, and a copy of each as a file (0600)."""
+    """Save the running configuration of LAB's switches: as startup on each, and a copy of each as a file (0600).
+
+    \b
+    labctl save whitepaper -o configs
+    """
     from labctl.engine.actions.manner import manner_of
     from labctl.engine.actions.switches import open_session
     from labctl.engine.saving import save_all

@@ -21,6 +21,11 @@ def command(context: click.Context) -> None:
     """Prepare this host: bring the guest image and the control plane into the cache.
 
     Without a subcommand it builds. Once is enough for all labs; a second time does nothing.
+
+    \b
+    labctl setup
+    labctl setup status
+    labctl setup export labctl.tar.gz
     """
     if context.invoked_subcommand is None:
         context.invoke(build)

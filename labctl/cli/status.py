@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from labctl.cli.app import (
     Lab,
     OnLab,
     age,
+    fitted,
     json_option,
     lab_argument,
     last_verdict,
@@ -52,7 +54,7 @@ def command(lab: str, as_json: bool) -> None:
     if seen.detail:
         result(seen.detail)
     for label, text in _facts(opened, spent):
-        result(f"  {label:11} {text}")
+        result(fitted(f"  {label:11} {text}", sys.stdout, " " * 14))
     if seen.nodes:
         _tell_boxes(opened, seen)
     if state_of(seen) == "dead":

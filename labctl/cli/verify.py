@@ -59,7 +59,13 @@ def command(
     verbose: bool,
     as_json: bool,
 ) -> None:
-    """Run the scenarios on running LAB and say PASS, FAIL or INCONCLUSIVE, with evidence."""
+    """Run the scenarios on running LAB and say PASS, FAIL or INCONCLUSIVE, with evidence.
+
+    \b
+    labctl verify whitepaper
+    labctl verify whitepaper --scenario ping --report out
+    labctl verify whitepaper --failures
+    """
     from labctl.cli.reporting import check_report, exit_code, listening, tell_report, write_report
     from labctl.engine.proving import verify_request
     from labctl.verify.change import open_changes

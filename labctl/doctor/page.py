@@ -20,5 +20,5 @@ def page(found: Sequence[Finding], subject: str, *, width: int | None = None, co
     able = can_run(found)
     verdict = f"{subject} {'can' if able else 'cannot'} run here" + (f" ({told})" if told else "")
     lines = [table(("FINDING", "SEVERITY", "WHAT"), rows, width=width, paint=paint)]
-    lines += [line for text in repairs for line in (wrap(text, width, "  ") if width else [text])]
+    lines += [line for text in repairs for line in (wrap(text, width, "  ", whole=True) if width else [text])]
     return "\n".join([*lines, paint("PASS" if able else "FAIL", verdict)])

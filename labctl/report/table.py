@@ -10,6 +10,8 @@ from labctl.report.style import Paint, wants_colour
 from labctl.report.text import cells, wrap
 
 GAP = "   "
+LAST = 24
+"""Columns that the last one keeps at least; a longer word of it, a path mostly, stands out."""
 MARKED = {
     "PASS": ("PASS", "ok", "running", "whole", "yes"),
     "FAIL": ("FAIL", "error", "dead", "broken", "missing"),
@@ -36,10 +38,11 @@ def table(
     paint = paint or Paint(colour=False)
     widths = [max(cells(line[column]) for line in (header, *rows)) for column in range(len(header))]
     if width is not None:
-        _narrow(widths, [max(map(_longest, column)) for column in zip(header, *rows, strict=True)], width)
+        least = [max(map(_longest, column)) for column in zip(header, *rows, strict=True)]
+        _narrow(widths, [*least[:-1], min(least[-1], LAST)], width)
     out = []
     for number, line in enumerate((header, *rows)):
-        folded = [wrap(cell, size) for cell, size in zip(line, widths, strict=True)]
+        folded = [wrap(cell, size, whole=True) for cell, size in zip(line, widths, strict=True)]
         for row in range(max(map(len, folded))):
             parts = [column[row] if row < len(column) else "" for column in folded]
             last = max(at for at, part in enumerate(parts) if part or at == 0)
