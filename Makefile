@@ -1,8 +1,8 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo image test test-unit test-containerlab check install install-tests bench docs wheel clean
+.PHONY: help demo image test test-unit test-containerlab test-debian13 check install install-tests bench docs wheel clean
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
 
 install: ## Debian packages and .venv for running labctl
 	@scripts/install
@@ -23,6 +23,9 @@ test: install-tests ## All tests, the booted ones included
 test-containerlab: install-tests ## The container images and the containerlab runtime on real Docker, in an emulated machine
 	@.venv/bin/labctl setup build
 	@.venv/bin/pytest -m docker -s
+
+test-debian13: install-tests ## The README's commands in a fresh Debian 13 (as root; scripts/fresh-root takes other suites)
+	@scripts/fresh-root trixie make demo test-unit
 
 test-unit: install-tests ## The tests that boot nothing
 	@.venv/bin/pytest -m "not booted and not docker"

@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Literal
 
 
 class ExitCode(IntEnum):
@@ -60,17 +61,26 @@ class Place:
 class Problem:
     """One finding of a `SpecError` or a `RejectedError`.
 
-    ``code`` is stable and kebab-case (``unknown-key``); ``hint`` is a did-you-mean or what to write instead.
+    ``code`` is stable and kebab-case (``unknown-key``); ``hint`` is a did-you-mean or what to write instead. A warning
+    is about what works and is probably not meant: it is shown and stops nothing.
     """
 
     code: str
     message: str
     place: Place | None = None
     hint: str | None = None
+    severity: Literal["error", "warning"] = "error"
+
+    def as_dict(self) -> dict[str, object]:
+        """A row of ``--json``."""
+        spot = (self.place.file, self.place.line, self.place.column) if self.place else (None, None, None)
+        row: dict[str, object] = {"code": self.code, "message": self.message, "hint": self.hint}
+        return row | dict(zip(("file", "line", "column"), spot, strict=True))
 
     def render(self) -> str:
         """The problem as text: place, sentence, the line with a caret, hint."""
-        head = f"{self.place}: {self.message}" if self.place else self.message
+        said = self.message if self.severity == "error" else f"warning: {self.message}"
+        head = f"{self.place}: {said}" if self.place else said
         lines = [f"{head} [{self.code}]"]
         if self.place and self.place.text is not None:
             number = str(self.place.line)
@@ -133,13 +143,15 @@ class SpecError(LabctlError):
     exit_code = ExitCode.USAGE
     code = "spec"
 
-    def __init__(self, problems: Sequence[Problem], *, next_command: str | None = None) -> None:
-        self.problems = tuple(problems)
+    def __init__(
+        self, problems: Sequence[Problem], *, warnings: Sequence[Problem] = (), next_command: str | None = None
+    ) -> None:
+        self.problems, self.warnings = tuple(problems), tuple(warnings)
         count = len(self.problems)
         super().__init__(f"{count} problem{'s' if count != 1 else ''}", next_command=next_command)
 
     def render(self) -> str:
-        text = "\n".join(problem.render() for problem in self.problems)
+        text = "\n".join(problem.render() for problem in (*self.problems, *self.warnings))
         text = f"{text}\n{self.message}"
         return f"{text}\n  next: {self.next_command}" if self.next_command else text
 

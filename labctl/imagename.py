@@ -36,6 +36,19 @@ Trouble = tuple[str, str, str]
 """(code, sentence, what to write instead)"""
 
 
+STANDIN_PODS = ("busybox", "nginx")
+"""Images of pods that a stand-in node has a program for (`plain_name`)."""
+
+
+def plain_name(reference: str) -> str:
+    """``docker.io/library/nginx:1.27`` is ``nginx``: without registry, ``library/``, tag and digest."""
+    head, _, last = reference.split("@", maxsplit=1)[0].rpartition("/")
+    parts = [part for part in head.split("/") if part]
+    if parts and ("." in parts[0] or ":" in parts[0] or parts[0] == "localhost"):
+        parts = parts[1:]
+    return "/".join([*([] if parts == ["library"] else parts), last.split(":")[0]])
+
+
 def image_trouble(text: str) -> Trouble | None:
     """What is wrong with a name, None when nothing is."""
     found = _NAME.fullmatch(text)

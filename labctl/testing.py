@@ -62,7 +62,7 @@ class Node:
     name: str
     endpoints: Endpoints
 
-    def run(self, *argv: str, timeout: float = 30.0) -> str:
+    def run(self, *argv: str, timeout: float | None = None) -> str:
         """A command to its end, its standard output. Raises `CheckFailed` when it fails."""
         done = self.endpoints.exec(self.name, argv, timeout=timeout)
         if done.code != 0:

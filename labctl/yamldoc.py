@@ -7,6 +7,7 @@ Duplicate keys, aliases without end and documents of unreasonable size are probl
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,12 @@ MAX_DEPTH = 40
 _BOOLEAN = re.compile(r"true|True|TRUE|false|False|FALSE")
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?[0-9]+\.[0-9]+")
+_ODD = {
+    **dict.fromkeys((0xA0, 0x2007, 0x202F), "a no-break space"),
+    **dict.fromkeys((0x2018, 0x2019, 0x201C, 0x201D, 0x201E), "a curly quote"),
+}
+"""What word processors and web pages put where YAML means a blank or a quote."""
+VARIABLES = "a spec is read as it is, without variables: envsubst writes them out before"
 _PLAIN = tuple(f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null", "map", "seq",
                                                          "timestamp", "merge", "value"))  # fmt: skip
 Path = tuple[str | int, ...]
@@ -28,13 +35,14 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The data, and where each path of it stands."""
+    """The data, and where each path of it stands. ``sound``: it is all there, as YAML 1.2 has it."""
 
     file: str
     lines: tuple[str, ...]
     data: Any
     keys: dict[Path, tuple[int, int]]
     values: dict[Path, tuple[int, int]]
+    sound: bool = True
 
     def place(self, path: Path, *, key: bool = False) -> Place:
         """The place of a value (or key); of the nearest thing above it when it is not written."""
@@ -80,6 +88,7 @@ class _Builder:
             tag = node.tag.removeprefix("tag:yaml.org,2002:")
             self.problems.append(Problem("tag", f"the tag {tag} means nothing here", self.place(node.start_mark)))
         if not isinstance(node, yaml.CollectionNode):
+            self._odd(node)
             return self._scalar(node)
         self._open.add(id(node))
         try:
@@ -95,6 +104,7 @@ class _Builder:
             if not isinstance(key_node, yaml.ScalarNode):
                 self.problems.append(Problem("bad-key", "a key must be plain text", self.place(key_node.start_mark)))
                 continue
+            self._odd(key_node)
             key = str(key_node.value)
             if key == "<<":
                 hint = "write the keys out; an alias (*name) for a whole value is fine"
@@ -118,6 +128,22 @@ class _Builder:
             result[key] = self.build(value_node, (*path, key), alias)
         return result
 
+    def _odd(self, node: Any) -> None:
+        """A space that is none to YAML, and a quote that quotes nothing: both become part of the text."""
+        if node.style:
+            return
+        for index, character in enumerate(node.value):
+            what = _ODD.get(ord(character), "")
+            if what.endswith("space") or (what and index == 0):
+                line, column = node.start_mark.line, node.start_mark.column
+                place = Place(
+                    self.file, line + 1, max(column, self.lines[line].find(character, column)) + 1, self.lines[line]
+                )
+                hint = "write a plain blank" if what.endswith("space") else "write plain quotes, \" or '"
+                message = f"{what} (U+{ord(character):04X}) is part of the text here"
+                self.problems.append(Problem(ODD, message, place, hint))
+                return
+
     @staticmethod
     def _scalar(node: yaml.Node) -> Any:
         text = str(node.value)
@@ -132,6 +158,9 @@ class _Builder:
         if _FLOAT.fullmatch(text):
             return float(text)
         return text
+
+
+ODD = "odd-character"
 
 
 class _TooLargeError(Exception):
@@ -159,7 +188,21 @@ def parse(file: str, text: str) -> tuple[Document | None, list[Problem]]:
         data = builder.build(root, ())
     except (_TooLargeError, RecursionError):
         return None, builder.problems or [Problem("too-large", "the document is too deep", Place(file))]
-    return Document(file, builder.lines, data, builder.keys, builder.values), builder.problems
+    odd = [problem for problem in builder.problems if problem.code == ODD]
+    document = Document(file, builder.lines, data, builder.keys, builder.values)
+    return (None, odd) if odd else (document, builder.problems)  # what else there is to say comes of the odd ones
+
+
+def documents(file: str, text: str) -> Iterator[Document]:
+    """Each document of a file that other tools read, too. Raises `yaml.YAMLError`."""
+    for root in yaml.compose_all(text, Loader=yaml.CSafeLoader):
+        builder, data = _Builder(file, text), None
+        try:
+            data = builder.build(root, ())
+        except (_TooLargeError, RecursionError):
+            builder.problems.append(Problem("too-large", "the document is too large or too deep"))
+        if data is not None:
+            yield Document(file, builder.lines, data, builder.keys, builder.values, not builder.problems)
 
 
 def syntax_problem(file: str, text: str, error: yaml.YAMLError) -> Problem:
@@ -196,6 +239,8 @@ def _syntax_hint(error: yaml.MarkedYAMLError, place: Place) -> str | None:
     text = place.text or ""
     if "\t" in text[: len(text) - len(text.lstrip())]:
         return "indent with blanks: YAML takes no tab there"
+    if "${" in text:
+        return VARIABLES
     begun = error.context_mark
     if (error.problem or "").startswith("but found another document"):
         return "one file holds one lab"

@@ -26,7 +26,8 @@ from labctl.waiting import Deadline
 
 PROGRAM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 needs_chromium = pytest.mark.skipif(
-    PROGRAM is None, reason="chromium is not installed: NO REPORT IS LOOKED AT IN A BROWSER (scripts/install --tests)"
+    PROGRAM is None,
+    reason="NOT TESTED in a browser: there is no chromium and no google-chrome on PATH",
 )
 SWITCHES = (
     "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--remote-debugging-pipe", "--no-first-run",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-golden", action="store_true", help="Write what came instead of comparing; then look at it."
     )
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What this host could not show, a line each, last and not to be overlooked."""
+    found: Counter[str] = Counter()
+    for report in terminalreporter.stats.get("skipped", []):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        found[reason.removeprefix("Skipped: ")] += 1
+    loud = {reason: count for reason, count in found.items() if reason.startswith("NOT TESTED")}
+    if loud:
+        terminalreporter.section("not tested on this host", yellow=True)
+    for reason, count in sorted(loud.items()):
+        terminalreporter.line(f"{reason} ({count} {'test' if count == 1 else 'tests'})", yellow=True)
 
 
 @pytest.fixture

@@ -5,22 +5,16 @@ Nothing here uses labctl's own decoder or matcher; the report's words are compar
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from labctl.report.evidencefolder import EvidenceFolder
 from labctl.report.layers import Layer
 from labctl.report.packets import CaptureShown, captures_shown
+from tests.tools import tool
 
-needs_tshark = pytest.mark.skipif(
-    shutil.which("tshark") is None,
-    reason="tshark is not installed: NO CAPTURE IS READ BY ANYTHING BUT LABCTL (scripts/install --tests)",
-)
 FIELDS = (
     "eth.src", "eth.dst", "vlan.id", "ip.src", "ip.dst", "ip.ttl", "ip.proto", "ipv6.src", "ipv6.dst", "ipv6.hlim",
     "icmp.type", "icmpv6.type", "tcp.srcport", "tcp.dstport", "udp.dstport", "vxlan.vni", "http.request.method",
@@ -42,7 +36,7 @@ def rows(path: Path) -> list[Row]:
     # each packet for itself: a bridge shows a packet twice, and of a retransmission tshark reads no HTTP
     alone = ("tcp.analyze_sequence_numbers:FALSE", "tcp.desegment_tcp_streams:FALSE")
     command = [
-        "tshark",
+        tool("tshark"),
         "-n",
         *(word for setting in alone for word in ("-o", setting)),
         "-r",

@@ -16,6 +16,7 @@ from click.shell_completion import CompletionItem
 
 from labctl.errors import UsageError, did_you_mean
 from labctl.imagename import ROLES, image_trouble
+from labctl.peers import WRITTEN_FOR
 
 if TYPE_CHECKING:
     from labctl.design.images import ImageWishes
@@ -44,7 +45,8 @@ image_option = click.option(
 target_option = click.option(
     "--target",
     shell_complete=complete_targets,
-    help="switch=n9kv|standin,cluster=kind|standin; default: the spec's, else stand-ins.",
+    help="switch=n9kv|standin,cluster=kind|standin,containerlab=VERSION; default: the spec's, else stand-ins, and"
+    f" containerlab {WRITTEN_FOR} or newer.",
 )
 
 

@@ -42,11 +42,11 @@ def command(source: str | None, runtime: str, as_json: bool) -> None:
             code="doctor-of-lab",
             next_command=f"labctl doctor --runtime containerlab {source}",
         )
-    from labctl.cache import cache_dir
+    from labctl.cache import cache_dir, shared_caches
     from labctl.doctor.facts import collect
     from labctl.doctor.findings import chosen, findings
 
-    facts = collect(cache_dir())
+    facts = collect(cache_dir(), shared_caches())
     _tell(findings(facts), "the embedded runtime", {"launcher": chosen(facts)}, as_json=as_json)
 
 

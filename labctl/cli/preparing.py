@@ -5,6 +5,7 @@ What set-up brings a person is offered, a pipeline is told the command; what con
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,24 +22,30 @@ if TYPE_CHECKING:
 
 def brought_kubectl() -> Path | None:
     """The kubectl that ``labctl setup`` brought."""
-    from labctl.cache import cache_dir
+    from labctl.cache import look
     from labctl.standin.cluster.controlplane.binaries import find_binaries
 
-    binaries = find_binaries(cache_dir())
+    binaries = look(find_binaries)
     return binaries.path("kubectl") if binaries else None
 
 
 def ensure_prepared() -> None:
-    """Guest image and control plane are there, or are brought now when a person agrees. Raises `HostError`."""
-    from labctl.cache import cache_dir
-    from labctl.guest.image import find_image
+    """Guest image and control plane are there, or are brought now when a person agrees. Raises `HostError`.
+
+    An image that an older labctl built is taken over without a question: that takes a second.
+    """
+    from labctl.cache import cache_dir, look, shared_caches
+    from labctl.guest.image import build_image, find_image, older_image
     from labctl.standin.cluster.controlplane.binaries import find_binaries
 
-    cache = cache_dir()
+    cache, shared = cache_dir(), shared_caches()
     missing = []
-    if find_image(cache) is None:
-        missing.append("the guest image")
-    if find_binaries(cache) is None:
+    if look(find_image) is None:
+        if older_image((cache, *shared)):
+            build_image(cache, say, shared=shared)
+        else:
+            missing.append("the guest image")
+    if look(find_binaries) is None:
         missing.append("the control plane's programs")
     if not missing:
         return
@@ -49,7 +56,7 @@ def ensure_prepared() -> None:
         )
     from labctl.setup.build import build
 
-    build(cache, say)
+    build(cache, say, shared)
 
 
 def needs_of_source(source: Path) -> LabNeeds:
@@ -57,8 +64,20 @@ def needs_of_source(source: Path) -> LabNeeds:
     from labctl.cli.rendering import folder_of
     from labctl.doctor.containerlab.needs import needs_of
 
-    with folder_of(source) as folder:
+    with folder_of(source, containerlab=containerlab_here()) as folder:
         return needs_of(folder)
+
+
+def containerlab_here() -> str | None:
+    """The version of the containerlab on PATH, where folders are not written for it anyway; None: they are."""
+    from labctl.doctor.containerlab.facts import containerlab
+    from labctl.peers import CONTAINERLAB, CONTAINERLAB_OLDEST, dotted
+    from labctl.peers import containerlab as row_of
+
+    found = containerlab(os.environ.get("PATH", os.defpath), os.environ)
+    version = found.version if found and found.version else CONTAINERLAB[0].since
+    same = row_of(version) is CONTAINERLAB[0] or version < CONTAINERLAB_OLDEST
+    return None if same else dotted(version)
 
 
 def containerlab_findings(needs: LabNeeds | None) -> tuple[Finding, ...]:

@@ -8,42 +8,65 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from labctl.cli.app import say
 from labctl.design.images import ImageWishes
 from labctl.design.model import Design, Target
 from labctl.design.plan import design
+from labctl.errors import Problem
+from labctl.peers import WRITTEN_FOR
 from labctl.spec.load import load
 from labctl.state import lab_state
+
+
+def planned(
+    spec: Path,
+    *,
+    target: tuple[str, str] | None = None,
+    containerlab: str | None = None,
+    name: str | None = None,
+    wishes: ImageWishes | None = None,
+) -> tuple[Design, tuple[Problem, ...]]:
+    """Load, judge, decide. ``wishes``: images asked for outside the spec; ``containerlab``: the one that will read it.
+
+    Returns the warnings beside it, which were told on stderr. Raises `SpecError` with every problem, `UsageError` for
+    a bad ``name``.
+    """
+    if name is not None:
+        lab_state(name)
+    loaded = load(spec, target=target, name=name)
+    chosen: Any = target or (loaded.target.switch, loaded.target.cluster)
+    for warning in loaded.warnings:
+        say(warning.render())
+    chosen_target = Target(chosen[0], chosen[1], containerlab or WRITTEN_FOR)
+    return design(loaded, chosen_target, name, wishes), loaded.warnings
 
 
 def design_of(
     spec: Path,
     *,
     target: tuple[str, str] | None = None,
-    name: str | None = None,
+    containerlab: str | None = None,
     wishes: ImageWishes | None = None,
 ) -> Design:
-    """Load, judge, decide. ``wishes``: images asked for outside the spec.
-
-    Raises `SpecError` with every problem, `UsageError` for a bad ``name``.
-    """
-    if name is not None:
-        lab_state(name)
-    loaded = load(spec, target=target, name=name)
-    chosen: Any = target or (loaded.target.switch, loaded.target.cluster)
-    return design(loaded, Target(chosen[0], chosen[1]), name, wishes)
+    """The design alone. Raises as `planned` does."""
+    return planned(spec, target=target, containerlab=containerlab, wishes=wishes)[0]
 
 
 @contextmanager
 def folder_of(
-    source: Path, *, target: tuple[str, str] | None = None, wishes: ImageWishes | None = None
+    source: Path,
+    *,
+    target: tuple[str, str] | None = None,
+    containerlab: str | None = None,
+    wishes: ImageWishes | None = None,
 ) -> Iterator[Path]:
-    """An artifact folder as it is, or that of a spec for as long as it is looked at. Raises as `design_of` does."""
+    """An artifact folder as it is, or that of a spec for as long as it is looked at. Raises as `planned` does."""
     if source.is_dir():
         yield source
         return
     from labctl.render.folder import render_folder, write_folder
 
-    files = render_folder(design_of(source, target=target, wishes=wishes))
+    files = render_folder(design_of(source, target=target, containerlab=containerlab, wishes=wishes))
     with tempfile.TemporaryDirectory(prefix="labctl-") as scratch:
         write_folder(files, Path(scratch))
         yield Path(scratch)

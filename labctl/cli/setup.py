@@ -34,11 +34,17 @@ def command(context: click.Context) -> None:
 @command.command()
 @json_option
 def build(as_json: bool) -> None:
-    """Bring what is missing or damaged: about a minute for the image, up to ten for the control plane."""
-    from labctl.cache import cache_dir
+    """Bring what is missing or damaged: about a minute for the image, up to ten for the control plane.
+
+    At the end a guest is booted once, unless that was done before: `labctl doctor` then knows how labs will run here.
+    """
+    from labctl.cache import cache_dir, shared_caches
+    from labctl.setup.build import boot_once
     from labctl.setup.build import build as bring
 
-    rows = bring(cache_dir(), say)
+    cache, shared = cache_dir(), shared_caches()
+    rows = bring(cache, say, shared)
+    boot_once((cache, *shared), say)
     if as_json:
         result_json([{**_row(row.status), "brought": row.brought, "seconds": round(row.seconds, 1)} for row in rows])
         return
@@ -51,10 +57,15 @@ def build(as_json: bool) -> None:
 @json_option
 def status(full: bool, as_json: bool) -> None:
     """What is there: whole, broken or missing. Exit 0 whenever it could be told; `labctl doctor` judges."""
-    from labctl.cache import cache_dir
+    from labctl.cache import cache_dir, shared_caches
+    from labctl.guest.image import GuestImage
+    from labctl.guest.names import AUTO
+    from labctl.guest.trial import standing
     from labctl.setup.status import setup_status
 
-    found = setup_status(cache_dir(), full=full)
+    found = setup_status(cache_dir(), shared_caches(), full=full)
+    part = found.rows[0].part
+    launchers = [standing(name, GuestImage(part.folder, part.version)) for name in AUTO]
     if as_json:
         result_json(
             {
@@ -62,6 +73,14 @@ def status(full: bool, as_json: bool) -> None:
                 "cache": str(found.cache),
                 "compared": "hashes" if found.full else "sizes",
                 "parts": [_row(row) for row in found.rows],
+                "launchers": [
+                    {
+                        "launcher": one.name,
+                        "refusal": one.refusal,
+                        "tried": _time(one.tried.when if one.tried else None),
+                    }
+                    for one in launchers
+                ],
             }
         )
         return
@@ -69,7 +88,10 @@ def status(full: bool, as_json: bool) -> None:
     for row in found.rows:
         if row.why:
             result(f"{row.part.name}: {row.why}")
-    result(f"cache: {found.cache}")
+    for one in launchers:
+        result(f"{one.name}: {one.words}")
+    for folder in dict.fromkeys(row.part.folder.parent.parent for row in found.rows):
+        result(f"cache: {folder}")
     if not found.ready:
         result("next: labctl setup")
 
@@ -125,10 +147,10 @@ def images(output: Path | None, load: bool | None, as_json: bool) -> None:
 @json_option
 def export_(file: Path, as_json: bool) -> None:
     """Write image and control plane into FILE, for a host that cannot build them (gzip, unless FILE ends in .tar)."""
-    from labctl.cache import cache_dir
+    from labctl.cache import cache_dir, shared_caches
     from labctl.setup.bundle import export_bundle
 
-    _told(export_bundle(cache_dir(), file, say), as_json=as_json)
+    _told(export_bundle(cache_dir(), file, say, shared_caches()), as_json=as_json)
 
 
 @command.command("import")
@@ -157,7 +179,6 @@ def _told(bundle: Bundle, *, as_json: bool) -> None:
 
 
 def _row(status: PartStatus) -> dict[str, Any]:
-    made = status.made
     return {
         "part": status.part.name,
         "state": status.state,
@@ -167,8 +188,12 @@ def _row(status: PartStatus) -> dict[str, Any]:
         "folder": str(status.part.folder),
         "size": status.size,
         "source": status.source,
-        "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(made)) if made is not None else None,
+        "made": _time(status.made),
     }
+
+
+def _time(when: float | None) -> str | None:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(when)) if when is not None else None
 
 
 def _tell_table(rows: Any, last: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import tempfile
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from labctl.cli.app import is_terminal, json_option, result, result_json, say
 from labctl.cli.configured import complete_targets, image_option, switch_login
 from labctl.cli.sources import found as found_source
 from labctl.cli.sources import spec_argument
-from labctl.errors import ExitCode, UsageError
+from labctl.errors import ExitCode, HostError, Problem, UsageError
 from labctl.guest.names import LAUNCHERS
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 @click.option(
     "--target",
     shell_complete=complete_targets,
-    help="switch=n9kv|standin,cluster=kind|standin (SPEC only); default on containerlab: the"
-    " spec's, else real parts where their images are in Docker.",
+    help="switch=n9kv|standin,cluster=kind|standin,containerlab=VERSION (SPEC only); default on containerlab: the"
+    " spec's, else real parts where their images are in Docker, for the containerlab of this host.",
 )
 @image_option
 @click.option("--name", help="Another name for the lab (SPEC only).")
@@ -117,9 +118,12 @@ def command(
                     state, box, found.render, listener, brought_kubectl(), prove, limit, calico or calico_of(given)
                 )
             )
-        code = _tell(done, state, as_json=as_json, quiet=events is not None, removed=remove)
+        code = _tell(done, state, found.warnings, as_json=as_json, quiet=events is not None, removed=remove)
         if done.report is not None:
             write_report(done.evidence, published)
+    except HostError as error:  # who says what to type instead does not know what was typed
+        error.next_command = error.next_command and error.next_command.replace("…", shlex.quote(source or str(given)))
+        raise
     finally:
         if remove:
             _remove(state)
@@ -138,7 +142,9 @@ def _ensure_host(render: Callable[[Path], None], *, embedded: bool) -> None:
         ensure_containerlab(Path(scratch) / "folder")
 
 
-def _tell(done: UpResult, state: LabState, *, as_json: bool, quiet: bool, removed: bool) -> int:
+def _tell(
+    done: UpResult, state: LabState, warnings: tuple[Problem, ...], *, as_json: bool, quiet: bool, removed: bool
+) -> int:
     from labctl.cli.reporting import exit_code, tell_report
 
     report = done.report
@@ -147,6 +153,7 @@ def _tell(done: UpResult, state: LabState, *, as_json: bool, quiet: bool, remove
         body["timings"] = {name: [round(moment, 3) for moment in span] for name, span in done.timings.items()}
         body["evidence"] = str(done.evidence)
         body["report"] = report.as_dict() if report else None
+        body["warnings"] = [warning.as_dict() for warning in warnings]
         result_json(body)
     elif not quiet:
         if report:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from labctl.cli.app import say
 from labctl.cli.configured import image_wishes, parse_images
-from labctl.errors import HostError, LabError, UsageError
+from labctl.errors import HostError, LabError, Problem, UsageError
 
 if TYPE_CHECKING:
     from labctl.state import LabState
@@ -26,12 +26,15 @@ class Source:
     lab: str
     render: Render
     runtime: str
+    warnings: tuple[Problem, ...] = ()
+    """What was told of its spec on stderr."""
 
 
 def from_spec(source: Path, runtime: str, target: str | None, images: tuple[str, ...], name: str | None) -> Source:
     """Render for the target that is asked for, or that fits. Raises `UsageError`, `SpecError` or `HostError`."""
-    from labctl.cli.generate import parse_target
-    from labctl.cli.rendering import design_of
+    from labctl.cli.generate import parse_containerlab, parse_target
+    from labctl.cli.preparing import containerlab_here
+    from labctl.cli.rendering import planned
     from labctl.cli.targets import choose
     from labctl.render.folder import render_folder, write_folder
     from labctl.state import lab_state
@@ -55,13 +58,20 @@ def from_spec(source: Path, runtime: str, target: str | None, images: tuple[str,
         )
     for reason in chosen.reasons:
         say(reason)
-    design = design_of(source, target=chosen.target, name=name, wishes=chosen.wishes)
+    read_by = parse_containerlab(target)
+    if read_by is None and chosen.runtime == "containerlab":
+        read_by = containerlab_here()
+        if read_by is not None:
+            say(f"topology.clab.yml is written for containerlab {read_by}, which is on this host")
+    design, warnings = planned(
+        source, target=chosen.target, containerlab=read_by, name=name, wishes=chosen.wishes
+    )  # fmt: skip
     files = render_folder(design)
 
     def render(folder: Path) -> None:
         write_folder(files, folder)
 
-    return Source(design.name, render, chosen.runtime)
+    return Source(design.name, render, chosen.runtime, warnings)
 
 
 def _present(names: Iterable[str]) -> Mapping[str, object | None]:
@@ -117,7 +127,8 @@ def from_folder(source: Path, runtime: str) -> Source:
             next_command=f"labctl generate SPEC -o {source}",
         )
     lab = load_folder(source).lab
-    wrong = [f"{part}={kind}" for part, kind in lab.target.items() if kind not in {"standin", "none"}]
+    kinds = {part: lab.target.get(part, "standin") for part in ("switch", "cluster")}
+    wrong = [f"{part}={kind}" for part, kind in kinds.items() if kind not in {"standin", "none"}]
     if wrong and runtime == "embedded":
         raise UsageError(
             f"{source} was rendered for {', '.join(wrong)}, which the embedded runtime cannot run",

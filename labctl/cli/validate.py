@@ -9,13 +9,15 @@ import click
 from labctl.cli.app import json_option, result, result_json
 from labctl.cli.configured import complete_targets
 from labctl.cli.sources import found, spec_argument
-from labctl.errors import ExitCode, SpecError
+from labctl.errors import ExitCode, Problem, SpecError
 
 
 @click.command()
 @spec_argument("[SPEC|DIR]")
 @click.option(
-    "--target", shell_complete=complete_targets, help="Judge for this target: switch=n9kv|standin,cluster=kind|standin."
+    "--target",
+    shell_complete=complete_targets,
+    help="Judge for this target: switch=n9kv|standin,cluster=kind|standin,containerlab=VERSION.",
 )
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of a spec, for editors.")
 @json_option
@@ -38,39 +40,30 @@ def command(source: str | None, target: str | None, schema: bool, as_json: bool)
     from labctl.spec.textfile import label
 
     try:
-        name = _check(spec, target)
+        name, warnings = _check(spec, target)
     except SpecError as error:
         if not as_json:
             raise
-        result_json({"valid": False, "problems": [_row(problem) for problem in error.problems]})
+        _tell(error.problems, error.warnings)
         raise SystemExit(ExitCode.USAGE) from None
     if as_json:
-        result_json({"valid": True, "name": name, "problems": []})
+        _tell((), warnings, name=name)
     else:
         result(f"{label(spec)}: a valid lab, {name}")
 
 
-def _check(path: Path, target: str | None) -> str:
-    from labctl.cli.generate import parse_target
-    from labctl.cli.rendering import design_of
+def _check(path: Path, target: str | None) -> tuple[str, tuple[Problem, ...]]:
+    from labctl.cli.generate import parse_containerlab, parse_target
+    from labctl.cli.rendering import planned
 
     if (path / "lab.json").is_file():
         from labctl.folder import load_folder
 
-        return load_folder(path).lab.name
-    return design_of(path, target=parse_target(target)).name
+        return load_folder(path).lab.name, ()
+    design, warnings = planned(path, target=parse_target(target), containerlab=parse_containerlab(target))
+    return design.name, warnings
 
 
-def _row(problem: object) -> dict[str, object]:
-    from labctl.errors import Problem
-
-    assert isinstance(problem, Problem)  # noqa: S101
-    place = problem.place
-    return {
-        "code": problem.code,
-        "message": problem.message,
-        "hint": problem.hint,
-        "file": place.file if place else None,
-        "line": place.line if place else None,
-        "column": place.column if place else None,
-    }
+def _tell(problems: tuple[Problem, ...], warnings: tuple[Problem, ...], **more: object) -> None:
+    rows = {"problems": [p.as_dict() for p in problems], "warnings": [w.as_dict() for w in warnings]}
+    result_json({"valid": not problems, **rows, **more})

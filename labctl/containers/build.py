@@ -13,8 +13,7 @@ from pathlib import Path
 
 from labctl.containers import recipe
 from labctl.containers.archive import Entry, Layer, write_archive, write_tar
-from labctl.errors import HostError
-from labctl.guest.image import mirror, missing_packages, one_at_a_time, run
+from labctl.guest.image import mirror, one_at_a_time, refuse_without_tools, run
 from labctl.standin.cluster.controlplane.binaries import KUBERNETES, PROGRAMS, Binaries
 
 Progress = Callable[[str], None]
@@ -57,13 +56,7 @@ def find_archive(cache: Path) -> ImageArchive | None:
 
 def build_archive(cache: Path, programs: Binaries, progress: Progress) -> ImageArchive:
     """Build what `find_archive` would find. Raises `HostError` with the failing tool's last words."""
-    missing = missing_packages()
-    if missing:
-        raise HostError(
-            f"the images need {', '.join(missing)}",
-            code="missing-packages",
-            next_command=f"apt-get install {' '.join(missing)}",
-        )
+    refuse_without_tools("the images")
     with one_at_a_time(containers_cache(cache), "the images", progress):
         found = find_archive(cache)
         if found:

@@ -20,7 +20,7 @@ SUITE = "trixie"
 PYTHON_PATH = "usr/lib/python3/dist-packages"
 PROGRAMS = "usr/local/lib/labctl/controlplane"
 CODE = (
-    "__init__.py", "bonding.py", "errors.py", "waiting.py", "guest/__init__.py", "guest/agent", "guest/api.py",
+    "__init__.py", "bonding.py", "errors.py", "pace.py", "waiting.py", "guest/__init__.py", "guest/agent", "guest/api.py",
     "guest/client.py", "guest/local.py", "kube", "nxos", "standin",
 )  # fmt: skip
 """The parts of this package that a stand-in is made of."""

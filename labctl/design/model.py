@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6
 from typing import Literal
 
 from labctl.imagename import ImageName
+from labctl.peers import WRITTEN_FOR
 
 SwitchRole = Literal["spine", "leaf", "border"]
 NodeRole = Literal["control-plane", "worker"]
@@ -21,6 +22,8 @@ class Target:
 
     switch: Literal["n9kv", "standin"] = "standin"
     cluster: Literal["kind", "standin"] = "standin"
+    containerlab: str = WRITTEN_FOR
+    """The version of the containerlab that will read it: its format moved."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from labctl.spec.model import Pool as PoolSpec
 DEFAULT_POOLS: tuple[Network, ...] = (IPv4Network("10.244.0.0/16"), IPv6Network("2001:db8:42::/56"))
 DEFAULT_SERVICES: tuple[Network, ...] = (IPv4Network("10.96.0.0/16"), IPv6Network("2001:db8:42:1::/112"))
 BUILT_IN = ("pingtest", "nginx-dual", "nginx")
+BUILT_IN_SERVICES = {"nginx": ("nginx-service",), "nginx-dual": ("my-service-ipv4", "my-service-ipv6")}
 SCENARIOS = {"bgp": None, "ping": "pingtest", "curl": "nginx", "cluster": None, "leafs": None, "ping-ipip": "pingtest"}
 """Every scenario, and the workload that it needs, where the spec says no traffic of its own; those of pingtest need two
 workers too."""
@@ -97,17 +98,19 @@ def node_specs(spec: Spec) -> tuple[NodeSpec, ...]:
     return wanted
 
 
+def container_names(spec: Spec, lab: str) -> tuple[str, ...]:
+    """kind's names for the nodes' containers, in the order of the nodes."""
+    specs = node_specs(spec)
+    control = next((index for index, node in enumerate(specs) if node.role == "control-plane"), 0)
+    workers = iter((f"{lab}-worker", *(f"{lab}-worker{number}" for number in range(2, len(specs) + 1))))
+    return tuple(f"{lab}-control-plane" if index == control else next(workers) for index in range(len(specs)))
+
+
 def _nodes(spec: Spec, vrf: Vrf, lab: str) -> tuple[Node, ...]:
     specs = node_specs(spec)
     pairs = leaf_pairs(spec)
-    control = next((s.name for s in specs if s.role == "control-plane"), specs[0].name if specs else "")
-    result, workers = [], 0
-    for index, node in enumerate(specs):
-        if node.name == control:
-            container = f"{lab}-control-plane"
-        else:
-            workers += 1
-            container = f"{lab}-worker{workers if workers > 1 else ''}"
+    result = []
+    for index, (node, container) in enumerate(zip(specs, container_names(spec, lab), strict=True)):
         host = addressing.node_host(index)
         given4 = next((a for a in node.address if isinstance(a, IPv4Address)), None) or vrf.gateway.network[host]
         address = IPv4Interface((given4, vrf.gateway.network.prefixlen))
@@ -120,7 +123,7 @@ def _nodes(spec: Spec, vrf: Vrf, lab: str) -> tuple[Node, ...]:
         result.append(
             Node(
                 name=node.name,
-                role="control-plane" if node.name == control else "worker",
+                role="control-plane" if container == f"{lab}-control-plane" else "worker",
                 container=container,
                 address=address,
                 address6=address6,
@@ -204,6 +207,11 @@ def _pools(spec: Spec, wanted: ClusterSpec) -> tuple[Pool, ...]:
 def cluster_pools(spec: Spec) -> tuple[Pool, ...]:
     """The pools that the spec's cluster gets; none without a cluster."""
     return () if spec.cluster == "none" else _pools(spec, spec.cluster)
+
+
+def cluster_services(spec: Spec) -> tuple[Network, ...]:
+    """The service ranges that the spec's cluster gets; none without a cluster."""
+    return () if spec.cluster == "none" else _services(spec, spec.cluster)
 
 
 def _services(spec: Spec, wanted: ClusterSpec) -> tuple[Network, ...]:

@@ -7,26 +7,29 @@ import platform
 import pwd
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from labctl.doctor.findings import LAUNCHERS, OPT_IN, HostFacts, LauncherFact, PartFact
+from labctl.doctor.findings import OPT_IN, HostFacts, LauncherFact, PartFact
 from labctl.errors import HostError
+from labctl.guest import trial, userns
 from labctl.guest.hostkernel import netns_refusal
-from labctl.guest.image import GuestImage, find_image, missing_packages
-from labctl.guest.launch import memory_folder, refusal
+from labctl.guest.image import GuestImage, missing_packages
+from labctl.guest.launch import memory_folder
+from labctl.guest.names import AUTO
 from labctl.hostmemory import memory_free
 from labctl.kube.kubectl import find_kubectl
 from labctl.setup.parts import control_plane, guest_image
-from labctl.setup.status import PartStatus, part_status
+from labctl.setup.status import PartStatus, found_part
 from labctl.standin.cluster.controlplane import gobuild
 
 RUN_TOOLS = ("setpriv", "taskset")
 
 
-def collect(cache: Path) -> HostFacts:
-    """Look at this host. With an image and a /dev/kvm, KVM is tried by booting once (8 s at most, then kept)."""
-    image, plane = (part_status(part(cache), full=False) for part in (guest_image, control_plane))
+def collect(cache: Path, shared: Sequence[Path] = ()) -> HostFacts:
+    """Look at this host. No guest is booted: what is known of launchers is what became of earlier boots."""
+    caches = (cache, *shared)
+    image, plane = (found_part(part, caches, full=False) for part in (guest_image, control_plane))
     release = platform.freedesktop_os_release() if _has_os_release() else {}
     root = os.geteuid() == 0
     user = _user()
@@ -43,14 +46,13 @@ def collect(cache: Path) -> HostFacts:
         missing_tools=tuple(name for name in RUN_TOOLS if shutil.which(name) is None),
         subuids=longest_range(_lines("/etc/subuid"), user, os.geteuid()),
         subgids=longest_range(_lines("/etc/subgid"), user, os.geteuid()),
-        userns_clone=_number("/proc/sys/kernel/unprivileged_userns_clone"),
-        max_user_namespaces=_number("/proc/sys/user/max_user_namespaces"),
-        apparmor_userns=_number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns"),
-        launchers=tuple(_launcher(name, cache) for name in (*LAUNCHERS, *OPT_IN)),
+        user_namespaces=None if root or image.state == "whole" else userns.refusal(),
+        launchers=tuple(_launcher(name, image) for name in (*AUTO, *OPT_IN)),
         uml_memory=None if uml_refusal else str(folder),
         cpus=len(os.sched_getaffinity(0)),
         memory_free=memory_free(),
-        disk_free=shutil.disk_usage(cache).free,
+        disk_free=shutil.disk_usage(_there(cache)).free,
+        cache_writable=os.access(_there(cache), os.W_OK),
         cache=str(cache),
         image=_part(image),
         control_plane=_part(plane),
@@ -76,22 +78,20 @@ def _part(status: PartStatus) -> PartFact:
     return PartFact(status.state, status.why, status.part.version)
 
 
-def _launcher(name: str, cache: Path) -> LauncherFact:
-    """As the launcher itself says, but KVM is not probed before there is a kernel to boot, and no module is loaded."""
-    image = find_image(cache)
-    if name == "netns":
-        return _netns(image)
-    part = guest_image(cache)
-    kvm = os.access("/dev/kvm", os.R_OK | os.W_OK) and shutil.which("qemu-system-x86_64")
-    if name == "qemu-kvm" and image is None and kvm:
-        return LauncherFact(name, "KVM is tried by booting the guest image, which is not there", untried=True)
-    return LauncherFact(name, refusal(name, image or GuestImage(part.folder, part.version), cache))
+def _launcher(name: str, image: PartStatus) -> LauncherFact:
+    """As the launcher itself says, and what became of it when it was tried; no module is loaded."""
+    found = GuestImage(image.part.folder, image.part.version)
+    if name not in OPT_IN:
+        known = trial.standing(name, found)
+        return LauncherFact(name, known.refusal, known.tried.date if known.tried else None)
+    if image.state != "whole" and os.geteuid() == 0:
+        return LauncherFact(name, "a box is tried with the guest image, which is not there", untried=True)
+    return LauncherFact(name, netns_refusal(found.root, load=False))
 
 
-def _netns(image: GuestImage | None) -> LauncherFact:
-    if image is None and os.geteuid() == 0:
-        return LauncherFact("netns", "a box is tried with the guest image, which is not there", untried=True)
-    return LauncherFact("netns", netns_refusal(image.root if image else Path(), load=False))
+def _there(path: Path) -> Path:
+    """The path, or the nearest folder above it that exists."""
+    return next(folder for folder in (path, *path.parents) if folder.is_dir())
 
 
 def _go(cache: Path) -> str | None:
@@ -114,13 +114,6 @@ def _lines(path: str) -> list[str]:
         return Path(path).read_text(errors="replace").splitlines()
     except OSError:
         return []
-
-
-def _number(path: str) -> int | None:
-    try:
-        return int(Path(path).read_text())
-    except (OSError, ValueError):
-        return None
 
 
 def longest_range(lines: Iterable[str], user: str, uid: int) -> int:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from labctl.guest.userns import Refusal
+
 Severity = Literal["ok", "warning", "error"]
 PartState = Literal["whole", "broken", "missing"]
 
@@ -19,7 +21,6 @@ MEMORY_WANTED, MEMORY_NEEDED = 2 * GB, GB
 """The white paper's lab takes 0.65 to 1.04 GB in the guest, and 0.45 GB for the control plane."""
 DISK_IMAGE, DISK_CONTROL_PLANE, DISK_RUN = 3 * GB // 2, GB // 2, GB // 2
 """What building the image, bringing the control plane, and records of labs take in the cache."""
-LAUNCHERS = ("qemu-kvm", "uml", "qemu-tcg")
 OPT_IN = ("netns",)
 """Launchers that ``auto`` never takes: that one cannot be used here is no fault of a host."""
 
@@ -35,10 +36,12 @@ class PartFact:
 
 @dataclass(frozen=True, slots=True)
 class LauncherFact:
-    """A launcher and why it cannot be used; None when it can. ``untried``: that will be known later."""
+    """A launcher and why it cannot be used; None when it can, or may be tried. ``untried``: that is known later."""
 
     name: str
     refusal: str | None
+    tried: str | None = None
+    """When a guest was last booted with it; None when none was."""
     untried: bool = False
 
 
@@ -60,10 +63,8 @@ class HostFacts:
     subuids: int
     subgids: int
     """Length of the user's longest range of subordinate ids."""
-    userns_clone: int | None
-    max_user_namespaces: int | None
-    apparmor_userns: int | None
-    """Sysctls about unprivileged user namespaces; None where the kernel has none of that name."""
+    user_namespaces: Refusal | None
+    """Why this user may not make user namespaces; None when that is allowed, or not needed."""
     launchers: tuple[LauncherFact, ...]
     """In the order in which ``auto`` tries them; those that it does not try behind them."""
     uml_memory: str | None
@@ -71,6 +72,7 @@ class HostFacts:
     cpus: int
     memory_free: int
     disk_free: int
+    cache_writable: bool
     cache: str
     image: PartFact
     control_plane: PartFact
@@ -171,7 +173,12 @@ def _capacity(facts: HostFacts) -> Iterator[Finding]:
     needed += DISK_IMAGE if facts.image.state != "whole" else 0
     needed += DISK_CONTROL_PLANE if facts.control_plane.state != "whole" else 0
     free = f"{_size(facts.disk_free)} free on the disk of {facts.cache}"
-    if facts.disk_free >= needed:
+    if not facts.cache_writable:
+        words = f"{facts.cache} can be read, not written: labs run with what is in it"
+        yield Finding(
+            "cache", "ok" if needed == DISK_RUN else "error", words, "export LABCTL_CACHE_DIR=/a/folder/of/your/own"
+        )
+    elif facts.disk_free >= needed:
         yield Finding("disk", "ok", free)
     else:
         # what is there already runs with a full disk too; what is not cannot be brought
@@ -190,17 +197,24 @@ def _launchers(facts: HostFacts) -> Iterator[Finding]:
             yield Finding(name, "ok", f"only when asked for (--launcher {launcher.name}), {answer}")
         elif launcher.refusal is not None:
             yield Finding(name, "warning", f"cannot be used: {launcher.refusal}", _launcher_fix(facts, launcher))
-        elif launcher.name == "uml" and facts.uml_memory:
-            yield Finding(name, "ok", f"can be used, with the guest's memory in {facts.uml_memory}")
         else:
-            yield Finding(name, "ok", "can be used")
+            known = f"can be used: a guest booted on {launcher.tried}" if launcher.tried else "not tried here"
+            memory = f"; the guest's memory is in {facts.uml_memory}" if launcher.name == "uml" else ""
+            yield Finding(name, "ok", known + memory)
+    tried = {launcher.name: launcher.tried for launcher in facts.launchers}
     if taken is None:
-        fix = _install(facts, "qemu-system-x86")
+        fix = _install(facts, "qemu-system-x86") if _lacks_qemu(facts) else "labctl setup"
         yield Finding("launcher", "error", "none can be used: no guest can be booted here", fix)
     elif taken == "qemu-tcg":
-        yield Finding("launcher", "warning", "auto takes qemu-tcg: it works, and boots three times slower than uml")
-    else:
+        yield Finding("launcher", "warning", "auto takes qemu-tcg, which boots three times slower than uml")
+    elif tried[taken]:
         yield Finding("launcher", "ok", f"auto takes {taken}")
+    else:
+        yield Finding("launcher", "ok", f"auto tries {taken} first, and the next one when no guest boots with it")
+
+
+def _lacks_qemu(facts: HostFacts) -> bool:
+    return any("not installed" in (launcher.refusal or "") for launcher in facts.launchers)
 
 
 def _launcher_fix(facts: HostFacts, launcher: LauncherFact) -> str | None:
@@ -209,9 +223,9 @@ def _launcher_fix(facts: HostFacts, launcher: LauncherFact) -> str | None:
         return _install(facts, "qemu-system-x86")
     if "may not be opened" in refusal:
         return _as_root(facts, f"usermod --append --groups kvm {facts.user}")
-    if launcher.name == "uml":
+    if "no place to map" in refusal:
         return _as_root(facts, "mount -o remount,exec,size=2G /dev/shm")
-    return None
+    return f"labctl up SPEC --launcher {launcher.name}  (tries it again)" if launcher.tried else None
 
 
 def _image(facts: HostFacts) -> Iterator[Finding]:
@@ -244,17 +258,13 @@ def _subordinate_ids(facts: HostFacts) -> Iterator[Finding]:
 
 
 def _user_namespaces(facts: HostFacts) -> Iterator[Finding]:
-    switched_off = (
-        (facts.userns_clone == 0, "kernel.unprivileged_userns_clone=1"),
-        (facts.max_user_namespaces == 0, "user.max_user_namespaces=15000"),
-        (facts.apparmor_userns not in {0, None}, "kernel.apparmor_restrict_unprivileged_userns=0"),
-    )
-    settings = [setting for off, setting in switched_off if off]
-    if settings:
-        sentence = "building the guest image as a user needs unprivileged user namespaces, which are switched off here"
-        yield Finding("user-namespaces", "error", sentence, _as_root(facts, f"sysctl -w {' '.join(settings)}"))
+    refusal = facts.user_namespaces
+    if refusal is None:
+        yield Finding("user-namespaces", "ok", "unprivileged user namespaces work")
     else:
-        yield Finding("user-namespaces", "ok", "unprivileged user namespaces are allowed")
+        needs = "building the guest image as a user needs user namespaces"
+        fix = refusal.fix or refusal.otherwise
+        yield Finding("user-namespaces", "error", f"{needs}: {refusal.sentence}", fix)
 
 
 def _not_whole(name: str, part: PartFact) -> Finding:

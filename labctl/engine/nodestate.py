@@ -60,7 +60,7 @@ class NodeState:
 def read(node: str, endpoints: Endpoints) -> NodeState:
     """Ask the node. Raises `InconclusiveError` when it does not answer."""
     try:
-        done = endpoints.exec(node, ["sh", "-c", READ], timeout=20.0)
+        done = endpoints.exec(node, ["sh", "-c", READ])
     except AgentError as error:
         raise InconclusiveError(f"{node}: {error.message}", code="node-unreachable") from error
     if done.code != 0:

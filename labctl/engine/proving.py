@@ -29,7 +29,13 @@ def verify_request(
         lambda switch: login(state, endpoints, switch),
         disruptive=disruptive,
         catalogue=as_evidence,
-        environment={"runtime": now.runtime, "launcher": now.launcher or "", **_inputs(state)},
+        guest=now.guest,
+        environment={
+            "runtime": now.runtime,
+            "launcher": now.launcher or "",
+            **({} if now.speed is None else {"guest_speed": round(now.speed, 3)}),
+            **_inputs(state),
+        },
     )
 
 

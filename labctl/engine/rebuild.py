@@ -14,8 +14,6 @@ from labctl.runtime.api import Runtime
 from labctl.state import LabState
 from labctl.waiting import Deadline
 
-DEFAULT_LIMIT = 60.0
-
 
 def rebuild(state: LabState, runtime: Runtime, switch: str, say: Callable[[str], None]) -> str:
     """A new box, then its gates (SSH, ports), then the push of its configuration, read back; returns what was pushed.
@@ -31,8 +29,8 @@ def rebuild(state: LabState, runtime: Runtime, switch: str, say: Callable[[str],
                 hint=did_you_mean(switch, folder.lab.switches, f"it has {', '.join(folder.lab.switches)}"),
             )
         runtime.rebuild(switch, progress=say)
-        limits, manner, never = folder.lab.deadlines, manner_of(folder.lab.target), threading.Event()
-        endpoints, deadline = runtime.endpoints(), Deadline(limits.get("ssh", DEFAULT_LIMIT))
+        manner, never = manner_of(folder.lab.target), threading.Event()
+        endpoints, deadline = runtime.endpoints(), Deadline(folder.lab.limit("ssh"))
         say(f"waiting for {switch} to take logins" + (f"; {manner.estimate}" if manner.estimate else ""))
         sessions = switches.await_ssh([switch], endpoints, deadline, never, manner=manner)
 
@@ -42,6 +40,6 @@ def rebuild(state: LabState, runtime: Runtime, switch: str, say: Callable[[str],
         try:
             ports.await_ports({switch: ports.wired_ports(folder)[switch]}, sessions, login, deadline, never)
             say(f"pushing nxos/{switch}.cfg")
-            return switches.push_all(folder.path, sessions, timeout=limits.get("push", DEFAULT_LIMIT))
+            return switches.push_all(folder.path, sessions, timeout=folder.lab.limit("push"))
         finally:
             switches.close_sessions(sessions.values())

@@ -19,6 +19,7 @@ from labctl.nxos.inventory import MODULES, PORTS
 from labctl.nxos.push import push
 from labctl.nxos.redact import Redactor, known_of
 from labctl.nxos.session import Exchange, NxosSession, Tap
+from labctl.pace import paced
 from labctl.verify.commands import switch_commands
 
 SCHEMA = "labctl.record/v1"
@@ -73,15 +74,15 @@ def record(folder: Folder, login: Login, *, push_again: bool) -> Recording:
             trouble(session, wanted[switch])
             recorder.phase = "checks"
             for command in (*ALWAYS, *commands[switch]):
-                session.ask(command, timeout=LIMIT)
+                session.ask(command, timeout=paced(LIMIT))
                 if command not in ALWAYS:
-                    session.ask(f"{command} | json", timeout=LIMIT)
+                    session.ask(f"{command} | json", timeout=paced(LIMIT))
             recorder.phase = "push" if push_again else "read-back"
             if push_again:
                 file = f"nxos/{switch}.cfg"
-                push(session, file, (folder.path / file).read_text(), timeout=LIMIT)
+                push(session, file, (folder.path / file).read_text(), timeout=paced(LIMIT))
             else:
-                session.ask(RUNNING, timeout=LIMIT)
+                session.ask(RUNNING, timeout=paced(LIMIT))
         finally:
             session.close()
 

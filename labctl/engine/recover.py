@@ -13,8 +13,6 @@ from labctl.runtime.api import Endpoints, NodeStatus, Runtime
 from labctl.state import LabState
 from labctl.waiting import Deadline, DeadlinePassed
 
-DEFAULT_LIMIT = 60.0
-
 
 def recover(state: LabState, runtime: Runtime, node: str | None, say: Callable[[str], None]) -> tuple[str, ...]:
     """Repair one node, or every one that is broken or stopped; returns their names.
@@ -48,10 +46,9 @@ def _set_up(folder: Folder, names: Sequence[str], endpoints: Endpoints) -> None:
     if not bonded:
         return
     never = threading.Event()
-    limits = folder.lab.deadlines
     try:
-        nodes_action.await_addresses(bonded, endpoints, Deadline(limits.get("nodes", DEFAULT_LIMIT)), never)
-        nodes_action.await_bonds(bonded, endpoints, Deadline(limits.get("bond", DEFAULT_LIMIT)), never, bond_trouble)
+        nodes_action.await_addresses(bonded, endpoints, Deadline(folder.lab.limit("nodes")), never)
+        nodes_action.await_bonds(bonded, endpoints, Deadline(folder.lab.limit("bond")), never, bond_trouble)
     except DeadlinePassed as passed:
         leafs = sorted({leaf for name in bonded for leaf in _leafs(folder, name)})
         raise LabError(

@@ -11,8 +11,7 @@ from labctl.engine.atonce import on_every_switch, raise_all
 from labctl.errors import CheckFailed, UsageError
 from labctl.nxos.push import save
 from labctl.nxos.session import NxosSession
-
-SHOW_LIMIT = 60.0
+from labctl.pace import limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,7 @@ def save_all(switches: Sequence[str], login: Callable[[str], NxosSession], targe
         session = login(switch)
         try:
             unsaved = save(session)
-            text = session.show("show running-config", timeout=SHOW_LIMIT).strip("\n") + "\n"
+            text = session.show("show running-config", timeout=limit("prompt")).strip("\n") + "\n"
         finally:
             session.close()
         file = target / f"{switch}.cfg"

@@ -18,15 +18,17 @@ from labctl.engine.placing import Placing, place_folder
 from labctl.engine.proving import verify_request
 from labctl.engine.request import UpRequest, UpResult
 from labctl.engine.steps import Step, StepContext, StepFailed, StepRunner
-from labctl.errors import CheckFailed, LabctlError, LabError
+from labctl.errors import CheckFailed, InconclusiveError, LabctlError, LabError
 from labctl.events import Event
 from labctl.folder import Folder
+from labctl.hostload import between, look, not_judged, overloaded
 from labctl.journal import Journal
 from labctl.kube.api import Api, access_from_kubeconfig
 from labctl.kube.apply import Applier
 from labctl.kube.kubectl import find_kubectl
 from labctl.kube.ready import await_workloads
 from labctl.nxos.session import NxosSession
+from labctl.pace import paced
 from labctl.runtime.api import Endpoints
 from labctl.state import records_root
 from labctl.verify.change import open_changes
@@ -149,7 +151,7 @@ class Up:
         return f"healed {', '.join(heal(self._state, self._endpoints, now, context.say))}"
 
     def _limit(self, name: str) -> Deadline:
-        return self._deadline.at_most(self._folder.lab.deadlines.get(name, 60.0))
+        return self._deadline.at_most(self._folder.lab.limit(name))
 
     @property
     def _real_cluster(self) -> bool:
@@ -169,6 +171,8 @@ class Up:
             self._now.endpoints = runtime.endpoints()
             return "the boxes of the earlier run"
         self._now.endpoints = runtime.create(self._state.folder, progress=context.say)
+        if self._request.limit is None:
+            self._deadline.seconds = paced(self._deadline.seconds)
         return f"{len(self._folder.lab.nodes)} boxes, {len(self._folder.topology.links)} wires"
 
     def _nodes(self, context: StepContext) -> str:
@@ -246,9 +250,13 @@ class Up:
         """Also what no scenario uses must run; where a scenario has failed already, nothing more is waited for."""
         if self._now.report is not None and self._now.report.verdict != "PASS":
             return "not looked at: the scenarios did not pass"
+        guest = self._request.runtime.observe().guest
+        before = look(guest)
         try:
             return await_workloads(self._api, NAMESPACES, self._limit("workloads"), context.cancel)
         except DeadlinePassed as passed:
+            if why := overloaded(between(before, look(guest))):
+                raise InconclusiveError(not_judged(why, passed.reason), code="host-overloaded") from None
             hint = "labctl kubectl LAB -- describe pod NAME says more"
             raise CheckFailed(f"not ready: {passed.reason}", code="workloads-not-ready", hint=hint) from None
 

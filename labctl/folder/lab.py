@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labctl.errors import Place, Problem, SpecError
+from labctl.pace import paced
 
 LAB_SCHEMA = "labctl.lab/v1"
 
@@ -34,6 +35,10 @@ class Lab:
     scenarios: tuple[str, ...]
     deadlines: Mapping[str, float]
     files: Mapping[str, str]
+
+    def limit(self, name: str) -> float:
+        """A deadline of lab.json, which is one at the reference speed, in seconds of this lab's guest."""
+        return paced(self.deadlines.get(name, 60.0))
 
     @property
     def switches(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from labctl.errors import Problem
 from labctl.folder.reading import document, mapping, sequence, unknown_keys
+from labctl.peers import EXTRAS, ON_NODE
 from labctl.yamldoc import Document
 from labctl.yamldoc import Path as DocumentPath
 
@@ -16,7 +17,7 @@ LINK_KEYS = frozenset({"endpoints", "mtu", "type"})
 NODE_KEYS = frozenset({
     "kind", "image", "image-pull-policy", "startup-config", "mgmt-ipv4", "mgmt-ipv6", "labels", "env", "cmd", "extras",
     "stages", "exec", "group", "hostname", "ports", "binds",
-    "credentials",
+    "credentials", "wait", "kubeconfig",
 })  # fmt: skip
 KINDS = frozenset({"cisco_n9kv", "k8s-kind", "ext-container", "linux"})
 
@@ -46,6 +47,8 @@ class Topology:
     links: tuple[Link, ...]
     mgmt_network: str = "clab"
     """Name of the management network; containerlab's own where the file names none."""
+    moved_keys: frozenset[str] = frozenset()
+    """Those of its nodes' keys that not every containerlab reads (`labctl.peers.readers`)."""
 
     def interfaces(self, node: str) -> tuple[str, ...]:
         """Interfaces of a node that have a wire, in the topology's order."""
@@ -80,12 +83,16 @@ def read_topology(path: Path, problems: list[Problem]) -> Topology | None:
     management = mapping(found, ("mgmt",), problems)
     if len(problems) > before:
         return None
+    body = found.data["topology"]
+    levels = (body.get(level) or {} for level in ("nodes", "kinds", "groups"))
+    parts = [body.get("defaults"), *(part for level in levels for part in level.values())]
     return Topology(
         str(found.data.get("name")),
         management.get("ipv4-subnet"),
         nodes,
         tuple(link for link in links if link),
         str(management.get("network") or "clab"),
+        frozenset(key for part in parts for key in part or ()) & (EXTRAS | ON_NODE),
     )
 
 

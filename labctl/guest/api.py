@@ -7,7 +7,8 @@ There are three implementations, all with the same meaning:
 * ``tests`` have scripted ones.
 
 A namespace (``ns``) is a network namespace made with ``ip netns add NAME``; ``None`` is the machine's own.
-All methods are thread-safe and block; an `AgentError` is raised when the machine refuses or the channel is gone.
+All methods are thread-safe and block; an `AgentError` is raised when the machine refuses or the channel is gone, an
+`AgentTimeout` when it does not answer in time.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from labctl.errors import LabError
+from labctl.errors import InconclusiveError, LabError
 
 
 class AgentError(LabError):
@@ -30,6 +31,12 @@ class AgentError(LabError):
     def __init__(self, message: str, *, code: str | None = None, cause: str | None = None) -> None:
         super().__init__(message, code=code)
         self.cause = cause
+
+
+class AgentTimeout(AgentError, InconclusiveError):
+    """The machine was asked and has not answered in time: nothing can be said (exit 3)."""
+
+    code = "agent-timeout"
 
 
 class AgentGone(AgentError):
@@ -177,6 +184,9 @@ class Agent(Protocol):
 
     def info(self) -> MachineInfo: ...
 
+    def speed(self) -> float:
+        """How fast it does the work of a lab now, as a factor of the reference (`labctl.guest.agent.speed`)."""
+
     def batch(self, ns: str | None, ops: Sequence[Op]) -> list[OpFailure]:
         """Do all operations, in order, going on after a refusal (``ip -force``); returns the refusals."""
 
@@ -190,10 +200,13 @@ class Agent(Protocol):
         ns: str | None = None,
         stdin: bytes = b"",
         env: Mapping[str, str] | None = None,
-        timeout: float = 10.0,
+        timeout: float | None = None,
         join: int | None = None,
     ) -> Completed:
-        """Run to its end. ``join``: enter all the namespaces of that process id. Time-out: killed, AgentError."""
+        """Run to its end. ``join``: enter all the namespaces of that process id.
+
+        ``timeout``: seconds, None: as long as a call may take (`labctl.pace`). Then it is killed: `AgentTimeout`.
+        """
 
     def start(
         self,

@@ -18,6 +18,7 @@ from labctl.guest.agent import wire
 from labctl.guest.api import (
     AgentError,
     AgentGone,
+    AgentTimeout,
     ByteStream,
     Capture,
     Completed,
@@ -29,6 +30,7 @@ from labctl.guest.api import (
     TtySize,
     VtyReply,
 )
+from labctl.pace import Kind, limit
 
 _GRANT_AT = wire.STREAM_WINDOW // 4
 
@@ -59,13 +61,14 @@ class Stream:
         self._inbox.put((kind, payload))
 
     def next(self, timeout: float | None = None) -> tuple[int, bytes]:
-        """The next (kind, payload): DATA, EVENT or END. Raises AgentGone, or AgentError on time-out."""
+        """The next (kind, payload): DATA, EVENT or END. Raises AgentGone, or AgentTimeout."""
         if self.ended is not None:
             return wire.END, b""
         try:
             kind, payload = self._inbox.get(timeout=timeout)
         except queue.Empty:
-            raise AgentError(f"the machine did not answer within {timeout:.0f} s", code="agent-timeout") from None
+            self.abandon()
+            raise AgentTimeout(f"the machine did not answer within {timeout:.0f} s") from None
         if kind == wire.CLOSE:
             raise AgentGone("the channel to the machine is closed")
         if kind == wire.DATA:
@@ -92,7 +95,8 @@ class Stream:
         """What the verb gave; valid after the end."""
         assert self.ended is not None  # noqa: S101
         if "error" in self.ended:
-            raise AgentError(str(self.ended["error"]), cause=self.ended.get("cause"))
+            kind = AgentTimeout if self.ended.get("late") else AgentError
+            raise kind(str(self.ended["error"]), cause=self.ended.get("cause"))
         return self.ended.get("ok")
 
     def write(self, data: bytes) -> None:
@@ -187,8 +191,11 @@ class _Capture:
         self._stream = stream
 
     def read(self) -> bytes | None:
+        return self._next(None)
+
+    def _next(self, timeout: float | None) -> bytes | None:
         while True:
-            kind, payload = self._stream.next()
+            kind, payload = self._stream.next(timeout)
             if kind == wire.END:
                 self._stream.value()
                 return None
@@ -201,7 +208,7 @@ class _Capture:
     def stop(self) -> bytes:
         self.end()
         data = bytearray()
-        while (piece := self.read()) is not None:
+        while (piece := self._next(limit("call"))) is not None:
             data += piece
         return bytes(data)
 
@@ -267,12 +274,12 @@ class AgentClient:
             raise AgentGone("the channel to the machine is closed")
         return stream
 
-    def _call(self, verb: str, **body: Any) -> Any:
-        return self._open(verb, **body).result()[0]
+    def _call(self, verb: str, kind: Kind = "call", **body: Any) -> Any:
+        return self._open(verb, **body).result(limit(kind))[0]
 
     def _expect(self, stream: Stream) -> None:
         """The verb's EVENT that says it has begun, or its error."""
-        kind, _ = stream.next(30.0)
+        kind, _ = stream.next(limit("call"))
         if kind == wire.END:
             stream.value()
             raise AgentError("the machine ended the call before it began")
@@ -282,12 +289,18 @@ class AgentClient:
     def info(self) -> MachineInfo:
         return MachineInfo(**self._call("info"))
 
+    def speed(self) -> float:
+        return float(self._call("speed"))
+
     def batch(self, ns: str | None, ops: Sequence[Op]) -> list[OpFailure]:
         return self.batches([(ns, ops)])[0]
 
     def batches(self, groups: Iterable[tuple[str | None, Sequence[Op]]]) -> list[list[OpFailure]]:
         body = [[ns, [[op.kind, op.text] for op in ops]] for ns, ops in groups]
-        return [[OpFailure(*row) for row in rows] for rows in self._call("batches", groups=body)]
+        return [
+            [OpFailure(*row) for row in rows]
+            for rows in self._call("batches", "batch", groups=body, limit=limit("batch"))
+        ]
 
     def run(
         self,
@@ -296,14 +309,15 @@ class AgentClient:
         ns: str | None = None,
         stdin: bytes = b"",
         env: Mapping[str, str] | None = None,
-        timeout: float = 10.0,
+        timeout: float | None = None,
         join: int | None = None,
     ) -> Completed:
+        timeout = limit("call") if timeout is None else timeout
         encoded = base64.b64encode(stdin).decode() if stdin else None
         stream = self._open(
             "run", argv=list(argv), ns=ns, stdin=encoded, env=dict(env) if env else None, timeout=timeout, join=join
         )
-        result, out, err = stream.result(timeout + 30.0)
+        result, out, err = stream.result(timeout + limit("call"))
         return Completed(int(result["code"]), bytes(out), bytes(err))
 
     def start(
@@ -323,7 +337,8 @@ class AgentClient:
         self._call("signal", pid=pid, number=number)
 
     def wait(self, pid: int, timeout: float | None = None) -> int | None:
-        code = self._call("wait", pid=pid, timeout=timeout)["code"]
+        stream = self._open("wait", pid=pid, timeout=timeout)
+        code = stream.result(None if timeout is None else timeout + limit("call"))[0]["code"]
         return None if code is None else int(code)
 
     def stream(
@@ -339,16 +354,16 @@ class AgentClient:
         return _Exec(self._open("stream", argv=list(argv), ns=ns, env=dict(env) if env else None, tty=size, join=join))
 
     def vty(self, path: str, commands: Sequence[str]) -> list[VtyReply]:
-        return [VtyReply(text, status) for text, status in self._call("vty", path=path, commands=list(commands))]
+        return [VtyReply(text, status) for text, status in self._call("vty", "vty", path=path, commands=list(commands))]
 
     def write_file(self, path: str, data: bytes, *, mode: int = 0o600, owner: str | None = None) -> None:
         stream = self._open("write", path=path, mode=mode, owner=owner)
         stream.write(data)
         stream.control({"end": True})
-        stream.result()
+        stream.result(limit("call"))
 
     def read_file(self, path: str, *, offset: int = 0) -> bytes:
-        return bytes(self._open("read", path=path, offset=offset).result()[1])
+        return bytes(self._open("read", path=path, offset=offset).result(limit("call"))[1])
 
     def remove(self, path: str) -> None:
         self._call("remove", path=path)
@@ -356,12 +371,14 @@ class AgentClient:
     def capture(
         self, ns: str | None, interface: str, expression: str = "", *, snaplen: int = 0, join: int | None = None
     ) -> Capture:
-        stream = self._open("capture", ns=ns, interface=interface, expression=expression, snaplen=snaplen, join=join)
+        stream = self._open("capture", ns=ns, interface=interface, expression=expression, snaplen=snaplen, join=join,
+                            limit=limit("call"))  # fmt: skip
         self._expect(stream)
         return _Capture(stream)
 
     def connect(self, ns: str | None, address: tuple[str, int] | str) -> ByteStream:
-        stream = self._open("connect", ns=ns, address=address if isinstance(address, str) else list(address))
+        stream = self._open("connect", ns=ns, address=address if isinstance(address, str) else list(address),
+                            limit=limit("call"))  # fmt: skip
         self._expect(stream)
         return _Bytes(stream)
 
@@ -372,10 +389,10 @@ class AgentClient:
         self._socket.close()
 
 
-def connect(path: Path, timeout: float = 5.0) -> AgentClient:
+def connect(path: Path) -> AgentClient:
     """Connect to a hub's unix socket. Raises AgentGone when nobody listens there."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    connection.settimeout(timeout)
+    connection.settimeout(limit("connect"))
     try:
         connection.connect(str(path))
     except OSError as error:

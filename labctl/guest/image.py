@@ -11,20 +11,22 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from labctl.errors import HostError
-from labctl.guest import recipe
+from labctl.guest import recipe, userns
 from labctl.guest.cpio import cpio
 from labctl.guest.elf import use_relative_loader
+from labctl.guest.registers import write_all, writes_all
 
 FILES = ("root.ext4", "vmlinuz", "initrd", "linux.uml", "ld-linux-x86-64.so.2", "libc.so.6")
 NEEDED_TOOLS = {
@@ -35,6 +37,7 @@ NEEDED_TOOLS = {
     "modprobe": "kmod",
     "xz": "xz-utils",
 }
+DEBIAN_KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
 BUILD_LIMIT = 900.0
 
 Progress = Callable[[str], None]
@@ -62,6 +65,14 @@ class GuestImage:
     @property
     def uml(self) -> Path:
         return self.folder / "linux.uml"
+
+    @property
+    def uml_writes_all(self) -> bool:
+        """Whether its User-mode Linux runs on processors of any size; true while there is no image to say otherwise."""
+        try:
+            return bool(json.loads((self.folder / "manifest.json").read_text()).get("uml_writes_all"))
+        except (OSError, ValueError):
+            return True
 
 
 def guest_cache(cache: Path) -> Path:
@@ -99,8 +110,10 @@ def file_hash(path: Path) -> str:
 def write_manifest(folder: Path, key: str) -> None:
     """Say that the folder is whole; the last thing that a build does."""
     rows = {name: {"size": (folder / name).stat().st_size, "sha256": file_hash(folder / name)} for name in FILES}
+    body = {"key": key, "files": rows, "built": round(time.time()), "uml_writes_all": writes_all(folder / "linux.uml")}
     temporary = folder / "manifest.new"
-    temporary.write_text(json.dumps({"key": key, "files": rows, "built": round(time.time())}, indent=1))
+    temporary.write_text(json.dumps(body, indent=1))
+    temporary.chmod(0o644)
     temporary.replace(folder / "manifest.json")
 
 
@@ -111,14 +124,27 @@ def build_lock(cache: Path, progress: Progress) -> AbstractContextManager[None]:
 
 @contextmanager
 def one_at_a_time(folder: Path, what: str, progress: Progress) -> Iterator[None]:
-    """Hold the lock of a folder of the cache, which is made; waits for another labctl that builds ``what`` there."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """Hold the lock of a folder of the cache, which is made; waits for another labctl that builds ``what`` there.
+
+    The folder can be read by all who may look into the cache, whatever the umask. Raises `HostError` when it cannot be
+    written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if folder.stat().st_uid == os.geteuid():
+            folder.chmod(0o755)
+        handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise HostError(
+            f"the cache {folder.parent} cannot be written: {error.strerror}",
+            code="cache-not-writable",
+            next_command="export LABCTL_CACHE_DIR=/a/folder/of/your/own",
+        ) from None
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            progress(f"another labctl is building {what}; waiting for it")
+            progress(f"another labctl is bringing {what}; waiting for it")
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
@@ -128,40 +154,102 @@ def one_at_a_time(folder: Path, what: str, progress: Progress) -> Iterator[None]
 def missing_packages() -> list[str]:
     """Debian packages that a build needs and this host lacks."""
     path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-    return sorted({package for tool, package in NEEDED_TOOLS.items() if shutil.which(tool, path=path) is None})
+    missing = {package for tool, package in NEEDED_TOOLS.items() if shutil.which(tool, path=path) is None}
+    return sorted(missing if Path(DEBIAN_KEYS).exists() else missing | {"debian-archive-keyring"})
 
 
-def build_image(cache: Path, progress: Progress, flavour: recipe.Flavour = recipe.LAB) -> GuestImage:
-    """Build what `find_image` would find. Raises `HostError` with the failing tool's last words."""
-    missing = missing_packages()
-    if missing:
-        raise HostError(
-            f"the guest image needs {', '.join(missing)}",
-            code="missing-packages",
-            next_command=f"apt-get install {' '.join(missing)}",
-        )
+def build_image(
+    cache: Path, progress: Progress, flavour: recipe.Flavour = recipe.LAB, *, shared: Sequence[Path] = ()
+) -> GuestImage:
+    """Make what `find_image` would find. Raises `HostError` with the failing tool's last words.
+
+    An image of an older labctl, in this cache or in a ``shared`` one, is taken over where it differs in nothing that
+    would have to be fetched.
+    """
+    found = find_image(cache, flavour=flavour)
+    if found:
+        return found
     with build_lock(cache, progress):
         found = find_image(cache, flavour=flavour)
         if found:
             return found
         final = guest_cache(cache) / flavour.key()
-        if final.exists():
-            progress("the guest image is broken or half-built; building it again")
-            shutil.rmtree(final)
         for left in guest_cache(cache).glob(".build-*"):
             shutil.rmtree(left)
+        older = older_image((cache, *shared), flavour)
+        if older is None:
+            refuse_without_tools("the guest image")
         work = Path(tempfile.mkdtemp(prefix=".build-", dir=guest_cache(cache)))
         try:
-            _build(work, progress, flavour)
+            (work / "out").mkdir()
+            if older:
+                _take_over(older, work / "out", progress, flavour)
+            else:
+                _build(work, progress, flavour)
+            if final.exists():
+                progress("the guest image that is there is broken or half-built; the new one takes its place")
+                shutil.rmtree(final)
             (work / "out").rename(final)
         finally:
             shutil.rmtree(work, ignore_errors=True)
     return GuestImage(final, flavour.key())
 
 
+def older_image(caches: Sequence[Path], flavour: recipe.Flavour = recipe.LAB) -> GuestImage | None:
+    """An image that an older labctl built of the same recipe, if one is there and whole."""
+    for key in (flavour.key(made_as) for made_as in range(recipe.FORMAT - 1, 0, -1)):
+        for cache in caches:
+            if is_whole(guest_cache(cache) / key, full=True):
+                return GuestImage(guest_cache(cache) / key, key)
+    return None
+
+
+def refuse_without_tools(what: str) -> None:
+    """Raises `HostError` when this user cannot build ``what`` here with mmdebstrap, before anything is fetched."""
+    missing = missing_packages()
+    if missing:
+        raise HostError(
+            f"{what} cannot be built without {', '.join(missing)}",
+            code="missing-packages",
+            next_command=f"apt-get install {' '.join(missing)}",
+        )
+    refusal = userns.refusal() if os.geteuid() != 0 else None
+    if refusal:
+        raise HostError(
+            f"{what} cannot be built here: {refusal.sentence}",
+            code="no-user-namespaces",
+            hint=refusal.otherwise,
+            next_command=refusal.fix,
+        )
+
+
+def _take_over(older: GuestImage, out: Path, progress: Progress, flavour: recipe.Flavour) -> None:
+    """The older image's files, of which it keeps its own: links where that can be; what labctl writes itself anew."""
+    for name in FILES:
+        if name == "linux.uml" or not _link(older.folder / name, out / name):
+            shutil.copy(older.folder / name, out / name)
+    _finish(out, progress, flavour)
+    progress(f"guest image: taken over from {older.key}, which an older labctl built; nothing was fetched")
+
+
+def _link(source: Path, target: Path) -> bool:
+    try:
+        os.link(source, target)
+    except OSError:  # another disk, or somebody else's file
+        return False
+    return True
+
+
+def _finish(out: Path, progress: Progress, flavour: recipe.Flavour) -> None:
+    """What labctl does to the files of a distribution, and the manifest."""
+    if not write_all(out / "linux.uml"):
+        progress("guest image: this User-mode Linux is not known; it is not used on processors with AMX")
+    out.chmod(0o755)
+    write_manifest(out, flavour.key())
+
+
 def _build(work: Path, progress: Progress, flavour: recipe.Flavour) -> None:
     out = work / "out"
-    out.mkdir()
     clock = time.monotonic()
     progress(f"guest image: fetching {len(flavour.all_packages)} packages of {recipe.SUITE} (about 30 s)")
     tar = work / "root.tar"
@@ -192,14 +280,20 @@ def _build(work: Path, progress: Progress, flavour: recipe.Flavour) -> None:
     use_relative_loader(out / "linux.uml")
     for name in FILES:
         (out / name).chmod(0o755 if name in {"linux.uml", "ld-linux-x86-64.so.2", "libc.so.6"} else 0o644)
-    out.chmod(0o755)
-    write_manifest(out, flavour.key())
+    _finish(out, progress, flavour)
     progress(f"guest image: built in {time.monotonic() - clock:.0f} s")
 
 
-def mirror() -> list[str]:
-    """Sources for mmdebstrap: the host's own Debian mirror with the suite replaced, else the tool's default."""
-    for path in (Path("/etc/apt/sources.list.d/debian.sources"), Path("/etc/apt/sources.list")):
+def mirror(root: Path = Path("/")) -> list[str]:
+    """Words for mmdebstrap that say where packages come from: on Debian the host's own mirror.
+
+    Another distribution's mirror (Ubuntu's) has no Debian, and its apt does not know Debian's keys: there it is the
+    tool's default mirror, with the keys of the package debian-archive-keyring.
+    """
+    if not _is_debian(root):
+        return [f"--keyring={DEBIAN_KEYS}"]
+    for name in ("sources.list.d/debian.sources", "sources.list"):
+        path = root / "etc/apt" / name
         if path.is_file():
             for line in path.read_text().splitlines():
                 words = line.split()
@@ -210,6 +304,12 @@ def mirror() -> list[str]:
                     if addresses:
                         return addresses[:1]
     return []
+
+
+def _is_debian(root: Path) -> bool:
+    """By os-release(5). Without the file it is taken for Debian."""
+    path = root / "etc/os-release"
+    return not path.is_file() or re.search(r"""^ID=["']?debian["']?$""", path.read_text(), re.MULTILINE) is not None
 
 
 def run(arguments: list[str], progress: Progress, extra: dict[str, str]) -> None:
@@ -235,7 +335,9 @@ def run(arguments: list[str], progress: Progress, extra: dict[str, str]) -> None
             raise HostError(
                 f"{arguments[0]} ended with code {code}: " + " | ".join(words),
                 code="image-build-failed",
-                hint="as a user, mmdebstrap needs subordinate ids: see labctl doctor",
+                hint="another host can do it: labctl setup export FILE there, labctl setup import FILE here",
+                # a user may lack subordinate ids, which the doctor sees; root it would send back here
+                next_command="labctl doctor" if os.geteuid() else None,
             )
 
 

@@ -1,7 +1,7 @@
-"""Launchers: how a guest is started on this host, and which of them can be used here.
+"""Launchers: how a guest is started on this host, and which of them cannot be, as far as that is known without booting.
 
-Order of ``auto``: QEMU with KVM (probed by booting, since /dev/kvm can be there and hang), User-mode Linux pinned to
-one processor, QEMU without KVM. ``netns`` (this host's own kernel, as root) is used only when asked for.
+Order of ``auto``: QEMU with KVM, User-mode Linux pinned to one processor, QEMU without KVM; `labctl.guest.trial` goes
+through them. ``netns`` (this host's own kernel, as root) is used only when asked for.
 """
 
 from __future__ import annotations
@@ -11,20 +11,19 @@ import shutil
 import socket
 import subprocess
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from labctl.errors import HostError, InconclusiveError
 from labctl.guest.disk import write_agent_disk
 from labctl.guest.hostkernel import netns_refusal
 from labctl.guest.image import GuestImage
-from labctl.guest.names import AUTO, LAUNCHERS
+from labctl.guest.names import LAUNCHERS
 from labctl.guest.netns import start_netns
+from labctl.guest.registers import too_many
 from labctl.guest.running import DIE_WITH_PARENT, RunningGuest, open_console
-from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for
 
-__all__ = ["RunningGuest", "await_agent", "choose_launcher", "memory_folder", "refusal", "start_guest"]
+__all__ = ["RunningGuest", "memory_folder", "refusal", "start_guest"]
 
 UML_WINDOW = 2048
 """Bytes under way towards a UML guest: with 4 KiB some are lost (measured), with 2 KiB none."""
@@ -52,20 +51,11 @@ class Machine:
     """Further words for the kernel's command line."""
 
 
-def choose_launcher(wanted: str, image: GuestImage, cache: Path) -> tuple[str, list[str]]:
-    """The launcher to use and why the ones before it are not. Raises `HostError` when none can be used."""
-    reasons: list[str] = []
-    for name in AUTO if wanted == "auto" else (wanted,):
-        reason = refusal(name, image, cache)
-        if reason is None:
-            return name, reasons
-        reasons.append(f"{name}: {reason}")
-    raise HostError("no launcher can be used: " + "; ".join(reasons), code="no-launcher")
-
-
-def refusal(name: str, image: GuestImage, cache: Path) -> str | None:
-    """Why a launcher cannot be used here; None when it can."""
+def refusal(name: str, image: GuestImage) -> str | None:
+    """Why a launcher cannot be used here, as far as that is known without a boot; None when it may be tried."""
     if name == "uml":
+        if too_many() and not image.uml_writes_all:
+            return "its kernel cannot save all registers of this processor, and is not one that labctl could mend"
         return memory_folder()[1]
     if name == "netns":
         return netns_refusal(image.root)
@@ -73,11 +63,19 @@ def refusal(name: str, image: GuestImage, cache: Path) -> str | None:
         return f"unknown; there are {', '.join(LAUNCHERS)}"
     if shutil.which("qemu-system-x86_64") is None:
         return "qemu-system-x86_64 is not installed (apt-get install qemu-system-x86)"
-    if name == "qemu-tcg":
-        return None
-    from labctl.guest.kvm import kvm_refusal
+    return kvm_refusal() if name == "qemu-kvm" else None
 
-    return kvm_refusal(image, cache)
+
+def kvm_refusal(device: Path = Path("/dev/kvm"), cpuinfo: Path = Path("/proc/cpuinfo")) -> str | None:
+    """Why KVM cannot be used; None when it may be tried. A /dev/kvm alone says little: it can be there and not boot."""
+    if not device.exists():
+        return f"there is no {device}"
+    if not os.access(device, os.R_OK | os.W_OK):
+        return f"{device} may not be opened by this user"
+    flags = next((line for line in cpuinfo.read_text().splitlines() if line.startswith("flags")), "").split()
+    if not {"vmx", "svm"} & set(flags):
+        return f"{device} is there, but this processor offers no hardware virtualization"
+    return None
 
 
 def memory_folder() -> tuple[Path, str | None]:
@@ -122,7 +120,7 @@ def _file_system(path: Path) -> str:
 
 
 def start_guest(launcher: str, image: GuestImage, machine: Machine, *, workdir: Path, console: Path) -> RunningGuest:
-    """Start a guest; it is a child of the calling *thread* (parent-death signal). Not ready yet: see `await_agent`."""
+    """Start a guest, a child of the calling *thread* (parent-death signal). Not ready yet: see `labctl.guest.trial`."""
     agent_disk = workdir / "agent.tar"
     write_agent_disk(agent_disk)
     if launcher == "uml":
@@ -214,17 +212,3 @@ def _further_disks(disks: Sequence[Disk]) -> list[str]:
         words += ["-drive", f"file={disk.path},if=none,id=d{number},format=raw,cache=unsafe{kept}"]
         words += ["-device", f"virtio-blk-pci,drive=d{number}"]
     return words
-
-
-def await_agent(guest: RunningGuest, answers: Callable[[], bool], deadline: Deadline, cancel: threading.Event) -> None:
-    """Wait until the guest's agent answers. Raises `InconclusiveError` with the console's end."""
-
-    def question() -> bool | NotYet:
-        if guest.exited():
-            raise InconclusiveError(f"the guest ended while booting: {guest.console_tail()}", code="guest-ended")
-        return True if answers() else NotYet("the guest's agent does not answer yet")
-
-    try:
-        wait_for(question, deadline, every=0.02, cancel=cancel)
-    except DeadlinePassed as passed:
-        raise InconclusiveError(f"{passed}: {guest.console_tail()}", code="guest-not-ready") from None

@@ -48,13 +48,14 @@ class RunningGuest:
             self.process.kill()
         self.process.wait()
 
-    def console_tail(self, lines: int = 6) -> str:
-        """The end of the console, for an error message."""
+    def console_text(self) -> str:
+        """What it has written to its console; all of it once its process has ended."""
+        if self._pump and self.exited():
+            self._pump.join(1.0)  # what is under way from a process that is gone
         try:
-            text = self.console.read_text(errors="replace")
+            return self.console.read_text(errors="replace")
         except OSError:
             return ""
-        return " | ".join(line for line in text.strip().splitlines()[-lines:] if line.strip())
 
 
 def open_console(path: Path) -> int:

@@ -18,6 +18,7 @@ import urllib3
 import yaml
 
 from labctl.errors import InconclusiveError, LabError
+from labctl.pace import limit
 
 Json = dict[str, Any]
 PatchKind = Literal["merge", "strategic", "json", "apply"]
@@ -27,9 +28,6 @@ CONTENT_TYPES: Mapping[str, str] = {
     "json": "application/json-patch+json",
     "apply": "application/apply-patch+yaml",
 }
-LIMIT = 30.0
-CONNECT_LIMIT = 20.0
-"""With the TLS handshake: a busy emulated host was seen to need more than 5 s for it."""
 
 
 class ApiError(LabError):
@@ -156,7 +154,7 @@ class Api:
         content: str = "application/json",
     ) -> Json:
         """One request. Raises `ApiError` or `ApiUnreachable`."""
-        answer = self._send(method, path, body, query, content, timeout=LIMIT, stream=False)
+        answer = self._send(method, path, body, query, content, timeout=limit("api"), stream=False)
         data = answer.data
         if answer.status >= 400:
             raise _error(answer.status, data, f"{method} {path}")
@@ -165,7 +163,7 @@ class Api:
 
     def text(self, path: str, **query: str) -> str:
         """An answer that is no JSON (logs)."""
-        answer = self._send("GET", path, None, query, "application/json", timeout=LIMIT, stream=False)
+        answer = self._send("GET", path, None, query, "application/json", timeout=limit("api"), stream=False)
         if answer.status >= 400:
             raise _error(answer.status, answer.data, f"GET {path}")
         return answer.data.decode(errors="replace")
@@ -179,7 +177,7 @@ class Api:
             "allowWatchBookmarks": "true",
         }
         answer = self._send(
-            "GET", path, None, {**query, **asked}, "application/json", timeout=seconds + 10.0, stream=True
+            "GET", path, None, {**query, **asked}, "application/json", timeout=seconds + limit("api"), stream=True
         )
         try:
             if answer.status >= 400:
@@ -212,7 +210,7 @@ class Api:
         try:
             return self._pool.request(
                 method, address, body=encoded, headers=headers,
-                timeout=urllib3.Timeout(connect=CONNECT_LIMIT, read=timeout),
+                timeout=urllib3.Timeout(connect=limit("connect"), read=timeout),
                 preload_content=not stream,
             )  # fmt: skip
         except urllib3.exceptions.HTTPError as error:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from labctl.errors import Place, Problem, RejectedError
 from labctl.nxos.session import NxosSession, Refused
 from labctl.nxos.tree import Difference, compare, parse
+from labctl.pace import paced
 
 COPY = "copy running-config startup-config"
 COPIED = "Copy complete"
@@ -76,7 +77,7 @@ def push(session: NxosSession, file: str, text: str, *, timeout: float) -> PushR
 
 def save(session: NxosSession) -> str | None:
     """`COPY`; None when it was completed, else the switch's last words. Raises InconclusiveError for silence."""
-    answer = session.ask(COPY, timeout=COPY_LIMIT)
+    answer = session.ask(COPY, timeout=paced(COPY_LIMIT))
     if COPIED in answer:
         return None
     return (answer.strip() or "no answer").splitlines()[-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import threading
 import time
@@ -13,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from labctl.errors import InconclusiveError
 from labctl.nxos.platform import LOG_LINE, PROMPT, QUESTION, SETUP, UNSAFE, refusal, without_log
+from labctl.pace import limit
 from labctl.waiting import Deadline
 
 if TYPE_CHECKING:
     import paramiko
 
-CONNECT_LIMIT = 10.0
 WINDOW = 40
 """Lines that may be under way at once, where the switch is known to answer one prompt a line whatever happens."""
 
@@ -80,10 +81,11 @@ class NxosSession:
         name: str = "",
         known_hosts: Path | None = None,
         first_keys: Path | None = None,
-        timeout: float = CONNECT_LIMIT,
+        timeout: float | None = None,
         window: int = WINDOW,
         tap: Tap | None = None,
     ) -> None:
+        timeout = limit("login") if timeout is None else timeout
         self.name = name or f"{host}:{port}"
         self.lock = threading.RLock()
         self._window = window
@@ -111,7 +113,7 @@ class NxosSession:
             self._client.close()
             if _is_login_error(error):
                 raise LoginRefused(f"{self.name}: {error}") from None
-            raise SwitchUnreachable(f"{self.name}: {error or type(error).__name__}") from None
+            raise SwitchUnreachable(f"{self.name}: {_words(error, timeout)}") from None
         self._channel.settimeout(timeout)
         try:
             self._first(Deadline(timeout))
@@ -126,13 +128,13 @@ class NxosSession:
 
     # --- text in, text out ------------------------------------------------------------------------------------
 
-    def ask(self, line: str, *, timeout: float = 30.0) -> str:
+    def ask(self, line: str, *, timeout: float | None = None) -> str:
         """Send a line, give what came before the next prompt, without the echo."""
         with self.lock:
             self._send(line + "\n")
-            return _without_echo(self._answer(line, Deadline(timeout)), line)
+            return _without_echo(self._answer(line, Deadline(limit("prompt") if timeout is None else timeout)), line)
 
-    def show(self, command: str, *, timeout: float = 30.0) -> str:
+    def show(self, command: str, *, timeout: float | None = None) -> str:
         """A show command's text. Raises `SwitchRefused` when the switch does not take it."""
         text = self.ask(command, timeout=timeout)
         words = refusal(text)
@@ -140,7 +142,7 @@ class NxosSession:
             raise SwitchRefused(f"{self.name}: {command}: {words}")
         return text
 
-    def show_json(self, command: str, *, timeout: float = 30.0) -> dict[str, Any]:
+    def show_json(self, command: str, *, timeout: float | None = None) -> dict[str, Any]:
         """A show command as ``| json``; an empty table is an empty dict."""
         text = without_log(self.show(f"{command} | json", timeout=timeout)).strip()
         if not text:
@@ -151,15 +153,15 @@ class NxosSession:
             raise SwitchRefused(f"{self.name}: {command} | json: no JSON: {text[:200]}") from None
         return data if isinstance(data, dict) else {}
 
-    def configure(self, lines: Sequence[tuple[int, str]], *, timeout: float = 120.0) -> list[Refused]:
+    def configure(self, lines: Sequence[tuple[int, str]], *, timeout: float | None = None) -> list[Refused]:
         """Send configuration lines from ``configure terminal`` on, each answered; returns those that were refused.
 
         Every answer is told by its prompt, so each refusal is known by its line.
         """
         refused: list[Refused] = []
         with self.lock:
-            deadline = Deadline(timeout)
-            self.ask("configure terminal", timeout=timeout)
+            deadline = Deadline(limit("lines") if timeout is None else timeout)
+            self.ask("configure terminal", timeout=deadline.seconds)
             for start in range(0, len(lines), self._window):
                 part = lines[start : start + self._window]
                 self._send("".join(f"{line}\n" for _, line in part))
@@ -169,7 +171,7 @@ class NxosSession:
                     words = refusal(self._answer(line, deadline))
                     if words:
                         refused.append(Refused(number, line, words))
-            self.ask("end", timeout=timeout)
+            self.ask("end", timeout=deadline.seconds)
         return refused
 
     # --- the channel ------------------------------------------------------------------------------------------
@@ -239,6 +241,17 @@ class NxosSession:
         if not data:
             raise SwitchUnreachable(f"{self.name}: the switch closed the session")
         self._buffer += data.decode(errors="replace").replace("\r\n", "\n").replace("\r", "")
+
+
+def _words(error: Exception, timeout: float) -> str:
+    """Why no connection came, for a person. paramiko packs the real reasons (``[Errno None] Unable to connect …``)."""
+    for (host, port, *_), reason in getattr(error, "errors", {}).items():
+        return f"nobody answers at {host} port {port}: {os.strerror(reason.errno) if reason.errno else reason}"
+    if isinstance(error, TimeoutError):
+        return f"no login within {timeout:.0f} s"
+    if isinstance(error, EOFError):
+        return "the switch closed the connection"
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def _first_prompt(text: str, hosts: set[str]) -> tuple[int, int] | None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-GROUP = "crd.projectcalico.org"
+from labctl.design.limits import CALICO as GROUP
+
 S, I, B = {"type": "string"}, {"type": "integer"}, {"type": "boolean"}  # noqa: E741
 OPEN: dict[str, Any] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 

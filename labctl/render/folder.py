@@ -7,6 +7,7 @@ from pathlib import Path
 
 from labctl.design.model import Design
 from labctl.imagename import where_from
+from labctl.peers import containerlab, readers
 from labctl.render import calico, failures, nodes, workloads
 from labctl.render.checks import checks
 from labctl.render.kind import kind_cluster
@@ -36,6 +37,7 @@ def _readme(design: Design) -> str:
     return render(
         "README.md.j2",
         design=design,
+        readers=readers(containerlab(design.target.containerlab).cluster_keys if cluster else frozenset()),
         images=_images(design),
         pod_images=pod_images(cluster) if cluster and design.target.cluster == "kind" else (),
         delay=boot_delay_variable(design.switches[-1].name),

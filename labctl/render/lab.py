@@ -30,7 +30,11 @@ def lab_json(design: Design, files: Mapping[str, str]) -> str:
         "schema": SCHEMA,
         "name": design.name,
         "generator": f"labctl {__version__}",
-        "target": {"switch": design.target.switch, "cluster": design.target.cluster if design.cluster else "none"},
+        "target": {
+            "switch": design.target.switch,
+            "cluster": design.target.cluster if design.cluster else "none",
+            "containerlab": design.target.containerlab,
+        },
         "mode": design.cluster.mode if design.cluster else "routed",
         "versions": _versions(design),
         "nodes": _nodes(design),

@@ -1,4 +1,4 @@
-"""``topology.clab.yml``: boxes and wires as containerlab (0.78.2 or newer) reads them.
+"""``topology.clab.yml``: boxes and wires as the containerlab of the target reads them.
 
 What a person who runs containerlab by hand would stumble over is written out: a management MTU, static management
 addresses, ``wait: 0s`` (a cluster without its network plugin never gets ready), and a stage wait on every node
@@ -11,6 +11,7 @@ from typing import Any
 
 from labctl.design.model import Design, Switch
 from labctl.design.switchvm import environment
+from labctl.peers import EXTRAS, containerlab
 from labctl.render.yamltext import dump
 
 CREDENTIALS = {"username": "${LABCTL_SWITCH_USERNAME:=admin}", "password": "${LABCTL_SWITCH_PASSWORD:=admin}"}
@@ -26,7 +27,7 @@ def topology(design: Design) -> str:
             "kind": "k8s-kind",
             "image": design.images.node.tagged,
             "startup-config": "kind/cluster.yaml",
-            "extras": {"k8s_kind": {"deploy": {"wait": "0s", "kubeconfig": "kubeconfig"}}},
+            **_made(design),
         }
         for node in design.cluster.nodes:
             nodes[node.container] = {
@@ -49,6 +50,13 @@ def topology(design: Design) -> str:
         },
     }
     return dump(body)
+
+
+def _made(design: Design) -> dict[str, Any]:
+    """How kind makes the cluster. ``kubeconfig`` is relative to the cluster's own part of containerlab's folder."""
+    options = {"wait": "0s", "kubeconfig": "kubeconfig"}
+    older = containerlab(design.target.containerlab).cluster_keys == EXTRAS
+    return {"extras": {"k8s_kind": {"deploy": options}}} if older else options
 
 
 def cluster_key(design: Design) -> str:
@@ -78,8 +86,13 @@ def _switch(design: Design, switch: Switch) -> dict[str, Any]:
     node: dict[str, Any] = {"kind": "cisco_n9kv", "mgmt-ipv4": str(switch.management.ip)}
     if image.tagged != usual.tagged:
         node["image"] = image.tagged
+    variables: dict[str, str] = {}
+    if not containerlab(design.target.containerlab).counts_ports:
+        variables["CLAB_INTFS"] = str(sum(end[0] == switch.name for link in design.links for end in (link.a, link.b)))
     if design.target.switch == "n9kv":
         of_kind, own = environment(design.nxos, usual.tag), environment(design.nxos, image.tag)
-        differing = {name: value for name, value in own.items() if value != of_kind[name]}
-        node["env"] = {**differing, "BOOT_DELAY": f"${{{boot_delay_variable(switch.name)}:=0}}"}
+        variables |= {name: value for name, value in own.items() if value != of_kind[name]}
+        variables["BOOT_DELAY"] = f"${{{boot_delay_variable(switch.name)}:=0}}"
+    if variables:
+        node["env"] = variables
     return node

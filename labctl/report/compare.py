@@ -136,10 +136,10 @@ def _timings(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[Difference]
 
 
 def _environment(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[Difference]:
-    """Versions and all else but the time of the run."""
+    """Versions and all else but what every run has of its own."""
     one, other = dict(_flat("", a.get("environment") or {})), dict(_flat("", b.get("environment") or {}))
     for key in dict.fromkeys((*one, *other)):
-        if key != "time" and one.get(key) != other.get(key):
+        if key not in ("time", "guest_speed") and one.get(key) != other.get(key):
             yield Difference(key, one.get(key, ""), other.get(key, ""))
 
 

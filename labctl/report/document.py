@@ -38,6 +38,18 @@ class Check(_Part):
     )
 
 
+class Load(_Part):
+    """What the host's processors had to do while a scenario ran. Shares are from 0 to 1."""
+
+    seconds: float = Field(ge=0, description="How long it was measured.")
+    pressure: float | None = Field(None, description="Share of the time in which a program waited for one (PSI).")
+    idle: float = Field(description="Share of all processors that nobody used.")
+    stolen: float = Field(description="Share of all processors that other machines took.")
+    guest_waited: float | None = Field(None, description="Share of the guest's working time that it waited for one.")
+    guest_share: float | None = Field(None, description="Of one processor, used by the guest.")
+    guest_lost: float | None = Field(None, description="Seconds that the guest waited.")
+
+
 class Scenario(_Part):
     """One scenario."""
 
@@ -47,6 +59,7 @@ class Scenario(_Part):
     sentence: str = Field(description="Of the first check that decides.")
     started: float = Field(0.0, ge=0, description="Seconds since verification began.")
     seconds: float = Field(ge=0, description="How long it took.")
+    load: Load | None = Field(None, description="Of the host meanwhile; null: not measured.")
     checks: list[Check] = Field(description="In the order in which they are told.")
 
 
@@ -78,6 +91,9 @@ class Environment(_Part):
     kernel: str | None = Field(None, description="Kernel of the host.")
     runtime: str | None = Field(None, description="embedded or containerlab.")
     launcher: str | None = Field(None, description="What booted the guest; empty where there is none.")
+    guest_speed: float | None = Field(
+        None, ge=0, description="Of the guest (without one: of the host) as it booted, as a factor of the reference."
+    )
     mode: str | None = Field(None, description="The lab's own mode: routed or ipip.")
     target: dict[str, str] = Field({}, description="What the folder was rendered for.")
     versions: dict[str, str] = Field({}, description="Of what the lab runs.")

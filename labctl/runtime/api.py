@@ -66,6 +66,10 @@ class Observation:
     detail: str = ""
     complete: bool = True
     """False: the creation of its boxes was cut short, so nothing can go on with them."""
+    speed: float | None = None
+    """Of the guest (without one: of this host), as a factor of the reference, measured when it had booted."""
+    guest: int | None = None
+    """Process id of the guest on this host; None where there is none."""
 
 
 class Endpoints(Protocol):
@@ -76,8 +80,11 @@ class Endpoints(Protocol):
     def kubeconfig(self) -> Path:
         """Path of the admin kubeconfig (0600)."""
 
-    def exec(self, node: str, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 30.0) -> Completed:
-        """Run a command in a node's (or host's, or switch's) network and file view, to its end."""
+    def exec(self, node: str, argv: Sequence[str], *, stdin: bytes = b"", timeout: float | None = None) -> Completed:
+        """Run a command in a node's (or host's, or switch's) network and file view, to its end.
+
+        ``timeout``: seconds, None: as long as a call may take (`labctl.pace`). Raises `AgentTimeout` then.
+        """
 
     def stream(self, node: str, argv: Sequence[str], *, tty: TtySize | None = None) -> ExecStream: ...
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from labctl.guest.image import build_image
+from labctl.errors import HostError
+from labctl.guest.image import build_image, find_image
+from labctl.guest.trial import try_host
 from labctl.setup.parts import Part, Progress, control_plane, guest_image
-from labctl.setup.status import PartStatus, part_status
+from labctl.setup.status import PartStatus, found_part, part_status
 from labctl.standin.cluster.controlplane.binaries import bring_binaries
 
 HEARTBEAT = 15.0
@@ -27,31 +30,54 @@ class Built:
     seconds: float
 
 
-def build(cache: Path, progress: Progress) -> tuple[Built, ...]:
-    """Bring guest image, then control plane. Raises `HostError` at the first that cannot be had; a second run goes on.
+def build(cache: Path, progress: Progress, shared: Sequence[Path] = ()) -> tuple[Built, ...]:
+    """Bring guest image, then control plane, into the cache. What a ``shared`` one has whole stays there.
 
-    What is there is checked by hash, and brought anew when it is damaged.
+    Raises `HostError` at the first that cannot be had; a second run goes on. What is there is checked by hash, and
+    brought anew when it is damaged.
     """
-    return (_guest(cache, progress), _control_plane(cache, progress))
+    return (
+        _ensure(guest_image, cache, shared, progress, lambda: build_image(cache, progress, shared=shared)),
+        _ensure(control_plane, cache, shared, progress, lambda: _control_plane(cache, progress)),
+    )
 
 
-def _guest(cache: Path, progress: Progress) -> Built:
-    part = guest_image(cache)
+def _ensure(
+    part_of: Callable[[Path], Part],
+    cache: Path,
+    shared: Sequence[Path],
+    progress: Progress,
+    bring: Callable[[], object],
+) -> Built:
+    part, clock = part_of(cache), time.monotonic()
     was_whole = usable(part, cache, progress)
-    clock = time.monotonic()
-    build_image(cache, progress)
+    if not was_whole and shared:
+        elsewhere = found_part(part_of, shared, full=True)
+        if elsewhere.state == "whole":
+            return Built(elsewhere, brought=False, seconds=0.0)
+    if not was_whole:
+        bring()
+    elif part.folder.stat().st_uid == os.geteuid():
+        for folder in (part.folder, part.folder.parent):  # older labctls made them their owner's alone
+            folder.chmod(0o755)
     return Built(part_status(part, full=False), not was_whole, time.monotonic() - clock)
 
 
-def _control_plane(cache: Path, progress: Progress) -> Built:
-    part = control_plane(cache)
-    was_whole = usable(part, cache, progress)
-    clock = time.monotonic()
+def _control_plane(cache: Path, progress: Progress) -> None:
     with heartbeat(lambda line: progress(f"control plane: {line}")) as tell:
-        if not was_whole:
-            tell("bringing etcd, Kubernetes and kubectl (6 to 8 minutes when they have to be built)")
+        tell("bringing etcd, Kubernetes and kubectl (6 to 8 minutes when they have to be built)")
         bring_binaries(cache, tell)
-    return Built(part_status(part, full=False), not was_whole, time.monotonic() - clock)
+
+
+def boot_once(caches: Sequence[Path], progress: Progress) -> None:
+    """Try this host's launchers, so that the doctor knows before the first lab; what fails is only said."""
+    image = next((found for found in map(find_image, caches) if found), None)
+    if image is None:
+        return
+    try:
+        try_host(image, progress)
+    except HostError as error:
+        progress(f"note: no lab can boot here: {error.message} (labctl doctor)")
 
 
 def usable(part: Part, cache: Path, progress: Progress) -> bool:

@@ -20,7 +20,7 @@ import tarfile
 import tempfile
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,7 @@ from typing import Any, NoReturn, Self
 from labctl import __version__
 from labctl.errors import HostError, UsageError
 from labctl.setup.parts import Part, Progress, parts
-from labctl.setup.status import part_status
+from labctl.setup.status import part_status, setup_status
 
 MANIFEST = "labctl-bundle.json"
 SCHEMA = "labctl.bundle/v1"
@@ -73,17 +73,17 @@ class Listed:
         return sum(row.size for row in self.files.values())
 
 
-def export_bundle(cache: Path, target: Path, progress: Progress) -> Bundle:
+def export_bundle(cache: Path, target: Path, progress: Progress, shared: Sequence[Path] = ()) -> Bundle:
     """Write both parts into one file. Raises `HostError` when one is not whole, `UsageError` when the file is there."""
     clock = time.monotonic()
     if target.exists():
         raise UsageError(f"{target} is there already and is not overwritten", code="file-exists")
     if not target.parent.is_dir():
         raise UsageError(f"there is no folder {target.parent}", code="no-such-folder")
-    wanted = parts(cache)
     progress("comparing hashes")
-    for part in wanted:
-        status = part_status(part, full=True)
+    found = setup_status(cache, shared, full=True).rows
+    for status in found:
+        part = status.part
         if status.state != "whole":
             raise HostError(
                 f"there is nothing to export: the {part.name} is {status.state}"
@@ -91,6 +91,7 @@ def export_bundle(cache: Path, target: Path, progress: Progress) -> Bundle:
                 code="setup-incomplete",
                 next_command="labctl setup build",
             )
+    wanted = tuple(status.part for status in found)
     temporary = target.with_name(f".{target.name}.part")
     try:
         _write(wanted, temporary, progress, compress=target.suffix != ".tar")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from labctl.guest.image import file_hash
-from labctl.setup.parts import Part, parts
+from labctl.setup.parts import Part, control_plane, guest_image
 
 State = Literal["whole", "broken", "missing"]
 
@@ -42,17 +43,28 @@ class SetupStatus:
         return all(row.state == "whole" for row in self.rows)
 
 
-def setup_status(cache: Path, *, full: bool = False) -> SetupStatus:
+def setup_status(cache: Path, shared: Sequence[Path] = (), *, full: bool = False) -> SetupStatus:
     """Look at both parts. ``full`` compares every hash (a second or two), else sizes are compared."""
-    return SetupStatus(cache, full, tuple(part_status(part, full=full) for part in parts(cache)))
+    rows = tuple(found_part(part, (cache, *shared), full=full) for part in (guest_image, control_plane))
+    return SetupStatus(cache, full, rows)
+
+
+def found_part(part: Callable[[Path], Part], caches: Sequence[Path], *, full: bool) -> PartStatus:
+    """A part in the first cache that has it whole, which is the one that labs use; else in the first."""
+    statuses = (part_status(part(cache), full=full) for cache in caches)
+    first = next(statuses)
+    return first if first.state == "whole" else next((one for one in statuses if one.state == "whole"), first)
 
 
 def part_status(part: Part, *, full: bool) -> PartStatus:
     """Look at one part."""
     busy = is_locked(part.folder.parent / "lock")
-    if not part.folder.is_dir():
+    try:
+        size = sum(path.stat().st_size for path in part.folder.iterdir() if path.is_file())
+    except (FileNotFoundError, NotADirectoryError):
         return PartStatus(part, "missing", "another labctl is bringing it" if busy else None, 0, None, None, busy)
-    size = sum(path.stat().st_size for path in part.folder.iterdir() if path.is_file())
+    except OSError as error:
+        return PartStatus(part, "broken", f"{part.folder} cannot be read: {error.strerror}", 0, None, None, busy)
     try:
         manifest = part.manifest()
     except OSError:

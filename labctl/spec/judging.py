@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv6Address
+from collections.abc import Set as AbstractSet
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 
 from labctl.errors import Problem, did_you_mean
 from labctl.spec.model import Spec
@@ -18,28 +19,53 @@ EXTERNAL_IPS: Path = ("cluster", "calico", "external_ips")
 
 
 class Judge:
-    """Collects problems of one spec."""
+    """Collects problems of one spec. ``unsound``: paths whose value stands in for a malformed one."""
 
-    def __init__(self, spec: Spec, found: Document, target: tuple[str, str]) -> None:
+    def __init__(
+        self, spec: Spec, found: Document, target: tuple[str, str], unsound: AbstractSet[Path] = frozenset()
+    ) -> None:
         self.spec = spec
         self.found = found
         self.switch_target, self.cluster_target = target
+        self.unsound = unsound
         self.problems: list[Problem] = []
 
     def say(self, code: str, message: str, path: Path, hint: str | None = None, *, key: bool = False) -> None:
-        self.problems.append(Problem(code, message, self.found.place(path, key=key), hint))
+        """What cannot work."""
+        self._add(Problem(code, message, self.found.place(path, key=key), hint), path)
+
+    def warn(self, code: str, message: str, path: Path, hint: str | None = None) -> None:
+        """What works and is probably not meant."""
+        self._add(Problem(code, message, self.found.place(path), hint, "warning"), path)
+
+    def _add(self, problem: Problem, path: Path) -> None:
+        if self.sound(path) and problem not in self.problems:
+            self.problems.append(problem)
+
+    def sound(self, path: Path) -> bool:
+        """Whether somebody wrote what the spec has there, or labctl's default stands there."""
+        return not any(path[: len(bad)] == bad for bad in self.unsound)
+
+    def planned(self, path: Path) -> bool:
+        """Whether nothing is written there."""
+        return path not in self.found.values
 
     def item(self, path: Path, index: int) -> Path:
         """The path of one of a list that a person may have written without brackets."""
         return (*path, index) if (*path, index) in self.found.values else path
 
-    def taken_once(self, rows: Iterable[tuple[str, str, Path]]) -> None:
-        """Rows of (value, whose it is, where): says of each second use whose it was first."""
-        seen: dict[str, str] = {}
-        for value, owner, path in rows:
-            if value in seen:
-                self.say("duplicate-address", f"{value} is {seen[value]} already", path)
-            seen.setdefault(value, owner)
+    def taken_once(self, rows: Iterable[tuple[str, str, Path]], code: str = "duplicate-address") -> None:
+        """Rows of (value, whose it is, where): says of each second use whose it was first.
+
+        Told of is what a person wrote, and the later one where both are theirs.
+        """
+        seen: dict[str, tuple[str, Path]] = {}
+        for value, owner, path in sorted(rows, key=lambda row: not self.planned(row[2])):
+            first, where = seen.setdefault(value.lower(), (owner, path))
+            if where != path:
+                hint = "that one is planned: take another"
+                hint += f", or write one for {first}" if code == "duplicate-address" else ""
+                self.say(code, f"{value} is {first} already", path, hint if self.planned(where) else None)
 
 
 def near(name: str, known: Iterable[str]) -> str:
@@ -49,13 +75,18 @@ def near(name: str, known: Iterable[str]) -> str:
     return did_you_mean(name, options, cutoff=0.5) or there_are
 
 
-def no_host(address: IPv4Address | IPv6Address) -> str | None:
-    """Why an address can be nobody's (RFC 6890): ``a multicast address``."""
-    kinds = (
-        (address.is_unspecified, "the unspecified address"),
-        (address.is_loopback, "a loopback address of every host"),
-        (address.is_multicast, "a multicast address"),
-        (address.is_link_local, "a link-local address"),
-        (isinstance(address, IPv4Address) and address.is_reserved, "a reserved address"),
-    )
-    return next((what for true, what in kinds if true), None)
+SPECIAL = tuple((ip_network(network), what) for network, what in (
+    ("0.0.0.0/8", "the unspecified address"), ("::/128", "the unspecified address"),
+    ("127.0.0.0/8", "a loopback address of every host"), ("::1/128", "a loopback address of every host"),
+    ("169.254.0.0/16", "a link-local address"), ("fe80::/10", "a link-local address"),
+    ("224.0.0.0/4", "a multicast address"), ("ff00::/8", "a multicast address"),
+    ("240.0.0.0/4", "a reserved address"),
+))  # fmt: skip
+"""What can be nobody's (RFC 6890)."""
+
+
+def no_host(given: IPv4Address | IPv6Address | IPv4Network | IPv6Network) -> str | None:
+    """Why an address, or one of a range, can be nobody's: ``a multicast address``."""
+    network = ip_network(given) if isinstance(given, IPv4Address | IPv6Address) else given
+    found = (what for special, what in SPECIAL if special.version == network.version and special.overlaps(network))
+    return next(found, None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,15 +14,16 @@ from pydantic.fields import FieldInfo
 from labctl import yamldoc as document
 from labctl.errors import Problem, SpecError, did_you_mean
 from labctl.spec import manifests
-from labctl.spec.clashes import clashes
 from labctl.spec.model import Spec
+from labctl.spec.objects import judge_objects
 from labctl.spec.semantics import judge
 from labctl.spec.textfile import STDIN, label, read_text
-from labctl.spec.wording import WHOLE, words
+from labctl.spec.wording import MEANT, WHOLE, words
 
 
 def load(path: Path, *, target: tuple[str, str] | None = None, name: str | None = None) -> Spec:
-    """Read a spec. ``name``: another name for the lab. Raises `SpecError` with every problem."""
+    """Read a spec. ``name``: another name for the lab. Raises `SpecError` with every problem; `Spec.warnings` has what
+    is probably not meant."""
     if path != STDIN and not path.exists():
         raise SpecError([Problem("no-such-file", f"there is no file {path}")], next_command="labctl init")
     text, trouble = read_text(path)
@@ -36,27 +38,89 @@ def loads(file: str, text: str, *, target: tuple[str, str] | None = None, name: 
     if found is None:
         raise SpecError(problems)
     data = {**found.data, "name": name} if name else found.data
+    malformed: set[document.Path] = set()
     unsound: set[document.Path] = set()
     spec: Spec | None = None
     try:
         spec = Spec.model_validate(data)
+        specs: tuple[Spec, ...] = (spec,)
     except ValidationError as error:
-        malformed, unsound = _from_pydantic(error, found)
-        problems += malformed
-        spec = _without(data, unsound)
-    if spec is not None:
-        problems += judge(spec, found, target, unsound)
-        texts, troubles = manifests.read(spec, found, Path(file).parent)
+        said, faults = _from_pydantic(error, found)
+        problems += said
+        specs, malformed, unsound = _mended(data, faults)
+    if specs:
+        judged = [judge(one, found, target, malformed, unsound) for one in specs]
+        problems += [problem for problem in judged[0] if problem in judged[-1]]
+        texts, objects, troubles = manifests.read(specs[0], found, Path(file).parent)
         problems += troubles
-        problems += clashes(spec, found) if not problems else []
-    if problems:
-        raise SpecError(sorted(problems, key=lambda p: (p.place.line, p.place.column) if p.place else (0, 0)))
-    assert spec is not None  # noqa: S101 - no problems means that it was validated
-    return spec.with_manifests(texts)
+        if not malformed and not unsound:
+            problems += judge_objects(specs[0], found, target, objects)
+    problems.sort(key=lambda p: (p.place.line, p.place.column) if p.place else (0, 0))
+    wrong = [problem for problem in problems if problem.severity == "error"]
+    warnings = [problem for problem in problems if problem.severity == "warning"]
+    if wrong:
+        raise SpecError(wrong, warnings=warnings)
+    assert spec is not None  # noqa: S101 - nothing wrong means that it was validated
+    return spec.as_read(texts, warnings)
+
+
+Fault = tuple[str, document.Path]
+"""pydantic's kind of a finding, and where it is in the document."""
+INSTEAD: dict[str, tuple[object, object]] = {
+    "name": ("instead-a", "instead-b"), "vlan": (3966, 3965), "vni": (16777213, 16777212), "pair": (1, None),
+    "address": (None, "203.0.113.1"), "role": (None, None), "peer_link": (None, None), "block_size": (None, None),
+    "cidr": ("100.80.0.0/16", "100.81.0.0/16"), "pod": ("instead-a", "instead-b"), "namespace": (None, "instead-b"),
+    **dict.fromkeys(("loopback0", "vtep", "vip"), (None, "100.82.0.1")),
+}  # fmt: skip
+"""Two values for a malformed one deep in a list (None: left out). What is wrong with both is wrong whatever it was
+meant to be; where one is malformed of which there is no row, the rules that read its part wait for the next run."""
+
+
+def _mended(
+    data: dict[str, Any], faults: list[Fault]
+) -> tuple[tuple[Spec, ...], set[document.Path], set[document.Path]]:
+    """Specs that stand for what is meant, so that all else can be judged at once; the parts that have labctl's
+    defaults in them, and the single values that were set in."""
+    made: list[Spec] = []
+    for which in (0, 1):
+        parts, values = set[document.Path](), set[document.Path]()
+        copy = deepcopy(data)
+        for kind, path in faults:
+            _mend(copy, kind, path, which, parts, values)
+        spec = _without(copy, parts)
+        if spec is None:  # what it was renamed to, or set in, is malformed again
+            parts = {part for kind, path in faults for part in _parts(kind, path)}
+            spec = _without(data, parts)
+            return ((spec,) if spec else ()), parts, set()
+        made.append(spec)
+    return tuple(made), parts, values
+
+
+def _mend(
+    data: Any, kind: str, path: document.Path, which: int, parts: set[document.Path], values: set[document.Path]
+) -> None:
+    while path and isinstance(path[-1], int):
+        path = path[:-1]
+    holder: Any = data
+    for step in path[:-1]:
+        holder = holder[int(step)] if isinstance(holder, list) else holder.get(step, {})
+    meant = _meant(path) if kind == "extra_forbidden" else None
+    if meant and path[-1] in holder and meant not in holder:
+        holder[meant] = holder.pop(path[-1])
+        values.add((*path[:-1], meant))
+    elif len(path) > 2 and path[-1] in INSTEAD and isinstance(holder, dict):
+        holder.pop(path[-1], None)
+        value = INSTEAD[str(path[-1])][which]
+        holder |= {path[-1]: value} if value is not None else {}
+        values.add(path)
+    elif len(path) > 2 and kind == "extra_forbidden":
+        holder.pop(path[-1], None)
+    else:
+        parts |= _parts(kind, path)
 
 
 def _without(data: dict[str, Any], unsound: set[document.Path]) -> Spec | None:
-    """The spec with labctl's defaults for its malformed parts, so that all others can be judged at once."""
+    """The spec with labctl's defaults for its malformed parts."""
     kept = {key: dict(value) if isinstance(value, dict) else value for key, value in data.items()}
     for top, *below in unsound:
         inner = kept.get(str(top))
@@ -71,10 +135,10 @@ def _without(data: dict[str, Any], unsound: set[document.Path]) -> Spec | None:
         return None
 
 
-def _from_pydantic(error: ValidationError, found: document.Document) -> tuple[list[Problem], set[document.Path]]:
-    """The problems, and which parts of the document (``cluster``/``nodes``) they leave without a meaning."""
+def _from_pydantic(error: ValidationError, found: document.Document) -> tuple[list[Problem], list[Fault]]:
+    """The problems, and where they are."""
     problems: dict[tuple[Any, ...], Problem] = {}
-    unsound: set[document.Path] = set()
+    faults: list[Fault] = []
     # of a list that could have been a number, what is wrong with the list is told first
     said = sorted(error.errors(include_url=False), key=lambda r: r["type"] in WHOLE and isinstance(r["input"], list))
     rows = [(row, _written(row["loc"], found, missing=row["type"] == "missing")) for row in said]
@@ -89,17 +153,21 @@ def _from_pydantic(error: ValidationError, found: document.Document) -> tuple[li
         key = (problem.place.line, problem.place.column) if problem.place else path
         if key not in problems:
             problems[key] = problem
-        unsound |= _parts(row, path)
-    return list(problems.values()), unsound
+            faults.append((row["type"], path))
+    return list(problems.values()), faults
 
 
-def _parts(row: Any, path: document.Path) -> set[document.Path]:
+def _meant(path: document.Path) -> str | None:
+    """The key that a misspelt one is a near miss of."""
+    near = difflib.get_close_matches(str(path[-1]), _fields_at(path[:-1]), n=1, cutoff=0.6)
+    return near[0] if near else None
+
+
+def _parts(kind: str, path: document.Path) -> set[document.Path]:
     """The part that a finding is about, and for a misspelt key the one that was meant."""
     part = path[:2] if all(isinstance(step, str) for step in path[:2]) else path[:1]
-    if row["type"] != "extra_forbidden":
-        return {part}
-    near = difflib.get_close_matches(str(path[-1]), _fields_at(path[:-1]), n=1, cutoff=0.6)
-    return {part, (*path[:-1], *near)[:2]} if near else {part}
+    meant = _meant(path) if kind == "extra_forbidden" else None
+    return {part, (*path[:-1], meant)[:2]} if meant else {part}
 
 
 def _written(location: tuple[str | int, ...], found: document.Document, *, missing: bool) -> document.Path:
@@ -119,8 +187,12 @@ def _written(location: tuple[str | int, ...], found: document.Document, *, missi
 def _problem(row: Any, path: document.Path, found: document.Document, also: set[str]) -> Problem:
     kind, name = row["type"], str(row["loc"][-1])
     if kind == "extra_forbidden":
-        known = _fields_at(path[:-1])
+        known, homes = _fields_at(path[:-1]), [*_homes(name)]
         hint = did_you_mean(name, known, f"known here: {', '.join(known)}" if known else None)
+        if len(homes) == 1 or "" in homes:
+            hint = "it belongs on the first level, beside name" if "" in homes else f"it belongs under {homes[0]}"
+        meant = MEANT.get(".".join(step for step in path if isinstance(step, str)))
+        hint = f"did you mean {meant}?" if meant else hint
         return Problem("unknown-key", f"unknown key {name}", found.place(path, key=True), hint)
     if kind == "missing":
         if isinstance(row["loc"][-1], int):
@@ -128,11 +200,27 @@ def _problem(row: Any, path: document.Path, found: document.Document, also: set[
             return Problem("missing-item", f"{path[-1]} needs {row['loc'][-1] + 1} or more", place)
         return Problem("missing-key", f"{name} is missing", found.place(path))
     message, hint = words(row, path, also)
+    if kind == "model_type" and path and isinstance(path[-1], int) and isinstance(row["input"], str | list):
+        item = row["input"] if isinstance(row["input"], str) else f"[{', '.join(map(str, row['input']))}]"
+        hint = f"- {{{next(iter(_written_fields(_models_at(path)[0])))}: {item}}}"
     return Problem("bad-value", message, found.place(path, key=name == "[key]"), hint)
+
+
+def _homes(key: str, model: type[BaseModel] = Spec, above: str = "") -> Iterable[str]:
+    """Where a key is known: ``fabric.vrfs``."""
+    for name, field in _written_fields(model).items():
+        if name == key:
+            yield above
+        for inner in _models_in(field.annotation):
+            yield from _homes(key, inner, f"{above}.{name}".removeprefix("."))
 
 
 def _fields_at(path: document.Path) -> list[str]:
     """Keys that the model knows at a path."""
+    return sorted({name for model in _models_at(path) for name in _written_fields(model)})
+
+
+def _models_at(path: document.Path) -> list[type[BaseModel]]:
     models: list[type[BaseModel]] = [Spec]
     for step in path:
         if isinstance(step, int):
@@ -143,7 +231,7 @@ def _fields_at(path: document.Path) -> list[str]:
             if step in fields:
                 following += list(_models_in(fields[step].annotation))
         models = following or models
-    return sorted({name for model in models for name in _written_fields(model)})
+    return models
 
 
 def _written_fields(model: type[BaseModel]) -> dict[str, FieldInfo]:

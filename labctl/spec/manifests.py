@@ -10,7 +10,7 @@ import yaml
 from labctl.errors import Place, Problem, did_you_mean
 from labctl.spec.model import Spec
 from labctl.spec.textfile import read_text
-from labctl.yamldoc import Document, syntax_problem
+from labctl.yamldoc import Document, documents, syntax_problem
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -25,9 +25,10 @@ def stem(workload: str) -> str:
     return PurePosixPath(workload).stem if is_file(workload) else workload
 
 
-def read(spec: Spec, found: Document, folder: Path) -> tuple[dict[str, str], list[Problem]]:
-    """The text of each manifest that the spec names, and what is wrong with them."""
+def read(spec: Spec, found: Document, folder: Path) -> tuple[dict[str, str], list[Document], list[Problem]]:
+    """The text of each manifest that the spec names, the objects in them, and what is wrong with their form."""
     texts: dict[str, str] = {}
+    objects: list[Document] = []
     problems = list(_calico(spec, found, folder))
     for index, workload in enumerate(spec.workloads or ()):
         if not is_file(workload):
@@ -46,9 +47,9 @@ def read(spec: Spec, found: Document, folder: Path) -> tuple[dict[str, str], lis
         if problem is not None:
             problems.append(problem)
             continue
-        problems += _objects(str(path), text)
+        objects += _objects(str(path), text, problems)
         texts[stem(workload)] = text if text.endswith("\n") else f"{text}\n"
-    return texts, problems
+    return texts, objects, problems
 
 
 def _calico(spec: Spec, found: Document, folder: Path) -> Iterator[Problem]:
@@ -61,33 +62,26 @@ def _calico(spec: Spec, found: Document, folder: Path) -> Iterator[Problem]:
         yield Problem("no-such-file", message, found.place(("cluster", "calico", "manifest")), hint)
 
 
-def _objects(file: str, text: str) -> Iterator[Problem]:
+def _objects(file: str, text: str, problems: list[Problem]) -> Iterator[Document]:
     """Every document is an object that the API could take: mapping, apiVersion, kind, metadata.name."""
-    lines = text.splitlines()
-
-    def place(mark: yaml.Mark) -> Place:
-        return Place(file, mark.line + 1, mark.column + 1, lines[mark.line] if mark.line < len(lines) else "")
-
     count = 0
     try:
-        for root in yaml.compose_all(text, Loader=yaml.CSafeLoader):
-            if isinstance(root, yaml.ScalarNode) and not root.value:
-                continue
+        for document in documents(file, text):
             count += 1
-            if not isinstance(root, yaml.MappingNode):
-                yield Problem(
-                    "no-object", "a manifest is a mapping with apiVersion, kind and metadata", place(root.start_mark)
-                )
+            if not isinstance(document.data, dict):
+                why = "a manifest is a mapping with apiVersion, kind and metadata"
+                problems.append(Problem("no-object", why, document.place(())))
                 continue
-            keys = {key.value: value for key, value in root.value if isinstance(key, yaml.ScalarNode)}
-            missing = [key for key in ("apiVersion", "kind") if key not in keys]
-            metadata = keys.get("metadata")
-            named = isinstance(metadata, yaml.MappingNode) and any(key.value == "name" for key, _ in metadata.value)
-            missing += [] if named else ["metadata.name"]
+            metadata = document.data.get("metadata")
+            missing = [key for key in ("apiVersion", "kind") if key not in document.data]
+            missing += [] if isinstance(metadata, dict) and "name" in metadata else ["metadata.name"]
             if missing:
-                yield Problem("no-object", f"this object has no {' and no '.join(missing)}", place(root.start_mark))
+                why = f"this object has no {' and no '.join(missing)}"
+                problems.append(Problem("no-object", why, document.place(())))
+            else:
+                yield document
     except yaml.YAMLError as error:
-        yield syntax_problem(file, text, error)
+        problems.append(syntax_problem(file, text, error))
         return
     if not count:
-        yield Problem("empty", "there is no object in this manifest", Place(file))
+        problems.append(Problem("empty", "there is no object in this manifest", Place(file)))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 from pydantic_core import PydanticCustomError
+
+from labctl.errors import Problem
 
 
 def _as_list(value: object) -> object:
@@ -15,11 +17,13 @@ def _as_list(value: object) -> object:
 
 
 def _written(kind: str) -> BeforeValidator:
-    """Refuses a bare number, of which `ipaddress` makes an address (``5`` is 0.0.0.5 to it)."""
+    """Refuses a bare number, of which `ipaddress` makes an address (``5`` is 0.0.0.5 to it), and a zone (``%eth0``)."""
 
     def check(value: object) -> object:
         if isinstance(value, int | float):
             raise PydanticCustomError(kind, "is no address")
+        if isinstance(value, str) and "%" in value:
+            raise PydanticCustomError("zone", "has a zone")
         return value
 
     return BeforeValidator(check)
@@ -38,11 +42,13 @@ LabName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,30}[a-z0-9]$")]
 SwitchName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,30}[A-Za-z0-9]$")]
 NodeName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}[a-z0-9]$")]
 Version = Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
-Asn = Annotated[int, Field(ge=1, le=4294967295)]
-Asn16 = Annotated[int, Field(ge=1, le=65535)]
+Whole = Annotated[int, Field(strict=True)]
+"""No text, no truth value and no 2.0: what is odd is asked, not guessed."""
+Asn = Annotated[Whole, Field(ge=1, le=4294967295)]
+Asn16 = Annotated[Whole, Field(ge=1, le=65535)]
 """Route targets are made of it and of a VNI (``rd auto``): it has room for two bytes."""
-Vni = Annotated[int, Field(ge=1, le=16777215)]
-Vlan = Annotated[int, Field(ge=2, le=3967)]
+Vni = Annotated[Whole, Field(ge=1, le=16777215)]
+Vlan = Annotated[Whole, Field(ge=2, le=3967)]
 AnyNetwork = Annotated[IPv4Network | IPv6Network, _written("ip_v4_network")]
 AnyInterface = Annotated[IPv4Interface | IPv6Interface, _written("ip_v4_interface")]
 AnyAddress = Annotated[IPv4Address | IPv6Address, _written("ip_v4_address")]
@@ -145,11 +151,11 @@ class Fabric(Part):
 
     asn: Annotated[Asn16, Field(description="AS number of the fabric (iBGP EVPN, and towards Calico).")] = 65102
     spines: Annotated[
-        Annotated[int, Field(ge=1, le=8)] | Annotated[tuple[SwitchName, ...], Field(max_length=8)],
+        Annotated[Whole, Field(ge=1, le=8)] | Annotated[tuple[SwitchName, ...], Field(max_length=8)],
         Field(description="Route reflectors: how many, or their names.", examples=[2, ["spine1", "spine2"]]),
     ] = 2
     leaf_pairs: Annotated[
-        Annotated[int, Field(ge=1, le=16)] | Annotated[tuple[LeafPair, ...], Field(max_length=16)],
+        Annotated[Whole, Field(ge=1, le=16)] | Annotated[tuple[LeafPair, ...], Field(max_length=16)],
         Field(
             description="vPC pairs that the nodes are bonded to: how many, or the pairs by name.",
             examples=[1, [{"leafs": ["leaf2101", "leaf2102"], "peer_link": "fabric"}]],
@@ -162,7 +168,7 @@ class Fabric(Part):
         ),
     ] = None
     borders: Annotated[
-        Annotated[int, Field(ge=0, le=4)] | Annotated[tuple[SwitchName, ...], Field(max_length=4)],
+        Annotated[Whole, Field(ge=0, le=4)] | Annotated[tuple[SwitchName, ...], Field(max_length=4)],
         Field(
             description="Border leafs, where external hosts are: how many, or their names.", examples=[1, ["leaf2999"]]
         ),
@@ -212,7 +218,7 @@ class Node(Part):
         ),
     ] = ()
     pair: Annotated[
-        int | None, Field(ge=1, description="The leaf pair that it hangs on, counted from 1. Left out: in turn.")
+        Whole | None, Field(ge=1, description="The leaf pair that it hangs on, counted from 1. Left out: in turn.")
     ] = None
 
 
@@ -221,7 +227,7 @@ class Pool(Part):
 
     cidr: Annotated[AnyNetwork, Field(description="The pool.", examples=["10.244.0.0/16", "2001:db8:42::/56"])]
     block_size: Annotated[
-        int | None, Field(description="Prefix length of the blocks that nodes take; 26 and 122 where left out.")
+        Whole | None, Field(description="Prefix length of the blocks that nodes take; 26 and 122 where left out.")
     ] = None
 
 
@@ -265,7 +271,7 @@ class Cluster(Part):
         Mode, Field(description="routed: ipipMode Never, no mesh between nodes. ipip: Always, with the mesh.")
     ] = "routed"
     nodes: Annotated[
-        Annotated[int, Field(ge=2, le=64)] | Annotated[tuple[Node, ...], Field(max_length=64)],
+        Annotated[Whole, Field(ge=2, le=64)] | Annotated[tuple[Node, ...], Field(max_length=64)],
         Field(
             description="How many, the control plane counted, or each of them.",
             examples=[3, [{"name": "master", "role": "control-plane"}, {"name": "node01"}]],
@@ -285,7 +291,7 @@ class Cluster(Part):
         Version | None,
         Field(description="Kubernetes version. Left out: the newest that the target runs.", examples=["1.34.3"]),
     ] = None
-    mtu: Annotated[int, Field(ge=1280, le=9150, description="MTU of bond0.")] = 1500
+    mtu: Annotated[Whole, Field(ge=1280, le=9150, description="MTU of bond0.")] = 1500
 
 
 class External(Part):
@@ -417,14 +423,20 @@ class Spec(Part):
     ] = Target()
 
     _manifests: dict[str, str] = PrivateAttr(default_factory=dict)
+    _warnings: tuple[Problem, ...] = PrivateAttr(default=())
 
     @property
     def manifests(self) -> Mapping[str, str]:
         """Text of each workload that is a file beside the spec, by its name without the extension."""
         return self._manifests
 
-    def with_manifests(self, texts: Mapping[str, str]) -> Spec:
-        """The same spec with the files that the loader read."""
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """What the loader found that works and is probably not meant."""
+        return self._warnings
+
+    def as_read(self, texts: Mapping[str, str], warnings: Iterable[Problem]) -> Spec:
+        """The same spec with the files that the loader read, and what it found."""
         copy = self.model_copy()
-        copy._manifests = dict(texts)  # noqa: SLF001 - its own class
+        copy._manifests, copy._warnings = dict(texts), tuple(warnings)  # noqa: SLF001 - its own class
         return copy

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 from labctl.design import versions
@@ -27,9 +26,14 @@ from labctl.spec.model import Cluster
 from labctl.spec.rules_fabric import all_switches
 from labctl.yamldoc import Path
 
+NOBODY = "is of IPv6, and the nodes' network has no gateway of it: no node gets there"
 SERVICE_BITS = 20
 """kubeadm and older API servers take service ranges of at most 2^20 addresses."""
 KIND_NODE_MASK = {4: 24, 6: 64}
+IPIP = 20
+"""Bytes that IPIP takes: labctl sets Calico's veth_mtu that much below the nodes' MTU, in both modes."""
+LEAST_MTU6 = 1280 + IPIP
+BLOCKS_A_NODE = 20
 KIND_NODE_BITS = 16
 """kubeadm cuts a range for each node off the pod subnet (Calico does not use them) and checks that they fit."""
 
@@ -89,25 +93,24 @@ def target_versions(it: Judge) -> None:
 
 
 def ranges(it: Judge) -> None:
-    """Pools, service ranges and external IPs: sizes, families, and that none is in another's way."""
+    """Pools, service ranges and external IPs: sizes and families."""
     cluster = it.spec.cluster
     if not isinstance(cluster, Cluster):
         return
-    rows: list[tuple[str, IPv4Network | IPv6Network, Path]] = []
     families_seen: set[int] = set()
     for index, pool in enumerate(cluster.calico.pools):
-        rows.append(("pool", pool.cidr, (*POOLS, index, "cidr")))
         _pool(it, pool, (*POOLS, index), first=pool.cidr.version not in families_seen)
         families_seen.add(pool.cidr.version)
     for index, network in enumerate(cluster.services):
         path: Path = ("cluster", "services", index)
-        rows.append(("service range", network, path))
         low, high = network.max_prefixlen - SERVICE_BITS, network.max_prefixlen - 3
         if not low <= network.prefixlen <= high:
             it.say("service-range", f"a service range of IPv{network.version} is /{low} to /{high}", path)
-    rows += [("external IPs", network, (*EXTERNAL_IPS, i)) for i, network in enumerate(cluster.calico.external_ips)]
-    _overlaps(it, rows)
     _families(it, cluster)
+    _blocks(it)
+    if cluster.mtu < LEAST_MTU6 and any(pool.cidr.version == 6 for pool in cluster_pools(it.spec)):
+        why = f"pods get {cluster.mtu - IPIP} of an MTU of {cluster.mtu}, and IPv6 needs {LEAST_MTU6 - IPIP} (RFC 8200)"
+        it.say("mtu", why, ("cluster", "mtu"), f"{LEAST_MTU6} or more, or a lab of IPv4 alone")
 
 
 def _pool(it: Judge, pool: Any, path: Path, *, first: bool) -> None:
@@ -126,6 +129,22 @@ def _pool(it: Judge, pool: Any, path: Path, *, first: bool) -> None:
             it.say("pool-size", why, (*path, "cidr"))
 
 
+def _blocks(it: Judge) -> None:
+    """Every node takes a block of its own, from any pool of the family."""
+    nodes, seen = len(node_specs(it.spec)), set[int]()
+    for index, pool in enumerate(cluster_pools(it.spec)):
+        version, longest = pool.cidr.version, pool.cidr.max_prefixlen
+        mine = [other for other in cluster_pools(it.spec) if other.cidr.version == version]
+        blocks = sum(1 << max(0, other.block_size - other.cidr.prefixlen) for other in mine)
+        if blocks < nodes and version not in seen:
+            why = f"{nodes} nodes, and blocks of IPv{version} for {blocks}: the others borrow single addresses"
+            it.warn("few-blocks", why, (*POOLS, index, "cidr"), "a larger pool, or smaller blocks")
+        if pool.block_size == longest:
+            why = f"a block of one address: every pod takes a block, and a node at most {BLOCKS_A_NODE}"
+            it.warn("block-size", why, (*POOLS, index, "block_size"))
+        seen.add(version)
+
+
 def _families(it: Judge, cluster: Cluster) -> None:
     pools = Counter(pool.cidr.version for pool in cluster.calico.pools)
     services = Counter(network.version for network in cluster.services)
@@ -137,6 +156,10 @@ def _families(it: Judge, cluster: Cluster) -> None:
         it.say("no-ipv4-pool", "the pools need one of IPv4", POOLS)
     if pools[6] and 6 not in families(it.spec):
         it.say("no-ipv6-gateway", "an IPv6 pool needs an IPv6 gateway: nothing would route it", POOLS)
+    if 6 not in families(it.spec):
+        for index, network in enumerate(cluster.calico.external_ips):
+            if network.version == 6:
+                it.warn("no-ipv6-gateway", f"{network} {NOBODY}", (*EXTERNAL_IPS, index))
     if services[6] and 6 not in families(it.spec):
         why = "an IPv6 service range needs an IPv6 gateway: nothing would route it"
         it.say("no-ipv6-gateway", why, ("cluster", "services"))
@@ -146,26 +169,10 @@ def _families(it: Judge, cluster: Cluster) -> None:
         it.say("families", why, ("cluster", "services"))
 
 
-def _overlaps(it: Judge, rows: list[tuple[str, IPv4Network | IPv6Network, Path]]) -> None:
-    """IPv6 services inside the IPv6 pool are kubeadm's own example and the white paper's, and accepted (errata E44)."""
-    known: list[tuple[str, Any]] = [
-        ("the nodes' network", g.network) for g in it.spec.fabric.vrfs[0].networks[0].gateway
-    ]
-    for what, network, path in rows:
-        for other, taken in known:
-            if network.version == taken.version and network.overlaps(taken):
-                if network.version == 6 and {what, other} == {"pool", "service range"}:
-                    continue
-                it.say("overlap", f"{what} {network} overlaps {other} {taken}", path)
-                break
-        known.append((what, network))
-
-
 def externals(it: Judge) -> None:
     """Border leafs that exist, prefixes that are nobody else's."""
     roles = all_switches(it.spec)
     seen: list[tuple[Any, str]] = []
-    gateways = [g.network for g in it.spec.fabric.vrfs[0].networks[0].gateway]
     for index, external in enumerate(it.spec.external):
         if roles.get(external.attach) != "border":
             borders = [name for name, role in roles.items() if role == "border"]
@@ -182,15 +189,17 @@ def externals(it: Judge) -> None:
             if network.prefixlen == 0:
                 why = "labctl announces no default route to the nodes: it would hide what the checks look for"
                 it.say("default-route", why, path)
-            elif no_host(network.network_address):
-                it.say("no-host", f"{network.network_address} is {no_host(network.network_address)}", path)
-            elif any(network.version == g.version and network.overlaps(g) for g in gateways):
-                it.say("overlap", f"{network} overlaps the nodes' network", path)
+            elif no_host(network):
+                it.say("no-host", f"{network}: no host can have {no_host(network)}", path)
+            elif network.version not in families(it.spec):
+                it.warn("no-ipv6-gateway", f"{network} {NOBODY}", path)
             seen.append((network, external.name))
 
 
 def workloads(it: Judge) -> None:
     """Each once, and what the scenarios need is there."""
+    if it.spec.scenarios == ():
+        it.warn("nothing-proven", "no scenario is listed: nothing is proven", ("scenarios",), "leave it out for all")
     if it.spec.cluster == "none":
         _without_cluster(it)
         return
@@ -280,5 +289,5 @@ def management(it: Judge) -> None:
     if network.num_addresses < needed + 16:
         why = f"{network} is too small: {needed} boxes get fixed addresses in it from the eleventh on"
         it.say("management", why, ("management",), "a /24 has room for every lab")
-    elif no_host(network.network_address):
-        it.say("management", f"{network.network_address} is {no_host(network.network_address)}", ("management",))
+    elif no_host(network):
+        it.say("management", f"{network}: no host can have {no_host(network)}", ("management",))

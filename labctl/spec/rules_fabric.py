@@ -5,42 +5,40 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 
+from labctl.design.fabric import border_names, leaf_pairs, spine_names
 from labctl.imagename import ROLES, image_trouble
 from labctl.spec.judging import ADDRESSES, GATEWAY, NETWORK, PEERING, Judge, near, no_host
 from labctl.spec.model import Cluster, Spec
 from labctl.yamldoc import Path
 
 BACKUP_VLAN = 3600
-RESERVED_ASNS = {23456: "stands for four-byte numbers (RFC 6793)", 65535: "is reserved (RFC 7300)"}
+RESERVED_ASNS = {
+    23456: "stands for four-byte numbers (RFC 6793)",
+    **dict.fromkeys((65535, 4294967295), "is reserved (RFC 7300)"),
+}
 OWN_VRFS = ("default", "management")
 
 
 def switch_names(spec: Spec) -> Iterator[tuple[str, Path]]:
-    """Every switch name that is written, with its place."""
-    fabric = spec.fabric
-    if not isinstance(fabric.spines, int):
-        for index, name in enumerate(fabric.spines):
-            yield name, ("fabric", "spines", index)
-    if not isinstance(fabric.leaf_pairs, int):
-        for index, pair in enumerate(fabric.leaf_pairs):
-            for position, name in enumerate(pair.leafs):
-                yield name, ("fabric", "leaf_pairs", index, "leafs", position)
-    if not isinstance(fabric.borders, int):
-        for index, name in enumerate(fabric.borders):
-            yield name, ("fabric", "borders", index)
+    """Every switch name, numbered ones included, with the place where it is written or would be."""
+    for index, name in enumerate(spine_names(spec)):
+        yield name, ("fabric", "spines", index)
+    for index, pair in enumerate(leaf_pairs(spec)):
+        for position, name in enumerate(pair.leafs):
+            yield name, ("fabric", "leaf_pairs", index, "leafs", position)
+    for index, name in enumerate(border_names(spec)):
+        yield name, ("fabric", "borders", index)
 
 
 def all_switches(spec: Spec) -> dict[str, str]:
     """Every switch and its role, numbered ones included."""
-    from labctl.design.fabric import border_names, leaf_pairs, spine_names
-
     roles = dict.fromkeys(spine_names(spec), "spine")
     roles |= {leaf: "leaf" for pair in leaf_pairs(spec) for leaf in pair.leafs}
     return roles | dict.fromkeys(border_names(spec), "border")
 
 
 def numbers(it: Judge) -> None:
-    """VLANs and VNIs of the VRF and the network, and the VRF's name."""
+    """VLANs and VNIs of the VRF and the network, their names, and the gateway's MAC."""
     vrf = it.spec.fabric.vrfs[0]
     base: Path = ("fabric", "vrfs", 0)
     network = vrf.networks[0]
@@ -52,6 +50,14 @@ def numbers(it: Judge) -> None:
         if vlan == BACKUP_VLAN:
             why = f"VLAN {BACKUP_VLAN} is taken: it carries the underlay over a physical peer-link"
             it.say("reserved-vlan", why, path, "take another one")
+    if network.name.lower() == f"l3vni-{vrf.name}".lower():
+        why = f"VLAN {vrf.vlan}, which carries the L3VNI, is called {network.name} too"
+        it.warn("same-name", why, (*NETWORK, "name"), "another name")
+    octets = bytes.fromhex(it.spec.fabric.anycast_mac.replace(".", ""))
+    if octets[0] & 1 or not any(octets):
+        what = "of no host" if not any(octets) else "a multicast or broadcast address"
+        why = f"the gateway's MAC must be a unicast one, and {it.spec.fabric.anycast_mac} is {what}"
+        it.say("bad-mac", why, ("fabric", "anycast_mac"), "as in 2020.0000.00aa")
     if vrf.name.lower() in OWN_VRFS:
         it.say("reserved-vrf", f"every NX-OS switch has a VRF {vrf.name.lower()} of its own", (*base, "name"))
 
@@ -148,10 +154,9 @@ def addresses(it: Judge) -> None:
 
 
 def loopbacks(it: Judge) -> None:
-    """loopback1002: of leafs that exist, outside the nodes' network, different in a pair."""
+    """loopback1002: of leafs that exist, different in a pair."""
     vrf = it.spec.fabric.vrfs[0]
     roles = all_switches(it.spec)
-    gateways = [g.network for g in vrf.networks[0].gateway]
     for leaf, written in vrf.peering_loopbacks.items():
         path: Path = (*PEERING, leaf)
         if roles.get(leaf) != "leaf":
@@ -163,11 +168,9 @@ def loopbacks(it: Judge) -> None:
             where = it.item(path, index)
             if no_host(address):
                 it.say("no-host", f"{address} is {no_host(address)}", where)
-            elif any(address.version == network.version and address in network for network in gateways):
-                why = f"{address} is in the nodes' network: nodes would look for it at layer 2, and it is routed"
-                it.say("loopback-in-network", why, where, "an address outside, as in 192.168.100.1")
-    from labctl.design.fabric import leaf_pairs
-
+            elif address.version not in {gateway.version for gateway in vrf.networks[0].gateway}:
+                why = f"{address} is of IPv6, and the nodes' network has no gateway of it: no node peers with it"
+                it.warn("no-ipv6-gateway", why, where)
     for pair in leaf_pairs(it.spec):
         mine = [vrf.peering_loopbacks.get(leaf, ()) for leaf in pair.leafs]
         for kind in (IPv4Address, IPv6Address):

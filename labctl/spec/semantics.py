@@ -7,12 +7,16 @@ wrote, and waits for the next run; all others speak up at once.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 
+from labctl.design.plan import container_names, node_specs
 from labctl.errors import Problem
+from labctl.spec import clashes
 from labctl.spec import rules_cluster as cluster
 from labctl.spec import rules_fabric as fabric
 from labctl.spec.judging import Judge
-from labctl.spec.model import Cluster, Spec
+from labctl.spec.model import Spec
+from labctl.spec.ranges import overlaps
 from labctl.yamldoc import Document, Path
 
 SWITCHES: tuple[Path, ...] = (("fabric", "spines"), ("fabric", "leaf_pairs"), ("fabric", "borders"))
@@ -21,41 +25,23 @@ VRF: tuple[Path, ...] = (("fabric", "vrfs"),)
 
 
 def names(it: Judge) -> None:
-    """Switches, nodes, hosts and containers share one space of names."""
-    seen: dict[str, str] = {}
-
-    def take(name: str, what: str, path: Path) -> None:
-        if name.lower() in seen:
-            it.say("duplicate-name", f"{name} is {seen[name.lower()]} already", path)
-        seen.setdefault(name.lower(), what)
-
-    for name, path in fabric.switch_names(it.spec):
-        take(name, f"the switch {name}", path)
-    for name in fabric.all_switches(it.spec):
-        seen.setdefault(name.lower(), f"the switch {name}, which the plan names,")
-    if isinstance(it.spec.cluster, Cluster) and not isinstance(it.spec.cluster.nodes, int):
-        for index, node in enumerate(it.spec.cluster.nodes):
-            take(node.name, f"the node {node.name}", ("cluster", "nodes", index, "name"))
-    for index, external in enumerate(it.spec.external):
-        take(external.name, f"the external host {external.name}", ("external", index, "name"))
-
-
-def boxes(it: Judge) -> None:
-    """kind names its containers after the lab, and the cluster itself has a box of that name in the topology."""
-    if it.spec.cluster == "none":
+    """Switches, nodes and hosts share one space of names; kind's containers and its cluster another with those two."""
+    switches = [(name, f"the switch {name}", path) for name, path in fabric.switch_names(it.spec)]
+    hosts = [(e.name, f"the external host {e.name}", ("external", i, "name")) for i, e in enumerate(it.spec.external)]
+    nodes = [(n.name, f"the node {n.name}", ("cluster", "nodes", i, "name")) for i, n in enumerate(node_specs(it.spec))]
+    it.taken_once([*switches, *nodes, *hosts], "duplicate-name")
+    if not nodes:
         return
-    lab = it.spec.name
-    others = [*fabric.all_switches(it.spec), *(external.name for external in it.spec.external)]
-    for name in others:
-        if name == lab or name.startswith((f"{lab}-control-plane", f"{lab}-worker")):
-            why = f"{name} is a switch or host, and the cluster of a lab {lab} has boxes {lab}, {lab}-worker, …"
+    others = {name.lower(): what for name, what, _ in [*switches, *hosts]}
+    for box in (it.spec.name, *container_names(it.spec, it.spec.name)):
+        if box in others:
+            why = f"{box} is {others[box]} already, and the cluster of a lab {it.spec.name} has a box of that name"
             it.say("duplicate-name", why, ("name",), "another name for one of them")
 
 
 RULES: tuple[tuple[Callable[[Judge], None], tuple[Path, ...]], ...] = (
-    (names, (*SWITCHES, *NODES, ("external",))),
-    (boxes, (("name",), *SWITCHES, ("external",))),
-    (fabric.numbers, VRF),
+    (names, (("name",), *SWITCHES, *NODES, ("external",))),
+    (fabric.numbers, (*VRF, ("fabric", "anycast_mac"))),
     (fabric.images, (("images",),)),
     (fabric.as_numbers, (("fabric", "asn"), ("cluster", "asn"))),
     (fabric.gateway, VRF),
@@ -64,6 +50,19 @@ RULES: tuple[tuple[Callable[[Judge], None], tuple[Path, ...]], ...] = (
     (fabric.loopbacks, (*SWITCHES, *VRF)),
     (cluster.nodes, (*NODES, *VRF, ("fabric", "leaf_pairs"))),
     (cluster.target_versions, (("cluster", "kubernetes"), ("cluster", "calico"), ("target",))),
+    (
+        overlaps,
+        (
+            *SWITCHES,
+            *VRF,
+            ("fabric", "addresses"),
+            ("cluster", "calico"),
+            ("cluster", "services"),
+            ("external",),
+            ("management",),
+            ("target",),
+        ),
+    ),
     (cluster.ranges, (*VRF, ("cluster", "calico"), ("cluster", "services"), ("target",))),
     (cluster.externals, (*SWITCHES, *VRF, ("external",))),
     (cluster.workloads, (*NODES, ("workloads",), ("scenarios",), ("traffic",))),
@@ -72,16 +71,34 @@ RULES: tuple[tuple[Callable[[Judge], None], tuple[Path, ...]], ...] = (
 )
 
 
-def judge(spec: Spec, found: Document, target: tuple[str, str] | None, unsound: Iterable[Path] = ()) -> list[Problem]:
+PLANNED: tuple[tuple[Callable[[Judge], None], tuple[Path, ...]], ...] = (
+    (clashes.room, (*NODES, *VRF)),
+    (clashes.clashes, (*SWITCHES, *NODES, *VRF, ("fabric", "addresses"), ("external",), ("management",))),
+)
+"""Rules that ask the plan: in their turn, and only while nothing has been said that leaves a lab without one."""
+NO_PLAN = frozenset({
+    "bad-gateway", "duplicate-name", "management", "no-ipv4-gateway", "no-leafs", "no-room", "no-spines",
+    "no-such-border", "no-such-node", "no-such-pair", "same-leaf", "too-few-nodes",
+})  # fmt: skip
+
+
+def judge(
+    spec: Spec,
+    found: Document,
+    target: tuple[str, str] | None,
+    malformed: Iterable[Path] = (),
+    unsound: AbstractSet[Path] = frozenset(),
+) -> list[Problem]:
     """Every semantic problem.
 
-    ``target``: (switch, cluster) when the command line or the runtime decides it; ``unsound``: parts of the document
-    that ``spec`` has labctl's defaults for, since what is written there is malformed.
+    ``target``: (switch, cluster) when the command line or the runtime decides it; ``malformed``: parts of the document
+    that ``spec`` has labctl's defaults for; ``unsound``: single values in it that stand in for malformed ones.
     """
-    it = Judge(spec, found, target or (spec.target.switch, spec.target.cluster))
-    bad = tuple(unsound)
-    for rule, parts in RULES:
-        if not any(_meet(part, path) for part in parts for path in bad):
+    it = Judge(spec, found, target or (spec.target.switch, spec.target.cluster), unsound)
+    bad = tuple(malformed)
+    for rule, parts in (*RULES, *PLANNED):
+        without = (rule, parts) in PLANNED and any(problem.code in NO_PLAN for problem in it.problems)
+        if not without and not any(_meet(part, path) for part in parts for path in bad):
             rule(it)
     return it.problems
 

@@ -15,8 +15,6 @@ from labctl.nxos.platform import refusal
 from labctl.nxos.session import NxosSession
 from labctl.runtime.api import Endpoints
 
-EXEC_LIMIT = 15.0
-
 
 class NotDone(InconclusiveError):
     """A box did not do what it was told; the message has its words."""
@@ -33,7 +31,7 @@ class Hands:
     login: Callable[[str], NxosSession]
     api: Api | None
 
-    def configure(self, switch: str, lines: Sequence[str], *, timeout: float = 120.0) -> None:
+    def configure(self, switch: str, lines: Sequence[str], *, timeout: float | None = None) -> None:
         """Configuration lines on a switch. Raises `NotDone` with the first one that it refused."""
         session = self.login(switch)
         try:
@@ -58,7 +56,7 @@ class Hands:
 
     def run(self, node: str, argv: Sequence[str]) -> str:
         """A command in a node, to its end. Raises `NotDone` when it fails."""
-        done = self.endpoints.exec(node, argv, timeout=EXEC_LIMIT)
+        done = self.endpoints.exec(node, argv)
         if done.code != 0:
             words = (done.stderr or done.stdout).decode(errors="replace").strip()
             raise NotDone(f"{node}: {' '.join(argv)}: {words or f'exit code {done.code}'}")

@@ -7,6 +7,7 @@ from typing import Any
 
 from labctl.kube.api import Api, ApiError
 from labctl.kube.apply import Applier, load
+from labctl.pace import paced
 from labctl.verify import scaleroutes
 from labctl.verify.change import Healers
 from labctl.verify.hands import Hands
@@ -48,7 +49,7 @@ def kube_delete(hands: Hands, data: Mapping[str, Any]) -> None:
         if api.find(path) is not None:
             # in the foreground: the object goes after what it owns
             api.delete(path, {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Foreground"})
-    wait_for(lambda: _gone(api, paths), Deadline(GONE_LIMIT), every=0.2)
+    wait_for(lambda: _gone(api, paths), Deadline(paced(GONE_LIMIT)), every=0.2)
 
 
 def _gone(api: Api, paths: list[str]) -> bool | NotYet:

@@ -88,7 +88,7 @@ class LabUnderTest:
 
     def deadline(self, name: str) -> Deadline:
         """A new deadline of the lab's target."""
-        return Deadline(self.folder.lab.deadlines.get(name, 60.0))
+        return Deadline(self.folder.lab.limit(name))
 
     def kube_name(self, node: str) -> str:
         """The Kubernetes name of a node of the lab."""

@@ -113,7 +113,7 @@ class Observer:
                 raise
 
     def _node(self, node: str, text: str) -> tuple[Any, str]:
-        done = self.endpoints.exec(node, text.split(), timeout=15.0)
+        done = self.endpoints.exec(node, text.split())
         output = done.stdout if done.code == 0 else done.stdout + done.stderr
         path = self.evidence.command(node, text, output)
         return (done.stdout.decode(errors="replace") if done.code == 0 else ""), path

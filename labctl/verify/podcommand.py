@@ -6,9 +6,7 @@ from collections.abc import Callable, Sequence
 
 from labctl.kube.api import Json
 from labctl.kube.exec import PodCommand, PodExec
-
-TIMEOUT = 15.0
-"""Seconds."""
+from labctl.pace import limit
 
 
 class NoPod(Exception):
@@ -34,4 +32,4 @@ def run_in_pod(
     if not found:
         raise NoPod(f"no pod {selector} runs on {node}")
     newest = max(found, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
-    return pods.run(namespace, newest["metadata"]["name"], list(command), timeout=TIMEOUT)
+    return pods.run(namespace, newest["metadata"]["name"], list(command), timeout=limit("call"))

@@ -7,9 +7,7 @@ import threading
 from labctl.errors import LabctlError
 from labctl.guest.api import Capture, ExecStream
 from labctl.kube.exec import PodSession
-
-END_LIMIT = 15.0
-"""Seconds for what is left of a capture, or of a program's output, to arrive once it was told to end."""
+from labctl.pace import limit
 
 
 class Recording:
@@ -32,7 +30,7 @@ class Recording:
     def stop(self) -> bytes:
         """End it and give the whole pcap file. Raises what reading raised."""
         self._capture.end()
-        self._reader.join(END_LIMIT)
+        self._reader.join(limit("end"))
         self._capture.close()
         if self._trouble is not None:
             raise self._trouble
@@ -70,5 +68,5 @@ class Output:
         return not self._reader.is_alive()
 
     def join(self) -> None:
-        """Until it has, or `END_LIMIT`."""
-        self._reader.join(END_LIMIT)
+        """Until it has, or as long as an end may take."""
+        self._reader.join(limit("end"))

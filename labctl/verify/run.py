@@ -22,6 +22,7 @@ from labctl.runtime.api import Endpoints
 from labctl.verify.change import heal_left_over
 from labctl.verify.checks import Stopwatch
 from labctl.verify.evidence import Evidence
+from labctl.verify.fairness import Fair
 from labctl.verify.healing import HEALERS
 from labctl.verify.inputs import ChecksInput, load_checks
 from labctl.verify.lab import LabUnderTest
@@ -57,6 +58,8 @@ class VerifyRequest:
     """All failure scenarios of the folder."""
     sessions: Mapping[str, NxosSession] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
+    guest: int | None = None
+    """Process id of the guest, which is asked how long it waited for a processor."""
 
 
 def chosen(
@@ -176,15 +179,16 @@ class _Verification:
         )
 
     def _scenario(self, scenario: Scenario, observer: Observer) -> ScenarioResult:
-        started = self._watch.seconds
-        lab = self._lab(observer)
+        started, fair = self._watch.seconds, Fair(self._request.guest)
+        lab = replace(self._lab(observer), told=lambda result: self._told(fair.judged(result)))
         name, title = scenario.name, scenario.title_for(lab)
         self._tell("scenario", name, title, state="started")
         try:
             checks = scenario.run(lab)
         except (LabctlError, Unanswered, Cancelled) as error:
             checks = [CheckResult(f"{name}.ran", title, "INCONCLUSIVE", str(error))]
-        result = ScenarioResult(name, title, self._watch.seconds - started, tuple(checks), started)
+        judged = tuple(fair.judged(check) for check in checks)
+        result = ScenarioResult(name, title, self._watch.seconds - started, judged, started, fair.load().as_json())
         self._tell(
             "scenario", name, result.sentence, state="done", verdict=result.verdict, seconds=round(result.seconds, 3)
         )

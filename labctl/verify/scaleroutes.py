@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from labctl.pace import paced
 from labctl.verify.hands import Hands
 from labctl.verify.inputs import ScaleInput
 
@@ -36,4 +37,4 @@ def heal(hands: Hands, data: Mapping[str, Any]) -> None:
     inputs = ScaleInput.model_validate(data)
     gone = removal(inputs, hands.command(inputs.switch, "show running-config"))
     if gone:
-        hands.configure(inputs.switch, gone, timeout=LIMIT)
+        hands.configure(inputs.switch, gone, timeout=paced(LIMIT))

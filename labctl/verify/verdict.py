@@ -51,6 +51,8 @@ class ScenarioResult:
     checks: tuple[CheckResult, ...]
     started: float = 0.0
     """Seconds since verification began."""
+    load: Mapping[str, float | None] | None = None
+    """What the host's processors had to do meanwhile (`labctl.hostload.Load`); None: not measured."""
 
     @property
     def verdict(self) -> Verdict:
@@ -131,6 +133,7 @@ def _scenario(scenario: ScenarioResult) -> dict[str, Any]:
         "sentence": scenario.sentence,
         "started": round(scenario.started, 3),
         "seconds": round(scenario.seconds, 3),
+        "load": None if scenario.load is None else dict(scenario.load),
         "checks": [_check(check) for check in scenario.checks],
     }
 

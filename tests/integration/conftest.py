@@ -8,17 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.integration.dockerhost import DockerHost, docker_host
-from tests.integration.harness import WHITEPAPER, Labctl, Machine, edit_deadlines, residue
+from tests.integration.harness import WHITEPAPER, Labctl, clean_user, edit_deadlines
 
 
 @pytest.fixture(scope="module")
 def labctl(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Labctl]:
     """A labctl whose labs are gone when the module is over, which is asserted."""
-    user = Labctl(tmp_path_factory.mktemp("state"))
-    before = Machine.now()
-    yield user
-    user("down", "--all").expect(0)
-    assert residue(user, before) == []
+    with clean_user(tmp_path_factory.mktemp("state")) as user:
+        yield user
 
 
 @pytest.fixture(scope="session")

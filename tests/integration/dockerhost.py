@@ -18,8 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import pytest
-
 from labctl.cache import cache_dir
 from labctl.containers.build import ImageArchive, build_archive, containers_cache
 from labctl.guest import recipe
@@ -32,6 +30,8 @@ from labctl.standin.cluster.controlplane.binaries import bring_binaries
 from labctl.waiting import Deadline, NotYet, wait_for
 from tests.integration.guests import booted
 from tests.integration.harness import ROOT, Done
+from tests.integration.patience import patient
+from tests.tools import tool
 
 MEMORY_MB = 4096
 DISK_BYTES = 8 << 30
@@ -100,7 +100,7 @@ class Running:
     def kill(self) -> None:
         """SIGKILL to labctl alone: what it started goes on."""
         self.host.check("kill", "-KILL", str(self.pid))
-        assert self.host.agent.wait(self.pid, 10.0) is not None
+        assert self.host.agent.wait(self.pid, patient(10.0)) is not None
 
 
 @dataclass
@@ -114,7 +114,7 @@ class DockerHost:
 
     def run(self, *argv: str, timeout: float = 60.0, stdin: bytes = b"", join: int | None = None) -> Completed:
         """A program of the machine, to its end, whatever its code."""
-        return self.agent.run(argv, timeout=timeout, stdin=stdin, join=join, env=ENVIRONMENT)
+        return self.agent.run(argv, timeout=patient(timeout), stdin=stdin, join=join, env=ENVIRONMENT)
 
     def check(self, *argv: str, timeout: float = 60.0, stdin: bytes = b"") -> str:
         """Its stdout; an assertion with all that it said when it fails."""
@@ -158,7 +158,7 @@ class DockerHost:
             print("NOT TESTED with containerlab itself: there is none on PATH; a substitute stands in", file=sys.stderr)
         tools = {
             "containerlab": Path(found) if found else Path(__file__).parent / "substitute_containerlab.py",
-            "kind": tool("kind"),
+            "kind": Path(tool("kind")),
             "kubectl": bring_binaries(cache_dir(), print).path("kubectl"),
         }
         for name, path in tools.items():
@@ -169,15 +169,6 @@ class DockerHost:
         """labctl's code and what travels beside it, in `SOURCE`."""
         self.put(f"{SOURCE}.tar", source())
         self.shell(f"mkdir -p {SOURCE}; tar -x -C {SOURCE} -f {SOURCE}.tar; rm {SOURCE}.tar")
-
-
-def tool(name: str) -> Path:
-    """A program of this checkout's .venv or of PATH; the test is skipped, loudly, when it is in neither."""
-    beside = Path(sys.executable).parent / name
-    found = beside if beside.is_file() else shutil.which(name)
-    if found is None:
-        pytest.skip(f"NOT TESTED: labs on real Docker. There is no {name} here")
-    return Path(found)
 
 
 ASKPASS = "/root/askpass"
@@ -250,7 +241,7 @@ def machine(image: GuestImage, disks: Sequence[Disk], work: Path, memory_mb: int
             done = host.run("docker", "version", timeout=30.0)
             return True if done.code == 0 else NotYet(done.stderr.decode())
 
-        wait_for(answers, Deadline(BOOT_LIMIT), every=0.5)
+        wait_for(answers, Deadline(patient(BOOT_LIMIT)), every=0.5)
         there = host.check("docker", "images", "-q", "labctl/host").strip()
         host.check("sh", "-c", KEEP, "keep", "labctl/host:latest" if there else "", timeout=120.0)
         yield host
@@ -265,10 +256,8 @@ def data_disk(image: GuestImage, archive: ImageArchive, work: Path) -> Path:
     path.unlink(missing_ok=True)
     with path.open("wb") as handle:
         handle.truncate(DISK_BYTES)
-    tool = shutil.which("mke2fs", path="/usr/sbin:/sbin:/usr/bin") or "mke2fs"
-    subprocess.run(
-        (tool, "-q", "-t", "ext4", "-E", "lazy_itable_init=1", "-m", "0", str(path)), check=True, timeout=120
-    )
+    make = (tool("mke2fs"), "-q", "-t", "ext4", "-E", "lazy_itable_init=1", "-m", "0", str(path))
+    subprocess.run(make, check=True, timeout=patient(120))
     began = time.monotonic()
     with machine(image, (Disk(path, kept=True), Disk(archive.path)), work, 2048) as host:
         print(f"docker answers after {time.monotonic() - began:.1f} s")

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from labctl.guest.client import AgentClient, connect
-from labctl.guest.hub import Hub
+from labctl.guest.box import GuestBox
+from labctl.guest.client import AgentClient
 from labctl.guest.image import GuestImage
-from labctl.guest.launch import Machine, await_agent, start_guest
-from labctl.waiting import Deadline
+from labctl.guest.launch import Machine, start_guest
+from labctl.guest.trial import await_agent
+from tests.integration.patience import patient
 
 
 @contextmanager
@@ -19,13 +20,11 @@ def booted(
     launcher: str, image: GuestImage, machine: Machine, work: Path, seconds: float = 120.0
 ) -> Iterator[AgentClient]:
     """Its agent, once it answers; console and socket are in ``work``."""
-    guest = start_guest(launcher, image, machine, workdir=work, console=work / "console.log")
-    hub = Hub(guest.channel, work / "agent.sock", window=guest.window)
-    hub.start()
+    guest = GuestBox(
+        start_guest(launcher, image, machine, workdir=work, console=work / "console.log"), work / "agent.sock"
+    )
     try:
-        await_agent(guest, hub.open.is_set, Deadline(seconds), threading.Event())
-        yield connect(work / "agent.sock")
+        await_agent(guest, patient(seconds), threading.Event())
+        yield guest.connect()
     finally:
-        hub.stop()
-        hub.ended.wait(5.0)
         guest.power_off()

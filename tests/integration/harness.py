@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from labctl.waiting import Deadline, NotYet, wait_for
+from tests.integration.patience import patient
+from tests.tools import tool
 
 ROOT = Path(__file__).parent.parent.parent
 WHITEPAPER = ROOT / "topologies" / "whitepaper.yaml"
@@ -51,14 +53,14 @@ class Labctl:
         return {**os.environ, "LABCTL_STATE_DIR": str(self.state), **self.env}
 
     def __call__(self, *arguments: object, timeout: float = 240.0, stdin: str = "") -> Done:
-        """Run to the end."""
+        """Run to the end, which is a hang after ``timeout`` (`patient`) seconds."""
         done = subprocess.run(
             (*self.program, *map(str, arguments)),
             env=self.environment,
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=timeout,
+            timeout=patient(timeout),
             check=False,
         )
         return Done(done.returncode, done.stdout, done.stderr)
@@ -141,7 +143,7 @@ def residue(labctl: Labctl, before: Machine) -> list[str]:
 
     found = []
     try:
-        wait_for(processes_gone, Deadline(3.0))
+        wait_for(processes_gone, Deadline(patient(3.0)))
     except Exception as error:  # noqa: BLE001 - the deadline's text is the finding
         found.append(f"processes: {error}")
     now = Machine.now()
@@ -153,6 +155,16 @@ def residue(labctl: Labctl, before: Machine) -> list[str]:
     if labs.is_dir() and any(labs.iterdir()):
         found.append(f"state folders: {sorted(path.name for path in labs.iterdir())}")
     return found
+
+
+@contextmanager
+def clean_user(state: Path) -> Iterator[Labctl]:
+    """A labctl of its own; its labs are taken down at the end, and nothing of them is left."""
+    user = Labctl(state)
+    before = Machine.now()
+    yield user
+    user("down", "--all").expect(0)
+    assert residue(user, before) == []
 
 
 def await_event(log: Path, wanted: Callable[[dict[str, Any]], bool], seconds: float = 60.0) -> dict[str, Any]:
@@ -168,7 +180,7 @@ def await_event(log: Path, wanted: Callable[[dict[str, Any]], bool], seconds: fl
                 return event
         return NotYet(f"no such event in {log.read_text()[-400:]}")
 
-    return wait_for(there, Deadline(seconds), every=0.02)
+    return wait_for(there, Deadline(patient(seconds)), every=0.02)
 
 
 def step(name: str, kind: str) -> Callable[[dict[str, Any]], bool]:
@@ -179,7 +191,7 @@ def step(name: str, kind: str) -> Callable[[dict[str, Any]], bool]:
 def end(process: subprocess.Popen[bytes], number: int = signal.SIGINT, seconds: float = 30.0) -> int:
     """Send a signal and give the exit code."""
     process.send_signal(number)
-    return process.wait(seconds)
+    return process.wait(patient(seconds))
 
 
 def edit_deadlines(folder: Path, **deadlines: float) -> None:
@@ -199,8 +211,8 @@ def replace(path: Path, old: str, new: str, *, count: int = -1) -> None:
 
 def tshark_fields(path: Path, filter_text: str, *fields: str) -> list[list[str]]:
     """What Wireshark's dissectors read of a capture: a row a packet that fits."""
-    command = ["tshark", "-r", str(path), "-Y", filter_text, "-T", "fields", "-E", "occurrence=a"]
+    command = [tool("tshark"), "-r", str(path), "-Y", filter_text, "-T", "fields", "-E", "occurrence=a"]
     for name in fields:
         command += ["-e", name]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=patient(60), check=True)
     return [line.split("\t") for line in done.stdout.splitlines()]

@@ -1,4 +1,4 @@
-"""Objects that a stand-in cluster refuses, each for one reason of `labctl.render.limits` alone."""
+"""Objects that a stand-in cluster refuses, each for one reason of `labctl.design.limits` alone."""
 
 from __future__ import annotations
 

@@ -276,7 +276,7 @@ sentence that tells why. A box that does not answer makes each of them INCONCLUS
 
 def page() -> str:
     """``docs/sabotage.md``."""
-    parts = [HEAD, "## On a running lab (`tests/integration/test_sabotage.py`)\n"]
+    parts = [HEAD, "## On a running lab (`tests/integration/onelab/test_sabotage.py`)\n"]
     rows = [(name, item.title, words) for item in SABOTAGES for name, words in item.fails.items()]
     parts.append(_table("check", rows))
     parts.append("## Labs booted from edited folders (`tests/integration/test_checks_fail.py`)\n")

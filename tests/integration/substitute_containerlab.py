@@ -20,6 +20,9 @@ from typing import Any
 import yaml
 
 MTU = 9500
+VERSION = os.environ.get("SUBSTITUTE_CONTAINERLAB_VERSION", "0.79.0")
+"""Which one it stands for: the topology's format moved (`labctl.peers`)."""
+NEWER = tuple(map(int, VERSION.split(".")[:2])) >= (0, 81)
 
 
 def run(*argv: str, check: bool = True) -> str:
@@ -39,8 +42,8 @@ def port(interface: str) -> str:
 
 
 class Lab:
-    def __init__(self, path: Path) -> None:
-        self.path = path.resolve()
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path).resolve()
         expanded = re.sub(r"\$\{(\w+):=([^}]*)\}", lambda m: os.environ.get(m[1]) or m[2], self.path.read_text())
         body = yaml.safe_load(expanded)
         self.name, self.mgmt, topology = body["name"], body["mgmt"], body["topology"]
@@ -48,9 +51,19 @@ class Lab:
         self.nodes = {
             name: {**defaults, **kinds.get(node["kind"], {}), **node} for name, node in topology["nodes"].items()
         }
+        for name, node in self.nodes.items():
+            self.parse(name, node)
         self.links = [[end.split(":", 1) for end in link["endpoints"]] for link in topology.get("links", [])]
         base = os.environ.get("CLAB_LABDIR_BASE")
         self.folder = Path(base or self.path.parent) / f"clab-{self.name}"
+
+    def parse(self, name: str, node: dict[str, Any]) -> None:
+        """Refuse what the containerlab that is stood for does not have."""
+        if NEWER and "extras" in node:
+            sys.exit(f"ERROR node {name}: extras is removed, its keys are set directly on the node definition")
+        unknown = [] if NEWER and node["kind"] == "k8s-kind" else [key for key in ("wait", "kubeconfig") if key in node]
+        if unknown:
+            sys.exit(f"ERROR yaml: unmarshal errors: field {unknown[0]} not found in type types.NodeDefinition")
 
     def container(self, node: str) -> str:
         return node if self.nodes[node]["kind"] in {"ext-container", "k8s-kind"} else f"clab-{self.name}-{node}"
@@ -107,9 +120,11 @@ class Lab:
     def cluster(self, name: str, node: dict[str, Any]) -> None:
         say(f'Creating cluster "{name}" ...')
         (self.folder / name).mkdir(exist_ok=True)
+        options = node if NEWER else node.get("extras", {}).get("k8s_kind", {}).get("deploy", {})
+        wait, kubeconfig = options.get("wait", "15m"), self.folder / name / options["kubeconfig"]
         done = subprocess.run(
-            ("kind", "create", "cluster", "--name", name, "--image", node["image"], "--wait", "0s", "--config",
-             str(self.path.parent / node["startup-config"]), "--kubeconfig", str(self.folder / name / "kubeconfig")),
+            ("kind", "create", "cluster", "--name", name, "--image", node["image"], "--wait", wait, "--config",
+             str(self.path.parent / node["startup-config"]), "--kubeconfig", str(kubeconfig)),
             stdin=subprocess.DEVNULL, check=False,
         )  # fmt: skip
         if done.returncode != 0:
@@ -162,7 +177,7 @@ class Lab:
 def main(arguments: list[str]) -> None:
     if arguments[0] == "version":
         json_asked = "--json" in arguments
-        print(json.dumps({"version": "0.79.0"}) if json_asked else "    version: 0.79.0\n     commit: a substitute")
+        print(json.dumps({"version": VERSION}) if json_asked else f"    version: {VERSION}\n     commit: a substitute")
         return
     parser = argparse.ArgumentParser()
     parser.add_argument("-t", type=Path, required=True)

@@ -10,8 +10,9 @@ import pytest
 
 from labctl.waiting import Deadline, NotYet, wait_for
 from tests.integration.dockerhost import DockerHost, ssh
+from tests.integration.patience import patient
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(patient(900))]
 
 SWITCH = "labctl/n9kv-standin:latest"
 OPTIONS = ("--username", "admin", "--password", "admin", "--hostname", "sw1", "--connection-mode", "tc", "--trace")
@@ -74,12 +75,12 @@ def test_a_switch_keeps_vrnetlabs_contract(docker: DockerHost, switch: str) -> N
         done = docker.run("docker", "exec", switch, "cat", "/health")
         return True if done.stdout.strip() == b"1 starting" else NotYet(str(done))
 
-    wait_for(starting, Deadline(30.0), every=0.5)
+    wait_for(starting, Deadline(patient(30.0)), every=0.5)
     assert docker.run("docker", "exec", switch, "labctl-healthcheck").code == 1, "not healthy without its links"
     wire(docker, switch, "eth1")
     assert health(docker, switch) == "1 starting", "one of two links is not enough"
     wire(docker, switch, "eth2")
-    began = Deadline(HEALTHY_LIMIT)
+    began = Deadline(patient(HEALTHY_LIMIT))
 
     def running() -> bool | NotYet:
         text = health(docker, switch)
@@ -109,7 +110,7 @@ def test_a_switch_keeps_vrnetlabs_contract(docker: DockerHost, switch: str) -> N
         found = docker.inside(switch, "ip", "-j", "addr", "show", "dev", "eth1")
         return True if "10.0.0.1" in found else NotYet(found)
 
-    wait_for(configured_again, Deadline(20.0), every=0.5)
+    wait_for(configured_again, Deadline(patient(20.0)), every=0.5)
 
 
 def memory(docker: DockerHost, name: str) -> int:

@@ -1,6 +1,6 @@
 """Other people's loaders read what labctl renders: kind's own, and containerlab's where it can run.
 
-kind comes with ``scripts/install --tests`` where there is Go; a test that cannot run says so and is skipped.
+kind comes with ``scripts/install --tests``; containerlab is taken where there is one, and said to be missing elsewhere.
 """
 
 from __future__ import annotations
@@ -17,10 +17,13 @@ from typing import Any
 import pytest
 import yaml
 
+from labctl.cli.preparing import containerlab_here
 from labctl.design.model import Target
 from labctl.design.plan import design
+from labctl.peers import WRITTEN_FOR
 from labctl.render.folder import render_folder, write_folder
 from labctl.spec.load import loads
+from tests.tools import tool
 
 ROOT = Path(__file__).parents[2]
 PAPER = (ROOT / "topologies" / "whitepaper.yaml").read_text(encoding="utf-8")
@@ -29,7 +32,7 @@ FABRIC = "name: bare\nfabric: {borders: 1}\ncluster: none\n"
 IPV4 = "name: four\nfabric: {vrfs: [{networks: [{gateway: 192.168.1.1/24}]}]}\ncluster: {nodes: 2}\n"
 LATE = "name: late\ncluster: {nodes: [{name: w1}, {name: w2}, {name: cp, role: control-plane}]}\n"
 SPECS = {"whitepaper": PAPER, "minimal": MINIMAL, "four": IPV4, "late": LATE}
-REAL = Target("n9kv", "kind")
+REAL = Target("n9kv", "kind", containerlab_here() or WRITTEN_FOR)
 
 
 def rendered(text: str, path: Path) -> Path:
@@ -68,12 +71,6 @@ class Kind:
 
 @pytest.fixture
 def kind(tmp_path: Path) -> Kind:
-    beside = Path(sys.executable).parent
-    executable = shutil.which("kind", path=f"{beside}{os.pathsep}{os.environ.get('PATH', '')}")
-    if executable is None:
-        pytest.skip(
-            "NOT TESTED: kind's own loader on kind/cluster.yaml. No kind here: scripts/install --tests needs Go"
-        )
     home, tools = tmp_path / "docker", tmp_path / "bin"
     home.mkdir()
     tools.mkdir()
@@ -86,7 +83,7 @@ def kind(tmp_path: Path) -> Kind:
         "PATH": path, "HOME": str(tmp_path), "SCRIPTED_DOCKER": str(home), "KUBECONFIG": str(tmp_path / "kubeconfig"),
         "KIND_EXPERIMENTAL_PROVIDER": "docker",
     }  # fmt: skip
-    return Kind(executable, home, environment)
+    return Kind(tool("kind"), home, environment)
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -151,13 +148,13 @@ def containerlab() -> str:
     """The command; `validate` (containerlab.dev/cmd/validate) asks the Docker API which images there are."""
     executable = shutil.which("containerlab")
     if executable is None:
-        pytest.skip("NOT TESTED: containerlab's own loader on topology.clab.yml. There is no containerlab here")
+        pytest.skip("NOT TESTED with containerlab's own loader: there is no containerlab on PATH")
     if subprocess.run([executable, "validate", "--help"], capture_output=True, check=False).returncode:
-        pytest.skip("NOT TESTED: topology.clab.yml. This containerlab is too old to have the command validate")
+        pytest.skip("NOT TESTED with containerlab's own loader: this containerlab is older than its command validate")
     docker = shutil.which("docker")
     server = [docker or "docker", "version", "--format", "{{.Server.Version}}"]
     if docker is None or subprocess.run(server, capture_output=True, check=False, timeout=30).returncode:
-        pytest.skip("NOT TESTED: topology.clab.yml. containerlab is here, but no Docker API answers")
+        pytest.skip("NOT TESTED with containerlab's own loader: containerlab is here, but no Docker API answers")
     return executable
 
 

@@ -12,8 +12,9 @@ import pytest
 
 from labctl.waiting import Deadline, NotYet, wait_for
 from tests.integration.harness import ROOT, WHITEPAPER, Labctl, Machine, await_event, end, residue, step
+from tests.integration.patience import patient
 
-pytestmark = [pytest.mark.booted, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.booted, pytest.mark.timeout(patient(240))]
 MINIMAL = ROOT / "topologies" / "minimal.yaml"
 FABRIC = ROOT / "topologies" / "fabric.yaml"
 UP = ("up", WHITEPAPER, "--events", "json")
@@ -32,12 +33,6 @@ def clean(labctl: Labctl) -> Callable[[], None]:
     return check
 
 
-def test_minimal_from_ten_lines_passes(labctl: Labctl) -> None:
-    with labctl.lab(MINIMAL) as done:
-        assert "PASS" in done.out
-    assert labctl("list", "--json").json() == []
-
-
 def test_a_fabric_without_a_cluster_is_proven(labctl: Labctl) -> None:
     with labctl.lab(FABRIC):
         verdicts = {row["id"]: row["verdict"] for row in labctl.evidence("fabric")["scenarios"]}
@@ -45,28 +40,32 @@ def test_a_fabric_without_a_cluster_is_proven(labctl: Labctl) -> None:
         assert "[no-cluster]" in labctl("kubeconfig", "fabric").expect(2).err
 
 
-def test_rm_removes_the_lab_and_keeps_its_record(labctl: Labctl) -> None:
+def test_minimal_from_ten_lines_passes_and_rm_removes_it(labctl: Labctl) -> None:
     before = Machine.now()
-    done = labctl("up", MINIMAL, "--no-verify", "--rm").expect(0)
+    done = labctl("up", MINIMAL, "--rm").expect(0)
+    assert "PASS" in done.out
     record = Path(done.err.split("its record is in ")[1].splitlines()[0])
     assert (record / "journal.jsonl").is_file()
     assert residue(labctl, before) == []
+    assert labctl("list", "--json").json() == []
 
 
-@pytest.mark.parametrize("moment", ["create", "push", "verify"])
-def test_ctrl_c(labctl: Labctl, clean: Callable[[], None], tmp_path: Path, moment: str) -> None:
+@pytest.mark.parametrize(
+    ("moment", "number"),
+    [
+        ("create", signal.SIGINT),
+        ("ssh", signal.SIGTERM),  # acts as Ctrl-C
+        ("push", signal.SIGINT),
+        ("verify", signal.SIGINT),
+    ],
+)
+def test_an_up_that_is_interrupted(
+    labctl: Labctl, clean: Callable[[], None], tmp_path: Path, moment: str, number: signal.Signals
+) -> None:
     log = tmp_path / "events"
     process = labctl.start(*UP, log=log)
     await_event(log, step(moment, "step-started"))
-    assert end(process, signal.SIGINT) == 130, log.with_suffix(".err").read_text()
-    clean()
-
-
-def test_sigterm_acts_as_ctrl_c(labctl: Labctl, clean: Callable[[], None], tmp_path: Path) -> None:
-    log = tmp_path / "events"
-    process = labctl.start(*UP, log=log)
-    await_event(log, step("ssh", "step-started"))
-    assert end(process, signal.SIGTERM) == 130, log.with_suffix(".err").read_text()
+    assert end(process, number) == 130, log.with_suffix(".err").read_text()
     clean()
 
 
@@ -83,44 +82,41 @@ def test_kill_9_of_the_command(labctl: Labctl, clean: Callable[[], None], tmp_pa
     clean()
 
 
-def test_kill_9_of_the_daemon(labctl: Labctl, clean: Callable[[], None]) -> None:
-    """Nothing of the lab runs any more; ``list`` and ``status`` say dead, and what to type."""
-    labctl("up", MINIMAL, "--name", "whitepaper", "--no-verify").expect(0)
+def test_a_lab_that_died(labctl: Labctl, clean: Callable[[], None]) -> None:
+    """Nothing of it runs; ``list`` and ``status`` say dead, and what to type; it does not stand in the way of up."""
+
+    def dead() -> bool | NotYet:
+        row = labctl("list", "--json").json()[0]
+        return row["state"] == "dead" or NotYet(str(row))
+
+    up = ("up", MINIMAL, "--name", "whitepaper", "--no-verify")
+    labctl(*up).expect(0)
     os.kill(labctl.pids("whitepaper")["daemon"], signal.SIGKILL)
-    wait_for(lambda: not (left := labctl.processes()) or NotYet(str(left)), Deadline(5))
-    assert [row["state"] for row in labctl("list", "--json").json()] == ["dead"]
+    wait_for(lambda: not (left := labctl.processes()) or NotYet(str(left)), Deadline(patient(5)))
+    wait_for(dead, Deadline(patient(5)))
     status = labctl("status", "whitepaper").expect(0)
     assert "dead" in status.out
     assert "labctl down whitepaper" in status.out
     labctl("exec", "whitepaper", "node01", "--", "true").expect(3)
+    labctl(*up).expect(0)
+    assert labctl("list", "--json").json()[0]["state"] == "running"
+    os.kill(labctl.pids("whitepaper")["guest"], signal.SIGKILL)
+    wait_for(dead, Deadline(patient(5)))
     clean()
 
 
-def test_a_lab_whose_state_was_removed_ends_by_itself(labctl: Labctl) -> None:
-    labctl("up", MINIMAL, "--no-verify").expect(0)
-    shutil.rmtree(labctl.lab_state("minimal"))
-    wait_for(lambda: not (left := labctl.processes()) or NotYet(str(left)), Deadline(10))
-    labctl("down", "minimal").expect(0)
-
-
-def test_a_dead_lab_does_not_stand_in_the_way_of_up(labctl: Labctl) -> None:
-    with labctl.lab(MINIMAL, "--no-verify"):
-        os.kill(labctl.pids("minimal")["guest"], signal.SIGKILL)
-        wait_for(
-            lambda: (row := labctl("list", "--json").json()[0])["state"] == "dead" or NotYet(str(row)), Deadline(5)
-        )
-        labctl("up", MINIMAL, "--no-verify").expect(0)
-        assert labctl("list", "--json").json()[0]["state"] == "running"
-
-
 def test_two_labs_do_not_touch_each_other(labctl: Labctl) -> None:
-    """The only test with two guests at once, on two launchers that share one image."""
-    with labctl.lab(MINIMAL, "--name", "one", "--no-verify", "--launcher", "uml"):
+    """The only test with two guests at once: they share one image, where the host has it on two launchers."""
+    with labctl.lab(MINIMAL, "--name", "one", "--no-verify"):
         labctl("up", MINIMAL, "--name", "two", "--no-verify", "--launcher", "qemu-tcg").expect(0)
         assert [row["name"] for row in labctl("list", "--json").json()] == ["one", "two"]
         labctl("down", "one").expect(0)
         assert [(row["name"], row["state"]) for row in labctl("list", "--json").json()] == [("two", "running")]
         labctl("verify", "two").expect(0)
+        # a lab whose state was removed ends by itself
+        shutil.rmtree(labctl.lab_state("two"))
+        wait_for(lambda: not (left := labctl.processes()) or NotYet(str(left)), Deadline(patient(10)))
+        labctl("down", "two").expect(0)
 
 
 def test_what_a_folder_cannot_say_is_refused_before_anything_starts(

@@ -16,22 +16,23 @@ from typing import Any
 
 import pytest
 
-from labctl.cache import cache_dir
+from labctl.cache import look as look_in_caches
 from labctl.errors import LabctlError
 from labctl.guest import launch
 from labctl.guest.api import Op, TtySize
-from labctl.guest.client import AgentClient, connect
+from labctl.guest.box import GuestBox
+from labctl.guest.client import AgentClient
 from labctl.guest.disk import write_agent_disk
 from labctl.guest.hostkernel import netns_refusal
-from labctl.guest.hub import Hub
 from labctl.guest.image import GuestImage, find_image
 from labctl.guest.netns import start_netns
-from labctl.standin.cluster.controlplane.binaries import find_binaries
+from labctl.guest.trial import await_agent
 from labctl.waiting import Deadline, NotYet, wait_for
 from tests.integration.guests import booted
 from tests.integration.harness import WHITEPAPER, Labctl, Machine
+from tests.integration.patience import patient
 
-pytestmark = [pytest.mark.booted, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.booted, pytest.mark.timeout(patient(240))]
 
 MODULES = ("netns", "running", "hostkernel", "disk", "hub")
 SOURCE, WORK = "/opt/labctl", "/opt/box"
@@ -119,9 +120,8 @@ def source() -> bytes:
 
 @pytest.fixture(scope="module")
 def image() -> GuestImage:
-    found = find_image(cache_dir())
-    if found is None:
-        pytest.skip("no guest image on this host: labctl setup")
+    found = look_in_caches(find_image)
+    assert found, "there is no guest image here: labctl setup brings it"
     return found
 
 
@@ -139,7 +139,7 @@ def machine(image: GuestImage, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 def look(machine: AgentClient) -> dict[str, Any]:
     """Everything of the guest that a box could leave behind or change."""
-    done = machine.run(["python3", "-S", "-c", LOOK], timeout=60.0)
+    done = machine.run(["python3", "-S", "-c", LOOK], timeout=patient(60.0))
     assert done.code == 0, done
     body: dict[str, Any] = json.loads(done.stdout)
     return body
@@ -161,7 +161,7 @@ def dial(machine: AgentClient) -> AgentClient:
         except LabctlError as error:
             return NotYet(str(error))
 
-    stream = wait_for(inside, Deadline(60.0), every=0.2)
+    stream = wait_for(inside, Deadline(patient(60.0)), every=0.2)
     ours, theirs = socket.socketpair()
     for read, write, over in (
         (stream.recv, theirs.sendall, theirs.close),
@@ -185,14 +185,14 @@ def box(machine: AgentClient, end: int) -> Iterator[AgentClient]:
         raise AssertionError(f"{error}: {words}") from error
     finally:
         machine.signal(pid, end)
-        assert machine.wait(pid, 60.0) == (0 if end == 15 else -9)
+        assert machine.wait(pid, patient(60.0)) == (0 if end == 15 else -9)
 
     def clean() -> bool | NotYet:
         now = look(machine)
         differences = {key: (before[key], now[key]) for key in before if before[key] != now[key]}
         return NotYet(f"left or changed (before, now): {differences}") if differences else True
 
-    wait_for(clean, Deadline(30.0), every=0.5)
+    wait_for(clean, Deadline(patient(30.0)), every=0.5)
 
 
 def lines(text: str) -> list[Op]:
@@ -216,7 +216,7 @@ def side(number: int) -> list[Op]:
 
 def test_a_kernel_that_has_everything_is_not_refused(machine: AgentClient) -> None:
     before = look(machine)
-    done = machine.run(["python3", "-S", "-c", ASK], env=ENVIRONMENT, timeout=60.0)
+    done = machine.run(["python3", "-S", "-c", ASK], env=ENVIRONMENT, timeout=patient(60.0))
     assert (done.code, done.stdout) == (0, b"None\n"), done
     assert {key: value for key, value in look(machine).items() if value != before[key]} == {}
 
@@ -233,7 +233,7 @@ def test_a_lab_in_a_box(machine: AgentClient) -> None:
         ]
         assert agent.batches(groups) == [[], [], [], []]
         capture = agent.capture("two", "bond0", "icmp")
-        ping = agent.run(["ping", "-I", "blue", "-c", "1", "-w", "30", "10.0.0.2"], ns="one", timeout=60.0)
+        ping = agent.run(["ping", "-I", "blue", "-c", "1", "-w", "30", "10.0.0.2"], ns="one", timeout=patient(60.0))
         assert ping.code == 0, ping
         pcap = capture.stop()
         assert bytes((10, 0, 0, 1, 10, 0, 0, 2)) in pcap
@@ -245,7 +245,7 @@ def test_a_lab_in_a_box(machine: AgentClient) -> None:
         assert b"got it" in said
         assert b"/dev/pts/" in said
         assert stream.code() == 7
-        assert agent.run(["cat"], stdin=b"x" * 100_000, timeout=30.0).stdout == b"x" * 100_000
+        assert agent.run(["cat"], stdin=b"x" * 100_000, timeout=patient(30.0)).stdout == b"x" * 100_000
         agent.start(["sleep", "1000"], ns="two")
         refused = agent.batch(None, [Op("sysctl", "vm/swappiness=1"), Op("sysctl", "net/core/rmem_max=1")])
         assert [one.index for one in refused] == [0, 1]
@@ -269,19 +269,16 @@ def test_a_box_on_this_host_comes_and_goes(image: GuestImage, tmp_path: Path) ->
     before, links = Machine.now(), sorted(Path("/sys/class/net").iterdir())
     write_agent_disk(tmp_path / "agent.tar")
     guest = start_netns("netns", image.root, 200, tmp_path, tmp_path / "console", tmp_path / "agent.tar")
-    hub = Hub(guest.channel, tmp_path / "agent.sock", window=guest.window)
-    hub.start()
+    own = GuestBox(guest, tmp_path / "agent.sock")
     try:
-        launch.await_agent(guest, hub.open.is_set, Deadline(20.0), threading.Event())
-        agent = connect(tmp_path / "agent.sock")
+        await_agent(own, patient(20.0), threading.Event())
+        agent = own.connect()
         assert agent.batch(None, lines("netns add one\nlink add v0 type veth peer name v1 netns one")) == []
         assert agent.read_file("/etc/debian_version").startswith(b"13")
         assert loops(image.root)
     finally:
-        hub.stop()
-        hub.ended.wait(5.0)
-        guest.power_off()
-    wait_for(lambda: NotYet(left) if (left := loops(image.root)) else True, Deadline(10.0))
+        own.power_off()
+    wait_for(lambda: NotYet(left) if (left := loops(image.root)) else True, Deadline(patient(10.0)))
     assert not any((tmp_path / "root").iterdir())
     now = Machine.now()
     assert (now.mounts, now.namespaces) == (before.mounts, before.namespaces)
@@ -290,7 +287,7 @@ def test_a_box_on_this_host_comes_and_goes(image: GuestImage, tmp_path: Path) ->
 
 def test_up_says_what_this_host_lacks(image: GuestImage, labctl: Labctl) -> None:
     reason = netns_refusal(image.root, load=False)
-    if reason is None or find_binaries(cache_dir()) is None:
-        pytest.skip("this host can do it, or is not prepared")
+    if reason is None:
+        pytest.skip("this host's own kernel has everything that a lab needs")
     done = labctl("up", WHITEPAPER, "--launcher", "netns").expect(4)
     assert f"netns: {reason}" in " ".join(done.err.split())

@@ -13,8 +13,9 @@ import pytest
 
 from labctl.guest import recipe
 from tests.integration.harness import ROOT, Labctl
+from tests.integration.patience import patient
 
-pytestmark = [pytest.mark.booted, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.booted, pytest.mark.timeout(patient(300))]
 MINIMAL = ROOT / "topologies" / "minimal.yaml"
 
 
@@ -25,7 +26,8 @@ def own_cache(labctl: Labctl, tmp_path: Path) -> Labctl:
 
     cache = tmp_path / "cache"
     cache.mkdir(mode=0o700)
-    shutil.copytree(cache_dir() / "guest", cache / "guest")
+    # one of an older labctl would be taken over instead of a build
+    shutil.copytree(cache_dir() / "guest" / recipe.key(), cache / "guest" / recipe.key())
     if subprocess.run(("cp", "-al", cache_dir() / "controlplane", cache), capture_output=True, check=False).returncode:
         shutil.copytree(cache_dir() / "controlplane", cache / "controlplane", dirs_exist_ok=True)
     return Labctl(labctl.state, {"LABCTL_CACHE_DIR": str(cache)}, labctl.program)
@@ -48,7 +50,7 @@ def test_a_broken_image_is_noticed_and_built_again(own_cache: Labctl) -> None:
 def test_the_wheel_holds_all(tmp_path: Path) -> None:
     """Built, unpacked without its dependencies, and used from another folder."""
     build = (sys.executable, "-m", "build", "--wheel", "--outdir", str(tmp_path), str(ROOT))
-    subprocess.run(build, capture_output=True, timeout=200, check=True)
+    subprocess.run(build, capture_output=True, timeout=patient(200), check=True)
     wheel = next(tmp_path.glob("nxos_labctl-*.whl"))
     target = tmp_path / "unpacked"
     with zipfile.ZipFile(wheel) as archive:
@@ -58,14 +60,14 @@ def test_the_wheel_holds_all(tmp_path: Path) -> None:
     def labctl(*arguments: str) -> str:
         command = (sys.executable, "-m", "labctl.cli.main", *arguments)
         done = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=patient(60), check=False
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     where = subprocess.run(
         (sys.executable, "-c", "import labctl; print(labctl.__file__)"), cwd=tmp_path, env=environment,
-        capture_output=True, text=True, timeout=60, check=True,
+        capture_output=True, text=True, timeout=patient(60), check=True,
     )  # fmt: skip
     assert str(target) in where.stdout
     labctl("init", "first.yaml")

@@ -1,4 +1,4 @@
-"""No root at run time: a whole lab as a user who may nothing, on both launchers."""
+"""No root at run time: a whole lab as a user who may nothing, on both launchers that need no root."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from tests.integration.harness import ROOT, Labctl, Machine, residue
+from tests.integration.launchers import need
+from tests.integration.patience import patient
 
-pytestmark = [pytest.mark.booted, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.booted, pytest.mark.timeout(patient(300))]
 NOBODY = 65534
 AS_NOBODY = (
     "setpriv",
@@ -36,7 +38,7 @@ def reachable_python() -> str | None:
             (*AS_NOBODY, "sh", "-c", 'exec "$0" -c "import ssl, ctypes"', candidate),
             cwd="/",
             capture_output=True,
-            timeout=30,
+            timeout=patient(30),
             check=False,
         )
         if done.returncode == 0:
@@ -82,7 +84,7 @@ def nobody() -> Iterator[Labctl]:
 
 @pytest.mark.parametrize("launcher", ["uml", "qemu-tcg"])
 def test_minimal_lab(nobody: Labctl, launcher: str) -> None:
-    with nobody.lab(ROOT / "topologies" / "minimal.yaml", "--launcher", launcher) as done:
+    with nobody.lab(ROOT / "topologies" / "minimal.yaml", "--launcher", need(launcher)) as done:
         assert "PASS" in done.out
         for pid in nobody.pids("minimal").values():
             assert Path(f"/proc/{pid}").stat().st_uid == NOBODY

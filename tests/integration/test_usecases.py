@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,9 @@ import pytest
 
 from labctl.waiting import Deadline, NotYet, wait_for
 from tests.integration.harness import ROOT, Done, Labctl, tshark_fields
+from tests.integration.patience import patient
 
-pytestmark = [pytest.mark.booted, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.booted, pytest.mark.timeout(patient(240))]
 LAB = "whitepaper-usecases"
 PINGING, PINGED = "10.233.102.136", "10.233.75.7"
 PRINTED = {
@@ -26,12 +26,11 @@ PRINTED = {
     "nginx-deployment3-5c7959dc4f-tk9t6": ("10.233.102.140", "node1", "calic3fd4f12902"),
 }
 """Pod → address, node, interface (errata 4.5)."""
-with_tshark = pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
 
 
 @pytest.fixture(scope="module")
 def lab(labctl: Labctl) -> Iterator[Done]:
-    with labctl.lab(ROOT / "topologies" / f"{LAB}.yaml", "--launcher", "uml") as done:
+    with labctl.lab(ROOT / "topologies" / f"{LAB}.yaml") as done:
         yield done
 
 
@@ -94,7 +93,6 @@ def interface(namespace: str, pod: str) -> str:
     return "cali" + hashlib.sha1(f"{namespace}.{pod}".encode(), usedforsecurity=False).hexdigest()[:11]
 
 
-@with_tshark
 def test_the_ping_is_the_papers(lab: Done, labctl: Labctl) -> None:
     """IPIP between the nodes' addresses: the request at bond0 of node1, the reply at the leafs' port-channel."""
     ping = "ping-ipip.node1-node2-ipv4"
@@ -110,7 +108,6 @@ def test_the_ping_is_the_papers(lab: Done, labctl: Labctl) -> None:
     assert [f"192.168.1.11,{PINGED}", f"192.168.1.10,{PINGING}", "4,1", "0"] in replies
 
 
-@with_tshark
 def test_the_curl_is_the_papers(lab: Done, labctl: Labctl) -> None:
     """192.168.1.13 → 10.233.102.141, VLAN 3001, not encapsulated, a GET of the ClusterIP's host."""
     fields = ("vlan.id", "ip.src", "ip.dst", "tcp.payload")
@@ -147,7 +144,7 @@ def test_an_address_that_cannot_be_had_is_said_in_calicos_words(lab: Done, labct
         return NotYet(f"no event of {missing}: {text}") if missing else text
 
     try:
-        wait_for(events, Deadline(20))
+        wait_for(events, Deadline(patient(20)))
     finally:
         kubectl(labctl, "delete", "pod", *refused, "--now")
 

@@ -6,7 +6,6 @@ import json
 import os
 import pty
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -21,7 +20,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from labctl.render.limits import LIMITS
+from labctl.design.limits import LIMITS
 from labctl.report.document import EvidenceDocument, unknown_keys
 from labctl.report.evidencefolder import read_evidence
 from labctl.report.packets import captures_shown
@@ -29,17 +28,21 @@ from labctl.report.printed import CURL_AT_LEAF, PING_AT_LEAF, PING_AT_NODE
 from labctl.waiting import Deadline, NotYet, wait_for
 from tests.chromium import chromium, needs_chromium
 from tests.integration.harness import ROOT, WHITEPAPER, Done, Labctl, await_event, end, tshark_fields
+from tests.integration.launchers import need
+from tests.integration.patience import patient
 from tests.integration.refusals import refused_objects
-from tests.tshark import disagreements, needs_tshark
+from tests.tshark import disagreements
 
-pytestmark = [pytest.mark.booted, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.booted, pytest.mark.timeout(patient(300))]
 LAB = "whitepaper"
+AT_MOST = f"--timeout={patient(60):.0f}s"
+"""kubectl's patience."""
 
 
-@pytest.fixture(scope="module", params=["qemu-tcg", "uml"])
+@pytest.fixture(scope="module", params=["qemu-kvm", "qemu-tcg", "uml"])
 def lab(request: pytest.FixtureRequest, labctl: Labctl) -> Iterator[Done]:
     """Up on a launcher; the tests below see it one after the other."""
-    with labctl.lab(WHITEPAPER, "--launcher", request.param) as done:
+    with labctl.lab(WHITEPAPER, "--launcher", need(request.param)) as done:
         assert request.param in labctl("status", LAB).out
         yield done
 
@@ -85,8 +88,8 @@ def test_all_scenarios_pass(lab: Done, labctl: Labctl) -> None:
 def test_the_guest_has_the_processors_of_its_launcher(
     lab: Done, labctl: Labctl, request: pytest.FixtureRequest
 ) -> None:
-    """An emulated guest boots with one and switches the second on."""
-    wanted = min(2, len(os.sched_getaffinity(0))) if request.node.callspec.params["lab"] == "qemu-tcg" else 1
+    """An emulated guest boots with one and switches the second on; User-mode Linux has one."""
+    wanted = 1 if request.node.callspec.params["lab"] == "uml" else min(2, len(os.sched_getaffinity(0)))
     assert labctl("exec", LAB, "node01", "--", "nproc").expect(0).out.strip() == str(wanted)
 
 
@@ -150,7 +153,11 @@ def test_blocks_are_the_papers(kubectl: Any) -> None:
 def test_stock_ssh_logs_in_on_the_printed_port(lab: Done, labctl: Labctl) -> None:
     config = labctl.lab_state(LAB) / "ssh_config"
     done = subprocess.run(
-        ("ssh", "-F", str(config), "leaf2101", "show version"), capture_output=True, text=True, timeout=30, check=False
+        ("ssh", "-F", str(config), "leaf2101", "show version"),
+        capture_output=True,
+        text=True,
+        timeout=patient(30),
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert "Device name: leaf2101" in done.stdout
@@ -171,7 +178,6 @@ def test_running_configuration_is_what_was_pushed(lab: Done, labctl: Labctl) -> 
         assert [row for row in compare(parse(pushed), parse(running)) if row.kind == "missing"] == []
 
 
-@pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed: captures are not read by others")
 class TestCapturesReadByTshark:
     """Errata 4.8, as Wireshark's dissectors see it."""
 
@@ -233,7 +239,6 @@ class TestCapturesReadByTshark:
 class TestReport:
     """What people get to read of a real run."""
 
-    @needs_tshark
     def test_tshark_confirms_what_is_said_of_every_capture(self, lab: Done, labctl: Labctl) -> None:
         folder = read_evidence(labctl.lab_state(LAB) / "evidence")
         drawn = [shown for check in folder.checks for shown in captures_shown(folder, check) if shown.layers]
@@ -316,7 +321,7 @@ class TestStockKubectl:
                 text += piece
         except OSError:
             pass  # the other end of a terminal is closed: that is its end
-        assert child.wait(20) == 0
+        assert child.wait(patient(20)) == 0
         assert b"/dev/pts/" in text
 
     def test_logs(self, kubectl: Any) -> None:
@@ -337,15 +342,15 @@ class TestStockKubectl:
 
             def page() -> str | NotYet:
                 try:
-                    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as answer:
+                    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=patient(5)) as answer:
                         return str(answer.read().decode())
                 except OSError as error:
                     return NotYet(str(error))
 
-            assert "Welcome to nginx!" in wait_for(page, Deadline(20))
+            assert "Welcome to nginx!" in wait_for(page, Deadline(patient(20)))
         finally:
             child.terminate()
-            child.wait(10)
+            child.wait(patient(10))
 
     def test_apply_and_delete(self, kubectl: Any, tmp_path: Path) -> None:
         manifest = tmp_path / "pod.yaml"
@@ -354,9 +359,9 @@ class TestStockKubectl:
             "  containers: [{name: c, image: busybox, command: [sh, -c, 'echo done; exit 3']}]\n"
         )
         kubectl("apply", "-f", str(manifest))
-        kubectl("wait", "--for=jsonpath={.status.phase}=Failed", "pod/once", "--timeout=30s")
+        kubectl("wait", "--for=jsonpath={.status.phase}=Failed", "pod/once", AT_MOST)
         assert kubectl("logs", "once") == "done\n"
-        kubectl("delete", "-f", str(manifest), "--timeout=30s")
+        kubectl("delete", "-f", str(manifest), AT_MOST)
 
     def test_what_the_nodes_do_not_do_is_refused(self, lab: Done, labctl: Labctl, tmp_path: Path) -> None:
         """Every limit, each by an object that breaks that one alone."""
@@ -370,7 +375,7 @@ class TestStockKubectl:
     def test_an_unknown_image_says_which_are_known(self, kubectl: Any) -> None:
         kubectl("run", "unknown", "--image=registry.example/none:1")
         kubectl("wait", "--for=jsonpath={.status.containerStatuses[0].state.waiting.reason}=ImagePullBackOff",
-                "pod/unknown", "--timeout=30s")  # fmt: skip
+                "pod/unknown", AT_MOST)  # fmt: skip
         assert "busybox" in kubectl("describe", "pod", "unknown")
         kubectl("delete", "pod", "unknown", "--now")
 
@@ -382,16 +387,18 @@ class TestStockKubectl:
             return set(re.findall(r"\*via (192\.168\.1\.\d+)", out))
 
         def await_hops(wanted: set[str]) -> None:
-            wait_for(lambda: (seen := hops()) == wanted or NotYet(f"next hops {seen}"), Deadline(60), every=0.5)
+            wait_for(
+                lambda: (seen := hops()) == wanted or NotYet(f"next hops {seen}"), Deadline(patient(60)), every=0.5
+            )
 
         await_hops({"192.168.1.11", "192.168.1.13"})
         kubectl("cordon", "node02")
-        kubectl("drain", "node02", "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=60s")
+        kubectl("drain", "node02", "--ignore-daemonsets", "--delete-emptydir-data", AT_MOST)
         try:
             await_hops({"192.168.1.11"})
         finally:
             kubectl("uncordon", "node02")
-        kubectl("rollout", "status", "deploy/nginx-dual", "--timeout=60s")
+        kubectl("rollout", "status", "deploy/nginx-dual", AT_MOST)
         await_hops({"192.168.1.11", "192.168.1.13"})
 
 
@@ -418,7 +425,9 @@ class TestVerbs:
 
         def await_drawn(wanted: set[str]) -> None:
             wait_for(
-                lambda: (seen := drawn_as_down(labctl)) == wanted or NotYet(f"down: {seen}"), Deadline(60), every=0.5
+                lambda: (seen := drawn_as_down(labctl)) == wanted or NotYet(f"down: {seen}"),
+                Deadline(patient(60)),
+                every=0.5,
             )
 
         def configure(line: str) -> None:
@@ -437,7 +446,7 @@ class TestVerbs:
         started = time.monotonic()
         labctl("verify", LAB, "--junit", junit).expect(0)
         assert set(scenarios(labctl)) == {"links", "bgp", "ping", "curl", "cluster", "leafs"}
-        assert time.monotonic() - started < 60
+        assert time.monotonic() - started < patient(60)
         assert "testsuites" in junit.read_text()
         refused = labctl("verify", LAB, "--scenario", "ping-ipip").expect(2)
         assert "--disruptive" in refused.err
@@ -453,7 +462,9 @@ class TestVerbs:
 
     def test_listeners_are_on_loopback_only(self, lab: Done, labctl: Labctl) -> None:
         pids = set(labctl.pids(LAB).values())
-        listening = subprocess.run(("ss", "-Hltnp"), capture_output=True, text=True, timeout=20, check=True).stdout
+        listening = subprocess.run(
+            ("ss", "-Hltnp"), capture_output=True, text=True, timeout=patient(20), check=True
+        ).stdout
         ours = [row for row in listening.splitlines() if any(f"pid={pid}," in row for pid in pids)]
         assert ours
         assert [row for row in ours if not re.search(r"\s(127\.0\.0\.1|\[::1\]):\d+\s", row)] == []

@@ -18,8 +18,8 @@ from labctl.doctor.containerlab import dockerapi, kernel
 from labctl.doctor.containerlab.hostfindings import ALL_MODULES
 from labctl.doctor.containerlab.model import ContainerHostFacts, ContainerlabFact
 from labctl.doctor.containerlab.needs import LabNeeds
-from labctl.doctor.containerlab.versions import numbers
 from labctl.hostmemory import memory_free
+from labctl.peers import numbers
 
 PROGRAM_LIMIT = 15
 """Seconds for a program to say its version or list a chain: a start of containerlab takes 1.2 s under emulation."""

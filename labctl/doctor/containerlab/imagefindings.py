@@ -7,8 +7,9 @@ from typing import Literal
 
 from labctl.doctor.containerlab.model import ContainerHostFacts, ImageFact
 from labctl.doctor.containerlab.needs import ImageNeed, LabNeeds
-from labctl.doctor.containerlab.versions import DEVELOPMENT, PASSTHROUGH_FIXED, dotted, kind_library, numbers
+from labctl.doctor.containerlab.versions import PASSTHROUGH_FIXED, kind_library
 from labctl.doctor.findings import Finding, Severity
+from labctl.peers import DEVELOPMENT, dotted, numbers
 
 STANDIN_LABEL = "labctl.standin"
 Maker = Literal["standin", "srl-labs", "plain", "unknown"]

@@ -8,7 +8,7 @@ from datetime import datetime
 from ipaddress import IPv4Network
 from typing import Literal
 
-from labctl.doctor.containerlab.versions import Version
+from labctl.peers import Version
 
 ModuleState = Literal["loaded", "loadable", "missing", "unknown"]
 """Unknown: neither loaded as a module nor told of by files of the running kernel; it may be built in."""

@@ -8,9 +8,10 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any, Literal
 
-from labctl.doctor.containerlab.versions import MB, numbers, switch_memory
+from labctl.doctor.containerlab.versions import MB, switch_memory
 from labctl.errors import Problem, SpecError
 from labctl.folder import Folder, load_folder
+from labctl.peers import numbers
 from labctl.yamldoc import Document, parse
 
 Part = Literal["switch", "node", "host"]
@@ -71,6 +72,8 @@ class LabNeeds:
     """Docker's name of the management network."""
     subnet: IPv4Network | None
     dual_stack: bool
+    moved_keys: frozenset[str] = frozenset()
+    """Those in its topology that not every containerlab reads."""
 
     def count(self, part: Part) -> int:
         """How many boxes of a sort."""
@@ -102,6 +105,7 @@ def needs_of(path: Path) -> LabNeeds:
         network=folder.topology.mgmt_network,
         subnet=_subnet(document, folder.topology.mgmt_ipv4_subnet),
         dual_stack=any(":" in network for network in (folder.cluster.pod_subnets if folder.cluster else ())),
+        moved_keys=folder.topology.moved_keys,
     )
 
 

@@ -7,14 +7,20 @@ from collections.abc import Iterator
 from labctl.doctor.containerlab.hostfindings import as_root
 from labctl.doctor.containerlab.model import ContainerHostFacts, DockerFacts
 from labctl.doctor.containerlab.needs import LabNeeds
-from labctl.doctor.containerlab.versions import (
-    CGROUP_V1_NEWEST,
-    CONTAINERLAB_MINIMUM,
+from labctl.doctor.containerlab.versions import CGROUP_V1_NEWEST
+from labctl.doctor.findings import Finding
+from labctl.peers import (
+    CONTAINERLAB_KNOWN,
+    CONTAINERLAB_OLDEST,
+    CONTAINERLAB_TESTED,
     DEVELOPMENT,
+    WRITTEN_FOR,
+    Version,
     dotted,
     numbers,
+    readers,
 )
-from labctl.doctor.findings import Finding
+from labctl.peers import containerlab as row_of
 
 INSTALLATION = "its documentation's page Installation has packages and a script"
 
@@ -91,9 +97,8 @@ def _client(facts: ContainerHostFacts) -> Iterator[Finding]:
 
 
 def containerlab(facts: ContainerHostFacts, needs: LabNeeds | None) -> Iterator[Finding]:
-    """The program, its version, and how it becomes root."""
-    del needs
-    program, minimum = facts.containerlab, dotted(CONTAINERLAB_MINIMUM)
+    """The program, its version, whether it reads this lab's folder, and how it becomes root."""
+    program, minimum = facts.containerlab, dotted(CONTAINERLAB_OLDEST)
     if program is None:
         yield Finding("containerlab", "error", f"no containerlab on PATH ({minimum} or newer; {INSTALLATION})")
         return
@@ -101,14 +106,38 @@ def containerlab(facts: ContainerHostFacts, needs: LabNeeds | None) -> Iterator[
         yield Finding("containerlab", "error", f"{program.path} does not tell its version: {program.said}",
                       f"{program.path} version")  # fmt: skip
     elif program.version == DEVELOPMENT:
-        why = f"{program.path} is a build without a version; labctl needs what {minimum} can do"
-        yield Finding("containerlab", "warning", why)
-    elif program.version < CONTAINERLAB_MINIMUM:
+        why = f"{program.path} is a build without a version: it is taken for {WRITTEN_FOR} or newer"
+        yield Finding("containerlab", "warning", f"{why}; `--target containerlab=VERSION` says otherwise")
+    elif program.version < CONTAINERLAB_OLDEST:
         why = f"containerlab {dotted(program.version)} is too old: {minimum} or newer"
         yield Finding("containerlab", "error", why, as_root(facts, "containerlab version upgrade"))
     else:
-        yield Finding("containerlab", "ok", f"containerlab {dotted(program.version)} ({program.path})")
+        yield _new_enough(program.version, program.path)
+    if needs and needs.moved_keys and program.version and program.version >= CONTAINERLAB_OLDEST:
+        yield from _reading(program.version, needs)
     yield _rights(facts, program.path, setuid=program.setuid)
+
+
+def _new_enough(version: Version, path: str) -> Finding:
+    """What nobody has run labctl with is never called well."""
+    what = f"containerlab {dotted(version)} ({path})"
+    if version[:2] <= CONTAINERLAB_TESTED:
+        return Finding("containerlab", "ok", what)
+    tested, known = dotted(CONTAINERLAB_TESTED), dotted(CONTAINERLAB_KNOWN)
+    if version[:2] <= CONTAINERLAB_KNOWN:
+        why = f"{what}: labctl was run with {tested}, and knows this one by its release notes"
+    else:
+        why = f"{what} is newer than any that labctl knows (up to {known}; it was run with {tested})"
+    return Finding("containerlab", "warning", why)
+
+
+def _reading(version: Version, needs: LabNeeds) -> Iterator[Finding]:
+    keys = needs.moved_keys
+    if not keys <= row_of(version).cluster_keys:
+        why = f"topology.clab.yml says {', '.join(sorted(keys))} of a node, which {readers(keys)} reads"
+        target = f"switch={needs.switch},cluster={needs.cluster},containerlab={dotted(version[:2])}"
+        fix = f"labctl generate SPEC -o DIR --target {target}"
+        yield Finding("topology", "error", f"containerlab {dotted(version)} does not read this folder: {why}", fix)
 
 
 def _rights(facts: ContainerHostFacts, path: str, *, setuid: bool) -> Finding:

@@ -1,23 +1,16 @@
-"""What is known of versions of containerlab and of the kind library inside it. Pure tables.
+"""What is known of versions of the kind library inside containerlab. Pure tables.
 
 Sources: containerlab's go.mod of each release; kind's release notes.
 """
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 
 from labctl.design.switchvm import machine
-from labctl.runtime.containerlab.clab import OLDEST
+from labctl.peers import Version
 
-Version = tuple[int, ...]
 MB = 1 << 20
-
-CONTAINERLAB_MINIMUM: Version = OLDEST
-"""The first whose second `deploy` goes on where the first one ended, and that builds without patched libraries."""
-DEVELOPMENT: Version = (0, 0, 0)
-"""What a containerlab says that was built from its sources without a version."""
 KIND_LIBRARIES: tuple[tuple[Version, str, Version | None], ...] = (
     ((0, 80), "0.32", None),
     ((0,), "0.31", (1, 36)),
@@ -27,16 +20,6 @@ CGROUP_V1_NEWEST: Version = (1, 34)
 """From 1.35 on a kubelet does not start on control groups version 1."""
 PASSTHROUGH_FIXED = datetime(2026, 6, 29, tzinfo=UTC)
 """Before that day vrnetlab's management passthrough sent wrong TCP checksums: SSH stalls."""
-
-
-def numbers(text: str) -> Version:
-    """``10.5(4)``, ``v1.35.1`` or ``10.5.4.M.lite`` as numbers; empty when there are none."""
-    return tuple(int(part) for part in re.findall(r"[0-9]+", text))
-
-
-def dotted(version: Version) -> str:
-    """The other way round."""
-    return ".".join(map(str, version))
 
 
 def kind_library(containerlab: Version) -> tuple[str, Version | None]:

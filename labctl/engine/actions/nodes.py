@@ -10,6 +10,7 @@ from pathlib import Path
 
 from labctl.errors import CheckFailed, InconclusiveError, Place
 from labctl.guest.api import AgentError
+from labctl.pace import limit
 from labctl.runtime.api import Endpoints
 from labctl.waiting import Deadline, NotYet, wait_for
 
@@ -27,7 +28,7 @@ def run_scripts(folder: Path, nodes: Sequence[str], endpoints: Endpoints) -> str
 def _run_script(folder: Path, node: str, endpoints: Endpoints) -> None:
     path = folder / "nodes" / f"{node}.sh"
     try:
-        done = endpoints.exec(node, ["sh", "-eu", "-s"], stdin=path.read_bytes(), timeout=60.0)
+        done = endpoints.exec(node, ["sh", "-eu", "-s"], stdin=path.read_bytes(), timeout=limit("script"))
     except AgentError as error:
         raise InconclusiveError(f"{node}: its script could not be run: {error.message}", code="node-script") from error
     if done.code != 0:
@@ -63,7 +64,7 @@ def await_bonds(
 
 
 def _bond_reason(node: str, endpoints: Endpoints, usable: Callable[[str], str | None]) -> str | None:
-    done = endpoints.exec(node, ["cat", f"/proc/net/bonding/{BOND}"], timeout=10.0)
+    done = endpoints.exec(node, ["cat", f"/proc/net/bonding/{BOND}"])
     if done.code != 0:
         return f"{node}: no {BOND}"
     reason = usable(done.stdout.decode(errors="replace"))
@@ -83,7 +84,7 @@ def await_addresses(nodes: Sequence[str], endpoints: Endpoints, deadline: Deadli
 
 def bond_addresses(node: str, endpoints: Endpoints) -> frozenset[str]:
     """Global IPv4 addresses of bond0 with their prefix length, as the node's kernel has them; none without a bond0."""
-    done = endpoints.exec(node, ["ip", "-j", "addr", "show", "dev", BOND], timeout=10.0)
+    done = endpoints.exec(node, ["ip", "-j", "addr", "show", "dev", BOND])
     if done.code != 0:
         return frozenset()
     return frozenset(

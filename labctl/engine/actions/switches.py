@@ -12,6 +12,7 @@ from labctl.engine.actions.manner import STANDIN, Manner
 from labctl.errors import GateMissed, InconclusiveError
 from labctl.nxos.push import PushResult, push, raise_if_refused
 from labctl.nxos.session import LoginRefused, NxosSession, SwitchUnreachable, Tap
+from labctl.pace import paced
 from labctl.runtime.api import Endpoints
 from labctl.waiting import Cancelled, Deadline, DeadlinePassed, NotYet, wait_for
 
@@ -35,7 +36,7 @@ def open_session(
         name=switch,
         known_hosts=known,
         first_keys=endpoint.first_keys,
-        timeout=manner.login if timeout is None else min(manner.login, timeout),
+        timeout=min(paced(manner.login), timeout or float("inf")),
         window=manner.window,
         tap=tap,
     )
@@ -54,7 +55,7 @@ def await_ssh(
     booting = booting or Booting.unheard(len(switches))
 
     def one(switch: str) -> NxosSession | str:
-        refused = Deadline(LOGIN_PATIENCE)
+        refused = Deadline(paced(LOGIN_PATIENCE))
 
         def question() -> NxosSession | NotYet:
             nonlocal refused
@@ -66,7 +67,7 @@ def await_ssh(
                 booting.waits(switch, error.message)
                 return NotYet(error.message)
             except SwitchUnreachable as error:
-                refused = Deadline(LOGIN_PATIENCE)
+                refused = Deadline(paced(LOGIN_PATIENCE))
                 booting.waits(switch, error.message)
                 return NotYet(error.message)
             booting.ready(switch)

@@ -69,7 +69,7 @@ def _undo(node: str, changes: list[NodeChange], endpoints: Endpoints) -> str:
     if not lines:
         return ""
     try:
-        done = endpoints.exec(node, ["ip", "-force", "-batch", "-"], stdin=lines.encode(), timeout=30.0)
+        done = endpoints.exec(node, ["ip", "-force", "-batch", "-"], stdin=lines.encode())
     except AgentError as error:
         raise InconclusiveError(f"{node}: {error.message}", code="node-unreachable") from error
     return done.stderr.decode(errors="replace").strip().replace("\n", "; ")

@@ -124,7 +124,7 @@ class _Reset:
         return steps
 
     def _limit(self, name: str) -> Deadline:
-        return self._deadline.at_most(self._folder.lab.deadlines.get(name, 60.0))
+        return self._deadline.at_most(self._folder.lab.limit(name))
 
     def _told(self, turned: Sequence[Turned]) -> str:
         self._came.turned += turned

@@ -36,18 +36,21 @@ def groups(operations: Sequence[Operation]) -> list[tuple[str, list[int]]]:
     return found
 
 
-def do_batch(namespace: str | None, operations: Sequence[Operation]) -> list[Failure]:
-    """Do all operations in a namespace; returns what was refused as (index, text, words of the tool)."""
-    return in_network(namespace, lambda: _do(operations))
+def do_batch(namespace: str | None, operations: Sequence[Operation], limit: float) -> list[Failure]:
+    """Do all operations in a namespace; returns what was refused as (index, text, words of the tool).
+
+    ``limit``: seconds for one program. Raises `subprocess.TimeoutExpired`.
+    """
+    return in_network(namespace, lambda: _do(operations, limit))
 
 
-def _do(operations: Sequence[Operation]) -> list[Failure]:
+def _do(operations: Sequence[Operation], limit: float) -> list[Failure]:
     failures: list[Failure] = []
     for kind, indexes in groups(operations):
         if kind == "sysctl":
             failures.extend(_sysctls(operations, indexes))
         elif kind in COMMANDS:
-            failures.extend(_tool(kind, operations, indexes))
+            failures.extend(_tool(kind, operations, indexes, limit))
         else:
             failures.extend((index, operations[index][1], f"unknown kind {kind!r}") for index in indexes)
     return failures
@@ -66,9 +69,9 @@ def _sysctls(operations: Sequence[Operation], indexes: list[int]) -> list[Failur
     return failures
 
 
-def _tool(kind: str, operations: Sequence[Operation], indexes: list[int]) -> list[Failure]:
+def _tool(kind: str, operations: Sequence[Operation], indexes: list[int], limit: float) -> list[Failure]:
     text = "".join(f"{operations[index][1]}\n" for index in indexes)
-    done = subprocess.run(COMMANDS[kind], input=text.encode(), capture_output=True, check=False, timeout=120)
+    done = subprocess.run(COMMANDS[kind], input=text.encode(), capture_output=True, check=False, timeout=limit)
     if done.returncode == 0:
         return []
     words = (done.stderr or done.stdout).decode(errors="replace")

@@ -34,10 +34,10 @@ class FilterError(ValueError):
     """tcpdump's words on a filter that is none."""
 
 
-def compile_filter(interface: str, expression: str) -> bytes:
+def compile_filter(interface: str, expression: str, limit: float) -> bytes:
     """A classic BPF program for SO_ATTACH_FILTER. Raises `FilterError`."""
     done = subprocess.run(
-        ("tcpdump", "-ddd", "-i", interface, expression), capture_output=True, check=False, timeout=30
+        ("tcpdump", "-ddd", "-i", interface, expression), capture_output=True, check=False, timeout=limit
     )
     if done.returncode != 0:
         words = done.stderr.decode(errors="replace").strip().splitlines()
@@ -46,9 +46,9 @@ def compile_filter(interface: str, expression: str) -> bytes:
     return b"".join(struct.pack("=HBBI", int(code), int(jt), int(jf), int(k)) for code, jt, jf, k in rows)
 
 
-def open_socket(interface: str, expression: str) -> socket.socket:
+def open_socket(interface: str, expression: str, limit: float) -> socket.socket:
     """A bound, filtered, promiscuous packet socket in the calling thread's network namespace."""
-    program = compile_filter(interface, expression) if expression else b""
+    program = compile_filter(interface, expression, limit) if expression else b""
     packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     try:
         if program:

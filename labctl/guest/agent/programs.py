@@ -84,7 +84,7 @@ class Programs:
                     start_new_session=True,
                 )
             except subprocess.TimeoutExpired:
-                raise TimeoutError(f"{argv[0]}: not done after {timeout} s") from None
+                raise TimeoutError(f"{argv[0]}: not done after {timeout:.0f} s") from None
             return done.returncode, done.stdout, done.stderr
 
         return kernel.in_network(ns, work)

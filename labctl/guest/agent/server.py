@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from labctl.guest.agent import batch, files, kernel, packets, programs, wire
+from labctl.guest.agent import batch, files, kernel, packets, programs, speed, wire
 from labctl.guest.agent.vty import Vtys
 
 PING_LIMIT = 60.0
@@ -155,6 +155,8 @@ class Server:
             body: dict[str, Any] = {"ok": verb(call, request)}
         except KeyError as error:
             body = {"error": f"unknown {error}"}
+        except (TimeoutError, subprocess.TimeoutExpired) as error:
+            body = {"error": f"{request.get('verb')}: {error}", "late": True}
         except (OSError, ValueError, LookupError, TypeError, subprocess.SubprocessError) as error:
             body = {"error": f"{request.get('verb')}: {error}", "cause": _cause(error)}
         call.put("over", None)
@@ -175,9 +177,15 @@ class Server:
             "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         }
 
+    def verb_speed(self, _call: Call, _request: dict[str, Any]) -> float:
+        return speed.measure()
+
     def verb_batches(self, _call: Call, request: dict[str, Any]) -> list[list[batch.Failure]]:
         groups = request["groups"]
-        return [batch.do_batch(namespace, [(kind, text) for kind, text in ops]) for namespace, ops in groups]
+        return [
+            batch.do_batch(namespace, [(kind, text) for kind, text in ops], request["limit"])
+            for namespace, ops in groups
+        ]
 
     def verb_run(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         stdin = base64.b64decode(request.get("stdin", ""))
@@ -186,7 +194,7 @@ class Server:
             request.get("ns"),
             stdin,
             request.get("env"),
-            request.get("timeout", 10.0),
+            request["timeout"],
             request.get("join"),
         )
         call.write(wire.STDOUT, out)
@@ -249,7 +257,7 @@ class Server:
     def verb_capture(self, call: Call, request: dict[str, Any]) -> None:
         interface, expression = request["interface"], request.get("expression", "")
         sock = kernel.in_network(
-            request.get("ns"), lambda: packets.open_socket(interface, expression), request.get("join")
+            request.get("ns"), lambda: packets.open_socket(interface, expression, request["limit"]), request.get("join")
         )
         over = threading.Event()
         call.on_control = lambda _body: over.set()
@@ -267,7 +275,7 @@ class Server:
                 unix = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
                 unix.connect(address)
                 return unix
-            return socket.create_connection((address[0], address[1]), timeout=10)
+            return socket.create_connection((address[0], address[1]), timeout=request["limit"])
 
         connection = kernel.in_network(request.get("ns"), dial)
         connection.settimeout(None)

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from importlib import resources
 
 SUITE = "trixie"
+FORMAT = 2
+"""Of what labctl itself writes into an image; counts up when the code that does it gives other files, since the key is
+hashed over it. 2: linux.uml writes all registers back (`labctl.guest.registers`)."""
 
 PACKAGES = (
     "frr", "bird2", "iproute2", "iptables", "nftables", "tcpdump", "curl", "iputils-ping", "busybox-static",
@@ -68,10 +71,11 @@ class Flavour:
     def all_modules(self) -> tuple[str, ...]:
         return (*MODULES, *self.modules)
 
-    def key(self) -> str:
+    def key(self, made_as: int = FORMAT) -> str:
         """Names the image: a hash over everything that goes into it."""
         digest = hashlib.sha256()
-        for part in (SUITE, *self.all_packages, KERNEL_PACKAGE, *self.all_modules, *(script(name) for name in SCRIPTS)):
+        parts = (SUITE, *self.all_packages, KERNEL_PACKAGE, *self.all_modules, *(script(name) for name in SCRIPTS))
+        for part in (*parts, *([f"format {made_as}"] if made_as > 1 else [])):
             digest.update(part.encode() + b"\0")
         return digest.hexdigest()[:16]
 

@@ -144,7 +144,8 @@ def _facts(environment: Mapping[str, Any]) -> Iterator[str]:
     """On what it was proven, in few words."""
     for key, value in (environment.get("target") or {}).items():
         yield clean(f"{key} {value}")
-    for key, words in (("mode", "mode {}"), ("runtime", "on {}"), ("launcher", "{}"), ("labctl", "labctl {}")):
+    for key, words in (("mode", "mode {}"), ("runtime", "on {}"), ("launcher", "{}"), ("labctl", "labctl {}"),
+                       ("guest_speed", "guest speed {:.2g} of the reference")):  # fmt: skip
         if environment.get(key):
             yield clean(words.format(environment[key]))
 

@@ -109,7 +109,7 @@ def plan_of(folder: Folder) -> Plan:
         cluster=clusters[0] if clusters else None,
         control_plane=masters[0] if masters else None,
         workers=len(topology.nodes),
-        limit=folder.lab.deadlines.get("create"),
+        limit=folder.lab.limit("create") if "create" in folder.lab.deadlines else None,
     )
 
 

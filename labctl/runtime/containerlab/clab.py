@@ -1,4 +1,4 @@
-"""The ``containerlab`` command (0.78.2 or newer): its arguments, its environment, its log while it runs.
+"""The ``containerlab`` command: its arguments, its environment, its log while it runs.
 
 Its exit code proves nothing (containerlab.md 3.2): what it made, and what it left, is looked up in Docker.
 """
@@ -15,13 +15,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from labctl.errors import HostError, InconclusiveError, LabctlError, LabError
+from labctl.pace import paced
+from labctl.peers import CONTAINERLAB_OLDEST, DEVELOPMENT, Version, dotted
 from labctl.runtime.api import Progress, SwitchLogin
 from labctl.runtime.containerlab import group, telling
 from labctl.runtime.containerlab.boxes import TOPOLOGY, Wire
 from labctl.state import LabState
 from labctl.waiting import Cancelled, Deadline, DeadlinePassed, NotYet, wait_for
 
-OLDEST = (0, 78, 2)
 DEPLOY_LIMIT = 1200.0
 """Seconds; the white paper's lab takes 145 on two slow processors (containerlab-run.md 6)."""
 DESTROY_LIMIT = 300.0
@@ -66,12 +67,12 @@ class Clab:
             raise HostError(
                 "there is no containerlab on this host",
                 code="no-containerlab",
-                hint=f"{'.'.join(map(str, OLDEST))} or newer, on PATH",
+                hint=f"{dotted(CONTAINERLAB_OLDEST)} or newer, on PATH",
                 next_command="labctl doctor --runtime containerlab",
             )
         return found
 
-    def version(self) -> tuple[int, ...]:
+    def version(self) -> Version:
         """As it says itself; a build of one's own says 0.0.0 and is trusted. Raises `HostError` for one too old."""
         command = (self.program(), "version", "--json")
         try:
@@ -87,11 +88,11 @@ class Clab:
             words = telling.last_words(done.stderr.decode(errors="replace").splitlines())
             raise HostError(f"containerlab does not say its version: {words}", code="containerlab-version")
         version = tuple(int(part) for part in match.groups())
-        if (0, 0, 0) != version < OLDEST:
+        if DEVELOPMENT != version < CONTAINERLAB_OLDEST:
             raise HostError(
                 f"containerlab {match.group(0)} is too old",
                 code="containerlab-too-old",
-                hint=f"labctl needs {'.'.join(map(str, OLDEST))} or newer",
+                hint=f"labctl needs {dotted(CONTAINERLAB_OLDEST)} or newer",
                 next_command="containerlab version upgrade",
             )
         return version
@@ -113,17 +114,19 @@ class Clab:
         """
         self.base.mkdir(mode=0o700, exist_ok=True)
         argv = ("deploy", "-t", TOPOLOGY, "--format", "json", "--max-workers", str(max(1, workers)))
-        self._run("make the lab", argv, DEPLOY_LIMIT if limit is None else limit, progress, cancel, kind_started, boot)
+        self._run(
+            "make the lab", argv, paced(DEPLOY_LIMIT) if limit is None else limit, progress, cancel, kind_started, boot
+        )
 
     def destroy(self, *, progress: Progress) -> None:
         """Remove the lab with its folder, as far as containerlab knows of it. Raises as `deploy` does."""
-        self._run("remove the lab", ("destroy", "-t", TOPOLOGY, "--cleanup"), DESTROY_LIMIT, progress)
+        self._run("remove the lab", ("destroy", "-t", TOPOLOGY, "--cleanup"), paced(DESTROY_LIMIT), progress)
 
     def veth(self, wire: Wire, *, progress: Progress) -> None:
         """Make one link of the topology again between boxes that run: same names, owner marks and MTU."""
         ends = ("-a", ":".join(wire.a), "-b", ":".join(wire.b))
         argv = ("tools", "veth", "create", "-t", TOPOLOGY, *ends, "--mtu", str(LINK_MTU))
-        self._run(f"make link {wire}", argv, VETH_LIMIT, progress)
+        self._run(f"make link {wire}", argv, paced(VETH_LIMIT), progress)
 
     def _environment(self) -> dict[str, str]:
         """Secrets go by the environment, never by arguments, which everybody may read."""
@@ -239,7 +242,7 @@ class _Reader:
         self.lines.append(line)
         if telling.WAITING.search(line):
             if not self.waiting:
-                self.waiting, self._waits_since = True, Deadline(STUCK_LIMIT)
+                self.waiting, self._waits_since = True, Deadline(paced(STUCK_LIMIT))
         elif telling.plain(line).strip():
             self.waiting, self._waits_since = False, None
         text = telling.of_containerlab(line)

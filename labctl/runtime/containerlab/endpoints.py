@@ -74,7 +74,7 @@ class ContainerlabEndpoints:
             raise UsageError(f"lab {self._state.name} has no cluster", code="no-cluster")
         return access.write_kubeconfig(self._state, self.container(self._plan.control_plane), self._inside)
 
-    def exec(self, node: str, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 30.0) -> Completed:
+    def exec(self, node: str, argv: Sequence[str], *, stdin: bytes = b"", timeout: float | None = None) -> Completed:
         return self._inside.exec(self.container(node), argv, stdin=stdin, timeout=timeout)
 
     def stream(self, node: str, argv: Sequence[str], *, tty: TtySize | None = None) -> ExecStream:

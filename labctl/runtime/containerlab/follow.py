@@ -6,7 +6,7 @@ kind removes its nodes when one does not boot, and their reasons with them: what
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -30,11 +30,12 @@ class Follower:
     def __init__(
         self,
         docker: DockerHost,
-        find: Callable[[], dict[str, Container]],
+        find: Callable[[Collection[str]], dict[str, Container]],
         logs: Path,
         progress: Progress,
     ) -> None:
-        """``find``: containers by the node's name in the lab, which becomes the log's name."""
+        """``find``: containers by the node's name in the lab, which becomes the log's name; those of the ids that it is
+        given are known, and not to be looked at again: kind needs what an emulated host can do."""
         self._docker = docker
         self._find = find
         self._logs = logs
@@ -67,9 +68,8 @@ class Follower:
     def _look(self) -> None:
         def question() -> NotYet:
             try:
-                for name, container in self._find().items():
-                    if container.id not in self._streams:
-                        self._begin(name, container)
+                for name, container in self._find(self._streams).items():
+                    self._begin(name, container)
             except (HostError, AgentError) as error:
                 self._progress(f"kind's nodes cannot be followed now: {error.message}")
             return NotYet("the cluster is being made")
@@ -82,11 +82,10 @@ class Follower:
     def _rest(self) -> None:
         """What came and was done between two looks."""
         try:
-            for name, container in self._find().items():
-                if container.id not in self._streams:
-                    path = self._logs / f"{name}.log"
-                    path.touch(mode=0o600)
-                    path.write_text(self._docker.tail(container.id))
+            for name, container in self._find(self._streams).items():
+                path = self._logs / f"{name}.log"
+                path.touch(mode=0o600)
+                path.write_text(self._docker.tail(container.id))
         except HostError as error:
             self._progress(f"the log of a node of kind cannot be kept: {error.message}")
 

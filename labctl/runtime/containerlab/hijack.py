@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from labctl.guest.api import AgentError
+from labctl.pace import limit
 
-CONNECT_LIMIT = 10.0
 HEADER = struct.Struct(">BxxxI")
 """Before each piece when there is no terminal: 1 is stdout, 2 is stderr; then its length."""
 STDERR = 2
@@ -83,7 +83,7 @@ class Hijacked:
 def hijack(path: Path, target: str, body: Mapping[str, Any], *, framed: bool) -> Hijacked:
     """POST to Docker's socket and keep the connection. Raises `AgentError` with Docker's words."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    connection.settimeout(CONNECT_LIMIT)
+    connection.settimeout(limit("connect"))
     try:
         connection.connect(str(path))
         rest = _ask(connection, target, json.dumps(body).encode())

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Literal, cast
 
 from labctl.errors import HostError, InconclusiveError
-from labctl.guest.api import Agent, AgentError, Capture, Completed, ExecStream, TtySize
+from labctl.guest.api import Agent, AgentError, AgentTimeout, Capture, Completed, ExecStream, TtySize
+from labctl.pace import limit
 from labctl.runtime.containerlab.dockerhost import Container, DockerHost
 from labctl.runtime.containerlab.hijack import Hijacked, hijack
 from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for
 
 CAPTURE_IMAGE = "labctl/host:latest"
-CAPTURE_START = 30.0
 """Seconds until the helper container captures."""
 DOCKER_ENVIRONMENT = {"LANG": "C.UTF-8", "TERM": "xterm"}
 
@@ -79,7 +79,7 @@ class Inside:
         argv: Sequence[str],
         *,
         stdin: bytes = b"",
-        timeout: float = 30.0,
+        timeout: float | None = None,
         env: Mapping[str, str] | None = None,
     ) -> Completed:
         """Run to its end. Raises `AgentError` with what went wrong, also when it takes too long."""
@@ -87,7 +87,7 @@ class Inside:
             return self._agent.run(argv, join=box.pid, stdin=stdin, timeout=timeout, env=env)
         stream = self._docker_stream(box, argv, None, env or {}, stdin=bool(stdin))
         try:
-            return _to_the_end(stream, stdin, Deadline(timeout), argv[0])
+            return _to_the_end(stream, stdin, Deadline(limit("call") if timeout is None else timeout), argv[0])
         finally:
             stream.close()
 
@@ -164,7 +164,7 @@ def _to_the_end(stream: DockerExec, stdin: bytes, deadline: Deadline, program: s
         while (piece := stream.read(deadline)) is not None:
             outputs[piece[0]] += piece[1]
     except TimeoutError:
-        raise AgentError(f"{program}: not done after {deadline.seconds:.0f} s", code="agent-timeout") from None
+        raise AgentTimeout(f"{program}: not done after {deadline.seconds:.0f} s") from None
     return Completed(stream.code(), bytes(outputs["stdout"]), bytes(outputs["stderr"]))
 
 
@@ -215,9 +215,9 @@ class DockerExec:
             return NotYet("it still runs") if code is None else code
 
         try:
-            return wait_for(ended, Deadline(10.0), every=0.05)
+            return wait_for(ended, Deadline(limit("end")), every=0.05)
         except DeadlinePassed as passed:
-            raise AgentError(f"a program closed its output and goes on: {passed.reason}") from None
+            raise AgentTimeout(f"a program closed its output and goes on: {passed.reason}") from None
 
     def close(self) -> None:
         self._streams.close()
@@ -235,7 +235,7 @@ class DockerCapture:
     def await_start(self) -> None:
         """Until tcpdump says that it listens. Raises `AgentError` with its words when it does not."""
         words = b""
-        self._streams.settimeout(CAPTURE_START)
+        self._streams.settimeout(limit("call"))
         try:
             while b"listening on" not in words:
                 piece = self._streams.read()
@@ -248,7 +248,7 @@ class DockerCapture:
                 else:
                     self._early.append(piece[1])
         except TimeoutError:
-            raise AgentError(f"capture: tcpdump did not begin within {CAPTURE_START:.0f} s") from None
+            raise AgentTimeout(f"capture: tcpdump did not begin within {limit('call'):.0f} s") from None
         self._streams.settimeout(None)
 
     def read(self) -> bytes | None:

@@ -7,7 +7,7 @@ a creation is refused as long as a cluster of that name is there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from labctl.errors import UsageError
@@ -49,11 +49,13 @@ class Owned:
         for box in self._docker.containers(f"{OURS}={self._state.name}"):
             if box.labels.get(STATE) == str(self._state.root):
                 found[box.name] = box
-        cluster = self._record.cluster
-        for box in self._docker.containers(f"{CLUSTER}={cluster}") if cluster else ():
-            if self._began_before(box.created):
-                found[box.name] = box
-        return tuple(found.values())
+        return (*found.values(), *(box for box in self.cluster() if box.name not in found))
+
+    def cluster(self, without: Collection[str] = ()) -> tuple[Container, ...]:
+        """kind's containers of the lab, but for those of the ids in ``without``."""
+        name = self._record.cluster
+        found = self._docker.containers(f"{CLUSTER}={name}", without=without) if name else ()
+        return tuple(box for box in found if self._began_before(box.created))
 
     def nodes(self) -> Mapping[str, Container]:
         """The lab's nodes by container name: without helpers."""

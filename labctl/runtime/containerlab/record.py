@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from labctl import pace
 from labctl.errors import LabError
 from labctl.runtime.api import SwitchLogin
 from labctl.runtime.containerlab.boxes import TOPOLOGY, Plan
@@ -39,6 +40,8 @@ class Record:
     """SHA-256 of each topology file that was deployed: containerlab keeps copies."""
     veths_before: tuple[str, ...] = ()
     """Interfaces of this host that looked like half a link of containerlab's before."""
+    speed: float | None = None
+    """Of this host, as a factor of the reference guest's, measured before the boxes were made."""
     backups_before: bool = True
     """Whether containerlab's folder of backups was there before."""
 
@@ -76,6 +79,7 @@ def begin(
         before,
         began=before.began or now,
         created=False,
+        speed=pace.speed(),
         network=plan.network,
         cluster=plan.cluster,
         containers=tuple(sorted({*before.containers, *(box.container for box in plan.boxes.values())})),

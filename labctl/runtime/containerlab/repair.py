@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from labctl.errors import LabError
+from labctl.pace import paced
 from labctl.runtime.api import Progress
 from labctl.runtime.containerlab.boxes import Box, Plan, Wire
 from labctl.runtime.containerlab.clab import Clab
@@ -81,7 +82,7 @@ class Repair:
             return True if now is not None and now.running else NotYet(now.state if now else "gone")
 
         try:
-            wait_for(runs, Deadline(START_LIMIT), every=0.2)
+            wait_for(runs, Deadline(paced(START_LIMIT)), every=0.2)
         except DeadlinePassed as passed:
             raise LabError(
                 f"container {box.container} does not run: it is {passed.reason}",

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from labctl.errors import HostError, LabctlError, LabError
+from labctl.pace import paced
 from labctl.runtime.api import Progress
 from labctl.runtime.containerlab.dockerhost import Container, DockerHost
 from labctl.runtime.containerlab.places import HostPlaces
@@ -116,7 +117,7 @@ class Replacement:
             return now if now is not None and now.running else NotYet(now.state if now else "gone")
 
         try:
-            return wait_for(runs, Deadline(START_LIMIT), every=0.2)
+            return wait_for(runs, Deadline(paced(START_LIMIT)), every=0.2)
         except DeadlinePassed as passed:
             raise LabError(f"the new container does not run: it is {passed.reason}", code="not-rebuilt") from None
 

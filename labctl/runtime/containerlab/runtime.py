@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
+from labctl import pace
 from labctl.errors import HostError, InconclusiveError, LabctlError, LabError, UsageError
 from labctl.folder import load_folder
+from labctl.guest.agent.speed import measure
 from labctl.hostmemory import memory_free
 from labctl.journal import Journal
 from labctl.runtime.api import Observation, Progress, SwitchLogin
@@ -23,7 +25,7 @@ from labctl.runtime.containerlab.dockerhost import Container, DockerHost
 from labctl.runtime.containerlab.endpoints import ContainerlabEndpoints
 from labctl.runtime.containerlab.follow import Follower
 from labctl.runtime.containerlab.inside import Inside
-from labctl.runtime.containerlab.ownership import CLUSTER, Owned, helper_labels, refuse_foreign
+from labctl.runtime.containerlab.ownership import Owned, helper_labels, refuse_foreign
 from labctl.runtime.containerlab.places import HostPlaces
 from labctl.runtime.containerlab.record import (
     KIND_NETWORK,
@@ -101,6 +103,8 @@ class ContainerlabRuntime:
         clab.version()
         if self._login is not None:
             write_login(self._state, self._login)
+        pace.know(measure())
+        progress(f"this host has {pace.speed():.2g} of the speed of the reference guest")
         with self._creation() as cancel:
             clab.end(progress)
             refuse_foreign(plan, self._docker, self._state, read_record(self._state))
@@ -146,9 +150,9 @@ class ContainerlabRuntime:
     ) -> None:
         names = {box.container: box.name for box in plan.boxes.values() if box.kind == "kube-node"}
 
-        def kind_nodes() -> dict[str, Container]:
-            nodes = self._nodes(record)
-            return {names.get(name, name): box for name, box in nodes.items() if CLUSTER in box.labels}
+        def kind_nodes(known: Collection[str]) -> dict[str, Container]:
+            found = Owned(self._docker, self._state, record).cluster(without=known)
+            return {names.get(box.name, box.name): box for box in found}
 
         with Follower(self._docker, kind_nodes, self._state.logs, progress) as follower:
             clab.deploy(
@@ -200,10 +204,12 @@ class ContainerlabRuntime:
         except LabctlError as error:
             return looking.observe_unknown(nodes, f"the lab's folder cannot be read: {error.message}")
         bonded = "nodes" in Journal(self._state.journal).done_steps()
-        return looking.observe(plan, nodes, self._inside, created=record.created, bonded=bonded)
+        now = looking.observe(plan, nodes, self._inside, created=record.created, bonded=bonded)
+        return replace(now, speed=record.speed)
 
     def endpoints(self) -> ContainerlabEndpoints:
         plan = self._plan()
+        pace.know(read_record(self._state).speed)
         if not any(container.running for container in self._nodes().values()):
             raise InconclusiveError(
                 f"lab {self._state.name} does not run",

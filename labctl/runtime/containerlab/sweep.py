@@ -13,6 +13,7 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 from labctl.errors import HostError
+from labctl.pace import paced
 from labctl.runtime.api import Progress
 from labctl.runtime.containerlab import hostmarks
 from labctl.runtime.containerlab.dockerhost import Container, DockerHost, Network
@@ -82,7 +83,7 @@ class Sweep:
             return NotYet(", ".join(box.name for box in left)) if left else True
 
         try:
-            wait_for(gone, Deadline(GONE_LIMIT), every=0.3)
+            wait_for(gone, Deadline(paced(GONE_LIMIT)), every=0.3)
         except DeadlinePassed as passed:
             self._left.append(f"container {passed.reason}")
 

@@ -12,9 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from labctl import pace
 from labctl.errors import LabctlError, LabError
 from labctl.folder import Folder, load_folder
+from labctl.guest import trial
 from labctl.guest.api import Agent
+from labctl.guest.box import GuestBox
 from labctl.runtime.embedded import cluster as cluster_parts
 from labctl.runtime.embedded import guestbox, switches
 from labctl.runtime.embedded.endpoints import EndpointTable, endpoints_file
@@ -26,7 +29,7 @@ from labctl.state import LabState
 from labctl.waiting import Deadline
 
 BOOT_LIMIT = 120.0
-"""Seconds for guest and control plane to be ready; the slowest measured (QEMU without KVM) needs about 10."""
+"""Seconds for guest (on each launcher that is tried) and control plane to be ready; QEMU without KVM needs about 10."""
 
 Say = Callable[[str], None]
 
@@ -57,7 +60,7 @@ class EmbeddedLab:
     def __init__(self, state: LabState) -> None:
         self._state = state
         self._supervisor = Supervisor(state.processes)
-        self._guest: guestbox.GuestBox | None = None
+        self._guest: GuestBox | None = None
         self._cancel = threading.Event()
         self._plan: Plan | None = None
         self._zygote: switches.Zygote | None = None
@@ -102,7 +105,10 @@ class EmbeddedLab:
                 daemon=True,
             )
             self._plane.start()
-        agent = self._boot_guest(launcher, folder, say, deadline)
+        agent = self._boot_guest(launcher, folder, say)
+        pace.know(agent.speed())
+        deadline.seconds = pace.paced(deadline.seconds)
+        say(f"guest speed {pace.speed():.2g} of the reference")
         self._wire(agent, made)
         say(f"{len(made.namespaces)} boxes and {len(folder.topology.links)} wires")
         switches.start_front_ends(self._state, zygote, self._supervisor, made, switch_ports, credentials)
@@ -124,11 +130,18 @@ class EmbeddedLab:
         except LabctlError as error:
             self._failure = f"control plane: {error.message}"
 
-    def _boot_guest(self, launcher: str, folder: Folder, say: Say, deadline: Deadline) -> Agent:
-        self._guest = self._supervisor.call(lambda: guestbox.boot(self._state, launcher, len(folder.lab.nodes), say))
-        for name, pid in self._guest.pids.items():
-            self._supervisor.record(name, pid)
-        return self._guest.ready(deadline, self._cancel)
+    def _boot_guest(self, launcher: str, folder: Folder, say: Say) -> Agent:
+        image = guestbox.lab_image()
+
+        def start(name: str) -> GuestBox:
+            boxes = len(folder.lab.nodes)
+            guest = self._supervisor.call(lambda: guestbox.start(self._state, image, name, boxes, say))
+            self._guest = guest
+            for process, pid in guest.pids.items():
+                self._supervisor.record(process, pid)
+            return guest
+
+        return trial.boot(launcher, image, start, limit=BOOT_LIMIT, cancel=self._cancel, say=say).connect()
 
     def _wire(self, agent: Agent, made: Plan) -> None:
         topology = made.folder.topology
@@ -166,6 +179,7 @@ class EmbeddedLab:
             username=username,
             password_file=password_file,
             api_port=plane.port if plane else None,
+            speed=pace.speed(),
         )
         self._state.write(endpoints_file(self._state), json.dumps(asdict(table)))
 
@@ -182,6 +196,8 @@ class EmbeddedLab:
         return {
             "alive": self._created and guest_alive,
             "launcher": self._guest.launcher if self._guest else None,
+            "speed": pace.speed(),
+            "guest": self._guest.pids.get("guest") if self._guest else None,
             "nodes": nodes,
             "detail": detail,
         }

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from labctl.cache import cache_dir
+from labctl.cache import look
+from labctl import pace
 from labctl.errors import HostError
 from labctl.folder import Folder
 from labctl.kube.api import Access, Api
@@ -41,7 +42,7 @@ class Cluster:
 
 def prepare(state: LabState, folder: Folder, management: Management) -> Cluster:
     """Certificates, kubeconfig, ports. Raises `HostError` when the programs are not on this host."""
-    binaries = find_binaries(cache_dir())
+    binaries = look(find_binaries)
     if binaries is None:
         raise HostError(
             "the control plane's programs are not on this host", code="no-control-plane", next_command="labctl setup"
@@ -97,6 +98,6 @@ def start(
 def start_agents(cluster: Cluster, state: LabState, supervisor: Supervisor) -> None:
     """Start the node agents' process (it registers the nodes)."""
     path = state.root / "node-agents.json"
-    cluster.agents.write(path)
+    replace(cluster.agents, speed=pace.speed()).write(path)
     argv = (sys.executable, "-m", "labctl.standin.cluster.agents", str(path))
     supervisor.start(ProcessSpec("node-agents", argv, state.logs / "node-agents.log"))

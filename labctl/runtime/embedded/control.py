@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from labctl import errors
-from labctl.errors import LabctlError, LabError
+from labctl.errors import InconclusiveError, LabctlError, LabError
+from labctl.pace import limit
 
 _ERRORS: dict[str, type[LabctlError]] = {
     kind.__name__: kind
     for kind in (
         errors.UsageError,
-        errors.InconclusiveError,
         errors.GateMissed,
+        errors.InconclusiveError,
         errors.HostError,
         errors.LabError,
         errors.CheckFailed,
@@ -34,10 +35,20 @@ class DaemonGone(LabError):
     code = "daemon-gone"
 
 
+class DaemonLate(DaemonGone, InconclusiveError):
+    """It listens, and has not answered in time: nothing can be said (exit 3)."""
+
+    code = "daemon-late"
+
+
 def request(
-    path: Path, verb: str, *, progress: Callable[[str], None] | None = None, timeout: float = 10.0
+    path: Path, verb: str, *, progress: Callable[[str], None] | None = None, timeout: float | None = None
 ) -> dict[str, Any]:
-    """Ask the daemon and give its result. Raises the error that the daemon raised, or `DaemonGone`."""
+    """Ask the daemon and give its result. Raises the error that the daemon raised, or `DaemonGone`.
+
+    ``timeout``: seconds between two of its words, None: as long as a call may take.
+    """
+    timeout = limit("call") if timeout is None else timeout
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(timeout)
@@ -54,6 +65,8 @@ def request(
                     else:
                         result: dict[str, Any] = answer["result"]
                         return result
+    except TimeoutError:
+        raise DaemonLate(f"the lab's daemon said nothing for {timeout:.0f} s") from None
     except OSError as error:
         raise DaemonGone(f"the lab's daemon does not answer: {error}") from None
     raise DaemonGone("the lab's daemon closed the connection")
@@ -77,8 +90,11 @@ def describe(error: LabctlError) -> dict[str, Any]:
                 for problem in error.problems
             ],
         }
-    kind = next(cls.__name__ for cls in type(error).__mro__ if cls.__name__ in _ERRORS or cls is LabctlError)
-    return body | {"type": kind, "message": error.message, "hint": error.hint, "place": _place(error.place)}
+    kind = next(
+        (kind for kind in _ERRORS.values() if isinstance(error, kind) and kind.exit_code == error.exit_code),
+        LabctlError,
+    )
+    return body | {"type": kind.__name__, "message": error.message, "hint": error.hint, "place": _place(error.place)}
 
 
 def _place(place: errors.Place | None) -> list[Any] | None:

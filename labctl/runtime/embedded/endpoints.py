@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from labctl import pace
 from labctl.errors import HostError, InconclusiveError, UsageError, did_you_mean
 from labctl.guest.api import Agent, AgentError, ByteStream, Capture, Completed, ExecStream, TtySize
 from labctl.runtime.api import SshEndpoint
@@ -30,6 +31,8 @@ class EndpointTable:
     username: str
     password_file: str
     api_port: int | None
+    speed: float | None = None
+    """The guest's, as it was measured when it had booted."""
 
     def as_dict(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__slots__}
@@ -56,6 +59,7 @@ class EmbeddedEndpoints:
     def __init__(self, state: LabState, table: EndpointTable) -> None:
         self._state = state
         self._table = table
+        pace.know(table.speed)
         self._agent: Agent | None = None
         self._lock = threading.Lock()
 
@@ -66,7 +70,7 @@ class EmbeddedEndpoints:
             if self._agent is None:
                 from labctl.guest.client import connect
 
-                self._agent = connect(self._state.root / "agent.sock", timeout=5.0)
+                self._agent = connect(self._state.root / "agent.sock")
             return self._agent
 
     def ssh(self, switch: str) -> SshEndpoint:
@@ -95,7 +99,7 @@ class EmbeddedEndpoints:
             raise self._unknown(node, self._table.namespaces, "node")
         return namespace
 
-    def exec(self, node: str, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 30.0) -> Completed:
+    def exec(self, node: str, argv: Sequence[str], *, stdin: bytes = b"", timeout: float | None = None) -> Completed:
         return self.agent.run(argv, ns=self.namespace(node), stdin=stdin, timeout=timeout)
 
     def stream(self, node: str, argv: Sequence[str], *, tty: TtySize | None = None) -> ExecStream:

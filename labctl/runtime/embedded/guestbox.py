@@ -1,20 +1,16 @@
-"""The guest of one lab: image, launcher, channel and hub."""
+"""The guest of one lab: its image, its size, its place."""
 
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
-from labctl.cache import cache_dir
+from labctl.cache import look
 from labctl.errors import HostError, UsageError
-from labctl.guest.api import Agent
-from labctl.guest.client import connect
-from labctl.guest.hub import Hub
-from labctl.guest.image import find_image
-from labctl.guest.launch import Machine, RunningGuest, await_agent, choose_launcher, start_guest
+from labctl.guest.box import GuestBox
+from labctl.guest.image import GuestImage, find_image
+from labctl.guest.launch import Machine, start_guest
 from labctl.state import LabState
-from labctl.waiting import Deadline
 
 MEMORY_BASE_MB = 300
 MEMORY_PER_BOX_MB = 40
@@ -22,38 +18,6 @@ MEMORY_PER_BOX_MB = 40
 later, and what UML has touched stays taken from the host, so it gets little more than twice what it needs."""
 MEMORY_VARIABLE = "LABCTL_GUEST_MEMORY_MB"
 """For labs whose workloads are scaled up: a pod of nginx takes about 5 MB."""
-
-
-class GuestBox:
-    """A started guest and the way to its agent."""
-
-    def __init__(self, state: LabState, guest: RunningGuest) -> None:
-        self._guest = guest
-        self._socket = state.root / "agent.sock"
-        self._hub = Hub(guest.channel, self._socket, window=guest.window)
-        self._hub.start()
-
-    @property
-    def launcher(self) -> str:
-        return self._guest.launcher
-
-    @property
-    def pids(self) -> Mapping[str, int]:
-        return self._guest.pids
-
-    def ready(self, deadline: Deadline, cancel: threading.Event) -> Agent:
-        """Wait for the guest's agent. Raises `InconclusiveError` with the console's end."""
-        await_agent(self._guest, self._hub.open.is_set, deadline, cancel)
-        return connect(self._socket, timeout=10.0)
-
-    def exited(self) -> bool:
-        return self._guest.exited()
-
-    def power_off(self) -> None:
-        """End the hub, and with it the guest."""
-        self._hub.stop()
-        self._hub.ended.wait(2.0)
-        self._guest.power_off()
 
 
 def guest_memory(boxes: int, wanted: str | None) -> int:
@@ -66,18 +30,22 @@ def guest_memory(boxes: int, wanted: str | None) -> int:
     return int(wanted)
 
 
-def boot(state: LabState, launcher: str, boxes: int, say: Callable[[str], None]) -> GuestBox:
-    """Start a guest that is big enough. Must run on a thread that lives as long as the guest. Raises `HostError`."""
-    cache = cache_dir()
-    image = find_image(cache)
+def lab_image() -> GuestImage:
+    """The image that labs boot. Raises `HostError`."""
+    image = look(find_image)
     if image is None:
         raise HostError("the guest image is not on this host", code="no-image", next_command="labctl setup")
-    name, reasons = choose_launcher(launcher, image, cache)
-    for reason in reasons:
-        say(f"not {reason}")
+    return image
+
+
+def start(state: LabState, image: GuestImage, launcher: str, boxes: int, say: Callable[[str], None]) -> GuestBox:
+    """Start a guest that is big enough. Must run on a thread that lives as long as the guest. Raises `UsageError`."""
     workdir = state.root / "guest"
     workdir.mkdir(mode=0o700, exist_ok=True)
+    console = state.logs / "console.log"
+    if console.exists():  # of the launcher before: what it said stays apart
+        console.rename(state.logs / "console-before.log")
     memory = guest_memory(boxes, os.environ.get(MEMORY_VARIABLE))
-    guest = start_guest(name, image, Machine(memory), workdir=workdir, console=state.logs / "console.log")
-    say(f"guest starts on {name} with {memory} MB")
-    return GuestBox(state, guest)
+    guest = start_guest(launcher, image, Machine(memory), workdir=workdir, console=console)
+    say(f"guest starts on {launcher} with {memory} MB")
+    return GuestBox(guest, state.root / "agent.sock")

@@ -9,17 +9,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+from labctl.cache import cache_dir
 from labctl.errors import HostError, InconclusiveError, LabError
+from labctl.pace import limit, paced
 from labctl.runtime.api import NodeStatus, Observation, Progress
 from labctl.runtime.embedded.control import DaemonGone, request
 from labctl.runtime.embedded.endpoints import EmbeddedEndpoints, endpoints_file, read_table
 from labctl.runtime.embedded.logs import collect
 from labctl.runtime.processes import ProcessRecord, end_leftovers, is_running, read_records, start_time, tail
-from labctl.state import LabState
+from labctl.state import LabState, state_root
 from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for
 
-CREATE_LIMIT = 180.0
-"""Seconds for the boxes to exist; QEMU without KVM takes about 10 on two processors."""
+CREATE_LIMIT = 600.0
+"""Seconds between two words of a daemon that makes the boxes: it has limits of its own."""
 DESTROY_LIMIT = 30.0
 
 
@@ -58,6 +60,7 @@ class EmbeddedRuntime:
                 stderr=log,
                 start_new_session=True,
                 cwd=self._state.root,
+                env={**os.environ, **_places()},
             )
         finally:
             os.close(log)
@@ -76,7 +79,7 @@ class EmbeddedRuntime:
             return True
 
         try:
-            wait_for(answers, Deadline(10.0), every=0.02)
+            wait_for(answers, Deadline(limit("start")), every=0.02)
         except DeadlinePassed as passed:
             raise InconclusiveError(f"the lab's daemon did not start: {passed.reason}") from None
 
@@ -97,11 +100,14 @@ class EmbeddedRuntime:
         if not self.alive():
             return self._dead("the lab's daemon does not run")
         try:
-            answer = request(self._socket, "observe", timeout=5.0)
+            answer = request(self._socket, "observe")
         except DaemonGone as gone:
             return self._dead(gone.message)
         nodes = {row["name"]: NodeStatus(**row) for row in answer["nodes"]}
-        return Observation(self.name, answer.get("launcher"), bool(answer["alive"]), nodes, answer.get("detail", ""))
+        return Observation(
+            self.name, answer.get("launcher"), bool(answer["alive"]), nodes, answer.get("detail", ""),
+            speed=answer.get("speed"), guest=answer.get("guest"),
+        )  # fmt: skip
 
     def _dead(self, detail: str) -> Observation:
         try:
@@ -133,7 +139,7 @@ class EmbeddedRuntime:
         record = self.daemon()
         if record is not None and is_running(record):
             try:
-                request(self._socket, "destroy", progress=progress, timeout=DESTROY_LIMIT)
+                request(self._socket, "destroy", progress=progress, timeout=paced(DESTROY_LIMIT))
             except DaemonGone as gone:
                 progress(gone.message)
             self._await_end(record)
@@ -176,3 +182,9 @@ class EmbeddedRuntime:
         except InconclusiveError:
             endpoints = None  # it does not run (yet, or any more): what the host has is all there is
         return collect(self._state.logs, node, endpoints)
+
+
+def _places() -> dict[str, str]:
+    """Folders that the environment names, as they are seen from any other one: the daemon works in the lab's."""
+    given = {"LABCTL_STATE_DIR": state_root, "LABCTL_CACHE_DIR": cache_dir}
+    return {name: str(place().absolute()) for name, place in given.items() if name in os.environ}

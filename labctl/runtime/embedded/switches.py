@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from labctl import pace
 from labctl.errors import LabError
+from labctl.pace import limit
 from labctl.runtime.embedded.secrets import SwitchCredentials, known_hosts, ssh_config
 from labctl.runtime.embedded.supervisor import Supervisor
 from labctl.runtime.ports import kernel_name
@@ -21,8 +23,6 @@ from labctl.state import LabState
 
 if TYPE_CHECKING:
     from labctl.runtime.embedded.boot import Plan
-
-START_LIMIT = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def start_zygote(state: LabState, supervisor: Supervisor) -> Zygote:
     argv = (sys.executable, "-m", "labctl.standin.switch.zygote", str(theirs.fileno()))
     with theirs:
         supervisor.start(ProcessSpec("front-ends", argv, log), pass_fds=(theirs.fileno(),))
-    ours.settimeout(START_LIMIT)
+    ours.settimeout(limit("start"))
     return Zygote(ours, str(log))
 
 
@@ -69,7 +69,7 @@ def start_front_ends(
             )
             spec = FrontEndSpec(
                 identity, str(state.root / "agent.sock"), "127.0.0.1", port, credentials.username,
-                str(credentials.password_file), credentials.public_key, str(credentials.host_key),
+                str(credentials.password_file), credentials.public_key, str(credentials.host_key), pace.speed(),
             )  # fmt: skip
             path = specs / f"{name}.json"
             spec.write(path)

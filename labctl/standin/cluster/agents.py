@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from labctl import pace
 from labctl.guest.api import Agent
 from labctl.guest.client import connect
 from labctl.guest.local import local_agent
@@ -30,8 +31,6 @@ from labctl.standin.cluster.kubelet.node import NodeRegistration
 from labctl.standin.cluster.podnet import FunctionContext, FunctionFactory, SystemFunction
 from labctl.standin.cluster.server.http import KubeletServer
 from labctl.standin.cluster.spec import AgentsSpec, NodeSpec
-
-CONNECT_LIMIT = 30.0
 
 
 def say(text: str) -> None:
@@ -100,7 +99,8 @@ def _ready_setter(registration: NodeRegistration) -> Callable[[], None]:
 def main(argv: list[str]) -> int:
     """Run until SIGTERM."""
     spec = AgentsSpec.read(Path(argv[1]))
-    agent = connect(Path(spec.agent_socket), CONNECT_LIMIT) if spec.agent_socket else local_agent()
+    pace.know(spec.speed)
+    agent = connect(Path(spec.agent_socket)) if spec.agent_socket else local_agent()
     ending = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ending.set())
     agents = NodeAgents(spec, agent)

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from labctl.imagename import plain_name
+
 Function = Literal["calico-node", "kube-proxy", "calico-kube-controllers"]
 
 NGINX_CONF = """\
@@ -69,14 +71,7 @@ IMAGES: Mapping[str, Image] = {
 
 def find_image(reference: str) -> Image | None:
     """The image of a reference: registry, ``library/`` and tag or digest do not matter."""
-    name = reference.split("@", maxsplit=1)[0]
-    head, _, last = name.rpartition("/")
-    parts = [part for part in head.split("/") if part]
-    if parts and ("." in parts[0] or ":" in parts[0] or parts[0] == "localhost"):
-        parts = parts[1:]
-    if parts == ["library"]:
-        parts = []
-    return IMAGES.get("/".join([*parts, last.split(":")[0]]))
+    return IMAGES.get(plain_name(reference))
 
 
 def version(reference: str) -> str:

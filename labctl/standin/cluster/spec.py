@@ -39,6 +39,8 @@ class AgentsSpec:
     system_certificate: str
     system_key: str
     nodes: tuple[NodeSpec, ...]
+    speed: float | None = None
+    """Of that machine: how long its agent is waited for."""
 
     def access(self, node: NodeSpec) -> Access:
         """As a kubelet."""

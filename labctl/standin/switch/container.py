@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from labctl import pace
+from labctl.guest.agent.speed import measure
 from labctl.standin.switch.frontend import make_device
 from labctl.standin.switch.keys import make_key_pair
 from labctl.standin.switch.platform import SwitchIdentity
@@ -171,6 +173,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--connection-mode", default="tc")
     parser.add_argument("--trace", action="store_true")
     given = parser.parse_args(arguments)
+    pace.know(measure())
     over = threading.Event()
     signal.signal(signal.SIGTERM, lambda _number, _frame: over.set())
     health(1, "starting")

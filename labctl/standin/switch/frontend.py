@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from labctl import pace
 from labctl.standin.switch.platform import SwitchIdentity
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ class FrontEndSpec:
     password_file: str
     authorized_key: str
     host_key: str
+    speed: float | None = None
+    """Of the guest: how long its agent is waited for."""
 
     def write(self, path: Path) -> None:
         path.touch(mode=0o600)
@@ -59,7 +62,8 @@ def run(spec: FrontEndSpec) -> None:
     from labctl.guest.client import connect
     from labctl.standin.switch.sshd import SshServer
 
-    device = make_device(connect(Path(spec.agent_socket), timeout=10.0), spec.identity)
+    pace.know(spec.speed)
+    device = make_device(connect(Path(spec.agent_socket)), spec.identity)
     key = paramiko.Ed25519Key.from_private_key_file(spec.host_key)
     password = Path(spec.password_file).read_text().strip()
     server = SshServer(device, (spec.host, spec.port), key, (spec.username, password, spec.authorized_key))

@@ -17,6 +17,7 @@ from paramiko.common import (
     OPEN_SUCCEEDED,
 )
 
+from labctl.pace import paced
 from labctl.standin.switch.shell import Device, Shell
 from labctl.standin.switch.terminal import Screen, Terminal, answer
 
@@ -151,7 +152,7 @@ class SshServer:
         try:
             transport.start_server(server=account)
             while transport.is_active():
-                channel = transport.accept(LOGIN_LIMIT)
+                channel = transport.accept(paced(LOGIN_LIMIT))
                 if channel is not None:
                     threading.Thread(target=self._channel, args=(channel, account), daemon=True).start()
                 elif not transport.is_authenticated():
@@ -166,7 +167,7 @@ class SshServer:
         wish = account.wish(channel)
         try:
             with suppress(OSError, EOFError, paramiko.SSHException):  # the client went away
-                if wish.answered.wait(LOGIN_LIMIT) and wish.command is not None:
+                if wish.answered.wait(paced(LOGIN_LIMIT)) and wish.command is not None:
                     self._execute(channel, wish.command, wish.screen)
                 elif wish.granted:
                     Terminal(self._device, wish.screen).run(channel)

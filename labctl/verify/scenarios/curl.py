@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from labctl.errors import LabctlError
 from labctl.kube.resources import ENDPOINT_SLICES, SERVICES
+from labctl.pace import limit
 from labctl.verify import expectation
 from labctl.verify.capturing import capturing, judge
 from labctl.verify.checks import Stopwatch
@@ -14,12 +15,10 @@ from labctl.verify.scenario import Scenario
 from labctl.verify.verdict import CheckResult, Judgement
 from labctl.waiting import Deadline
 
-LIMIT = 4
-"""Seconds one request may take."""
 CODES = {
     6: "the name was not resolved",
     7: "connection refused or no route",
-    28: f"no answer within {LIMIT} s",
+    28: "no answer within {limit:.0f} s",
     52: "an empty answer",
 }
 """curl's exit codes (curl(1))."""
@@ -83,9 +82,9 @@ def _endpoints(cluster: expectation.Cluster, service: str) -> frozenset[str]:
 
 def _fetch(lab: LabUnderTest, row: CurlInput, address: str, endpoints: int) -> tuple[Judgement, str]:
     url = f"http://{f'[{address}]' if ':' in address else address}:{row.port}/"
-    command = ["curl", "-sS", "-m", str(LIMIT), url]
+    command = ["curl", "-sS", "-m", f"{limit('page'):.0f}", url]
     try:
-        done = lab.observer.endpoints.exec(row.sender.node, command, timeout=LIMIT + 10.0)
+        done = lab.observer.endpoints.exec(row.sender.node, command, timeout=limit("page") + limit("call"))
     except LabctlError as error:
         raise Unanswered(f"{row.sender.node}: {error}") from None
     path = lab.observer.evidence.command(row.sender.node, " ".join(command), done.stdout + done.stderr)
@@ -99,7 +98,8 @@ def judge_page(row: CurlInput, url: str, code: int, page: str, words: str, endpo
     seen = {"exit": code, "bytes": len(page), "endpoints": endpoints}
     behind = f"{row.service} has {endpoints} endpoint{'s' if endpoints != 1 else ''}"
     if code != 0:
-        why = CODES.get(code, words.strip() or f"curl ended with {code}")
+        known = CODES[code].format(limit=limit("page")) if code in CODES else None
+        why = known or words.strip() or f"curl ended with {code}"
         return Judgement("FAIL", f"{row.sender.node}: {url}: {why}; {behind}", expected, seen)
     if row.contains not in page:
         return Judgement(

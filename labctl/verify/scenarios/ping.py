@@ -13,6 +13,7 @@ from labctl.kube.api import Json
 from labctl.kube.exec import PodExec
 from labctl.kube.ready import pod_trouble
 from labctl.kube.resources import BLOCK_AFFINITIES, PODS
+from labctl.pace import limit
 from labctl.verify import expectation
 from labctl.verify.capturing import capturing, judge
 from labctl.verify.checks import Check, Stopwatch, poll
@@ -101,7 +102,7 @@ def _diagnose(lab: LabUnderTest, row: PingInput, identity: str) -> list[str]:
     for node in (row.sender.node, row.target.node):
         for text in DIAGNOSTICS:
             try:
-                done = lab.observer.endpoints.exec(node, text.split(), timeout=15.0)
+                done = lab.observer.endpoints.exec(node, text.split())
                 output = done.stdout + done.stderr
             except LabctlError as error:
                 output = str(error).encode()
@@ -202,7 +203,7 @@ def _ping(
         attempts += 1
         lab.observer.release([path])
         try:
-            done = exec_in.run(row.sender.namespace, pod, command, timeout=row.count * 2 + 10.0)
+            done = exec_in.run(row.sender.namespace, pod, command, timeout=row.count * 2 + limit("call"))
         except LabctlError as error:
             if not deadline.passed and not lab.cancel.wait(EXEC_PAUSE):
                 continue  # the API may still call a pod running whose node has just been started again

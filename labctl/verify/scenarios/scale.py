@@ -14,6 +14,7 @@ from functools import partial
 from ipaddress import ip_network
 from typing import Any
 
+from labctl.pace import paced
 from labctl.verify import judges
 from labctl.verify.change import Change, change
 from labctl.verify.checks import Check, Stopwatch
@@ -52,7 +53,7 @@ def run(lab: LabUnderTest) -> list[CheckResult]:
     growth = Change("scale", "scale-routes", inputs.model_dump(mode="json"))
 
     def grow() -> None:
-        lab.hands.configure(inputs.switch, lines(inputs), timeout=LIMIT)
+        lab.hands.configure(inputs.switch, lines(inputs), timeout=paced(LIMIT))
 
     with change(lab.journal, growth, grow, lab.hands, HEALERS):
         pushed = watch.seconds

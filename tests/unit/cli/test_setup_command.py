@@ -34,6 +34,7 @@ def builders(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     asked: list[str] = []
     monkeypatch.setattr(building, "build_image", lambda *_: asked.append("image"))
     monkeypatch.setattr(building, "bring_binaries", lambda *_: asked.append("binaries"))
+    monkeypatch.setattr(building, "try_host", lambda *_: asked.append("boot"))
     return asked
 
 
@@ -41,7 +42,7 @@ def builders(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_setup_alone_builds(run: Run, filled: Path, builders: list[str], words: tuple[str, ...]) -> None:
     done = run(*words)
     assert (done.code, done.err) == (0, "")
-    assert builders == ["image", "binaries"]
+    assert builders == ["boot"]
     assert [line.split("   ")[0] for line in done.out.splitlines()] == ["PART", "guest image", "control plane"]
     assert done.out.count("was there already") == 2
 
@@ -58,6 +59,7 @@ def test_status_of_nothing(run: Run) -> None:
     done = run("setup", "status")
     assert done.code == 0
     assert done.out.count("missing") == 2
+    assert "qemu-tcg: " in done.out
     assert done.out.endswith("next: labctl setup\n")
     assert json.loads(run("setup", "status", "--json").out)["ready"] is False
 
@@ -128,7 +130,7 @@ def test_doctor_of_a_host_without_image(run: Run) -> None:
 def test_doctor_exit_code_is_the_findings(run: Run, filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from labctl.doctor import facts, findings
 
-    monkeypatch.setattr(facts, "_launcher", lambda name, _: findings.LauncherFact(name, None))
+    monkeypatch.setattr(facts, "_launcher", lambda name, _: findings.LauncherFact(name, None, "now"))
     monkeypatch.setattr(facts, "memory_free", lambda: 1 << 40)
     monkeypatch.setattr(facts, "RUN_TOOLS", ())
     monkeypatch.setattr(facts.platform, "machine", lambda: "x86_64")

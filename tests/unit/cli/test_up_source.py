@@ -22,7 +22,8 @@ N9KV, KIND = "vrnetlab/cisco_n9kv:10.5.4", "kindest/node:v1.35.1"
 
 @pytest.fixture(autouse=True)
 def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A lab of this test alone, no configuration, no Docker."""
+    """A lab of this test alone, no configuration, no Docker, no containerlab."""
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.setenv("LABCTL_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
@@ -52,7 +53,11 @@ def rendered(found: Source, at: Path) -> dict[str, Any]:
 def test_a_spec_on_the_embedded_runtime(spec: Path, tmp_path: Path) -> None:
     found = from_spec(spec, "auto", None, (), None)
     assert (found.lab, found.runtime) == ("lab", "embedded")
-    assert rendered(found, tmp_path / "out")["target"] == {"switch": "standin", "cluster": "standin"}
+    assert rendered(found, tmp_path / "out")["target"] == {
+        "switch": "standin",
+        "cluster": "standin",
+        "containerlab": "0.81",
+    }
 
 
 def test_a_spec_on_containerlab_takes_what_is_there_and_says_so(
@@ -62,7 +67,11 @@ def test_a_spec_on_containerlab_takes_what_is_there_and_says_so(
     spec.write_text("name: lab\nimages: {leaf: my/leaf:1}\n")
     found = from_spec(spec, "containerlab", None, (), "other")
     assert (found.lab, found.runtime) == ("other", "containerlab")
-    assert rendered(found, tmp_path / "out")["target"] == {"switch": "standin", "cluster": "kind"}
+    assert rendered(found, tmp_path / "out")["target"] == {
+        "switch": "standin",
+        "cluster": "kind",
+        "containerlab": "0.81",
+    }
     said = capsys.readouterr().err.splitlines()
     assert said == [
         f"switches: stand-ins (my/leaf:1, {N9KV} are not in Docker)", f"nodes: kind ({KIND}, in Docker)",
@@ -70,6 +79,56 @@ def test_a_spec_on_containerlab_takes_what_is_there_and_says_so(
     topology = load_folder(tmp_path / "out").topology
     assert topology.nodes["leaf101"].image == "labctl/n9kv-standin:latest"
     assert topology.nodes["other"].image == KIND
+
+
+@pytest.mark.parametrize(
+    ("here", "target", "written_for", "said"),
+    [
+        (
+            "0.79.0",
+            "switch=n9kv",
+            "0.79.0",
+            "topology.clab.yml is written for containerlab 0.79.0, which is on this host",
+        ),
+        ("0.83.1", "switch=n9kv", "0.81", ""),
+        ("0.0.0", "switch=n9kv", "0.81", ""),
+        ("0.83.1", "containerlab=0.79,switch=n9kv", "0.79", ""),
+        ("0.79.0", "containerlab=0.82,switch=n9kv", "0.82", ""),
+    ],
+)
+def test_the_topology_is_written_for_the_containerlab_of_this_host(
+    spec: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    here: str,
+    target: str,
+    written_for: str,
+    said: str,
+) -> None:
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "containerlab"
+    program.write_text(f"#!/bin/sh\necho '    version: {here}'\n")
+    program.chmod(0o755)
+    found = from_spec(spec, "containerlab", target, (), None)
+    assert rendered(found, tmp_path / "out")["target"]["containerlab"] == written_for
+    assert capsys.readouterr().err.strip() == said
+    keys = load_folder(tmp_path / "out").topology.moved_keys
+    assert keys == ({"extras"} if written_for.startswith("0.79") else {"wait", "kubeconfig"})
+
+
+@pytest.mark.parametrize("target", ["containerlab", "containerlab=", "containerlab=new", "containerlab=0.77", "kind=1"])
+def test_a_target_that_is_none(spec: Path, target: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        from_spec(spec, "containerlab", target, (), None)
+    assert caught.value.code == "bad-target"
+
+
+def test_a_target_that_names_containerlab_alone_leaves_the_boxes_to_the_spec(spec: Path, tmp_path: Path) -> None:
+    spec.write_text("name: lab\ntarget: {switch: n9kv, cluster: kind}\n")
+    done = CliRunner().invoke(cli, ["generate", str(spec), "-o", str(tmp_path / "o"), "--target", "containerlab=0.79"])
+    assert done.exit_code == 0, done.output
+    target = json.loads((tmp_path / "o" / "lab.json").read_text())["target"]
+    assert target == {"switch": "n9kv", "cluster": "kind", "containerlab": "0.79"}
 
 
 def test_containerlab_without_docker_is_left_to_the_doctor(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -104,7 +163,11 @@ def test_a_lab_on_containerlab_goes_on_there_as_what_it_is(spec: Path, tmp_path:
     state.runtime_file.write_text('{"runtime": "containerlab"}')
     found = from_spec(spec, "auto", None, (), None)
     assert found.runtime == "containerlab"
-    assert rendered(found, tmp_path / "out")["target"] == {"switch": "n9kv", "cluster": "standin"}
+    assert rendered(found, tmp_path / "out")["target"] == {
+        "switch": "n9kv",
+        "cluster": "standin",
+        "containerlab": "0.81",
+    }
 
 
 def test_folders(spec: Path, tmp_path: Path) -> None:

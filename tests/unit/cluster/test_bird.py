@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,6 +15,7 @@ import pytest
 from labctl.guest.api import AgentError
 from labctl.standin.cluster.calico.bird import Peer, PoolView, RouterView, Timers, config
 from labctl.standin.cluster.calico.birdctl import BirdControl, BirdRefused
+from tests.tools import tool
 
 LEAFS = (
     Peer("Global", "192.168.100.1", 65102),
@@ -58,12 +58,11 @@ def test_golden(name: str, golden: Callable[[str, str], None]) -> None:
     golden(f"cluster/bird-{name}.conf", config(VIEWS[name]))
 
 
-@pytest.mark.skipif(shutil.which("bird") is None, reason="no BIRD on this machine")
 @pytest.mark.parametrize("name", VIEWS)
 def test_bird_itself_reads_it(name: str, tmp_path: Path) -> None:
     path = tmp_path / "bird.conf"
     path.write_text(config(replace(VIEWS[name], log=str(tmp_path / "bird.log"))))
-    done = subprocess.run(("bird", "-p", "-c", str(path)), capture_output=True, text=True, check=False)
+    done = subprocess.run((tool("bird"), "-p", "-c", str(path)), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 

@@ -509,7 +509,7 @@ def test_go_versions(tmp_path: Path, body: str, version: tuple[int, int]) -> Non
 @pytest.fixture
 def no_go(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """PATH with an old Go, and no other anywhere."""
-    monkeypatch.setattr(gobuild, "USUAL_GO", str(tmp_path / "none"))
+    monkeypatch.setattr(gobuild, "USUAL_GO", (str(tmp_path / "go-*" / "go"),))
     monkeypatch.setenv("PATH", f"{tmp_path / 'path'}:{os.environ['PATH']}")
     script(tmp_path / "path" / "go", "echo go version go1.19.8 linux/amd64")
     (tmp_path / "cache").mkdir()
@@ -519,6 +519,13 @@ def no_go(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 def test_a_new_enough_go_on_path(no_go: Path, tmp_path: Path) -> None:
     new = script(tmp_path / "path" / "go", "echo go version go1.25.0 linux/amd64")
     assert find_go(no_go, quiet) == str(new)
+
+
+def test_a_new_enough_go_where_packages_put_it(no_go: Path, tmp_path: Path) -> None:
+    """The newest name first; one that is too old is passed over."""
+    for name, version in (("go-1.9", "1.9.9"), ("go-1.24", "1.24.4"), ("go-1.25", "1.25.1")):
+        script(tmp_path / name / "go", f"echo go version go{version} linux/amd64")
+    assert find_go(no_go, quiet) == str(tmp_path / "go-1.25" / "go")
 
 
 def test_go_is_brought_once(no_go: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,7 +87,7 @@ def test_a_build_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
     def refuse(*_arguments: object) -> None:
         raise HostError("mmdebstrap ended with code 25: no such mirror")
 
-    monkeypatch.setattr(build, "missing_packages", list)
+    monkeypatch.setattr(build, "refuse_without_tools", lambda _what: None)
     monkeypatch.setattr(build, "run", refuse)
     with pytest.raises(HostError, match="no such mirror"):
         build_archive(tmp_path, Binaries(tmp_path, "1.34.3", "test"), lambda _text: None)

@@ -23,7 +23,7 @@ def labs(draw: st.DrawFn) -> Design:
         f"    - {{leafs: [l{2 * i + 1:02d}, l{2 * i + 2:02d}], peer_link: {k}}}\n" for i, k in enumerate(links)
     )
     text = f"name: lab\nfabric:\n  spines: {draw(st.integers(1, 8))}\n  borders: {borders}\n  leaf_pairs:\n{rows}"
-    text += f"cluster: {{nodes: {draw(st.integers(2, 64))}}}\n"
+    text += f"cluster: {{nodes: {draw(st.integers(2, min(64, 54 * pairs)))}}}\n"  # 64 ports a leaf
     externals = draw(st.integers(0, 5)) if borders else 0
     if externals:
         text += "external:\n"

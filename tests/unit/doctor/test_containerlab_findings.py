@@ -21,9 +21,10 @@ from labctl.doctor.containerlab.model import (
     RouteFact,
 )
 from labctl.doctor.containerlab.needs import ImageNeed, LabNeeds
-from labctl.doctor.containerlab.versions import kind_library, numbers, switch_memory
+from labctl.doctor.containerlab.versions import kind_library, switch_memory
 from labctl.doctor.findings import GB, Finding, can_run
 from labctl.doctor.page import page
+from labctl.peers import EXTRAS, ON_NODE, numbers
 
 SWITCH, NODE = "vrnetlab/cisco_n9kv:10.5.4", "kindest/node:v1.35.1"
 SUBNET = IPv4Network("172.20.20.0/24")
@@ -74,7 +75,8 @@ def test_a_good_host_has_nothing_but_good_news(
         ({"containerlab": ContainerlabFact("/x", (0, 78, 1), True)}, "containerlab", "error",
          "sudo containerlab version upgrade"),
         ({"containerlab": ContainerlabFact("/x", (0, 78, 2), True)}, "containerlab", "ok", None),
-        ({"containerlab": ContainerlabFact("/x", (1, 0), True)}, "containerlab", "ok", None),
+        ({"containerlab": ContainerlabFact("/x", (0, 83, 1), True)}, "containerlab", "warning", None),
+        ({"containerlab": ContainerlabFact("/x", (1, 0), True)}, "containerlab", "warning", None),
         ({"containerlab": ContainerlabFact("/x", (0, 0, 0), True)}, "containerlab", "warning", None),
         ({"containerlab": ContainerlabFact("/x", None, True, "bus error")}, "containerlab", "error", "/x version"),
         ({"containerlab": ContainerlabFact("/x", (0, 79), False)}, "rights", "error",
@@ -332,6 +334,30 @@ def test_a_digest_is_a_warning(good_host: ContainerHostFacts, real_lab: LabNeeds
     docker = replace(good_host.docker, images={**good_host.docker.images, name: FORK})
     needs = replace(real_lab, images=(real_lab.images[0], ImageNeed("node", name), real_lab.images[2]))
     assert by_id(findings(replace(good_host, docker=docker), needs), "image-node-digest").severity == "warning"
+
+
+@pytest.mark.parametrize(
+    ("containerlab", "keys", "said"),
+    [
+        ((0, 79, 0), EXTRAS, None), ((0, 80, 1), EXTRAS, None), ((0, 81, 0), ON_NODE, None), ((0, 0, 0), EXTRAS, None),
+        ((0, 80, 1), ON_NODE, "kubeconfig, wait of a node, which 0.81 or newer reads"),
+        ((0, 83, 0), EXTRAS, "extras of a node, which 0.78.2 to 0.80 reads"),
+        ((0, 83, 0), EXTRAS | ON_NODE, "extras, kubeconfig, wait of a node, which no containerlab reads"),
+    ],
+)  # fmt: skip
+def test_a_folder_that_this_containerlab_does_not_read(
+    good_host: ContainerHostFacts,
+    real_lab: LabNeeds,
+    containerlab: tuple[int, ...],
+    keys: frozenset[str],
+    said: str | None,
+) -> None:
+    facts = replace(good_host, containerlab=ContainerlabFact("/x", containerlab, setuid=True))
+    found = [one for one in findings(facts, replace(real_lab, moved_keys=keys)) if one.id == "topology"]
+    assert [(one.severity, str(said) in one.sentence) for one in found] == ([("error", True)] if said else [])
+    for one in found:
+        target = f"switch=n9kv,cluster=kind,containerlab=0.{containerlab[1]}"
+        assert one.fix == f"labctl generate SPEC -o DIR --target {target}"
 
 
 @pytest.mark.parametrize(

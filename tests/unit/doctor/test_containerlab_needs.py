@@ -24,11 +24,12 @@ Rendered = Callable[[str, str], Path]
 
 @pytest.fixture
 def rendered(tmp_path: Path, topologies: Path) -> Rendered:
-    """The white paper's lab for a target."""
+    """The white paper's lab for a target, and the containerlab of ``good_host``."""
 
     def render(switch: str, cluster: str) -> Path:
         folder = tmp_path / f"{switch}-{cluster}"
-        write_folder(render_folder(design_of(topologies / "whitepaper.yaml", target=(switch, cluster))), folder)
+        lab = design_of(topologies / "whitepaper.yaml", target=(switch, cluster), containerlab="0.79")
+        write_folder(render_folder(lab), folder)
         return folder
 
     return render
@@ -211,7 +212,10 @@ def test_the_verb(
     bare_machine: ContainerHostFacts,
     on_host: Callable[[ContainerHostFacts], list[dict[str, Any]]],
     capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("labctl.cli.preparing.containerlab_here", lambda: "0.79.0")
+
     def run(*arguments: str) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as ended:
             main(["doctor", *arguments])

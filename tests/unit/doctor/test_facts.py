@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from labctl.doctor import facts as edge
 from labctl.doctor.facts import collect, longest_range, memory_free
 from labctl.doctor.findings import findings
 
@@ -24,16 +23,14 @@ def test_this_host_without_network(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert facts.memory_free > 0
     assert [launcher.name for launcher in facts.launchers] == ["qemu-kvm", "uml", "qemu-tcg", "netns"]
     assert {one.id for one in findings(facts)} >= {"os", "guest-image", "launcher", "build-packages", "go"}
-    assert not (tmp_path / "kvm-probe.json").exists()  # nothing to boot: nothing was probed
+    assert list(tmp_path.iterdir()) == []  # it makes nothing, and nothing was booted
 
 
-def test_kvm_is_not_probed_without_an_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(edge.os, "access", lambda *_: True)
-    monkeypatch.setattr(edge.shutil, "which", lambda name, **_: f"/usr/bin/{name}")
-    monkeypatch.setattr(edge, "refusal", lambda name, *_: f"asked {name}")
-    kvm, uml = (edge._launcher(name, tmp_path) for name in ("qemu-kvm", "uml"))
-    assert kvm.untried
-    assert (uml.refusal, uml.untried) == ("asked uml", False)
+def test_a_cache_that_is_not_there_and_one_that_is_shared(tmp_path: Path) -> None:
+    facts = collect(tmp_path / "not" / "there", [tmp_path])
+    assert facts.image.state == "missing"
+    assert facts.disk_free > 0
+    assert facts.cache_writable
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labctl.doctor.findings import GB, Finding, HostFacts, LauncherFact, PartFact, can_run, chosen, findings
+from labctl.guest.userns import Refusal
 
 WHOLE = PartFact("whole", None, "1")
 MISSING = PartFact("missing", None, "1")
+OWN_CACHE = "export LABCTL_CACHE_DIR=/a/folder/of/your/own"
 NOT_INSTALLED = "qemu-system-x86_64 is not installed (apt-get install qemu-system-x86)"
 
 GOOD = HostFacts(
@@ -27,14 +29,17 @@ GOOD = HostFacts(
     missing_tools=(),
     subuids=65536,
     subgids=65536,
-    userns_clone=1,
-    max_user_namespaces=10000,
-    apparmor_userns=None,
-    launchers=(LauncherFact("qemu-kvm", None), LauncherFact("uml", None), LauncherFact("qemu-tcg", None)),
+    user_namespaces=None,
+    launchers=(
+        LauncherFact("qemu-kvm", None, "2026-11-30 21:00"),
+        LauncherFact("uml", None),
+        LauncherFact("qemu-tcg", None),
+    ),
     uml_memory="/dev/shm",
     cpus=4,
     memory_free=8 * GB,
     disk_free=20 * GB,
+    cache_writable=True,
     cache="/cache",
     image=WHOLE,
     control_plane=WHOLE,
@@ -109,6 +114,10 @@ def test_a_good_host() -> None:
             "launcher-uml", "warning", "sudo mount -o remount,exec,size=2G /dev/shm",
         ),
         ({"launchers": launchers(kvm="x", uml="x")}, "launcher", "warning", None),
+        ({"launchers": launchers(uml="the guest died")}, "launcher-uml", "warning", None),
+        ({"launchers": launchers(kvm="x", uml="x", tcg="x")}, "launcher", "error", "labctl setup"),
+        ({"cache_writable": False}, "cache", "ok", OWN_CACHE),
+        ({"cache_writable": False, "image": MISSING}, "cache", "error", OWN_CACHE),
         (
             {"launchers": launchers(kvm=NOT_INSTALLED, uml="x", tcg=NOT_INSTALLED)},
             "launcher", "error", "sudo apt-get install qemu-system-x86",
@@ -138,10 +147,8 @@ def test_one_thing_changed(changes: dict[str, Any], identity: str, severity: str
             "sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ada",
         ),
         ({"subgids": 65535}, "subordinate-ids", "--add-subgids"),
-        ({"userns_clone": 0}, "user-namespaces", "sudo sysctl -w kernel.unprivileged_userns_clone=1"),
-        ({"max_user_namespaces": 0}, "user-namespaces", "sudo sysctl -w user.max_user_namespaces=15000"),
-        ({"apparmor_userns": 1}, "user-namespaces", "apparmor_restrict_unprivileged_userns=0"),
-        ({"userns_clone": 0, "apparmor_userns": 1}, "user-namespaces", "userns_clone=1 kernel.apparmor"),
+        ({"user_namespaces": Refusal("off", "sudo sysctl -w x=1", "y")}, "user-namespaces", "sudo sysctl -w x=1"),
+        ({"user_namespaces": Refusal("no", None, "run labctl as root")}, "user-namespaces", "run labctl as root"),
     ],
 )
 def test_what_only_a_build_needs(changes: dict[str, Any], identity: str, fix: str) -> None:
@@ -156,7 +163,7 @@ def test_what_only_a_build_needs(changes: dict[str, Any], identity: str, fix: st
 
 
 def test_a_host_that_can_build() -> None:
-    facts = host(image=MISSING, control_plane=MISSING, userns_clone=None, go="Go 1.26 (/go)")
+    facts = host(image=MISSING, control_plane=MISSING, go="Go 1.26 (/go)")
     assert {one.id for one in findings(facts) if one.severity == "error"} == {"guest-image", "control-plane"}
     assert "Go 1.26" in finding(facts, "go").sentence
 
@@ -168,11 +175,15 @@ def test_auto_takes_the_first_that_is_not_refused() -> None:
     assert chosen(host(launchers=launchers(kvm="no", uml="no", tcg="no"))) is None
 
 
-def test_kvm_that_cannot_be_tried_yet_is_no_warning() -> None:
-    untried = (LauncherFact("qemu-kvm", "it is tried by booting", untried=True), *launchers()[1:])
-    facts = host(launchers=untried, image=MISSING)
-    assert finding(facts, "launcher-qemu-kvm").severity == "ok"
-    assert chosen(facts) == "uml"
+def test_a_launcher_is_called_usable_only_when_a_guest_has_booted_with_it() -> None:
+    assert finding(GOOD, "launcher-qemu-kvm").sentence == "can be used: a guest booted on 2026-11-30 21:00"
+    assert finding(GOOD, "launcher-qemu-tcg").sentence == "not tried here"
+    untried = host(launchers=launchers(kvm="no"))
+    assert finding(untried, "launcher").sentence == "auto tries uml first, and the next one when no guest boots with it"
+    failed = host(
+        launchers=(*launchers(kvm="no")[:1], LauncherFact("uml", "the guest died (on …)", "2026-11-30 21:00"))
+    )
+    assert finding(failed, "launcher-uml").fix == "labctl up SPEC --launcher uml  (tries it again)"
 
 
 STATES = st.sampled_from([WHOLE, MISSING, PartFact("broken", "why", "1")])

@@ -56,15 +56,16 @@ def test_what_a_node_inherits(folder: Path, edit: Edit) -> None:
     edit("topology.clab.yml", "  kinds:\n", "  groups:\n    old: {image: g/old:1, env: {A: group, G: 1}}\n  kinds:\n")
     edit("topology.clab.yml", "      image: labctl/n9kv-standin:latest\n",
          "      image: labctl/n9kv-standin:latest\n      env: {A: kind, K: true}\n")  # fmt: skip
-    edit("topology.clab.yml", "    spine1:\n", "    spine1:\n      group: old\n      env: {N: ''}\n")
+    edit("topology.clab.yml", "    spine1:\n      kind: cisco_n9kv\n      mgmt-ipv4: 172.20.20.11\n      env:\n",
+         "    spine1:\n      kind: cisco_n9kv\n      group: old\n      env:\n        N: ''\n")  # fmt: skip
     edit("topology.clab.yml", "    spine2:\n", "    spine2:\n      group: old\n      image: n/own:2\n")
     topology = load_folder(folder).topology
     assert topology.mgmt_network == "whitepaper-mgmt"
     assert topology.nodes["spine1"].image == "g/old:1"
-    assert topology.nodes["spine1"].env == {"A": "group", "K": "true", "G": "1", "N": ""}
+    assert topology.nodes["spine1"].env == {"A": "group", "K": "true", "G": "1", "N": "", "CLAB_INTFS": "3"}
     assert topology.nodes["spine2"].image == "n/own:2"
     assert topology.nodes["leaf2101"].image == "labctl/n9kv-standin:latest"
-    assert topology.nodes["leaf2101"].env == {"A": "kind", "K": "true"}
+    assert topology.nodes["leaf2101"].env == {"A": "kind", "K": "true", "CLAB_INTFS": "5"}
     assert topology.nodes["ext1"].image == "labctl/host:latest"
 
 

@@ -11,13 +11,15 @@ from typing import Any
 
 import pytest
 
+from labctl.errors import ExitCode
 from labctl.guest.agent import kernel, packets, wire
 from labctl.guest.agent.batch import _by_line, groups
 from labctl.guest.agent.server import Server
-from labctl.guest.api import AgentError, AgentGone, TtySize
+from labctl.guest.api import AgentError, AgentGone, AgentTimeout, Op, TtySize
 from labctl.guest.client import AgentClient, connect
 from labctl.guest.hub import Hub
 from labctl.guest.local import local_agent
+from labctl.pace import LIMITS
 
 
 @pytest.fixture
@@ -49,8 +51,21 @@ def test_much_output_comes_whole(agent: AgentClient) -> None:
 
 
 def test_a_program_that_takes_too_long_is_ended(agent: AgentClient) -> None:
-    with pytest.raises(AgentError, match=r"not done after 0\.1 s"):
+    with pytest.raises(AgentTimeout, match="sleep: not done after 0 s") as late:
         agent.run(["sleep", "30"], timeout=0.1)
+    assert late.value.exit_code is ExitCode.INCONCLUSIVE
+
+
+def test_a_machine_that_does_not_answer_is_no_broken_labctl(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("labctl.pace.LIMITS", dict.fromkeys(LIMITS, 0.02))
+    ours, theirs = socket.socketpair()
+    client = AgentClient(ours)
+    for ask in (client.info, lambda: client.batch(None, [Op("ip", "link show")]), lambda: client.run(["true"]),
+                lambda: client.capture(None, "eth0"), lambda: client.read_file("/etc/hostname")):  # fmt: skip
+        with pytest.raises(AgentTimeout, match="the machine did not answer within 0 s"):
+            ask()
+    client.close()
+    theirs.close()
 
 
 def test_a_program_that_is_not_there(agent: AgentClient) -> None:
@@ -73,7 +88,7 @@ def test_a_capture_is_opened_in_the_namespace_that_was_named(
     opened: list[tuple[str, str, int]] = []
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
 
-    def open_socket(interface: str, expression: str) -> socket.socket:
+    def open_socket(interface: str, expression: str, _limit: float) -> socket.socket:
         opened.append((interface, expression, threading.get_ident()))
         return theirs
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from labctl.errors import ExitCode, HostError
 from labctl.guest import hostkernel, launch, netns
 from labctl.guest.agent.main import channel_path, open_channel
 from labctl.guest.hostkernel import FEATURES, Feature, judge, netns_refusal, read_answer, script
@@ -64,10 +63,7 @@ def test_script_tries_all_and_says_so() -> None:
 
 def test_not_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(hostkernel.os, "geteuid", lambda: 1000)
-    with pytest.raises(HostError) as caught:
-        launch.choose_launcher("netns", GuestImage(tmp_path, "key"), tmp_path)
-    assert caught.value.exit_code == ExitCode.HOST
-    assert caught.value.message == "no launcher can be used: netns: needs root"
+    assert launch.refusal("netns", GuestImage(tmp_path, "key")) == "needs root"
 
 
 @pytest.fixture

@@ -175,7 +175,7 @@ def test_the_listing_as_json_for_real_parts(
     docker.images["kindest/node:v1.35.1"] = 9
     run("--target", "switch=n9kv,cluster=kind", "--image", "leaf=my/leaf:1", str(spec), "--json")
     body = json.loads(capsys.readouterr().out)
-    assert body["target"] == {"switch": "n9kv", "cluster": "kind"}
+    assert body["target"] == {"switch": "n9kv", "cluster": "kind", "containerlab": "0.81"}
     rows = {row["image"]: row for row in body["images"]}
     assert rows["my/leaf:1"]["used_by"] == ["leaf101", "leaf102"]
     assert rows["kindest/node:v1.35.1"]["in_docker"] is True

@@ -183,6 +183,8 @@ def server_port() -> Iterator[int]:
 def test_a_wrong_password_is_told_apart_from_silence(server_port: int) -> None:
     with pytest.raises(LoginRefused, match="leaf1: Authentication failed"):
         NxosSession("127.0.0.1", server_port, "admin", "wrong", name="leaf1", timeout=5)
-    with pytest.raises(SwitchUnreachable) as caught:
+    with pytest.raises(
+        SwitchUnreachable, match=r"^leaf1: nobody answers at 127.0.0.1 port 1: Connection refused$"
+    ) as caught:
         NxosSession("127.0.0.1", 1, "admin", "admin", name="leaf1", timeout=1)
     assert not isinstance(caught.value, LoginRefused)

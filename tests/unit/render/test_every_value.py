@@ -180,7 +180,7 @@ def test_what_is_said_is_in_the_artifacts(files: dict[str, str], path: str, expe
 
 def test_target_and_scenarios_are_in_lab_json(files: dict[str, str]) -> None:
     lab = json.loads(files["lab.json"])
-    assert lab["target"] == {"switch": "n9kv", "cluster": "kind"}
+    assert lab["target"] == {"switch": "n9kv", "cluster": "kind", "containerlab": "0.81"}
     assert lab["scenarios"] == ["bgp", "curl"]
 
 

@@ -52,7 +52,9 @@ def test_every_image_of_the_switches_is_an_input_and_a_lite_one_gets_its_own_mem
     assert body["kinds"]["cisco_n9kv"]["env"]["QEMU_MEMORY"] == "8192"
     spine, leaf = body["nodes"]["spine1"], body["nodes"]["leaf101"]
     assert spine["image"] == "x/n9kv:10.5.4.M.lite"
-    assert spine["env"] == {"QEMU_MEMORY": "6144", "BOOT_DELAY": "${LABCTL_BOOT_DELAY_SPINE1:=0}"}
+    assert spine["env"] == {
+        "CLAB_INTFS": "4", "QEMU_MEMORY": "6144", "BOOT_DELAY": "${LABCTL_BOOT_DELAY_SPINE1:=0}",
+    }  # fmt: skip
     assert "image" not in leaf
     assert {row["source"] for row in inputs(found).values() if row["name"] == "nxos"} == {
         "x/n9kv:10.5.4", "x/n9kv:10.5.4.M.lite",
@@ -74,4 +76,4 @@ def test_limits_are_those_of_each_part() -> None:
 
 def test_a_fabric_alone_has_no_cluster_in_its_target() -> None:
     found = files("{}", Target("standin", "kind"), "cluster: none\n")
-    assert json.loads(found["lab.json"])["target"] == {"switch": "standin", "cluster": "none"}
+    assert json.loads(found["lab.json"])["target"] == {"switch": "standin", "cluster": "none", "containerlab": "0.81"}

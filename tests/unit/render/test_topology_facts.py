@@ -1,8 +1,12 @@
-"""``topology.clab.yml`` against what containerlab 0.78.2 was seen to need, and its kinds' documentation."""
+"""``topology.clab.yml`` against what containerlab was seen to need, and its kinds' documentation."""
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
+from collections.abc import Callable
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -25,6 +29,10 @@ CASES = [(text, target) for text in (PAPER, LARGE) for target in TARGETS]
 @cache
 def rendered(text: str, target: Target) -> dict[str, str]:
     return render_folder(design(loads("lab.yaml", text, target=(target.switch, target.cluster)), target))
+
+
+def older(target: Target, containerlab: str = "0.79") -> Target:
+    return Target(target.switch, target.cluster, containerlab)
 
 
 def topology(text: str, target: Target) -> Any:
@@ -55,7 +63,8 @@ def test_the_cluster_is_not_waited_for_and_its_containers_wait_for_it(text: str,
     nodes = lab["topology"]["nodes"]
     cluster = nodes[lab["name"]]
     assert cluster["kind"] == "k8s-kind"
-    assert cluster["extras"]["k8s_kind"]["deploy"] == {"wait": "0s", "kubeconfig": "kubeconfig"}
+    assert {key: cluster[key] for key in ("wait", "kubeconfig")} == {"wait": "0s", "kubeconfig": "kubeconfig"}
+    assert "extras" not in cluster
     assert cluster["startup-config"] == "kind/cluster.yaml"
     containers = {name: node for name, node in nodes.items() if node["kind"] == "ext-container"}
     assert containers
@@ -108,7 +117,43 @@ def test_switches_get_their_configuration_by_push_and_the_real_ones_what_vrnetla
     if target.switch == "n9kv":
         assert kind["env"] == {"CLAB_MGMT_PASSTHROUGH": "true", "QEMU_MEMORY": "8192", "QEMU_SMP": "4"}
     else:
-        assert all("env" not in part for part in (kind, *switches))
+        assert "env" not in kind
+    ends = [end.partition(":")[0] for link in body["links"] for end in link["endpoints"]]
+    for name, node in body["nodes"].items():
+        if node["kind"] == "cisco_n9kv":  # the image waits for as many; not every containerlab says how many there are
+            assert node["env"]["CLAB_INTFS"] == str(ends.count(name))
+
+
+SUBSTITUTE = Path(__file__).parents[2] / "integration" / "substitute_containerlab.py"
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize(
+    ("written_for", "read_by", "refusal"),
+    [
+        ("0.81", "0.81.0", ""), ("0.81", "0.83.1", ""), ("0.79", "0.79.0", ""), ("0.80.1", "0.80.1", ""),
+        ("0.81", "0.80.1", "field wait not found"), ("0.79", "0.81.0", "extras is removed"),
+    ],
+)  # fmt: skip
+def test_the_containerlab_of_the_target_takes_it_and_another_does_not(
+    target: Target, written_for: str, read_by: str, refusal: str, tmp_path: Path
+) -> None:
+    """0.81 removed ``extras``; what stood there is on the node of the cluster (release notes 0.81)."""
+    (tmp_path / "topology.clab.yml").write_text(rendered(LARGE, older(target, written_for))["topology.clab.yml"])
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import substitute_containerlab as it; it.Lab(sys.argv[2])"
+    done = subprocess.run(
+        [sys.executable, "-c", code, SUBSTITUTE.parent, tmp_path / "topology.clab.yml"],
+        env={**os.environ, "SUBSTITUTE_CONTAINERLAB_VERSION": read_by}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode != 0) is bool(refusal), done.stderr
+    assert refusal in done.stderr
+
+
+def test_what_an_older_containerlab_reads_is_the_golden_one(golden: Callable[[str, str], None]) -> None:
+    files = rendered("name: aa\ncluster: {nodes: 2}\n", older(Target()))
+    golden("render/containerlab-0.79.topology.clab.yml", files["topology.clab.yml"])
+    assert "| containerlab 0.78.2 to 0.80 |" in files["README.md"]
+    assert '"containerlab": "0.79"' in files["lab.json"]
 
 
 @pytest.mark.parametrize(("text", "target"), CASES)

@@ -10,10 +10,8 @@ from labctl.report.evidencefolder import EvidenceFolder, read_evidence
 from labctl.report.packets import captures_shown
 from tests import tshark
 from tests.frames import ethernet, ip4, pcap, tcp
-from tests.tshark import disagreements, needs_tshark
+from tests.tshark import disagreements
 from tests.unit.report.evidence import FETCHED, PINGED, REQUEST, SYN, write_evidence
-
-pytestmark = needs_tshark
 
 
 @pytest.fixture

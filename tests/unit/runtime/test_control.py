@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from labctl import errors
-from labctl.runtime.embedded.control import DaemonGone, describe, rebuild, request
+from labctl.guest.api import AgentTimeout
+from labctl.runtime.embedded.control import DaemonGone, DaemonLate, describe, rebuild, request
 
 
 @pytest.fixture
@@ -87,6 +88,12 @@ def test_an_error_of_a_finer_kind_arrives_as_its_nearest_known_one() -> None:
     assert type(rebuild(describe(errors.LabctlError("m")))) is errors.LabError
 
 
+@pytest.mark.parametrize("error", [AgentTimeout("late"), DaemonLate("late"), errors.GateMissed("late")])
+def test_what_did_not_answer_in_time_is_inconclusive_on_this_side_too(error: errors.LabctlError) -> None:
+    found = rebuild(json.loads(json.dumps(describe(error))))
+    assert (found.exit_code, found.code, found.message) == (errors.ExitCode.INCONCLUSIVE, error.code, "late")
+
+
 def test_a_refused_configuration_keeps_its_exit_code() -> None:
     assert rebuild(describe(errors.RejectedError(PROBLEMS))).exit_code == errors.ExitCode.FAILED
 
@@ -118,5 +125,5 @@ def test_a_daemon_that_says_nothing(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "d.sock"))
         listener.listen(1)
-        with pytest.raises(DaemonGone, match="timed out"):
+        with pytest.raises(DaemonLate, match="said nothing for 0 s"):
             request(tmp_path / "d.sock", "observe", timeout=0.05)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import struct
 import subprocess
 from dataclasses import replace
@@ -16,6 +15,7 @@ from hypothesis import strategies as st
 from labctl.verify.capture.match import ExpectedPacket, ExpectedStack, differences, find
 from labctl.verify.capture.packet import Packet, decode, http_request
 from tests.frames import LEAF, NODE, echo, ethernet, ip4, ip6, pcap, tcp, udp, vxlan
+from tests.tools import tool
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: 10.233.0.100\r\n\r\n"
 PINGED = "10.244.0.1 > 10.244.1.1"
@@ -173,12 +173,11 @@ FIELDS = (
 )
 
 
-@pytest.mark.skipif(shutil.which("tshark") is None, reason="no tshark on this machine")
 def test_tshark_reads_the_same(tmp_path: Path) -> None:
     path = tmp_path / "x.pcap"
     path.write_bytes(pcap(*FRAMES.values()))
     argv = [
-        "tshark",
+        tool("tshark"),
         "-n",
         "-r",
         str(path),

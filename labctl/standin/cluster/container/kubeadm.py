@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from labctl.errors import InconclusiveError, LabctlError, LabError
+from labctl.pace import limit, paced
 from labctl.standin.cluster.container.config import KubeadmConfig, read_config
 from labctl.standin.cluster.container.objects import JOIN, JOINERS, SYSTEM
 from labctl.standin.cluster.container.record import KUBERNETES, LOGS, NodeRecord
@@ -61,7 +62,7 @@ def init(config: KubeadmConfig) -> NodeRecord:
 def join(config: KubeadmConfig) -> NodeRecord:
     """Take the CA from the API. Raises `InconclusiveError` when it does not give it."""
     try:
-        data = wait_for(lambda: _ask(config), Deadline(JOIN_LIMIT), every=0.5)
+        data = wait_for(lambda: _ask(config), Deadline(paced(JOIN_LIMIT)), every=0.5)
     except DeadlinePassed as passed:
         raise InconclusiveError(f"https://{config.endpoint}: {passed.reason}", code="no-join") from None
     issue(Authority(KUBERNETES / "pki", f"labctl {config.cluster}", data["ca.key"]), config)
@@ -75,7 +76,7 @@ def _ask(config: KubeadmConfig) -> dict[str, bytes] | NotYet:
 
     # kind says unsafeSkipCAVerification: the CA is what is asked for
     urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-    with urllib3.PoolManager(cert_reqs="CERT_NONE", retries=False, timeout=10.0) as pool:
+    with urllib3.PoolManager(cert_reqs="CERT_NONE", retries=False, timeout=limit("connect")) as pool:
         try:
             answer = pool.request(
                 "GET",

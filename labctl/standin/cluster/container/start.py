@@ -14,7 +14,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from labctl import pace
 from labctl.errors import InconclusiveError, LabError
+from labctl.guest.agent.speed import measure
 from labctl.guest.api import Op
 from labctl.guest.local import local_agent
 from labctl.kube.api import Access, Api, ApiError, ApiUnreachable
@@ -33,8 +35,9 @@ VERSION = Path("/kind/version")
 
 def start(record: NodeRecord) -> None:
     """Start everything and wait until the node is registered. Raises `LabError` or `InconclusiveError`."""
+    pace.know(measure())
     prepare_kernel()
-    start_processes(record.processes, Deadline(START_LIMIT))
+    start_processes(record.processes, Deadline(pace.paced(START_LIMIT)))
     keep_name(record.server)
     if record.control_plane:
         from labctl.standin.cluster.container.objects import make_objects
@@ -48,7 +51,7 @@ def start(record: NodeRecord) -> None:
             "kubelet", (sys.executable, "-I", "-m", "labctl.standin.cluster.agents", str(path)), LOGS / "kubelet.log"
         )
     )
-    await_node(spec, Deadline(REGISTER_LIMIT))
+    await_node(spec, Deadline(pace.paced(REGISTER_LIMIT)))
 
 
 def prepare_kernel() -> None:
@@ -123,7 +126,7 @@ def agents_spec(record: NodeRecord) -> AgentsSpec:
     )  # fmt: skip
     return AgentsSpec(
         record.server, file("ca.crt"), None, VERSION.read_text().strip().removeprefix("v"), record.pods,
-        file("calico-node.crt"), file("calico-node.key"), (node,),
+        file("calico-node.crt"), file("calico-node.key"), (node,), pace.speed(),
     )  # fmt: skip
 
 

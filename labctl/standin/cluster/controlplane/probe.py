@@ -6,6 +6,7 @@ import http.client
 import ssl
 from dataclasses import dataclass
 
+from labctl.pace import limit
 from labctl.waiting import NotYet
 
 
@@ -23,7 +24,7 @@ class Probe:
     def __call__(self) -> NotYet | None:
         context = ssl.create_default_context(cafile=self.authority)
         context.load_cert_chain(self.certificate, self.key)
-        connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=5.0, context=context)
+        connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=limit("connect"), context=context)
         try:
             connection.request("GET", self.path)
             answer = connection.getresponse()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from labctl.guest.api import Agent, AgentError, Isolation
+from labctl.pace import limit, paced
 from labctl.standin.switch.dataplane.frr import FrrTexts, difference
 from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for
 
-START_LIMIT = 40.0
 LIBRARY = "/usr/lib/frr"
 WITHDRAW_LIMIT = 5.0
 EVPN = "advertise-all-vni"
@@ -71,7 +71,7 @@ class FrrDaemons:
             return NotYet("zebra still has EVPN's VNIs") if self.show("zebra", "show evpn")[0].strip() else True
 
         try:
-            wait_for(forgotten, Deadline(WITHDRAW_LIMIT), every=0.02)
+            wait_for(forgotten, Deadline(paced(WITHDRAW_LIMIT)), every=0.02)
         except DeadlinePassed as passed:
             log.append(f"zebra: {passed}")
         return log
@@ -113,7 +113,7 @@ class FrrDaemons:
             return True
 
         try:
-            wait_for(listens, Deadline(START_LIMIT), every=0.02)
+            wait_for(listens, Deadline(limit("start")), every=0.02)
         except DeadlinePassed as passed:
             raise AgentError(f"{daemon} does not listen: {passed}") from None
 

@@ -21,7 +21,7 @@ from labctl.standin.switch.dataplane.model import (
     SwitchModel,
     VrfModel,
 )
-from labctl.standin.switch.dataplane.names import VPC_SYSTEM_MAC, kernel_name
+from labctl.standin.switch.dataplane.names import VPC_SYSTEM_MAC, kernel_name, vrf_device
 
 FILTERS_AFTER = "bgp route-map delay-timer 1"
 """A changed filter takes effect a second later; with 0 it never would, for FRR takes that as: when somebody asks."""
@@ -56,7 +56,7 @@ def _mgmtd(model: SwitchModel) -> str | None:
     lines = []
     for vrf in model.vrfs:
         if vrf.vni is not None and vrf.vni in model.nve_members:
-            lines += [f"vrf {vrf.name}", f" vni {vrf.vni}", "exit-vrf"]
+            lines += [f"vrf {vrf_device(vrf.name)}", f" vni {vrf.vni}", "exit-vrf"]
     if model.vpc is not None:
         for leg in vpc_channels(model):
             lines += [
@@ -164,7 +164,7 @@ def _exports(model: SwitchModel) -> list[str]:
 
 
 def _instance(model: SwitchModel, instance: BgpInstance) -> list[str]:
-    head = f"router bgp {model.asn}" + (f" vrf {instance.vrf}" if instance.vrf else "")
+    head = f"router bgp {model.asn}" + (f" vrf {vrf_device(instance.vrf)}" if instance.vrf else "")
     maps: list[str] = []
     body = [head]
     if instance.router_id:

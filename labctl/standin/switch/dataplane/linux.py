@@ -20,6 +20,7 @@ from labctl.standin.switch.dataplane.names import (
     VPC_SYSTEM_MAC,
     kernel_name,
     nxos_name,
+    vrf_device,
 )
 
 
@@ -108,8 +109,9 @@ def _redirects(interface: Interface) -> KernelObject:
 
 
 def _vrf(name: str, index: int) -> KernelObject:
-    make = (ip(f"link add {name} type vrf table {FIRST_TABLE + index}"), ip(f"link set {name} up"))
-    return KernelObject(f"vrf {name}", make, (ip(f"link del {name}"),))
+    device = vrf_device(name)
+    make = (ip(f"link add {device} type vrf table {FIRST_TABLE + index}"), ip(f"link set {device} up"))
+    return KernelObject(f"vrf {name}", make, (ip(f"link del {device}"),))
 
 
 def _bridge(mac: str) -> KernelObject:
@@ -130,7 +132,7 @@ def _addresses(interface: Interface, device: str) -> list[Op]:
 
 def _loopback(interface: Interface) -> list[KernelObject]:
     device = interface.name
-    master = f" master {interface.vrf}" if interface.vrf else ""
+    master = f" master {vrf_device(interface.vrf)}" if interface.vrf else ""
     state = "up" if interface.up else "down"
     make = [ip(f"link add {device} type dummy"), ip(f"link set {device} addrgenmode none{master} {state}")]
     make += _addresses(interface, device)
@@ -146,7 +148,7 @@ def _ethernet(model: SwitchModel, interface: Interface) -> list[KernelObject]:
     device = kernel_name(interface.name)
     state = "up" if interface.up else "down"
     if interface.routed:
-        master = f" master {interface.vrf}" if interface.vrf else " nomaster"
+        master = f" master {vrf_device(interface.vrf)}" if interface.vrf else " nomaster"
         make = [ip(f"link set {device} mtu {interface.mtu}{master} {state}"), *_addresses(interface, device)]
         remove = [ip(f"addr flush dev {device}"), ip(f"link set {device} nomaster")]
         return [KernelObject(f"interface {interface.name}", tuple(make), tuple(remove), _in_vrf(interface))]
@@ -224,7 +226,7 @@ def _svi(model: SwitchModel, interface: Interface, router_mac: str) -> list[Kern
     mac = model.anycast_mac if interface.anycast and model.anycast_mac else router_mac
     make = [] if lower != BRIDGE else [bridge(f"vlan add dev {BRIDGE} vid {vlan} self")]
     make.append(ip(f"link add link {lower} name {device} address {mac} type vlan id {vlan}"))
-    master = f" master {interface.vrf}" if interface.vrf else ""
+    master = f" master {vrf_device(interface.vrf)}" if interface.vrf else ""
     mode = "eui64" if interface.anycast else "none"
     make.append(ip(f"link set {device} addrgenmode {mode} mtu {interface.mtu}{master}"))
     if mac != router_mac:
@@ -406,7 +408,7 @@ def _statics(model: SwitchModel) -> list[KernelObject]:
     for vrf in model.vrfs:
         needs = tuple(f"interface {it.name}" for it in model.interfaces if it.vrf == vrf.name)
         for route in vrf.statics:
-            text = f"{route.prefix} via {route.via} vrf {vrf.name} proto static"
+            text = f"{route.prefix} via {route.via} vrf {vrf_device(vrf.name)} proto static"
             objects.append(
                 KernelObject(
                     f"{ROUTE}{vrf.name} {route.prefix} {route.via}",

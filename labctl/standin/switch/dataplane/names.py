@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from hashlib import sha256
+
 BRIDGE = "br0"
 VPC_SYSTEM_MAC = "00:23:04:ee:be:{:02x}"
 """NX-OS's own pattern for a vPC domain's LACP system: 00:23:04:ee:be:<domain>."""
@@ -24,6 +27,27 @@ PLATFORM_CONSTANTS: tuple[tuple[str, str], ...] = (
     ("bgp sender-as-path-loop-detection", "unless disable-peer-as-check"),
 )
 """Knobs of FRR that NX-OS has no line for; shown by ``show labctl platform``."""
+
+
+LONGEST = 15
+"""Characters of a name in Linux (IFNAMSIZ); NX-OS takes 32 for a VRF."""
+_TAKEN = re.compile(
+    r"all|default|lo|br\d+|pl\d+|eth\d+|po\d+|mgmt\d+|Vlan\d+|vxlan\d+|loopback\d+|(tunl|sit|gre|gretap|erspan|ip6)\w*"
+    r"|add|address|alias|dev|down|group|index|link|master|mtu|name|netns|nomaster|table|type|up|vf|vrf",
+)
+"""Devices that a switch has or a module makes, and words of iproute2 and FRR."""
+
+
+def vrf_device(name: str) -> str:
+    """What a VRF is called in Linux, and so in FRR: as in NX-OS, where that can be the name of a device of its own."""
+    if len(name) <= LONGEST and re.fullmatch(r"[A-Za-z][\w-]*", name) and not _TAKEN.fullmatch(name):
+        return name
+    return f"vrf.{sha256(name.encode()).hexdigest()[:8]}"
+
+
+def in_vrf(name: str) -> str:
+    """``vrf NAME ``, as FRR's commands take it; nothing for the default one."""
+    return "" if name == "default" else f"vrf {vrf_device(name)} "
 
 
 def kernel_name(name: str) -> str:

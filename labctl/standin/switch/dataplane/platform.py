@@ -13,7 +13,7 @@ from labctl.standin.switch.dataplane import frr, linux
 from labctl.standin.switch.dataplane.daemons import FrrDaemons
 from labctl.standin.switch.dataplane.horizon import SplitHorizon
 from labctl.standin.switch.dataplane.model import SwitchModel, read
-from labctl.standin.switch.dataplane.names import kernel_name
+from labctl.standin.switch.dataplane.names import in_vrf, kernel_name
 from labctl.standin.switch.platform import SwitchIdentity
 
 
@@ -105,11 +105,10 @@ class FrrPlatform:
         vrf = words[words.index("vrf") + 1] if "vrf" in words else "default"
         family = "ipv4" if words[0] == "ip" else "ipv6"
         neighbor = next(word for index, word in enumerate(words[2:], 2) if "vrf" not in words[index - 1 : index + 1])
-        where = "" if vrf == "default" else f"vrf {vrf} "
         with self._lock:
             # of one neighbor FRR resets the session, of all of them those with the family
             what = neighbor if neighbor != "*" else f"{family} unicast *"
-            said = self.daemons.show("bgpd", f"clear bgp {where}{what}")[0].strip()
+            said = self.daemons.show("bgpd", f"clear bgp {in_vrf(vrf)}{what}")[0].strip()
         return f"ERROR: {said.removeprefix('% ')}" if said else ""
 
     def stop(self) -> None:
@@ -118,7 +117,7 @@ class FrrPlatform:
 
     def run(self, *argv: str) -> str:
         """A read-only command in the switch's namespace, for a show command."""
-        done = self.agent.run(argv, ns=self.identity.namespace, timeout=30.0)
+        done = self.agent.run(argv, ns=self.identity.namespace)
         if done.code != 0:
             raise AgentError(f"{argv[0]}: {done.stderr.decode(errors='replace').strip()}")
         return done.stdout.decode(errors="replace")

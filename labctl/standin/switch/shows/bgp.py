@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
+from labctl.standin.switch.dataplane.names import in_vrf, vrf_device
 from labctl.standin.switch.shows.form import duration, frr_age, table
 from labctl.standin.switch.shows.machine import Source, frr
 
@@ -73,16 +74,17 @@ def summary(source: Source, family: str, vrf: str) -> Summary | None:
     if "bgpd" not in source.daemons.running:
         return None
     instances = frr(source, "bgpd", "show bgp vrfs json").get("vrfs", {})
-    if vrf not in instances:
+    own = instances.get(vrf if vrf == "default" else vrf_device(vrf))
+    if own is None:
         return None
-    where = "" if vrf == "default" else f"vrf {vrf} "
+    where = in_vrf(vrf)
     name = "l2vpn evpn" if family == "evpn" else f"{where}{COMMANDS[family]}"
     body = frr(source, "bgpd", f"show bgp {name} summary json")
     # of a VRF without peers FRR's summary is empty, its table need not be
     sizes = parse_sizes(frr(source, "bgpd", f"show bgp {name} statistics json")) if body or where else (0, 0)
     memory = parse_memory(source.daemons.show("bgpd", "show bgp memory")[0])
-    own = {"routerId": instances[vrf]["routerId"], "as": source.model.asn or 0}
-    return parse_summary({**own, **body}, sizes, memory, vrf=vrf, family=family)
+    head = {"routerId": own["routerId"], "as": source.model.asn or 0}
+    return parse_summary({**head, **body}, sizes, memory, vrf=vrf, family=family)
 
 
 def route_types(source: Source) -> Types:

@@ -13,7 +13,7 @@ from labctl.bonding import Bond
 from labctl.guest.api import AgentError
 from labctl.standin.switch.dataplane.horizon import peers_by_port
 from labctl.standin.switch.dataplane.model import Interface
-from labctl.standin.switch.dataplane.names import BRIDGE, kernel_name
+from labctl.standin.switch.dataplane.names import BRIDGE, kernel_name, vrf_device
 from labctl.standin.switch.shows.form import short, table
 from labctl.standin.switch.shows.machine import Source, bonds, bridge_vlans, frr, is_up, link_states
 
@@ -173,7 +173,7 @@ def _alive(source: Source, keepalive: tuple[str, str] | None) -> bool:
     if keepalive is None:
         return False
     destination, vrf = keepalive
-    bound = ("-I", vrf) if vrf != "default" else ()
+    bound = ("-I", vrf_device(vrf)) if vrf != "default" else ()
     try:
         source.run("ping", "-n", "-q", "-c", "1", "-W", "1", *bound, destination)
     except AgentError:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 from typing import Any
 
-from labctl.standin.switch.dataplane.names import nxos_name
+from labctl.standin.switch.dataplane.names import nxos_name, vrf_device
 from labctl.standin.switch.shows.form import clock, kernel_short, mac, table
 from labctl.standin.switch.shows.machine import Source, iproute, link_states, vrf_devices
 
@@ -30,7 +30,7 @@ Legend:
 
 def adjacencies(source: Source, family: int, vrf: str) -> list[dict[str, Any]]:
     """Neighbours of a VRF, without those of VTEPs (L3VNI)."""
-    where = ("vrf", vrf) if vrf != "default" else ()
+    where = ("vrf", vrf_device(vrf)) if vrf != "default" else ()
     rows = iproute(source, "ip", "-j", f"-{family}", "-s", "neigh", "show", *where)
     if vrf == "default":  # the kernel then tells of every VRF
         links = link_states(source)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 from typing import Any
 
+from labctl.standin.switch.dataplane.names import in_vrf
 from labctl.standin.switch.shows.form import frr_age, mac, table
 from labctl.standin.switch.shows.machine import Source, addresses, frr, is_up, link_states
 
@@ -27,7 +28,7 @@ def peers(source: Source) -> list[dict[str, Any]]:
     """Remote VTEPs that EVPN has told of, with their router MACs."""
     vnis = frr(source, "zebra", "show evpn vni json")
     rmacs = frr(source, "zebra", "show evpn rmac vni all json")
-    tables = [frr(source, "zebra", f"show ip route vrf {vrf.name} bgp json") for vrf in source.model.vrfs if vrf.vni]
+    tables = [frr(source, "zebra", f"show ip route {in_vrf(vrf.name)}bgp json") for vrf in source.model.vrfs if vrf.vni]
     return peer_rows(vnis, rmacs, oldest(tables))
 
 

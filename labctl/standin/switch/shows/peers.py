@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
+from labctl.standin.switch.dataplane.names import in_vrf
 from labctl.standin.switch.shows.form import clock, duration, table
 from labctl.standin.switch.shows.machine import Source, frr
 
@@ -38,8 +39,7 @@ class Neighbor:
 
 def neighbors(source: Source, version: int, vrf: str, address: str | None = None) -> list[Neighbor]:
     """Of one VRF and family, read now; all, or one."""
-    where = "" if vrf == "default" else f"vrf {vrf} "
-    body = frr(source, "bgpd", f"show bgp {where}neighbors json")
+    body = frr(source, "bgpd", f"show bgp {in_vrf(vrf)}neighbors json")
     return [row for row in parse(body) if ip_address(row.address).version == version and address in {None, row.address}]
 
 

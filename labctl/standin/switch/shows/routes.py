@@ -8,7 +8,7 @@ from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip
 from typing import Any
 
 from labctl.standin.switch.dataplane.model import SwitchModel
-from labctl.standin.switch.dataplane.names import kernel_name
+from labctl.standin.switch.dataplane.names import in_vrf, kernel_name
 from labctl.standin.switch.shows.form import duration, frr_age, kernel_short, table
 from labctl.standin.switch.shows.machine import Source, addresses, frr
 
@@ -56,7 +56,7 @@ class Route:
 
 def read(source: Source, family: int, vrf: str, prefix: str | None) -> list[Route]:
     """Read now. ``prefix`` may be an address: its longest match."""
-    where = "" if vrf == "default" else f"vrf {vrf} "
+    where = in_vrf(vrf)
     asked = f"{prefix} " if prefix else ""
     body = frr(source, "zebra", f"show {'ip' if family == 4 else 'ipv6'} route {where}{asked}json")
     vni = source.model.vrf_vni(vrf) if vrf != "default" else None

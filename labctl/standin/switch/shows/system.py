@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from labctl.standin.switch.dataplane.names import vrf_device
 from labctl.standin.switch.shows.form import table
 from labctl.standin.switch.shows.machine import Source, is_up, link_states
 
@@ -70,7 +71,7 @@ def vrfs(source: Source) -> list[dict[str, Any]]:
     """Configured VRFs, up when their device is."""
     links = link_states(source)
     return [
-        _vrf(name, index, up=name == "default" or is_up(links.get(name)))
+        _vrf(name, index, up=name == "default" or is_up(links.get(vrf_device(name))))
         for index, name in enumerate(vrf_names(source), 1)
     ]
 

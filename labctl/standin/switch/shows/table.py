@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from labctl.standin.switch.choice import Wrong, choose
+from labctl.standin.switch.dataplane.names import PLATFORM_CONSTANTS, vrf_device
 from labctl.standin.switch.grammar import Node, compile_pattern
 from labctl.standin.switch.platform import UnknownShow
 from labctl.standin.switch.shows import (
@@ -51,7 +52,7 @@ def _vrfs(source: Source, words: Sequence[str]) -> list[str]:
     if vrf != "all":
         return [vrf]
     there = vrf_devices(link_states(source))
-    return [name for name in system.vrf_names(source) if name == "default" or name in there]
+    return [name for name in system.vrf_names(source) if name == "default" or vrf_device(name) in there]
 
 
 def _summary(family: str) -> Handler:
@@ -151,8 +152,6 @@ def _modules(source: Source, _words: tuple[str, ...]) -> Answer:
 
 
 def _platform(source: Source, _words: tuple[str, ...]) -> Answer:
-    from labctl.standin.switch.dataplane.names import PLATFORM_CONSTANTS
-
     del source
     return Answer("\n".join(f"{name:<40} {value}" for name, value in PLATFORM_CONSTANTS), None)
 
@@ -215,7 +214,7 @@ def compiled() -> tuple[Row, ...]:
 
 
 def _exists(source: Source, vrf: str) -> bool:
-    return vrf in ("default", "all") or vrf in vrf_devices(link_states(source))
+    return vrf in ("default", "all") or vrf_device(vrf) in vrf_devices(link_states(source))
 
 
 def show(source: Source, words: tuple[str, ...], *, as_json: bool) -> str:

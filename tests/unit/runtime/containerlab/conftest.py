@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from labctl.cli.rendering import design_of
+from labctl.cli.rendering import planned
 from labctl.render.folder import render_folder, write_folder
 from labctl.runtime.containerlab.dockerhost import DockerHost
 from labctl.runtime.containerlab.places import HostPlaces
@@ -31,7 +31,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     def render(name: str) -> Path:
         if name not in made:
             made[name] = tmp_path_factory.mktemp("rendered") / name
-            write_folder(render_folder(design_of(MINIMAL, target=("standin", "standin"), name=name)), made[name])
+            write_folder(render_folder(planned(MINIMAL, target=("standin", "standin"), name=name)[0]), made[name])
         return made[name]
 
     return render
@@ -51,7 +51,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.setenv("LABCTL_TEST_WORLD", str(folder))
     monkeypatch.setenv("DOCKER_HOST", f"unix://{folder / 'docker.sock'}")
     monkeypatch.setenv("PATH", f"{folder / 'bin'}:{os.environ['PATH']}")
-    monkeypatch.setattr("labctl.runtime.containerlab.clab.LOOK_EVERY", 0.02)
+    monkeypatch.setattr("labctl.runtime.containerlab.clab.LOOK_EVERY", 0.1)  # a look costs what a whole test does else
     # a user with rights on Docker: containers are entered through its API, which the world can answer
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     with World(folder).serving() as world:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from labctl.waiting import Deadline, NotYet, wait_for
-from tests.integration.harness import WHITEPAPER, Labctl
+from tests.integration.harness import Done, Labctl
+from tests.integration.patience import patient
 
-pytestmark = [pytest.mark.booted, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.booted, pytest.mark.timeout(patient(240))]
 LAB = "whitepaper"
 NODES = ("master", "node01", "node02", "ext1")
 KINDS = ("namespaces,nodes,deployments,daemonsets,services,configmaps,serviceaccounts,networkpolicies,"
@@ -97,39 +97,33 @@ def state(labctl: Labctl, folder: Path) -> dict[str, Any]:
     return found
 
 
-@pytest.fixture(scope="module")
-def lab(labctl: Labctl) -> Iterator[Labctl]:
-    with labctl.lab(WHITEPAPER, "--launcher", "uml", "--no-verify"):
-        yield labctl
-
-
-def test_damage_of_every_kind_is_undone(lab: Labctl, tmp_path: Path) -> None:
-    assert "nothing to do" in lab("reset", LAB).expect(0).out
-    first = state(lab, tmp_path / "first")
+def test_damage_of_every_kind_is_undone(lab: Done, labctl: Labctl, tmp_path: Path) -> None:
+    assert "nothing to do" in labctl("reset", LAB).expect(0).out
+    first = state(labctl, tmp_path / "first")
 
     for switch, lines in TYPED.items():
-        lab("ssh", LAB, switch, stdin="\n".join(["configure terminal", *rows(lines), "end", "exit", ""])).expect(0)
+        labctl("ssh", LAB, switch, stdin="\n".join(["configure terminal", *rows(lines), "end", "exit", ""])).expect(0)
     for line in rows(KUBECTL):
-        lab("kubectl", LAB, "--", *line.split()).expect(0)
+        labctl("kubectl", LAB, "--", *line.split()).expect(0)
     for line in rows(EXEC):
-        lab("exec", LAB, line.split()[0], "--", *line.split()[1:]).expect(0)
+        labctl("exec", LAB, line.split()[0], "--", *line.split()[1:]).expect(0)
 
-    seen = lab("watch", LAB, "--once", "--json").expect(0).json()
+    seen = labctl("watch", LAB, "--once", "--json").expect(0).json()
     assert not all(row["state"] == "Established" for row in seen["sessions"])
     assert {row["node"] for row in seen["lacp"] if len(row["distributing"]) < 2} >= {"node01", "master"}
 
-    pending = lab("reset", LAB, "--dry-run", "--json").expect(6).json()["changes"]
+    pending = labctl("reset", LAB, "--dry-run", "--json").expect(6).json()["changes"]
     places = [row["name"] for row in pending]
     assert places == ["spine1", "leaf2101", "leaf2102", "master", "node01", "node02", "ext1", "kubernetes"]
-    done = lab("reset", LAB, "--json").expect(0).json()
+    done = labctl("reset", LAB, "--json").expect(0).json()
     assert [row["name"] for row in done["changes"]] == places
     assert done["report"]["verdict"] == "PASS"
 
     def equal() -> bool | NotYet:
-        now = state(lab, tmp_path / "now")
+        now = state(labctl, tmp_path / "now")
         different = {key: (first.get(key), now.get(key)) for key in first | now if first.get(key) != now.get(key)}
         return NotYet(json.dumps(different, indent=1)) if different else True
 
-    wait_for(equal, Deadline(15.0))
-    assert "nothing to do" in lab("reset", LAB).expect(0).out
-    assert "all well" in lab("watch", LAB, "--once").expect(0).out
+    wait_for(equal, Deadline(patient(15.0)))
+    assert "nothing to do" in labctl("reset", LAB).expect(0).out
+    assert "all well" in labctl("watch", LAB, "--once").expect(0).out

@@ -9,22 +9,25 @@ from collections.abc import Iterator
 import pytest
 
 from labctl.waiting import Deadline, NotYet, wait_for
-from tests.integration.harness import WHITEPAPER, Labctl, edit_deadlines, replace
+from tests.integration.harness import Done, Labctl, edit_deadlines, replace
+from tests.integration.patience import patient
 from tests.integration.sabotages import SABOTAGES, Sabotage, Step
 
-pytestmark = [pytest.mark.booted, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.booted, pytest.mark.timeout(patient(240))]
 LAB = "whitepaper"
 
 
 @pytest.fixture(scope="module")
-def gateway(labctl: Labctl) -> Iterator[str]:
-    """The lab, with little patience; gives the gateway of node02's default route."""
-    with labctl.lab(WHITEPAPER):
-        folder = labctl.lab_state(LAB) / "folder"
-        edit_deadlines(folder, converged=2, bond=2)
-        replace(folder / "checks.yaml", "window: 3.0", "window: 0.5")
-        route = json.loads(labctl("exec", LAB, "node02", "--", "ip", "-j", "route", "show", "default").expect(0).out)
-        yield route[0]["gateway"]
+def gateway(lab: Done, labctl: Labctl) -> Iterator[str]:
+    """Of node02's default route; the lab has little patience meanwhile."""
+    folder = labctl.lab_state(LAB) / "folder"
+    before = {path: path.read_text() for path in (folder / "lab.json", folder / "checks.yaml")}
+    edit_deadlines(folder, converged=2, bond=2)
+    replace(folder / "checks.yaml", "window: 3.0", "window: 0.5")
+    route = json.loads(labctl("exec", LAB, "node02", "--", "ip", "-j", "route", "show", "default").expect(0).out)
+    yield route[0]["gateway"]
+    for path, text in before.items():
+        path.write_text(text)
 
 
 def do(labctl: Labctl, step: Step, gateway: str) -> None:
@@ -63,7 +66,7 @@ def test_a_sabotage_fails_its_checks(labctl: Labctl, gateway: str, sabotage: Sab
             }
             return NotYet(f"not failing as expected: {wrong}") if wrong else found
 
-        wait_for(failing, Deadline(20))
+        wait_for(failing, Deadline(patient(20)))
     finally:
         for step in sabotage.undo:
             do(labctl, step, gateway)
@@ -72,7 +75,7 @@ def test_a_sabotage_fails_its_checks(labctl: Labctl, gateway: str, sabotage: Sab
         bad = {name: row for name, row in verified(labctl, sabotage.row).items() if row[0] != "PASS"}
         return NotYet(f"after the undoing: {bad}") if bad else "passed"
 
-    wait_for(passing, Deadline(40))
+    wait_for(passing, Deadline(patient(40)))
 
 
 def test_the_lab_is_whole_again(labctl: Labctl, gateway: str) -> None:

@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +14,17 @@ import pytest
 
 from labctl.render.failures import BUILT_IN
 from labctl.waiting import Deadline, NotYet, wait_for
-from tests.integration.harness import ROOT, WHITEPAPER, Done, Labctl, await_event, end, tshark_fields
+from tests.integration.harness import ROOT, Done, Labctl, await_event, end, tshark_fields
+from tests.integration.patience import patient
 from tests.integration.snapshot import Snapshot, differences, snapshot
 from tests.unit.cli.test_pytest_plugin import PLUGIN
 
-pytestmark = [pytest.mark.booted, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.booted, pytest.mark.timeout(patient(600))]
 LAB = "whitepaper"
 HEAD = "schema: labctl.scenario/v1\nname: mine\nsteps:\n"
 PODS = "  - traffic: {name: pods, from: {pod: app=pingtest, node: node01}, to: {pod: app=pingtest, node: node02}}\n"
 CUT = "  - fault: {name: cut, shutdown: {switch: leaf2101, interface: Ethernet1/1}}\n"
 WAITS = "  - expect: {name: waits, hold: 60, sessions: {are: up}}\n"
-
-
-@pytest.fixture(scope="module")
-def lab(labctl: Labctl) -> Iterator[Done]:
-    with labctl.lab(WHITEPAPER, "--launcher", "uml", "--no-verify") as done:
-        yield done
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +79,7 @@ def test_all_failures_in_a_row_leave_the_lab_as_it_was(at_first: Snapshot, labct
         found = differences(at_first, snapshot(labctl, LAB))
         return NotYet("\n".join(found)) if found else True
 
-    wait_for(equal, Deadline(40.0), every=1.0)
+    wait_for(equal, Deadline(patient(40.0)), every=1.0)
 
 
 def test_a_limit_that_is_too_tight_fails(lab: Done, labctl: Labctl, tmp_path: Path) -> None:
@@ -192,8 +186,8 @@ def test_the_pytest_plugin_on_a_lab_that_runs(lab: Done, labctl: Labctl, tmp_pat
     (tmp_path / "test_mine.py").write_text(PLUGIN_TEST)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *PLUGIN, "-p", "no:cacheprovider", "--labctl-lab", LAB, str(tmp_path)],
-        env={**labctl.environment, "PYTHONPATH": str(ROOT)}, cwd=tmp_path, capture_output=True, text=True, timeout=120,
-        check=False,
+        env={**labctl.environment, "PYTHONPATH": str(ROOT)}, cwd=tmp_path, capture_output=True, text=True,
+        timeout=patient(120), check=False,
     )  # fmt: skip
     assert "4 passed" in done.stdout, done.stdout + done.stderr
 

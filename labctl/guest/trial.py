@@ -1,0 +1,200 @@
+"""The boot of a guest is the trial of its launcher: one whose guest dies or is silent makes way for the next one.
+
+Until its agent's first word a guest has nothing of the lab in it, so that the next launcher begins where this one did.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from labctl.errors import HostError, InconclusiveError
+from labctl.guest import launch, verdicts
+from labctl.guest.box import GuestBox
+from labctl.guest.image import GuestImage
+from labctl.guest.launch import Machine, start_guest
+from labctl.guest.names import AUTO
+from labctl.guest.verdicts import Verdict
+from labctl.waiting import Cancelled, Deadline, DeadlinePassed, NotYet, wait_for
+
+SILENCE = 30.0
+"""Seconds for the first word of a guest that is tried, when there is another launcher: UML was measured to take 1.6 s,
+and 4.4 s on a machine with ten times the load that it has processors for."""
+TRIAL_LIMIT = 120.0
+TRIAL_MEMORY_MB = 300
+
+Say = Callable[[str], None]
+
+
+class Guest(Protocol):
+    """What is asked of a guest that boots."""
+
+    def answers(self) -> bool: ...
+    def exit_code(self) -> int | None: ...
+    def console_text(self) -> str: ...
+    def power_off(self) -> None: ...
+
+
+G = TypeVar("G", bound=Guest)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A launcher on this host: why it cannot be used (None when it can), and the verdict of its last boot, if any."""
+
+    name: str
+    refusal: str | None
+    tried: Verdict | None
+
+    @property
+    def words(self) -> str:
+        """One clause for a person."""
+        if self.refusal is not None:
+            return f"cannot be used: {self.refusal}"
+        return f"can be used: a guest booted on {self.tried.date}" if self.tried else "not tried here"
+
+
+def standing(name: str, image: GuestImage) -> Standing:
+    """What is known without booting."""
+    refusal, tried = launch.refusal(name, image), verdicts.kept(name, image)
+    if refusal is None and tried and not tried.good:
+        refusal = f"{tried.reason} (on {tried.date})"
+    return Standing(name, refusal, tried)
+
+
+def boot(
+    wanted: str, image: GuestImage, start: Callable[[str], G], *, limit: float, cancel: threading.Event, say: Say
+) -> G:
+    """A guest whose agent has spoken, on the launcher ``wanted`` or, with ``auto``, on the first that works.
+
+    ``start`` starts a guest on a launcher. Each has a limit of its own: ``limit`` seconds for the last one and for
+    those that have worked here before, `SILENCE` for the others. Raises `HostError` when none boots,
+    `InconclusiveError` when it was cancelled; nothing runs then.
+    """
+    names, reasons = _candidates(wanted, image)
+    for reason in reasons:
+        say(f"not {reason}")
+    if not names:
+        raise HostError(
+            "no launcher can be used: " + "; ".join(reasons), code="no-launcher", next_command=_instead(wanted, image)
+        )
+    for name, following in zip(names, [*names[1:], None], strict=True):
+        known = verdicts.kept(name, image)
+        guest = start(name)
+        try:
+            patience = limit if following is None or (known and known.good) else min(SILENCE, limit)
+            verdict = _first_word(guest, patience, cancel)
+        except BaseException:
+            guest.power_off()
+            raise
+        if not (known and known.good):
+            verdicts.keep(name, image, verdict)
+        elif not verdict.good:  # it can: what was in its way may be gone tomorrow
+            verdicts.keep(name, image, replace(verdict, lasting=False))
+        if verdict.good:
+            return guest
+        guest.power_off()
+        trouble = f"{name}: {verdict.reason}"
+        if following is not None:
+            slower = ", which is slower" if following == "qemu-tcg" else ""
+            say(f"{trouble}; going on with {following}{slower}")
+    raise HostError(trouble, code="guest-does-not-boot", next_command=_instead(wanted, image))
+
+
+def _candidates(wanted: str, image: GuestImage) -> tuple[list[str], list[str]]:
+    """The launchers to try, and why not the others. What failed before is tried again when it is all there is."""
+    if wanted != "auto":
+        reason = launch.refusal(wanted, image)
+        return ([wanted], []) if reason is None else ([], [f"{wanted}: {reason}"])
+    known = [standing(name, image) for name in AUTO]
+    able = [one.name for one in known if one.refusal is None]
+    if not able:
+        able = [one.name for one in known if launch.refusal(one.name, image) is None]
+    return able, [f"{one.name}: {one.refusal}" for one in known if one.refusal and one.name not in able]
+
+
+def _instead(wanted: str, image: GuestImage) -> str:
+    """The command after a failure: the launcher that somebody wanted is not the only one."""
+    others = [name for name in AUTO if name != wanted and standing(name, image).refusal is None]
+    return f"labctl up … --launcher {others[0]}" if wanted != "auto" and others else "labctl doctor"
+
+
+def await_agent(guest: Guest, seconds: float, cancel: threading.Event) -> None:
+    """Wait for a guest's first word. Raises `HostError` with what the console tells."""
+    verdict = _first_word(guest, seconds, cancel)
+    if not verdict.good:
+        raise HostError(verdict.reason, code="guest-does-not-boot")
+
+
+def _first_word(guest: Guest, seconds: float, cancel: threading.Event) -> Verdict:
+    def question() -> int | NotYet | None:
+        if guest.answers():
+            return None
+        code = guest.exit_code()
+        return NotYet("the guest's agent does not answer yet") if code is None else code
+
+    deadline = Deadline(seconds)
+    try:
+        code = wait_for(question, deadline, every=0.02, cancel=cancel)
+    except Cancelled:
+        raise _cancelled() from None
+    except DeadlinePassed:
+        line = telling_line(guest.console_text())
+        said = f" ({line})" if line else ""
+        return Verdict(f"the guest said no word within {seconds:.0f} s{said}", time.time(), lasting=False)
+    if code is None:
+        return Verdict("", time.time())
+    if cancel.is_set():  # whoever cancelled has ended it
+        raise _cancelled()
+    ended = f"ended by signal {-code}" if code < 0 else f"exit code {code}"
+    # SIGKILL and SIGTERM come from outside, mostly from a host that is short of memory
+    return Verdict(
+        f"the guest died while booting ({telling_line(guest.console_text()) or ended})",
+        time.time(),
+        lasting=code not in (-9, -15),
+    )
+
+
+def _cancelled() -> InconclusiveError:
+    return InconclusiveError("cancelled while the guest booted", code="cancelled")
+
+
+_TELLING = (
+    re.compile(r"errno|\bkilled\b|out of memory", re.IGNORECASE),
+    re.compile(r"\bpanic\b", re.IGNORECASE),
+    re.compile(r"\b(failed|cannot|could not|unable|error|fatal)\b", re.IGNORECASE),
+)
+"""What tells most is first: a console of a guest that is well has a "failed" in it, too."""
+_DUMP = re.compile(r"^\W*(?:<?[0-9a-f]{8,}>?(?:[\s\]:]|$)|[A-Z0-9]{2,6}: *[0-9a-f]{4}|Call Trace|Modules linked)")
+_PREFIX = re.compile(r"^(\[[ \d.]+\]\s*)?(\w+ - )?")
+
+
+def telling_line(console: str) -> str:
+    """The line of a console that says why it ended: the first that tells most, else the last; never one of a dump."""
+    lines = [line for line in (raw.strip() for raw in console.splitlines()) if line]
+    lines = [line for line in (_PREFIX.sub("", line) for line in lines) if line and not _DUMP.match(line)]
+    telling = (line for words in _TELLING for line in lines if words.search(line))
+    return next(telling, lines[-1] if lines else "")[:160]
+
+
+def try_host(image: GuestImage, say: Say) -> None:
+    """Boot a guest as ``auto`` would, and end it: the verdicts are known then. Raises `HostError` as `boot` does."""
+    names, _ = _candidates("auto", image)
+    known = verdicts.kept(names[0], image) if names else None
+    if known and known.good:
+        return
+    with tempfile.TemporaryDirectory(prefix="labctl-trial-") as folder:
+        work = Path(folder)
+
+        def start(name: str) -> GuestBox:
+            say(f"a guest is booted once, on {name}")
+            guest = start_guest(name, image, Machine(TRIAL_MEMORY_MB), workdir=work, console=work / f"{name}.log")
+            return GuestBox(guest, work / "agent.sock")
+
+        boot("auto", image, start, limit=TRIAL_LIMIT, cancel=threading.Event(), say=say).power_off()

@@ -1,0 +1,33 @@
+"""How long one answer of a guest is waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from labctl import pace
+from labctl.folder.lab import Lab
+
+
+@pytest.fixture(autouse=True)
+def unmeasured() -> Iterator[None]:
+    yield
+    pace.know(None)
+
+
+@pytest.mark.parametrize(
+    ("speed", "seconds"),
+    [(None, 10), (5.0, 10), (1.0, 10), (0.125, 10), (0.1, 12.5), (0.05, 25), (0.02, 62.5), (0.01, 80), (0.0, 80)],
+)
+def test_a_slower_guest_gets_more_time_and_a_fast_one_none_less(speed: float | None, seconds: float) -> None:
+    pace.know(speed)
+    assert pace.paced(10) == pytest.approx(seconds)
+    assert pace.limit("prompt") == pytest.approx(seconds * pace.LIMITS["prompt"] / 10)
+
+
+def test_the_folders_deadlines_are_at_reference_speed() -> None:
+    lab = Lab("l", {}, "routed", {}, {}, (), {"bond": 120}, {})
+    assert (lab.limit("bond"), lab.limit("unknown")) == (120, 60)
+    pace.know(0.0625)
+    assert (lab.limit("bond"), lab.limit("unknown")) == (240, 120)
