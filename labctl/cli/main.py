@@ -14,7 +14,7 @@ import click
 
 from labctl import __version__
 from labctl.cli.words import ELSEWHERE, GROUPS, VERBS
-from labctl.errors import ExitCode, LabctlError, UsageError, did_you_mean
+from labctl.errors import ExitCode, LabctlError, LabError, UsageError, did_you_mean
 
 
 class Verbs(click.Group):
@@ -54,12 +54,14 @@ class Verbs(click.Group):
         try:
             return super().invoke(ctx)
         except OSError as error:
-            from labctl.cli.troubles import reader_gone, told
+            from labctl.troubles import reader_gone, told
 
             if reader_gone(error):
                 raise SystemExit(ExitCode.OK) from None
-            known = None if ctx.params.get("debug") else told(error, ctx.meta["labctl.typed"])
-            if known is None:
+            known = told(error, ctx.meta["labctl.typed"])
+            if known is None and isinstance(error, BrokenPipeError):
+                known = LabError("a part of the lab closed its connection", next_command="labctl list")
+            if known is None or ctx.params.get("debug"):
                 raise
             raise known from error
 

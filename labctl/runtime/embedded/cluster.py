@@ -7,8 +7,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from labctl.cache import look
 from labctl import pace
+from labctl.cache import look
 from labctl.errors import HostError
 from labctl.folder import Folder
 from labctl.kube.api import Access, Api

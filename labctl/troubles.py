@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from traceback import walk_tb
 
-from labctl.errors import HostError, LabctlError, LabError, UsageError
+from labctl.errors import HostError, LabctlError, UsageError
 
 STDOUT = "standard output"
 _FREE = "labctl setup status and labctl list --past name what labctl keeps"
@@ -34,7 +34,7 @@ _TYPED = {
 }
 
 
-def told(error: OSError, typed: Iterable[str]) -> LabctlError | None:
+def told(error: OSError, typed: Iterable[str] = ()) -> LabctlError | None:
     """The error for a person; None when it is a fault of ours. ``typed``: the words of the command line."""
     path = _path(error)
     if error.errno in _HOST:
@@ -43,9 +43,14 @@ def told(error: OSError, typed: Iterable[str]) -> LabctlError | None:
         return HostError(message.format(**facts), code=code, hint=hint.format(**facts) or None, next_command=None)
     if error.errno in _TYPED and path and any(_same(path, word) for word in typed):
         return UsageError(_TYPED[error.errno].format(path=path), code="bad-path")
-    if isinstance(error, BrokenPipeError):
-        return LabError("a part of the lab closed its connection", next_command="labctl list")
     return None
+
+
+def unwritten(path: Path, error: OSError) -> LabctlError:
+    """A file or folder that could not be made: the host's fault, or that of the path that was typed."""
+    error.filename = str(path)
+    words = f"{path} cannot be written: {error.strerror or error}"
+    return told(error) or UsageError(words, code="unwritable")
 
 
 def reader_gone(error: OSError) -> bool:
