@@ -43,6 +43,14 @@ def result(text: str) -> None:
     click.echo(text)
 
 
+def painted(word: str, text: str | None = None) -> str:
+    """A verdict or a state, or a text in its colour, where standard output has colours."""
+    from labctl.report.style import Paint, wants_colour
+    from labctl.report.table import STYLES
+
+    return Paint(wants_colour(sys.stdout))(STYLES.get(word, ""), word if text is None else text)
+
+
 def result_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """The result as columns: plain in a pipe, coloured and folded to its width on a terminal."""
     from labctl.report.table import table_for

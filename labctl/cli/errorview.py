@@ -50,7 +50,9 @@ def _excerpt(found: re.Match[str], caret: str, paint: Paint, width: int) -> Iter
     mark = _CARET.fullmatch(caret)
     column, room = (len(mark[2]) if mark else 0), max(20, width - 2 - len(head))
     begin = max(0, min(column - room // 2, cells(text) - room)) if cells(text) > room else 0
-    yield f"  {paint('dim', head)}{text[begin : begin + room]}"
+    part = text[begin : begin + room]
+    part = part[: room - 1] + "…" if begin + room < len(text) else part
+    yield f"  {paint('dim', head)}{'…' + part[1:] if begin else part}"
     if mark:
         yield f"  {paint('dim', mark[1])}{' ' * (column - begin)}{paint('FAIL', '^')}"
     elif caret:

@@ -17,6 +17,7 @@ from labctl.cli.app import (
     lab_argument,
     last_verdict,
     open_lab,
+    painted,
     result,
     result_json,
     result_table,
@@ -50,7 +51,7 @@ def command(lab: str, as_json: bool) -> None:
     if as_json:
         result_json(_body(opened, seen, pids, spent))
         return
-    result(f"lab {opened.name}: {state_of(seen)} ({seen.runtime}, {seen.launcher or 'no launcher'})")
+    result(f"lab {opened.name}: {painted(state_of(seen))} ({seen.runtime}, {seen.launcher or 'no launcher'})")
     if seen.detail:
         result(seen.detail)
     for label, text in _facts(opened, spent):
@@ -88,7 +89,7 @@ def _facts(opened: Lab, spent: Cost | None) -> list[tuple[str, str]]:
         rows.append(("target", f"{target}; mode {known['mode']}"))
         rows.append(("versions", ", ".join(f"{part} {version}" for part, version in known["versions"].items())))
     verdict = last_verdict(state.evidence)
-    told = f"{verdict[0]}, {age(time.time() - verdict[1])} ago" if verdict else "never verified"
+    told = f"{painted(verdict[0])}, {age(time.time() - verdict[1])} ago" if verdict else "never verified"
     rows.append(("verdict", told))
     if spent:
         cpu = f"{spent.cpu:.2f} of a processor since it began"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from labctl.cli.app import json_option, result, result_json
+from labctl.cli.app import json_option, painted, result, result_json
 from labctl.cli.configured import complete_targets
 from labctl.cli.sources import found, spec_argument
 from labctl.errors import ExitCode, Problem, SpecError
@@ -49,7 +49,7 @@ def command(source: str | None, target: str | None, schema: bool, as_json: bool)
     if as_json:
         _tell((), warnings, name=name)
     else:
-        result(f"{label(spec)}: a valid lab, {name}")
+        result(painted("PASS", f"{label(spec)}: a valid lab, {name}"))
 
 
 def _check(path: Path, target: str | None) -> tuple[str, tuple[Problem, ...]]:
