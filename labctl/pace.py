@@ -8,7 +8,9 @@ is one pace a process; it is set by whoever measures, or reaches a lab that was 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Final, Literal
 
 Kind = Literal["call", "script", "batch", "vty", "prompt", "lines", "login", "api", "connect", "page", "end", "start"]
@@ -29,6 +31,8 @@ LIMITS: Final[Mapping[Kind, float]] = {
 }
 ROOM = 8.0
 LONGEST = 8.0
+LEAST = 5.0
+"""What a call gets at the least of a whole whose time is over: it is asked once all the same."""
 
 
 class _Known:
@@ -54,6 +58,21 @@ def paced(seconds: float) -> float:
     return seconds * min(LONGEST, max(1.0, 1 / (ROOM * max(_Known.speed, 1e-6))))
 
 
+_REMAINING: ContextVar[Callable[[], float] | None] = ContextVar("remaining", default=None)
+
+
+@contextmanager
+def within(remaining: Callable[[], float]) -> Iterator[None]:
+    """Inside, in this thread and where its context is copied to, no answer is waited for longer than the whole has."""
+    token = _REMAINING.set(remaining)
+    try:
+        yield
+    finally:
+        _REMAINING.reset(token)
+
+
 def limit(kind: Kind) -> float:
     """How long one answer of a kind may take, in seconds of this guest."""
-    return paced(LIMITS[kind])
+    remaining = _REMAINING.get()
+    whole = paced(LIMITS[kind])
+    return whole if remaining is None else min(whole, max(paced(LEAST), remaining()))

@@ -2,7 +2,7 @@
 
 ::
 
-    images: {switch: "vrnetlab/cisco_n9kv:10.5.4.M.lite", node: "kindest/node:v1.35.1"}
+    images: {switch: "vrnetlab/cisco_n9kv:10.5.4.M.lite", node: "kindest/node:v1.37.0"}
     credentials: {username: admin, password_file: switch-password}
 
 ``LABCTL_CONFIG`` names another file. A file with a password in it that others may read is refused, and no problem of

@@ -34,6 +34,10 @@ class DeadlinePassed(Exception):
         self.elapsed = elapsed
 
 
+class Late(Exception):
+    """Somebody was asked and has not answered in time: he may the next time."""
+
+
 class Cancelled(Exception):
     """Somebody else failed or the user pressed Ctrl-C, so waiting is over."""
 
@@ -74,7 +78,10 @@ class Poller(Generic[T]):
 
     def ask(self) -> T | NotYet:
         """Ask once."""
-        answer = self._question()
+        try:
+            answer = self._question()
+        except Late as late:
+            answer = NotYet(str(late))
         if isinstance(answer, NotYet):
             self.reason = answer.reason
         return answer
@@ -91,7 +98,7 @@ def wait_for(
     the question took (2 s at the most), so that waiting on a slow host does not make it slower still.
 
     Raises `DeadlinePassed` with the last reason, or `Cancelled` when ``cancel`` is set. The question is
-    always asked at least once, also with a deadline that has passed already.
+    always asked at least once, also with a deadline that has passed already; that it raises `Late` is a `NotYet`.
     """
     poller = Poller(question, deadline)
     pause = threading.Event() if cancel is None else cancel

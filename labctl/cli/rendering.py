@@ -33,7 +33,7 @@ def planned(
     """
     if name is not None:
         lab_state(name)
-    loaded = load(spec, target=target, name=name)
+    loaded = load(spec, target=target, name=name, containerlab=containerlab)
     chosen: Any = target or (loaded.target.switch, loaded.target.cluster)
     for warning in loaded.warnings:
         say(warning.render())
@@ -46,10 +46,11 @@ def design_of(
     *,
     target: tuple[str, str] | None = None,
     containerlab: str | None = None,
+    name: str | None = None,
     wishes: ImageWishes | None = None,
 ) -> Design:
     """The design alone. Raises as `planned` does."""
-    return planned(spec, target=target, containerlab=containerlab, wishes=wishes)[0]
+    return planned(spec, target=target, containerlab=containerlab, name=name, wishes=wishes)[0]
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from labctl.design.images import ImageWishes, Part, choose_images
 from labctl.design.model import Target
 from labctl.errors import SpecError, UsageError
 from labctl.imagename import SWITCH_ROLES
+from labctl.peers import WRITTEN_FOR
 from labctl.spec.load import load
 from labctl.spec.model import Cluster, Spec
 
@@ -42,12 +43,13 @@ def choose(
     wishes: Callable[[], ImageWishes],
     present: Present,
     running: Callable[[str], tuple[str, str] | None],
+    containerlab: Callable[[], str] = lambda: WRITTEN_FOR,
 ) -> Chosen:
     """Decide for a spec.
 
     ``runtime``: auto, embedded or containerlab; ``given``: --target; ``running``: the target of a lab of that name
-    that is there already and goes on. Raises `UsageError` for a target that the runtime cannot run, `SpecError`, and
-    what ``present`` raises.
+    that is there already and goes on; ``containerlab``: the version that will read the folder. Raises `UsageError` for
+    a target that the runtime cannot run, `SpecError`, and what ``present`` raises.
     """
     if runtime == "embedded" or (given == STANDINS and runtime == "auto"):
         return _embedded(given)
@@ -64,7 +66,7 @@ def choose(
         known = {part: wanted[part] or before[index] for index, part in enumerate(PARTS)}
         fell_back = frozenset(part for part in PARTS if wanted[part] is None and known[part] == "standin")
         return Chosen("containerlab", (known["switch"], known["cluster"]), replace(asked, standins=fell_back))
-    return _by_presence(spec, wanted, asked, present)
+    return _by_presence(spec, wanted, asked, present, containerlab())
 
 
 def _embedded(given: tuple[str, str] | None) -> Chosen:
@@ -78,15 +80,17 @@ def _embedded(given: tuple[str, str] | None) -> Chosen:
     return Chosen("embedded", STANDINS, ImageWishes())
 
 
-def _by_presence(spec: Spec, wanted: dict[str, str | None], wishes: ImageWishes, present: Present) -> Chosen:
+def _by_presence(
+    spec: Spec, wanted: dict[str, str | None], wishes: ImageWishes, present: Present, containerlab: str
+) -> Chosen:
     """Real parts where their images are in Docker, stand-ins elsewhere."""
     chosen: dict[str, str] = {part: kind for part, kind in wanted.items() if kind}
-    images, reasons, fell_back = real_images(spec, wishes), list[str](), set[Part]()
+    images, reasons, fell_back = real_images(spec, wishes, containerlab), list[str](), set[Part]()
     open_parts = [part for part in PARTS if wanted[part] is None]
     there = present(dict.fromkeys(image for part in open_parts for image in images[part]))
     for part in open_parts:
         missing = [image for image in images[part] if there[image] is None]
-        cannot = _cannot(spec) if part == "cluster" and not missing else None
+        cannot = _cannot(spec, containerlab) if part == "cluster" and not missing else None
         if not images[part]:
             chosen[part] = "standin"
         elif missing or cannot:
@@ -101,29 +105,25 @@ def _by_presence(spec: Spec, wanted: dict[str, str | None], wishes: ImageWishes,
     return Chosen("containerlab", (chosen["switch"], chosen["cluster"]), decided, tuple(reasons))
 
 
-def real_images(spec: Spec, wishes: ImageWishes) -> dict[Part, tuple[str, ...]]:
+def real_images(spec: Spec, wishes: ImageWishes, containerlab: str) -> dict[Part, tuple[str, ...]]:
     """The images that real parts of a spec would run, each once."""
     from labctl.spec.rules_fabric import all_switches
 
     cluster = spec.cluster if isinstance(spec.cluster, Cluster) else None
-    kubernetes = versions.kubernetes("kind", cluster.kubernetes) if cluster else ""
+    kubernetes = versions.of_cluster(spec, "kind", containerlab)[0] if cluster else ""
     images = choose_images(spec.images, Target("n9kv", "kind"), spec.fabric.nxos, kubernetes, wishes)
     roles = [role for role in SWITCH_ROLES if role in set(all_switches(spec).values())]
     names = (images.of(cast("Literal['leaf', 'spine', 'border']", role)).tagged for role in roles)
     return {"switch": tuple(dict.fromkeys(names)), "cluster": (images.node.tagged,) if cluster else ()}
 
 
-def _cannot(spec: Spec) -> str | None:
+def _cannot(spec: Spec, containerlab: str) -> str | None:
     """Why kind cannot run the versions that a spec asks for."""
     if not isinstance(spec.cluster, Cluster):
         return None
-    for problem in (
-        versions.kubernetes_problem("kind", spec.cluster.kubernetes),
-        versions.calico_problem("kind", spec.cluster.calico.version),
-    ):
-        if problem:
-            return problem[0]
-    return None
+    from labctl.spec.rules_versions import of_cluster
+
+    return next((one.message for one in of_cluster(spec, "kind", containerlab) if one.fatal), None)
 
 
 def written_target(spec: Spec) -> dict[str, str | None]:

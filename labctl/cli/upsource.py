@@ -6,12 +6,14 @@ import json
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labctl.cli.app import say
 from labctl.cli.configured import image_wishes, parse_images
 from labctl.errors import HostError, LabError, Problem, UsageError
+from labctl.peers import WRITTEN_FOR
 
 if TYPE_CHECKING:
     from labctl.state import LabState
@@ -41,6 +43,10 @@ def from_spec(source: Path, runtime: str, target: str | None, images: tuple[str,
 
     parse_images(images)
 
+    @cache
+    def read_by() -> str | None:
+        return parse_containerlab(target) or containerlab_here()
+
     def running(lab: str) -> tuple[str, str] | None:
         return _target_of(lab_state(name or lab))
 
@@ -49,6 +55,7 @@ def from_spec(source: Path, runtime: str, target: str | None, images: tuple[str,
     chosen = choose(
         source, runtime, parse_target(target),
         wishes=lambda: image_wishes(images), present=_present, running=running,
+        containerlab=lambda: read_by() or WRITTEN_FOR,
     )  # fmt: skip
     if images and chosen.runtime == "embedded":
         raise UsageError(
@@ -58,14 +65,10 @@ def from_spec(source: Path, runtime: str, target: str | None, images: tuple[str,
         )
     for reason in chosen.reasons:
         say(reason)
-    read_by = parse_containerlab(target)
-    if read_by is None and chosen.runtime == "containerlab":
-        read_by = containerlab_here()
-        if read_by is not None:
-            say(f"topology.clab.yml is written for containerlab {read_by}, which is on this host")
-    design, warnings = planned(
-        source, target=chosen.target, containerlab=read_by, name=name, wishes=chosen.wishes
-    )  # fmt: skip
+    reader = read_by() if chosen.runtime == "containerlab" else parse_containerlab(target)
+    if reader is not None and parse_containerlab(target) is None:
+        say(f"topology.clab.yml is written for containerlab {reader}, which is on this host")
+    design, warnings = planned(source, target=chosen.target, containerlab=reader, name=name, wishes=chosen.wishes)
     files = render_folder(design)
 
     def render(folder: Path) -> None:

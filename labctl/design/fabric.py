@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv6Address
 
 from labctl.design import addressing
 from labctl.design.model import ExternalPort, Link, NodePort, Switch, Uplink, VpcPair
-from labctl.design.versions import FABRIC_PEERING_SINCE, numbers
+from labctl.peers import FABRIC_PEERING_SINCE, numbers
 from labctl.spec.model import External as ExternalSpec
 from labctl.spec.model import PeerLink, Spec, SwitchAddresses
 

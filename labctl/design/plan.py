@@ -160,11 +160,12 @@ def _cluster(spec: Spec, target: Target, nodes: tuple[Node, ...], switches: tupl
     pools, services = _pools(spec, wanted), _services(spec, wanted)
     workloads = spec.workloads if spec.workloads is not None else BUILT_IN
     built_in = tuple(name for name in workloads if name in BUILT_IN)
+    kubernetes, calico = versions.of_cluster(spec, target.cluster, target.containerlab)
     return Cluster(
         asn=wanted.asn,
         mode=wanted.mode,
-        kubernetes=versions.kubernetes(target.cluster, wanted.kubernetes),
-        calico=versions.calico(target.cluster, wanted.calico.version),
+        kubernetes=kubernetes,
+        calico=calico,
         nodes=nodes,
         pools=pools,
         services=services,

@@ -18,15 +18,13 @@ from labctl.engine.placing import Placing, place_folder
 from labctl.engine.proving import verify_request
 from labctl.engine.request import UpRequest, UpResult
 from labctl.engine.steps import Step, StepContext, StepFailed, StepRunner
-from labctl.errors import CheckFailed, InconclusiveError, LabctlError, LabError
+from labctl.errors import LabctlError, LabError
 from labctl.events import Event
 from labctl.folder import Folder
-from labctl.hostload import between, look, not_judged, overloaded
 from labctl.journal import Journal
 from labctl.kube.api import Api, access_from_kubeconfig
 from labctl.kube.apply import Applier
 from labctl.kube.kubectl import find_kubectl
-from labctl.kube.ready import await_workloads
 from labctl.nxos.session import NxosSession
 from labctl.pace import paced
 from labctl.runtime.api import Endpoints
@@ -34,7 +32,7 @@ from labctl.state import records_root
 from labctl.verify.change import open_changes
 from labctl.verify.run import verify
 from labctl.verify.verdict import Report
-from labctl.waiting import Deadline, DeadlinePassed
+from labctl.waiting import Deadline
 
 NAMESPACES = ("kube-system", "default")
 
@@ -251,14 +249,7 @@ class Up:
         if self._now.report is not None and self._now.report.verdict != "PASS":
             return "not looked at: the scenarios did not pass"
         guest = self._request.runtime.observe().guest
-        before = look(guest)
-        try:
-            return await_workloads(self._api, NAMESPACES, self._limit("workloads"), context.cancel)
-        except DeadlinePassed as passed:
-            if why := overloaded(between(before, look(guest))):
-                raise InconclusiveError(not_judged(why, passed.reason), code="host-overloaded") from None
-            hint = "labctl kubectl LAB -- describe pod NAME says more"
-            raise CheckFailed(f"not ready: {passed.reason}", code="workloads-not-ready", hint=hint) from None
+        return cluster.await_ready(self._api, NAMESPACES, guest, self._limit("workloads"), context.cancel)
 
     def _first_state(self, context: StepContext) -> str:
         """After the scenarios, which put back what they change: what is there now is what ``reset`` brings back."""

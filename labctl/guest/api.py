@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from labctl.errors import InconclusiveError, LabError
+from labctl.waiting import Late
 
 
 class AgentError(LabError):
@@ -33,7 +34,7 @@ class AgentError(LabError):
         self.cause = cause
 
 
-class AgentTimeout(AgentError, InconclusiveError):
+class AgentTimeout(AgentError, InconclusiveError, Late):
     """The machine was asked and has not answered in time: nothing can be said (exit 3)."""
 
     code = "agent-timeout"

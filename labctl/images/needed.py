@@ -11,12 +11,9 @@ import yaml
 from labctl.errors import Place, Problem, SpecError
 from labctl.folder import Folder
 from labctl.imagename import image_name, image_trouble, where_from
+from labctl.peers import calico
 
 CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
-CALICO = ("node", "cni", "kube-controllers")
-"""What Calico's manifest runs (projectcalico/calico, manifests/calico.yaml)."""
-QUAY_SINCE = (3, 30)
-"""From there on the manifest says quay.io/calico/…, before docker.io/calico/…."""
 DIGEST = "@sha256:"
 
 
@@ -82,9 +79,8 @@ def _pod_images(folder: Folder) -> Iterator[tuple[str, str]]:
 
 def calico_images(version: str) -> tuple[str, ...]:
     """Of a version whose manifest is not at hand."""
-    numbers = tuple(int(part) for part in version.split(".")[:2])
-    registry = "quay.io" if numbers >= QUAY_SINCE else "docker.io"
-    return tuple(f"{registry}/calico/{name}:v{version}" for name in CALICO)
+    row = calico(version)
+    return tuple(f"{row.registry}/calico/{name}:v{version}" for name in row.images)
 
 
 def images_in(documents: Iterable[Any]) -> list[str]:

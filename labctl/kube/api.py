@@ -19,6 +19,7 @@ import yaml
 
 from labctl.errors import InconclusiveError, LabError
 from labctl.pace import limit
+from labctl.waiting import Late
 
 Json = dict[str, Any]
 PatchKind = Literal["merge", "strategic", "json", "apply"]
@@ -45,6 +46,12 @@ class ApiUnreachable(LabError, InconclusiveError):
     """The API server did not answer: nothing can be said (exit 3)."""
 
     code = "kube-unreachable"
+
+
+class ApiLate(ApiUnreachable, Late):
+    """It was asked and has not answered in time; what was asked for may have been done all the same."""
+
+    code = "kube-late"
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +220,8 @@ class Api:
                 timeout=urllib3.Timeout(connect=limit("connect"), read=timeout),
                 preload_content=not stream,
             )  # fmt: skip
+        except urllib3.exceptions.ReadTimeoutError:
+            raise ApiLate(f"{method} {path}: the API did not answer within {timeout:.0f} s") from None
         except urllib3.exceptions.HTTPError as error:
             raise ApiUnreachable(f"{method} {path}: {error}") from None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 import yaml
@@ -59,7 +60,8 @@ class Applier:
             elif definitions:
                 self._await_served(definitions, deadline, cancel)
                 definitions = []
-            self.apply_one(item)
+            # a busy API answers late: to apply a second time is the same as once
+            wait_for(partial(self.apply_one, item), deadline, cancel=cancel)
         if definitions:
             self._await_served(definitions, deadline, cancel)
         return len(ordered)

@@ -57,7 +57,7 @@ def _ensure(
             return Built(elsewhere, brought=False, seconds=0.0)
     if not was_whole:
         bring()
-    elif part.folder.stat().st_uid == os.geteuid():
+    elif part.folder.stat().st_uid == os.geteuid() and os.access(part.folder, os.W_OK):
         for folder in (part.folder, part.folder.parent):  # older labctls made them their owner's alone
             folder.chmod(0o755)
     return Built(part_status(part, full=False), not was_whole, time.monotonic() - clock)

@@ -7,6 +7,7 @@ from collections.abc import Set as AbstractSet
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 
 from labctl.errors import Problem, did_you_mean
+from labctl.peers import WRITTEN_FOR
 from labctl.spec.model import Spec
 from labctl.yamldoc import Document, Path
 
@@ -22,11 +23,17 @@ class Judge:
     """Collects problems of one spec. ``unsound``: paths whose value stands in for a malformed one."""
 
     def __init__(
-        self, spec: Spec, found: Document, target: tuple[str, str], unsound: AbstractSet[Path] = frozenset()
+        self,
+        spec: Spec,
+        found: Document,
+        target: tuple[str, str],
+        unsound: AbstractSet[Path] = frozenset(),
+        containerlab: str | None = None,
     ) -> None:
         self.spec = spec
         self.found = found
         self.switch_target, self.cluster_target = target
+        self.containerlab = containerlab or WRITTEN_FOR
         self.unsound = unsound
         self.problems: list[Problem] = []
 

@@ -21,18 +21,29 @@ from labctl.spec.textfile import STDIN, label, read_text
 from labctl.spec.wording import MEANT, WHOLE, words
 
 
-def load(path: Path, *, target: tuple[str, str] | None = None, name: str | None = None) -> Spec:
-    """Read a spec. ``name``: another name for the lab. Raises `SpecError` with every problem; `Spec.warnings` has what
-    is probably not meant."""
+def load(
+    path: Path, *, target: tuple[str, str] | None = None, name: str | None = None, containerlab: str | None = None
+) -> Spec:
+    """Read a spec. ``name``: another name for the lab; ``containerlab``: the version that will read its folder.
+
+    Raises `SpecError` with every problem; `Spec.warnings` has what is probably not meant.
+    """
     if path != STDIN and not path.exists():
         raise SpecError([Problem("no-such-file", f"there is no file {path}")], next_command="labctl init")
     text, trouble = read_text(path)
     if trouble is not None:
         raise SpecError([trouble])
-    return loads(label(path), text, target=target, name=name)
+    return loads(label(path), text, target=target, name=name, containerlab=containerlab)
 
 
-def loads(file: str, text: str, *, target: tuple[str, str] | None = None, name: str | None = None) -> Spec:
+def loads(
+    file: str,
+    text: str,
+    *,
+    target: tuple[str, str] | None = None,
+    name: str | None = None,
+    containerlab: str | None = None,
+) -> Spec:
     """The same from a text; manifests of workloads are looked for beside ``file``."""
     found, problems = document.parse(file, text)
     if found is None:
@@ -49,7 +60,7 @@ def loads(file: str, text: str, *, target: tuple[str, str] | None = None, name: 
         problems += said
         specs, malformed, unsound = _mended(data, faults)
     if specs:
-        judged = [judge(one, found, target, malformed, unsound) for one in specs]
+        judged = [judge(one, found, target, malformed, unsound, containerlab) for one in specs]
         problems += [problem for problem in judged[0] if problem in judged[-1]]
         texts, objects, troubles = manifests.read(specs[0], found, Path(file).parent)
         problems += troubles

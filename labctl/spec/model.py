@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 from pydantic_core import PydanticCustomError
 
 from labctl.errors import Problem
+from labctl.peers import NXOS_DEFAULT
 
 
 def _as_list(value: object) -> object:
@@ -186,9 +187,9 @@ class Fabric(Part):
         Field(
             pattern=r"^\d+\.\d+\(\d+[a-z]*\)([A-Z]\d*(\(\d+[a-z]*\))?)?$",
             description="NX-OS version: of the 9000v image, and what the configuration is written for.",
-            examples=["10.5(4)", "10.4(5)M"],
+            examples=[NXOS_DEFAULT, "10.4(5)M"],
         ),
-    ] = "10.5(4)"
+    ] = NXOS_DEFAULT
     vrfs: Annotated[tuple[Vrf, ...], Field(min_length=1, max_length=1, description="The tenant VRF: one.")] = (Vrf(),)
     addresses: Annotated[
         dict[SwitchName, SwitchAddresses],
@@ -247,7 +248,7 @@ class Calico(Part):
             min_length=1,
             description="Calico's manifest for a cluster of kind, or a folder of it, relative to the spec. Left out:"
             " the release's, fetched once.",
-            examples=["calico-3.32.1.yaml"],
+            examples=["calico-3.33.0.yaml"],
         ),
     ] = None
     pools: Annotated[
@@ -371,7 +372,7 @@ class Images(Part):
     border: Annotated[
         str | None, Field(description="Of the border leafs.", examples=["vrnetlab/cisco_n9kv:10.4.5"])
     ] = None
-    node: Annotated[str | None, Field(description="Of the nodes.", examples=["kindest/node:v1.35.1"])] = None
+    node: Annotated[str | None, Field(description="Of the nodes.", examples=["kindest/node:v1.37.0"])] = None
     host: Annotated[str | None, Field(description="Of external hosts.", examples=["labctl/host:latest"])] = None
     pull: Annotated[Pull, Field(description="When containerlab may pull them.")] = "never"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from labctl.design import versions
 from labctl.design.fabric import leaf_pairs, spine_names
 from labctl.design.plan import (
     BLOCK_SIZE,
@@ -77,19 +76,6 @@ def _node_address(it: Judge, address: Any, gateways: Any, path: Path) -> None:
         it.say("outside-network", f"{address} is not in the nodes' network {network}", path)
     elif address == network.network_address or (address.version == 4 and address == network.broadcast_address):
         it.say("no-host", f"{address} is the first or last of {network}: no host can have it", path)
-
-
-def target_versions(it: Judge) -> None:
-    """What the target cannot run is said at the line that asks for it."""
-    cluster = it.spec.cluster
-    if not isinstance(cluster, Cluster):
-        return
-    for path, problem in (
-        (("cluster", "kubernetes"), versions.kubernetes_problem(it.cluster_target, cluster.kubernetes)),
-        (("cluster", "calico", "version"), versions.calico_problem(it.cluster_target, cluster.calico.version)),
-    ):
-        if problem:
-            it.say("version", problem[0], path, problem[1])
 
 
 def ranges(it: Judge) -> None:

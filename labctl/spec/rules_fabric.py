@@ -125,7 +125,7 @@ def switches(it: Judge) -> None:
         peer_links.append((pair.peer_link, (*path, "peer_link")))
         if pair.leafs[0].lower() == pair.leafs[1].lower():
             it.say("same-leaf", f"a pair is two switches, and {pair.leafs[0]} is one", (*path, "leafs"))
-    from labctl.design.versions import FABRIC_PEERING_SINCE, numbers
+    from labctl.peers import FABRIC_PEERING_SINCE, numbers
 
     if it.switch_target == "n9kv" and numbers(fabric.nxos)[:2] < FABRIC_PEERING_SINCE:
         for kind, path in peer_links:

@@ -17,6 +17,7 @@ from labctl.spec import rules_fabric as fabric
 from labctl.spec.judging import Judge
 from labctl.spec.model import Spec
 from labctl.spec.ranges import overlaps
+from labctl.spec.rules_versions import judge_versions
 from labctl.yamldoc import Document, Path
 
 SWITCHES: tuple[Path, ...] = (("fabric", "spines"), ("fabric", "leaf_pairs"), ("fabric", "borders"))
@@ -49,7 +50,10 @@ RULES: tuple[tuple[Callable[[Judge], None], tuple[Path, ...]], ...] = (
     (fabric.addresses, (*SWITCHES, ("fabric", "addresses"))),
     (fabric.loopbacks, (*SWITCHES, *VRF)),
     (cluster.nodes, (*NODES, *VRF, ("fabric", "leaf_pairs"))),
-    (cluster.target_versions, (("cluster", "kubernetes"), ("cluster", "calico"), ("target",))),
+    (
+        judge_versions,
+        (("cluster", "kubernetes"), ("cluster", "calico"), ("fabric", "nxos"), ("images",), ("target",)),
+    ),
     (
         overlaps,
         (
@@ -88,13 +92,14 @@ def judge(
     target: tuple[str, str] | None,
     malformed: Iterable[Path] = (),
     unsound: AbstractSet[Path] = frozenset(),
+    containerlab: str | None = None,
 ) -> list[Problem]:
     """Every semantic problem.
 
     ``target``: (switch, cluster) when the command line or the runtime decides it; ``malformed``: parts of the document
     that ``spec`` has labctl's defaults for; ``unsound``: single values in it that stand in for malformed ones.
     """
-    it = Judge(spec, found, target or (spec.target.switch, spec.target.cluster), unsound)
+    it = Judge(spec, found, target or (spec.target.switch, spec.target.cluster), unsound, containerlab)
     bad = tuple(malformed)
     for rule, parts in (*RULES, *PLANNED):
         without = (rule, parts) in PLANNED and any(problem.code in NO_PLAN for problem in it.problems)

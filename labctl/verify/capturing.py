@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass, field
 
 from labctl.errors import LabctlError
@@ -51,7 +52,8 @@ def capturing(lab: LabUnderTest, inputs: Sequence[CaptureInput]) -> Iterator[lis
             taken.troubles[place] = str(error)
 
     with ThreadPoolExecutor(max(1, len(jobs))) as pool:
-        list(pool.map(begin, jobs))
+        for begun in [pool.submit(copy_context().run, begin, job) for job in jobs]:
+            begun.result()
     try:
         yield results
     finally:

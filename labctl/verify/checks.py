@@ -11,9 +11,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from typing import Any
 
+from labctl.pace import within
 from labctl.verify.observer import Command, Observer, Unanswered
 from labctl.verify.verdict import CheckResult, Judgement
 from labctl.waiting import LONGEST_PAUSE, Cancelled, Deadline
@@ -68,7 +70,8 @@ def poll(
     pause = threading.Event() if cancel is None else cancel
     while pending:
         asked = watch.seconds
-        answers.newest(_round(pending, states, observer, watch))
+        with within(lambda: deadline.remaining):
+            answers.newest(_round(pending, states, observer, watch))
         for check in list(pending):
             if states[check.id].judgement.verdict == "PASS":
                 pending.remove(check)
@@ -160,7 +163,8 @@ def _round(pending: Sequence[Check], states: dict[str, _State], observer: Observ
                 answers[command] = trouble = unanswered  # a box that is silent now is not asked again in this round
 
     with ThreadPoolExecutor(max(1, len(by_target))) as pool:
-        list(pool.map(ask_all, by_target.values()))
+        for asked in [pool.submit(copy_context().run, ask_all, commands) for commands in by_target.values()]:
+            asked.result()
     for check in pending:
         state = states[check.id]
         state.attempts += 1

@@ -10,10 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_network
 
+from labctl import peers
 from labctl.kube.api import Json
 
-ALL_FAMILIES = (3, 31, 0)
-"""From this Calico version on every cluster IP of a Local service is advertised, not only the first."""
 EXCLUDE_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers"
 Network = IPv4Network | IPv6Network
 NODE_ADDRESS = {4: "projectcalico.org/IPv4Address", 6: "projectcalico.org/IPv6Address"}
@@ -32,8 +31,8 @@ class Cluster:
     pods: Sequence[Json] = ()
 
     @property
-    def version(self) -> tuple[int, ...]:
-        return tuple(int(part) for part in self.calico.split(".")[:3])
+    def behaviour(self) -> peers.Calico:
+        return peers.calico(self.calico)
 
 
 def service_of(cluster: Cluster, reference: str) -> Json | None:
@@ -137,13 +136,13 @@ def _service(
         return set()
     addresses: list[str] = []
     if with_cluster_ips:
-        addresses = list(spec.get("clusterIPs") or []) if cluster.version >= ALL_FAMILIES else [spec["clusterIP"]]
+        addresses = list(spec.get("clusterIPs") or []) if cluster.behaviour.all_cluster_ips else [spec["clusterIP"]]
     return {_host(ip) for ip in (*addresses, *(ip for ip, networks in offered if networks))}
 
 
 def _nodes_that_count(cluster: Cluster, namespace: str, name: str) -> set[str]:
     """Nodes with an endpoint of a service; whether it must be ready depends on Calico's version."""
-    ready_only = cluster.version >= (3, 33, 0) or (3, 31, 7) <= cluster.version < (3, 32, 0)
+    ready_only = cluster.behaviour.ready_endpoints
     return {
         str(endpoint["nodeName"])
         for item in cluster.slices

@@ -43,7 +43,7 @@ def without_uml(target: Path) -> GuestImage:
         except OSError:  # another disk
             shutil.copy(path, made.folder / path.name)
     kernel = found.uml.read_bytes()
-    assert kernel.count(LONG) == 1
+    assert kernel.count(LONG) + kernel.count(LESS) == 1, "the real cache may be one of these, too"
     for name in ("linux.uml", "manifest.json"):  # links: not to be written into
         (made.folder / name).unlink()
     made.uml.write_bytes(kernel.replace(LONG, LESS))

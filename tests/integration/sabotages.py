@@ -10,6 +10,10 @@ import json
 import sys
 from dataclasses import dataclass
 
+from tests.integration.patience import patient
+
+AT_MOST = f"--timeout={patient(30):.0f}s"
+
 CALICO = "crd.projectcalico.org"
 
 
@@ -153,7 +157,7 @@ SABOTAGES: tuple[Sabotage, ...] = (
         "a pod's interface is down", "figure-12",
         (node("node02", "sh", "-c", "ip link set $(ip -o link | grep -o 'cali[0-9a-f]*' | head -1) down"),),
         (kubectl("delete", "pods", "-l", "app in (nginx-dual, pingtest)", "--field-selector", "spec.nodeName=node02"),
-         kubectl("wait", "--for=condition=Available", "deploy/nginx-dual", "deploy/pingtest", "--timeout=30s")),
+         kubectl("wait", "--for=condition=Available", "deploy/nginx-dual", "deploy/pingtest", AT_MOST)),
         {"cluster.interface.node02": "cali[0-9a-f]+ is down", "cluster.route.pods.node02": "no route to 10.244.140"},
     ),
     Sabotage(

@@ -17,6 +17,7 @@ KINDS = (
     "ippools.crd.projectcalico.org", "bgpconfigurations.crd.projectcalico.org", "bgppeers.crd.projectcalico.org",
     "blockaffinities.crd.projectcalico.org", "ipamblocks.crd.projectcalico.org", "pods",
 )  # fmt: skip
+ROUTES = "ip -4 route show table all; ip -6 route show table all"
 VOLATILE = {
     "resourceVersion", "uid", "generation", "managedFields", "creationTimestamp", "observedGeneration",
     "sequenceNumber",
@@ -39,14 +40,13 @@ def snapshot(labctl: Labctl, lab: str) -> Snapshot:
             text = labctl("ssh", lab, name, "--", f"show {family} route vrf all | json").expect(0).out
             found[f"{family} routes {name}"] = routes(json.loads(text) if text.strip() else {})
     for name in others:
-        for family in ("-4", "-6"):
-            text = labctl("exec", lab, name, "--", "ip", family, "route", "show", "table", "all").expect(0).out
-            found[f"ip {family} routes {name}"] = sorted(
-                re.sub(r" expires \S+", "", line) for line in text.splitlines()
-            )
-    for kind in KINDS:
-        text = labctl("kubectl", lab, "--", "get", kind, "-A", "-o", "json").expect(0).out
-        found[kind] = sorted(json.dumps(stable(kind, item), sort_keys=True) for item in json.loads(text)["items"])
+        text = labctl("exec", lab, name, "--", "sh", "-ec", ROUTES).expect(0).out
+        found[f"ip routes {name}"] = sorted(re.sub(r" expires \S+", "", line) for line in text.splitlines())
+    items = labctl("kubectl", lab, "--", "get", ",".join(KINDS), "-A", "-o", "json").expect(0).json()["items"]
+    for item in items:
+        found.setdefault(item["kind"], []).append(json.dumps(stable(item), sort_keys=True))
+    for kind in {item["kind"] for item in items}:
+        found[kind].sort()
     return found
 
 
@@ -66,13 +66,13 @@ def _rows(body: Mapping[str, Any], name: str) -> list[Any]:
     return rows if isinstance(rows, list) else [rows]
 
 
-def stable(kind: str, item: Any) -> Any:
+def stable(item: Any) -> Any:
     """An object without what changes by itself."""
-    if kind == "pods":
+    if item["kind"] == "Pod":
         owner = item["metadata"]["ownerReferences"][0]["kind"]
         labels = {key: value for key, value in item["metadata"]["labels"].items() if not key.endswith("-hash")}
         return {"owner": owner, "labels": labels, "node": item["spec"]["nodeName"], "phase": item["status"]["phase"]}
-    if kind.startswith("ipamblocks"):
+    if item["kind"] == "IPAMBlock":
         spec = item["spec"]
         used = [index for index, allocation in enumerate(spec["allocations"]) if allocation is not None]
         return {"cidr": spec["cidr"], "affinity": spec["affinity"], "used": used}

@@ -8,16 +8,20 @@ from pathlib import Path
 import pytest
 
 from labctl.guest import verdicts
+from labctl.guest.launch import refusal
 from labctl.guest.verdicts import Verdict
 from tests.integration.harness import ROOT, Labctl
 from tests.integration.hiding import without_uml
+from tests.integration.patience import patient
 
-pytestmark = [pytest.mark.booted, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.booted, pytest.mark.timeout(patient(300))]
 DIED = "the guest died while booting (ptrace set fp regs failed, errno = 14)"
 
 
 def test_a_kernel_that_dies_makes_way(labctl: Labctl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     image = without_uml(tmp_path / "cache")
+    if reason := refusal("uml", image):
+        pytest.skip(f"NOT TESTED on uml: {reason}")
     monkeypatch.setenv("LABCTL_CACHE_DIR", str(tmp_path / "cache"))
     verdicts.keep("qemu-kvm", image, Verdict("put aside by a test", time.time()))
     user = Labctl(labctl.state, {"LABCTL_CACHE_DIR": str(tmp_path / "cache")}, labctl.program)

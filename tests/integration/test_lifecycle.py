@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 from labctl.waiting import Deadline, NotYet, wait_for
-from tests.integration.harness import ROOT, WHITEPAPER, Labctl, Machine, await_event, end, residue, step
+from tests.integration.harness import ROOT, Labctl, Machine, await_event, end, residue, step
 from tests.integration.patience import patient
 
 pytestmark = [pytest.mark.booted, pytest.mark.timeout(patient(240))]
 MINIMAL = ROOT / "topologies" / "minimal.yaml"
 FABRIC = ROOT / "topologies" / "fabric.yaml"
-UP = ("up", WHITEPAPER, "--events", "json")
+SMALL = ROOT / "tests" / "data" / "small.yaml"
+UP = ("up", SMALL, "--events", "json")
 
 
 @pytest.fixture
@@ -26,8 +27,8 @@ def clean(labctl: Labctl) -> Callable[[], None]:
     before = Machine.now()
 
     def check() -> None:
-        labctl("down", "whitepaper").expect(0)
-        labctl("down", "whitepaper").expect(0)
+        labctl("down", "small").expect(0)
+        labctl("down", "small").expect(0)
         assert residue(labctl, before) == []
 
     return check
@@ -76,7 +77,7 @@ def test_kill_9_of_the_command(labctl: Labctl, clean: Callable[[], None], tmp_pa
     await_event(log, step("push", "step-done"))
     end(process, signal.SIGKILL)
     assert [row["state"] for row in labctl("list", "--json").json()] == ["running"]
-    again = labctl("up", WHITEPAPER, "--no-verify", "--events", "json").expect(0)
+    again = labctl("up", SMALL, "--no-verify", "--events", "json").expect(0)
     assert '"name": "push", "schema": "labctl.event/v1", "time"' in again.out
     assert "step-skipped" in again.out
     clean()
@@ -89,26 +90,26 @@ def test_a_lab_that_died(labctl: Labctl, clean: Callable[[], None]) -> None:
         row = labctl("list", "--json").json()[0]
         return row["state"] == "dead" or NotYet(str(row))
 
-    up = ("up", MINIMAL, "--name", "whitepaper", "--no-verify")
+    up = ("up", SMALL, "--no-verify")
     labctl(*up).expect(0)
-    os.kill(labctl.pids("whitepaper")["daemon"], signal.SIGKILL)
+    os.kill(labctl.pids("small")["daemon"], signal.SIGKILL)
     wait_for(lambda: not (left := labctl.processes()) or NotYet(str(left)), Deadline(patient(5)))
     wait_for(dead, Deadline(patient(5)))
-    status = labctl("status", "whitepaper").expect(0)
+    status = labctl("status", "small").expect(0)
     assert "dead" in status.out
-    assert "labctl down whitepaper" in status.out
-    labctl("exec", "whitepaper", "node01", "--", "true").expect(3)
+    assert "labctl down small" in status.out
+    labctl("exec", "small", "node01", "--", "true").expect(3)
     labctl(*up).expect(0)
     assert labctl("list", "--json").json()[0]["state"] == "running"
-    os.kill(labctl.pids("whitepaper")["guest"], signal.SIGKILL)
+    os.kill(labctl.pids("small")["guest"], signal.SIGKILL)
     wait_for(dead, Deadline(patient(5)))
     clean()
 
 
 def test_two_labs_do_not_touch_each_other(labctl: Labctl) -> None:
     """The only test with two guests at once: they share one image, where the host has it on two launchers."""
-    with labctl.lab(MINIMAL, "--name", "one", "--no-verify"):
-        labctl("up", MINIMAL, "--name", "two", "--no-verify", "--launcher", "qemu-tcg").expect(0)
+    with labctl.lab(SMALL, "--name", "one", "--no-verify"):
+        labctl("up", SMALL, "--name", "two", "--no-verify", "--launcher", "qemu-tcg").expect(0)
         assert [row["name"] for row in labctl("list", "--json").json()] == ["one", "two"]
         labctl("down", "one").expect(0)
         assert [(row["name"], row["state"]) for row in labctl("list", "--json").json()] == [("two", "running")]

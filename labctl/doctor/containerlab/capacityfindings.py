@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from labctl.doctor.containerlab.model import ContainerHostFacts
-from labctl.doctor.containerlab.needs import Box, ImageNeed, LabNeeds
-from labctl.doctor.containerlab.versions import MB
+from labctl.doctor.containerlab.needs import MB, Box, ImageNeed, LabNeeds
 from labctl.doctor.findings import GB, MEMORY_WANTED, Finding, Severity
 
 IMAGE_SIZES = {"n9kv": 3 * GB, "kind": GB, "standin": 300 * MB}

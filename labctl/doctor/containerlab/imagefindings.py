@@ -7,9 +7,8 @@ from typing import Literal
 
 from labctl.doctor.containerlab.model import ContainerHostFacts, ImageFact
 from labctl.doctor.containerlab.needs import ImageNeed, LabNeeds
-from labctl.doctor.containerlab.versions import PASSTHROUGH_FIXED, kind_library
 from labctl.doctor.findings import Finding, Severity
-from labctl.peers import DEVELOPMENT, dotted, numbers
+from labctl.peers import CONTAINERLAB_OLDEST, DEVELOPMENT, PASSTHROUGH_FIXED, WRITTEN_FOR, kind, outside, span
 
 STANDIN_LABEL = "labctl.standin"
 Maker = Literal["standin", "srl-labs", "plain", "unknown"]
@@ -98,14 +97,13 @@ def kubernetes(facts: ContainerHostFacts, needs: LabNeeds | None) -> Iterator[Fi
     """The node image's Kubernetes against the kind library inside containerlab."""
     if needs is None or needs.cluster != "kind" or not needs.kubernetes or facts.containerlab is None:
         return
-    library, newest = kind_library(facts.containerlab.version or (0,))
-    if newest is not None and numbers(needs.kubernetes)[:2] > newest:
-        unsure = facts.containerlab.version in {None, DEVELOPMENT}
-        why = (
-            f"Kubernetes {needs.kubernetes} is too new for the kind {library} of containerlab: {dotted(newest)} at most"
-        )
-        yield Finding(
-            "kubernetes", "warning" if unsure else "error", why, f"kubernetes: {dotted(newest)}.0 in the spec"
-        )
+    version = facts.containerlab.version
+    library, row = kind(CONTAINERLAB_OLDEST if version in {None, DEVELOPMENT} else version)
+    which = f"Kubernetes {needs.kubernetes}, with kind {library} in containerlab"
+    if not outside(needs.kubernetes, row.kubernetes):
+        yield Finding("kubernetes", "ok", which)
+    elif row is kind(WRITTEN_FOR)[1] or version in {None, DEVELOPMENT}:
+        yield Finding("kubernetes", "warning", f"{which}, which is known to run {span(row.kubernetes)}")
     else:
-        yield Finding("kubernetes", "ok", f"Kubernetes {needs.kubernetes}, with kind {library} in containerlab")
+        fix = f"kubernetes: {row.images[0]} in the spec"
+        yield Finding("kubernetes", "error", f"{which}, which runs {span(row.kubernetes)}", fix)

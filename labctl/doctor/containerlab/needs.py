@@ -8,13 +8,14 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any, Literal
 
-from labctl.doctor.containerlab.versions import MB, switch_memory
+from labctl.design.switchvm import machine
 from labctl.errors import Problem, SpecError
 from labctl.folder import Folder, load_folder
 from labctl.peers import numbers
 from labctl.yamldoc import Document, parse
 
 Part = Literal["switch", "node", "host"]
+MB = 1 << 20
 VIRTUAL_MACHINE_OVERHEAD = 512 * MB
 """QEMU and vrnetlab beside the guest's own memory: ten switches of 6 GB took 70 GB of a host, its system included."""
 STANDIN_SWITCH, STANDIN_CONTROL_PLANE, STANDIN_WORKER, EXTERNAL_HOST = 64 * MB, 600 * MB, 96 * MB, 48 * MB
@@ -141,13 +142,13 @@ def _virtual_machine(folder: Folder, images: tuple[ImageNeed, ...]) -> VirtualMa
     environment = next((node.env for node in switches), {})
     image = next((image.reference for image in images if image.part == "switch"), "")
     nxos = folder.lab.versions.get("nxos", "")
-    wanted, least = switch_memory(nxos, image)
+    row = machine(nxos, image.rpartition(":")[2])
     return VirtualMachine(
         nxos=nxos,
         memory=_whole(environment.get("QEMU_MEMORY"), 10240),
         cpus=_whole(environment.get("QEMU_SMP"), 4),
-        wanted=wanted,
-        least=least,
+        wanted=row.memory,
+        least=row.least_memory,
         passthrough=str(environment.get("CLAB_MGMT_PASSTHROUGH", "")).lower() == "true",
     )
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from labctl.doctor.containerlab.hostfindings import as_root
 from labctl.doctor.containerlab.model import ContainerHostFacts, DockerFacts
 from labctl.doctor.containerlab.needs import LabNeeds
-from labctl.doctor.containerlab.versions import CGROUP_V1_NEWEST
 from labctl.doctor.findings import Finding
 from labctl.peers import (
+    CGROUP_V1_NEWEST,
     CONTAINERLAB_KNOWN,
     CONTAINERLAB_OLDEST,
     CONTAINERLAB_TESTED,

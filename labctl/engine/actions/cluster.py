@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
-from labctl.errors import InconclusiveError
+from labctl.errors import CheckFailed, InconclusiveError
+from labctl.hostload import between, look, not_judged, overloaded
 from labctl.kube.api import Api, ApiError, ApiUnreachable, Json
 from labctl.kube.apply import Applier, documents, load
 from labctl.kube.kubectl import kustomize
+from labctl.kube.ready import await_workloads
 from labctl.runtime.api import Runtime
-from labctl.waiting import Deadline, NotYet, wait_for
+from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for
 
 CALICO_RESOURCES = ("ippools.yaml", "bgpconfiguration.yaml", "bgppeers.yaml")
 
@@ -34,6 +37,21 @@ def await_api(api: Api, runtime: Runtime, deadline: Deadline, cancel: threading.
 
     wait_for(ready, deadline, every=0.1, cancel=cancel)
     return "the API answers"
+
+
+def await_ready(
+    api: Api, namespaces: Sequence[str], guest: int | None, deadline: Deadline, cancel: threading.Event
+) -> str:
+    """Until all workloads are. Raises `CheckFailed` when they are not in time; `InconclusiveError` where the host was
+    overloaded meanwhile. ``guest``: the guest's process."""
+    before = look(guest)
+    try:
+        return await_workloads(api, namespaces, deadline, cancel)
+    except DeadlinePassed as passed:
+        if why := overloaded(between(before, look(guest))):
+            raise InconclusiveError(not_judged(why, passed.reason), code="host-overloaded") from None
+        hint = "labctl kubectl LAB -- describe pod NAME says more"
+        raise CheckFailed(f"not ready: {passed.reason}", code="workloads-not-ready", hint=hint) from None
 
 
 def calico_manifests(kustomization: Path, kubectl: Path) -> list[Json]:

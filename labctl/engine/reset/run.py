@@ -9,6 +9,7 @@ from functools import cached_property
 
 from labctl.bonding import bond_trouble
 from labctl.engine import firststate
+from labctl.engine.actions import cluster as cluster_action
 from labctl.engine.actions import nodes as nodes_action
 from labctl.engine.actions.manner import manner_of
 from labctl.engine.actions.switches import open_session
@@ -18,16 +19,14 @@ from labctl.engine.proving import verify_request
 from labctl.engine.reset import cluster, nodes, switches
 from labctl.engine.reset.model import ResetRequest, ResetResult, Row, Turned, counted
 from labctl.engine.steps import Step, StepContext, StepFailed, StepRunner
-from labctl.errors import CheckFailed
 from labctl.folder import load_folder
 from labctl.journal import Journal
 from labctl.kube.api import Api, access_from_kubeconfig
-from labctl.kube.ready import await_workloads
 from labctl.nxos.session import NxosSession
 from labctl.verify.change import open_changes
 from labctl.verify.run import verify
 from labctl.verify.verdict import Report
-from labctl.waiting import Deadline, DeadlinePassed
+from labctl.waiting import Deadline
 
 SCENARIOS = ("bgp",)
 """With the checks of the links, which every verification has."""
@@ -177,10 +176,8 @@ class _Reset:
 
     def _ready(self, context: StepContext) -> str:
         spaces = cluster.namespaces(self._first.objects or {})
-        try:
-            return await_workloads(self._api, spaces, self._limit("workloads"), context.cancel)
-        except DeadlinePassed as passed:
-            raise CheckFailed(f"not ready: {passed.reason}", code="workloads-not-ready") from None
+        guest = self._request.runtime.observe().guest
+        return cluster_action.await_ready(self._api, spaces, guest, self._limit("workloads"), context.cancel)
 
     def _verify(self, context: StepContext) -> str:
         now = self._request.runtime.observe()

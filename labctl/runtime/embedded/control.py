@@ -15,6 +15,7 @@ from typing import Any
 from labctl import errors
 from labctl.errors import InconclusiveError, LabctlError, LabError
 from labctl.pace import limit
+from labctl.waiting import Late
 
 _ERRORS: dict[str, type[LabctlError]] = {
     kind.__name__: kind
@@ -35,7 +36,7 @@ class DaemonGone(LabError):
     code = "daemon-gone"
 
 
-class DaemonLate(DaemonGone, InconclusiveError):
+class DaemonLate(DaemonGone, InconclusiveError, Late):
     """It listens, and has not answered in time: nothing can be said (exit 3)."""
 
     code = "daemon-late"

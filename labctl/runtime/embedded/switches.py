@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from labctl import pace
 from labctl.errors import LabError
 from labctl.pace import limit
+from labctl.peers import NXOS_DEFAULT
 from labctl.runtime.embedded.secrets import SwitchCredentials, known_hosts, ssh_config
 from labctl.runtime.embedded.supervisor import Supervisor
 from labctl.runtime.ports import kernel_name
@@ -65,7 +66,7 @@ def start_front_ends(
                 made.namespaces[name],
                 interfaces,
                 made.management.interface(box),
-                nxos_version=folder.lab.versions.get("nxos", "10.5(4)"),
+                nxos_version=folder.lab.versions.get("nxos", NXOS_DEFAULT),
             )
             spec = FrontEndSpec(
                 identity, str(state.root / "agent.sock"), "127.0.0.1", port, credentials.username,

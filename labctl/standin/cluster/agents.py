@@ -12,14 +12,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from labctl import pace
+from labctl import pace, peers
 from labctl.guest.api import Agent
 from labctl.guest.client import connect
 from labctl.guest.local import local_agent
 from labctl.kube.api import Api
 from labctl.standin.cluster.calico.cluster import ClusterState
 from labctl.standin.cluster.calico.cni import CalicoNetwork
-from labctl.standin.cluster.calico.features import Features
 from labctl.standin.cluster.calico.ipam import Ipam
 from labctl.standin.cluster.calico.node import CalicoNode, CalicoParts
 from labctl.standin.cluster.firewall import Firewall
@@ -69,7 +68,7 @@ class NodeAgents:
 
     def _functions(self, network: CalicoNetwork, firewall: Firewall) -> dict[str, FunctionFactory]:
         def calico_node(context: FunctionContext) -> SystemFunction:
-            features = Features.of(context.version)
+            features = peers.calico(context.version)
             parts = CalicoParts(self._system, self._cluster, self._ipam, network, firewall, features)
             return CalicoNode(context, parts, self._log(context.node, "calico-node"))
 

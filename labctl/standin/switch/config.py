@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from labctl.nxos.normal import vlan_list
 from labctl.nxos.tree import ConfigTree, Section
+from labctl.peers import NXOS_DEFAULT
 from labctl.standin.switch.commands import ORDER, VPC_DOMAIN, Command
 
 TRUNK = "switchport trunk allowed vlan"
@@ -43,7 +44,7 @@ def identity(line: str, key: int) -> str:
 class RunningConfig:
     """Mutable; the command line holds its lock."""
 
-    def __init__(self, hostname: str, version: str = "10.5(4)", ports: Collection[str] = ()) -> None:
+    def __init__(self, hostname: str, version: str = NXOS_DEFAULT, ports: Collection[str] = ()) -> None:
         """``ports``: the Ethernet ports of the box; empty: not known."""
         self.version = version
         self.ports = frozenset(ports)

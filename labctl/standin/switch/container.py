@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from labctl import pace
 from labctl.guest.agent.speed import measure
+from labctl.peers import NXOS_DEFAULT
 from labctl.standin.switch.frontend import make_device
 from labctl.standin.switch.keys import make_key_pair
 from labctl.standin.switch.platform import SwitchIdentity
@@ -41,7 +42,6 @@ NETWORK = Path("/sys/class/net")
 PORT = re.compile(r"eth([1-9][0-9]*)")
 INTERFACES_LIMIT = 1800.0
 """Seconds for the links: containerlab makes them when all boxes of a link run, which takes as long as the slowest."""
-NXOS_VERSION = "10.5(4)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ def serve(hostname: str, login: Login, ports: Mapping[str, str]) -> None:
     from labctl.standin.switch.sshd import SshServer
 
     address, gateway = management()
-    identity = SwitchIdentity(hostname, None, ports, address, gateway=gateway, serves=True, nxos_version=NXOS_VERSION)
+    identity = SwitchIdentity(hostname, None, ports, address, gateway=gateway, serves=True, nxos_version=NXOS_DEFAULT)
     device = make_device(local_agent(), identity)
     take_startup(device)
     threading.Thread(target=watch_wires, args=(device, dict(ports)), name="wires", daemon=True).start()

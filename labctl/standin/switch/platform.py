@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from labctl.nxos.tree import ConfigTree
+from labctl.peers import NXOS_DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class SwitchIdentity:
     """Of the management network; None: its first address."""
     serves: bool = False
     """Whether this box itself is logged in to over the management interface (a container)."""
-    nxos_version: str = "10.5(4)"
+    nxos_version: str = NXOS_DEFAULT
     state_dir: str = ""
     """Folder inside the machine for FRR's files of this switch."""
     extra: Mapping[str, str] = field(default_factory=dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from labctl.errors import LabctlError
 from labctl.kube.resources import ENDPOINT_SLICES, SERVICES
-from labctl.pace import limit
+from labctl.pace import limit, within
 from labctl.verify import expectation
 from labctl.verify.capturing import capturing, judge
 from labctl.verify.checks import Stopwatch
@@ -28,10 +28,11 @@ def run(lab: LabUnderTest) -> list[CheckResult]:
     """One after the other."""
     deadline = lab.deadline("converged")
     found: list[CheckResult] = []
-    for row in lab.mode.curl:
-        identity = f"curl.{row.name}"
-        if lab.wanted.flow(identity):
-            found += lab.tell(one(lab, row, identity, deadline))
+    with within(lambda: deadline.remaining):
+        for row in lab.mode.curl:
+            identity = f"curl.{row.name}"
+            if lab.wanted.flow(identity):
+                found += lab.tell(one(lab, row, identity, deadline))
     return found
 
 

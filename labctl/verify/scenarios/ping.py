@@ -13,7 +13,7 @@ from labctl.kube.api import Json
 from labctl.kube.exec import PodExec
 from labctl.kube.ready import pod_trouble
 from labctl.kube.resources import BLOCK_AFFINITIES, PODS
-from labctl.pace import limit
+from labctl.pace import limit, within
 from labctl.verify import expectation
 from labctl.verify.capturing import capturing, judge
 from labctl.verify.checks import Check, Stopwatch, poll
@@ -49,10 +49,11 @@ def run(lab: LabUnderTest) -> list[CheckResult]:
     """All pings one after the other."""
     deadline = lab.deadline("converged")
     found: list[CheckResult] = []
-    for row in lab.mode.ping:
-        identity = f"ping.{row.name}"
-        if lab.wanted.flow(identity):
-            found += lab.tell(one(lab, row, identity, deadline))
+    with within(lambda: deadline.remaining):
+        for row in lab.mode.ping:
+            identity = f"ping.{row.name}"
+            if lab.wanted.flow(identity):
+                found += lab.tell(one(lab, row, identity, deadline))
     return found
 
 

@@ -12,7 +12,7 @@ from labctl.cli.targets import Chosen, choose
 from labctl.design.images import ImageWishes
 from labctl.errors import HostError, SpecError, UsageError
 
-N9KV, KIND = "vrnetlab/cisco_n9kv:10.5.4", "kindest/node:v1.35.1"
+N9KV, KIND = "vrnetlab/cisco_n9kv:10.5.4", "kindest/node:v1.37.0"
 STANDINS, REAL = ("standin", "standin"), ("n9kv", "kind")
 
 
@@ -89,7 +89,7 @@ def test_the_spec_decides_its_part_and_docker_the_other(tmp_path: Path) -> None:
 def test_kind_is_not_taken_for_versions_that_it_cannot_run(tmp_path: Path) -> None:
     found = pick(tmp_path, "name: lab\ncluster: {calico: {version: 3.20.0}}\n", there=[N9KV, KIND])
     assert found.target == ("n9kv", "standin")
-    assert found.reasons[1].startswith("nodes: stand-ins (Calico 3.20.0 does not run on")
+    assert found.reasons[1].startswith("nodes: stand-ins (labctl knows Calico 3.26 to 3.33")
 
 
 def test_a_fabric_alone_says_nothing_of_nodes(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from labctl.errors import SpecError, UsageError
 from labctl.folder import load_folder
 from labctl.state import lab_state
 
-N9KV, KIND = "vrnetlab/cisco_n9kv:10.5.4", "kindest/node:v1.35.1"
+N9KV, KIND = "vrnetlab/cisco_n9kv:10.5.4", "kindest/node:v1.37.0"
 
 
 @pytest.fixture(autouse=True)

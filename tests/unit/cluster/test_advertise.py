@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from labctl import peers
 from labctl.standin.cluster.calico.advertise import EXCLUDE_LABEL, all_ranges, prefixes, ranges
-from labctl.standin.cluster.calico.features import Features
 
 CLUSTER4, CLUSTER6 = "10.96.0.0/16", "2001:db8:42:1::/112"
 EXTERNAL = "203.0.113.0/24"
@@ -47,16 +47,16 @@ def told(
 ) -> set[str]:
     """What is advertised beyond the ranges."""
     conf = kwargs.pop("conf", configuration())
-    found = prefixes(node, kwargs.pop("labels", {}), conf, services, slices, Features.of(version))
+    found = prefixes(node, kwargs.pop("labels", {}), conf, services, slices, peers.calico(version))
     assert found == sorted(found, key=lambda network: (network.version, network))
     return {str(network) for network in found} - {CLUSTER4, CLUSTER6, EXTERNAL}
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_node_advertises_the_ranges(version: str) -> None:
-    found = prefixes("any", {}, configuration(), [], [], Features.of(version))
+    found = prefixes("any", {}, configuration(), [], [], peers.calico(version))
     assert [str(network) for network in found] == [CLUSTER4, EXTERNAL, CLUSTER6]
-    assert prefixes("any", {}, None, [], [], Features.of(version)) == []
+    assert prefixes("any", {}, None, [], [], peers.calico(version)) == []
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -133,7 +133,7 @@ def test_load_balancer_addresses_of_a_local_service() -> None:
 
 @pytest.mark.parametrize(("value", "gone"), [("true", True), ("True", False), ("", False), ("false", False)])
 def test_an_excluded_node_is_silent(value: str, gone: bool) -> None:
-    found = prefixes("node01", {EXCLUDE_LABEL: value}, configuration(), [], [], Features.of("3.20.0"))
+    found = prefixes("node01", {EXCLUDE_LABEL: value}, configuration(), [], [], peers.calico("3.20.0"))
     assert (found == []) is gone
 
 
@@ -166,7 +166,7 @@ def test_the_papers_prefix_counts(version: str, four: tuple[int, ...], six: tupl
     slices = [slice_of(("node01", True), ("node02", True), name=name) for name in ("my-service-ipv4", "b")]
     conf = configuration()
     for node, wanted4, wanted6 in zip(("master", "node01", "node02"), four, six, strict=True):
-        found = prefixes(node, {}, conf, services, slices, Features.of(version))
+        found = prefixes(node, {}, conf, services, slices, peers.calico(version))
         own_block = 1
         assert sum(network.version == 4 for network in found) + own_block == wanted4
         assert sum(network.version == 6 for network in found) + own_block == wanted6
@@ -186,5 +186,5 @@ def test_the_papers_prefix_counts(version: str, four: tuple[int, ...], six: tupl
     ],
 )
 def test_features(version: str, expected: tuple[bool, bool, int | None]) -> None:
-    found = Features.of(version)
+    found = peers.calico(version)
     assert (found.all_cluster_ips, found.ready_endpoints, found.route_metric) == expected

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from labctl import peers
 from labctl.errors import LabError
 from labctl.kube.resources import (
     BGP_CONFIGURATIONS,
@@ -28,7 +29,6 @@ from labctl.standin.cluster.calico import node as node_module
 from labctl.standin.cluster.calico import sessions
 from labctl.standin.cluster.calico.cluster import ClusterState
 from labctl.standin.cluster.calico.cni import CalicoNetwork
-from labctl.standin.cluster.calico.features import Features
 from labctl.standin.cluster.calico.ipam import Ipam
 from labctl.standin.cluster.calico.node import CalicoNode, CalicoParts
 from labctl.standin.cluster.firewall import Firewall
@@ -155,7 +155,7 @@ class Running:
         self.network = CalicoNetwork("node01", "ns-node01", machine, api, Ipam(api))
         self.cluster = ClusterState(api, self.lines.append)
         parts = CalicoParts(
-            api, self.cluster, Ipam(api), self.network, Firewall(machine, "ns-node01"), Features.of("3.20.0")
+            api, self.cluster, Ipam(api), self.network, Firewall(machine, "ns-node01"), peers.calico("3.20.0")
         )
         context = FunctionContext(SPEC, machine, ENVIRONMENT, "3.20.0", self.changed.release)
         self.function = CalicoNode(context, parts, Log("calico-node", self.lines.append))

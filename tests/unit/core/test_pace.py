@@ -31,3 +31,14 @@ def test_the_folders_deadlines_are_at_reference_speed() -> None:
     assert (lab.limit("bond"), lab.limit("unknown")) == (120, 60)
     pace.know(0.0625)
     assert (lab.limit("bond"), lab.limit("unknown")) == (240, 120)
+
+
+def test_a_call_has_no_more_time_than_the_whole_that_it_is_part_of() -> None:
+    left = 20.0
+    with pace.within(lambda: left):
+        assert (pace.limit("call"), pace.limit("page")) == (20, 4)
+        left = 0.0
+        assert (pace.limit("call"), pace.limit("page")) == (pace.LEAST, 4)
+        pace.know(0.0625)
+        assert (pace.limit("call"), pace.limit("page")) == (2 * pace.LEAST, 8)
+    assert pace.limit("call") == 60

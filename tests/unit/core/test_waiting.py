@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from labctl.waiting import Cancelled, Deadline, DeadlinePassed, NotYet, wait_for
+from labctl.waiting import Cancelled, Deadline, DeadlinePassed, Late, NotYet, wait_for
 
 
 def after(count: int) -> Callable[[], int | NotYet]:
@@ -64,3 +64,18 @@ def test_a_part_of_a_deadline_is_never_later_than_the_whole() -> None:
     assert not whole.passed
     assert Deadline(0).passed
     assert Deadline(-5).remaining == 0
+
+
+def test_an_answer_that_comes_late_is_asked_for_again() -> None:
+    said = iter([Late("no answer within 30 s"), Late("no answer within 30 s"), 7])
+
+    def question() -> int:
+        found = next(said)
+        if isinstance(found, Late):
+            raise found
+        return found
+
+    assert wait_for(question, Deadline(5), every=0.001) == 7
+    said = iter([Late("no answer within 30 s")])
+    with pytest.raises(DeadlinePassed, match="no answer within 30 s"):
+        wait_for(question, Deadline(0))

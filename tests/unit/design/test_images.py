@@ -27,7 +27,7 @@ def switches(found: Design) -> tuple[str, ...]:
 def test_labctls_own_choice_is_a_tag_for_each_target() -> None:
     real, standin = lab(), lab(target=Target())
     assert switches(real) == ("vrnetlab/cisco_n9kv:10.5.4",) * 3
-    assert real.images.node.tagged == "kindest/node:v1.35.1"
+    assert real.images.node.tagged == "kindest/node:v1.37.0"
     assert switches(standin) == ("labctl/n9kv-standin:latest",) * 3
     assert standin.images.node.tagged == "labctl/k8s-standin:latest"
     assert real.images.host == standin.images.host == image_name("labctl/host:latest")

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from labctl.design.switchvm import machine
 from labctl.doctor.containerlab.findings import findings
 from labctl.doctor.containerlab.imagefindings import maker
 from labctl.doctor.containerlab.model import (
@@ -21,10 +22,9 @@ from labctl.doctor.containerlab.model import (
     RouteFact,
 )
 from labctl.doctor.containerlab.needs import ImageNeed, LabNeeds
-from labctl.doctor.containerlab.versions import kind_library, switch_memory
 from labctl.doctor.findings import GB, Finding, can_run
 from labctl.doctor.page import page
-from labctl.peers import EXTRAS, ON_NODE, numbers
+from labctl.peers import EXTRAS, ON_NODE
 
 SWITCH, NODE = "vrnetlab/cisco_n9kv:10.5.4", "kindest/node:v1.35.1"
 SUBNET = IPv4Network("172.20.20.0/24")
@@ -366,6 +366,7 @@ def test_a_folder_that_this_containerlab_does_not_read(
         ((0, 79, 0), "1.36.4", "ok"),
         ((0, 79, 0), "1.37.0", "error"),
         ((0, 80, 0), "1.37.0", "ok"),
+        ((0, 83, 0), "1.38.0", "warning"),
         ((0, 0, 0), "1.37.0", "warning"),
     ],
 )
@@ -404,13 +405,8 @@ def test_memory_of_a_switch(good_host: ContainerHostFacts, real_lab: LabNeeds, m
     ],
 )
 def test_memory_by_version(nxos: str, image: str, memory: tuple[int, int]) -> None:
-    assert switch_memory(nxos, image) == memory
-
-
-def test_versions() -> None:
-    assert numbers("10.5(4)") == (10, 5, 4)
-    assert numbers("latest") == ()
-    assert kind_library((0,)) == kind_library((0, 79, 9)) == ("0.31", (1, 36))
+    row = machine(nxos, image.rpartition(":")[2])
+    assert (row.memory, row.least_memory) == memory
 
 
 def test_boxes_that_run_already_take_no_memory_again(good_host: ContainerHostFacts, real_lab: LabNeeds) -> None:

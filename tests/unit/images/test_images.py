@@ -39,11 +39,11 @@ def test_boxes_and_pods_of_real_parts(tmp_path: Path) -> None:
     folder = rendered(tmp_path)
     assert images(folder, "boxes") == {
         "vrnetlab/cisco_n9kv:10.5.4": ("spine1", "spine2", "leaf2101", "leaf2102", "leaf2999"),
-        "kindest/node:v1.35.1": ("master", "node01", "node02"),
+        "kindest/node:v1.37.0": ("master", "node01", "node02"),
         "labctl/host:latest": ("ext1",),
     }
     assert images(folder, "pods") == {
-        **dict.fromkeys(calico_images("3.32.1"), ("calico/calico.yaml (not there yet)",)),
+        **dict.fromkeys(calico_images("3.33.0"), ("calico/calico.yaml (not there yet)",)),
         "nginx:1.27": ("k8s/nginx-dual.yaml", "k8s/nginx.yaml"),
         "busybox:1.36": ("k8s/pingtest.yaml",),
     }
@@ -90,6 +90,11 @@ def test_a_manifest_that_is_no_yaml_has_a_name(tmp_path: Path) -> None:
 )
 def test_where_calicos_manifest_takes_its_images_from(version: str, registry: str) -> None:
     assert calico_images(version)[0] == f"{registry}/calico/node:v{version}"
+
+
+def test_from_3_33_on_calico_has_two_images() -> None:
+    assert calico_images("3.33.0") == ("quay.io/calico/node:v3.33.0", "quay.io/calico/calico:v3.33.0")
+    assert len(calico_images("3.32.2")) == 3
 
 
 def test_what_docker_has_by_exact_tag(docker: ScriptedDocker) -> None:
@@ -172,13 +177,13 @@ def test_the_listing(docker: ScriptedDocker, spec: Path, capsys: pytest.CaptureF
 def test_the_listing_as_json_for_real_parts(
     docker: ScriptedDocker, spec: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    docker.images["kindest/node:v1.35.1"] = 9
+    docker.images["kindest/node:v1.37.0"] = 9
     run("--target", "switch=n9kv,cluster=kind", "--image", "leaf=my/leaf:1", str(spec), "--json")
     body = json.loads(capsys.readouterr().out)
     assert body["target"] == {"switch": "n9kv", "cluster": "kind", "containerlab": "0.81"}
     rows = {row["image"]: row for row in body["images"]}
     assert rows["my/leaf:1"]["used_by"] == ["leaf101", "leaf102"]
-    assert rows["kindest/node:v1.35.1"]["in_docker"] is True
+    assert rows["kindest/node:v1.37.0"]["in_docker"] is True
     assert rows["my/leaf:1"]["in_docker"] is False
     assert rows["busybox:1.36"]["place"] == "pods"
 

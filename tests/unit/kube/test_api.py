@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import socket
 import stat
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
-from labctl.kube.api import Access, Api, ApiError, ApiUnreachable, Resource, access_from_kubeconfig
+from labctl.errors import ExitCode
+from labctl.kube.api import Access, Api, ApiError, ApiLate, ApiUnreachable, Resource, access_from_kubeconfig
 from labctl.kube.exec import exit_code
 from labctl.kube.resources import IP_POOLS, NODES, PODS
+from labctl.pace import LIMITS
 
 
 @pytest.mark.parametrize(
@@ -90,6 +93,15 @@ def test_nobody_answers() -> None:
     api = Api(Access("http://127.0.0.1:1", "", "", ""))
     with pytest.raises(ApiUnreachable, match="GET /x"):
         api.get("/x")
+
+
+def test_an_api_that_answers_late_is_no_broken_labctl(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(LIMITS, "api", 0.05)  # type: ignore[index]
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        api = Api(Access(f"http://127.0.0.1:{silent.getsockname()[1]}", "", "", ""))
+        with pytest.raises(ApiLate, match=r"^PATCH /x: the API did not answer within 0 s$") as late:
+            api.apply("/x", {"a": 1})
+    assert late.value.exit_code is ExitCode.INCONCLUSIVE
 
 
 def kubeconfig(folder: Path, **fields: str) -> Path:

@@ -10,7 +10,7 @@ import pytest
 
 from labctl.errors import CheckFailed, HostError, SpecError
 from labctl.kube import ready
-from labctl.kube.api import Api
+from labctl.kube.api import Api, ApiLate
 from labctl.kube.apply import Applier, documents, load
 from labctl.kube.kubectl import find_kubectl, kubectl_version, kustomize
 from labctl.waiting import Cancelled, Deadline, DeadlinePassed
@@ -54,6 +54,25 @@ def patched(server: Any) -> list[str]:
 
 def accept(server: Any, *paths: str) -> None:
     server.answers |= {("PATCH", path): (200, {}) for path in paths}
+
+
+def test_an_object_whose_answer_came_late_is_applied_again(
+    server: Any, applier: Applier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accept(server, "/api/v1/namespaces/default/pods/web")
+    answer, late = Api.apply, [ApiLate("PATCH /x: the API did not answer within 30 s")]
+
+    def apply(api: Api, path: str, body: Any) -> Any:
+        if late:
+            raise late.pop()
+        return answer(api, path, body)
+
+    monkeypatch.setattr(Api, "apply", apply)
+    assert applier.apply([item("Pod", "web")], Deadline(5)) == 1
+    assert patched(server) == ["/api/v1/namespaces/default/pods/web"]
+    late.append(ApiLate("PATCH /x: the API did not answer within 30 s"))
+    with pytest.raises(DeadlinePassed, match="PATCH /x: the API did not answer within 30 s"):
+        applier.apply([item("Pod", "web")], Deadline(0))
 
 
 def test_calicos_v3_becomes_v1_where_only_that_is_served(server: Any, applier: Applier) -> None:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from labctl import peers
 from labctl.standin.cluster.calico.advertise import prefixes
-from labctl.standin.cluster.calico.features import Features
 from labctl.verify.expectation import (
     Cluster,
     advertised,
@@ -196,7 +196,7 @@ def clusters(draw: st.DrawFn) -> Cluster:
 
 def stand_in(cluster: Cluster, name: str) -> list[str]:
     conf = cluster.configurations[0] if cluster.configurations else None
-    found = prefixes(name, {}, conf, cluster.services, cluster.slices, Features.of(cluster.calico))
+    found = prefixes(name, {}, conf, cluster.services, cluster.slices, peers.calico(cluster.calico))
     return [str(network) for network in found]
 
 

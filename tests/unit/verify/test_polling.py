@@ -12,6 +12,7 @@ import pytest
 
 from labctl.errors import InconclusiveError
 from labctl.kube.resources import NODES
+from labctl.pace import LIMITS, limit
 from labctl.verify.checks import Check, Stopwatch, hold, poll
 from labctl.verify.clusterview import cluster_check
 from labctl.verify.evidence import Evidence
@@ -318,3 +319,17 @@ def test_objects_that_many_checks_need_are_listed_once_in_a_round() -> None:
     assert {result.verdict for result in found} == {"PASS"}
     assert [row.text for row in asked.asked].count(NODES.path()) == 2
     assert all(f"commands/{NODES.path()}.txt" in result.commands for result in found)
+
+
+def test_no_question_is_waited_for_longer_than_the_whole_has() -> None:
+    waited: list[float] = []
+
+    class Slow(Asked):
+        def ask(self, command: Command) -> tuple[Any, str]:
+            waited.append(limit("call"))
+            return super().ask(command)
+
+    run([check("a", command("a"))], Slow(a=1), seconds=12)
+    run([check("a", command("a"))], Slow(a=1), seconds=3600)
+    assert 11 < waited[0] <= 12
+    assert waited[1] == LIMITS["call"]

@@ -30,6 +30,7 @@ def verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., t
     (folder / "checks.yaml").write_text(text.replace("window: 3.0", "window: 0.0"))
     monkeypatch.setattr(run, "Api", lambda *_arguments, **_more: recorded)
     monkeypatch.setattr(run, "access_from_kubeconfig", lambda *_arguments: None)
+    monkeypatch.setattr("labctl.verify.fairness.overloaded", lambda _load: None)  # however busy this host is
     recorded.kubeconfig = lambda: tmp_path  # type: ignore[attr-defined]
     monkeypatch.setattr("labctl.verify.observer.PodExec", lambda _access: recorded)
 
@@ -86,3 +87,23 @@ def test_whole_scenarios_pass_as_recorded(verified: Any) -> None:
     report, _ = verified(("bgp", "cluster", "leafs"), Wanted(patterns))
     wrong = [f"{c.id}: {c.sentence}" for s in report.scenarios for c in s.checks if c.verdict != "PASS"]
     assert wrong == []
+
+
+def test_a_failure_on_an_overloaded_host_is_told_and_kept_as_not_judged(
+    verified: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = json.loads((tmp_path / "folder" / "lab.json").read_text())
+    (tmp_path / "folder" / "lab.json").write_text(json.dumps({**body, "deadlines": {"converged": 0}}))
+    checks = tmp_path / "folder" / "checks.yaml"
+    checks.write_text(checks.read_text().replace("mac: 2020.0000.00aa", "mac: 2020.0000.00bb"))
+    wanted = ("leafs",), Wanted(("leafs.gateway.*",))
+    quiet, events = verified(*wanted)
+    assert quiet.verdict == "FAIL"
+    assert quiet.scenarios[0].load is not None
+    monkeypatch.setattr("labctl.verify.fairness.overloaded", lambda _load: "the guest waited 80% of the time")
+    report, events = verified(*wanted)
+    assert report.verdict == "INCONCLUSIVE"
+    assert report.scenarios[0].sentence.startswith("not judged: the host was overloaded (the guest waited 80% of the")
+    assert {event.data["verdict"] for event in events if event.kind == "check"} == {"INCONCLUSIVE"}
+    evidence = json.loads((tmp_path / "evidence" / "evidence.json").read_text())
+    assert evidence["scenarios"][0]["load"]["seconds"] >= 0

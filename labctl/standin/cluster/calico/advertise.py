@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import ip_address, ip_network
 
 from labctl.kube.api import Json
+from labctl.peers import Calico
 from labctl.standin.cluster.calico.blocks import Network
-from labctl.standin.cluster.calico.features import Features
 
 EXCLUDE_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers"
 ADDRESS_TYPES = {"IPv4": "IPv4", "IPv6": "IPv6"}
@@ -34,7 +34,7 @@ def prefixes(
     configuration: Json | None,
     services: Iterable[Json],
     slices: Sequence[Json],
-    features: Features,
+    features: Calico,
 ) -> list[Network]:
     """All that this node advertises, sorted."""
     if labels.get(EXCLUDE_LABEL) == "true":
@@ -63,7 +63,7 @@ def _of_service(
     cluster: Sequence[Network],
     external: Sequence[Network],
     balancer: Sequence[Network],
-    features: Features,
+    features: Calico,
 ) -> set[Network]:
     spec = service["spec"]
     if spec.get("type") not in ("ClusterIP", "NodePort", "LoadBalancer") or spec.get("clusterIP") in (None, "", "None"):
@@ -85,7 +85,7 @@ def _of_service(
     return {_host(ip) for ip in (*addresses, *outside, *outside_balancer)}
 
 
-def _has_local_endpoint(node: str, families: Sequence[str], slices: Sequence[Json], features: Features) -> bool:
+def _has_local_endpoint(node: str, families: Sequence[str], slices: Sequence[Json], features: Calico) -> bool:
     for item in slices:
         if item.get("addressType") not in families:
             continue

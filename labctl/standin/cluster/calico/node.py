@@ -13,13 +13,13 @@ from ipaddress import IPv4Address, ip_network
 from labctl.guest.api import Agent, AgentError, Isolation
 from labctl.kube.api import Api, Json
 from labctl.kube.resources import NODES
+from labctl.peers import Calico
 from labctl.standin.cluster.calico import advertise, bird, felix, sessions
 from labctl.standin.cluster.calico.autodetect import detect, methods
 from labctl.standin.cluster.calico.birdctl import BirdControl
 from labctl.standin.cluster.calico.blocks import Network, borrowed
 from labctl.standin.cluster.calico.cluster import ClusterState
 from labctl.standin.cluster.calico.cni import CalicoNetwork
-from labctl.standin.cluster.calico.features import Features
 from labctl.standin.cluster.calico.ipam import Ipam
 from labctl.standin.cluster.firewall import Firewall
 from labctl.standin.cluster.function import Log, Loop
@@ -42,7 +42,7 @@ class CalicoParts:
     ipam: Ipam
     network: CalicoNetwork
     firewall: Firewall
-    features: Features
+    features: Calico
 
 
 class CalicoNode:

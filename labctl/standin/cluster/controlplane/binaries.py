@@ -21,9 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labctl.errors import HostError
+from labctl.peers import STANDIN_KUBERNETES
 from labctl.standin.cluster.controlplane import gobuild, releases
 
-KUBERNETES = "1.34.3"
+KUBERNETES = STANDIN_KUBERNETES
 ETCD = "3.6.5"
 PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
 VERSION_COMMANDS = dict.fromkeys(PROGRAMS, ("--version",)) | {"kubectl": ("version", "--client")}
