@@ -45,8 +45,9 @@ image_option = click.option(
 target_option = click.option(
     "--target",
     shell_complete=complete_targets,
-    help="switch=n9kv|standin,cluster=kind|standin,containerlab=VERSION; default: the spec's, else stand-ins, and"
-    f" containerlab {WRITTEN_FOR} or newer.",
+    metavar="PART=KIND,...",
+    help="switch=n9kv|standin, cluster=kind|standin, containerlab=VERSION, joined by commas; default: the spec's,"
+    f" else stand-ins, and containerlab {WRITTEN_FOR} or newer.",
 )
 
 

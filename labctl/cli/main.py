@@ -79,7 +79,10 @@ def _no_verb(word: str, *rest: str) -> UsageError:
     return UsageError(f"labctl has no {word}", code="no-such-verb", hint=hint, next_command="labctl --help")
 
 
-@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "LABCTL"})
+@click.group(
+    cls=Verbs,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "LABCTL", "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="labctl")
 @click.option("--debug", is_flag=True, envvar="LABCTL_DEBUG", help="Show tracebacks.  [env: LABCTL_DEBUG]")
 @click.pass_context
@@ -87,13 +90,14 @@ def cli(context: click.Context, debug: bool) -> None:
     """From ten lines of YAML to a proven NX-OS VXLAN EVPN lab with Kubernetes and Calico.
 
     \b
-    labctl up whitepaper        boot and prove the white paper's lab, which labctl ships
+    labctl up whitepaper        boot and prove the white paper's lab
     labctl status               its boxes, and how to reach each
     labctl down whitepaper      remove it
     labctl init && labctl up    begin a lab of your own: lab.yaml
 
     Exit codes: 0 passed, 1 a check failed or a switch rejected configuration, 2 usage or spec, 3 inconclusive,
-    4 this host cannot, 5 internal, 6 changes pending, 130 interrupted.
+    4 this host cannot, 5 internal, 6 changes pending, 130 interrupted;
+    exec, ssh and kubectl give the program's own.
     """
     context.obj = {"debug": debug}
 

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 @click.option(
     "--target",
     shell_complete=complete_targets,
-    help="switch=n9kv|standin,cluster=kind|standin,containerlab=VERSION (SPEC only); default on containerlab: the"
-    " spec's, else real parts where their images are in Docker, for the containerlab of this host.",
+    metavar="PART=KIND,...",
+    help="switch=n9kv|standin, cluster=kind|standin, containerlab=VERSION, joined by commas (SPEC only); default on"
+    " containerlab: the spec's, else real parts where their images are in Docker, for the containerlab of this host.",
 )
 @image_option
 @click.option("--name", help="Another name for the lab (SPEC only).")

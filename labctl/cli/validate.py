@@ -17,7 +17,8 @@ from labctl.errors import ExitCode, Problem, SpecError
 @click.option(
     "--target",
     shell_complete=complete_targets,
-    help="Judge for this target: switch=n9kv|standin,cluster=kind|standin,containerlab=VERSION.",
+    metavar="PART=KIND,...",
+    help="Judge for this target: switch=n9kv|standin, cluster=kind|standin, containerlab=VERSION, joined by commas.",
 )
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of a spec, for editors.")
 @json_option
