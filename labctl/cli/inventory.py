@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from labctl.cli.app import Lab, OnLab, lab_argument, open_lab, result, result_json
+from labctl.errors import InconclusiveError
 
 if TYPE_CHECKING:
     from labctl.folder.lab import Lab as Rendered
@@ -32,7 +33,12 @@ def command(lab: str, form: str) -> None:
     opened = open_lab(lab)
     if form == "ssh":
         opened.endpoints()  # a lab that does not run is an error, not an old file
-        result(opened.state_folder.ssh_config.read_text().rstrip())
+        config = opened.state_folder.ssh_config
+        if not config.is_file():
+            raise InconclusiveError(
+                f"no switch of lab {lab} takes logins yet", code="not-running", next_command=f"labctl status {lab}"
+            )
+        result(config.read_text().rstrip())
         return
     import yaml
 

@@ -158,6 +158,12 @@ def test_ssh_reads_the_inventory(run: Run, here: Here) -> None:
     assert {"hostname 127.0.0.1", "port 20003"} <= set(done.stdout.splitlines())
 
 
+def test_a_lab_that_has_no_logins_yet_has_no_inventory(run: Run, here: Here) -> None:
+    here.state.ssh_config.unlink()
+    done = run("inventory")
+    assert (done.code, "takes logins yet [not-running]" in done.err) == (3, True)
+
+
 def test_ansible_reads_the_inventory(run: Run, here: Here) -> None:
     body = yaml.safe_load(run("inventory", "--format", "ansible").out)
     switches = body["all"]["children"]["switches"]
