@@ -44,3 +44,12 @@ class Event:
 
 
 Listener = Callable[[Event], None]
+
+
+INTERRUPTED = "interrupted"
+"""Why something was cut short that the user ended."""
+
+
+def interruption(ending: str) -> str:
+    """What is said at once after Ctrl-C and its like: what is being ended or undone, and what a second one does."""
+    return f"{INTERRUPTED}: {ending}; Ctrl-C again ends at once"

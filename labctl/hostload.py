@@ -15,7 +15,7 @@ from typing import Any
 
 GUEST_WAITED = 0.6
 LOST = 3.0
-"""Seconds that a guest must have waited: fewer explain nothing."""
+"""Seconds that a guest must have waited, or a look must be long: fewer explain nothing."""
 STOLEN = 0.3
 PRESSURE, IDLE = 0.95, 0.02
 
@@ -104,7 +104,7 @@ def not_judged(why: str, last: str) -> str:
 
 def overloaded(load: Load) -> str | None:
     """How the host kept the lab from its work; None when it did not. Pure."""
-    if load.stolen >= STOLEN:
+    if load.stolen >= STOLEN and load.seconds >= LOST:
         return f"other machines took {load.stolen:.0%} of its processors"
     if load.guest_waited is not None and load.guest_lost is not None:
         if load.guest_waited >= GUEST_WAITED and load.guest_lost >= LOST:

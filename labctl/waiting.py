@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -23,6 +26,8 @@ class NotYet:
 
 
 LONGEST_PAUSE = 2.0
+SLICE = 0.05
+"""Seconds after which Ctrl-C is seen, at the latest."""
 
 
 class DeadlinePassed(Exception):
@@ -68,6 +73,45 @@ class Deadline:
         return Deadline(min(self.remaining, seconds))
 
 
+_hears: ContextVar[Callable[[str], None] | None] = ContextVar("hears", default=None)
+
+
+@contextmanager
+def reasons_to(listener: Callable[[str], None]) -> Iterator[None]:
+    """Whoever waits in this thread tells ``listener`` what for, as long as it lasts."""
+    token = _hears.set(listener)
+    try:
+        yield
+    finally:
+        _hears.reset(token)
+
+
+def tell_reason(reason: str) -> None:
+    """Somebody waits on: for this."""
+    listener = _hears.get()
+    if listener is not None:
+        listener(reason)
+
+
+def first_over(futures: Collection[Future[T]]) -> set[Future[T]]:
+    """Those that are over, once one is: an empty set of none.
+
+    In slices, so that Ctrl-C is seen at once: CPython runs no signal handler in a wait without end that began just when
+    the signal came.
+    """
+    over: set[Future[T]] = set()
+    while futures and not over:
+        over, _ = wait(futures, timeout=SLICE, return_when=FIRST_COMPLETED)
+    return over
+
+
+def all_over(futures: Collection[Future[T]]) -> None:
+    """Until all are; in slices, too."""
+    left = set(futures)
+    while left:
+        left -= first_over(left)
+
+
 class Poller(Generic[T]):
     """Polls one question; made by `wait_for`, or stepped by a caller that polls many in turn."""
 
@@ -82,8 +126,9 @@ class Poller(Generic[T]):
             answer = self._question()
         except Late as late:
             answer = NotYet(str(late))
-        if isinstance(answer, NotYet):
+        if isinstance(answer, NotYet) and answer.reason != self.reason:
             self.reason = answer.reason
+            tell_reason(self.reason)
         return answer
 
 

@@ -7,6 +7,7 @@ import time
 import click
 
 from labctl.cli.app import complete_labs, json_option, name_of, result, result_json, say, the_lab
+from labctl.cli.interrupt import unwinding
 from labctl.errors import UsageError
 
 
@@ -39,7 +40,8 @@ def command(lab: str | None, everything: bool, older_than: str | None, as_json: 
         states = [state for state in all_labs() if time.time() - state.root.stat().st_mtime >= limit]
     rows = []
     for state in states:
-        record = take_down(state, say)
+        with unwinding(f"lab {state.name} is removed in part, labctl down {state.name} goes on"):
+            record = take_down(state, say)
         rows.append(
             {
                 "lab": state.name,

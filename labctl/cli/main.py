@@ -5,14 +5,13 @@ from __future__ import annotations
 import importlib
 import os
 import shlex
-import signal
 import sys
-from types import FrameType
 from typing import Any
 
 import click
 
 from labctl import __version__
+from labctl.cli.interrupt import listen
 from labctl.cli.words import ELSEWHERE, GROUPS, VERBS
 from labctl.errors import ExitCode, LabctlError, LabError, UsageError, did_you_mean
 
@@ -102,17 +101,12 @@ def cli(context: click.Context, debug: bool) -> None:
     context.obj = {"debug": debug}
 
 
-def _as_ctrl_c(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Entry point: errors become text and an exit code; a traceback only with ``--debug``."""
     debug = "--debug" in (arguments or sys.argv[1:]) or bool(os.environ.get("LABCTL_DEBUG"))
     if "_LABCTL_COMPLETE" in os.environ:
         importlib.import_module("labctl.cli.completion")  # it tells click of our bash
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _as_ctrl_c)
+    listen()
     try:
         code = cli.main(args=arguments, prog_name="labctl", standalone_mode=False)
     except LabctlError as error:

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import click
 
 from labctl.cli.app import is_terminal, result, say
+from labctl.cli.interrupt import unwinding
 from labctl.errors import ExitCode
+from labctl.events import INTERRUPTED
 
 if TYPE_CHECKING:
     from labctl.events import Listener
     from labctl.verify.verdict import Report
+
+
+Command = Callable[..., object]
 
 
 @contextmanager
@@ -23,37 +32,78 @@ def listening(*, events: str | None, verbose: bool) -> Iterator[Listener]:
     if events == "json":
         from labctl.report.jsonlines import JsonLines
 
-        yield JsonLines(sys.stdout)
+        with unwinding():
+            yield JsonLines(sys.stdout)
         return
     from labctl.report.console import progress
 
     reporter = progress(sys.stderr, terminal=is_terminal(), verbose=verbose)
     try:
-        yield reporter
+        with unwinding(close=reporter.close):
+            yield reporter
     finally:
         reporter.close()
 
 
-def check_report(target: Path | None) -> None:
-    """A report can be written there: before anything runs. Raises `UsageError`."""
-    if target is not None:
-        from labctl.report.publish import check_target
+def report_options(command: Command) -> Command:
+    """``--report``, ``--junit`` and ``--summary``, for every verb that verifies; the command gets ``reports``."""
+    for option in (
+        click.option("--summary", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+                     help="Append a summary in Markdown, as for $GITHUB_STEP_SUMMARY."),
+        click.option("--junit", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+                     help="Write JUnit XML."),
+        click.option("--report", "page", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+                     help="Copy the evidence to DIR and write DIR/index.html, a page that needs no network."),
+    ):  # fmt: skip
+        command = option(command)
 
-        check_target(target)
+    @wraps(command)
+    def with_reports(
+        *arguments: Any, page: Path | None, junit: Path | None, summary: Path | None, **more: Any
+    ) -> object:
+        return command(*arguments, reports=Reports(page, junit, summary), **more)
+
+    return with_reports
 
 
-def write_report(evidence: Path, target: Path | None, summary: Path | None = None) -> None:
-    """The page with its evidence into a folder, the Markdown summary behind a file's end."""
-    if target is not None:
-        from labctl.report.publish import publish
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """What is to be written of a verification, and where to."""
 
-        say(f"report: {publish(evidence, target)}")
-    if summary is not None:
+    page: Path | None
+    junit: Path | None
+    summary: Path | None
+
+    def __bool__(self) -> bool:
+        return any((self.page, self.junit, self.summary))
+
+    def check(self) -> None:
+        """They can be written: before anything runs. Raises `UsageError`."""
+        from labctl.report.publish import check_file, check_target
+
+        if self.page is not None:
+            check_target(self.page)
+        for path in (self.junit, self.summary):
+            if path is not None:
+                check_file(path)
+
+    def write(self, evidence: Path) -> None:
+        """The page with its evidence into a folder, JUnit, the Markdown summary behind a file's end."""
+        from labctl.report import publish
         from labctl.report.evidencefolder import read_evidence
+        from labctl.report.junit import junit
         from labctl.report.markdown import markdown
-        from labctl.report.publish import append_text
 
-        append_text(summary, markdown(read_evidence(evidence).body))
+        written = []
+        if self.page is not None:
+            written.append(f"report: {publish.publish(evidence, self.page)}")
+        if self.junit is not None:
+            publish.write_text(self.junit, junit(read_evidence(evidence).body))
+            written.append(f"JUnit XML in {self.junit}")
+        if self.summary is not None:
+            publish.append_text(self.summary, markdown(read_evidence(evidence).body))
+        for words in written:  # all is there before a terminal that is gone can break it
+            say(words)
 
 
 def tell_report(report: Report, evidence: Path | None) -> None:
@@ -69,6 +119,8 @@ def tell_report(report: Report, evidence: Path | None) -> None:
 
 
 def exit_code(report: Report) -> ExitCode:
-    """0 all passed, 1 something failed, 3 something could not be judged."""
+    """0 all passed, 1 something failed, 3 something could not be judged, 130 the user ended it."""
+    if report.cut == INTERRUPTED:
+        return ExitCode.INTERRUPTED
     codes = {"PASS": ExitCode.OK, "FAIL": ExitCode.FAILED, "INCONCLUSIVE": ExitCode.INCONCLUSIVE}
     return codes[report.verdict]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from labctl.cli.app import json_option, result, result_json, result_table, say
+from labctl.cli.interrupt import unwinding
 
 if TYPE_CHECKING:
     from labctl.setup.bundle import Bundle
@@ -43,8 +44,9 @@ def build(as_json: bool) -> None:
     from labctl.setup.build import build as bring
 
     cache, shared = cache_dir(), shared_caches()
-    rows = bring(cache, say, shared)
-    boot_once((cache, *shared), say)
+    with unwinding("removing what is half made; what is whole stays, labctl setup goes on"):
+        rows = bring(cache, say, shared)
+        boot_once((cache, *shared), say)
     if as_json:
         result_json([{**_row(row.status), "brought": row.brought, "seconds": round(row.seconds, 1)} for row in rows])
         return

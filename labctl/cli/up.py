@@ -13,6 +13,7 @@ import click
 
 from labctl.cli.app import is_terminal, json_option, result, result_json, say
 from labctl.cli.configured import complete_targets, image_option, switch_login
+from labctl.cli.reporting import Reports, exit_code, listening, report_options, tell_report
 from labctl.cli.sources import found as found_source
 from labctl.cli.sources import spec_argument
 from labctl.errors import ExitCode, HostError, Problem, UsageError
@@ -21,6 +22,7 @@ from labctl.guest.names import LAUNCHERS
 if TYPE_CHECKING:
     from labctl.engine.request import UpResult
     from labctl.state import LabState
+    from labctl.verify.verdict import Report
 
 
 @click.command()
@@ -38,8 +40,7 @@ if TYPE_CHECKING:
 @image_option
 @click.option("--name", help="Another name for the lab (SPEC only).")
 @click.option("--verify/--no-verify", "prove", default=True, help="Run the spec's scenarios.  [default: verify]")
-@click.option("--report", "published", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
-              help="Copy the evidence to DIR and write DIR/index.html, a page that needs no network.")  # fmt: skip
+@report_options
 @click.option("--rm", "remove", is_flag=True, help="Remove the lab afterwards, whatever came of it.")
 @click.option(
     "--calico",
@@ -63,7 +64,7 @@ def command(
     images: tuple[str, ...],
     name: str | None,
     prove: bool,
-    published: Path | None,
+    reports: Reports,
     remove: bool,
     calico: Path | None,
     timeout: str | None,
@@ -84,7 +85,6 @@ def command(
     from labctl.cli.calicofile import calico_of
     from labctl.cli.durations import parse_duration
     from labctl.cli.preparing import brought_kubectl
-    from labctl.cli.reporting import check_report, listening, write_report
     from labctl.cli.upsource import from_folder, from_spec
     from labctl.engine.request import UpRequest
     from labctl.engine.up import up
@@ -92,9 +92,11 @@ def command(
     from labctl.runtime.select import new_runtime
     from labctl.state import lab_state
 
-    if published is not None and not prove:
-        raise UsageError("--report and --no-verify do not go together: there is nothing to report", code="no-report")
-    check_report(published)
+    if reports and not prove:
+        raise UsageError(
+            "--report, --junit and --summary do not go with --no-verify: there is nothing to report", code="no-report"
+        )
+    reports.check()
     limit = parse_duration(timeout) if timeout is not None else None
     given = found_source(source)
     if given.is_dir():
@@ -113,15 +115,23 @@ def command(
     box = new_runtime(state, found.runtime, launcher, login=login)
     _ensure_host(found.render, embedded=embedded)
     try:
-        with listening(events=events, verbose=verbose) as listener:
-            done = up(
-                UpRequest(
-                    state, box, found.render, listener, brought_kubectl(), prove, limit, calico or calico_of(given)
-                )
-            )
-        code = _tell(done, state, found.warnings, as_json=as_json, quiet=events is not None, removed=remove)
-        if done.report is not None:
-            write_report(done.evidence, published)
+        judged: list[Report] = []
+        try:
+            with listening(events=events, verbose=verbose) as listener:
+                done = up(
+                    UpRequest(
+                        state, box, found.render, listener, brought_kubectl(), prove, limit,
+                        calico or calico_of(given), judged.append,
+                    )
+                )  # fmt: skip
+            code = _tell(done, state, found.warnings, as_json=as_json, quiet=events is not None, removed=remove)
+        except BaseException:
+            if judged and events is None and not as_json:
+                tell_report(judged[-1], None if remove else state.evidence)
+            raise
+        finally:
+            if judged:
+                reports.write(state.evidence)
     except HostError as error:  # who says what to type instead does not know what was typed
         error.next_command = error.next_command and error.next_command.replace("…", shlex.quote(source or str(given)))
         raise
@@ -146,8 +156,6 @@ def _ensure_host(render: Callable[[Path], None], *, embedded: bool) -> None:
 def _tell(
     done: UpResult, state: LabState, warnings: tuple[Problem, ...], *, as_json: bool, quiet: bool, removed: bool
 ) -> int:
-    from labctl.cli.reporting import exit_code, tell_report
-
     report = done.report
     if as_json and not quiet:
         body: dict[str, Any] = {"schema": "labctl.up/v1", "lab": done.lab, "seconds": round(done.seconds, 3)}

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from contextlib import nullcontext
 from dataclasses import replace
-from pathlib import Path
 
 import click
 from click.shell_completion import CompletionItem
 
-from labctl.cli.app import OnLab, json_option, lab_argument, open_lab, result_json, say, typed_lab
+from labctl.cli.app import OnLab, json_option, lab_argument, open_lab, result_json, typed_lab
+from labctl.cli.reporting import Reports, exit_code, listening, report_options, tell_report
 from labctl.errors import UsageError
 
 
@@ -38,11 +38,9 @@ def complete_rows(_context: click.Context, _parameter: click.Parameter, incomple
 @click.option("--figure", metavar="N|ROW", shell_complete=complete_rows,
               help="Only the checks of a figure or other row of the white paper (see labctl figures).")  # fmt: skip
 @click.option("--disruptive", is_flag=True, help="Also scenarios that change the lab for a while.")
-@click.option("--junit", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write JUnit XML.")
-@click.option("--report", "published", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
-              help="Copy the evidence to DIR and write DIR/index.html, a page that needs no network.")  # fmt: skip
-@click.option("--summary", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
-              help="Append a summary in Markdown, as for $GITHUB_STEP_SUMMARY.")  # fmt: skip
+@click.option("--wait/--no-wait", "wait", default=True,
+              help="Wait for what is not there yet, or judge what is there now.  [default: wait]")  # fmt: skip
+@report_options
 @click.option("--events", type=click.Choice(["json"]), help="Events as JSON lines on stdout.")
 @click.option("-v", "--verbose", is_flag=True, help="Show checks that pass, too.")
 @json_option
@@ -52,28 +50,29 @@ def command(
     failures: bool,
     figure: str | None,
     disruptive: bool,
-    junit: Path | None,
-    published: Path | None,
-    summary: Path | None,
+    wait: bool,
+    reports: Reports,
     events: str | None,
     verbose: bool,
     as_json: bool,
 ) -> None:
     """Run the scenarios on running LAB and say PASS, FAIL or INCONCLUSIVE, with evidence.
 
+    What is not as expected is waited for, up to the limits of the lab's target, and what was changed since `up` is told
+    meanwhile. Ctrl-C ends the checks: what was judged is written, a second one ends at once.
+
     \b
     labctl verify whitepaper
     labctl verify whitepaper --scenario ping --report out
     labctl verify whitepaper --failures
     """
-    from labctl.cli.reporting import check_report, exit_code, listening, tell_report, write_report
     from labctl.engine.proving import verify_request
     from labctl.verify.change import open_changes
     from labctl.verify.run import verify
     from labctl.verify.scenarios.files import is_file
     from labctl.verify.wanted import EVERY, Wanted
 
-    check_report(published)
+    reports.check()
     only = EVERY
     if figure is not None:
         from labctl.paper.catalogue import find_row, scenarios_of
@@ -92,13 +91,8 @@ def command(
     with listening(events=events, verbose=verbose) as listener, state.lock() if held else nullcontext():
         request = verify_request(state, endpoints, now, listener, disruptive=disruptive)
         wanted = scenarios if scenarios or failures else None
-        report = verify(replace(request, scenarios=wanted, failures=failures, only=only))
-    if junit is not None:
-        from labctl.report.junit import junit as junit_text
-
-        junit.write_text(junit_text(report.as_dict()), encoding="utf-8")
-        say(f"JUnit XML in {junit}")
-    write_report(state.evidence, published, summary)
+        report = verify(replace(request, scenarios=wanted, failures=failures, only=only, wait=wait))
+    reports.write(state.evidence)
     if as_json and events is None:
         result_json(report.as_dict() | {"evidence": str(state.evidence)})
     elif events is None:

@@ -120,6 +120,11 @@ class Vrf:
     gateway: IPv4Interface
     gateway6: IPv6Interface | None
 
+    @property
+    def vlan_name(self) -> str:
+        """Of the VLAN that carries the L3VNI. NX-OS takes 32 characters, of a VRF as of a VLAN."""
+        return f"L3VNI-{self.name}"[:32]
+
 
 @dataclass(frozen=True, slots=True)
 class Node:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 from labctl.engine.actions.manner import manner_of
 from labctl.engine.actions.switches import open_session
+from labctl.engine.drift import drift
 from labctl.events import Listener
 from labctl.nxos.session import NxosSession
 from labctl.paper.catalogue import as_evidence
@@ -19,6 +21,7 @@ def verify_request(
     state: LabState, endpoints: Endpoints, now: Observation, listener: Listener, *, disruptive: bool
 ) -> VerifyRequest:
     """All scenarios of the lab, disruptive ones when wanted; `dataclasses.replace` says what else is wanted."""
+    enter = partial(login, state, endpoints)
     return VerifyRequest(
         state.folder,
         endpoints,
@@ -26,7 +29,7 @@ def verify_request(
         state.journal,
         state.secrets,
         listener,
-        lambda switch: login(state, endpoints, switch),
+        enter,
         disruptive=disruptive,
         catalogue=as_evidence,
         guest=now.guest,
@@ -36,6 +39,7 @@ def verify_request(
             **({} if now.speed is None else {"guest_speed": round(now.speed, 3)}),
             **_inputs(state),
         },
+        drift=partial(drift, state, endpoints, enter) if state.first_state.is_dir() else None,
     )
 
 

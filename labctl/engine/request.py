@@ -27,6 +27,8 @@ class UpRequest:
     """Of the whole command, seconds; None: what its runtime and target need."""
     calico: Path | None = None
     """The user's manifest of Calico, or a folder of them; for a real cluster."""
+    judged: Callable[[Report], None] = lambda _report: None
+    """Called with what the scenarios came to, also where ``up`` then fails or is interrupted."""
 
 
 @dataclass(frozen=True, slots=True)

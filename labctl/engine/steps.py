@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from labctl.errors import GateMissed, InconclusiveError, LabctlError
 from labctl.events import Event, Listener
 from labctl.journal import Journal
 from labctl.troubles import told
-from labctl.waiting import Cancelled, Deadline, DeadlinePassed
+from labctl.waiting import Cancelled, Deadline, DeadlinePassed, all_over, first_over, reasons_to
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +106,7 @@ class StepRunner:
                         continue  # what was skipped lets others begin
                     if not running:
                         break
-                    over, _ = wait(running, return_when=FIRST_COMPLETED)
-                    for future in over:
+                    for future in first_over(running):
                         step = running.pop(future)
                         try:
                             future.result()
@@ -119,6 +118,7 @@ class StepRunner:
                 self.cancel.set()
                 if interrupted:
                     interrupted()
+                all_over(running)
                 raise
         if failure:
             raise failure
@@ -139,7 +139,8 @@ class StepRunner:
             lambda message: self._tell("step-progress", step.name, message, {"waiting": True}),
         )
         try:
-            sentence = step.run(context)
+            with reasons_to(context.tick):
+                sentence = step.run(context)
         except DeadlinePassed as passed:
             raise self._failed(step, began, GateMissed(passed.reason, code="deadline")) from None
         except Cancelled:

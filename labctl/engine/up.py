@@ -18,8 +18,8 @@ from labctl.engine.placing import Placing, place_folder
 from labctl.engine.proving import verify_request
 from labctl.engine.request import UpRequest, UpResult
 from labctl.engine.steps import Step, StepContext, StepFailed, StepRunner
-from labctl.errors import LabctlError, LabError
-from labctl.events import Event
+from labctl.errors import InconclusiveError, LabctlError, LabError
+from labctl.events import INTERRUPTED, Event, interruption
 from labctl.folder import Folder
 from labctl.journal import Journal
 from labctl.kube.api import Api, access_from_kubeconfig
@@ -85,8 +85,20 @@ class Up:
 
     def _give_up(self) -> None:
         """Ctrl-C: a creation that is under way ends when its boxes are taken away, everything else at its next poll."""
+        self._request.listener(
+            Event("message", self._state.name, "up", interruption(self._ending), self._deadline.elapsed)
+        )
         if self._now.endpoints is None and not self._placing.running:
             self._request.runtime.destroy(progress=lambda _text: None)
+
+    @property
+    def _ending(self) -> str:
+        name, begun = self._state.name, self._runner.begun
+        if "verify" in begun and self._now.report is None:
+            return f"ending the checks, undoing what they changed; what was judged is written, lab {name} is kept"
+        if self.worth_keeping:
+            return f"ending the steps that run; lab {name} is kept"
+        return f"removing lab {name}, which was not configured yet"
 
     @property
     def _folder(self) -> Folder:
@@ -265,9 +277,16 @@ class Up:
     def _verify(self, context: StepContext) -> str:
         now = self._request.runtime.observe()
         request = verify_request(self._state, self._endpoints, now, self._request.listener, disruptive=True)
-        request = replace(request, cancel=context.cancel, sessions=self._now.sessions)
-        self._now.report = verify(request)
-        return self._now.report.sentence
+        # what was pushed now is another state than the one that an earlier run may have kept
+        drift = request.drift if "push" in self._placing.done else None
+        request = replace(
+            request, cancel=context.cancel, sessions=self._now.sessions, limit=context.deadline, drift=drift
+        )
+        report = self._now.report = verify(request)
+        self._request.judged(report)
+        if report.cut:
+            raise InconclusiveError(f"{report.sentence}", code="cancelled" if report.cut == INTERRUPTED else "deadline")
+        return report.sentence
 
 
 def up(request: UpRequest) -> UpResult:

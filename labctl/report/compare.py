@@ -1,29 +1,32 @@
 """Two verifications laid side by side: what got worse first, then what else changed. Pure.
 
 Worse is what a pipeline must stop for: a check whose verdict fell, a check that passed and is not there any more, a new
-one that does not pass. A scenario that passed and was not run again is told once, with the number of its checks.
+one that does not pass. What only one of the two runs was asked for is told, and decides nothing.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from itertools import groupby
 from typing import Any, Literal
 
 from labctl.report.text import clean
+from labctl.verify.wanted import Wanted
 
 SCHEMA = "labctl.comparison/v1"
 RANK = {"PASS": 2, "INCONCLUSIVE": 1, "FAIL": 0}
 NOISE_SECONDS = 2.0
 NOISE_SHARE = 0.5
 """A scenario took longer or shorter when it differs by more than both; less is a machine's mood."""
+WINDOW = re.compile(r", \d+ times in [\d.]+ s\b| \(after [\d.]+ s of [\d.]+ s\)")
+"""What `labctl.verify.checks.hold` counts."""
 Change = Literal["worse", "better"]
 
 
 @dataclass(frozen=True, slots=True)
 class VerdictChange:
-    """A check, or a whole scenario that did not run; None stands for one that is not there."""
+    """A check; None stands for one that is not there."""
 
     id: str
     change: Change
@@ -48,6 +51,7 @@ class Comparison:
     a: str
     b: str
     verdicts: tuple[VerdictChange, ...]
+    unasked: tuple[Difference, ...]
     sentences: tuple[Difference, ...]
     timings: tuple[Difference, ...]
     environment: tuple[Difference, ...]
@@ -68,17 +72,20 @@ class Comparison:
 
 def compare(a: Mapping[str, Any], b: Mapping[str, Any]) -> Comparison:
     """Two bodies of ``labctl.evidence/v1``."""
-    before, after = _checks(a), _checks(b)
+    both = _Asked(a), _Asked(b)
+    before, after = (
+        {key: row for key, row in _checks(body).items() if all(asked(row["scenario"], key) for asked in both)}
+        for body in (a, b)
+    )
     return Comparison(
         _name(a),
         _name(b),
-        tuple(_verdicts(before, after, _ran(b))),
+        tuple(_verdicts(before, after)),
+        tuple(_unasked(a, b)),
         tuple(
             Difference(key, clean(before[key]["sentence"]), clean(row["sentence"]))
             for key, row in after.items()
-            if key in before
-            and before[key]["verdict"] == row["verdict"]
-            and clean(before[key]["sentence"]) != clean(row["sentence"])
+            if key in before and before[key]["verdict"] == row["verdict"] and _said(before[key]) != _said(row)
         ),
         tuple(_timings(a, b)),
         tuple(_environment(a, b)),
@@ -99,12 +106,42 @@ def _checks(body: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     }
 
 
-def _ran(body: Mapping[str, Any]) -> set[str]:
-    return {clean(scenario["id"]) for scenario in body["scenarios"]}
+class _Asked:
+    """What a run was asked for: a scenario that it was is in its evidence, whatever came of it."""
+
+    def __init__(self, body: Mapping[str, Any]) -> None:
+        only = body.get("only")
+        self.scenarios = {clean(scenario["id"]) for scenario in body["scenarios"]}
+        self._wanted = Wanted(None if only is None else tuple(only))
+
+    def __call__(self, scenario: str, check: str) -> bool:
+        return scenario in self.scenarios and self._wanted.check(check)
+
+
+def _unasked(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[Difference]:
+    """Scenarios, and then checks by number, that one of the two was not asked for."""
+    runs, words = (a, b), ("asked for", "not asked for")
+    asked = [_Asked(body) for body in runs]
+    for name in dict.fromkeys(clean(row["id"]) for body in runs for row in body["scenarios"]):
+        there = [name in side.scenarios for side in asked]
+        if not all(there):
+            yield Difference(name, *(words[not side] for side in there))
+    for number, other in ((0, asked[1]), (1, asked[0])):
+        rows = _checks(runs[number])
+        left = [key for key, row in rows.items() if row["scenario"] in other.scenarios
+                and not other(row["scenario"], key)]  # fmt: skip
+        if left:
+            sides = [f"{len(left)} asked for", words[1]]
+            yield Difference("checks of the same scenarios", *(sides if number == 0 else sides[::-1]))
+
+
+def _said(check: Mapping[str, Any]) -> str:
+    """Without what a window counts: how often it was asked is no finding."""
+    return WINDOW.sub("", clean(check["sentence"]))
 
 
 def _verdicts(
-    before: Mapping[str, Mapping[str, Any]], after: Mapping[str, Mapping[str, Any]], ran: set[str]
+    before: Mapping[str, Mapping[str, Any]], after: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[VerdictChange]:
     """Worse ones first; within them in the order of the run that has them."""
     found: list[VerdictChange] = []
@@ -114,14 +151,11 @@ def _verdicts(
         if RANK[now] != rank:
             change: Change = "worse" if RANK[now] < rank else "better"
             found.append(VerdictChange(key, change, was, now, clean(row["sentence"])))
-    gone = [key for key, row in before.items() if key not in after and row["verdict"] == "PASS"]
-    for scenario, keys in groupby(gone, key=lambda key: before[key]["scenario"]):
-        lost = list(keys)
-        if scenario in ran:
-            found += [VerdictChange(key, "worse", "PASS", None, "is not among the checks any more") for key in lost]
-        else:
-            words = f"the scenario did not run ({len(lost)} check{'s' * (len(lost) != 1)} had passed)"
-            found.append(VerdictChange(scenario, "worse", "PASS", None, words))
+    found += [
+        VerdictChange(key, "worse", "PASS", None, "is not among the checks any more")
+        for key, row in before.items()
+        if key not in after and row["verdict"] == "PASS"
+    ]
     return iter(sorted(found, key=lambda row: row.change != "worse"))
 
 

@@ -89,6 +89,7 @@ def _step(row: VerdictChange) -> str:
 
 def _others(found: Comparison) -> Iterator[tuple[Sequence[Difference], str]]:
     for rows, title in (
+        (found.unasked, "asked of one run, so not compared"),
         (found.sentences, "same verdict, said otherwise"),
         (found.timings, "took another time"),
         (found.environment, "ran on something else"),

@@ -36,6 +36,12 @@ class Check(_Part):
     seconds: float | None = Field(
         None, ge=0, description="From the first question to the answer that decided; null: no time of its own."
     )
+    started: float | None = Field(None, ge=0, description="Seconds since verification began; null: not known.")
+    cause: str | None = Field(
+        None, description="Why it could not be judged, in words that all checks share that could not for this cause."
+    )
+    box: str | None = Field(None, description="The box that did not answer.")
+    telling: str | None = Field(None, description="What one runs the scenario for, in few words, such as packets lost.")
 
 
 class Load(_Part):
@@ -89,6 +95,7 @@ class Environment(_Part):
     labctl: str | None = Field(None, description="Version of labctl.")
     python: str | None = Field(None, description="Version of Python.")
     kernel: str | None = Field(None, description="Kernel of the host.")
+    host: str | None = Field(None, description="Name of the host.")
     runtime: str | None = Field(None, description="embedded or containerlab.")
     launcher: str | None = Field(None, description="What booted the guest; empty where there is none.")
     guest_speed: float | None = Field(
@@ -114,6 +121,10 @@ class EvidenceDocument(_Part):
     files: dict[str, FileHash] = Field({}, description="The artifact folder's files, by path.")
     scenarios: list[Scenario] = Field(description="In the order in which they are told.")
     catalogue: list[CatalogueRow] | None = Field(None, description="The white paper's figures, tables and claims.")
+    only: list[str] | None = Field(None, description="Patterns of the checks that were asked for; null: all of them.")
+    drift: list[str] = Field([], description="What was changed since up, read from the running lab; looked for where"
+                             " something did not pass.")  # fmt: skip
+    cut: str | None = Field(None, description="Why the verification was cut short; null: it came to its end.")
 
 
 def unknown_keys(part: Any) -> list[str]:

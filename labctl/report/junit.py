@@ -1,6 +1,8 @@
-"""JUnit XML for CI: a testsuite for each scenario, a testcase for each check.
+"""JUnit XML for CI: a testsuite for each scenario, a testcase for each check, totals that add up to the run.
 
-What is written is what both schemas in wide use accept: that of Ant's junit task and that of Jenkins' xunit plugin.
+What is written is what both schemas in wide use accept: that of Ant's junit task (which has no totals of the whole,
+and does not forbid them) and that of Jenkins' xunit plugin. A case's time is its own part of the run's; those of one
+cause have one message.
 """
 
 from __future__ import annotations
@@ -15,65 +17,92 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from labctl.report.text import ESCAPES, clean
+from labctl.report.times import number, own_times
+from labctl.verify.verdict import troubles, verdict_of
 
 ILLEGAL = re.compile("[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 forbids (its production 2), and the control characters that it only discourages."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 HOST = "localhost"
-"""What Ant's schema wants where the host is not known; the evidence does not hold its name."""
+"""What Ant's schema wants where the host is not known."""
 
 
 def junit(body: Mapping[str, Any]) -> str:
     """The document, from ``labctl.evidence/v1``. Pure."""
-    root = Element("testsuites")
+    root = Element("testsuites", {"name": "labctl"})
     lab = clean(body.get("lab", "")) or "lab"
     scenarios: Sequence[Mapping[str, Any]] = body.get("scenarios") or ({"id": "verify", "checks": ()},)
-    properties = list(_flat("", body.get("environment") or {}))
-    began = _began(body)
-    for number, scenario in enumerate(scenarios):
-        _suite(root, number, lab, scenario, began, properties)
+    environment = body.get("environment") or {}
+    common = {"package": lab, "hostname": clean(environment.get("host") or "") or HOST}
+    properties = list(_flat("", environment))
+    if body.get("drift"):
+        properties.append(("changed since up", "; ".join(map(clean, body["drift"]))))
+    began, own = _began(body), own_times(body)
+    messages = {id(row): found.sentence for found in troubles(_all_checks(scenarios)) for row in found.checks}
+    totals = dict.fromkeys(("tests", "failures", "errors", "skipped"), 0)
+    for order, scenario in enumerate(scenarios):
+        times = own[order] if order < len(own) else [0.0]
+        suite = _suite(scenario, common | {"id": str(order)}, began, [_floor(time) for time in times], messages)
+        held = Element("properties")
+        for key, value in properties:
+            SubElement(held, "property", {"name": key, "value": value})
+        suite.insert(0, held)
+        root.append(suite)
+        totals = {key: count + int(suite.get(key, "0")) for key, count in totals.items()}
+    root.attrib |= {key: str(count) for key, count in totals.items()}
+    root.set("time", f"{number(body.get('seconds')):.3f}")
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
+def _all_checks(scenarios: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    return (check for scenario in scenarios for check in scenario.get("checks") or ())
+
+
+def _floor(seconds: float) -> float:
+    """Whole milliseconds: what is rounded up would add up to more than the run."""
+    return math.floor(seconds * 1000) / 1000
+
+
 def _suite(
-    root: Element,
-    number: int,
-    lab: str,
     scenario: Mapping[str, Any],
+    common: Mapping[str, str],
     began: datetime,
-    properties: list[tuple[str, str]],
-) -> None:
+    times: Sequence[float],
+    messages: Mapping[int, str],
+) -> Element:
     name = clean(scenario.get("id", "")) or "scenario"
     # nothing that ran is nothing proven: an empty suite would count as passed
     checks: Sequence[Mapping[str, Any]] = scenario.get("checks") or (
         {"id": f"{name}.ran", "verdict": "INCONCLUSIVE", "sentence": scenario.get("sentence") or "no check ran"},
     )
-    verdicts = [check.get("verdict") for check in checks]
-    failures, passed = verdicts.count("FAIL"), verdicts.count("PASS")
-    suite = SubElement(
-        root,
+    verdicts = [verdict_of(check) for check in checks]
+    suite = Element(
         "testsuite",
         {
             "name": name,
-            "package": lab,
-            "id": str(number),
-            "timestamp": (began + timedelta(seconds=_number(scenario.get("started")))).strftime("%Y-%m-%dT%H:%M:%S"),
-            "hostname": HOST,
+            **common,
+            "timestamp": (began + timedelta(seconds=number(scenario.get("started")))).strftime("%Y-%m-%dT%H:%M:%S"),
             "tests": str(len(checks)),
-            "failures": str(failures),
-            "errors": str(len(checks) - failures - passed),
-            "time": f"{_number(scenario.get('seconds')):.3f}",
+            "failures": str(verdicts.count("FAIL")),
+            "errors": str(verdicts.count("INCONCLUSIVE")),
+            "skipped": "0",
+            "time": f"{sum(times):.3f}",
         },
     )
-    held = SubElement(suite, "properties")
-    for key, value in properties:
-        SubElement(held, "property", {"name": key, "value": value})
     used: set[str] = set()
-    for check in checks:
-        _case(suite, f"{lab}.{name}", _once(clean(check.get("id", "")) or "check", used), check)
-    SubElement(suite, "system-out").text = "\n".join(_told(check) for check in checks)
+    for check, time in zip(checks, times, strict=True):
+        case = SubElement(suite, "testcase", {
+            "classname": f"{common['package']}.{name}", "name": _once(clean(check.get("id", "")) or "check", used),
+            "time": f"{time:.3f}",
+        })  # fmt: skip
+        _outcome(case, check, messages.get(id(check), str(check.get("sentence", ""))))
+    SubElement(suite, "system-out").text = "\n".join(
+        clean(f"{verdict} {check.get('id', '')}: {check.get('sentence', '')}")
+        for verdict, check in zip(verdicts, checks, strict=True)
+    )
     SubElement(suite, "system-err")
+    return suite
 
 
 def _once(name: str, used: set[str]) -> str:
@@ -86,19 +115,13 @@ def _once(name: str, used: set[str]) -> str:
     return found
 
 
-def _case(suite: Element, classname: str, name: str, check: Mapping[str, Any]) -> None:
-    """Checks of a scenario are asked side by side, so their times overlap; one without a time of its own has 0."""
-    attributes = {
-        "classname": classname,
-        "name": name,
-        "time": f"{_number(check.get('seconds')):.3f}",
-    }
-    case = SubElement(suite, "testcase", attributes)
-    verdict = check.get("verdict")
+def _outcome(case: Element, check: Mapping[str, Any], message: str) -> None:
+    """``message`` is that of all checks of one cause, by which a viewer puts them together."""
+    verdict = verdict_of(check)
     if verdict == "PASS":
         return
     tag, kind = ("failure", "failed") if verdict == "FAIL" else ("error", "inconclusive")
-    result = SubElement(case, tag, {"type": kind, "message": clean(check.get("sentence", ""))})
+    result = SubElement(case, tag, {"type": kind, "message": clean(message)})
     result.text = _legal("\n".join(_details(check)))
 
 
@@ -114,10 +137,6 @@ def _details(check: Mapping[str, Any]) -> Iterator[str]:
     for key in ("commands", "captures"):
         if check.get(key):
             yield f"{key}: {', '.join(map(str, check[key]))}"
-
-
-def _told(check: Mapping[str, Any]) -> str:
-    return clean(f"{check.get('verdict')} {check.get('id', '')}: {check.get('sentence', '')}")
 
 
 def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
@@ -138,11 +157,7 @@ def _began(body: Mapping[str, Any]) -> datetime:
     except ValueError:
         return EPOCH
     ended = ended.replace(tzinfo=UTC) if ended.tzinfo is None else ended.astimezone(UTC)
-    return ended - timedelta(seconds=_number(body.get("seconds")))
-
-
-def _number(value: Any) -> float:
-    return max(0.0, float(value)) if isinstance(value, int | float) and math.isfinite(value) else 0.0
+    return ended - timedelta(seconds=number(body.get("seconds")))
 
 
 def _legal(text: str) -> str:

@@ -12,9 +12,20 @@ from typing import TextIO
 from labctl.events import Event
 from labctl.report.screen import Screen, size_of
 from labctl.report.sink import Sink
-from labctl.report.story import Proof, failure_of, scenario_of, seconds_of, starts, verdict_of
+from labctl.report.story import (
+    Proof,
+    failure_of,
+    gist_of,
+    scenario_of,
+    seconds_of,
+    starts,
+    told_of,
+    verdict_of,
+    waits,
+)  # fmt: skip
 from labctl.report.style import ASCII, UNICODE, Paint, no_colour
 from labctl.report.text import cells, clean, fit, wrap
+from labctl.verify.verdict import troubles
 
 INTERVAL = 0.1
 """Seconds between two pictures of the spinner."""
@@ -96,7 +107,7 @@ class LiveReporter:
             above: list[str] = []
             for row in (*self._scenarios.values(), *self._steps.values()):
                 above += self._over(self._marks.stopped, "dim", row.title, "did not finish")
-                above += [line for check in row.held for line in self._check(check)]
+                above += self._held(row)
             self._screen.show(above, [])
             self._screen.restore()
 
@@ -138,6 +149,16 @@ class LiveReporter:
         text = f"{clean(check.name)}: {clean(check.message)}"
         return self._over(self._marks.of(verdict), verdict, text, "", indent="   ")
 
+    def _held(self, row: _Row) -> list[str]:
+        """Of a scenario that is over: those that passed where they are told, then what did not, by cause."""
+        lines = [line for check in row.held if verdict_of(check) == "PASS" for line in self._check(check)]
+        found = troubles(map(gist_of, row.held))
+        most = len(found) if self._verbose else TOLD
+        for trouble in found[:most]:
+            lines += self._over(self._marks.of(trouble.verdict), trouble.verdict, told_of(trouble), "", indent="   ")
+        more = sum(len(trouble.checks) for trouble in found[most:])
+        return [*lines, f"   {self._marks.dots} and {more} more"] if more else lines
+
     def _started(self, event: Event) -> list[str]:
         self._steps[event.name] = _Row(clean(event.message) or clean(event.name), event.time)
         return []
@@ -178,20 +199,21 @@ class LiveReporter:
         return []
 
     def _scenario(self, event: Event) -> list[str]:
+        if waits(event):
+            running = self._scenarios.setdefault(event.name, _Row(clean(event.name), event.time))
+            running.message = f"{running.passed} passed; waits: {clean(event.message)}"
+            return []
         if starts(event):
             self._scenarios[event.name] = _Row(clean(event.message) or clean(event.name), event.time)
             return []
         self._proof.add(event)
         row = self._scenarios.pop(event.name, None) or _Row(clean(event.name), event.time)
         verdict, sentence = verdict_of(event), clean(event.message)
-        held, bad = row.held, sum(verdict_of(check) != "PASS" for check in row.held)
-        if len(held) == 1 and clean(held[0].message) == sentence:
-            held = []  # its sentence is the scenario's
-        most = len(held) if self._verbose else TOLD
-        if bad > 1:
+        bad = sum(verdict_of(check) != "PASS" for check in row.held)
+        causes = [clean(trouble.sentence) for trouble in troubles(map(gist_of, row.held))]
+        if causes == [sentence]:
+            row.held = [check for check in row.held if verdict_of(check) == "PASS"]  # its sentence is the scenario's
+        elif bad > 1:
             sentence = f"{bad} checks did not pass"  # their sentences follow
         words = sentence if verdict == "PASS" else f"{verdict}: {sentence}"
-        lines = self._over(self._marks.of(verdict), verdict, row.title, words, seconds_of(event))
-        lines += [line for check in held[:most] for line in self._check(check)]
-        more = len(held) - most
-        return [*lines, f"   {self._marks.dots} and {more} more"] if more > 0 else lines
+        return self._over(self._marks.of(verdict), verdict, row.title, words, seconds_of(event)) + self._held(row)

@@ -9,6 +9,7 @@ from typing import Any
 
 from labctl.report.text import clean
 from labctl.report.verdicts import differing
+from labctl.verify.verdict import Trouble, troubles, verdict_of
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]|~$])")
 MOST = 10
@@ -25,18 +26,22 @@ def markdown(body: Mapping[str, Any], *, report: str | None = None) -> str:
 
 def _lines(body: Mapping[str, Any], report: str | None) -> Iterator[str]:
     scenarios: Sequence[Mapping[str, Any]] = body.get("scenarios") or ()
-    verdict = _verdict(body)
+    verdict = verdict_of(body)
     yield f"## {verdict}: {escape(body.get('lab', 'lab'))}"
     yield ""
     yield f"{escape(body.get('sentence') or 'nothing ran')} in {float(body.get('seconds') or 0):.1f} s{_facts(body)}"
-    troubles = [check for scenario in scenarios for check in scenario.get("checks") or () if _verdict(check) != "PASS"]
-    troubles.sort(key=lambda check: ORDER.index(_verdict(check)))
-    for check in troubles[:MOST]:
+    if verdict != "PASS" and body.get("drift"):
         yield ""
-        yield from _trouble(check)
-    if troubles[MOST:]:
+        yield "**Changed since `up`:**"
         yield ""
-        yield f"… and {len(troubles) - MOST} more that did not pass."
+        yield from (f"- {escape(change)}" for change in body["drift"])
+    found = troubles(check for scenario in scenarios for check in scenario.get("checks") or ())
+    for trouble in found[:MOST]:
+        yield ""
+        yield from _trouble(trouble)
+    if found[MOST:]:
+        yield ""
+        yield f"… and {sum(len(trouble.checks) for trouble in found[MOST:])} more that did not pass."
     yield ""
     yield from _table(scenarios)
     yield from _passed(scenarios)
@@ -59,8 +64,14 @@ def _facts(body: Mapping[str, Any]) -> str:
     return f" ({escape(', '.join(map(str, facts)))})" if facts else ""
 
 
-def _trouble(check: Mapping[str, Any]) -> Iterator[str]:
-    yield f"**{_verdict(check)}** {code(check.get('id', ''))}: {escape(check.get('sentence', ''))}"
+def _trouble(trouble: Trouble) -> Iterator[str]:
+    check, *others = trouble.checks
+    if others:
+        yield f"**{trouble.verdict}** {escape(trouble.sentence)}"
+        yield ""
+        yield from _folded(f"{len(trouble.checks)} checks", trouble.checks)
+        return
+    yield f"**{trouble.verdict}** {code(check.get('id', ''))}: {escape(trouble.sentence)}"
     expected, seen = differing(check.get("expected"), check.get("seen"))
     if expected is None and seen is None:
         return
@@ -77,23 +88,27 @@ def _table(scenarios: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield "| verdict | scenario | checks | time | |"
     yield "|---|---|---|--:|---|"
     for row in scenarios:
-        verdicts = [_verdict(check) for check in row.get("checks") or ()]
+        verdicts = [verdict_of(check) for check in row.get("checks") or ()]
         counts = ", ".join(f"{verdicts.count(name)} {name}" for name in ORDER if name in verdicts) or "none"
         cells = (
-            _verdict(row), escape(row.get("title") or row.get("id", "")), counts,
+            verdict_of(row), escape(row.get("title") or row.get("id", "")), counts,
             f"{float(row.get('seconds') or 0):.1f} s", escape(row.get("sentence", "")),
         )  # fmt: skip
         yield f"| {' | '.join(cells)} |"
 
 
 def _passed(scenarios: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    passed = [check for row in scenarios for check in row.get("checks") or () if _verdict(check) == "PASS"]
+    passed = [check for row in scenarios for check in row.get("checks") or () if verdict_of(check) == "PASS"]
     if not passed:
         return
     yield ""
-    yield f"<details><summary>{len(passed)} check{'s' * (len(passed) != 1)} passed</summary>"
+    yield from _folded(f"{len(passed)} check{'s' * (len(passed) != 1)} passed", passed)
+
+
+def _folded(summary: str, checks: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    yield f"<details><summary>{summary}</summary>"
     yield ""
-    for check in passed:
+    for check in checks:
         yield f"- {code(check.get('id', ''))}: {escape(check.get('sentence', ''))}"
     yield ""
     yield "</details>"
@@ -104,11 +119,6 @@ def _value(value: Any) -> str:
         return "nothing"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     return code(text if len(text) <= LONGEST else f"{text[:LONGEST]} …")
-
-
-def _verdict(row: Mapping[str, Any]) -> str:
-    """What cannot be read is no pass."""
-    return str(row.get("verdict")) if row.get("verdict") in ORDER else "INCONCLUSIVE"
 
 
 def escape(value: object) -> str:

@@ -9,9 +9,10 @@ from typing import TextIO
 
 from labctl.events import Event
 from labctl.report.sink import Sink
-from labctl.report.story import Proof, failure_of, seconds_of, starts, verdict_of
+from labctl.report.story import Proof, failure_of, gist_of, scenario_of, seconds_of, starts, verdict_of, waits
 from labctl.report.style import ASCII, UNICODE
 from labctl.report.text import clean
+from labctl.verify.verdict import troubles
 
 PATIENCE = 15.0
 """Seconds between two lines on a step that only waits."""
@@ -37,6 +38,8 @@ class PlainReporter:
         """Step → what it said last."""
         self._said: dict[str, float] = {}
         """Step → when."""
+        self._held: dict[str, list[Event]] = {}
+        """Scenario → its checks that did not pass, until it is over: many may have one cause."""
         self._proof = Proof()
         self._closed = False
         self._tellers: dict[str, Callable[[Event], Told]] = {
@@ -64,6 +67,8 @@ class PlainReporter:
         """Name what did not finish; what comes later is dropped."""
         with self._lock:
             if not self._closed:
+                for name in tuple(self._held):
+                    self._tell_held(name, self._now())
                 for name in self._running:
                     self._line(self._now(), "stop", name, "did not finish")
             self._closed = True
@@ -76,10 +81,14 @@ class PlainReporter:
     def _step(self, event: Event) -> Told:
         if self._running.get(event.name) == event.message:
             return None
-        if event.data.get("waiting") and event.time - self._said.get(event.name, 0.0) < PATIENCE:
+        if event.data.get("waiting") and not self._due(event):
             return None
         self._running[event.name], self._said[event.name] = event.message, event.time
         return self._dots, event.message
+
+    def _due(self, event: Event) -> bool:
+        """Whether it is time for another line on who only waits."""
+        return event.time - self._said.get(event.name, 0.0) >= PATIENCE
 
     def _done(self, event: Event) -> Told:
         self._running.pop(event.name, None)
@@ -91,11 +100,28 @@ class PlainReporter:
         return "fail", failure_of(event)
 
     def _check(self, event: Event) -> Told:
-        verdict = verdict_of(event)
-        return (verdict, event.message) if verdict != "PASS" or self._verbose else None
+        if verdict_of(event) == "PASS":
+            return ("PASS", event.message) if self._verbose else None
+        self._held.setdefault(scenario_of(event), []).append(event)
+        return None
+
+    def _tell_held(self, scenario: str, moment: float, sentence: str = "") -> None:
+        """But for the cause that is the scenario's own ``sentence``, which follows."""
+        for trouble in troubles(map(gist_of, self._held.pop(scenario, []))):
+            if len(trouble.checks) == 1:
+                self._line(moment, trouble.verdict, trouble.checks[0]["id"], trouble.sentence)
+            elif trouble.sentence != sentence:
+                self._line(moment, trouble.verdict, scenario, trouble.sentence)
 
     def _scenario(self, event: Event) -> Told:
+        if waits(event):
+            if not self._due(event):
+                return None
+            self._said[event.name] = event.time
+            return self._dots, f"waits: {event.message}"
         if starts(event):
+            self._said[event.name] = event.time
             return (self._dots, event.message) if self._verbose else None
+        self._tell_held(event.name, event.time, event.message)
         self._proof.add(event)
         return verdict_of(event), event.message

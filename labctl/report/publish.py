@@ -29,6 +29,18 @@ def check_target(target: Path) -> None:
         )
 
 
+def check_file(path: Path) -> None:
+    """Whether a file may be written there: before anything runs. Raises `UsageError`."""
+    try:
+        if path.exists():
+            with path.open("a"):
+                return
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".new-"):
+            return
+    except OSError as error:
+        raise unwritten(path, error) from None
+
+
 def publish(evidence: Path, target: Path) -> Path:
     """Copy an evidence folder and write its page; an older report there is replaced. Returns the page.
 

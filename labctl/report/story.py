@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any
 
 from labctl.events import Event
 from labctl.report.text import clean
-from labctl.verify.verdict import Verdict, combine
+from labctl.verify.verdict import Trouble, Verdict, combine
+from labctl.verify.verdict import verdict_of as read_verdict
 
 PROOF = "verify"
 """The step of ``up`` that the scenarios belong to: done is not passed, its mark is the scenarios' verdict."""
@@ -29,8 +30,18 @@ class Proof:
 
 def verdict_of(event: Event) -> Verdict:
     """Of a check or a scenario; what cannot be read is no pass."""
-    verdict = event.data.get("verdict")
-    return next((known for known in get_args(Verdict) if known == verdict), "INCONCLUSIVE")
+    return read_verdict(event.data)
+
+
+def gist_of(check: Event) -> dict[str, Any]:
+    """As `troubles` reads it."""
+    return {"id": check.name, "sentence": check.message, **check.data}
+
+
+def told_of(trouble: Trouble) -> str:
+    """A check under its id, many of one cause by that cause."""
+    sentence = clean(trouble.sentence)
+    return sentence if len(trouble.checks) > 1 else f"{clean(trouble.checks[0]['id'])}: {sentence}"
 
 
 def seconds_of(event: Event) -> str:
@@ -53,3 +64,8 @@ def scenario_of(check: Event) -> str:
 def starts(scenario: Event) -> bool:
     """Whether a scenario's event tells of its beginning."""
     return scenario.data.get("state") == "started"
+
+
+def waits(scenario: Event) -> bool:
+    """Whether it tells what the scenario waits for."""
+    return scenario.data.get("state") == "waiting"

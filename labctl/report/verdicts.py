@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from labctl.report.style import Paint
 from labctl.report.text import cells, clean, fit, pad, wrap
+from labctl.verify.verdict import Trouble, troubles, verdict_of
 
 NARROWEST = 40
 SENTENCE = 32
@@ -19,7 +20,6 @@ IN_FULL = 5
 """Failed checks of one scenario that are told with expected and seen; of the others the sentence."""
 JSON_LINES = 4
 LABEL = 10
-VERDICTS = ("PASS", "FAIL", "INCONCLUSIVE")
 
 
 def render_verdicts(body: Mapping[str, Any], *, colour: bool, width: int, evidence: str | Path | None = None) -> str:
@@ -39,9 +39,15 @@ class _View:
         rule = self.paint("dim", "─" * self.width)
         yield self._heading()
         yield rule
+        yield from self._drift()
         yield from self._table(scenarios)
+        found = troubles(check for scenario in scenarios for check in scenario.get("checks") or ())
+        shared = [trouble for trouble in found if len(trouble.checks) > 1]
+        for trouble in shared:
+            yield from self._shared(trouble)
+        told = {id(check) for trouble in shared for check in trouble.checks}
         for scenario in scenarios:
-            yield from self._trouble(scenario)
+            yield from self._trouble(scenario, told)
         yield rule
         yield from self._end(evidence)
 
@@ -66,12 +72,35 @@ class _View:
             told = longer if cells(longer) <= self.width - cells(lab) - 3 else told
         return f" {self.paint('bold', lab)}  {self.paint('dim', told)}".rstrip()
 
+    def _drift(self) -> Iterator[str]:
+        """What somebody changed: a cause that is known is told before what comes of it."""
+        changes = [] if verdict_of(self.body) == "PASS" else self.body.get("drift") or []
+        for change in changes:
+            first, *rest = wrap(f" changed since up: {clean(change)}", self.width, "   ")
+            yield self.paint("FAIL", first)
+            yield from (self.paint("FAIL", line) for line in rest)
+        if changes:
+            yield ""
+
+    def _shared(self, trouble: Trouble) -> Iterator[str]:
+        """One cause of many checks: once, with the scenarios that they are of."""
+        counts: dict[str, int] = {}
+        for check in trouble.checks:
+            name = clean(check.get("id", "")).partition(".")[0]
+            counts[name] = counts.get(name, 0) + 1
+        hang = " " * (cells(trouble.verdict) + 3)
+        first, *rest = wrap(f"{hang}{clean(trouble.sentence)}", self.width, hang)
+        yield ""
+        yield f" {self.paint(trouble.verdict, trouble.verdict)}  {first[len(hang) :]}"
+        yield from rest
+        yield from wrap(f"   {', '.join(f'{count} of {name}' for name, count in counts.items())}", self.width, "   ")
+
     def _table(self, scenarios: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         """A row for each scenario: verdict, name, title where it fits, seconds, the deciding sentence."""
         if not scenarios:
             yield " no scenario ran"
             return
-        verdicts = [_verdict(row) for row in scenarios]
+        verdicts = [verdict_of(row) for row in scenarios]
         names = [clean(row.get("id", "")) for row in scenarios]
         titles = [clean(row.get("title", "")) for row in scenarios]
         seconds = [_seconds(row) for row in scenarios]
@@ -98,10 +127,11 @@ class _View:
                 yield head
                 yield from wrap(f"   {sentence}", self.width, "   ")
 
-    def _trouble(self, scenario: Mapping[str, Any]) -> Iterator[str]:
-        """The checks of a scenario that did not pass, failed ones first."""
+    def _trouble(self, scenario: Mapping[str, Any], told: Container[int]) -> Iterator[str]:
+        """The checks of a scenario that did not pass and are not among many, failed ones first."""
         checks: Sequence[Mapping[str, Any]] = scenario.get("checks") or ()
-        bad = sorted((check for check in checks if _verdict(check) != "PASS"), key=lambda c: _verdict(c) != "FAIL")
+        alone = [check for check in checks if id(check) not in told]
+        bad = [check for trouble in troubles(alone) for check in trouble.checks]
         if not bad:
             return
         title = clean(scenario.get("title") or scenario.get("id", ""))
@@ -115,12 +145,12 @@ class _View:
         if bad[IN_FULL:]:
             yield ""
         for check in bad[IN_FULL:]:
-            verdict = _verdict(check)
+            verdict = verdict_of(check)
             text = f"{clean(check.get('id', ''))}: {clean(check.get('sentence', ''))}"
             yield f" {self.paint(verdict, verdict)}  {fit(text, self.width - cells(verdict) - 3)}"
 
     def _in_full(self, check: Mapping[str, Any]) -> Iterator[str]:
-        verdict = _verdict(check)
+        verdict = verdict_of(check)
         hang = " " * (cells(verdict) + 3)
         first, *rest = wrap(f"{hang}{clean(check.get('id', ''))}", self.width, hang)
         yield f" {self.paint(verdict, verdict)}  {self.paint('bold', first[len(hang) :])}"
@@ -149,7 +179,7 @@ class _View:
 
     def _end(self, evidence: str | Path | None) -> Iterator[str]:
         """The overall verdict, and where the evidence is: never cut, so that it can be copied."""
-        verdict = _verdict(self.body)
+        verdict = verdict_of(self.body)
         words = f"{self._lab}: {clean(self.body.get('sentence') or 'nothing ran')} in {_seconds(self.body)}"
         badge = f" {verdict} "
         path = f"evidence: {clean(evidence)}" if evidence is not None else ""
@@ -175,12 +205,6 @@ def differing(expected: Any, seen: Any) -> tuple[Any, Any]:
         {key: value for key, value in expected.items() if key not in same},
         {key: value for key, value in seen.items() if key not in same},
     )
-
-
-def _verdict(row: Mapping[str, Any]) -> str:
-    """What cannot be read is no pass."""
-    verdict = row.get("verdict")
-    return verdict if verdict in VERDICTS else "INCONCLUSIVE"
 
 
 def _seconds(row: Mapping[str, Any]) -> str:

@@ -36,6 +36,8 @@ class Judge:
         self.containerlab = containerlab or WRITTEN_FOR
         self.unsound = unsound
         self.problems: list[Problem] = []
+        self.codes: set[str] = set()
+        """Of all that was found, of what stands in for a malformed value, too."""
 
     def say(self, code: str, message: str, path: Path, hint: str | None = None, *, key: bool = False) -> None:
         """What cannot work."""
@@ -46,6 +48,7 @@ class Judge:
         self._add(Problem(code, message, self.found.place(path), hint, "warning"), path)
 
     def _add(self, problem: Problem, path: Path) -> None:
+        self.codes.add(problem.code)
         if self.sound(path) and problem not in self.problems:
             self.problems.append(problem)
 

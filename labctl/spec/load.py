@@ -199,9 +199,10 @@ def _problem(row: Any, path: document.Path, found: document.Document, also: set[
     kind, name = row["type"], str(row["loc"][-1])
     if kind == "extra_forbidden":
         known, homes = _fields_at(path[:-1]), [*_homes(name)]
-        hint = did_you_mean(name, known, f"known here: {', '.join(known)}" if known else None)
+        hint = f"known here: {', '.join(known)}" if known else None
         if len(homes) == 1 or "" in homes:
             hint = "it belongs on the first level, beside name" if "" in homes else f"it belongs under {homes[0]}"
+        hint = did_you_mean(name, known, hint)
         meant = MEANT.get(".".join(step for step in path if isinstance(step, str)))
         hint = f"did you mean {meant}?" if meant else hint
         return Problem("unknown-key", f"unknown key {name}", found.place(path, key=True), hint)

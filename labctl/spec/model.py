@@ -114,7 +114,7 @@ class Vrf(Part):
     """The tenant VRF: its L3VNI, the nodes' network, and the loopbacks that peer with Calico."""
 
     name: Annotated[
-        str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,30}$", description="The VRF's name.", examples=["vrf-001"])
+        str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,31}$", description="The VRF's name.", examples=["vrf-001"])
     ] = "vrf-001"
     vni: Annotated[Vni, Field(description="The VRF's L3VNI.")] = 90001
     vlan: Annotated[Vlan, Field(description="VLAN that carries the L3VNI.")] = 2001

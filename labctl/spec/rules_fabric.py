@@ -50,8 +50,8 @@ def numbers(it: Judge) -> None:
         if vlan == BACKUP_VLAN:
             why = f"VLAN {BACKUP_VLAN} is taken: it carries the underlay over a physical peer-link"
             it.say("reserved-vlan", why, path, "take another one")
-    if network.name.lower() == f"l3vni-{vrf.name}".lower():
-        why = f"VLAN {vrf.vlan}, which carries the L3VNI, is called {network.name} too"
+    if network.name.lower() in (f"l3vni-{vrf.name}"[:32].lower(), "underlay-backup"):
+        why = f"another VLAN, which carries the L3VNI or the underlay, is called {network.name} too"
         it.warn("same-name", why, (*NETWORK, "name"), "another name")
     octets = bytes.fromhex(it.spec.fabric.anycast_mac.replace(".", ""))
     if octets[0] & 1 or not any(octets):

@@ -82,7 +82,7 @@ PLANNED: tuple[tuple[Callable[[Judge], None], tuple[Path, ...]], ...] = (
 """Rules that ask the plan: in their turn, and only while nothing has been said that leaves a lab without one."""
 NO_PLAN = frozenset({
     "bad-gateway", "duplicate-name", "management", "no-ipv4-gateway", "no-leafs", "no-room", "no-spines",
-    "no-such-border", "no-such-node", "no-such-pair", "same-leaf", "too-few-nodes",
+    "no-such-border", "no-such-pair", "same-leaf", "too-few-nodes",
 })  # fmt: skip
 
 
@@ -102,7 +102,7 @@ def judge(
     it = Judge(spec, found, target or (spec.target.switch, spec.target.cluster), unsound, containerlab)
     bad = tuple(malformed)
     for rule, parts in (*RULES, *PLANNED):
-        without = (rule, parts) in PLANNED and any(problem.code in NO_PLAN for problem in it.problems)
+        without = (rule, parts) in PLANNED and it.codes & NO_PLAN
         if not without and not any(_meet(part, path) for part in parts for path in bad):
             rule(it)
     return it.problems

@@ -24,7 +24,7 @@ _LOOKS: dict[str, tuple[str, str]] = {
     "name": ("a lab's name", "lower-case letters, digits and '-'; 2 to 32 of them"),
     "cluster.nodes.name": _NODE,
     "external.name": _NODE,
-    "fabric.vrfs.name": ("a VRF's name", "letters, digits, '-' and '_', a letter first"),
+    "fabric.vrfs.name": ("a VRF's name", "letters, digits, '-' and '_', a letter first; 32 at most"),
     "fabric.vrfs.networks.name": ("a VLAN's name", "letters, digits, '.', '-' and '_'; 32 at most"),
     "fabric.anycast_mac": ("a MAC address as NX-OS writes it", "as in 2020.0000.00aa"),
     "fabric.nxos": ("an NX-OS version", "as in 10.5(4)"),

@@ -17,12 +17,15 @@ from typing import Any
 
 from labctl.pace import within
 from labctl.verify.observer import Command, Observer, Unanswered
-from labctl.verify.verdict import CheckResult, Judgement
-from labctl.waiting import LONGEST_PAUSE, Cancelled, Deadline
+from labctl.verify.verdict import CheckResult, Judgement, in_brief, troubles
+from labctl.waiting import LONGEST_PAUSE, Cancelled, Deadline, tell_reason
 
 PAUSE = 0.15
 """Seconds between two rounds, at the least: a pause is as long as the round took, so that questions do not keep a slow
 host from becoming what is waited for."""
+
+CUT = "the verification was cut short"
+"""The cause of all that was still waited for."""
 
 Judge = Callable[..., Judgement]
 
@@ -67,20 +70,22 @@ def poll(
     states = {check.id: _State(Judgement("INCONCLUSIVE", "was not asked")) for check in checks}
     pending = list(checks)
     watch, answers = Stopwatch(), _Held(observer, states)
-    pause = threading.Event() if cancel is None else cancel
     while pending:
         asked = watch.seconds
         with within(lambda: deadline.remaining):
-            answers.newest(_round(pending, states, observer, watch))
+            answers.newest(_round(pending, states, observer, watch, cancel))
         for check in list(pending):
             if states[check.id].judgement.verdict == "PASS":
                 pending.remove(check)
                 told(_result(check, states[check.id]))
         if not pending or deadline.passed:
             break
+        tell_reason(_waits(pending, states))
         took = min(watch.seconds - asked, LONGEST_PAUSE)
-        if pause.wait(min(max(PAUSE, took), deadline.remaining)):
-            raise Cancelled("verification was stopped")
+        if cancel.wait(min(max(PAUSE, took), deadline.remaining)):
+            for check in pending:
+                told(_cut_short(check, states[check.id]))
+            raise Cancelled(CUT)
     for check in pending:
         told(_result(check, states[check.id]))
     return [_result(check, states[check.id]) for check in checks]
@@ -103,7 +108,7 @@ def hold(
     pending = list(checks)
     end, watch, answers = Deadline(window), Stopwatch(), _Held(observer, states)
     while pending:
-        answers.newest(_round(pending, states, observer, watch))
+        answers.newest(_round(pending, states, observer, watch, cancel))
         for check in list(pending):
             judgement = states[check.id].judgement
             if judgement.verdict == "FAIL":
@@ -116,7 +121,7 @@ def hold(
         if end.passed:
             break
         if cancel.wait(min(PAUSE, end.remaining)):
-            raise Cancelled("verification was stopped")
+            raise Cancelled(CUT)
     results = []
     for check in checks:
         state = states[check.id]
@@ -144,8 +149,10 @@ class _Held:
         self._paths &= needed
 
 
-def _round(pending: Sequence[Check], states: dict[str, _State], observer: Observer, watch: Stopwatch) -> list[str]:
-    """Each command once, targets side by side; returns where the answers are."""
+def _round(
+    pending: Sequence[Check], states: dict[str, _State], observer: Observer, watch: Stopwatch, cancel: threading.Event
+) -> list[str]:
+    """Each command once, targets side by side; returns where the answers are. Cut short, it asks nothing more."""
     by_target: dict[str, list[Command]] = {}
     for check in pending:
         for command in check.commands:
@@ -157,6 +164,8 @@ def _round(pending: Sequence[Check], states: dict[str, _State], observer: Observ
     def ask_all(commands: Sequence[Command]) -> None:
         trouble: Unanswered | None = None
         for command in commands:
+            if cancel.is_set():
+                trouble = Unanswered(CUT, cause=CUT)
             try:
                 answers[command] = trouble or observer.ask(command)
             except Unanswered as unanswered:
@@ -166,21 +175,33 @@ def _round(pending: Sequence[Check], states: dict[str, _State], observer: Observ
         for asked in [pool.submit(copy_context().run, ask_all, commands) for commands in by_target.values()]:
             asked.result()
     for check in pending:
-        state = states[check.id]
-        state.attempts += 1
-        state.seconds = watch.seconds
-        found = [answers[command] for command in check.commands]
-        silent = next((answer for answer in found if isinstance(answer, Unanswered)), None)
-        if silent is not None:
-            state.judgement = Judgement("INCONCLUSIVE", str(silent))
-            continue
-        good = [answer for answer in found if not isinstance(answer, Unanswered)]
-        state.files = tuple(path for _, path in good)
-        try:
-            state.judgement = check.judge(*(value for value, _ in good))
-        except Unanswered as unanswered:
-            state.judgement = Judgement("INCONCLUSIVE", str(unanswered))
+        _judge(check, states[check.id], answers, watch)
     return [answer[1] for answer in answers.values() if not isinstance(answer, Unanswered)]
+
+
+def _judge(
+    check: Check, state: _State, answers: Mapping[Command, tuple[Any, str] | Unanswered], watch: Stopwatch
+) -> None:
+    found = [answers[command] for command in check.commands]
+    silent = next((answer for answer in found if isinstance(answer, Unanswered)), None)
+    if silent is not None and silent.cause == CUT:
+        return  # what it was judged by before stands
+    state.attempts += 1
+    state.seconds = watch.seconds
+    if silent is not None:
+        state.judgement = unanswered_by(silent)
+        return
+    good = [answer for answer in found if not isinstance(answer, Unanswered)]
+    state.files = tuple(path for _, path in good)
+    try:
+        state.judgement = check.judge(*(value for value, _ in good))
+    except Unanswered as unanswered:
+        state.judgement = unanswered_by(unanswered)
+
+
+def unanswered_by(silent: Unanswered) -> Judgement:
+    """What a check is whose box did not answer."""
+    return Judgement("INCONCLUSIVE", str(silent), cause=silent.cause, box=silent.box)
 
 
 def _result(check: Check, state: _State) -> CheckResult:
@@ -195,4 +216,18 @@ def _result(check: Check, state: _State) -> CheckResult:
         state.attempts,
         state.files,
         seconds=state.seconds,
+        cause=judgement.cause,
+        box=judgement.box,
     )
+
+
+def _cut_short(check: Check, state: _State) -> CheckResult:
+    """It was still waited for: whether it would have passed is not known."""
+    last = state.judgement.sentence
+    state.judgement = Judgement("INCONCLUSIVE", f"{CUT}, last: {last}", cause=CUT)
+    return _result(check, state)
+
+
+def _waits(pending: Sequence[Check], states: Mapping[str, _State]) -> str:
+    """Why a round was not the last one."""
+    return in_brief(troubles(_result(check, states[check.id]).gist for check in pending))

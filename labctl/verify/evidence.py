@@ -110,6 +110,7 @@ class Evidence:
     def report(self, report: Report) -> Path:
         """Write ``evidence.json`` and ``summary.txt``; the JSON last."""
         lines = [f"{report.lab}: {report.verdict} ({report.sentence})"]
+        lines += [f"changed since up: {change}" for change in report.drift]
         for scenario in report.scenarios:
             lines.append(f"{scenario.verdict:13} {scenario.id:10} {scenario.sentence}")
             lines += [f"    {check.verdict:13} {check.id}: {check.sentence}" for check in scenario.checks]

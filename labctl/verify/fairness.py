@@ -34,4 +34,5 @@ class Fair:
         why = overloaded(self.load())
         if why is None:
             return result
-        return replace(result, verdict="INCONCLUSIVE", sentence=not_judged(why, result.sentence))
+        sentence, cause = not_judged(why, result.sentence), f"the host was overloaded ({why})"
+        return replace(result, verdict="INCONCLUSIVE", sentence=sentence, cause=cause)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from labctl.bonding import parse_bond
+from labctl.bonding import NO_PARTNER, Bond, parse_bond
 from labctl.verify.inputs import ChannelInput, CopyInput, LacpInput, UnderlayInput, VpcInput
 from labctl.verify.verdict import Judgement
 
@@ -45,22 +45,24 @@ def lacp(check: LacpInput, text: str) -> Judgement:
     expected = {"distributing": list(check.members), "partner": "one"}
     missing = [name for name in check.members if name not in carrying]
     if missing:
-        words = [_member_trouble(name, seen.get(name), bond.active_aggregator) for name in missing]
+        words = [_member_trouble(name, seen.get(name), bond) for name in missing]
         return Judgement("FAIL", f"{check.node}: {'; '.join(words)}", expected, seen)
     return Judgement(
         "PASS", f"{check.node}: {' and '.join(check.members)} distribute to {bond.partner_mac}", expected, seen
     )
 
 
-def _member_trouble(name: str, row: Mapping[str, Any] | None, active: int) -> str:
+def _member_trouble(name: str, row: Mapping[str, Any] | None, bond: Bond) -> str:
     if row is None:
         return f"{name} is no member of the bond"
     if not row["up"]:
         return f"{name} is down"
-    if row["aggregator"] != active:
+    if row["partner"] == NO_PARTNER:
+        return f"{name} hears no LACP partner: the port at its other end is shut, suspended or speaks no LACP"
+    if row["aggregator"] != bond.active_aggregator:
         return (
-            f"{name} is in aggregator {row['aggregator']}, not in the active {active}: "
-            f"its partner is {row['partner']} (crossed cables?)"
+            f"{name} is in aggregator {row['aggregator']}, not in the active {bond.active_aggregator}: "
+            f"its partner is {row['partner']}, that of the others {bond.partner_mac}"
         )
     return f"{name} does not distribute (actor state {row['actor_state']}, partner state {row['partner_state']})"
 

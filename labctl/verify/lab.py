@@ -23,7 +23,10 @@ from labctl.waiting import Deadline
 
 @dataclass(frozen=True, slots=True)
 class LabUnderTest:
-    """One verification. ``journal``: where a change is written before it is made; ``wanted``: which of its checks."""
+    """One verification. ``journal``: where a change is written before it is made; ``wanted``: which of its checks.
+
+    ``patient``: whether what is not there yet is waited for; else it is judged as it is now.
+    """
 
     folder: Folder
     checks: ChecksInput
@@ -32,6 +35,7 @@ class LabUnderTest:
     told: Callable[[CheckResult], None]
     journal: Path
     wanted: Wanted = EVERY
+    patient: bool = True
 
     def poll(self, checks: Sequence[Check], deadline: Deadline) -> list[CheckResult]:
         """`labctl.verify.checks.poll` of those that are wanted."""
@@ -44,11 +48,12 @@ class LabUnderTest:
         is there and must not be fails all the same.
         """
         late = next((result for result in after if result.verdict != "PASS"), None)
+        window = window if self.patient else 0.0
         results = hold(self._wanted(checks), self.observer, window, self.cancel, lambda _result: None)
         if late is not None:
             words = f"cannot be told while {late.id} is {late.verdict}"
             results = [
-                replace(result, verdict="INCONCLUSIVE", sentence=f"{result.sentence}; {words}")
+                replace(result, verdict="INCONCLUSIVE", sentence=f"{result.sentence}; {words}", cause=words)
                 if result.verdict == "PASS"
                 else result
                 for result in results
@@ -88,7 +93,7 @@ class LabUnderTest:
 
     def deadline(self, name: str) -> Deadline:
         """A new deadline of the lab's target."""
-        return Deadline(self.folder.lab.limit(name))
+        return Deadline(self.folder.lab.limit(name) if self.patient else 0.0)
 
     def kube_name(self, node: str) -> str:
         """The Kubernetes name of a node of the lab."""

@@ -25,7 +25,11 @@ _Answer = TypeVar("_Answer")
 
 
 class Unanswered(Exception):
-    """A box did not answer; the text says which and why."""
+    """A box did not answer; the text says which and why. ``cause``: the same without the box and what it was asked."""
+
+    def __init__(self, text: str, box: str | None = None, cause: str | None = None) -> None:
+        super().__init__(text)
+        self.box, self.cause = box, cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,8 @@ class Observer:
                 return self._pod(command.target, command.pod, command.text)
             return self._kube(command.text)
         except (LabctlError, OSError) as error:
-            raise Unanswered(f"{command.target}: {command.text}: {error}") from None
+            text = f"{command.target}: {command.text}: {error}"
+            raise Unanswered(text, command.target, _cause(command.target, str(error))) from None
 
     def _nxos(self, switch: str, text: str) -> tuple[Any, str]:
         body = self._shown(switch, lambda session: session.show_json(text))
@@ -150,4 +155,9 @@ class Observer:
         try:
             return self.api.list(resource, namespace)
         except LabctlError as error:
-            raise Unanswered(f"kubernetes: {error}") from None
+            raise Unanswered(f"kubernetes: {error}", "kubernetes", str(error)) from None
+
+
+def _cause(box: str, words: str) -> str:
+    """Without the box's name and what it had printed so far."""
+    return words.removeprefix(f"{box}: ").partition("; last: ")[0]

@@ -7,20 +7,22 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from labctl import __version__
 from labctl.errors import LabctlError, UsageError, did_you_mean
-from labctl.events import Event, Listener
+from labctl.events import INTERRUPTED, Event, Listener, interruption
 from labctl.folder import Folder, load_folder
 from labctl.kube.api import Api, access_from_kubeconfig
 from labctl.nxos.session import NxosSession
 from labctl.runtime.api import Endpoints
 from labctl.verify.change import heal_left_over
-from labctl.verify.checks import Stopwatch
+from labctl.verify.checks import CUT, Stopwatch
+from labctl.verify.drift import Drift
 from labctl.verify.evidence import Evidence
 from labctl.verify.fairness import Fair
 from labctl.verify.healing import HEALERS
@@ -31,7 +33,7 @@ from labctl.verify.scenario import Scenario
 from labctl.verify.scenarios import ALWAYS, SCENARIOS, files
 from labctl.verify.verdict import CheckResult, Report, ScenarioResult
 from labctl.verify.wanted import EVERY, Wanted
-from labctl.waiting import Cancelled
+from labctl.waiting import Cancelled, Deadline, all_over, reasons_to
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,9 @@ class VerifyRequest:
     """What to verify and where to put the evidence. ``sessions``: switches that are logged in to already.
 
     ``only``: of the scenarios, those checks alone, and the link checks only when it names them. ``catalogue``: rows
-    that the report is to carry, made of it when it is complete.
+    that the report is to carry, made of it when it is complete. ``wait``: whether what is not there yet is waited for;
+    else it is judged as it is now. ``limit``: when the whole command must be over. ``drift``: looks up what was changed
+    in the lab since ``up``; it is asked once, as soon as something is not as expected.
     """
 
     folder: Path
@@ -60,6 +64,9 @@ class VerifyRequest:
     environment: Mapping[str, Any] = field(default_factory=dict)
     guest: int | None = None
     """Process id of the guest, which is asked how long it waited for a processor."""
+    wait: bool = True
+    limit: Deadline | None = None
+    drift: Callable[[], Sequence[str]] | None = None
 
 
 def chosen(
@@ -116,50 +123,94 @@ class _Verification:
         self._chosen = chosen(
             self._folder, self._checks, request.scenarios, disruptive=request.disruptive, failures=request.failures
         )  # what is refused replaces no evidence
+        slow = [scenario.name for scenario in self._chosen if scenario.disruptive]
+        if slow and not request.wait:
+            raise UsageError(
+                f"{', '.join(slow)} changes the lab, and waits for what comes of it", code="no-wait",
+                hint="--no-wait judges what is there now: leave the scenario or --no-wait out",
+            )  # fmt: skip
         shutil.rmtree(request.evidence, ignore_errors=True)
         self._evidence = Evidence(request.evidence)
         self._files = self._evidence.lab(self._folder)
+        self._cut = ""
+        self._reasons: dict[str, str] = {}
+        self._drift = Drift(request.drift, lambda text: self._tell("message", "drift", text))
         self._api: Api | None = None
         if self._folder.lab.kube_nodes:
             self._api = Api(access_from_kubeconfig(request.endpoints.kubeconfig(), request.secrets), connections=8)
 
     def run(self) -> Report:
+        """Ctrl-C and a limit that passes end it early: the report then has what was judged, and says so."""
         request = self._request
         observer = Observer(request.endpoints, self._evidence, request.login, request.sessions, self._api)
+        timer = threading.Timer(request.limit.remaining, self._over) if request.limit else None
         try:
-            self._heal_left_over(self._lab(observer))
+            if timer:
+                timer.start()
+            self._heal_left_over(self._lab(observer, self._told))
             wanted = [scenario for scenario in (ALWAYS, *self._chosen) if request.only.scenario(scenario.name)]
+            beside = [[row for row in wanted if not row.disruptive and row.late == late] for late in (False, True)]
             results: list[ScenarioResult] = []
-            for late in (False, True):
-                results += self._at_once(
-                    [item for item in wanted if not item.disruptive and item.late == late], observer
-                )
-            results += [self._scenario(scenario, observer) for scenario in wanted if scenario.disruptive]
+            for batch in beside:
+                results += self._at_once(batch, observer)
+            self._drift.over()  # what is changed on purpose from here on is not to be read as a drift
+            for scenario in wanted:
+                results += self._at_once([scenario], observer) if scenario.disruptive else []
         finally:
+            if timer:
+                timer.cancel()
             observer.close()
         report = Report(
             self._folder.lab.name, tuple(results), self._watch.seconds, self._environment(),
             {scenario.id: round(scenario.seconds, 3) for scenario in results}, self._files,
+            only=request.only.patterns, cut=self._cut or (INTERRUPTED if request.cancel.is_set() else ""),
         )  # fmt: skip
+        if report.verdict != "PASS":
+            if not report.cut:
+                self._drift.begin()
+                self._drift.over()
+            report = replace(report, drift=self._drift.found, seconds=self._watch.seconds)
         if request.catalogue is not None:
             report = replace(report, catalogue=tuple(request.catalogue(report)))
         self._evidence.report(report)
         return report
 
     def _at_once(self, scenarios: Sequence[Scenario], observer: Observer) -> list[ScenarioResult]:
+        """In threads, also a single one: Ctrl-C then never comes in the middle of what is undone."""
+        futures = list[Future[ScenarioResult]]()
         with ThreadPoolExecutor(max(1, len(scenarios))) as pool:
             try:
-                futures = [pool.submit(self._scenario, scenario, observer) for scenario in scenarios]
+                try:
+                    for scenario in scenarios:
+                        futures.append(pool.submit(self._scenario, scenario, observer))
+                    all_over(futures)
+                except KeyboardInterrupt:
+                    self._interrupted(scenarios)
+                    futures += [pool.submit(self._scenario, row, observer) for row in scenarios[len(futures) :]]
+                    all_over(futures)
                 return [future.result() for future in futures]
             except BaseException:
-                self._request.cancel.set()  # Ctrl-C: the scenarios end at their next poll, and the pool waits for them
+                self._request.cancel.set()  # the pool waits for the others, which end at their next poll
                 raise
+
+    def _interrupted(self, scenarios: Sequence[Scenario]) -> None:
+        self._cut = INTERRUPTED
+        self._request.cancel.set()
+        undone = "".join(f", undoing what {row.name} changed" for row in scenarios if row.disruptive)
+        self._tell("message", "verify", interruption(f"ending the checks{undone}; what was judged is written"))
+
+    def _over(self) -> None:
+        """The limit of the whole command has passed."""
+        limit = self._request.limit.seconds if self._request.limit else 0.0
+        self._cut = f"the limit of {limit:g} s passed"
+        self._request.cancel.set()
 
     def _environment(self) -> dict[str, Any]:
         lab = self._folder.lab
         return {
             "labctl": __version__, "target": dict(lab.target), "mode": lab.mode, "versions": dict(lab.versions),
-            "python": platform.python_version(), "kernel": platform.release(), "edited": list(self._folder.edited),
+            "python": platform.python_version(), "kernel": platform.release(), "host": platform.node(),
+            "edited": list(self._folder.edited),
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **self._request.environment,
         }  # fmt: skip
 
@@ -172,30 +223,78 @@ class _Verification:
             lambda name: self._tell("message", name, "a change that an earlier labctl left was healed"),
         )
 
-    def _lab(self, observer: Observer) -> LabUnderTest:
+    def _lab(self, observer: Observer, told: Callable[[CheckResult], None]) -> LabUnderTest:
         request = self._request
         return LabUnderTest(
-            self._folder, self._checks, observer, request.cancel, self._told, request.journal, request.only
+            self._folder, self._checks, observer, request.cancel, told, request.journal, request.only, request.wait
         )
 
     def _scenario(self, scenario: Scenario, observer: Observer) -> ScenarioResult:
         started, fair = self._watch.seconds, Fair(self._request.guest)
-        lab = replace(self._lab(observer), told=lambda result: self._told(fair.judged(result)))
+        judged = _Judged(self._told, self._watch, fair)
+        lab = self._lab(observer, judged)
         name, title = scenario.name, scenario.title_for(lab)
         self._tell("scenario", name, title, state="started")
+        begun = not self._request.cancel.is_set()
         try:
-            checks = scenario.run(lab)
+            with reasons_to(partial(self._waits, scenario)):
+                checks = scenario.run(lab) if begun else [_unjudged(name, title, "did not begin")]
         except (LabctlError, Unanswered, Cancelled) as error:
-            checks = [CheckResult(f"{name}.ran", title, "INCONCLUSIVE", str(error))]
-        judged = tuple(fair.judged(check) for check in checks)
-        result = ScenarioResult(name, title, self._watch.seconds - started, judged, started, fair.load().as_json())
+            checks, cut = judged.results, isinstance(error, Cancelled)
+            if not (cut and any(check.cause == CUT for check in checks)):  # else those that are missing say it
+                checks.append(_unjudged(name, title, str(error), CUT if cut else None))
+        took = self._watch.seconds - started
+        result = ScenarioResult(name, title, took, judged.timed(checks, started), started, fair.load().as_json())
+        if result.verdict != "PASS" and not scenario.disruptive:
+            self._drift.begin()
         self._tell(
             "scenario", name, result.sentence, state="done", verdict=result.verdict, seconds=round(result.seconds, 3)
         )
         return result
 
+    def _waits(self, scenario: Scenario, reason: str) -> None:
+        """What a scenario waits for, each time that it is something else."""
+        if not scenario.disruptive:
+            self._drift.begin()
+        if self._reasons.get(scenario.name) != reason:
+            self._reasons[scenario.name] = reason
+            self._tell("scenario", scenario.name, reason, state="waiting")
+
     def _told(self, result: CheckResult) -> None:
-        self._tell("check", result.id, result.sentence, verdict=result.verdict, title=result.title)
+        why = {key: value for key in ("cause", "box") if (value := result.gist[key]) is not None}
+        self._tell("check", result.id, result.sentence, verdict=result.verdict, title=result.title, **why)
 
     def _tell(self, kind: Any, name: str, message: str, **data: Any) -> None:
         self._request.listener(Event(kind, self._folder.lab.name, name, message, self._watch.seconds, data=data))
+
+
+def _unjudged(name: str, title: str, sentence: str, cause: str | None = CUT) -> CheckResult:
+    """What stands for the checks of a scenario that were not made."""
+    return CheckResult(f"{name}.ran", title, "INCONCLUSIVE", sentence, cause=cause)
+
+
+class _Judged:
+    """What a scenario has told of so far, and when: all that there is of one that is cut short."""
+
+    def __init__(self, told: Callable[[CheckResult], None], watch: Stopwatch, fair: Fair) -> None:
+        self._told, self._watch, self._fair = told, watch, fair
+        self._found: dict[str, tuple[CheckResult, float]] = {}
+
+    def __call__(self, result: CheckResult) -> None:
+        result = self._fair.judged(result)
+        self._found[result.id] = result, self._watch.seconds
+        self._told(result)
+
+    @property
+    def results(self) -> list[CheckResult]:
+        return [result for result, _ in self._found.values()]
+
+    def timed(self, checks: Sequence[CheckResult], began: float) -> tuple[CheckResult, ...]:
+        """As they may be told, with the time of their beginning: what has none began when the one before was judged."""
+        timed, last = list[CheckResult](), began
+        for check in map(self._fair.judged, checks):
+            ended = self._found[check.id][1] if check.id in self._found else self._watch.seconds
+            seconds = max(0.0, ended - last) if check.seconds is None else check.seconds
+            timed.append(replace(check, started=max(began, ended - seconds), seconds=seconds))
+            last = ended
+        return tuple(timed)

@@ -6,22 +6,33 @@ means something else makes another `SCHEMA`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE"]
 SCHEMA = "labctl.evidence/v1"
+MEASURED = re.compile(r" \(.*|\b[\d.]+ s\b")
+"""Of a cause: what is not the same for each box (seconds, and what stands in parentheses)."""
+NAMED = 6
+"""Boxes that are named in one sentence."""
+SOMETIMES = ("started", "cause", "box", "telling")
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a judge says of observations: pure, nothing is looked up. ``expected`` and ``seen`` are JSON values."""
+    """What a judge says of observations: pure, nothing is looked up. ``expected`` and ``seen`` are JSON values.
+
+    ``cause``: why many checks could not be judged, in words that do not name this one; ``box``: who did not answer.
+    """
 
     verdict: Verdict
     sentence: str
     expected: Any = None
     seen: Any = None
+    cause: str | None = None
+    box: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +50,22 @@ class CheckResult:
     captures: tuple[str, ...] = ()
     seconds: float | None = None
     """From the first question to the answer that decided; None where a check has no time of its own."""
+    started: float | None = None
+    """Seconds since verification began."""
+    cause: str | None = None
+    box: str | None = None
+    telling: str | None = None
+    """What one runs the scenario for, in few words: it stands in the scenario's sentence when all passed."""
+
+    @property
+    def gist(self) -> dict[str, Any]:
+        """What `troubles` reads."""
+        return {key: getattr(self, key) for key in ("id", "verdict", "sentence", "cause", "box")}
+
+    def as_dict(self) -> dict[str, Any]:
+        """As ``evidence.json`` holds it: without the keys that say nothing of this one."""
+        body = {key: value for key, value in asdict(self).items() if value is not None or key not in SOMETIMES}
+        return body | {key: round(body[key], 3) for key in ("seconds", "started") if body.get(key) is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +87,14 @@ class ScenarioResult:
 
     @property
     def sentence(self) -> str:
-        """Of the first check that decides; of a scenario that passed, how many did."""
-        verdict = self.verdict
-        if verdict == "PASS":
-            return (
-                "; ".join(check.sentence for check in self.checks)
-                if len(self.checks) <= 2
-                else f"{len(self.checks)} checks passed"
-            )
-        deciding = [check for check in self.checks if check.verdict == verdict]
-        if not deciding:
+        """Of the cause that decides; of a scenario that passed, how many checks did, and what one runs it for."""
+        if not self.checks:
             return "no check ran"
-        more = f" (and {len(deciding) - 1} more)" if len(deciding) > 1 else ""
-        return deciding[0].sentence + more
+        if self.verdict == "PASS":
+            told = "; ".join(dict.fromkeys(check.telling for check in self.checks if check.telling))
+            count = f"{len(self.checks)} check{'s' * (len(self.checks) != 1)} passed"
+            return f"{count}: {told}" if told else count
+        return in_brief(troubles(check.gist for check in self.checks if check.verdict == self.verdict))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +118,12 @@ class Report:
     """The artifact folder's files, by path."""
     catalogue: tuple[Mapping[str, Any], ...] = ()
     """Rows of the white paper's catalogue (`labctl.paper.catalogue.results`)."""
+    only: tuple[str, ...] | None = None
+    """Patterns of the checks that were asked for; None: all of the scenarios'."""
+    drift: tuple[str, ...] = ()
+    """What was changed in the lab since ``up``, read from the running lab."""
+    cut: str = ""
+    """Why it was cut short; empty when it was not."""
 
     @property
     def verdict(self) -> Verdict:
@@ -107,7 +135,8 @@ class Report:
             f"{sum(s.verdict == verdict for s in self.scenarios)} {verdict}"
             for verdict in ("PASS", "FAIL", "INCONCLUSIVE")
         ]
-        return ", ".join(text for text in counts if not text.startswith("0 ")) or "nothing ran"
+        told = ", ".join(text for text in counts if not text.startswith("0 ")) or "nothing ran"
+        return f"{told}; cut short: {self.cut}" if self.cut else told
 
     def as_dict(self) -> dict[str, Any]:
         """As ``evidence.json`` holds it."""
@@ -122,6 +151,9 @@ class Report:
             "files": {path: asdict(hashes) for path, hashes in self.files.items()},
             "scenarios": [_scenario(scenario) for scenario in self.scenarios],
             "catalogue": [dict(row) for row in self.catalogue],
+            "only": None if self.only is None else list(self.only),
+            "drift": list(self.drift),
+            "cut": self.cut or None,
         }
 
 
@@ -134,12 +166,13 @@ def _scenario(scenario: ScenarioResult) -> dict[str, Any]:
         "started": round(scenario.started, 3),
         "seconds": round(scenario.seconds, 3),
         "load": None if scenario.load is None else dict(scenario.load),
-        "checks": [_check(check) for check in scenario.checks],
+        "checks": [check.as_dict() for check in scenario.checks],
     }
 
 
-def _check(check: CheckResult) -> dict[str, Any]:
-    return asdict(check) | {"seconds": None if check.seconds is None else round(check.seconds, 3)}
+def verdict_of(row: Mapping[str, Any]) -> Verdict:
+    """Of a check, a scenario, a whole run or an event's data; what cannot be read is no pass."""
+    return next((known for known in get_args(Verdict) if known == row.get("verdict")), "INCONCLUSIVE")
 
 
 def combine(verdicts: Iterable[Verdict]) -> Verdict:
@@ -148,3 +181,47 @@ def combine(verdicts: Iterable[Verdict]) -> Verdict:
     if "FAIL" in found:
         return "FAIL"
     return "INCONCLUSIVE" if not found or "INCONCLUSIVE" in found else "PASS"
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Checks with one verdict and one cause, in their order. Of one check the sentence is its own."""
+
+    verdict: Verdict
+    sentence: str
+    checks: tuple[Mapping[str, Any], ...]
+
+
+def troubles(checks: Iterable[Mapping[str, Any]]) -> list[Trouble]:
+    """Of rows as ``labctl.evidence/v1`` has them; failed ones first. What did not pass is in exactly one of them."""
+    groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+    for check in checks:
+        cause, verdict = MEASURED.sub("", str(check.get("cause") or "")), verdict_of(check)
+        own = [str(check.get(key)) for key in ("sentence", "expected", "seen")]
+        if verdict != "PASS":
+            groups.setdefault((verdict, cause) if cause else (verdict, "", *own), []).append(check)
+    found = [Trouble(verdict_of(rows[0]), _sentence(rows), tuple(rows)) for rows in groups.values()]
+    return sorted(found, key=lambda trouble: trouble.verdict != "FAIL")
+
+
+def in_brief(found: Sequence[Trouble]) -> str:
+    """The first one, and how many checks there are beside it."""
+    more = sum(len(trouble.checks) for trouble in found[1:])
+    return found[0].sentence + (f" (and {more} more)" if more else "")
+
+
+def _sentence(rows: Sequence[Mapping[str, Any]]) -> str:
+    cause = rows[0].get("cause")
+    if len(rows) == 1:
+        return str(rows[0].get("sentence", ""))
+    if not cause:
+        return f"{rows[0].get('sentence', '')} ({len(rows)} checks)"
+    boxes = list(dict.fromkeys(str(row["box"]) for row in rows if row.get("box")))
+    who = f"{_listed(boxes)} did not answer ({cause})" if boxes else cause
+    return f"{who}: {len(rows)} checks not judged"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """``leaf101, leaf102 and leaf103``."""
+    shown = [*names[:NAMED], *([f"{len(names) - NAMED} more"] if len(names) > NAMED else [])]
+    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)

@@ -19,6 +19,7 @@ from labctl.engine.proving import verify_request
 from labctl.engine.reset import cluster, nodes, switches
 from labctl.engine.reset.model import ResetRequest, ResetResult, Row, Turned, counted
 from labctl.engine.steps import Step, StepContext, StepFailed, StepRunner
+from labctl.events import Event, interruption
 from labctl.folder import load_folder
 from labctl.journal import Journal
 from labctl.kube.api import Api, access_from_kubeconfig
@@ -80,7 +81,7 @@ class _Reset:
         word = "look" if self._request.look else "reset"
         self._journal.write("run", word, "started")
         try:
-            self._runner.run(self._steps(), interrupted=self._stop.set)
+            self._runner.run(self._steps(), interrupted=self._interrupted)
         except StepFailed as failed:
             self._journal.write("run", word, "failed", step=failed.name, code=failed.error.code)
             raise failed.error from failed
@@ -98,6 +99,12 @@ class _Reset:
             self._request.look,
             self._came.report,
         )
+
+    def _interrupted(self) -> None:
+        self._stop.set()
+        name = self._state.name
+        words = interruption(f"each part ends where it is, labctl reset {name} goes on")
+        self._request.listener(Event("message", name, "reset", words, self._deadline.elapsed))
 
     def _steps(self) -> list[Step]:
         """Named apart from the steps of ``up``, which a second ``up`` looks up in the same journal."""

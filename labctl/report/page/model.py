@@ -36,7 +36,9 @@ class CheckView:
     title: str
     verdict: str
     sentence: str
-    seconds: float | None
+    seconds: float
+    """Its own part of the run's time."""
+    waited: float | None
     attempts: int
     rows: Sequence[Row]
     outputs: Sequence[OutputView]
@@ -73,6 +75,15 @@ class ScenarioView:
     def unfolded(self) -> bool:
         """Whether its checks are there to be seen at once: few ones, and where something did not pass."""
         return self.verdict != "PASS" or len(self.checks) <= FEW
+
+
+@dataclass(frozen=True, slots=True)
+class TroubleView:
+    """Checks that did not pass for one cause."""
+
+    verdict: str
+    sentence: str
+    checks: Sequence[CheckView]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +130,8 @@ class PageView:
     scenario_counts: Mapping[str, int]
     counts: Mapping[str, int]
     facts: Sequence[str]
+    drift: Sequence[str]
+    troubles: Sequence[TroubleView]
     picture: Picture
     scenarios: Sequence[ScenarioView]
     outputs: Sequence[OutputView]
@@ -128,12 +141,6 @@ class PageView:
     files: Sequence[FileView]
     catalogue: Sequence[CatalogueView]
     missing: Sequence[str]
-
-    @property
-    def troubles(self) -> Sequence[CheckView]:
-        """Checks that did not pass, failed ones first."""
-        checks = [check for scenario in self.scenarios for check in scenario.checks if check.verdict != "PASS"]
-        return sorted(checks, key=lambda check: check.verdict != "FAIL")
 
     @property
     def beside(self) -> Sequence[tuple[CheckView, CaptureShown]]:

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from labctl.report.evidencefolder import EvidenceFolder
 from labctl.report.facing import facing
 from labctl.report.packets import all_captures, captures_shown
-from labctl.report.page.model import CatalogueView, CheckView, FileView, InputView, OutputView, PageView, ScenarioView
+from labctl.report.page.model import (
+    CatalogueView,
+    CheckView,
+    FileView,
+    InputView,
+    OutputView,
+    PageView,
+    ScenarioView,
+    TroubleView,
+)  # fmt: skip
 from labctl.report.page.picture import picture
 from labctl.report.text import clean
-from labctl.verify.verdict import SCHEMA
+from labctl.report.times import own_times
+from labctl.verify.verdict import SCHEMA, troubles
 
 VERDICTS = ("FAIL", "INCONCLUSIVE", "PASS")
 SHOWN = 40_000
@@ -42,7 +52,12 @@ def page_view(folder: EvidenceFolder) -> PageView:
     anchors = _Anchors()
     outputs = {path: _output(folder, path, anchors) for path in _outputs(folder)}
     whole = max([float(body["seconds"]), *(_end(row) for row in body["scenarios"]), 0.001])
-    scenarios = [_scenario(folder, row, outputs, anchors, whole) for row in body["scenarios"]]
+    scenarios = [
+        _scenario(folder, row, outputs, anchors, whole, own)
+        for row, own in zip(body["scenarios"], own_times(body), strict=True)
+    ]
+    views = [check for scenario in scenarios for check in scenario.checks]
+    rows = [{**check, "view": view} for check, view in zip(folder.checks, views, strict=True)]
     places = {check.id: check.anchor for scenario in scenarios for check in scenario.checks}
     environment = body.get("environment") or {}
     return PageView(
@@ -54,6 +69,11 @@ def page_view(folder: EvidenceFolder) -> PageView:
         _counts(row["verdict"] for row in body["scenarios"]),
         _counts(check["verdict"] for check in folder.checks),
         list(_facts(environment)),
+        [clean(change) for change in body.get("drift") or ()] if body["verdict"] != "PASS" else [],
+        [
+            TroubleView(found.verdict, clean(found.sentence), [row["view"] for row in found.checks])
+            for found in troubles(rows)
+        ],
         picture(folder),
         scenarios,
         list(outputs.values()),
@@ -88,23 +108,28 @@ def _sentence(body: Mapping[str, Any]) -> str:
 
 
 def _scenario(
-    folder: EvidenceFolder, row: Mapping[str, Any], outputs: Mapping[str, OutputView], anchors: _Anchors, whole: float
+    folder: EvidenceFolder,
+    row: Mapping[str, Any],
+    outputs: Mapping[str, OutputView],
+    anchors: _Anchors,
+    whole: float,
+    own: Sequence[float],
 ) -> ScenarioView:
     seconds = float(row["seconds"])
     return ScenarioView(
         clean(row["id"]), anchors.new("scenario", row["id"]), clean(row["title"]), row["verdict"],
         clean(row["sentence"]), seconds, 100 * float(row.get("started") or 0) / whole, 100 * seconds / whole,
         _counts(check["verdict"] for check in row["checks"]),
-        [_check(folder, check, outputs, anchors) for check in row["checks"]],
+        [_check(folder, check, outputs, anchors, took) for check, took in zip(row["checks"], own, strict=False)],
     )  # fmt: skip
 
 
 def _check(
-    folder: EvidenceFolder, check: Mapping[str, Any], outputs: Mapping[str, OutputView], anchors: _Anchors
+    folder: EvidenceFolder, check: Mapping[str, Any], outputs: Mapping[str, OutputView], anchors: _Anchors, took: float
 ) -> CheckView:
     return CheckView(
         clean(check["id"]), anchors.new("check", check["id"]), clean(check["title"]), check["verdict"],
-        clean(check["sentence"]), check.get("seconds"), int(check.get("attempts", 1)),
+        clean(check["sentence"]), took, check.get("seconds"), int(check.get("attempts", 1)),
         facing(check.get("expected"), check.get("seen")),
         [outputs[str(path)] for path in check.get("commands") or ()],
         captures_shown(folder, check),

@@ -7,13 +7,13 @@ from labctl.kube.resources import ENDPOINT_SLICES, SERVICES
 from labctl.pace import limit, within
 from labctl.verify import expectation
 from labctl.verify.capturing import capturing, judge
-from labctl.verify.checks import Stopwatch
+from labctl.verify.checks import Stopwatch, unanswered_by
 from labctl.verify.inputs import CurlInput
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Unanswered
 from labctl.verify.scenario import Scenario
 from labctl.verify.verdict import CheckResult, Judgement
-from labctl.waiting import Deadline
+from labctl.waiting import Deadline, tell_reason
 
 CODES = {
     6: "the name was not resolved",
@@ -58,8 +58,10 @@ def one(lab: LabUnderTest, row: CurlInput, identity: str, deadline: Deadline) ->
             after = lab.cluster(ENDPOINT_SLICES)  # one may have come while curl waited
             endpoints = before | _endpoints(after, row.service)
         except Unanswered as unanswered:
-            judgement, path = Judgement("INCONCLUSIVE", str(unanswered)), ""
+            judgement, path = unanswered_by(unanswered), ""
             taken, endpoints = [], frozenset()
+        if judgement.verdict != "PASS":
+            tell_reason(judgement.sentence)
         over = deadline.passed or lab.cancel.wait(0.1)
         if judgement.verdict == "PASS":
             resolved = {"endpoints": endpoints}
@@ -72,7 +74,8 @@ def one(lab: LabUnderTest, row: CurlInput, identity: str, deadline: Deadline) ->
             break
     answered = CheckResult(
         f"{identity}.answered", title, judgement.verdict, judgement.sentence, judgement.expected, judgement.seen,
-        attempts, (path,) if path else (), seconds=watch.seconds,
+        attempts, (path,) if path else (), seconds=watch.seconds, cause=judgement.cause, box=judgement.box,
+        telling="the page came" if judgement.verdict == "PASS" else None,
     )  # fmt: skip
     return [answered, *captures] if judgement.verdict == "PASS" else [answered]
 
@@ -87,7 +90,7 @@ def _fetch(lab: LabUnderTest, row: CurlInput, address: str, endpoints: int) -> t
     try:
         done = lab.observer.endpoints.exec(row.sender.node, command, timeout=limit("page") + limit("call"))
     except LabctlError as error:
-        raise Unanswered(f"{row.sender.node}: {error}") from None
+        raise Unanswered(f"{row.sender.node}: {error}", row.sender.node, str(error)) from None
     path = lab.observer.evidence.command(row.sender.node, " ".join(command), done.stdout + done.stderr)
     text = done.stdout.decode(errors="replace")
     return judge_page(row, url, done.code, text, done.stderr.decode(errors="replace"), endpoints), path

@@ -24,7 +24,7 @@ from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Command, Unanswered
 from labctl.verify.scenario import Scenario
 from labctl.verify.verdict import CheckResult, Judgement
-from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for
+from labctl.waiting import Deadline, DeadlinePassed, NotYet, tell_reason, wait_for
 
 INTERVAL = "0.2"
 EXEC_PAUSE = 0.5
@@ -65,7 +65,11 @@ def one(lab: LabUnderTest, row: PingInput, identity: str, deadline: Deadline) ->
     except DeadlinePassed as passed:
         return [CheckResult(f"{identity}.answered", title, "FAIL", passed.reason)]
     except Unanswered as trouble:
-        return [CheckResult(f"{identity}.answered", title, "INCONCLUSIVE", str(trouble))]
+        return [
+            CheckResult(
+                f"{identity}.answered", title, "INCONCLUSIVE", str(trouble), cause=trouble.cause, box=trouble.box
+            )
+        ]
     version = VERSION[row.family]
     address = target.addresses.get(version)
     if address is None or version not in sender.addresses:
@@ -206,6 +210,7 @@ def _ping(
         try:
             done = exec_in.run(row.sender.namespace, pod, command, timeout=row.count * 2 + limit("call"))
         except LabctlError as error:
+            tell_reason(str(error))
             if not deadline.passed and not lab.cancel.wait(EXEC_PAUSE):
                 continue  # the API may still call a pod running whose node has just been started again
             return CheckResult(
@@ -214,10 +219,13 @@ def _ping(
         text = done.stdout + done.stderr
         path = lab.observer.evidence.command(pod, " ".join(command), text.encode())
         judgement = judge_ping(row, address, text)
+        if judgement.verdict != "PASS":
+            tell_reason(judgement.sentence)
         if judgement.verdict == "PASS" or deadline.passed or lab.cancel.is_set():
             return CheckResult(
                 f"{identity}.answered", title, judgement.verdict, judgement.sentence, judgement.expected,
                 judgement.seen, attempts, (path,), seconds=watch.seconds,
+                telling=f"{row.count} of {row.count} answered, ttl {row.ttl}" if judgement.verdict == "PASS" else None,
             )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from labctl.errors import LabctlError
 from labctl.kube.apply import Applier
+from labctl.verify.capture.loss import Loss
 from labctl.verify.capture.match import ExpectedPacket, ExpectedStack, find
 from labctl.verify.capture.packet import decode
 from labctl.verify.change import Change, Changes
@@ -221,7 +222,7 @@ class _Run:
         title = f"loss of {row.of} ({measured.source} to {measured.target})"
         return CheckResult(
             identity, title, judgement.verdict, judgement.sentence, judgement.expected, judgement.seen, 1,
-            (self._files[f"{row.of}.ping"],), (self._files[row.of],),
+            (self._files[f"{row.of}.ping"],), (self._files[row.of],), telling=lost(row, measured.loss),
         )  # fmt: skip
 
     def _collect(self, name: str) -> bytes:
@@ -234,6 +235,11 @@ class _Run:
         judgement = judge_packets(row, self._collect(row.of))
         result = CheckResult(identity, f"packets of {row.of}", judgement.verdict, judgement.sentence)
         return replace(result, expected=judgement.expected, seen=judgement.seen, captures=(self._files[row.of],))
+
+
+def lost(row: LossOf, loss: Loss) -> str:
+    """What one runs a failure for."""
+    return f"{row.of}: {loss.lost} of {loss.requests} lost, longest outage {loss.longest_ms:.0f} ms"
 
 
 def judge_loss(row: LossOf, measured: Measured, platform: str) -> Judgement:
@@ -249,7 +255,7 @@ def judge_loss(row: LossOf, measured: Measured, platform: str) -> Judgement:
         return Judgement("INCONCLUSIVE", f"{row.of}: the capture cannot be counted: {measured.doubt}", expected, seen)
     if not loss.answered:
         return Judgement("INCONCLUSIVE", f"{row.of}: nothing was answered, {loss.requests} requests", expected, seen)
-    words = f"{row.of}: {loss.lost} of {loss.requests} lost, longest outage {loss.longest_ms:.0f} ms"
+    words = lost(row, loss)
     if loss.outages and loss.outages[-1].end is None:
         return Judgement("FAIL", f"{words}, which did not end", expected, seen)
     wrong = []

@@ -512,8 +512,7 @@ def no_go(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(gobuild, "USUAL_GO", (str(tmp_path / "go-*" / "go"),))
     monkeypatch.setenv("PATH", f"{tmp_path / 'path'}:{os.environ['PATH']}")
     script(tmp_path / "path" / "go", "echo go version go1.19.8 linux/amd64")
-    (tmp_path / "cache").mkdir()
-    return tmp_path / "cache"
+    return tmp_path / "cache"  # which is not there yet
 
 
 def test_a_new_enough_go_on_path(no_go: Path, tmp_path: Path) -> None:

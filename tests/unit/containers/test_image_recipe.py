@@ -70,6 +70,14 @@ def test_the_dockerfile_says_the_same(image: recipe.ContainerImage) -> None:
         assert ["CMD", *json.loads(check[2])] == wanted["Test"]
 
 
+def test_the_dockerfile_copies_the_same_code() -> None:
+    text = (shipped("images") / "Dockerfile").read_text()
+    copied = re.findall(
+        r"(?<=labctl/)[\w/.]+(?=[ ])", " ".join(re.findall(r"^COPY (labctl/.*?) /usr", text, re.M | re.S)) + " "
+    )
+    assert sorted(name.rstrip("/") for name in copied) == sorted(recipe.CODE)
+
+
 def test_an_archive_that_is_not_whole_is_none(tmp_path: Path) -> None:
     assert find_archive(tmp_path) is None
     folder = containers_cache(tmp_path) / recipe.key()

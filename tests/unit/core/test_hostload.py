@@ -26,6 +26,7 @@ CONTAINERS = Load(120.0, 0.6, 0.3, 0.0, None, None, None)
         (FIVE, "the guest waited 66% of the time for a processor"),
         (SIXTEEN, "the guest waited 83% of the time for a processor"),
         (replace(SIXTEEN, seconds=2.0, guest_lost=1.6), None),
+        (replace(QUIET, stolen=0.4, seconds=0.2), None),
         (replace(QUIET, stolen=0.4), "other machines took 40% of its processors"),
         (CONTAINERS, None),
         (replace(CONTAINERS, pressure=0.99), None),

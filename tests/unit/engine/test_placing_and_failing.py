@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from labctl.engine.placing import place_folder
+from labctl.engine.steps import StepContext
 from labctl.engine.up import Up, UpRequest, _after_failure
-from labctl.errors import HostError, LabError
+from labctl.errors import HostError, InconclusiveError, LabError
+from labctl.events import Event
 from labctl.journal import Journal
 from labctl.runtime.api import Observation
 from labctl.state import LabState, lab_state
+from labctl.verify.verdict import Report
 from labctl.waiting import Deadline
 
 RENDERED = Path(__file__).parents[2] / "golden" / "render" / "whitepaper-standin-fabric"
@@ -89,3 +94,42 @@ def test_a_removal_that_fails_does_not_hide_why_up_failed(state: LabState, monke
     told: list[str] = []
     failed(state, told, made=False)
     assert any("could not be removed: network x stays; next: labctl down whitepaper" in line for line in told)
+
+
+@pytest.mark.parametrize(
+    ("begun", "words"),
+    [
+        ((), "removing lab whitepaper, which was not configured yet"),
+        (("push",), "ending the steps that run; lab whitepaper is kept"),
+        (
+            ("push", "verify"),
+            "ending the checks, undoing what they changed; what was judged is written, lab whitepaper is kept",
+        ),
+    ],
+)
+def test_what_an_interruption_ends_is_said(state: LabState, begun: tuple[str, ...], words: str) -> None:
+    runtime, events = Scripted(Observation("containerlab", None, alive=False, nodes={})), list[Event]()
+    request = UpRequest(state, runtime, render, events.append)  # type: ignore[arg-type]
+    lab = Up(request, place_folder(state, runtime, render, lambda _text: None), Deadline(10))  # type: ignore[arg-type]
+    lab._runner.begun.update(begun)
+    lab._give_up()
+    assert [event.message for event in events] == [f"interrupted: {words}; Ctrl-C again ends at once"]
+
+
+def test_a_report_that_was_cut_short_is_handed_out_and_the_step_says_why(
+    state: LabState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on ``--timeout``: exit 3 with the limit's words, and what was judged to be written all the same."""
+    cut, judged = Report("whitepaper", (), 1.0, cut="the limit of 600 s passed"), list[Report]()
+    monkeypatch.setattr("labctl.engine.up.verify_request", lambda *_arguments, **_more: SimpleNamespace(drift=None))
+    monkeypatch.setattr("labctl.engine.up.replace", lambda request, **_changes: request)
+    monkeypatch.setattr("labctl.engine.up.verify", lambda _request: cut)
+    runtime = Scripted(Observation("containerlab", None, alive=False, nodes={}))
+    request = UpRequest(state, runtime, render, lambda _event: None, judged=judged.append)  # type: ignore[arg-type]
+    lab = Up(request, place_folder(state, runtime, render, lambda _text: None), Deadline(10))  # type: ignore[arg-type]
+    lab._now.endpoints = object()  # type: ignore[assignment]
+    context = StepContext(Deadline(10), threading.Event(), lambda _text: None, lambda _text: None)
+    with pytest.raises(InconclusiveError, match="cut short: the limit of 600 s passed") as raised:
+        lab._verify(context)
+    assert raised.value.code == "deadline"
+    assert judged == [cut]

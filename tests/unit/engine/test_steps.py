@@ -202,3 +202,10 @@ def test_a_skipped_step_does_not_let_others_begin_before_what_it_needs(run: Run)
     ]
     run.runner.run(plan, done=frozenset({"create", "push"}))
     assert order == ["create", "bonds"]
+
+
+def test_a_step_that_waits_says_for_what_each_time_that_it_is_something_else(run: Run) -> None:
+    answers = iter([NotYet("no bond"), NotYet("no bond"), NotYet("no partner"), "up"])
+    run.runner.run([step("nodes", work=lambda _context: wait_for(lambda: next(answers), Deadline(30), every=0.001))])
+    waits = [event.message for event in run.events if event.data.get("waiting")]
+    assert waits == ["no bond", "no partner"]

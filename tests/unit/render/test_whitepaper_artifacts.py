@@ -163,3 +163,10 @@ def test_unique_loopbacks_have_no_colour(text: str) -> None:
         if path.startswith("nxos/"):
             assert not any(word in config for word in ("export map", "extcommunity", "dup_ip", "route-map loopback"))
             assert "route-target import" not in config.replace("route-target import auto", "")
+
+
+def test_no_name_of_a_vlan_is_longer_than_nx_os_takes() -> None:
+    text = f"name: lab\nfabric: {{vrfs: [{{name: {'v' * 32}, networks: [{{name: {'n' * 32}}}]}}]}}\n"
+    config = rendered(text)["nxos/leaf101.cfg"]
+    names = [line.removeprefix("  name ") for line in config.splitlines() if line.startswith("  name ")]
+    assert sorted(map(len, names)) == [32, 32]

@@ -138,7 +138,7 @@ def test_a_checks_detail_stays_with_it_when_sorted(browser: Browser, page: Path)
     browser.value(f"{table}.querySelectorAll('thead button')[2].click()")
     rows = browser.value(f"Array.from({table}.tBodies, part => [part.id, part.rows.length, part.innerText])")
     assert [row[0] for row in rows] == [
-        "check-links.vpc.leaf2102", "check-links.lacp.node01", "check-links.port-channel.leaf2101.13",
+        "check-links.lacp.node01", "check-links.port-channel.leaf2101.13", "check-links.vpc.leaf2102",
     ]  # fmt: skip
     assert all(row[1] == 2 and row[0].removeprefix("check-") in row[2] for row in rows if "lacp" not in row[0])
 

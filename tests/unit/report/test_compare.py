@@ -35,12 +35,47 @@ def test_changes_of_a_verdict(a: str | None, b: str | None, change: str | None) 
     assert [(row.id, row.change, row.a, row.b) for row in found.verdicts] == ([("s.x", change, a, b)] if change else [])
 
 
-def test_a_scenario_that_did_not_run_is_told_once(mixed: dict[str, Any]) -> None:
+def test_what_one_run_was_not_asked_for_is_told_and_no_worse(mixed: dict[str, Any]) -> None:
+    """``up`` runs ping-ipip, ``verify`` does not unless it is asked to: that is not worse."""
     less = copy.deepcopy(mixed)
     less["scenarios"] = [row for row in less["scenarios"] if row["id"] != "bgp"]
-    (row,) = compare(mixed, less).verdicts
-    assert (row.id, row.change, row.b) == ("bgp", "worse", None)
-    assert row.sentence == "the scenario did not run (38 checks had passed)"
+    for one, other, sides in (
+        (mixed, less, ("asked for", "not asked for")),
+        (less, mixed, ("not asked for", "asked for")),
+    ):
+        found = compare(one, other)
+        assert found.verdicts == ()
+        assert [(row.id, row.a, row.b) for row in found.unasked] == [("bgp", *sides)]
+
+
+def test_a_run_of_one_figure_is_compared_by_its_checks_alone() -> None:
+    whole, part = body(a="PASS", b="PASS"), body(a="FAIL") | {"only": ["s.a"]}
+    found = compare(whole, part)
+    assert [(row.id, row.change) for row in found.verdicts] == [("s.a", "worse")]
+    assert [(row.a, row.b) for row in found.unasked] == [("1 asked for", "not asked for")]
+
+
+def test_a_scenario_that_was_asked_for_and_did_not_begin_is_worse() -> None:
+    cut = body(a="PASS")
+    cut["scenarios"][0]["checks"] = [{"id": "s.ran", "verdict": "INCONCLUSIVE", "sentence": "did not begin"}]
+    assert {(row.id, row.change) for row in compare(body(a="PASS"), cut).verdicts} == {
+        ("s.a", "worse"), ("s.ran", "worse"),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ("no copy, 3 times in 3 s", "no copy, 2 times in 3 s", False),
+        ("no copy, 3 times in 3 s", "a copy, 3 times in 3 s", True),
+        ("a copy (after 0.3 s of 3 s)", "a copy (after 2.1 s of 3 s)", False),
+        ("no copy, 12 times in 1.5 s; cannot be told while x is FAIL", "no copy, 9 times in 1.5 s", True),
+    ],
+)
+def test_how_often_a_window_looked_is_no_difference(before: str, after: str, told: bool) -> None:
+    a, b = body(x="PASS"), body(x="PASS")
+    a["scenarios"][0]["checks"][0]["sentence"], b["scenarios"][0]["checks"][0]["sentence"] = before, after
+    assert bool(compare(a, b).sentences) is told
 
 
 def test_the_same_run_twice(mixed: dict[str, Any]) -> None:

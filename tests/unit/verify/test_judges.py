@@ -263,6 +263,10 @@ def bond(*members: tuple[str, str, int, int, int], active: int = 1) -> str:
 
 
 OTHER = "02:00:00:00:0b:02"
+AGGREGATED = (
+    "node01: eth2 is in aggregator 2, not in the active 1: "
+    f"its partner is {OTHER}, that of the others 02:00:00:00:0b:01"
+)
 GOOD_MEMBERS = (("eth1", "up", 1, 63, 63), ("eth2", "up", 1, 63, 61))
 
 
@@ -276,7 +280,14 @@ GOOD_MEMBERS = (("eth1", "up", 1, 63, 63), ("eth2", "up", 1, 63, 61))
             bond(GOOD_MEMBERS[0], ("eth2", "up", 2, 63, 63)),
             (
                 "FAIL",
-                f"node01: eth2 is in aggregator 2, not in the active 1: its partner is {OTHER} (crossed cables?)",
+                AGGREGATED,
+            ),
+        ),
+        (
+            bond(GOOD_MEMBERS[0], ("eth2", "up", 2, 69, 1)).replace(OTHER, "00:00:00:00:00:00"),
+            (
+                "FAIL",
+                "node01: eth2 hears no LACP partner: the port at its other end is shut, suspended or speaks no LACP",
             ),
         ),
         (
@@ -428,7 +439,7 @@ def scenario(*rows: tuple[str, str]) -> ScenarioResult:
     ("rows", "sentence"),
     [
         ([], "no check ran"),
-        ([("PASS", "a"), ("PASS", "b")], "a; b"),
+        ([("PASS", "a"), ("PASS", "b")], "2 checks passed"),
         ([("PASS", "a")] * 3, "3 checks passed"),
         ([("PASS", "a"), ("FAIL", "b"), ("FAIL", "c"), ("INCONCLUSIVE", "d")], "b (and 1 more)"),
         ([("PASS", "a"), ("INCONCLUSIVE", "d")], "d"),

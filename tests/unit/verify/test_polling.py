@@ -13,13 +13,13 @@ import pytest
 from labctl.errors import InconclusiveError
 from labctl.kube.resources import NODES
 from labctl.pace import LIMITS, limit
-from labctl.verify.checks import Check, Stopwatch, hold, poll
+from labctl.verify.checks import CUT, Check, Stopwatch, hold, poll
 from labctl.verify.clusterview import cluster_check
 from labctl.verify.evidence import Evidence
 from labctl.verify.expectation import Cluster
 from labctl.verify.observer import Command, Observer, Unanswered
 from labctl.verify.verdict import CheckResult, Judgement
-from labctl.waiting import Cancelled, Deadline
+from labctl.waiting import Cancelled, Deadline, reasons_to
 
 
 class Asked:
@@ -201,11 +201,37 @@ def test_a_check_leads_to_the_answer_that_it_was_judged_by(tmp_path: Path) -> No
     assert found[0].seconds < found[1].seconds
 
 
-def test_cancelled() -> None:
-    cancel = threading.Event()
-    cancel.set()
+def test_cut_short_tells_what_was_judged_and_what_it_still_waited_for() -> None:
+    cancel, told = threading.Event(), list[CheckResult]()
+
+    class Cuts(Asked):
+        def ask(self, command: Command) -> tuple[Any, str]:
+            if len(self.asked) == 3:
+                cancel.set()
+            return super().ask(command)
+
+    observer = Cuts(a=0, b=1, c=5)
     with pytest.raises(Cancelled):
-        poll([check("a", command("a"))], Asked(a=0), Deadline(10), cancel, lambda _result: None)  # type: ignore[arg-type]
+        poll([check(name, command(name)) for name in "abc"], observer, Deadline(10), cancel, told.append)  # type: ignore[arg-type]
+    assert [(row.id, row.verdict, row.cause) for row in told] == [
+        ("b", "PASS", None), ("a", "INCONCLUSIVE", CUT), ("c", "INCONCLUSIVE", CUT),
+    ]  # fmt: skip
+    assert told[1].sentence == f"{CUT}, last: 0 and not 1"
+    assert len(observer.asked) == 4, "once cut short, no box is asked anything more"
+
+
+def test_who_polls_says_what_for() -> None:
+    """By cause, after each round that was not the last one."""
+    silent = Unanswered("leaf1: show x: no prompt", "leaf1", "no prompt")
+    reasons = list[str]()
+    with reasons_to(reasons.append):
+        run([check("a", command("a")), check("b", command("b")), check("c", command("c", "leaf2"))],
+            Asked(a=[silent, 1], b=1, c=[0, 0, 1]))  # fmt: skip
+    assert reasons == ["0 and not 1 (and 2 more)", "0 and not 1"]
+    reasons.clear()
+    with reasons_to(reasons.append):
+        run([check("a", command("a")), check("b", command("b"))], Asked(a=[silent, 1], b=1))
+    assert reasons == ["leaf1 did not answer (no prompt): 2 checks not judged"]
 
 
 def test_nothing_to_check() -> None:

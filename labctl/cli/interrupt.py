@@ -1,0 +1,62 @@
+"""Ctrl-C and its like: the first one unwinds, and says at once what is being ended; the second one ends the process.
+
+Where a command has much to undo it says so by itself, as an event (`labctl.events.interruption`); where it has a
+reporter, that is closed before the process ends, so that no spinner is left.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from types import FrameType
+
+from labctl.errors import ExitCode
+from labctl.events import interruption
+
+
+@dataclass(slots=True)
+class _Seen:
+    once: bool = False
+
+
+_seen = _Seen()
+_endings: list[tuple[str, Callable[[], None]]] = []
+"""What is said at the first signal (empty: the command says it), and what gives the terminal back at the second."""
+
+
+@contextmanager
+def unwinding(ending: str = "", close: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """As long as it lasts, the first signal says ``ending`` and raises KeyboardInterrupt; a second one exits."""
+    _endings.append((ending, close))
+    try:
+        yield
+    finally:
+        _endings.pop()
+
+
+def listen() -> None:
+    """SIGINT, SIGTERM and SIGHUP alike. Called once, by the command's entry point."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _on_signal)
+
+
+def _on_signal(_number: int, _frame: FrameType | None) -> None:
+    if _seen.once and _endings:
+        for _, close in reversed(_endings):
+            with suppress(RuntimeError):  # the signal came in the middle of a write to the same stream
+                close()
+        _say("ended at once")
+        os._exit(int(ExitCode.INTERRUPTED))  # threads that wait for a silent box would be waited for
+    if _endings and _endings[-1][0]:
+        _say(interruption(_endings[-1][0]))
+    _seen.once = True
+    raise KeyboardInterrupt
+
+
+def _say(words: str) -> None:
+    """Past all buffers: they may be in the middle of a write."""
+    with suppress(OSError):
+        os.write(2, f"{words}\n".encode())
