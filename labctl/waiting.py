@@ -26,6 +26,8 @@ class NotYet:
 
 
 LONGEST_PAUSE = 2.0
+AGAIN = 5.0
+"""Seconds after which somebody who waits for the same still says so again."""
 SLICE = 0.05
 """Seconds after which Ctrl-C is seen, at the latest."""
 
@@ -78,8 +80,17 @@ _hears: ContextVar[Callable[[str], None] | None] = ContextVar("hears", default=N
 
 @contextmanager
 def reasons_to(listener: Callable[[str], None]) -> Iterator[None]:
-    """Whoever waits in this thread tells ``listener`` what for, as long as it lasts."""
-    token = _hears.set(listener)
+    """Whoever waits in this thread tells ``listener`` what for: when it is something else, and now and then."""
+    said, moment = "", float("-inf")
+
+    def hear(reason: str) -> None:
+        nonlocal said, moment
+        now = time.monotonic()
+        if reason != said or now - moment >= AGAIN:
+            said, moment = reason, now
+            listener(reason)
+
+    token = _hears.set(hear)
     try:
         yield
     finally:
@@ -126,7 +137,7 @@ class Poller(Generic[T]):
             answer = self._question()
         except Late as late:
             answer = NotYet(str(late))
-        if isinstance(answer, NotYet) and answer.reason != self.reason:
+        if isinstance(answer, NotYet):
             self.reason = answer.reason
             tell_reason(self.reason)
         return answer

@@ -87,9 +87,15 @@ def _step(row: VerdictChange) -> str:
     return f"{row.a or 'not there'} → {row.b or 'not there'}"
 
 
+def _merged(rows: Sequence[Difference]) -> Iterator[Difference]:
+    """Those that differ alike as one."""
+    for sides in dict.fromkeys((row.a, row.b) for row in rows):
+        yield Difference(", ".join(row.id for row in rows if (row.a, row.b) == sides), *sides)
+
+
 def _others(found: Comparison) -> Iterator[tuple[Sequence[Difference], str]]:
     for rows, title in (
-        (found.unasked, "asked of one run, so not compared"),
+        (list(_merged(found.unasked)), "asked of one run, so not compared"),
         (found.sentences, "same verdict, said otherwise"),
         (found.timings, "took another time"),
         (found.environment, "ran on something else"),

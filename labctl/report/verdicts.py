@@ -94,6 +94,12 @@ class _View:
         yield f" {self.paint(trouble.verdict, trouble.verdict)}  {first[len(hang) :]}"
         yield from rest
         yield from wrap(f"   {', '.join(f'{count} of {name}' for name, count in counts.items())}", self.width, "   ")
+        # who is silent has said nothing; of others there are last words
+        spoken = [check for check in trouble.checks if not check.get("box")]
+        for check in spoken[:IN_FULL]:
+            yield fit(f"   {clean(check.get('id', ''))}: {clean(check.get('sentence', ''))}", self.width)
+        if spoken[IN_FULL:]:
+            yield f"   and {len(spoken) - IN_FULL} more"
 
     def _table(self, scenarios: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         """A row for each scenario: verdict, name, title where it fits, seconds, the deciding sentence."""

@@ -133,7 +133,6 @@ class _Verification:
         self._evidence = Evidence(request.evidence)
         self._files = self._evidence.lab(self._folder)
         self._cut = ""
-        self._reasons: dict[str, str] = {}
         self._drift = Drift(request.drift, lambda text: self._tell("message", "drift", text))
         self._api: Api | None = None
         if self._folder.lab.kube_nodes:
@@ -253,12 +252,10 @@ class _Verification:
         return result
 
     def _waits(self, scenario: Scenario, reason: str) -> None:
-        """What a scenario waits for, each time that it is something else."""
+        """What a scenario waits for."""
         if not scenario.disruptive:
             self._drift.begin()
-        if self._reasons.get(scenario.name) != reason:
-            self._reasons[scenario.name] = reason
-            self._tell("scenario", scenario.name, reason, state="waiting")
+        self._tell("scenario", scenario.name, reason, state="waiting")
 
     def _told(self, result: CheckResult) -> None:
         why = {key: value for key in ("cause", "box") if (value := result.gist[key]) is not None}

@@ -8,7 +8,7 @@ import pty
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -20,9 +20,23 @@ LIMIT = 120.0
 FIGURE = ("verify", "lab", "--figure", "17")
 
 
-def start(root: Path, how: str, *words: str, **streams: Any) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "tests.unit.cli.scriptedlab", str(root), how, *words]
-    return subprocess.Popen(command, cwd=Path(__file__).parents[3], start_new_session=True, **streams)
+Start = Callable[..., "subprocess.Popen[bytes]"]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """``start(root, "lacking", "verify", …)``; what still runs at the end is killed."""
+    begun: list[subprocess.Popen[bytes]] = []
+
+    def go(root: Path, how: str, *words: str, **streams: Any) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "tests.unit.cli.scriptedlab", str(root), how, *words]
+        begun.append(subprocess.Popen(command, cwd=Path(__file__).parents[3], start_new_session=True, **streams))
+        return begun[-1]
+
+    yield go
+    for process in begun:
+        process.kill()
+        process.wait()
 
 
 def events(process: subprocess.Popen[bytes]) -> Iterator[dict[str, Any]]:
@@ -38,7 +52,9 @@ def until_it_waits(told: Iterator[dict[str, Any]]) -> str:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
-def test_one_is_acknowledged_at_once_and_what_was_judged_is_written(tmp_path: Path, number: signal.Signals) -> None:
+def test_one_is_acknowledged_at_once_and_what_was_judged_is_written(
+    start: Start, tmp_path: Path, number: signal.Signals
+) -> None:
     outputs = (
         "--junit",
         str(tmp_path / "j.xml"),
@@ -78,7 +94,7 @@ def test_one_is_acknowledged_at_once_and_what_was_judged_is_written(tmp_path: Pa
     assert ElementTree.parse(tmp_path / "j.xml").getroot().get("failures") == "0"
 
 
-def test_a_second_one_ends_at_once_whatever_is_silent(tmp_path: Path) -> None:
+def test_a_second_one_ends_at_once_whatever_is_silent(start: Start, tmp_path: Path) -> None:
     process = start(
         tmp_path / "lab", "silent", *FIGURE, "--events", "json", stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -92,7 +108,7 @@ def test_a_second_one_ends_at_once_whatever_is_silent(tmp_path: Path) -> None:
     assert errors == b"ended at once\n"
 
 
-def test_a_terminal_is_whole_again(tmp_path: Path) -> None:
+def test_a_terminal_is_whole_again(start: Start, tmp_path: Path) -> None:
     """The line stands above the spinners, the cursor comes back."""
     controller, inner = pty.openpty()
     process = start(tmp_path / "lab", "silent", *FIGURE, stdout=subprocess.DEVNULL, stderr=inner)
@@ -140,7 +156,7 @@ def test_a_command_without_a_reporter_says_what_is_left(tmp_path: Path) -> None:
     assert errors == b"interrupted: lab x is removed in part, labctl down x goes on; Ctrl-C again ends at once\n"
 
 
-def test_no_wait_judges_what_is_there_now(tmp_path: Path) -> None:
+def test_no_wait_judges_what_is_there_now(start: Start, tmp_path: Path) -> None:
     """One round, one look at what must not be there; a scenario that changes the lab is refused."""
     process = start(
         tmp_path / "lab", "lacking", *FIGURE, "--no-wait", "--json", stdout=subprocess.PIPE, stderr=subprocess.PIPE

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from labctl.waiting import Cancelled, Deadline, DeadlinePassed, Late, NotYet, wait_for
+from labctl.waiting import AGAIN, Cancelled, Deadline, DeadlinePassed, Late, NotYet, reasons_to, tell_reason, wait_for
 
 
 def after(count: int) -> Callable[[], int | NotYet]:
@@ -79,3 +79,23 @@ def test_an_answer_that_comes_late_is_asked_for_again() -> None:
     said = iter([Late("no answer within 30 s")])
     with pytest.raises(DeadlinePassed, match="no answer within 30 s"):
         wait_for(question, Deadline(0))
+
+
+def test_who_listens_hears_what_is_waited_for_when_it_changes_and_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, heard = [0.0], list[tuple[float, str]]()
+    monkeypatch.setattr("labctl.waiting.time.monotonic", lambda: clock[0])
+    with reasons_to(lambda reason: heard.append((clock[0], reason))):
+        for moment, reason in ((0, "a"), (1, "a"), (2, "b"), (3, "b"), (2 + AGAIN, "b"), (3 + AGAIN, "b")):
+            clock[0] = moment
+            tell_reason(reason)
+    tell_reason("nobody listens")
+    assert heard == [(0, "a"), (2, "b"), (2 + AGAIN, "b")]
+
+
+def test_an_inner_listener_hears_alone() -> None:
+    outer, inner = list[str](), list[str]()
+    with reasons_to(outer.append):
+        with reasons_to(inner.append):
+            tell_reason("a")
+        tell_reason("b")
+    assert (outer, inner) == (["b"], ["a"])

@@ -91,6 +91,18 @@ def test_the_verdicts(body: dict[str, Any], width: int) -> None:
     assert max(cells(line) for line in text.splitlines()) <= width
 
 
+def test_last_words_of_what_was_not_judged_are_told() -> None:
+    """An overloaded host or Ctrl-C is no silence: what was seen last may be what is wrong."""
+    checks = tuple(
+        CheckResult(f"links.{n}", "t", "INCONCLUSIVE", f"not judged, last: port {n} is down", cause=f"overload ({n}%)")
+        for n in range(8)
+    )
+    body = Report("lab", (ScenarioResult("links", "LACP", 1.0, checks),), 1.0).as_dict()
+    lines = render_verdicts(body, colour=False, width=70).splitlines()
+    assert "   links.0: not judged, last: port 0 is down" in lines
+    assert "   and 3 more" in lines
+
+
 def test_a_run_that_passed_says_nothing_of_changes(body: dict[str, Any]) -> None:
     passed = body | {"verdict": "PASS", "scenarios": []}
     assert "changed since" not in render_verdicts(passed, colour=False, width=80)
