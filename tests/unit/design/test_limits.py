@@ -14,9 +14,9 @@ from labctl.imagename import STANDIN_PODS
 from labctl.render.folder import render_folder
 from labctl.spec.load import load
 from labctl.standin.cluster.images import IMAGES
-from tests.integration.refusals import refused_objects
+from tests.integration.refusals import NEWER, refused_objects
 
-OBJECTS = list(refused_objects())
+OBJECTS = [*refused_objects(), NEWER]
 
 
 @pytest.mark.parametrize("item", OBJECTS, ids=lambda item: f"{item['kind']}-{item['metadata']['name']}")
