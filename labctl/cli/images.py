@@ -45,13 +45,14 @@ def list_(source: Path, target: str | None, images: tuple[str, ...], as_json: bo
     """
     from labctl.cli.configured import image_wishes
     from labctl.cli.generate import parse_containerlab, parse_target
+    from labctl.cli.preparing import containerlab_here
     from labctl.cli.rendering import folder_of
     from labctl.folder import load_folder
     from labctl.images.needed import needed
 
     if source.is_dir() and (target is not None or images):
         raise UsageError("--target and --image go with a spec: a folder has them in its files", code="usage")
-    read_by, wishes = parse_containerlab(target), image_wishes(images)
+    read_by, wishes = parse_containerlab(target) or containerlab_here(), image_wishes(images)
     with folder_of(source, target=parse_target(target), containerlab=read_by, wishes=wishes) as path:
         folder = load_folder(path)
         needs = needed(folder)

@@ -63,7 +63,9 @@ class Lab:
             sys.exit(f"ERROR node {name}: extras is removed, its keys are set directly on the node definition")
         unknown = [] if NEWER and node["kind"] == "k8s-kind" else [key for key in ("wait", "kubeconfig") if key in node]
         if unknown:
-            sys.exit(f"ERROR yaml: unmarshal errors: field {unknown[0]} not found in type types.NodeDefinition")
+            sys.exit(
+                f"ERROR yaml: unmarshal errors: field {unknown[0]} not found in type types.NodeDefinitionWithDeprecatedFields"
+            )
 
     def container(self, node: str) -> str:
         return node if self.nodes[node]["kind"] in {"ext-container", "k8s-kind"} else f"clab-{self.name}-{node}"
