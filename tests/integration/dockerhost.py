@@ -165,6 +165,11 @@ class DockerHost:
             self.put(f"/usr/local/bin/{name}", path.read_bytes(), mode=0o755)
         self.shell("modprobe -a bonding ipip")
 
+    def standins(self) -> str:
+        """The target of a folder of stand-ins that the containerlab of this machine reads."""
+        version = json.loads(self.shell("CLAB_VERSION_CHECK=disable containerlab version --json"))["version"]
+        return f"switch=standin,cluster=standin,containerlab={version}"
+
     def lay_source(self) -> None:
         """labctl's code and what travels beside it, in `SOURCE`."""
         self.put(f"{SOURCE}.tar", source())
