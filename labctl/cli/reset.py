@@ -6,11 +6,11 @@ import sys
 
 import click
 
-from labctl.cli.app import json_option, lab_argument, open_lab, result, result_json
+from labctl.cli.app import OnLab, json_option, lab_argument, open_lab, result, result_json
 from labctl.errors import ExitCode
 
 
-@click.command()
+@click.command(cls=OnLab)
 @lab_argument
 @click.option("--dry-run", is_flag=True, help="Only say what would be changed back; exit 6 when something would be.")
 @click.option("--verify/--no-verify", "prove", default=True,
@@ -27,17 +27,21 @@ def command(
     Configurations of switches, links, addresses and static routes of nodes, and objects of the cluster are compared
     with those that `up` kept: what was changed is changed back, what was added is removed, namespaces and pods of the
     user too. Counters, logs, files, processes and firewall rules of nodes are left alone.
+
+    \b
+    labctl reset --dry-run
+    labctl reset whitepaper
     """
     from labctl.cli.durations import parse_duration
     from labctl.cli.reporting import exit_code, listening, tell_report
-    from labctl.engine.reset.model import LIMIT, ResetRequest
+    from labctl.engine.reset.model import ResetRequest
     from labctl.engine.reset.run import reset
     from labctl.report.style import wants_colour
     from labctl.report.turned import render_turned
 
     opened = open_lab(lab)
     with listening(events=events, verbose=verbose) as listener:
-        limit = parse_duration(timeout) if timeout is not None else LIMIT
+        limit = parse_duration(timeout) if timeout is not None else None
         done = reset(ResetRequest(opened.state_folder, opened.runtime, listener, prove and not dry_run, dry_run, limit))
     body = done.as_dict()
     if as_json and events is None:

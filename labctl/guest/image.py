@@ -229,6 +229,9 @@ def _take_over(older: GuestImage, out: Path, progress: Progress, flavour: recipe
         if name == "linux.uml" or not _link(older.folder / name, out / name):
             shutil.copy(older.folder / name, out / name)
     _finish(out, progress, flavour)
+    body, older_body = (json.loads((folder / "manifest.json").read_text()) for folder in (out, older.folder))
+    origin = {name: older_body[name] for name in ("built", "source") if name in older_body}
+    (out / "manifest.json").write_text(json.dumps(body | origin, indent=1))
     progress(f"guest image: taken over from {older.key}, which an older labctl built; nothing was fetched")
 
 

@@ -35,8 +35,11 @@ def junit(body: Mapping[str, Any]) -> str:
     environment = body.get("environment") or {}
     common = {"package": lab, "hostname": clean(environment.get("host") or "") or HOST}
     properties = list(_flat("", environment))
-    if body.get("drift"):
-        properties.append(("changed since up", "; ".join(map(clean, body["drift"]))))
+    properties += [
+        (name, "; ".join(map(clean, rows)))
+        for name, rows in (("changed since up", body.get("drift")), ("cut short", body.get("cut") and [body["cut"]]))
+        if rows
+    ]
     began, own = _began(body), own_times(body)
     messages = {id(row): found.sentence for found in troubles(_all_checks(scenarios)) for row in found.checks}
     totals = dict.fromkeys(("tests", "failures", "errors", "skipped"), 0)

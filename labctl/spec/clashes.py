@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING
 
 from labctl.design import addressing
+from labctl.design.fabric import border_names, leaf_pairs
 from labctl.design.model import Target
 from labctl.design.plan import design, node_specs
 from labctl.spec.judging import ADDRESSES, GATEWAY, PEERING, Judge
@@ -34,14 +35,29 @@ def room(it: Judge) -> None:
                 break
 
 
-def clashes(it: Judge) -> None:
-    """Addresses with two owners or none, and switches with more wires than ports."""
-    bare = it.spec.model_copy(update={"images": Images(), "traffic": Traffic(), "workloads": ()})  # no addresses there
-    lab = design(bare, Target())
+def underlay(it: Judge) -> None:
+    """Addresses of switches with two owners, or none."""
+    lab = _plan(it)
     _useless(it, lab)
     it.taken_once(_underlay(it, lab))
-    it.taken_once(_tenant(it, lab))
-    _ports(it, lab)
+
+
+def tenant(it: Judge) -> None:
+    """Addresses in the VRF with two owners."""
+    it.taken_once(_tenant(it, _plan(it)))
+
+
+def _plan(it: Judge) -> Design:
+    """The plan of what has addresses; what has no place in the fabric, and is told of elsewhere, takes none."""
+    spec, pairs, borders = it.spec, len(leaf_pairs(it.spec)), border_names(it.spec)
+    parts: dict[str, object] = {"images": Images(), "traffic": Traffic(), "workloads": ()}
+    parts["external"] = tuple(external for external in spec.external if external.attach in borders)
+    if spec.cluster != "none" and not isinstance(spec.cluster.nodes, int):
+        placed = (
+            node if (node.pair or 1) <= pairs else node.model_copy(update={"pair": None}) for node in node_specs(spec)
+        )
+        parts["cluster"] = spec.cluster.model_copy(update={"nodes": tuple(placed)})
+    return design(spec.model_copy(update=parts), Target())
 
 
 def _useless(it: Judge, lab: Design) -> None:
@@ -91,13 +107,16 @@ def _tenant(it: Judge, lab: Design) -> Iterator[tuple[str, str, Path]]:
                 yield str(address), f"loopback1002 of {switch.name}", (*PEERING, switch.name)
             if address is not None and given:
                 seen.add(address)
-    for index, external in enumerate(lab.externals):
-        port = external.port
+    hosts = [external.name for external in it.spec.external]
+    for external in lab.externals:
+        index, port = hosts.index(external.name), external.port
         for end6 in (port.address, port.host_address, port.address6, port.host_address6):
             yield str(end6.ip), f"the link to {external.name}", ("external", index, "name", "link")
 
 
-def _ports(it: Judge, lab: Design) -> None:
+def ports(it: Judge) -> None:
+    """Switches with more wires than ports."""
+    lab = _plan(it)
     wired = Counter(end[0] for link in lab.links for end in (link.a, link.b))
     full = [switch for switch in lab.switches if wired[switch.name] > PORTS]
     if full:

@@ -20,7 +20,7 @@ EXTERNAL_IPS: Path = ("cluster", "calico", "external_ips")
 
 
 class Judge:
-    """Collects problems of one spec. ``unsound``: paths whose value stands in for a malformed one."""
+    """Collects problems of one spec. ``unsound``: paths at which something stands in for what is malformed."""
 
     def __init__(
         self,
@@ -70,7 +70,9 @@ class Judge:
         Told of is what a person wrote, and the later one where both are theirs.
         """
         seen: dict[str, tuple[str, Path]] = {}
-        for value, owner, path in sorted(rows, key=lambda row: not self.planned(row[2])):
+        for value, owner, path in sorted(
+            (row for row in rows if self.sound(row[2])), key=lambda row: not self.planned(row[2])
+        ):
             first, where = seen.setdefault(value.lower(), (owner, path))
             if where != path:
                 hint = "that one is planned: take another"

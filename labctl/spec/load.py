@@ -17,7 +17,7 @@ from labctl.spec import manifests
 from labctl.spec.model import Spec
 from labctl.spec.objects import judge_objects
 from labctl.spec.semantics import judge
-from labctl.spec.textfile import read_text
+from labctl.spec.textfile import STDIN, label, read_text
 from labctl.spec.wording import MEANT, WHOLE, words
 
 
@@ -28,16 +28,12 @@ def load(
 
     Raises `SpecError` with every problem; `Spec.warnings` has what is probably not meant.
     """
-    if not path.exists():
-        beside = [other.name for other in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
-        near = difflib.get_close_matches(path.name, beside, n=1)
-        hint = f"did you mean {path.parent / near[0]}?" if near else None
-        problem = Problem("no-such-file", f"there is no file {path}", hint=hint)
-        raise SpecError([problem], next_command="labctl init")
+    if path != STDIN and not path.exists():
+        raise SpecError([Problem("no-such-file", f"there is no file {path}")], next_command="labctl init")
     text, trouble = read_text(path)
     if trouble is not None:
         raise SpecError([trouble])
-    return loads(str(path), text, target=target, name=name, containerlab=containerlab)
+    return loads(label(path), text, target=target, name=name, containerlab=containerlab)
 
 
 def loads(
@@ -69,7 +65,7 @@ def loads(
         texts, objects, troubles = manifests.read(specs[0], found, Path(file).parent)
         problems += troubles
         if not malformed and not unsound:
-            problems += judge_objects(specs[0], found, target, objects)
+            problems += judge_objects(specs[0], found, target, objects, complete=not troubles)
     problems.sort(key=lambda p: (p.place.line, p.place.column) if p.place else (0, 0))
     wrong = [problem for problem in problems if problem.severity == "error"]
     warnings = [problem for problem in problems if problem.severity == "warning"]
@@ -84,7 +80,7 @@ Fault = tuple[str, document.Path]
 INSTEAD: dict[str, tuple[object, object]] = {
     "name": ("instead-a", "instead-b"), "vlan": (3966, 3965), "vni": (16777213, 16777212), "pair": (1, None),
     "address": (None, "203.0.113.1"), "role": (None, None), "peer_link": (None, None), "block_size": (None, None),
-    "cidr": ("100.80.0.0/16", "100.81.0.0/16"), "pod": ("instead-a", "instead-b"), "namespace": (None, "instead-b"),
+    "cidr": ("100.80.0.0/16", "fd00:80::/48"), "pod": ("instead-a", "instead-b"), "namespace": (None, "instead-b"),
     **dict.fromkeys(("loopback0", "vtep", "vip"), (None, "100.82.0.1")),
 }  # fmt: skip
 """Two values for a malformed one deep in a list (None: left out). What is wrong with both is wrong whatever it was
@@ -128,10 +124,8 @@ def _mend(
         value = INSTEAD[str(path[-1])][which]
         holder |= {path[-1]: value} if value is not None else {}
         values.add(path)
-    elif len(path) > 2 and kind == "extra_forbidden":
-        holder.pop(path[-1], None)
     else:
-        parts |= _parts(kind, path)
+        parts |= {part for part in _parts(kind, path) if part == path or part[-1] not in holder or len(path) > 2}
 
 
 def _without(data: dict[str, Any], unsound: set[document.Path]) -> Spec | None:
@@ -179,10 +173,11 @@ def _meant(path: document.Path) -> str | None:
 
 
 def _parts(kind: str, path: document.Path) -> set[document.Path]:
-    """The part that a finding is about, and for a misspelt key the one that was meant."""
-    part = path[:2] if all(isinstance(step, str) for step in path[:2]) else path[:1]
-    meant = _meant(path) if kind == "extra_forbidden" else None
-    return {part, (*path[:-1], meant)[:2]} if meant else {part}
+    """The part that a finding is about; an unknown key means the one that it is a near miss of, or any beside it."""
+    if kind == "extra_forbidden" and len(path) < 3:
+        meant = _meant(path)
+        return {path, *((*path[:-1], key) for key in ([meant] if meant else _fields_at(path[:-1])))}
+    return {path[:2] if all(isinstance(step, str) for step in path[:2]) else path[:1]}
 
 
 def _written(location: tuple[str | int, ...], found: document.Document, *, missing: bool) -> document.Path:

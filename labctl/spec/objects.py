@@ -30,14 +30,16 @@ KINDS: Mapping[str, tuple[str, ...]] = {
 """What Kubernetes serves of what manifests bring (its API reference); groups with a dot of their own are somebody's."""
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease", "local-path-storage")
 HOSTNAME = "kubernetes.io/hostname"
+MANY = 1000
+"""Pods of a StatefulSet whose names are known, at most."""
 Named = tuple[str, str]
 """(namespace, name)"""
 
 
 def judge_objects(
-    spec: Spec, found: Document, target: tuple[str, str] | None, objects: Sequence[Document]
+    spec: Spec, found: Document, target: tuple[str, str] | None, objects: Sequence[Document], *, complete: bool
 ) -> list[Problem]:
-    """Every object, and ``traffic`` against all of them."""
+    """Every object, and ``traffic`` against all of them. ``complete``: every manifest could be read."""
     it = Judge(spec, found, target or (spec.target.switch, spec.target.cluster))
     if not isinstance(spec.cluster, Cluster):
         return []
@@ -53,7 +55,7 @@ def judge_objects(
             place = document.place(("metadata", "namespace"))
             hint = did_you_mean(namespace, [*NAMESPACES, *brought], "a Namespace of that name, in one of the manifests")
             problems.append(Problem("no-such-namespace", f"no manifest brings the namespace {namespace}", place, hint))
-    if whole:
+    if whole and complete:
         _pods(it, objects)
         for index, curl in enumerate(spec.traffic.curls):
             _curl(it, curl, ("traffic", "curls", index), objects)
@@ -125,7 +127,7 @@ def _pods(it: Judge, objects: Sequence[Document]) -> None:
             known[namespace, name] = _pinned(item)
         elif item["kind"] == "StatefulSet":
             count = _at(item, "spec").get("replicas", 1)
-            names = (f"{name}-{index}" for index in range(count if isinstance(count, int) else 1))
+            names = (f"{name}-{index}" for index in range(min(count, MANY) if isinstance(count, int) else 1))
             known |= dict.fromkeys(((namespace, pod) for pod in names), _pinned(item))
     for index, ping in enumerate(it.spec.traffic.pings):
         for key, end in (("from", ping.sender), ("to", ping.target)):
@@ -166,12 +168,13 @@ def _curl(it: Judge, curl: Curl, path: Path, objects: Sequence[Document]) -> Non
         mine = [o.data for o in objects if selector and _name(o)[0] == curl.namespace and _selected(o.data, selector)]
         if selector and not mine:
             labels = ", ".join(f"{key}: {value}" for key, value in selector.items())
-            it.say("no-backends", f"no manifest brings pods with {labels} for {curl.service}", (*path, "service"))
+            it.warn("no-backends", f"no manifest brings pods with {labels} for {curl.service}", (*path, "service"))
         pins = {_pinned(item) for item in mine} or pins
     elif curl.namespace == "default" and curl.service in own:
-        workers = [node.name for node in node_specs(it.spec) if node.role != "control-plane"]
-        if own[curl.service] == "nginx":  # the design runs both on the first worker
-            pins = {(workers if any(n.role for n in node_specs(it.spec)) else workers[1:])[0]}
+        nodes = node_specs(it.spec)
+        control = next((node for node in nodes if node.role == "control-plane"), nodes[0])
+        if own[curl.service] == "nginx":  # both run on the first worker
+            pins = {next(node.name for node in nodes if node is not control)}
     else:
         names = [name for namespace, name in services if namespace == curl.namespace]
         names += own if curl.namespace == "default" else []

@@ -97,6 +97,8 @@ def _of_cluster(spec: Spec) -> Iterator[Range]:
 
 
 def _peering(it: Judge) -> Iterator[Range]:
+    if not it.sound(("fabric", "leaf_pairs")):
+        return
     written = it.spec.fabric.vrfs[0].peering_loopbacks
     for leaf, both in peering_loopbacks(it.spec).items():
         mine: tuple[object, ...] = written.get(leaf, ())

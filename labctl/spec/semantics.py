@@ -1,7 +1,7 @@
 """What the types cannot say: names that clash, addresses that overlap, things that do not exist. All at once.
 
-Each rule names the parts that it reads: where one of them is not even well-formed, the rule would judge what nobody
-wrote, and waits for the next run; all others speak up at once.
+Each rule names the parts that it cannot do without: where one of them is not even well-formed, the rule would judge
+what nobody wrote, and is not heard until the next run; all others speak up at once, of all rows that somebody wrote.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ def names(it: Judge) -> None:
     hosts = [(e.name, f"the external host {e.name}", ("external", i, "name")) for i, e in enumerate(it.spec.external)]
     nodes = [(n.name, f"the node {n.name}", ("cluster", "nodes", i, "name")) for i, n in enumerate(node_specs(it.spec))]
     it.taken_once([*switches, *nodes, *hosts], "duplicate-name")
-    if not nodes:
+    if not nodes or not it.sound(("cluster", "nodes")):
         return
-    others = {name.lower(): what for name, what, _ in [*switches, *hosts]}
+    others = {name.lower(): what for name, what, path in [*switches, *hosts] if it.sound(path)}
     for box in (it.spec.name, *container_names(it.spec, it.spec.name)):
         if box in others:
             why = f"{box} is {others[box]} already, and the cluster of a lab {it.spec.name} has a box of that name"
@@ -41,7 +41,7 @@ def names(it: Judge) -> None:
 
 
 RULES: tuple[tuple[Callable[[Judge], None], tuple[Path, ...]], ...] = (
-    (names, (("name",), *SWITCHES, *NODES, ("external",))),
+    (names, ()),
     (fabric.numbers, (*VRF, ("fabric", "anycast_mac"))),
     (fabric.images, (("images",),)),
     (fabric.as_numbers, (("fabric", "asn"), ("cluster", "asn"))),
@@ -54,19 +54,7 @@ RULES: tuple[tuple[Callable[[Judge], None], tuple[Path, ...]], ...] = (
         judge_versions,
         (("cluster", "kubernetes"), ("cluster", "calico"), ("fabric", "nxos"), ("images",), ("target",)),
     ),
-    (
-        overlaps,
-        (
-            *SWITCHES,
-            *VRF,
-            ("fabric", "addresses"),
-            ("cluster", "calico"),
-            ("cluster", "services"),
-            ("external",),
-            ("management",),
-            ("target",),
-        ),
-    ),
+    (overlaps, ()),
     (cluster.ranges, (*VRF, ("cluster", "calico"), ("cluster", "services"), ("target",))),
     (cluster.externals, (*SWITCHES, *VRF, ("external",))),
     (cluster.workloads, (*NODES, ("workloads",), ("scenarios",), ("traffic",))),
@@ -77,12 +65,13 @@ RULES: tuple[tuple[Callable[[Judge], None], tuple[Path, ...]], ...] = (
 
 PLANNED: tuple[tuple[Callable[[Judge], None], tuple[Path, ...]], ...] = (
     (clashes.room, (*NODES, *VRF)),
-    (clashes.clashes, (*SWITCHES, *NODES, *VRF, ("fabric", "addresses"), ("external",), ("management",))),
+    (clashes.underlay, SWITCHES),
+    (clashes.tenant, (("fabric", "leaf_pairs"), *VRF)),
+    (clashes.ports, (*SWITCHES, *NODES, ("external",))),
 )
-"""Rules that ask the plan: in their turn, and only while nothing has been said that leaves a lab without one."""
+"""Rules that ask the plan: in their turn, and only while nothing was found that leaves a lab without one."""
 NO_PLAN = frozenset({
-    "bad-gateway", "duplicate-name", "management", "no-ipv4-gateway", "no-leafs", "no-room", "no-spines",
-    "no-such-border", "no-such-pair", "same-leaf", "too-few-nodes",
+    "bad-gateway", "duplicate-name", "management", "no-ipv4-gateway", "no-leafs", "no-room", "no-spines", "same-leaf",
 })  # fmt: skip
 
 
@@ -99,12 +88,15 @@ def judge(
     ``target``: (switch, cluster) when the command line or the runtime decides it; ``malformed``: parts of the document
     that ``spec`` has labctl's defaults for; ``unsound``: single values in it that stand in for malformed ones.
     """
-    it = Judge(spec, found, target or (spec.target.switch, spec.target.cluster), unsound, containerlab)
-    bad = tuple(malformed)
+    bad = frozenset(malformed)
+    it = Judge(spec, found, target or (spec.target.switch, spec.target.cluster), unsound | bad, containerlab)
     for rule, parts in (*RULES, *PLANNED):
-        without = (rule, parts) in PLANNED and it.codes & NO_PLAN
-        if not without and not any(_meet(part, path) for part in parts for path in bad):
-            rule(it)
+        if (rule, parts) in PLANNED and it.codes & NO_PLAN:
+            continue
+        said = list(it.problems)
+        rule(it)
+        if any(_meet(part, path) for part in parts for path in bad):
+            it.problems = said  # it was run for its codes alone
     return it.problems
 
 

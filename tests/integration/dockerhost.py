@@ -7,12 +7,14 @@ Its root is the guest image's Docker flavour; Docker's data are on a disk of the
 from __future__ import annotations
 
 import io
+import json
 import shutil
 import subprocess
 import sys
 import tarfile
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,12 +71,14 @@ KEEPER = "keeper"
 """A container that runs as long as the machine does, for the same reason."""
 
 
-def prepared(say: object = print) -> tuple[GuestImage, ImageArchive]:
-    """The guest image and the stand-ins' images, built when they are not in the cache."""
+def prepared() -> tuple[GuestImage, ImageArchive]:
+    """The guest image and the stand-ins' images, built side by side when they are not in the cache."""
     cache = cache_dir()
-    tell = say if callable(say) else print
-    image = build_image(cache, tell, recipe.DOCKER)
-    return image, build_archive(cache, bring_binaries(cache, tell), tell)
+    binaries = bring_binaries(cache, print)
+    with ThreadPoolExecutor() as pool:
+        image = pool.submit(build_image, cache, print, recipe.DOCKER)
+        archive = pool.submit(build_archive, cache, binaries, print)
+        return image.result(), archive.result()
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ def refused_objects() -> Iterator[dict[str, Any]]:
             {"communities": [{"name": "c", "value": "65000:1"}]}, {"prefixAdvertisements": [{"cidr": "10.0.0.0/8"}]},
             {"listenPort": 1179}, {"nodeMeshPassword": secret}, {"nodeMeshMaxRestartTime": "10s"},
             {"bindMode": "NodeIP"}, {"ignoredInterfaces": ["eth9"]}, {"serviceLoadBalancerAggregation": "Disabled"},
-            {"asNumber": 65001},
+            {"programClusterRoutes": "Enabled"}, {"asNumber": 65001},
         ],
         (v1, "IPPool"): [
             pool | {"vxlanMode": "Always"}, pool | {"ipipMode": "CrossSubnet"}, pool | {"namespaceSelector": "all()"},

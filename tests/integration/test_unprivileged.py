@@ -58,7 +58,7 @@ def nobody() -> Iterator[Labctl]:
 
     home = Path(tempfile.mkdtemp(prefix="labctl-nobody-"))  # pytest keeps its own folders to their owner
     for name in ("guest", "controlplane"):
-        copy = subprocess.run(("cp", "-al", cache_dir() / name, home / name), capture_output=True, check=False)
+        copy = subprocess.run(("cp", "-aLl", cache_dir() / name, home / name), capture_output=True, check=False)
         if copy.returncode != 0:
             shutil.rmtree(home / name, ignore_errors=True)
             shutil.copytree(cache_dir() / name, home / name)

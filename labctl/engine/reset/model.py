@@ -68,7 +68,8 @@ class ResetRequest:
     listener: Listener
     prove: bool = True
     look: bool = False
-    limit: float = LIMIT
+    limit: float | None = None
+    """Of the whole, seconds; None: `LIMIT` at the guest's pace."""
 
 
 @dataclass(frozen=True, slots=True)

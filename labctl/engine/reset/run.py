@@ -17,13 +17,14 @@ from labctl.engine.firststate import FirstState
 from labctl.engine.healing import heal
 from labctl.engine.proving import verify_request
 from labctl.engine.reset import cluster, nodes, switches
-from labctl.engine.reset.model import ResetRequest, ResetResult, Row, Turned, counted
+from labctl.engine.reset.model import LIMIT, ResetRequest, ResetResult, Row, Turned, counted
 from labctl.engine.steps import Step, StepContext, StepFailed, StepRunner
 from labctl.events import Event, interruption
 from labctl.folder import load_folder
 from labctl.journal import Journal
 from labctl.kube.api import Api, access_from_kubeconfig
 from labctl.nxos.session import NxosSession
+from labctl.pace import paced
 from labctl.verify.change import open_changes
 from labctl.verify.run import verify
 from labctl.verify.verdict import Report
@@ -66,7 +67,7 @@ class _Reset:
         self._folder = load_folder(request.state.folder)
         self._first = _in_order(firststate.load(request.state), tuple(self._folder.lab.nodes))
         self._endpoints = request.runtime.endpoints()
-        self._deadline = Deadline(request.limit)
+        self._deadline = Deadline(request.limit or paced(LIMIT))
         self._journal = Journal(request.state.journal)
         self._runner = StepRunner(request.state.name, self._journal, request.listener, self._deadline)
         self._came = _Came()

@@ -104,7 +104,8 @@ def _sentence(body: Mapping[str, Any]) -> str:
     if body["verdict"] == "PASS":
         return "every check passed"
     deciding = next((row for row in body["scenarios"] if row["verdict"] == body["verdict"]), None)
-    return clean(f"{deciding['title']}: {deciding['sentence']}" if deciding else body["sentence"])
+    cut = f"; cut short: {body['cut']}" if body.get("cut") else ""
+    return clean(f"{deciding['title']}: {deciding['sentence']}{cut}" if deciding else body["sentence"])
 
 
 def _scenario(

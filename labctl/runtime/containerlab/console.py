@@ -6,9 +6,9 @@ import contextlib
 import socket
 
 from labctl.errors import InconclusiveError
+from labctl.pace import limit
 
 PORT = 5000
-CONNECT_LIMIT = 10.0
 IAC, SB, SE = 255, 250, 240
 WITH_OPTION = range(251, 255)
 """WILL, WONT, DO, DONT: each is followed by one option."""
@@ -86,7 +86,7 @@ class Console:
 def connect(lab: str, switch: str, address: str, port: int = PORT) -> Console:
     """Raises `InconclusiveError` when nobody answers there."""
     try:
-        connection = socket.create_connection((address, port), timeout=CONNECT_LIMIT)
+        connection = socket.create_connection((address, port), timeout=limit("connect"))
     except OSError as error:
         raise InconclusiveError(
             f"the console of {switch} does not answer at {address} port {port}: {error}",

@@ -7,13 +7,13 @@ from labctl.kube.resources import ENDPOINT_SLICES, SERVICES
 from labctl.pace import limit, within
 from labctl.verify import expectation
 from labctl.verify.capturing import capturing, judge
-from labctl.verify.checks import Stopwatch, unanswered_by
+from labctl.verify.checks import CUT, Stopwatch, unanswered_by
 from labctl.verify.inputs import CurlInput
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Unanswered
 from labctl.verify.scenario import Scenario
 from labctl.verify.verdict import CheckResult, Judgement
-from labctl.waiting import Deadline, tell_reason
+from labctl.waiting import Cancelled, Deadline, tell_reason
 
 CODES = {
     6: "the name was not resolved",
@@ -60,9 +60,12 @@ def one(lab: LabUnderTest, row: CurlInput, identity: str, deadline: Deadline) ->
         except Unanswered as unanswered:
             judgement, path = unanswered_by(unanswered), ""
             taken, endpoints = [], frozenset()
-        if judgement.verdict != "PASS":
+        late = deadline.passed
+        over = late or lab.cancel.wait(0.1)
+        if judgement.verdict != "PASS" and not late:
             tell_reason(judgement.sentence)
-        over = deadline.passed or lab.cancel.wait(0.1)
+            if over:
+                raise Cancelled(f"{CUT}, last: {judgement.sentence}")
         if judgement.verdict == "PASS":
             resolved = {"endpoints": endpoints}
             captures = [

@@ -16,7 +16,7 @@ from labctl.kube.resources import BLOCK_AFFINITIES, PODS
 from labctl.pace import limit, within
 from labctl.verify import expectation
 from labctl.verify.capturing import capturing, judge
-from labctl.verify.checks import Check, Stopwatch, poll
+from labctl.verify.checks import CUT, Check, Stopwatch, poll
 from labctl.verify.clusterview import cluster_check
 from labctl.verify.expectation import Cluster
 from labctl.verify.inputs import PingInput, PodInput
@@ -24,7 +24,7 @@ from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Command, Unanswered
 from labctl.verify.scenario import Scenario
 from labctl.verify.verdict import CheckResult, Judgement
-from labctl.waiting import Deadline, DeadlinePassed, NotYet, tell_reason, wait_for
+from labctl.waiting import Cancelled, Deadline, DeadlinePassed, NotYet, tell_reason, wait_for
 
 INTERVAL = "0.2"
 EXEC_PAUSE = 0.5
@@ -219,9 +219,11 @@ def _ping(
         text = done.stdout + done.stderr
         path = lab.observer.evidence.command(pod, " ".join(command), text.encode())
         judgement = judge_ping(row, address, text)
-        if judgement.verdict != "PASS":
+        if judgement.verdict != "PASS" and not deadline.passed:
             tell_reason(judgement.sentence)
-        if judgement.verdict == "PASS" or deadline.passed or lab.cancel.is_set():
+            if lab.cancel.is_set():
+                raise Cancelled(f"{CUT}, last: {judgement.sentence}")
+        if judgement.verdict == "PASS" or deadline.passed:
             return CheckResult(
                 f"{identity}.answered", title, judgement.verdict, judgement.sentence, judgement.expected,
                 judgement.seen, attempts, (path,), seconds=watch.seconds,

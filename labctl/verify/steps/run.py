@@ -12,6 +12,7 @@ from typing import Any
 
 from labctl.errors import LabctlError
 from labctl.kube.apply import Applier
+from labctl.pace import paced
 from labctl.verify.capture.loss import Loss
 from labctl.verify.capture.match import ExpectedPacket, ExpectedStack, find
 from labctl.verify.capture.packet import decode
@@ -201,7 +202,7 @@ class _Run:
             return lab.tell([CheckResult(identity, expect.name, "INCONCLUSIVE", nothing)])
         if expect.hold is not None:
             return hold(asked, lab.observer, expect.hold, lab.cancel, lab.told)
-        deadline = Deadline(expect.within) if expect.within is not None else lab.deadline("converged")
+        deadline = Deadline(paced(expect.within)) if expect.within is not None else lab.deadline("converged")
         return poll(asked, lab.observer, deadline, lab.cancel, lab.told)
 
     def _measure(self, name: str) -> Measured:

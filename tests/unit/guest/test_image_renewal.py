@@ -61,6 +61,7 @@ def old_image(cache: Path, uml: bytes = UML) -> Path:
     write_manifest(folder, recipe.LAB.key(1))
     body = json.loads((folder / "manifest.json").read_text())
     del body["uml_writes_all"]
+    body |= {"built": 1700000000, "source": "import (built elsewhere)"}
     (folder / "manifest.json").write_text(json.dumps(body))
     return folder
 
@@ -77,6 +78,8 @@ def test_an_older_image_is_taken_over_and_left_as_it_was(tmp_path: Path, where: 
     assert made.uml_writes_all
     assert not GuestImage(folder, "old").uml_writes_all
     assert made.root.samefile(folder / "root.ext4")
+    manifest = json.loads((made.folder / "manifest.json").read_text())
+    assert (manifest["built"], manifest["source"]) == (1700000000, "import (built elsewhere)")
     assert made.uml.stat().st_mode & 0o777 == 0o755
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert said == [f"guest image: taken over from {folder.name}, which an older labctl built; nothing was fetched"]

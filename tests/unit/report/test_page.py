@@ -84,6 +84,27 @@ def test_verdict_first(folder: EvidenceFolder) -> None:
     assert "3 scenarios: 2 FAIL 1 PASS ; 6 checks: 2 FAIL 1 INCONCLUSIVE 3 PASS ; 7.9 s" in " ".join(body.split())
 
 
+def test_what_was_changed_stands_above_what_did_not_pass_and_one_cause_is_told_once(folder: EvidenceFolder) -> None:
+    body = json.loads(json.dumps(folder.body))
+    body |= {"drift": ["leaf2101: interface port-channel13: shutdown"], "cut": "interrupted"}
+    links = next(row for row in body["scenarios"] if row["id"] == "links")
+    links["checks"] += [
+        {"id": f"links.x.{leaf}", "title": f"x of {leaf}", "verdict": "INCONCLUSIVE", "sentence": f"{leaf}: no prompt",
+         "cause": "no prompt", "box": leaf}
+        for leaf in ("leaf1", "leaf2")
+    ]  # fmt: skip
+    text = html(EvidenceFolder(folder.path, body))
+    Outline(text)
+    first = text[: text.index('id="topology"')]
+    words = "leaf1 and leaf2 did not answer (no prompt): 2 checks not judged"
+    assert first.index("port-channel13: shutdown") < first.index('id="troubles"') < first.index(words)
+    assert first.count(words) == 1
+    assert {'href="#check-links.x.leaf1"', 'href="#check-links.x.leaf2"'} <= set(re.findall(r'href="[^"]*"', first))
+    assert "; cut short: interrupted</p>" in text
+    passed = html(EvidenceFolder(folder.path, body | {"verdict": "PASS"}))
+    assert "Changed since" not in passed
+
+
 def test_it_asks_for_nothing_and_forbids_asking(folder: EvidenceFolder) -> None:
     page = Outline(html(folder))
     assert page.of("img", "iframe", "object", "embed", "video", "audio", "source", "base", "form") == []

@@ -71,3 +71,25 @@ def test_any_change_of_the_papers_spec_is_a_lab_or_a_list_of_problems(changes: l
 def test_any_text_is_refused_with_a_reason(text: str) -> None:
     spec = loaded(text)
     assert not isinstance(spec, SpecError) or spec.render()
+
+
+@settings(max_examples=100)
+@given(st.sampled_from(PATHS), st.sampled_from(["?!", {"zz": 1}, ["?!"], "-rename-"]))
+def test_of_a_right_spec_with_one_malformed_value_that_value_alone_is_said(path: tuple[Any, ...], value: Any) -> None:
+    """Nothing is judged by what stands in for it."""
+    data = copy.deepcopy(PAPER)
+    part = data
+    for step in path[:-1]:
+        part = part[step]
+    if value != "-rename-":
+        part[path[-1]] = value
+    elif isinstance(part, dict) and path[-2:-1] not in (("addresses",), ("peering_loopbacks",)):  # names, not keys
+        part["zz"] = part.pop(path[-1])
+    spec = loaded(yaml.safe_dump(data, allow_unicode=True, sort_keys=False))
+    if isinstance(spec, SpecError):
+        assert {problem.code for problem in spec.problems} <= {
+            "bad-value",
+            "unknown-key",
+            "missing-key",
+            "missing-item",
+        }

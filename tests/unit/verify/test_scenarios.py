@@ -23,7 +23,7 @@ from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Unanswered
 from labctl.verify.scenarios import bgp, curl, ipip, links, ping
 from labctl.verify.verdict import CheckResult
-from labctl.waiting import Deadline
+from labctl.waiting import Cancelled, Deadline
 
 NODE_MAC, LEAF_MAC = "fe:f8:86:b8:5f:7e", "6c:31:0e:b3:7c:47"
 
@@ -283,6 +283,13 @@ def test_a_ping_whose_pod_is_just_being_started_is_tried_again(
     assert (found.verdict, found.attempts) == (verdict, attempts)
 
 
+def test_a_ping_that_was_waited_for_when_it_was_cut_short_is_no_failure(lab: LabUnderTest) -> None:
+    lab.cancel.set()
+    lost = SimpleNamespace(stdout="5 packets transmitted, 0 packets received\n", stderr="")
+    with pytest.raises(Cancelled, match="cut short, last: "):
+        ping._ping(lab, Pods(lost), lab.mode.ping[0], "ping.x", "pingtest-1", "10.244.0.1", Deadline(30))
+
+
 def test_a_capture_of_a_ping_that_was_not_sent_tells_nothing() -> None:
     missed = CheckResult("ping.x.capture.node01", "packets", "FAIL", "no packet is as expected")
     found = ping.unsent(missed)
@@ -374,6 +381,16 @@ def test_no_page(page: Any, answer: Any, verdict: str, words: str) -> None:
     (found,) = page(answer)
     assert found.verdict == verdict
     assert words in found.sentence
+
+
+def test_a_page_that_was_waited_for_when_it_was_cut_short_is_no_failure(
+    page: Any, lab: LabUnderTest, done: Any
+) -> None:
+    lab.cancel.set()
+    with pytest.raises(Cancelled, match=r"cut short, last: .*connection refused"):
+        page(done("", 7), done("", 7))
+    (found,) = page(done(page.row.contains), done(""))
+    assert (found.verdict, found.attempts) == ("PASS", 1), "what came is there"
 
 
 def test_no_service_and_no_api(page: Any, boxes: Any, done: Any) -> None:
