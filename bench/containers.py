@@ -22,7 +22,7 @@ LIMIT = 1200.0
 
 def by_hand(host: DockerHost) -> dict[str, Any]:
     """The rendered folder without labctl: seconds of a plain deployment, then the rest of its README, then removal."""
-    host.labctl("generate", SPEC, "--target", "switch=standin,cluster=standin", "-o", "/root/lab").expect(0)
+    host.labctl("generate", SPEC, "--target", host.standins(), "-o", "/root/lab").expect(0)
     began = time.monotonic()
     deploy = "CLAB_VERSION_CHECK=disable containerlab deploy -t topology.clab.yml --max-workers 10"
     host.shell(f"cd /root/lab; {deploy}", timeout=LIMIT)

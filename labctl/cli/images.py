@@ -51,6 +51,7 @@ def list_(source: str | None, target: str | None, images: tuple[str, ...], as_js
     """
     from labctl.cli.configured import image_wishes
     from labctl.cli.generate import parse_containerlab, parse_target
+    from labctl.cli.preparing import containerlab_here
     from labctl.cli.rendering import folder_of
     from labctl.folder import load_folder
     from labctl.images.needed import needed
@@ -58,7 +59,7 @@ def list_(source: str | None, target: str | None, images: tuple[str, ...], as_js
     spec = found(source)
     if spec.is_dir() and (target is not None or images):
         raise UsageError("--target and --image go with a spec: a folder has them in its files", code="usage")
-    read_by, wishes = parse_containerlab(target), image_wishes(images)
+    read_by, wishes = parse_containerlab(target) or containerlab_here(), image_wishes(images)
     with folder_of(spec, target=parse_target(target), containerlab=read_by, wishes=wishes) as path:
         folder = load_folder(path)
         needs = needed(folder)

@@ -30,6 +30,7 @@ def _one_of(*values: str) -> dict[str, Any]:
 
 _CIDRS = _list(_object(cidr=S))
 _SECRET = _object(secretKeyRef=_object(("key",), name=S, key=S, optional=B))
+_ROUTES = _one_of("Enabled", "Disabled", "EnabledIPIPOnly", "EnabledNoEncapOnly")
 _ENCAPSULATION = _one_of("Never", "Always", "CrossSubnet")
 
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -41,7 +42,8 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
         serviceLoadBalancerIPs=_CIDRS, serviceLoadBalancerAggregation=_one_of("Enabled", "Disabled"),
         communities=_list(_object(name=S, value=S)), prefixAdvertisements=_list(_object(cidr=S, communities=_list(S))),
         listenPort={"type": "integer", "minimum": 1, "maximum": 65535}, nodeMeshPassword=_SECRET,
-        nodeMeshMaxRestartTime=S, bindMode=_one_of("None", "NodeIP"), ignoredInterfaces=_list(S))),
+        nodeMeshMaxRestartTime=S, bindMode=_one_of("None", "NodeIP"), ignoredInterfaces=_list(S),
+        programClusterRoutes=_ROUTES)),
     "BGPPeer": ("bgppeers", _object(
         node=S, nodeSelector=S, peerIP=S, peerSelector=S, asNumber=I, localASNumber=I,
         sourceAddress=_one_of("UseNodeIP", "None"), keepOriginalNextHop=B, nextHopMode=_one_of("Auto", "Self", "Keep"),
@@ -69,18 +71,16 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
 }  # fmt: skip
 
 
-ROUTES = _one_of("Enabled", "Disabled", "EnabledIPIPOnly", "EnabledNoEncapOnly")
-"""``programClusterRoutes`` from 3.33 on: by default IPIP's are Felix's, all others BIRD's."""
 PEER_IP = "isIP(self) || self.matches('^[0-9.]+:[0-9]+$') || self.matches('^\\\\[[0-9a-fA-F:.]+\\\\]:[0-9]+$')"
 
 
 def crds(calico: Calico) -> list[dict[str, Any]]:
-    """All of them, as a version has them."""
+    """All of them, as a version has them: from 3.33 on routes of IPIP pools are Felix's by default."""
     kinds = copy.deepcopy(KINDS)
     if calico.felix_tunnels:
         fields = {kind: spec.setdefault("properties", {}) for kind, (_, spec) in kinds.items()}
-        fields["BGPConfiguration"]["programClusterRoutes"] = {**ROUTES, "default": "EnabledNoEncapOnly"}
-        fields["FelixConfiguration"]["programClusterRoutes"] = {**ROUTES, "default": "EnabledIPIPOnly"}
+        fields["BGPConfiguration"]["programClusterRoutes"] = {**_ROUTES, "default": "EnabledNoEncapOnly"}
+        fields["FelixConfiguration"]["programClusterRoutes"] = {**_ROUTES, "default": "EnabledIPIPOnly"}
         rule = {"rule": PEER_IP, "message": "must be an address, or address:port"}
         fields["BGPPeer"]["peerIP"] = {**S, "maxLength": 64, "x-kubernetes-validations": [rule]}
     return [_crd(kind, plural, spec) for kind, (plural, spec) in kinds.items()]

@@ -79,7 +79,8 @@ def of_cluster(spec: Spec, target: str, containerlab: str = peers.WRITTEN_FOR) -
         why = f"this image has Kubernetes {has}, and the cluster is to have {wanted.kubernetes}"
         other = peers.numbers(has)[:2] != peers.numbers(wanted.kubernetes)[:2]
         yield Misfit(("images", "node"), why, f"cluster: {{kubernetes: {has}}}", other)
-    yield from _of_calico(calico, kubernetes, CALICO if wanted.calico.version else said_at)
+    if wanted.calico.version or not far:
+        yield from _of_calico(calico, kubernetes, CALICO if wanted.calico.version else said_at)
 
 
 def _of_calico(calico: str, kubernetes: str, path: Path) -> Iterator[Misfit]:

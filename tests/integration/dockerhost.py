@@ -7,6 +7,7 @@ Its root is the guest image's Docker flavour; Docker's data are on a disk of the
 from __future__ import annotations
 
 import io
+import json
 import shutil
 import subprocess
 import sys
@@ -167,6 +168,11 @@ class DockerHost:
         for name, path in tools.items():
             self.put(f"/usr/local/bin/{name}", path.read_bytes(), mode=0o755)
         self.shell("modprobe -a bonding ipip")
+
+    def standins(self) -> str:
+        """The target of a folder of stand-ins that the containerlab of this machine reads."""
+        version = json.loads(self.shell("CLAB_VERSION_CHECK=disable containerlab version --json"))["version"]
+        return f"switch=standin,cluster=standin,containerlab={version}"
 
     def lay_source(self) -> None:
         """labctl's code and what travels beside it, in `SOURCE`."""

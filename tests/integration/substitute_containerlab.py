@@ -63,7 +63,8 @@ class Lab:
             sys.exit(f"ERROR node {name}: extras is removed, its keys are set directly on the node definition")
         unknown = [] if NEWER and node["kind"] == "k8s-kind" else [key for key in ("wait", "kubeconfig") if key in node]
         if unknown:
-            sys.exit(f"ERROR yaml: unmarshal errors: field {unknown[0]} not found in type types.NodeDefinition")
+            kind = "types.NodeDefinitionWithDeprecatedFields"
+            sys.exit(f"ERROR Failed to read topology file: yaml: field {unknown[0]} not found in type {kind}")
 
     def container(self, node: str) -> str:
         return node if self.nodes[node]["kind"] in {"ext-container", "k8s-kind"} else f"clab-{self.name}-{node}"

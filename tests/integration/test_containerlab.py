@@ -62,7 +62,7 @@ def neighbours(labs: DockerHost) -> Iterator[list[str]]:
 def by_hand(labs: DockerHost) -> Iterator[str]:
     """The small fabric's folder; what is made out of it is removed as its README says."""
     folder = "/root/hand"
-    labs.labctl("generate", "/root/small.yaml", "--target", "switch=standin,cluster=standin", "-o", folder).expect(0)
+    labs.labctl("generate", "/root/small.yaml", "--target", labs.standins(), "-o", folder).expect(0)
     yield folder
     typed(labs, folder, "remove")
     labs.shell(f"rm -rf {folder} /tmp/.clab {ASKPASS} /root/.ssh/known_hosts")

@@ -175,8 +175,9 @@ def test_the_listing(docker: ScriptedDocker, spec: Path, capsys: pytest.CaptureF
 
 
 def test_the_listing_as_json_for_real_parts(
-    docker: ScriptedDocker, spec: Path, capsys: pytest.CaptureFixture[str]
+    docker: ScriptedDocker, spec: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("labctl.cli.preparing.containerlab_here", lambda: None)
     docker.images["kindest/node:v1.37.0"] = 9
     run("--target", "switch=n9kv,cluster=kind", "--image", "leaf=my/leaf:1", str(spec), "--json")
     body = json.loads(capsys.readouterr().out)
