@@ -10,6 +10,7 @@
     ├── InconclusiveError      exit 3   it could not be judged: unreachable, deadline, nothing ran
     │   └── GateMissed         exit 3   a gate's deadline passed
     ├── HostError              exit 4   this machine cannot do it; ``labctl doctor`` says why
+    ├── NotStarted             exit 127 the program of an ``exec`` is not there; 126 it cannot be executed
     └── LabError               exit 5   labctl or the lab's daemon broke
 
 Every error has a stable ``code``, one sentence, an optional place, and the next command to type.
@@ -33,6 +34,8 @@ class ExitCode(IntEnum):
     HOST = 4
     INTERNAL = 5
     PENDING = 6
+    NOT_EXECUTABLE = 126
+    NOT_FOUND = 127
     INTERRUPTED = 130
 
 
@@ -210,6 +213,16 @@ class HostUnfit(HostError):
     def render(self) -> str:
         problems = [problem.render() for problem in self.problems]
         return "\n".join([f"{self.message} [{self.code}]", *problems, f"  next: {self.next_command}"])
+
+
+class NotStarted(LabctlError):
+    """A box has no such program, or may not execute it: the codes that shells, docker and kubectl give."""
+
+    code = "not-started"
+
+    def __init__(self, message: str, exit_code: ExitCode, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.exit_code = exit_code
 
 
 class LabError(LabctlError):

@@ -1,16 +1,18 @@
 """Where a running lab lives on this machine: one folder a lab, 0700, under the user's state folder.
 
-``LABCTL_STATE_DIR`` overrides the place. Nothing here outlives ``labctl down`` but the record of a run
-(evidence and journal), which moves into the cache.
+``LABCTL_STATE_DIR`` overrides the place. Nothing of a lab outlives ``labctl down`` but the record of its run: evidence,
+journal and logs, under ``runs/<lab>/<time>``. Old records go when a new one comes.
 """
 
 from __future__ import annotations
 
+import calendar
 import fcntl
 import os
 import re
 import shutil
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +21,11 @@ from pathlib import Path
 from labctl.errors import UsageError
 from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for
 
+STAMP = "%Y%m%dT%H%M%SZ"
+KEPT = 20
+"""Records that are kept of a lab."""
+KEPT_DAYS = 30
+"""How long a record is kept at most."""
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}[a-z0-9]")
 
 
@@ -84,6 +91,11 @@ class LabState:
         return self.root / "processes.json"
 
     @property
+    def began(self) -> float:
+        """When the lab was made, in seconds since the epoch."""
+        return (self.runtime_file if self.runtime_file.exists() else self.root).stat().st_mtime
+
+    @property
     def exists(self) -> bool:
         return self.root.is_dir()
 
@@ -120,21 +132,23 @@ class LabState:
         finally:
             os.close(handle)
 
-    def keep_record(self, archive: Path) -> Path | None:
-        """Move evidence, journal and logs to ``archive/<lab>/<time>``; None when there is nothing to keep."""
+    def keep_record(self) -> Path | None:
+        """Move evidence, journal and logs to ``runs/<lab>/<time>``; None when there is nothing to keep."""
         sources = [path for path in (self.evidence, self.journal, self.logs) if path.exists()]
         sources = [path for path in sources if not (path.is_dir() and not any(path.iterdir()))]
         if not sources:
             return None
-        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        target = archive / self.name / stamp
+        stamp = time.strftime(STAMP, time.gmtime())
+        archive = records_root() / self.name
+        target = archive / stamp
         number = 1
         while target.exists():
             number += 1
-            target = archive / self.name / f"{stamp}-{number}"
+            target = archive / f"{stamp}-{number}"
         target.mkdir(parents=True, mode=0o700)
         for source in sources:
             shutil.move(str(source), target / source.name)
+        prune()
         return target
 
     def remove(self) -> None:
@@ -167,3 +181,39 @@ def all_labs() -> list[LabState]:
     if not labs.is_dir():
         return []
     return [LabState(path.name, path) for path in sorted(labs.iterdir()) if path.is_dir() and NAME.fullmatch(path.name)]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is left of a lab that was taken down. ``ended``: seconds since the epoch."""
+
+    lab: str
+    folder: Path
+    ended: float
+
+
+def records_root() -> Path:
+    """Where records are, a folder a lab."""
+    return state_root() / "runs"
+
+
+def records(lab: str | None = None) -> list[Record]:
+    """Of one lab or of all, the newest first."""
+    found = []
+    for folder in records_root().glob(f"{lab or '*'}/*"):
+        try:
+            ended = calendar.timegm(time.strptime(folder.name.partition("-")[0], STAMP))
+        except ValueError:
+            continue  # nothing of ours
+        found.append(Record(folder.parent.name, folder, float(ended)))
+    return sorted(found, key=lambda one: (one.ended, one.folder.name), reverse=True)
+
+
+def prune(now: float | None = None) -> None:
+    """Remove what is beyond the newest `KEPT` of a lab, or older than `KEPT_DAYS`."""
+    oldest = (time.time() if now is None else now) - KEPT_DAYS * 86400
+    seen = Counter[str]()
+    for record in records():
+        seen[record.lab] += 1
+        if seen[record.lab] > KEPT or record.ended < oldest:
+            shutil.rmtree(record.folder)

@@ -4,28 +4,58 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 from click.shell_completion import CompletionItem
 
 from labctl.errors import UsageError, did_you_mean
-from labctl.state import LabState, all_labs, lab_state
+from labctl.state import NAME, LabState, all_labs, lab_state
 
 if TYPE_CHECKING:
     from labctl.runtime.api import Endpoints, Runtime
 
 
+Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+
+
 def say(message: str) -> None:
     """The story: stderr."""
-    click.echo(message, err=True)
+    click.echo(fitted(message, sys.stderr), err=True)
+
+
+def fitted(text: str, stream: TextIO, indent: str = "  ") -> str:
+    """Lines folded at blanks to the width of a terminal; untouched in a pipe."""
+    if not stream.isatty():
+        return text
+    from labctl.report.table import width_of
+    from labctl.report.text import wrap
+
+    width = width_of(stream) or 80
+    return "\n".join(row for line in text.split("\n") for row in wrap(line, width, indent, whole=True))
 
 
 def result(text: str) -> None:
     """The result: stdout."""
     click.echo(text)
+
+
+def painted(word: str, text: str | None = None) -> str:
+    """A verdict or a state, or a text in its colour, where standard output has colours."""
+    from labctl.report.style import Paint, wants_colour
+    from labctl.report.table import STYLES
+
+    return Paint(wants_colour(sys.stdout))(STYLES.get(word, ""), word if text is None else text)
+
+
+def result_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """The result as columns: plain in a pipe, coloured and folded to its width on a terminal."""
+    from labctl.report.table import table_for
+
+    result(table_for(sys.stdout, header, rows))
 
 
 def result_json(body: Any) -> None:
@@ -86,19 +116,27 @@ def spec_name(path: Path) -> str:
     """The ``name:`` of a spec, read without judging the rest of it."""
     import yaml
 
+    from labctl.spec.textfile import label, read_text
+
+    text, trouble = read_text(path)
     try:
-        document = yaml.load(path.read_text(), Loader=yaml.CSafeLoader)
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise UsageError(f"cannot read a lab's name from {path}: {error}", code="unreadable-spec") from None
+        document = yaml.load(text, Loader=yaml.CSafeLoader)
+    except yaml.YAMLError as error:
+        raise UsageError(f"cannot read a lab's name from {label(path)}: {error}", code="unreadable-spec") from None
+    if trouble is not None:
+        raise UsageError(f"cannot read a lab's name: {trouble.render()}", code="unreadable-spec")
     name = document.get("name") if isinstance(document, dict) else None
     if not isinstance(name, str):
-        raise UsageError(f"{path} has no name", code="no-name", next_command=f"labctl validate {path}")
+        raise UsageError(f"{label(path)} has no name", code="no-name", next_command=f"labctl validate {path}")
     return name
 
 
-def complete_labs(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Shell completion: lab names."""
-    return [CompletionItem(lab.name) for lab in all_labs() if lab.name.startswith(incomplete)]
+def complete_labs(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Shell completion: lab names, and boxes where the lab may be left out."""
+    labs = [lab.name for lab in all_labs()]
+    found = [CompletionItem(name) for name in labs if name.startswith(incomplete)]
+    boxes = [one for one in context.command.params if one.name in BOXES] if isinstance(context.command, OnLab) else []
+    return [*found, *(boxes[0].shell_complete(context, incomplete) if boxes and len(labs) == 1 else [])]
 
 
 def lab_nodes(state: LabState, kinds: tuple[str, ...] = ()) -> list[str]:
@@ -110,16 +148,105 @@ def lab_nodes(state: LabState, kinds: tuple[str, ...] = ()) -> list[str]:
     return [name for name, node in nodes.items() if not kinds or node.get("kind") in kinds]
 
 
-def complete_nodes(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Shell completion: nodes of the lab that was typed before."""
-    name = context.params.get("lab")
-    if not name:
-        return []
-    return [CompletionItem(node) for node in lab_nodes(lab_state(name)) if node.startswith(incomplete)]
+def typed_lab(context: click.Context) -> LabState | None:
+    """For completion: the lab that was typed before, else the only one there is.
+
+    click leaves arguments unread where an option still wants its value: they are in ``args`` then.
+    """
+    labs = {state.name: state for state in all_labs()}
+    words = [word for word in (context.params.get("lab"), *context.args) if isinstance(word, str)]
+    for word in words:
+        if word in labs:
+            return labs[word]
+    only = next(iter(labs.values())) if len(labs) == 1 else None
+    return only if only and (not words or words[0] in lab_nodes(only)) else None
 
 
-lab_argument = click.argument("lab", shell_complete=complete_labs)
+def complete_boxes(*kinds: str) -> Complete:
+    """Shell completion: boxes of the lab that was typed before, of these kinds or all."""
+
+    def complete(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        lab = typed_lab(context)
+        return [CompletionItem(node) for node in lab_nodes(lab, kinds) if node.startswith(incomplete)] if lab else []
+
+    return complete
+
+
+complete_nodes = complete_boxes()
+complete_switches = complete_boxes("switch")
+
+
+BOXES = frozenset({"node", "nodes", "switch", "place"})
+"""Names of second arguments that are a box of the lab."""
+
+
+class OnLab(click.Command):
+    """A verb whose first argument is a LAB: left out, the one that is there is meant.
+
+    It counts as left out when nothing is given, when a command (``-- CMD``) begins at once, and when the first word is
+    no lab, but a box of the one lab (``labctl ssh leaf2101``).
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        asked = ctx.resilient_parsing or any(word in ctx.help_option_names for word in args[: _end(args)])
+        if not asked and (name := self._left_out(ctx, args)) is not None:
+            args = [name, *args]
+        return super().parse_args(ctx, args)
+
+    def _left_out(self, ctx: click.Context, args: list[str]) -> str | None:
+        given = self.make_parser(ctx).parse_args(list(args))[0].get("lab")
+        first = given[0] if isinstance(given, tuple) and given else given
+        if args[:1] == ["--"] or not isinstance(first, str) or not first:
+            return the_lab()
+        if BOXES.isdisjoint(one.name or "" for one in self.params) or (
+            NAME.fullmatch(first) and lab_state(first).exists
+        ):
+            return None
+        labs = all_labs()
+        return labs[0].name if len(labs) == 1 and first.partition(":")[0] in lab_nodes(labs[0]) else None
+
+
+def _end(args: list[str]) -> int:
+    return args.index("--") if "--" in args else len(args)
+
+
+def the_lab() -> str:
+    """The only lab there is, else the only one that runs. Raises `UsageError` with all of them."""
+    labs = all_labs()
+    if len(labs) > 1:
+        from labctl.runtime.select import runtime_of
+
+        labs = [state for state in labs if runtime_of(state).observe().alive] or labs
+    if len(labs) == 1:
+        return labs[0].name
+    names = ", ".join(state.name for state in labs)
+    raise UsageError(
+        "no lab is named, and " + (f"there are {len(labs)}" if labs else "none runs"),
+        code="which-lab",
+        hint=f"name one of {names}" if labs else None,
+        next_command="labctl list" if labs else "labctl up whitepaper",
+    )
+
+
+lab_argument = click.argument("lab", shell_complete=complete_labs, metavar="[LAB]")
 node_argument = click.argument("node", shell_complete=complete_nodes)
+
+
+def last_verdict(evidence: Path) -> tuple[str, float] | None:
+    """PASS, FAIL or INCONCLUSIVE of an evidence folder, and when (seconds since the epoch); None: never verified."""
+    file = evidence / "evidence.json"
+    try:
+        return str(json.loads(file.read_text(encoding="utf-8"))["verdict"]), file.stat().st_mtime
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # cut short, or none: nothing was judged
+
+
+def age(seconds: float) -> str:
+    """``42s``, ``7m``, ``3h``, ``2d``."""
+    for limit, divisor, unit in ((60, 1, "s"), (3600, 60, "m"), (86400, 3600, "h")):
+        if seconds < limit:
+            return f"{int(seconds // divisor)}{unit}"
+    return f"{int(seconds // 86400)}d"
 
 
 def is_terminal() -> bool:

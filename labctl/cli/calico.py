@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from labctl.cli.app import complete_nodes, json_option, lab_argument, open_lab, result, result_json, say
+from labctl.cli.app import OnLab, complete_nodes, json_option, lab_argument, open_lab, result, result_json, say
 from labctl.errors import ExitCode
 
 
@@ -15,7 +15,7 @@ def command() -> None:
     """Calico as it runs on a lab's nodes."""
 
 
-@command.command()
+@command.command(cls=OnLab)
 @lab_argument
 @click.argument("nodes", nargs=-1, metavar="[NODE]...", shell_complete=complete_nodes)
 @json_option
@@ -23,6 +23,9 @@ def status(lab: str, nodes: tuple[str, ...], as_json: bool) -> None:
     """BGP sessions as each NODE's BIRD has them, laid out as calicoctl node status; without a NODE those of all.
 
     Exit 3 when a node could not be asked.
+
+    \b
+    labctl calico status whitepaper node01
     """
     from dataclasses import asdict
 

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import yaml
 
+from labctl.spec.textfile import read_text
+
 
 def calico_of(spec: Path) -> Path | None:
     """``cluster.calico.manifest`` of a spec that was judged already, relative to it; None: it names none."""
-    if not spec.is_file():
+    if spec.is_dir():
         return None
-    document = yaml.load(spec.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+    document = yaml.load(read_text(spec)[0], Loader=yaml.CSafeLoader)
     found = document.get("cluster")
     for key in ("calico", "manifest"):
         found = found.get(key) if isinstance(found, dict) else None

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from itertools import product
 from typing import TYPE_CHECKING
 
 import click
+from click.shell_completion import CompletionItem
 
 from labctl.errors import UsageError, did_you_mean
 from labctl.imagename import ROLES, image_trouble
@@ -20,17 +22,32 @@ if TYPE_CHECKING:
     from labctl.design.images import ImageWishes
     from labctl.userconfig import Credentials
 
+
+def _complete_images(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    return [CompletionItem(f"{role}=") for role in ROLES if role.startswith(incomplete)]
+
+
+def complete_targets(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Shell completion: every target."""
+    pairs = product(("standin", "n9kv"), ("standin", "kind"))
+    targets = (f"switch={switch},cluster={cluster}" for switch, cluster in pairs)
+    return [CompletionItem(target) for target in targets if target.startswith(incomplete)]
+
+
 image_option = click.option(
     "--image",
     "images",
+    shell_complete=_complete_images,
     multiple=True,
     metavar="ROLE=IMAGE",
     help=f"Image of a role ({', '.join(ROLES)}); more than once.  [env: LABCTL_IMAGE_<ROLE>]",
 )
 target_option = click.option(
     "--target",
-    help="switch=n9kv|standin,cluster=kind|standin,containerlab=VERSION; default: the spec's, else stand-ins, and"
-    f" containerlab {WRITTEN_FOR} or newer.",
+    shell_complete=complete_targets,
+    metavar="PART=KIND,...",
+    help="switch=n9kv|standin, cluster=kind|standin, containerlab=VERSION, joined by commas; default: the spec's,"
+    f" else stand-ins, and containerlab {WRITTEN_FOR} or newer.",
 )
 
 

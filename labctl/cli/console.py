@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from labctl.cli.app import lab_argument, open_lab, say
-from labctl.cli.ssh import complete_switches
+from labctl.cli.app import OnLab, complete_switches, lab_argument, open_lab, say
 
 if TYPE_CHECKING:
     from labctl.guest.api import ByteStream
 
 
-@click.command()
+@click.command(cls=OnLab)
 @lab_argument
 @click.argument("switch", shell_complete=complete_switches)
 def command(lab: str, switch: str) -> None:
@@ -24,6 +23,9 @@ def command(lab: str, switch: str) -> None:
 
     vrnetlab holds the console itself until it has configured the switch: until then nothing comes here, and
     `labctl logs LAB SWITCH` shows what it reads. Without a terminal, what comes is printed until Ctrl-C.
+
+    \b
+    labctl console whitepaper leaf2101
     """
     from labctl.cli.streams import raw_terminal, terminal_size
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from labctl.cli.app import json_option, result, result_json
+from labctl.cli.sources import found, spec_argument
 from labctl.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -17,18 +19,22 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("source", required=False, type=click.Path(path_type=Path, exists=True), metavar="[SPEC|DIR]")
+@spec_argument("[SPEC|DIR]")
 @click.option("--runtime", type=click.Choice(["embedded", "containerlab"]), default="embedded", show_default=True)
 @json_option
-def command(source: Path | None, runtime: str, as_json: bool) -> None:
+def command(source: str | None, runtime: str, as_json: bool) -> None:
     """What this host can and cannot do, and the command that repairs it.
 
     With `--runtime containerlab` for one lab, too: of SPEC, with the target that it names, or of an artifact folder.
 
     Exit 0 when the runtime can run here (warnings are allowed), else 4. Nothing is changed or downloaded.
+
+    \b
+    labctl doctor
+    labctl doctor whitepaper --runtime containerlab
     """
     if runtime == "containerlab":
-        _containerlab(source, as_json=as_json)
+        _containerlab(found(source) if source else None, as_json=as_json)
         return
     if source is not None:
         raise UsageError(
@@ -53,14 +59,16 @@ def _containerlab(source: Path | None, *, as_json: bool) -> None:
     _tell(containerlab_findings(needs), subject, more, as_json=as_json)
 
 
-def _tell(found: Sequence[Finding], subject: str, more: dict[str, Any], *, as_json: bool) -> None:
+def _tell(seen: Sequence[Finding], subject: str, more: dict[str, Any], *, as_json: bool) -> None:
     from labctl.doctor.findings import can_run
     from labctl.doctor.page import page
+    from labctl.report.style import wants_colour
+    from labctl.report.table import width_of
 
-    able = can_run(found)
+    able = can_run(seen)
     if as_json:
-        result_json({"can_run": able, **more, "findings": [asdict(finding) for finding in found]})
+        result_json({"can_run": able, **more, "findings": [asdict(finding) for finding in seen]})
     else:
-        result(page(found, subject))
+        result(page(seen, subject, width=width_of(sys.stdout), colour=wants_colour(sys.stdout)))
     if not able:
         raise SystemExit(ExitCode.HOST)

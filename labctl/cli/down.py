@@ -6,28 +6,35 @@ import time
 
 import click
 
-from labctl.cli.app import complete_labs, json_option, name_of, result, result_json, say
+from labctl.cli.app import complete_labs, json_option, name_of, result, result_json, say, the_lab
 from labctl.cli.interrupt import unwinding
 from labctl.errors import UsageError
 
 
 @click.command()
-@click.argument("lab", required=False, shell_complete=complete_labs, metavar="LAB|SPEC")
+@click.argument("lab", required=False, shell_complete=complete_labs, metavar="[LAB|SPEC]")
 @click.option("--all", "everything", is_flag=True, help="All labs of this user.")
 @click.option("--older-than", metavar="T", help="With --all: only labs older than T (90s, 30m, 6h, 2d).")
 @json_option
 def command(lab: str | None, everything: bool, older_than: str | None, as_json: bool) -> None:
-    """Remove a lab: processes, guest, files. Evidence and journal are kept in the cache. Twice is fine."""
+    """Remove a lab: processes, guest, files. Twice is fine. LAB may be left out while one alone runs.
+
+    Evidence, journal and logs are kept: `labctl list --past` shows them.
+
+    \b
+    labctl down whitepaper
+    labctl down --all --older-than 2d
+    """
     from labctl.cli.durations import parse_duration
     from labctl.engine.down import take_down
     from labctl.state import all_labs, lab_state
 
-    if (lab is None) == (not everything):
+    if lab is not None and everything:
         raise UsageError("name one lab, or --all", code="which-lab", next_command="labctl list")
     if older_than and not everything:
         raise UsageError("--older-than goes with --all", code="usage")
-    if lab is not None:
-        states = [lab_state(name_of(lab))]
+    if not everything:
+        states = [lab_state(name_of(lab or the_lab()))]
     else:
         limit = parse_duration(older_than) if older_than else 0.0
         states = [state for state in all_labs() if time.time() - state.root.stat().st_mtime >= limit]

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from labctl.cli.app import complete_labs, json_option, result, result_json, say
+from labctl.cli.app import complete_labs, json_option, result_json, result_table, say
 from labctl.errors import InconclusiveError, UsageError
 
 
@@ -21,6 +21,11 @@ def command(lab: str | None, record: Path | None, as_json: bool) -> None:
     """The white paper's figures, tables and claims, with what LAB's last verification says of each.
 
     `labctl verify LAB --figure ROW` runs the checks of one.
+
+    \b
+    labctl figures
+    labctl figures whitepaper
+    labctl verify whitepaper --figure 15
     """
     from labctl.paper.catalogue import ROWS
 
@@ -44,13 +49,11 @@ def command(lab: str | None, record: Path | None, as_json: bool) -> None:
     if as_json:
         result_json(rows)
         return
-    from labctl.report.table import table
-
     shown = [
         (row["id"], row["verdict"] or ("-" if row["patterns"] else "no check"), row["mode"], row["title"])
         for row in rows
     ]
-    result(table(("ROW", "RESULT", "MODE", "WHAT THE WHITE PAPER SHOWS"), shown))
+    result_table(("ROW", "RESULT", "MODE", "WHAT THE WHITE PAPER SHOWS"), shown)
 
 
 def _evidence(lab: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import click
 
 from labctl.cli.app import json_option, result, result_json, say
 from labctl.cli.configured import image_option, image_wishes, target_option
+from labctl.cli.sources import found, spec_argument
 from labctl.errors import UsageError
 from labctl.peers import CONTAINERLAB_OLDEST, WRITTEN_FOR, dotted, numbers
 
@@ -42,22 +43,40 @@ def _parts(text: str | None) -> dict[str, str]:
 
 
 @click.command()
-@click.argument("spec", type=click.Path(path_type=Path))
+@spec_argument("[SPEC]")
 @click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Folder; default: ./NAME.lab")
 @target_option
 @image_option
 @click.option("--name", help="Another name for the lab.")
 @json_option
 def command(
-    spec: Path, output: Path | None, target: str | None, images: tuple[str, ...], name: str | None, as_json: bool
+    source: str | None,
+    output: Path | None,
+    target: str | None,
+    images: tuple[str, ...],
+    name: str | None,
+    as_json: bool,
 ) -> None:
-    """Render SPEC into an artifact folder: what containerlab, NX-OS, kind, Calico and labctl read."""
+    """Render SPEC into an artifact folder: what containerlab, NX-OS, kind, Calico and labctl read.
+
+    SPEC is a file, a topology that labctl ships, or - for standard input; left out, the one spec of this folder.
+
+    \b
+    labctl generate whitepaper
+    labctl generate lab.yaml -o lab --target switch=n9kv,cluster=kind
+    """
     from labctl.cli.rendering import planned
     from labctl.folder import load_folder
     from labctl.render.folder import render_folder, write_folder
 
+    if str(output) == "-":
+        raise UsageError(
+            "a folder cannot go to standard output",
+            code="folder-to-stdout",
+            hint="-o DIR; ./- is a folder of that name",
+        )
     design, warnings = planned(
-        spec, target=parse_target(target), containerlab=parse_containerlab(target), name=name,
+        found(source), target=parse_target(target), containerlab=parse_containerlab(target), name=name,
         wishes=image_wishes(images),
     )  # fmt: skip
     folder = output or Path(f"{design.name}.lab")

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import click
 
-from labctl.cli.app import json_option, lab_argument, open_lab, result, result_json, say
+from labctl.cli.app import OnLab, json_option, lab_argument, open_lab, result, result_json, say
 
 
-@click.command()
+@click.command(cls=OnLab)
 @lab_argument
 @json_option
 def command(lab: str, as_json: bool) -> None:
     """Undo what a labctl that was killed left broken in LAB: every change that its journal has as begun.
 
     `up` and `verify` do the same before anything else.
+
+    \b
+    labctl heal whitepaper
     """
     from labctl.engine.healing import heal
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from labctl.cli.app import complete_labs, json_option, result, result_json, say
+from labctl.cli.app import complete_labs, json_option, result, result_json, result_table, say
 from labctl.cli.configured import image_option, target_option
+from labctl.cli.sources import found, spec_argument
 from labctl.errors import HostError, UsageError
 
 if TYPE_CHECKING:
@@ -30,15 +31,20 @@ class _OrList(click.Group):
 
 @click.group(cls=_OrList)
 def command() -> None:
-    """Images that a lab needs on containerlab, and where each comes from: `labctl images SPEC`."""
+    """Images that a lab needs on containerlab, and where each comes from: `labctl images SPEC`.
+
+    \b
+    labctl images whitepaper --target switch=n9kv,cluster=kind
+    labctl images load n9kv.tar --lab whitepaper
+    """
 
 
 @command.command("list")
-@click.argument("source", type=click.Path(path_type=Path), metavar="SPEC|DIR")
+@spec_argument("[SPEC|DIR]")
 @target_option
 @image_option
 @json_option
-def list_(source: Path, target: str | None, images: tuple[str, ...], as_json: bool) -> None:
+def list_(source: str | None, target: str | None, images: tuple[str, ...], as_json: bool) -> None:
     """Every image that SPEC (or the artifact folder DIR) needs, what for, whether Docker has it, and how to get it.
 
     `labctl images SPEC` is the same. Images that pods run are pulled by the nodes, or loaded: `labctl images load`.
@@ -49,10 +55,11 @@ def list_(source: Path, target: str | None, images: tuple[str, ...], as_json: bo
     from labctl.folder import load_folder
     from labctl.images.needed import needed
 
-    if source.is_dir() and (target is not None or images):
+    spec = found(source)
+    if spec.is_dir() and (target is not None or images):
         raise UsageError("--target and --image go with a spec: a folder has them in its files", code="usage")
     read_by, wishes = parse_containerlab(target), image_wishes(images)
-    with folder_of(source, target=parse_target(target), containerlab=read_by, wishes=wishes) as path:
+    with folder_of(spec, target=parse_target(target), containerlab=read_by, wishes=wishes) as path:
         folder = load_folder(path)
         needs = needed(folder)
     there, why = _looked_up([need.image for need in needs])
@@ -67,10 +74,8 @@ def list_(source: Path, target: str | None, images: tuple[str, ...], as_json: bo
             }
         )
         return
-    from labctl.report.table import table
-
     rows = [(need.image, ", ".join(need.used_by), _state(need, there), need.get) for need in needs]
-    result(table(("IMAGE", "FOR", "IN DOCKER", "GET IT BY"), rows))
+    result_table(("IMAGE", "FOR", "IN DOCKER", "GET IT BY"), rows)
     if why is not None:
         say(f"note: not looked up. {why}")
     if any(need.place == "pods" for need in needs):

@@ -25,7 +25,12 @@ def complete_topologies(_context: click.Context, _parameter: click.Parameter, in
     "--from", "topology", metavar="TOPOLOGY", shell_complete=complete_topologies, help="Copy a shipped topology."
 )
 def command(file: Path, name: str | None, topology: str | None) -> None:
-    """Write a commented spec to start from into FILE (lab.yaml); - prints it. A file that is there is not touched."""
+    """Write a commented spec to start from into FILE (lab.yaml); - prints it. A file that is there is not touched.
+
+    \b
+    labctl init
+    labctl init paper.yaml --from whitepaper
+    """
     from labctl.starter import beside, copy_of, starter
     from labctl.state import NAME, lab_state
 
@@ -55,5 +60,3 @@ def _write(file: Path, text: str) -> None:
         raise UsageError(
             f"{file} is there already and is not overwritten", code="file-exists", next_command="labctl init OTHER.yaml"
         ) from None
-    except OSError as error:
-        raise UsageError(f"{file} cannot be written: {error.strerror}", code="cannot-write") from None

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import click
 
-from labctl.cli.app import lab_argument, open_lab, result
+from labctl.cli.app import OnLab, lab_argument, open_lab, result
 
 
-@click.command()
+@click.command(cls=OnLab)
 @lab_argument
 @click.option("--show", is_flag=True, help="Print its contents instead of its path.")
 def command(lab: str, show: bool) -> None:
-    """Print the path of LAB's kubeconfig: export KUBECONFIG=$(labctl kubeconfig LAB)."""
+    """Print the path of LAB's kubeconfig: export KUBECONFIG=$(labctl kubeconfig LAB).
+
+    \b
+    labctl kubeconfig whitepaper
+    """
     path = open_lab(lab).endpoints().kubeconfig()
     result(path.read_text().rstrip() if show else str(path))

@@ -6,14 +6,19 @@ import os
 
 import click
 
-from labctl.cli.app import lab_argument, open_lab
+from labctl.cli.app import OnLab, lab_argument, open_lab
 
 
-@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.command(cls=OnLab, context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @lab_argument
 @click.argument("argv", nargs=-1, type=click.UNPROCESSED, metavar="[--] ARGS...")
 def command(lab: str, argv: tuple[str, ...]) -> None:
-    """Run kubectl against LAB: one of 1.31 or newer from PATH, else the one that setup brought."""
+    """Run kubectl against LAB: one of 1.31 or newer from PATH, else the one that setup brought.
+
+    \b
+    labctl kubectl whitepaper -- get pods -A -o wide
+    labctl kubectl -- get nodes
+    """
     from labctl.cli.preparing import brought_kubectl
     from labctl.kube.kubectl import find_kubectl
 

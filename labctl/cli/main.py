@@ -4,45 +4,16 @@ from __future__ import annotations
 
 import importlib
 import os
+import shlex
 import sys
+from typing import Any
 
 import click
 
 from labctl import __version__
 from labctl.cli.interrupt import listen
-from labctl.errors import ExitCode, LabctlError
-
-VERBS: dict[str, str] = {
-    "init": "Write a commented spec to start from.",
-    "validate": "Check a spec; all problems at once.",
-    "generate": "Render the artifact folder of a spec.",
-    "up": "Boot, configure and prove a lab.",
-    "verify": "Run the scenarios on a running lab.",
-    "reset": "Bring a lab back to what up left, without a new boot.",
-    "watch": "A live table of a lab's sessions, links and pods.",
-    "report": "Render a verification's report again, or compare two.",
-    "down": "Remove a lab; nothing is left behind.",
-    "list": "Every lab of this user.",
-    "status": "What a lab's boxes are doing.",
-    "graph": "Draw a lab: boxes, ports, bundles, BGP; as it is configured, or as it runs.",
-    "calico": "Calico on the nodes: BGP sessions.",
-    "figures": "The white paper's figures and claims, with results.",
-    "exec": "Run a command in a node.",
-    "ssh": "Log in to a switch.",
-    "save": "Save the switches' configurations, there and here.",
-    "record": "Record a session with the switches as a test case.",
-    "console": "Serial console of a switch, before SSH answers.",
-    "kubeconfig": "Path of a lab's kubeconfig.",
-    "kubectl": "kubectl against a lab's cluster.",
-    "capture": "Capture packets on an interface of a node.",
-    "logs": "Logs of a lab or of one node.",
-    "images": "Images that a lab needs; load an archive.",
-    "recover": "Repair boxes that were restarted.",
-    "heal": "Undo what a killed labctl left broken.",
-    "rebuild": "Make one switch anew.",
-    "setup": "Prepare this host: guest image and control plane.",
-    "doctor": "What this host can and cannot do.",
-}
+from labctl.cli.words import ELSEWHERE, GROUPS, VERBS
+from labctl.errors import ExitCode, LabctlError, LabError, UsageError, did_you_mean
 
 
 class Verbs(click.Group):
@@ -59,26 +30,58 @@ class Verbs(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """The table above, so that ``labctl --help`` imports no verb."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(VERBS.items()))
+        """The table of words, so that ``labctl --help`` imports no verb."""
+        longest = max(map(len, VERBS))
+        for title, verbs in GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl([(verb.ljust(longest), told) for verb, told in verbs.items()])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click's, with a did-you-mean."""
+        """As click's, with what other tools call our verbs, and a did-you-mean."""
+        if args[0] not in VERBS and not args[0].startswith("-"):
+            raise _no_verb(*args)
+        return super().resolve_command(ctx, args)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta["labctl.typed"] = tuple(args)
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """What the operating system refuses is told as a person's error, here for all verbs."""
         try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            import difflib
+            return super().invoke(ctx)
+        except OSError as error:
+            from labctl.troubles import reader_gone, told
 
-            near = difflib.get_close_matches(args[0], VERBS, n=1)
-            if not near:
+            if reader_gone(error):
+                raise SystemExit(ExitCode.OK) from None
+            known = told(error, ctx.meta["labctl.typed"])
+            if known is None and isinstance(error, BrokenPipeError):
+                known = LabError("a part of the lab closed its connection", next_command="labctl list")
+            if known is None or ctx.params.get("debug"):
                 raise
-            raise click.UsageError(f"{error.message.rstrip('.')}. Did you mean '{near[0]}'?", error.ctx) from None
+            raise known from error
 
 
-@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "LABCTL"})
+def _no_verb(word: str, *rest: str) -> UsageError:
+    if word in ELSEWHERE:
+        ours, does = ELSEWHERE[word]
+        following = shlex.join(rest) if not any(text.startswith("-") for text in rest) else ""
+        return UsageError(
+            f"labctl has no {word}: labctl {ours} {does}",
+            code="no-such-verb",
+            next_command=f"labctl {ours} {following}".rstrip(),
+        )
+    hint = did_you_mean(word, VERBS)
+    return UsageError(f"labctl has no {word}", code="no-such-verb", hint=hint, next_command="labctl --help")
+
+
+@click.group(
+    cls=Verbs,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "LABCTL", "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="labctl")
 @click.option("--debug", is_flag=True, envvar="LABCTL_DEBUG", help="Show tracebacks.  [env: LABCTL_DEBUG]")
 @click.pass_context
@@ -86,11 +89,14 @@ def cli(context: click.Context, debug: bool) -> None:
     """From ten lines of YAML to a proven NX-OS VXLAN EVPN lab with Kubernetes and Calico.
 
     \b
-    labctl up topologies/whitepaper.yaml     boot it, prove it
-    labctl down whitepaper                   remove it
+    labctl up whitepaper        boot and prove the white paper's lab
+    labctl status               its boxes, and how to reach each
+    labctl down whitepaper      remove it
+    labctl init && labctl up    begin a lab of your own: lab.yaml
 
     Exit codes: 0 passed, 1 a check failed or a switch rejected configuration, 2 usage or spec, 3 inconclusive,
-    4 this host cannot, 5 internal, 6 changes pending, 130 interrupted.
+    4 this host cannot, 5 internal, 6 changes pending, 130 interrupted;
+    exec, ssh and kubectl give the program's own.
     """
     context.obj = {"debug": debug}
 
@@ -98,33 +104,53 @@ def cli(context: click.Context, debug: bool) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Entry point: errors become text and an exit code; a traceback only with ``--debug``."""
     debug = "--debug" in (arguments or sys.argv[1:]) or bool(os.environ.get("LABCTL_DEBUG"))
+    if "_LABCTL_COMPLETE" in os.environ:
+        importlib.import_module("labctl.cli.completion")  # it tells click of our bash
     listen()
     try:
         code = cli.main(args=arguments, prog_name="labctl", standalone_mode=False)
     except LabctlError as error:
         if debug:
             raise
-        click.echo(f"error: {error.render()}", err=True)
+        _tell(error.render())
         code = error.exit_code
     except click.exceptions.Abort:
         click.echo("interrupted", err=True)
         code = ExitCode.INTERRUPTED
     except click.ClickException as error:
-        error.show()
+        _tell(_usage(error).render())
         code = ExitCode.USAGE
-    except BrokenPipeError:
-        # the reader of a pipe went away (`labctl list | head`): not an error of ours
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = ExitCode.OK
     except Exception as error:
         if debug:
             raise
-        click.echo(
-            f"error: labctl broke: {type(error).__name__}: {error} [internal]\n  next: run it again with --debug",
-            err=True,
-        )
+        _tell(f"labctl broke: {type(error).__name__}: {error} [internal]\n  next: run it again with --debug")
         code = ExitCode.INTERNAL
     sys.exit(int(code or 0))
+
+
+def _usage(error: click.ClickException) -> UsageError:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "labctl"
+    hint = " ".join(context.get_usage().split()[1:]) if context else None
+    message = error.format_message().rstrip(".")
+    return UsageError(message[:1].lower() + message[1:], hint=hint, next_command=f"{command} --help")
+
+
+def _tell(text: str) -> None:
+    """An error, on stderr: plain in a pipe, fitted to a terminal."""
+    try:
+        if sys.stderr.isatty():
+            import shutil
+
+            from labctl.cli.errorview import shown
+            from labctl.report.style import wants_colour
+
+            width = shutil.get_terminal_size((100, 24)).columns
+            click.echo(shown(text, colour=wants_colour(sys.stderr), width=width), err=True)
+        else:
+            click.echo(f"error: {text}", err=True)
+    except OSError:
+        return  # nobody can be told: the exit code is the answer
 
 
 if __name__ == "__main__":

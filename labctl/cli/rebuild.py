@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import click
 
-from labctl.cli.app import lab_argument, open_lab, result, say
-from labctl.cli.ssh import complete_switches
+from labctl.cli.app import OnLab, complete_switches, lab_argument, open_lab, result, say
 
 
-@click.command()
+@click.command(cls=OnLab)
 @lab_argument
 @click.argument("switch", shell_complete=complete_switches)
 def command(lab: str, switch: str) -> None:
-    """Make SWITCH of LAB anew and push its configuration; everything else stays as it is."""
+    """Make SWITCH of LAB anew and push its configuration; everything else stays as it is.
+
+    \b
+    labctl rebuild whitepaper leaf2101
+    """
     from labctl.engine.rebuild import rebuild
 
     opened = open_lab(lab)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from labctl.cli.app import lab_argument, open_lab, result, say
+from labctl.cli.app import OnLab, lab_argument, open_lab, result, say
 
 
-@click.command()
+@click.command(cls=OnLab)
 @lab_argument
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR|FILE.tar.gz",
               help="Where to; default: ./LAB-record.tar.gz")  # fmt: skip
@@ -19,6 +19,9 @@ def command(lab: str, output: Path | None, push_again: bool) -> None:
     """Record a session with LAB's switches, redacted, as a test case that its owner can send.
 
     It holds every line that labctl sends (gates, the checks' show commands, the configuration) with the raw answers.
+
+    \b
+    labctl record whitepaper
     """
     from labctl.engine.actions.manner import manner_of
     from labctl.engine.actions.switches import open_session

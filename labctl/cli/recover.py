@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import click
 
-from labctl.cli.app import complete_nodes, lab_argument, open_lab, result, say
+from labctl.cli.app import OnLab, complete_nodes, lab_argument, open_lab, result, say
 
 
-@click.command()
+@click.command(cls=OnLab)
 @lab_argument
 @click.argument("node", required=False, shell_complete=complete_nodes)
 def command(lab: str, node: str | None) -> None:
-    """Give boxes of LAB that were restarted their wires and bond0 back: NODE, or all that `status` calls broken."""
+    """Give boxes of LAB that were restarted their wires and bond0 back: NODE, or all that `status` calls broken.
+
+    \b
+    labctl recover whitepaper
+    """
     from labctl.engine.recover import recover
 
     opened = open_lab(lab)

@@ -7,7 +7,8 @@ import sys
 
 import click
 
-from labctl.cli.main import VERBS, cli
+from labctl.cli.main import cli
+from labctl.cli.words import VERBS
 
 HEAD = """\
 # The verbs of labctl

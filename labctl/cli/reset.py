@@ -6,11 +6,11 @@ import sys
 
 import click
 
-from labctl.cli.app import json_option, lab_argument, open_lab, result, result_json
+from labctl.cli.app import OnLab, json_option, lab_argument, open_lab, result, result_json
 from labctl.errors import ExitCode
 
 
-@click.command()
+@click.command(cls=OnLab)
 @lab_argument
 @click.option("--dry-run", is_flag=True, help="Only say what would be changed back; exit 6 when something would be.")
 @click.option("--verify/--no-verify", "prove", default=True,
@@ -27,6 +27,10 @@ def command(
     Configurations of switches, links, addresses and static routes of nodes, and objects of the cluster are compared
     with those that `up` kept: what was changed is changed back, what was added is removed, namespaces and pods of the
     user too. Counters, logs, files, processes and firewall rules of nodes are left alone.
+
+    \b
+    labctl reset --dry-run
+    labctl reset whitepaper
     """
     from labctl.cli.durations import parse_duration
     from labctl.cli.reporting import exit_code, listening, tell_report

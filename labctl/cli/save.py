@@ -6,15 +6,19 @@ from pathlib import Path
 
 import click
 
-from labctl.cli.app import json_option, lab_argument, open_lab, result, result_json
+from labctl.cli.app import OnLab, json_option, lab_argument, open_lab, result, result_json
 
 
-@click.command()
+@click.command(cls=OnLab)
 @lab_argument
 @click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Folder; default: ./LAB-configs")
 @json_option
 def command(lab: str, output: Path | None, as_json: bool) -> None:
-    """Save the running configuration of LAB's switches: as startup on each, and a copy of each as a file (0600)."""
+    """Save the running configuration of LAB's switches: as startup on each, and a copy of each as a file (0600).
+
+    \b
+    labctl save whitepaper -o configs
+    """
     from labctl.engine.actions.manner import manner_of
     from labctl.engine.actions.switches import open_session
     from labctl.engine.saving import save_all

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from labctl.cli.app import json_option, result, result_json, say
+from labctl.cli.app import json_option, result, result_json, result_table, say
 from labctl.cli.interrupt import unwinding
 
 if TYPE_CHECKING:
@@ -22,6 +22,11 @@ def command(context: click.Context) -> None:
     """Prepare this host: bring the guest image and the control plane into the cache.
 
     Without a subcommand it builds. Once is enough for all labs; a second time does nothing.
+
+    \b
+    labctl setup
+    labctl setup status
+    labctl setup export labctl.tar.gz
     """
     if context.invoked_subcommand is None:
         context.invoke(build)
@@ -46,7 +51,7 @@ def build(as_json: bool) -> None:
         result_json([{**_row(row.status), "brought": row.brought, "seconds": round(row.seconds, 1)} for row in rows])
         return
     told = [f"brought in {row.seconds:.0f} s" if row.brought else "was there already" for row in rows]
-    result(_table([row.status for row in rows], told))
+    _tell_table([row.status for row in rows], told)
 
 
 @command.command()
@@ -81,7 +86,7 @@ def status(full: bool, as_json: bool) -> None:
             }
         )
         return
-    result(_table(found.rows, [row.source or "-" for row in found.rows]))
+    _tell_table(found.rows, [row.source or "-" for row in found.rows])
     for row in found.rows:
         if row.why:
             result(f"{row.part.name}: {row.why}")
@@ -193,10 +198,8 @@ def _time(when: float | None) -> str | None:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(when)) if when is not None else None
 
 
-def _table(rows: Any, last: list[str]) -> str:
-    from labctl.report.table import table
-
-    return table(
+def _tell_table(rows: Any, last: list[str]) -> None:
+    result_table(
         ("PART", "STATE", "VERSION", "SIZE", "SOURCE"),
         [
             (row.part.name, row.state, row.part.version, megabytes(row.size) if row.size else "-", text)

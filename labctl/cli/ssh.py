@@ -3,30 +3,42 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
+from typing import NoReturn
 
 import click
-from click.shell_completion import CompletionItem
 
-from labctl.cli.app import lab_argument, lab_nodes, open_lab
-from labctl.errors import HostError
-from labctl.state import lab_state
+from labctl.cli.app import Lab, OnLab, complete_switches, lab_argument, lab_nodes, open_lab
+from labctl.errors import HostError, UsageError
 
 
-def complete_switches(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Shell completion: switches of the lab that was typed before."""
-    name = context.params.get("lab")
-    names = lab_nodes(lab_state(name), ("switch",)) if name else []
-    return [CompletionItem(switch) for switch in names if switch.startswith(incomplete)]
-
-
-@click.command(context_settings={"ignore_unknown_options": True})
+@click.command(cls=OnLab, context_settings={"ignore_unknown_options": True})
 @lab_argument
 @click.argument("switch", shell_complete=complete_switches)
 @click.argument("argv", nargs=-1, type=click.UNPROCESSED, metavar="[-- CMD...]")
 def command(lab: str, switch: str, argv: tuple[str, ...]) -> None:
-    """Log in to SWITCH of LAB with the host's ssh, or run CMD on it; the exit code is ssh's."""
-    endpoint = open_lab(lab).endpoints().ssh(switch)
+    """Log in to SWITCH of LAB with the host's ssh, or run CMD on it; the exit code is ssh's.
+
+    Any other client logs in with the file that `labctl inventory LAB --format ssh` prints.
+
+    \b
+    labctl ssh whitepaper leaf2101
+    labctl ssh whitepaper leaf2101 -- show vpc
+    """
+    opened = open_lab(lab)
+    if switch in lab_nodes(opened.state_folder) and switch not in lab_nodes(opened.state_folder, ("switch",)):
+        raise UsageError(
+            f"{switch} is a node, not a switch: it has a shell, but no SSH",
+            code="no-such-switch",
+            next_command=shlex.join(["labctl", "exec", lab, switch, *(["--", *argv] if argv else [])]),
+        )
+    become_ssh(opened, switch, argv)
+
+
+def become_ssh(lab: Lab, switch: str, argv: tuple[str, ...]) -> NoReturn:
+    """Replace this process by ssh. Raises `HostError` where there is none."""
+    endpoint = lab.endpoints().ssh(switch)
     program = shutil.which("ssh")
     if program is None:
         raise HostError(

@@ -38,6 +38,30 @@ def raw_terminal(*, enabled: bool) -> Iterator[None]:
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
 
 
+@contextmanager
+def ended_by_key(key: bytes = b"q") -> Iterator[None]:
+    """On a terminal a key ends a command as Ctrl-C does; the terminal is put back in any case."""
+    if not sys.stdin.isatty():
+        yield
+        return
+    before = termios.tcgetattr(sys.stdin)
+    over = threading.Event()
+
+    def listen() -> None:
+        while not over.is_set():
+            if select.select([sys.stdin], [], [], 0.2)[0] and os.read(sys.stdin.fileno(), 1) in (key, b""):
+                os.kill(os.getpid(), signal.SIGINT)
+                return
+
+    try:
+        tty.setcbreak(sys.stdin)
+        threading.Thread(target=listen, name="keys", daemon=True).start()
+        yield
+    finally:
+        over.set()
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+
+
 def join(stream: ExecStream, *, with_tty: bool) -> int:
     """Copy both ways until the program ends; returns its exit code (128 + n for a signal n)."""
     over = threading.Event()

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from labctl.cli.app import is_terminal, json_option, result, result_json, say
-from labctl.cli.configured import image_option, switch_login
+from labctl.cli.configured import complete_targets, image_option, switch_login
 from labctl.cli.reporting import Reports, exit_code, listening, report_options, tell_report
+from labctl.cli.sources import found as found_source
+from labctl.cli.sources import spec_argument
 from labctl.errors import ExitCode, HostError, Problem, UsageError
 from labctl.guest.names import LAUNCHERS
 
@@ -24,14 +26,16 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("source", type=click.Path(path_type=Path), metavar="SPEC|DIR")
+@spec_argument("[SPEC|DIR]")
 @click.option("--runtime", type=click.Choice(["auto", "embedded", "containerlab"]), default="auto", show_default=True)
 @click.option("--launcher", type=click.Choice(["auto", *LAUNCHERS]), default="auto", show_default=True,
               help="What boots the embedded guest.")  # fmt: skip
 @click.option(
     "--target",
-    help="switch=n9kv|standin,cluster=kind|standin,containerlab=VERSION (SPEC only); default on containerlab: the"
-    " spec's, else real parts where their images are in Docker, for the containerlab of this host.",
+    shell_complete=complete_targets,
+    metavar="PART=KIND,...",
+    help="switch=n9kv|standin, cluster=kind|standin, containerlab=VERSION, joined by commas (SPEC only); default on"
+    " containerlab: the spec's, else real parts where their images are in Docker, for the containerlab of this host.",
 )
 @image_option
 @click.option("--name", help="Another name for the lab (SPEC only).")
@@ -53,7 +57,7 @@ if TYPE_CHECKING:
 @click.option("-v", "--verbose", is_flag=True, help="Show checks that pass, too.")
 @json_option
 def command(
-    source: Path,
+    source: str | None,
     runtime: str,
     launcher: str,
     target: str | None,
@@ -70,7 +74,13 @@ def command(
 ) -> None:
     """Boot the lab of SPEC (or of an artifact folder DIR), configure it, prove it.
 
+    SPEC is a file, a topology that labctl ships, or - for standard input; left out, the one spec of this folder.
     A second `up` of a lab whose first one failed after the push goes on from there.
+
+    \b
+    labctl up whitepaper
+    labctl up lab.yaml --report out
+    labctl init - --name mine | labctl up -
     """
     from labctl.cli.calicofile import calico_of
     from labctl.cli.durations import parse_duration
@@ -88,14 +98,15 @@ def command(
         )
     reports.check()
     limit = parse_duration(timeout) if timeout is not None else None
-    if source.is_dir():
+    given = found_source(source)
+    if given.is_dir():
         if name is not None or target is not None or images:
             raise UsageError(
                 "--name, --target and --image go with a spec: a folder has them in its files", code="name-of-folder"
             )
-        found = from_folder(source, runtime)
+        found = from_folder(given, runtime)
     else:
-        found = from_spec(source, runtime, target, images, name)
+        found = from_spec(given, runtime, target, images, name)
     state, embedded = lab_state(found.lab), found.runtime == "embedded"
     login = None
     if not embedded:
@@ -110,7 +121,7 @@ def command(
                 done = up(
                     UpRequest(
                         state, box, found.render, listener, brought_kubectl(), prove, limit,
-                        calico or calico_of(source), judged.append,
+                        calico or calico_of(given), judged.append,
                     )
                 )  # fmt: skip
             code = _tell(done, state, found.warnings, as_json=as_json, quiet=events is not None, removed=remove)
@@ -122,7 +133,7 @@ def command(
             if judged:
                 reports.write(state.evidence)
     except HostError as error:  # who says what to type instead does not know what was typed
-        error.next_command = error.next_command and error.next_command.replace("…", shlex.quote(str(source)))
+        error.next_command = error.next_command and error.next_command.replace("…", shlex.quote(source or str(given)))
         raise
     finally:
         if remove:

@@ -6,24 +6,40 @@ from pathlib import Path
 
 import click
 
-from labctl.cli.app import json_option, result, result_json
-from labctl.errors import ExitCode, Problem, SpecError, UsageError
+from labctl.cli.app import json_option, painted, result, result_json
+from labctl.cli.configured import complete_targets
+from labctl.cli.sources import found, spec_argument
+from labctl.errors import ExitCode, Problem, SpecError
 
 
 @click.command()
-@click.argument("spec", type=click.Path(path_type=Path), required=False)
-@click.option("--target", help="Judge for this target: switch=n9kv|standin,cluster=kind|standin,containerlab=VERSION.")
+@spec_argument("[SPEC|DIR]")
+@click.option(
+    "--target",
+    shell_complete=complete_targets,
+    metavar="PART=KIND,...",
+    help="Judge for this target: switch=n9kv|standin, cluster=kind|standin, containerlab=VERSION, joined by commas.",
+)
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of a spec, for editors.")
 @json_option
-def command(spec: Path | None, target: str | None, schema: bool, as_json: bool) -> None:
-    """Check SPEC (or an artifact folder) and say everything that is wrong with it at once."""
+def command(source: str | None, target: str | None, schema: bool, as_json: bool) -> None:
+    """Check SPEC (or an artifact folder) and say everything that is wrong with it at once.
+
+    SPEC is a file, a topology that labctl ships, or - for standard input; left out, the one spec of this folder.
+
+    \b
+    labctl validate
+    labctl validate whitepaper
+    labctl init - | labctl validate -
+    """
     if schema:
         from labctl.spec.schema import json_schema
 
         result_json(json_schema())
         return
-    if spec is None:
-        raise UsageError("name a spec", code="usage", next_command="labctl init")
+    spec = found(source)
+    from labctl.spec.textfile import label
+
     try:
         name, warnings = _check(spec, target)
     except SpecError as error:
@@ -34,7 +50,7 @@ def command(spec: Path | None, target: str | None, schema: bool, as_json: bool) 
     if as_json:
         _tell((), warnings, name=name)
     else:
-        result(f"{spec}: a valid lab, {name}")
+        result(painted("PASS", f"{label(spec)}: a valid lab, {name}"))
 
 
 def _check(path: Path, target: str | None) -> tuple[str, tuple[Problem, ...]]:

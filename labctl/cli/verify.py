@@ -9,18 +9,17 @@ from dataclasses import replace
 import click
 from click.shell_completion import CompletionItem
 
-from labctl.cli.app import json_option, lab_argument, open_lab, result_json
+from labctl.cli.app import OnLab, json_option, lab_argument, open_lab, result_json, typed_lab
 from labctl.cli.reporting import Reports, exit_code, listening, report_options, tell_report
 from labctl.errors import UsageError
 
 
 def complete_scenarios(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Shell completion: scenario names, and the failures of the lab that was typed before."""
-    from labctl.state import lab_state
     from labctl.verify.scenarios import ALWAYS, SCENARIOS, files
 
-    lab = context.params.get("lab")
-    failures = files.names(lab_state(lab).folder) if lab else []
+    lab = typed_lab(context)
+    failures = files.names(lab.folder) if lab else []
     return [CompletionItem(name) for name in (ALWAYS.name, *SCENARIOS, *failures) if name.startswith(incomplete)]
 
 
@@ -31,7 +30,7 @@ def complete_rows(_context: click.Context, _parameter: click.Parameter, incomple
     return [CompletionItem(row.id) for row in ROWS if row.checks and row.id.startswith(incomplete)]
 
 
-@click.command()
+@click.command(cls=OnLab)
 @lab_argument
 @click.option("--scenario", "scenarios", multiple=True, shell_complete=complete_scenarios, metavar="S",
               help="Only this one (and the link checks), by name, or a scenario FILE; may be given again.")  # fmt: skip
@@ -61,6 +60,11 @@ def command(
 
     What is not as expected is waited for, up to the limits of the lab's target, and what was changed since `up` is told
     meanwhile. Ctrl-C ends the checks: what was judged is written, a second one ends at once.
+
+    \b
+    labctl verify whitepaper
+    labctl verify whitepaper --scenario ping --report out
+    labctl verify whitepaper --failures
     """
     from labctl.engine.proving import verify_request
     from labctl.verify.change import open_changes

@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from labctl.cli.app import json_option, lab_argument, open_lab, result
+from labctl.cli.app import OnLab, json_option, lab_argument, open_lab, result
 
 LEAST = 0.2
 """Seconds between two looks, at the least: what is asked so often is kept from its work."""
@@ -16,7 +16,7 @@ PATIENCE = 0.5
 """Seconds for a look that is under way when Ctrl-C comes."""
 
 
-@click.command()
+@click.command(cls=OnLab)
 @lab_argument
 @click.option("--interval", type=click.FloatRange(min=LEAST), default=2.0, show_default=True, metavar="S",
               help="Seconds between two looks.")  # fmt: skip
@@ -25,9 +25,14 @@ PATIENCE = 0.5
 def command(lab: str, interval: float, once: bool, as_json: bool) -> None:
     """A live table of LAB: nodes and bonds, vPC, BGP sessions, pods, links; read from the running lab.
 
-    What is wrong and what has changed since the last look is marked; what did not answer is said so. Ctrl-C ends it.
-    Without a terminal it is one look. --json prints one JSON document a look, in one line each.
+    What is wrong and what has changed since the last look is marked; what did not answer is said so. `q` or Ctrl-C ends
+    it. Without a terminal it is one look. --json prints one JSON document a look, in one line each.
+
+    \b
+    labctl watch whitepaper
+    labctl watch --once
     """
+    from labctl.cli.streams import ended_by_key
     from labctl.engine.actions.ports import wired_ports
     from labctl.engine.looking import observing
     from labctl.folder import load_folder
@@ -39,15 +44,17 @@ def command(lab: str, interval: float, once: bool, as_json: bool) -> None:
     folder, checks = load_folder(opened.folder), load_checks(opened.folder)
     wired = wired_ports(folder)
     with once_interrupted(), observing(opened.state_folder, opened.endpoints()) as observer:
-        look = Apart(lambda: read(observer, folder, checks))
+        paint = TerminalLooks(sys.stdout, lab, wired)
+        terminal = not (as_json or once) and sys.stdout.isatty()
+        look = Apart(lambda: read(observer, folder, checks), paint.looking if terminal else None)
         try:
             if as_json:
                 tell = JsonLooks(sys.stdout, lab)
                 repeat(lambda: tell(look()) and not once, interval)
-            elif once or not sys.stdout.isatty():
+            elif not terminal:
                 result(table(sys.stdout, lab, look(), wired))
             else:
-                with TerminalLooks(sys.stdout, lab, wired) as paint:
+                with paint, ended_by_key():
                     repeat(lambda: paint(look()), interval)
         except KeyboardInterrupt:
             observer.close()

@@ -25,13 +25,6 @@ class TakenDown:
     archive: Path | None
 
 
-def archive_root() -> Path:
-    """Where records of runs go: in the cache."""
-    from labctl.cache import cache_dir
-
-    return cache_dir() / "runs"
-
-
 def take_down(state: LabState, say: Callable[[str], None], *, locked: bool = False) -> TakenDown:
     """Remove a lab. Idempotent: a lab that is not there is a quiet success.
 
@@ -47,6 +40,6 @@ def take_down(state: LabState, say: Callable[[str], None], *, locked: bool = Fal
         runtime_of(state).destroy(progress=say)  # what it may have started in between
         if state.exists:
             Journal(state.journal).step("down", "done")
-        archive = state.keep_record(archive_root())
+        archive = state.keep_record()
         state.remove()
     return TakenDown(existed=True, seconds=clock.elapsed, archive=archive)

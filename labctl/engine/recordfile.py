@@ -12,6 +12,7 @@ from pathlib import Path
 
 from labctl.engine.recording import Recording
 from labctl.errors import UsageError
+from labctl.troubles import unwritten
 
 TAKEN = """\
 Passwords, hashes, keys, SNMP communities and serial numbers are `<redacted>`. MAC addresses of makers, public addresses
@@ -35,7 +36,7 @@ def write(recording: Recording, target: Path) -> Path:
             for name, text in files.items():
                 _create(target / name, text.encode())
     except OSError as error:
-        raise UsageError(f"{target} cannot be written: {error.strerror}", code="not-writable") from None
+        raise unwritten(target, error) from None
     return target
 
 

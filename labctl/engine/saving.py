@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labctl.engine.atonce import on_every_switch, raise_all
-from labctl.errors import CheckFailed, UsageError
+from labctl.errors import CheckFailed
 from labctl.nxos.push import save
 from labctl.nxos.session import NxosSession
 from labctl.pace import limit
+from labctl.troubles import unwritten
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +28,12 @@ def save_all(switches: Sequence[str], login: Callable[[str], NxosSession], targe
     """All at once. What could be saved is saved; then all that went wrong is raised together.
 
     Raises `RejectedError` when a switch did not save, `InconclusiveError` when those that failed did not answer,
-    `UsageError` when the folder cannot be written.
+    `HostError` or `UsageError` when the folder cannot be written.
     """
     try:
         target.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
-        raise UsageError(f"{target} cannot be made: {error.strerror}", code="not-writable") from None
+        raise unwritten(target, error) from None
 
     def one(switch: str) -> Saved:
         session = login(switch)
@@ -60,4 +61,4 @@ def _write(file: Path, text: str) -> None:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             stream.write(text)
     except OSError as error:
-        raise UsageError(f"{file} cannot be written: {error.strerror}", code="not-writable") from None
+        raise unwritten(file, error) from None

@@ -15,6 +15,7 @@ from typing import Any
 from labctl.errors import GateMissed, InconclusiveError, LabctlError
 from labctl.events import Event, Listener
 from labctl.journal import Journal
+from labctl.troubles import told
 from labctl.waiting import Cancelled, Deadline, DeadlinePassed, all_over, first_over, reasons_to
 
 
@@ -149,7 +150,8 @@ class StepRunner:
         except LabctlError as error:
             raise self._failed(step, began, error) from error
         except OSError as error:
-            raise self._failed(step, began, InconclusiveError(f"{type(error).__name__}: {error}", code="io")) from error
+            known = told(error) or InconclusiveError(f"{type(error).__name__}: {error}", code="io")
+            raise self._failed(step, began, known) from error
         ended = self._deadline.elapsed
         self.timings[step.name] = (began, ended)
         self._journal.step(step.name, "done", seconds=round(ended - began, 3), message=sentence)

@@ -12,7 +12,7 @@ from labctl.engine.actions import cluster, kubenodes, nodes, ports, switches
 from labctl.engine.actions.booting import Booting
 from labctl.engine.actions.manner import EMBEDDED_LIMIT, Manner, default_limit, manner_of
 from labctl.engine.calicomanifest import find_manifest, lay
-from labctl.engine.down import archive_root, take_down
+from labctl.engine.down import take_down
 from labctl.engine.healing import heal
 from labctl.engine.placing import Placing, place_folder
 from labctl.engine.proving import verify_request
@@ -28,6 +28,7 @@ from labctl.kube.kubectl import find_kubectl
 from labctl.nxos.session import NxosSession
 from labctl.pace import paced
 from labctl.runtime.api import Endpoints
+from labctl.state import records_root
 from labctl.verify.change import open_changes
 from labctl.verify.run import verify
 from labctl.verify.verdict import Report
@@ -339,6 +340,6 @@ def _after_failure(lab: Up, request: UpRequest, error: LabctlError | None, tell:
     except LabctlError as trouble:
         tell(f"lab {state.name} could not be removed: {trouble.message}; next: labctl down {state.name}")
         return
-    tell(f"lab {state.name} was removed; its record is in {gone.archive or archive_root()}")
+    tell(f"lab {state.name} was removed; its record is in {gone.archive or records_root()}")
     if error is not None and error.hint is None and gone.archive is not None:
         error.hint = f"logs of the run are in {gone.archive / 'logs'}"

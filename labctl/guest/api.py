@@ -22,9 +22,16 @@ from labctl.waiting import Late
 
 
 class AgentError(LabError):
-    """The machine could not do it; the message holds its own words."""
+    """The machine could not do it; the message holds its own words.
+
+    ``cause``: errno's name of what the kernel refused (``ENOENT``), ``filter`` for a capture filter that is none.
+    """
 
     code = "agent"
+
+    def __init__(self, message: str, *, code: str | None = None, cause: str | None = None) -> None:
+        super().__init__(message, code=code)
+        self.cause = cause
 
 
 class AgentTimeout(AgentError, InconclusiveError, Late):

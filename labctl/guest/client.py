@@ -96,7 +96,7 @@ class Stream:
         assert self.ended is not None  # noqa: S101
         if "error" in self.ended:
             kind = AgentTimeout if self.ended.get("late") else AgentError
-            raise kind(str(self.ended["error"]))
+            raise kind(str(self.ended["error"]), cause=self.ended.get("cause"))
         return self.ended.get("ok")
 
     def write(self, data: bytes) -> None:

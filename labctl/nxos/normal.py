@@ -9,14 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from ipaddress import IPv6Interface
 
-_INTERFACES = (
-    (re.compile(r"(?:ethernet|eth|et)\s*(\d+(?:/\d+)+)", re.IGNORECASE), "Ethernet{}"),
-    (re.compile(r"(?:port-channel|po)\s*(\d+)", re.IGNORECASE), "port-channel{}"),
-    (re.compile(r"(?:vlan)\s*(\d+)", re.IGNORECASE), "Vlan{}"),
-    (re.compile(r"(?:loopback|lo)\s*(\d+)", re.IGNORECASE), "loopback{}"),
-    (re.compile(r"nve\s*(\d+)", re.IGNORECASE), "nve{}"),
-    (re.compile(r"(?:mgmt)\s*(\d+)", re.IGNORECASE), "mgmt{}"),
-)
+_INTERFACE = re.compile(r"([a-z-]+)\s*(\d+(?:/\d+)*)", re.IGNORECASE)
 _SHORT = {"Ethernet": "Eth", "port-channel": "Po", "loopback": "Lo", "Vlan": "Vlan", "nve": "nve", "mgmt": "mgmt"}
 
 _VLAN_LIST = re.compile(r"[0-9]{1,4}(-[0-9]{1,4})?(,[0-9]{1,4}(-[0-9]{1,4})?)*")
@@ -53,12 +46,12 @@ _OPTIONS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ..
 
 
 def interface_name(text: str) -> str | None:
-    """``Eth1/1``, ``po11`` … written out; None when it is no interface name."""
-    for pattern, name in _INTERFACES:
-        match = pattern.fullmatch(text)
-        if match:
-            return name.format(match.group(1))
-    return None
+    """``Eth1/1``, ``e1/1``, ``po11`` … written out, as NX-OS takes any beginning; None: it is no interface name."""
+    match = _INTERFACE.fullmatch(text)
+    near = [name for name in _SHORT if match and name.lower().startswith(match[1].lower())]
+    if not match or len(near) != 1 or (near[0] == "Ethernet") != ("/" in match[2]):
+        return None
+    return f"{near[0]}{match[2]}"
 
 
 def short_name(name: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from labctl.errors import UsageError
 from labctl.report.evidencefolder import NAME, read_evidence
 from labctl.report.page import html, links_from
+from labctl.troubles import unwritten
 
 PAGE = "index.html"
 PARTS = (NAME, "summary.txt", "commands", "captures", "lab")
@@ -37,7 +38,7 @@ def check_file(path: Path) -> None:
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".new-"):
             return
     except OSError as error:
-        raise _unwritable(path, error) from None
+        raise unwritten(path, error) from None
 
 
 def publish(evidence: Path, target: Path) -> Path:
@@ -62,7 +63,7 @@ def publish(evidence: Path, target: Path) -> Path:
             if path.is_dir():
                 path.chmod(0o777 & ~_umask())  # copytree copies a folder's mode, which is for its owner alone
     except OSError as error:
-        raise _unwritable(target, error) from None
+        raise unwritten(target, error) from None
     return write_page(target, target / PAGE)
 
 
@@ -83,7 +84,7 @@ def write_text(path: Path, text: str) -> None:
         Path(handle.name).chmod(0o666 & ~_umask())
         Path(handle.name).replace(path)
     except OSError as error:
-        raise _unwritable(path, error) from None
+        raise unwritten(path, error) from None
 
 
 def append_text(path: Path, text: str) -> None:
@@ -92,7 +93,7 @@ def append_text(path: Path, text: str) -> None:
         with path.open("a", encoding="utf-8") as handle:
             handle.write(text)
     except OSError as error:
-        raise _unwritable(path, error) from None
+        raise unwritten(path, error) from None
 
 
 def _umask() -> int:
@@ -100,7 +101,3 @@ def _umask() -> int:
     mask = os.umask(0o077)
     os.umask(mask)
     return mask
-
-
-def _unwritable(path: Path, error: OSError) -> UsageError:
-    return UsageError(f"{path} cannot be written: {error.strerror or error}", code="unwritable")

@@ -1,14 +1,71 @@
-"""Plain columns, as kubectl prints them."""
+"""Columns, as kubectl prints them: plain in a pipe; on a terminal coloured, and folded at blanks to its width."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
+from typing import TextIO
+
+from labctl.report.style import Paint, wants_colour
+from labctl.report.text import cells, wrap
+
+GAP = "   "
+LAST = 24
+"""Columns that the last one keeps at least; a longer word of it, a path mostly, stands out."""
+MARKED = {
+    "PASS": ("PASS", "ok", "running", "whole", "yes"),
+    "FAIL": ("FAIL", "error", "dead", "broken", "missing"),
+    "INCONCLUSIVE": ("INCONCLUSIVE", "warning", "starting", "stopped", "unknown"),
+}
+"""Style → cells that have it."""
+STYLES = {word: style for style, words in MARKED.items() for word in words}
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Left-aligned columns, three blanks apart, no trailing blanks."""
-    lines = [list(header), *[list(row) for row in rows]]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    return "\n".join(
-        "   ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-    )
+def width_of(stream: TextIO) -> int | None:
+    """Columns of the terminal behind a stream; None where there is none: nothing is folded then."""
+    return shutil.get_terminal_size((100, 24)).columns if stream.isatty() else None
+
+
+def table_for(stream: TextIO, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """The table as that stream wants it."""
+    return table(header, rows, width=width_of(stream), paint=Paint(wants_colour(stream)))
+
+
+def table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], *, width: int | None = None, paint: Paint | None = None
+) -> str:
+    """Left-aligned columns, three blanks apart, no trailing blanks; the widest are folded, but no word is cut."""
+    paint = paint or Paint(colour=False)
+    widths = [max(cells(line[column]) for line in (header, *rows)) for column in range(len(header))]
+    if width is not None:
+        least = [max(map(_longest, column)) for column in zip(header, *rows, strict=True)]
+        _narrow(widths, [*least[:-1], min(least[-1], LAST)], width)
+    out = []
+    for number, line in enumerate((header, *rows)):
+        folded = [wrap(cell, size, whole=True) for cell, size in zip(line, widths, strict=True)]
+        for row in range(max(map(len, folded))):
+            parts = [column[row] if row < len(column) else "" for column in folded]
+            last = max(at for at, part in enumerate(parts) if part or at == 0)
+            styles = ["bold" if number == 0 else STYLES.get(cell, "") for cell in line]
+            padded = [
+                paint(style, part) + " " * (size - cells(part) if at < last else 0)
+                for at, (part, size, style) in enumerate(zip(parts, widths, styles, strict=True))
+            ]
+            out.append(GAP.join(padded[: last + 1]).rstrip())
+    return "\n".join(out)
+
+
+def _longest(cell: str) -> int:
+    return max(map(cells, cell.split()), default=0)
+
+
+def _narrow(widths: list[int], least: Sequence[int], width: int) -> None:
+    """Take from the widest column that can give, until the line fits or no column can."""
+    while (excess := sum(widths) + len(GAP) * (len(widths) - 1) - width) > 0:
+        giving = [column for column, size in enumerate(widths) if size > max(least[column], 1)]
+        if not giving:
+            return
+        widest = max(giving, key=lambda column: widths[column])
+        others = max((widths[column] for column in giving if column != widest), default=0)
+        floor = max(least[widest], 1, min(others, widths[widest] - 1))
+        widths[widest] = max(floor, widths[widest] - excess)

@@ -68,8 +68,11 @@ def pad(text: str, columns: int) -> str:
     return text + " " * (columns - cells(text))
 
 
-def wrap(text: str, columns: int, indent: str = "") -> list[str]:
-    """Lines of at most so many columns, broken at blanks, else anywhere; lines after the first are indented."""
+def wrap(text: str, columns: int, indent: str = "", *, whole: bool = False) -> list[str]:
+    """Lines of at most so many columns, broken at blanks, else anywhere; lines after the first are indented.
+
+    ``whole``: a word that is longer (a path, a command's argument) stands out instead of being cut.
+    """
     columns = max(columns, cells(indent) + 2)
     lines: list[str] = []
     line = ""
@@ -78,7 +81,7 @@ def wrap(text: str, columns: int, indent: str = "") -> list[str]:
         if line.strip(" ") and cells(line + word.rstrip(" ")) > columns:
             lines.append(line.rstrip(" "))
             line = indent
-        while cells(line + word.rstrip(" ")) > columns:
+        while not whole and cells(line + word.rstrip(" ")) > columns:
             cut = max(1, _head(word, columns - cells(line)))
             lines.append(line + word[:cut])
             line, word = indent, word[cut:]

@@ -19,9 +19,12 @@ from labctl.report.liveview import fitted, plain
 from labctl.report.screen import Screen, size_of
 from labctl.report.sink import Sink
 from labctl.report.style import ASCII, UNICODE, Marks, Paint, wants_colour
+from labctl.report.text import cells
 from labctl.verify.livestate import LiveState
 
 SCHEMA = "labctl.watch/v1"
+SLOW = 2.0
+"""Seconds after which a look is said to go on."""
 DEAF = 0.2
 """Seconds for which a Ctrl-C may go unheard at most."""
 
@@ -61,8 +64,10 @@ def once_interrupted() -> Iterator[None]:
 class Apart:
     """Reads in a thread of its own: Ctrl-C is not kept waiting by a box that is silent."""
 
-    def __init__(self, read: Callable[[], LiveState]) -> None:
+    def __init__(self, read: Callable[[], LiveState], meanwhile: Callable[[float], None] | None = None) -> None:
+        """``meanwhile`` is called again and again with the seconds for which a look goes on."""
         self._read = read
+        self._meanwhile = meanwhile or (lambda _seconds: None)
         self._answers: queue.SimpleQueue[LiveState | BaseException] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
@@ -77,11 +82,12 @@ class Apart:
 
     def _answer(self) -> LiveState | BaseException:
         """A wait without end is deaf to a Ctrl-C that came just before it began."""
+        began = time.monotonic()
         while True:
             try:
                 return self._answers.get(timeout=DEAF)
             except queue.Empty:
-                continue
+                self._meanwhile(time.monotonic() - began)
 
     def _one(self) -> None:
         try:
@@ -136,13 +142,24 @@ class TerminalLooks:
     def __call__(self, state: LiveState) -> bool:
         """Whether the terminal is still there."""
         self._before = looked(state, self._wired, self._before)
-        room = self._size().lines - 1
-        self._screen.show(
-            [], fitted(self._lab, self._before, self._paint, self._marks, self._screen.columns, max(1, room))
-        )
+        self._show("")
         return not self._sink.broken
 
+    def looking(self, seconds: float) -> None:
+        """Boxes are slow to answer: the picture says so, as it may be old."""
+        if self._before is None or seconds >= SLOW:
+            self._show(f"looking {self._marks.dots} {seconds:.0f} s")
+
+    def _show(self, note: str) -> None:
+        columns, room = self._screen.columns, max(1, self._size().lines - 1)
+        head = [self._paint("bold", self._lab)]
+        lines = fitted(self._lab, self._before, self._paint, self._marks, columns, room) if self._before else head
+        if note and cells(lines[0]) + len(note) + 2 <= columns:
+            lines[0] += f"  {self._paint('dim', note)}"
+        self._screen.show([], lines)
+
     def __enter__(self) -> Self:
+        self.looking(0.0)
         return self
 
     def __exit__(

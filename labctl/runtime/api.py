@@ -38,6 +38,8 @@ class SshEndpoint:
     """An OpenSSH client configuration whose host alias is the switch's name."""
     first_keys: Path | None = None
     """Where the key is kept that the switch shows at the first login; None: its key is known beforehand."""
+    key_file: Path | None = None
+    """A private key that logs in, too; None: the password alone does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,61 @@ def start_time(pid: int) -> int | None:
         return None
     fields = text.rpartition(")")[2].split()
     return None if fields[0] == "Z" else int(fields[19])
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What processes take of this host now.
+
+    ``memory``: bytes, shared pages by their share (PSS) where the kernel tells this user, else resident (RSS).
+    ``cpu``: processors on the average since each began.
+    """
+
+    memory: int
+    measure: str
+    cpu: float
+    processes: int
+
+    def as_dict(self) -> dict[str, object]:
+        return {"memory": self.memory, "measure": self.measure, "cpu": round(self.cpu, 3), "processes": self.processes}
+
+
+def cost(roots: Iterable[int], proc: Path = Path("/proc")) -> Cost:
+    """Of processes and all that they started (proc(5): stat, smaps_rollup, statm)."""
+    parents: dict[int, tuple[int, int, int]] = {}
+    for path in proc.glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it ended meanwhile
+        parents[int(path.parent.name)] = int(fields[1]), int(fields[11]) + int(fields[12]), int(fields[19])
+    family = set(roots) & set(parents)
+    while more := {pid for pid, row in parents.items() if row[0] in family} - family:
+        family |= more
+    tick, uptime = os.sysconf("SC_CLK_TCK"), float((proc / "uptime").read_text().split()[0])
+    shares, resident = [_pss(proc / str(pid)) for pid in family], sum(_rss(proc / str(pid)) for pid in family)
+    cpu = sum(used / max(1.0, uptime * tick - began) for _, used, began in map(parents.__getitem__, family))
+    if None in shares:
+        return Cost(resident, "RSS", cpu, len(family))
+    return Cost(sum(share or 0 for share in shares), "PSS", cpu, len(family))
+
+
+def _pss(process: Path) -> int | None:
+    """Bytes; None when this user may not ask. One that has ended takes nothing."""
+    try:
+        lines = (process / "smaps_rollup").read_text().splitlines()
+    except PermissionError:
+        return None
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+
+
+def _rss(process: Path) -> int:
+    try:
+        return int((process / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
 
 
 def is_running(record: ProcessRecord) -> bool:

@@ -17,7 +17,7 @@ from labctl.spec import manifests
 from labctl.spec.model import Spec
 from labctl.spec.objects import judge_objects
 from labctl.spec.semantics import judge
-from labctl.spec.textfile import read_text
+from labctl.spec.textfile import STDIN, label, read_text
 from labctl.spec.wording import MEANT, WHOLE, words
 
 
@@ -28,16 +28,12 @@ def load(
 
     Raises `SpecError` with every problem; `Spec.warnings` has what is probably not meant.
     """
-    if not path.exists():
-        beside = [other.name for other in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
-        near = difflib.get_close_matches(path.name, beside, n=1)
-        hint = f"did you mean {path.parent / near[0]}?" if near else None
-        problem = Problem("no-such-file", f"there is no file {path}", hint=hint)
-        raise SpecError([problem], next_command="labctl init")
+    if path != STDIN and not path.exists():
+        raise SpecError([Problem("no-such-file", f"there is no file {path}")], next_command="labctl init")
     text, trouble = read_text(path)
     if trouble is not None:
         raise SpecError([trouble])
-    return loads(str(path), text, target=target, name=name, containerlab=containerlab)
+    return loads(label(path), text, target=target, name=name, containerlab=containerlab)
 
 
 def loads(

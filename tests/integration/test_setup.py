@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -58,7 +59,7 @@ def test_the_wheel_holds_all(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(target), "LABCTL_STATE_DIR": str(tmp_path / "state")}
 
     def labctl(*arguments: str) -> str:
-        command = (sys.executable, "-m", "labctl.cli.main", *arguments)
+        command = (sys.executable, "-m", "labctl", *arguments)
         done = subprocess.run(
             command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=patient(60), check=False
         )
@@ -71,6 +72,9 @@ def test_the_wheel_holds_all(tmp_path: Path) -> None:
     )  # fmt: skip
     assert str(target) in where.stdout
     labctl("init", "first.yaml")
+    example = re.search(r"^  labctl up (\S+)", labctl("--help"), re.MULTILINE)
+    assert example is not None
+    assert labctl("validate", example[1]).startswith(str(target)), "the help's first example works in a wheel"
     labctl("init", "paper.yaml", "--from", "whitepaper")
     labctl("generate", "first.yaml", "-o", "first")
     assert "a valid lab" in labctl("validate", "paper.yaml")

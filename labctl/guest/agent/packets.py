@@ -30,14 +30,18 @@ RECORD = struct.Struct("=IIII")
 RECEIVE_BUFFER = 4 << 20
 
 
+class FilterError(ValueError):
+    """tcpdump's words on a filter that is none."""
+
+
 def compile_filter(interface: str, expression: str, limit: float) -> bytes:
-    """A classic BPF program for SO_ATTACH_FILTER. Raises ValueError with tcpdump's words."""
+    """A classic BPF program for SO_ATTACH_FILTER. Raises `FilterError`."""
     done = subprocess.run(
         ("tcpdump", "-ddd", "-i", interface, expression), capture_output=True, check=False, timeout=limit
     )
     if done.returncode != 0:
         words = done.stderr.decode(errors="replace").strip().splitlines()
-        raise ValueError(words[-1] if words else "tcpdump refused the filter")
+        raise FilterError(words[-1] if words else "tcpdump refused the filter")
     rows = [line.split() for line in done.stdout.decode().splitlines()[1:]]
     return b"".join(struct.pack("=HBBI", int(code), int(jt), int(jf), int(k)) for code, jt, jf, k in rows)
 

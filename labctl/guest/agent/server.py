@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import os
 import socket
 import struct
@@ -157,7 +158,7 @@ class Server:
         except (TimeoutError, subprocess.TimeoutExpired) as error:
             body = {"error": f"{request.get('verb')}: {error}", "late": True}
         except (OSError, ValueError, LookupError, TypeError, subprocess.SubprocessError) as error:
-            body = {"error": f"{request.get('verb')}: {error}"}
+            body = {"error": f"{request.get('verb')}: {error}", "cause": _cause(error)}
         call.put("over", None)
         self._calls.pop(call.stream, None)
         try:
@@ -309,3 +310,10 @@ class Server:
                 if not piece:
                     return
                 call.write(wire.STDOUT, piece)
+
+
+def _cause(error: Exception) -> str | None:
+    """What a caller can act on, where the words alone would not do: errno's name, or that a capture filter is none."""
+    if isinstance(error, packets.FilterError):
+        return "filter"
+    return errno.errorcode.get(error.errno or 0) if isinstance(error, OSError) else None

@@ -241,7 +241,8 @@ class DockerCapture:
                 piece = self._streams.read()
                 if piece is None:
                     last = words.decode(errors="replace").strip().splitlines()
-                    raise AgentError(f"capture: {last[-1] if last else 'tcpdump ended at once'}")
+                    said = last[-1] if last else "tcpdump ended at once"
+                    raise AgentError(f"capture: {said}", cause="filter" if "filter expression" in said else None)
                 if piece[0] == "stderr":
                     words += piece[1]
                 else:

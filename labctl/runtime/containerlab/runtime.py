@@ -221,6 +221,12 @@ class ContainerlabRuntime:
             self._state, plan, self._docker, self._inside, self._login or read_login(self._state)
         )
 
+    def pids(self) -> dict[str, int]:
+        """The first process of each container that runs; none of it where Docker is not on this host."""
+        with suppress(HostError):  # Docker does not answer: nobody can tell
+            return {name: box.pid for name, box in self._nodes().items() if Path(f"/proc/{box.pid}/ns").is_dir()}
+        return {}
+
     def logs(self, node: str | None = None) -> str:
         """Of everything, of one node, or one file of the lab's logs by its name."""
         nodes: Mapping[str, Container] = {}

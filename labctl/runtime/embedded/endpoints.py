@@ -77,8 +77,11 @@ class EmbeddedEndpoints:
         port = self._table.ssh_ports.get(switch)
         if port is None:
             raise self._unknown(switch, self._table.ssh_ports, "switch")
-        password = Path(self._table.password_file).read_text().strip()
-        return SshEndpoint("127.0.0.1", port, self._table.username, password, self._state.ssh_config)
+        secret = Path(self._table.password_file)
+        return SshEndpoint(
+            "127.0.0.1", port, self._table.username, secret.read_text().strip(), self._state.ssh_config,
+            key_file=secret.parent / "switch_key",
+        )  # fmt: skip
 
     def kubeconfig(self) -> Path:
         if self._table.api_port is None:

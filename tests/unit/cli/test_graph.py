@@ -80,7 +80,7 @@ def test_boxes_that_do_not_answer_are_drawn_as_not_known(run: Run) -> None:
         ((".",), "no-folder"),
         ((str(FOLDER), "--live"), "live-needs-a-lab"),
         ((str(FOLDER), "--target", "switch=n9kv"), "usage"),
-        ((str(FOLDER), "-o", "nowhere/x.svg"), "unwritable"),
+        ((str(FOLDER), "-o", "nowhere/x.svg"), "bad-path"),
     ],
 )
 def test_what_it_cannot_do_it_says(run: Run, arguments: tuple[str, ...], code: str) -> None:

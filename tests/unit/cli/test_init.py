@@ -115,7 +115,7 @@ def test_a_file_that_is_there_is_not_touched(run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("no/such/lab.yaml",), "cannot be written"),
+        (("no/such/lab.yaml",), "[bad-path]"),
         (("lab.yaml", "--from", "whitepapr"), "did you mean whitepaper?"),
         (("lab.yaml", "--from", "qqq"), "there are coloured-pairs, fabric, minimal, whitepaper, whitepaper-usecases"),
         (("lab.yaml", "--from", "../topologies/minimal"), "no topology"),

@@ -100,10 +100,10 @@ def test_export_and_import(run: Run, filled: Path, tmp_path: Path, monkeypatch: 
         (("import", "nothing.tar"), 2, "does not exist"),
         (("import", "."), 2, "is a directory"),
         (("import", "junk"), 2, "[bad-bundle]"),
-        (("import",), 2, "Missing argument"),
+        (("import",), 2, "missing argument"),
         (("export", "b.tar"), 4, "[setup-incomplete]"),
         (("export", "no/b.tar"), 2, "[no-such-folder]"),
-        (("bogus",), 2, "No such command"),
+        (("bogus",), 2, "no such command"),
     ],
 )
 def test_bad_input(run: Run, arguments: tuple[str, ...], code: int, words: str) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import stat
+import time
 from pathlib import Path
 
 import pytest
 
 from labctl.errors import UsageError
-from labctl.state import LabState, all_labs, lab_state, state_root
+from labctl.state import LabState, all_labs, lab_state, prune, records, records_root, state_root
 
 
 @pytest.fixture(autouse=True)
@@ -68,17 +69,17 @@ def test_labs_by_name_and_nothing_else(root: Path) -> None:
     assert [lab.name for lab in all_labs()] == ["alpha", "zeta"]
 
 
-def record(lab: LabState, archive: Path) -> Path | None:
+def record(lab: LabState) -> Path | None:
     lab.make()
     lab.journal.write_text("{}\n")
-    return lab.keep_record(archive)
+    return lab.keep_record()
 
 
 def test_journal_and_evidence_stay(root: Path) -> None:
     lab = lab_state("paper")
     lab.make()
     (lab.evidence / "ping.pcap").write_bytes(b"x")
-    kept = record(lab, root / "archive")
+    kept = record(lab)
     assert kept is not None
     assert sorted(path.name for path in kept.iterdir()) == ["evidence", "journal.jsonl"]
     assert not lab.journal.exists()
@@ -86,17 +87,40 @@ def test_journal_and_evidence_stay(root: Path) -> None:
 
 def test_two_records_of_one_second_do_not_mix(root: Path) -> None:
     lab = lab_state("paper")
-    first, second = record(lab, root / "archive"), record(lab, root / "archive")
+    first, second = record(lab), record(lab)
     assert first is not None
     assert second is not None
     assert first != second
 
 
+def test_records_are_in_the_state_folder_the_newest_first(root: Path) -> None:
+    kept = [record(lab_state(name)) for name in ("paper", "other")]
+    assert {one.folder for one in records()} == set(kept)
+    assert [one.lab for one in records("paper")] == ["paper"]
+    assert all(root / "state" / "runs" in one.folder.parents for one in records())
+    assert records()[0].ended == pytest.approx(time.time(), abs=60)
+
+
+def test_the_newest_twenty_of_a_lab_are_kept_and_none_for_longer_than_a_month() -> None:
+    now = 1_790_000_000.0
+    for lab, ages in (("many", range(25)), ("old", (29, 31, 400)), ("gone", (40,))):
+        for days in ages:
+            stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now - days * 86400))
+            (records_root() / lab / stamp).mkdir(parents=True)
+    (records_root() / "many" / "a-note").mkdir()
+    prune(now)
+    assert len(records("many")) == 20
+    assert records("many")[-1].ended == now - 19 * 86400
+    assert [round((now - one.ended) / 86400) for one in records("old")] == [29]
+    assert records("gone") == []
+    assert (records_root() / "many" / "a-note").is_dir(), "nothing of ours"
+
+
 def test_nothing_to_keep(root: Path) -> None:
     lab = lab_state("paper")
     lab.make()
-    assert lab.keep_record(root / "archive") is None
-    assert not (root / "archive").exists()
+    assert lab.keep_record() is None
+    assert records() == []
 
 
 def test_removing_twice_is_fine() -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from labctl.cli.main import VERBS
 from labctl.cli.reference import reference as verbs
 from labctl.cli.rendering import folder_of
 from labctl.cli.scenarioreference import reference as scenarios
+from labctl.cli.words import VERBS
 from labctl.graph import draw
 from labctl.report.document import schema_text as evidence_schema
 from labctl.spec.reference import reference as spec

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import threading
 from collections.abc import Callable
@@ -103,6 +104,7 @@ def test_what_was_done_before_is_skipped_where_it_can_be(run: Run) -> None:
         (CheckFailed("pod does not answer"), "check-failed"),
         (InconclusiveError("no prompt", code="switch-unreachable"), "switch-unreachable"),
         (ConnectionResetError("gone"), "io"),
+        (OSError(errno.ENOSPC, "No space left on device", "/full/x"), "host-full"),
     ],
 )
 def test_a_failure_is_told_kept_and_raised(run: Run, error: Exception, code: str) -> None:

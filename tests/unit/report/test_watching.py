@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -22,7 +23,7 @@ from labctl.report.livetable import clock, looked
 from labctl.report.liveview import fitted, plain
 from labctl.report.style import UNICODE, Paint
 from labctl.report.text import cells
-from labctl.report.watching import Apart, JsonLooks, repeat, table
+from labctl.report.watching import Apart, JsonLooks, TerminalLooks, repeat, table
 from labctl.verify.livestate import ChannelMember, KubeNode, Lacp, LiveState, Pod, Port, Session, Vpc
 from labctl.waiting import Deadline, NotYet, wait_for
 
@@ -244,3 +245,14 @@ def test_the_terminal_is_whole_again(number: int) -> None:
     assert termios.tcgetattr(other) == before
     os.close(main)
     os.close(other)
+
+
+def test_a_lab_that_is_not_answering_soon_is_said_to_be_looked_at() -> None:
+    """watch: blank until the first look is done, it said nothing."""
+    stream = io.StringIO()
+    paint = TerminalLooks(stream, "paper", {}, size=lambda: os.terminal_size((80, 24)))
+    answer = threading.Event()
+    look = Apart(lambda: cast("LiveState", answer.wait(30)), lambda seconds: (paint.looking(seconds), answer.set())[0])
+    with paint:
+        assert "paper  looking" in stream.getvalue()
+        assert look() is True

@@ -48,9 +48,7 @@ def test_message_of_a_file_that_is_no_spec(name: str, raw: bytes, golden: Golden
 
 
 def test_message_of_a_missing_file(golden: Golden) -> None:
-    Path("whitepaper.yaml").write_bytes(GOOD)
     golden("spec/files/missing.txt", message("nowhere/lab.yaml"))
-    golden("spec/files/missing-near.txt", message("whitepapr.yaml"))
 
 
 def test_message_of_a_folder(golden: Golden) -> None:
