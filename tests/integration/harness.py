@@ -183,7 +183,8 @@ def clean_user(state: Path) -> Iterator[Labctl]:
     before = Machine.now()
     yield user
     user("down", "--all").expect(0)
-    assert residue(user, before) == []
+    left = residue(user, before)
+    assert left == [], left
 
 
 def await_event(log: Path, wanted: Callable[[dict[str, Any]], bool], seconds: float = 60.0) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -84,6 +84,9 @@ def socket_path(environment: Mapping[str, str] | None = None) -> Path:
     return Path(path)
 
 
+Wanted = Callable[[Mapping[str, str]], bool]
+
+
 class DockerHost:
     """The daemon behind one socket. Safe to use from several threads."""
 
@@ -128,14 +131,15 @@ class DockerHost:
         except (docker.errors.DockerException, requests.RequestException, OSError) as error:
             raise HostError(f"Docker does not answer: {error}", code="docker-not-running") from error
 
-    def containers(self, *labels: str, without: Collection[str] = ()) -> tuple[Container, ...]:
-        """Every container, running or not, that carries all of the labels (``name`` or ``name=value``), by name.
+    def containers(self, where: Wanted, without: Collection[str] = ()) -> tuple[Container, ...]:
+        """Every container, running or not, whose labels are as ``where`` wants them, by name.
 
         Each is looked at with a call of its own: those whose ids are in ``without`` are left out, and cost none.
         """
         with self._asking("list containers") as api:
-            rows = api.containers(all=True, filters={"label": list(labels)} if labels else None)
-        found = [self.container(row["Id"]) for row in rows if row["Id"] not in without]
+            rows = api.containers(all=True)
+        ids = [row["Id"] for row in rows if where(row["Labels"] or {})]
+        found = [self.container(name) for name in ids if name not in without]
         return tuple(sorted((one for one in found if one), key=lambda one: one.name))
 
     def container(self, name: str) -> Container | None:

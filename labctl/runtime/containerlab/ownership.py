@@ -42,19 +42,21 @@ class Owned:
 
     def containers(self) -> tuple[Container, ...]:
         """The lab's containers, running or not: containerlab's, kind's and labctl's helpers."""
-        found: dict[str, Container] = {}
-        for box in self._docker.containers(f"{LAB}={self._state.name}"):
-            if within(box.labels, self._state.root):
-                found[box.name] = box
-        for box in self._docker.containers(f"{OURS}={self._state.name}"):
-            if box.labels.get(STATE) == str(self._state.root):
-                found[box.name] = box
-        return (*found.values(), *(box for box in self.cluster() if box.name not in found))
+        found = self._docker.containers(lambda labels: self._ours(labels) or self._of_cluster(labels))
+        return tuple(box for box in found if self._ours(box.labels) or self._began_before(box.created))
+
+    def _ours(self, labels: Mapping[str, str]) -> bool:
+        """By a folder in the labels, which only this lab has."""
+        name, root = self._state.name, self._state.root
+        helper = labels.get(OURS) == name and labels.get(STATE) == str(root)
+        return helper or (labels.get(LAB) == name and within(labels, root))
+
+    def _of_cluster(self, labels: Mapping[str, str]) -> bool:
+        return bool(self._record.cluster) and labels.get(CLUSTER) == self._record.cluster
 
     def cluster(self, without: Collection[str] = ()) -> tuple[Container, ...]:
         """kind's containers of the lab, but for those of the ids in ``without``."""
-        name = self._record.cluster
-        found = self._docker.containers(f"{CLUSTER}={name}", without=without) if name else ()
+        found = self._docker.containers(self._of_cluster, without)
         return tuple(box for box in found if self._began_before(box.created))
 
     def nodes(self) -> Mapping[str, Container]:
@@ -102,10 +104,14 @@ def refuse_foreign(plan: Plan, docker: DockerHost, state: LabState, record: Reco
 
 
 def _candidates(plan: Plan, docker: DockerHost) -> Iterator[tuple[Container, str]]:
-    for box in docker.containers(f"{LAB}={plan.lab}"):
-        yield box, f"of a containerlab lab made from {box.labels.get(TOPOLOGY_FILE, 'an unknown folder')}"
-    for box in docker.containers(f"{CLUSTER}={plan.cluster}") if plan.cluster else ():
-        yield box, f"of a kind cluster {plan.cluster}"
+    def named(labels: Mapping[str, str]) -> bool:
+        return labels.get(LAB) == plan.lab or (bool(plan.cluster) and labels.get(CLUSTER) == plan.cluster)
+
+    for box in docker.containers(named):
+        if box.labels.get(LAB) == plan.lab:
+            yield box, f"of a containerlab lab made from {box.labels.get(TOPOLOGY_FILE, 'an unknown folder')}"
+        else:
+            yield box, f"of a kind cluster {plan.cluster}"
     for planned in plan.boxes.values():
         found = docker.container(planned.container)
         if found is not None and found.name == planned.container:

@@ -295,7 +295,7 @@ def test_no_containerlab_and_no_docker(
 def test_a_docker_elsewhere(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", host)
     with pytest.raises(HostError) as caught:
-        DockerHost().containers()
+        DockerHost().containers(lambda labels: True)
     assert caught.value.code == "docker-not-local"
 
 

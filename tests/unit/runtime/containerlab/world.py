@@ -336,13 +336,11 @@ class Api(BaseHTTPRequestHandler):
                 return 200, {"ApiVersion": "1.41", "MinAPIVersion": "1.12", "Version": "20.10.24"}
             case "GET", ["containers", "json"]:
                 filters = json.loads(query.get("filters", "{}"))
-                found = [
-                    box for box in world.boxes.values() if all(_labelled(box, one) for one in filters.get("label", []))
-                ]
+                found = list(world.boxes.values())
                 for key in filters.get("network", []):
                     names = {net.name for net in world.networks.values() if net.id == key}
                     found = [box for box in found if names & set(box.networks)]
-                return 200, [{"Id": box.id, "Names": [f"/{box.name}"]} for box in found]
+                return 200, [{"Id": box.id, "Names": [f"/{box.name}"], "Labels": box.labels} for box in found]
             case "POST", ["containers", "create"]:
                 made = self._like(query["name"], body) if "name" in query else self._helper(body)
                 return 201, {"Id": made.id, "Warnings": []}
@@ -532,11 +530,6 @@ def pcap(packets: list[tuple[int, bytes]]) -> bytes:
 
 def _frame(channel: int, data: bytes) -> bytes:
     return struct.pack(">BxxxI", channel, len(data)) + data if data else b""
-
-
-def _labelled(box: Box, label: str) -> bool:
-    name, separator, value = label.partition("=")
-    return name in box.labels and (not separator or box.labels[name] == value)
 
 
 def _written(moment: float) -> str:
