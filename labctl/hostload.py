@@ -2,9 +2,9 @@
 
 `look` reads counters of the kernel, which only grow; `between` makes shares of two looks, `overloaded` judges them.
 Measured on two processors with the white paper's lab in a guest of one: beside one or two other programs the guest
-waited for 42 to 50 % of the time in which it had work; beside six to eight for 60 to 67 %, and all that had to come came
-within a sixth of its deadline; beside 28 for 76 %, and a pod needed three quarters of it. PSI said 60 to 80 % the first
-time and over 95 % ever after, so it is the word only where there is no guest to ask.
+waited for 42 to 50 % of the time in which it had work; beside six to eight for 60 to 67 %, and all that had to come
+came within a sixth of its deadline; beside 28 for 76 %, and a pod needed three quarters of it. PSI said 60 to 80 % the
+first time and over 95 % ever after, so it is the word only where there is no guest to ask.
 """
 
 from __future__ import annotations
