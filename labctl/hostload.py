@@ -1,9 +1,10 @@
 """Whether this host let the lab work: what the guest, and everything on it, waited for a processor over a while.
 
 `look` reads counters of the kernel, which only grow; `between` makes shares of two looks, `overloaded` judges them.
-Measured on two processors with the white paper's lab in a guest of one: its own processes let the guest wait for 30 to
-50 % of the time in which it had work, five busy programs beside it for 60 to 75 %, sixteen for over 80 %; PSI says 60
-to 100 % for the lab alone, so it is the word only where there is no guest to ask.
+Measured on two processors with the white paper's lab in a guest of one: beside one or two other programs the guest
+waited for 42 to 50 % of the time in which it had work; beside six to eight for 60 to 67 %, and all that had to come
+came within a sixth of its deadline; beside 28 for 76 %, and a pod needed three quarters of it. PSI said 60 to 80 % the
+first time and over 95 % ever after, so it is the word only where there is no guest to ask.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-GUEST_WAITED = 0.6
+GUEST_WAITED = 0.7
 LOST = 3.0
 """Seconds that a guest must have waited, or a look must be long: fewer explain nothing."""
 STOLEN = 0.3

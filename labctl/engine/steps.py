@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from subprocess import TimeoutExpired
 from typing import Any
 
 from labctl.errors import GateMissed, InconclusiveError, LabctlError
@@ -149,8 +150,9 @@ class StepRunner:
             ) from None
         except LabctlError as error:
             raise self._failed(step, began, error) from error
-        except OSError as error:
-            known = told(error) or InconclusiveError(f"{type(error).__name__}: {error}", code="io")
+        except (OSError, TimeoutExpired) as error:
+            known = told(error) if isinstance(error, OSError) else None
+            known = known or InconclusiveError(f"{type(error).__name__}: {error}", code="io")
             raise self._failed(step, began, known) from error
         ended = self._deadline.elapsed
         self.timings[step.name] = (began, ended)

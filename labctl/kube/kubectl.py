@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from labctl import pace
 from labctl.errors import HostError
 
 MINIMUM = (1, 31)
@@ -43,8 +44,9 @@ def kubectl_version(program: str) -> tuple[int, int]:
 
 
 def kustomize(kubectl: Path, folder: Path) -> str:
-    """The manifests that a kustomization makes. Raises `HostError` with kubectl's words."""
-    done = subprocess.run((str(kubectl), "kustomize", str(folder)), capture_output=True, timeout=60, check=False)
+    """The manifests that a kustomization makes. Raises `HostError` with kubectl's words, `TimeoutExpired`."""
+    command, limit = (str(kubectl), "kustomize", str(folder)), pace.limit("script")
+    done = subprocess.run(command, capture_output=True, timeout=limit, check=False)
     if done.returncode != 0:
         raise HostError(
             f"kubectl kustomize {folder.name}: {done.stderr.decode(errors='replace').strip()}", code="kustomize"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from labctl.nxos.session import WINDOW
+from labctl.pace import LIMITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class Manner:
     estimate: str
 
 
-STANDIN = Manner(10.0, WINDOW, "")
+STANDIN = Manner(LIMITS["login"], WINDOW, "")
 N9KV = Manner(30.0, 1, "a 9000v takes 5 to 15 min")
 """Its log can put a prompt of its own between two answers, and it answers slowly while it boots."""
 

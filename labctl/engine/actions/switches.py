@@ -12,7 +12,7 @@ from labctl.engine.actions.manner import STANDIN, Manner
 from labctl.errors import GateMissed, InconclusiveError
 from labctl.nxos.push import PushResult, push, raise_if_refused
 from labctl.nxos.session import LoginRefused, NxosSession, SwitchUnreachable, Tap
-from labctl.pace import paced
+from labctl.pace import bounded, paced
 from labctl.runtime.api import Endpoints
 from labctl.waiting import Cancelled, Deadline, DeadlinePassed, NotYet, wait_for
 
@@ -36,7 +36,7 @@ def open_session(
         name=switch,
         known_hosts=known,
         first_keys=endpoint.first_keys,
-        timeout=min(paced(manner.login), timeout or float("inf")),
+        timeout=min(bounded(manner.login), timeout or float("inf")),
         window=manner.window,
         tap=tap,
     )

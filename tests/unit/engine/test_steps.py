@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from labctl.engine.steps import Step, StepContext, StepFailed, StepRunner, check_plan
-from labctl.errors import CheckFailed, InconclusiveError, LabctlError
+from labctl.errors import CheckFailed, ExitCode, InconclusiveError, LabctlError
 from labctl.events import Event
 from labctl.journal import Journal
 from labctl.waiting import Deadline, NotYet, wait_for
@@ -54,6 +55,14 @@ def test_a_step_is_told_and_kept(run: Run) -> None:
     assert [(entry.name, entry.state) for entry in run.journal.entries()] == [("create", "started"), ("create", "done")]
     began, ended = run.runner.timings["create"]
     assert 0 <= began <= ended
+
+
+@pytest.mark.parametrize("error", [TimeoutError("timed out"), subprocess.TimeoutExpired("kubectl", 60)])
+def test_a_program_or_a_socket_that_is_late_is_inconclusive(run: Run, error: Exception) -> None:
+    with pytest.raises(StepFailed) as failed:
+        run.runner.run([step("calico", work=failing(error))])
+    assert failed.value.error.exit_code is ExitCode.INCONCLUSIVE
+    assert str(error) in failed.value.error.message
 
 
 def test_a_step_waits_for_its_needs(run: Run) -> None:
