@@ -3,7 +3,7 @@
 `look` reads counters of the kernel, which only grow; `between` makes shares of two looks, `overloaded` judges them.
 Measured on two processors with the white paper's lab in a guest of one: beside one or two other programs the guest
 waited for 42 to 50 % of the time in which it had work, beside sixteen of one session (which share one weight) for 34 to
-57 %, beside six to eight of several sessions for 60 to 67 %; all that had to come came within a quarter of its deadline.
+57 %, beside six to eight of several for 60 to 67 %; all that had to come came within a quarter of its deadline.
 Beside 28 it was 76 %, and a pod needed three quarters. PSI said 60 to 80 % the first time and over 95 % ever after, so
 it is the word only where there is no guest to ask.
 """
