@@ -97,7 +97,8 @@ class ScriptedSwitch:
         self.trouble: list[BaseException] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._server = threading.Thread(target=self._serve, daemon=True)
+        self._server.start()
 
     def _serve(self) -> None:
         while True:
@@ -132,6 +133,8 @@ class ScriptedSwitch:
                 channel.sendall(f"{line}\n{said}".replace("\n", "\r\n").encode())
 
     def stop(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)  # closed alone, it would go on accepting under a number used again
+        self._server.join()
         self._listener.close()
 
 
