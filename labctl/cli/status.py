@@ -112,7 +112,7 @@ def _rendered(opened: Lab) -> dict[str, Any] | None:
         lab = load_folder(opened.folder).lab
     except LabctlError:
         return None
-    return {"target": dict(lab.target), "mode": lab.mode, "versions": dict(lab.versions)}
+    return {"target": lab.parts, "mode": lab.mode, "versions": dict(lab.versions)}
 
 
 def _ways(opened: Lab, seen: Observation) -> dict[str, tuple[str | None, str]]:

@@ -41,6 +41,11 @@ class Lab:
         return paced(self.deadlines.get(name, 60.0))
 
     @property
+    def parts(self) -> dict[str, str]:
+        """What the switches and the cluster are, without the containerlab that the folder is written for."""
+        return {part: kind for part, kind in self.target.items() if part != "containerlab"}
+
+    @property
     def switches(self) -> tuple[str, ...]:
         return tuple(name for name, node in self.nodes.items() if node.kind == "switch")
 

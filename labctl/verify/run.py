@@ -207,7 +207,7 @@ class _Verification:
     def _environment(self) -> dict[str, Any]:
         lab = self._folder.lab
         return {
-            "labctl": __version__, "target": dict(lab.target), "mode": lab.mode, "versions": dict(lab.versions),
+            "labctl": __version__, "target": lab.parts, "mode": lab.mode, "versions": dict(lab.versions),
             "python": platform.python_version(), "kernel": platform.release(), "host": platform.node(),
             "edited": list(self._folder.edited),
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **self._request.environment,
