@@ -200,6 +200,7 @@ def test_it_is_ready_when_every_session_is_up_and_stays_so_with_one(running: Run
     running.start()
     until(lambda: running.bird.commands.count("show protocols") > 2)
     assert not running.function.ready()
+    until(lambda: any("BGP not established with Global_b (Active)" in line for line in running.lines))
     running.bird.states["Global_b"] = "Established"
     until(running.function.ready)
     assert running.changed.acquire(timeout=10)

@@ -30,6 +30,8 @@ WATCHED = {"nodes", "services", "slices", "pools", "configurations", "peers", "a
 SOCKETS = "/run/calico"
 """Where Calico's image keeps BIRD's control socket (``/var/run/calico/bird.ctl``); in BIRD's mount namespace alone."""
 READY_EVERY = 0.5
+UNREADY_LOOKS = 20
+"""After so many in a row, which are some ten seconds, the log says which sessions are missing."""
 WATCH_EVERY = 5.0
 KILL = 9
 
@@ -60,6 +62,7 @@ class CalicoNode:
         self._pid: int | None = None
         self._failure: str | None = None
         self._ready = False
+        self._unready = 0
         self._text = ""
         self._tunnel: str | None = None
         self._tunnelled: dict[str, str] | None = None
@@ -282,6 +285,10 @@ class CalicoNode:
         states = self._control.sessions()
         up = [name for name, state in states.items() if state == "Established"]
         self._set_ready(ready=len(up) == len(states) if not self._ready else bool(up) or not states)
+        self._unready = 0 if self._ready else self._unready + 1
+        if self._unready == UNREADY_LOOKS:
+            down = ", ".join(f"{name} ({state})" for name, state in states.items() if name not in up)
+            self._log(f"BIRD is not ready: BGP not established with {down}")
         return WATCH_EVERY if self._ready else READY_EVERY
 
     def _set_ready(self, *, ready: bool) -> None:
