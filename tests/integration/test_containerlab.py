@@ -114,18 +114,6 @@ def test_killed_while_it_deploys(labs: DockerHost) -> None:
     assert residue(labs) == before
 
 
-def test_killed_while_it_pushes(labs: DockerHost) -> None:
-    before = residue(labs)
-    running = labs.start_labctl("up", "/root/small.yaml", "--runtime", "containerlab")
-    running.until("push: NX-OS configurations", Deadline(patient(300.0)))
-    running.kill()
-    shown = labs.labctl("status", "small", "--json").expect(0).json()
-    # Docker asks a switch for its health 30 s after it began, and not before
-    assert {node["state"] for node in shown["nodes"]} <= {"running", "starting"}
-    labs.labctl("down", "small", timeout=200.0).expect(0)
-    assert residue(labs) == before
-
-
 @pytest.fixture(scope="module")
 def paper(labs: DockerHost, neighbours: list[str]) -> Iterator[Done]:
     """The white paper's lab, up and proven, beside the neighbours."""
@@ -178,12 +166,23 @@ class TestWhitePaper:
         assert "transcript.json" in labs.check("tar", "-tf", "/root/record.tar.gz")
         labs.shell("rm -r /root/saved /root/one.pcap /root/record.tar.gz")
 
-    def test_a_second_lab_beside_it(self, paper: Done, labs: DockerHost) -> None:
-        done = labs.labctl("up", "/root/small.yaml", "--runtime", "containerlab", "--json", timeout=CREATED)
+    def test_a_second_lab_beside_it_is_killed_while_it_pushes_and_gone_on_with(
+        self, paper: Done, labs: DockerHost
+    ) -> None:
+        before = residue(labs)
+        words = ("up", "/root/small.yaml", "--runtime", "containerlab")
+        running = labs.start_labctl(*words)
+        running.until("push: NX-OS configurations", Deadline(patient(300.0)))
+        running.kill()
+        shown = labs.labctl("status", "small", "--json").expect(0).json()
+        # Docker asks a switch for its health 30 s after it began, and not before
+        assert {node["state"] for node in shown["nodes"]} <= {"running", "starting"}
+        done = labs.labctl(*words, "--json", timeout=CREATED)
         assert {row["verdict"] for row in done.expect(0).json()["report"]["scenarios"]} == {"PASS"}
         names = labs.labctl("list", "--json").expect(0).json()
         assert {row["name"] for row in names} == {"small", "whitepaper"}
         labs.labctl("down", "small", timeout=200.0).expect(0)
+        assert residue(labs) == before
         rows = labs.labctl("status", "whitepaper", "--json").expect(0).json()["nodes"]
         assert {row["state"] for row in rows} == {"running"}
 
