@@ -156,7 +156,6 @@ CALICO: Sequence[Calico] = (
     replace(_BEFORE_330, since=(3, 20), kubernetes=None,
             standin=("3.25.0", "3.24.0", "3.23.0", "3.22.0", "3.21.0", "3.20.0")),
 )  # fmt: skip
-CALICO_KNOWN = ((3, 20), CALICO[0].since)
 CALICO_ON_KIND = (min(row.since for row in CALICO if row.kubernetes), CALICO[0].since)
 STANDIN_CALICO = tuple(version for row in reversed(CALICO) for version in reversed(row.standin))
 WHITE_PAPER_CALICO = "3.20.0"

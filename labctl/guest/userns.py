@@ -41,7 +41,7 @@ def refusal(root: Path = Path("/"), trial: tuple[str, ...] = TRIAL) -> Refusal |
 def judge(root: Path, words: str) -> Refusal | None:
     """What forbids it, when the trial ended with these words; None when mmdebstrap is excepted from it."""
     sysctl = root / "proc/sys"
-    switches = [setting for path, off, setting in SYSCTLS if _number(sysctl / path) == off]
+    switches = [setting for path, off, setting in SYSCTLS if number(sysctl / path) == off]
     if switches:
         return Refusal(
             "unprivileged user namespaces are switched off here", f"sudo sysctl -w {' '.join(switches)}", IMPORT
@@ -53,7 +53,7 @@ def judge(root: Path, words: str) -> Refusal | None:
             None,
             f"run labctl as root in it, start it with --security-opt seccomp=unconfined, or {IMPORT}",
         )
-    if _number(sysctl / APPARMOR.replace(".", "/")):
+    if number(sysctl / APPARMOR.replace(".", "/")):
         if (root / "etc/apparmor.d/mmdebstrap").is_file():  # Ubuntu 24.04 and later ship it
             return None
         return Refusal(
@@ -71,21 +71,23 @@ def container(root: Path = Path("/")) -> str:
     if not any(mark.exists() for mark in marks) and "container" not in os.environ:
         return ""
     limits = []
-    if re.search(r"^Seccomp:\s*2$", _text(root / "proc/self/status"), re.MULTILINE):
+    if re.search(r"^Seccomp:\s*2$", text(root / "proc/self/status"), re.MULTILINE):
         limits.append("seccomp profile")
-    profile = _text(root / "proc/self/attr/current").strip("\0\n ")
+    profile = text(root / "proc/self/attr/current").strip("\0\n ")
     if profile and not profile.startswith("unconfined"):
         limits.append(f"AppArmor profile {profile.split()[0]}")
     return "this container" + (f"'s {' or '.join(limits)}" if limits else "")
 
 
-def _text(path: Path) -> str:
+def text(path: Path) -> str:
+    """A file's text; empty when there is none."""
     try:
         return path.read_text(errors="replace")
     except OSError:
         return ""
 
 
-def _number(path: Path) -> int | None:
-    found = _text(path).strip()
+def number(path: Path) -> int | None:
+    """A file with one number in it; None when there is none."""
+    found = text(path).strip()
     return int(found) if found.isdecimal() else None

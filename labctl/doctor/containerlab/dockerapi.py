@@ -12,8 +12,8 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
-from labctl.doctor.containerlab.kernel import text
 from labctl.doctor.containerlab.model import ContainerFact, DockerFacts, ImageFact, NetworkFact, Trouble
+from labctl.guest.userns import text
 
 DEFAULT_ADDRESS = "unix:///var/run/docker.sock"
 CONNECT_LIMIT = 2.0

@@ -18,6 +18,8 @@ from labctl.doctor.containerlab import dockerapi, kernel
 from labctl.doctor.containerlab.hostfindings import ALL_MODULES
 from labctl.doctor.containerlab.model import ContainerHostFacts, ContainerlabFact
 from labctl.doctor.containerlab.needs import LabNeeds
+from labctl.guest.userns import number
+from labctl.guest.userns import text as read_text
 from labctl.hostmemory import memory_free
 from labctl.peers import numbers
 
@@ -68,8 +70,8 @@ def collect(needs: LabNeeds | None, *, lab_known: bool = False, edge: Edge | Non
         docker=asked.facts,
         containerlab=containerlab(path, at.environment),
         modules=kernel.modules(ALL_MODULES, release, at.sys, at.modules),
-        inotify_watches=kernel.number(at.proc / "sys/fs/inotify/max_user_watches"),
-        inotify_instances=kernel.number(at.proc / "sys/fs/inotify/max_user_instances"),
+        inotify_watches=number(at.proc / "sys/fs/inotify/max_user_watches"),
+        inotify_instances=number(at.proc / "sys/fs/inotify/max_user_instances"),
         virtualisation=kernel.virtualisation(at.proc),
         in_container=kernel.in_container(at.proc),
         kvm=kernel.kvm_refusal(at.kvm, root=root),
@@ -83,7 +85,7 @@ def collect(needs: LabNeeds | None, *, lab_known: bool = False, edge: Edge | Non
 
 def debian(os_release: Path) -> int | None:
     """Debian's major version; None elsewhere."""
-    text = kernel.text(os_release)
+    text = read_text(os_release)
     if not re.search(r'^ID="?debian"?$', text, re.MULTILINE):
         return None
     version = re.search(r'^VERSION_ID="?(\d+)', text, re.MULTILINE)
@@ -138,9 +140,9 @@ def _user() -> str:
 
 def _group_names() -> list[str]:
     names = []
-    for number in {os.getegid(), *os.getgroups()}:
+    for group in {os.getegid(), *os.getgroups()}:
         try:
-            names.append(grp.getgrgid(number).gr_name)
+            names.append(grp.getgrgid(group).gr_name)
         except KeyError:  # a number without a name is no group that anything here asks for
             continue
     return names

@@ -10,23 +10,10 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 from labctl.doctor.containerlab.model import ModuleState, RouteFact
+from labctl.guest.userns import number, text
 
 CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21, "CAP_SYS_RESOURCE": 24}
 """Bits of linux/capability.h, without one of which a privileged container does not start or cannot mount and wire."""
-
-
-def text(path: Path) -> str:
-    """A file's text; empty when there is none."""
-    try:
-        return path.read_text(errors="replace")
-    except OSError:
-        return ""
-
-
-def number(path: Path) -> int | None:
-    """A file with one number in it; None when there is none."""
-    found = text(path).strip()
-    return int(found) if found.isdecimal() else None
 
 
 def lacking_capabilities(proc: Path, pid: str = "self") -> tuple[str, ...]:
