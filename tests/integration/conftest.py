@@ -11,7 +11,6 @@ import pytest
 from tests.integration.dockerhost import DockerHost, docker_host
 from tests.integration.harness import WHITEPAPER, Labctl, clean_user, edit_deadlines
 
-
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # a shell starts what it puts into the background so, and a labctl that a test interrupts would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
