@@ -10,6 +10,7 @@ import pytest
 
 from tests.integration.dockerhost import DockerHost, docker_host
 from tests.integration.harness import WHITEPAPER, Labctl, clean_user, edit_deadlines
+from tests.integration.launchers import soon
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # a shell starts what it puts into the background so, and a labctl that a test interrupts would inherit it
@@ -32,13 +33,13 @@ def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerHost]:
 
 @pytest.fixture
 def folder(labctl: Labctl, tmp_path: Path) -> Callable[..., Path]:
-    """``folder()``: the white paper's artifact folder, to be edited; named deadlines as in `edit_deadlines`."""
+    """``folder()``: the white paper's folder, to be edited; ``folder(bond=10)``: of a lab that misses that gate."""
 
     def make(spec: Path = WHITEPAPER, **deadlines: float) -> Path:
         path = tmp_path / "edited"
         labctl("generate", spec, "-o", path).expect(0)
         if deadlines:
-            edit_deadlines(path, **deadlines)
+            edit_deadlines(path, **{gate: soon(seconds) for gate, seconds in deadlines.items()})
         return path
 
     return make

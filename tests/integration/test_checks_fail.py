@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.integration.harness import Labctl, await_event, edit_deadlines, replace, step
+from tests.integration.launchers import soon
 from tests.integration.patience import patient
 
 pytestmark = [pytest.mark.booted, pytest.mark.timeout(patient(240))]
@@ -105,7 +106,7 @@ def test_a_misspelt_line_fails_the_push_with_its_place(labctl: Labctl, folder: F
 def test_a_switch_that_does_not_answer_is_inconclusive(labctl: Labctl, folder: Folder, tmp_path: Path) -> None:
     """Its front end is stopped (SIGSTOP) once it exists: neither a pass nor a fail can be said."""
     path = folder()
-    edit_deadlines(path, ssh=6, push=6)
+    edit_deadlines(path, ssh=soon(6), push=soon(6))
     log = tmp_path / "events"
     process: subprocess.Popen[bytes] = labctl.start("up", path, "--events", "json", log=log)
     try:
