@@ -12,7 +12,6 @@ from typing import Any
 
 from labctl import __version__
 from labctl.engine.actions.ports import trouble, wired_ports
-from labctl.engine.atonce import on_every_switch
 from labctl.errors import LabctlError
 from labctl.folder import Folder
 from labctl.nxos.inventory import MODULES, PORTS
@@ -20,6 +19,7 @@ from labctl.nxos.push import push
 from labctl.nxos.redact import Redactor, known_of
 from labctl.nxos.session import Exchange, NxosSession, Tap
 from labctl.pace import paced
+from labctl.parallel import tried
 from labctl.verify.commands import switch_commands
 
 SCHEMA = "labctl.record/v1"
@@ -86,7 +86,7 @@ def record(folder: Folder, login: Login, *, push_again: bool) -> Recording:
         finally:
             session.close()
 
-    _, wrong = on_every_switch(folder.lab.switches, one)
+    _, wrong = tried(folder.lab.switches, one)
     redactor = Redactor(known_of(_texts(folder.path)))
     switches = [_switch(folder, name, recorders[name], redactor) for name in folder.lab.switches]
     body = {

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from labctl.engine.atonce import on_every_switch, raise_all
 from labctl.errors import CheckFailed
 from labctl.nxos.push import save
 from labctl.nxos.session import NxosSession
 from labctl.pace import limit
+from labctl.parallel import raise_all, tried
 from labctl.troubles import unwritten
 
 
@@ -48,8 +48,8 @@ def save_all(switches: Sequence[str], login: Callable[[str], NxosSession], targe
             raise CheckFailed(f"{switch} did not save its startup configuration: {unsaved}", code="not-saved")
         return Saved(switch, file, text.count("\n"))
 
-    good, wrong = on_every_switch(switches, one)
-    raise_all(wrong, "switch-unreachable")
+    good, wrong = tried(switches, one)
+    raise_all(wrong)
     return list(good.values())
 
 

@@ -7,15 +7,13 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
 from labctl.bonding import bond_trouble
-from labctl.engine import firststate
 from labctl.engine.actions import cluster, kubenodes, nodes, ports, switches
 from labctl.engine.actions.booting import Booting
 from labctl.engine.actions.manner import EMBEDDED_LIMIT, Manner, default_limit, manner_of
 from labctl.engine.calicomanifest import find_manifest, lay
 from labctl.engine.down import take_down
-from labctl.engine.healing import heal
 from labctl.engine.placing import Placing, place_folder
-from labctl.engine.proving import verify_request
+from labctl.engine.proving import heal, verify_request
 from labctl.engine.request import UpRequest, UpResult
 from labctl.engine.steps import Step, StepContext, StepFailed, StepRunner
 from labctl.errors import InconclusiveError, LabctlError, LabError
@@ -27,9 +25,12 @@ from labctl.kube.apply import Applier
 from labctl.kube.kubectl import find_kubectl
 from labctl.nxos.session import NxosSession
 from labctl.pace import paced
+from labctl.restore import snapshot
+from labctl.restore.changes import open_changes
+from labctl.restore.client import LabClient
+from labctl.restore.node import run_scripts
 from labctl.runtime.api import Endpoints
 from labctl.state import records_root
-from labctl.verify.change import open_changes
 from labctl.verify.run import verify
 from labctl.verify.verdict import Report
 from labctl.waiting import Deadline
@@ -157,8 +158,7 @@ class Up:
         return steps
 
     def _heal(self, context: StepContext) -> str:
-        now = self._request.runtime.observe()
-        return f"healed {', '.join(heal(self._state, self._endpoints, now, context.say))}"
+        return f"healed {', '.join(heal(self._state, self._endpoints, context.say))}"
 
     def _limit(self, name: str) -> Deadline:
         return self._deadline.at_most(self._folder.lab.limit(name))
@@ -187,7 +187,7 @@ class Up:
 
     def _nodes(self, context: StepContext) -> str:
         lab = self._folder.lab
-        done = nodes.run_scripts(self._folder.path, [*lab.kube_nodes, *lab.hosts], self._endpoints)
+        done = run_scripts(self._folder.path, [*lab.kube_nodes, *lab.hosts], self._endpoints)
         if lab.kube_nodes:
             nodes.await_addresses(lab.kube_nodes, self._endpoints, self._limit("nodes"), context.cancel)
         return done
@@ -266,10 +266,11 @@ class Up:
     def _first_state(self, context: StepContext) -> str:
         """After the scenarios, which put back what they change: what is there now is what ``reset`` brings back."""
         del context
-        lab, report = self._folder.lab, self._now.report
-        api, timeout = self._api if lab.kube_nodes else None, self._limit("push").remaining
-        ways = firststate.Ways(self._endpoints, self._now.sessions, self._login, api, timeout)
-        return firststate.take(self._state, lab, ways, must=report is None or report.verdict == "PASS")
+        report, timeout = self._now.report, self._limit("push").remaining
+        api = self._api if self._folder.lab.kube_nodes else None
+        client = LabClient(self._folder, self._endpoints, self._login, api)
+        must = report is None or report.verdict == "PASS"
+        return snapshot.take(self._state, client, self._now.sessions, timeout=timeout, must=must)
 
     def _login(self, switch: str) -> NxosSession:
         return switches.open_session(switch, self._endpoints, manner=self._manner)

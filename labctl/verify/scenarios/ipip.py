@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 
 from labctl.kube.resources import BGP_CONFIGURATIONS, BLOCK_AFFINITIES
+from labctl.restore.changes import HEALERS, Change, apply_mode, change
 from labctl.verify import expectation
-from labctl.verify.change import Change, change
 from labctl.verify.checks import Check, poll
 from labctl.verify.clusterview import cluster_check
 from labctl.verify.expectation import Cluster
-from labctl.verify.healing import HEALERS, apply_mode
 from labctl.verify.inputs import PingInput
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Command

@@ -16,21 +16,21 @@ from labctl.cli import reset as reset_command
 from labctl.cli.main import cli
 from labctl.design.model import Target
 from labctl.design.plan import design
-from labctl.engine import firststate
 from labctl.engine.actions.switches import open_session
-from labctl.engine.firststate import FirstState, Ways, load, read_switches
-from labctl.engine.nodestate import parse
 from labctl.errors import InconclusiveError, LabError, RejectedError, UsageError
 from labctl.guest.api import Completed
 from labctl.journal import Journal
 from labctl.render.folder import render_folder, write_folder
+from labctl.restore.node import parse
+from labctl.restore.snapshot import Snapshot, keep, load
+from labctl.restore.switch import read
 from labctl.runtime.api import SshEndpoint
 from labctl.spec.load import loads
 from labctl.standin.switch.config import RunningConfig
 from labctl.standin.switch.shell import Device, Shell
 from labctl.state import LabState
 from tests.scripted_switch import switch
-from tests.unit.engine.test_node_state import LINKS, answer
+from tests.unit.restore.test_node import LINKS, answer
 from tests.unit.switch.conftest import RememberingPlatform
 
 SPEC = """\
@@ -99,8 +99,8 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     with ExitStack() as stack:
         ports = {name: stack.enter_context(switch(brain)).port for name, brain in brains.items()}
         lab = Lab(state.root, brains, ports)
-        texts = read_switches(names, Ways(lab, {}, lambda name: open_session(name, lab), None, 10.0))  # type: ignore[arg-type]
-        firststate.keep(state, FirstState(texts, {"ext1": parse(answer())}, None))
+        texts = read(names, lambda name: open_session(name, lab), 10.0, {})  # type: ignore[arg-type]
+        keep(state, Snapshot(texts, {"ext1": parse(answer())}, None))
         for brain in brains.values():
             brain.typed.clear()
         monkeypatch.setattr(reset_command, "open_lab", lambda _name: lab)

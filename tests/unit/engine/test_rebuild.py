@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from labctl.engine import rebuild as rebuild_module
-from labctl.engine.rebuild import rebuild
+from labctl.engine import repair as rebuild_module
+from labctl.engine.repair import rebuild
 from labctl.errors import UsageError
 from labctl.state import LabState, lab_state
 

@@ -1,4 +1,4 @@
-"""What differs from an earlier inventory of a cluster, and bringing that back through the API."""
+"""A cluster: what differs from an earlier inventory of it, and bringing that back through the API."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from labctl.errors import CheckFailed
-from labctl.kube.api import Api, ApiError, Json, Resource
-from labctl.kube.inventory import CONTROLLERS_WORDS, STATE_TAINT, Found, Key, collect, essence
-from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for
+from labctl.errors import CheckFailed, InconclusiveError
+from labctl.kube.api import Api, ApiError, ApiLate, Json, Resource
+from labctl.restore.inventory import CONTROLLERS_WORDS, STATE_TAINT, Found, Key, collect, essence
+from labctl.restore.part import Do, Entry, Part
+from labctl.waiting import Cancelled, Deadline, DeadlinePassed, tell_reason, wait_for
 
 What = Literal["added", "missing", "changed", "pod"]
 GRACE = 1
@@ -133,125 +134,165 @@ def _used(pod: Json) -> set[tuple[str, str]]:
     return found
 
 
-class Restorer:
-    """Brings a cluster back to ``first``, an inventory of it."""
+PAUSE = 0.2
+"""Seconds between two looks, at the least: objects go when their controllers and kubelets are done."""
+_DO: Mapping[What, Do] = {"added": "remove", "missing": "add", "changed": "change", "pod": "change"}
 
-    def __init__(self, api: Api, first: Mapping[Key, Json]) -> None:
-        self._api = api
+
+class ClusterPart(Part[Change]):
+    """``first``: its objects then. It has until ``deadline``; ``tick`` hears how many differences are left."""
+
+    kind = "cluster"
+    name = "kubernetes"
+
+    def __init__(
+        self,
+        first: Mapping[Key, Json],
+        api: Api,
+        deadline: Deadline,
+        cancel: threading.Event,
+        tick: Callable[[str], None] = lambda _text: None,
+    ) -> None:
         self._first = first
+        self._api = api
+        self._deadline = deadline
+        self._cancel = cancel
+        self._tick = tick
+        self._found = Found({}, {})
+        self.seen: dict[Key, Change] = {}
+        """What was different at any look: pods are unlike their template once that is brought back."""
         self._restarted: set[str] = set()
         """Uids of pods that were restarted: once is enough."""
         self._refused: dict[Key, str] = {}
 
-    def changes(self) -> tuple[list[Change], Found]:
-        """What differs now. Raises `ApiError` or `ApiUnreachable`."""
-        found = collect(self._api)
-        return changes(self._first, found), found
-
-    def restore(self, deadline: Deadline, cancel: threading.Event, tick: Callable[[str], None]) -> list[Change]:
-        """Until nothing differs; returns what did at the beginning.
-
-        Raises `CheckFailed` with what the API refused, or `DeadlinePassed` with what is still different.
-        """
-        told: dict[Key, Change] = {}
-
-        def back() -> bool | NotYet:
-            self._refused.clear()
-            rows, found = self.changes()
-            rows = [row for row in rows if row.what != "pod" or _uid(found, row.key) not in self._restarted]
-            for row in rows:
-                told.setdefault(row.key, row)
-            if not rows:
-                return True
-            self._turn(rows, found)
-            tick(f"{len(rows)} differences left")
-            return NotYet("; ".join(f"{row}{self._words(row.key)}" for row in rows))
-
+    def differences(self) -> list[Change]:
+        """Raises `ApiError`, or `ApiUnreachable`: an answer that is late is asked for again."""
         try:
-            wait_for(back, deadline, every=0.2, cancel=cancel)
+            return wait_for(self._look, self._deadline, every=PAUSE, cancel=self._cancel)
         except DeadlinePassed as passed:
-            raise CheckFailed(f"not as it was: {passed.reason}", code="objects-not-turned-back") from None
-        return list(told.values())
+            raise InconclusiveError(passed.reason, code="kube-late") from None
 
-    def _words(self, key: Key) -> str:
-        return f" ({self._refused[key]})" if key in self._refused else ""
-
-    def _turn(self, rows: Sequence[Change], found: Found) -> None:
-        added = [row for row in rows if row.what == "added"]
-        walls, others = ([row for row in added if (row.key.kind in FIRST) is wall] for wall in (True, False))
-        back = [row for row in rows if row.what in ("missing", "changed")]
-        back.sort(key=lambda row: BEFORE.index(row.key.kind) if row.key.kind in BEFORE else len(BEFORE))
-        for row in (*walls, *back, *others):
-            self._one(row, found)
+    def _look(self) -> list[Change]:
+        self._found = collect(self._api)
+        rows = [
+            row
+            for row in changes(self._first, self._found)
+            if row.what != "pod" or self._uid(row.key) not in self._restarted
+        ]
         for row in rows:
-            if row.what == "pod":
-                self._restarted.add(_uid(found, row.key))
-                self._one(row, found)
+            self.seen.setdefault(row.key, row)
+        return rows
 
-    def _one(self, row: Change, found: Found) -> None:
+    def entries(self, found: Sequence[Change]) -> list[Entry]:
+        del found  # also what later looks saw
+        return [
+            Entry(_DO[row.what], f"{row.key}" + (f": {row.detail}" if row.detail else "")
+                  + (", restarted" if row.what == "pod" else ""))
+            for row in self.seen.values()
+        ]  # fmt: skip
+
+    def again(self, rounds: int, before: Sequence[Change], left: Sequence[Change]) -> bool:
+        """Until the deadline. Raises `Cancelled`."""
+        del rounds, before
+        if not left or self._deadline.passed:
+            return False
+        self._tick(f"{len(left)} differences left")
+        tell_reason(self._sentence(left))
+        if self._cancel.wait(min(PAUSE, self._deadline.remaining)):
+            raise Cancelled(self._sentence(left))
+        return True
+
+    def error(self, left: Sequence[Change]) -> CheckFailed:
+        return CheckFailed(f"not as it was: {self._sentence(left)}", code="objects-not-turned-back")
+
+    def _sentence(self, left: Sequence[Change]) -> str:
+        words = {row.key: f" ({self._refused[row.key]})" for row in left if row.key in self._refused}
+        return "; ".join(f"{row}{words.get(row.key, '')}" for row in left)
+
+    def apply(self, left: Sequence[Change]) -> None:
+        self._refused.clear()
+        for row in sorted(left, key=_turn):
+            if row.what == "pod":
+                self._restarted.add(self._uid(row.key))
+            self._one(row)
+
+    def _one(self, row: Change) -> None:
         try:
             if row.what in ("added", "pod"):
-                self._delete(row.key, found)
+                self._delete(row.key)
             elif row.what == "missing":
-                self._api.create(self._resource(row.key, found).path(row.key.namespace or None), self._new(row.key))
+                self._api.create(self._resource(row.key).path(row.key.namespace or None), self._new(row.key))
             else:
-                self._update(row.key, found)
+                self._update(row.key)
         except ApiError as error:
             # gone, there already, or changed meanwhile: the next look tells
             if error.status not in (404, 409):
                 self._refused[row.key] = error.message
+        except ApiLate as late:
+            self._refused[row.key] = late.message
 
-    def _resource(self, key: Key, found: Found) -> Resource:
-        resource = found.kinds.get((key.version, key.kind))
+    def _resource(self, key: Key) -> Resource:
+        resource = self._found.kinds.get((key.version, key.kind))
         if resource is None:
             raise ApiError(404, "NotFound", f"the cluster serves no {key.kind} in {key.version} yet")
         return resource
 
-    def _path(self, key: Key, found: Found) -> str:
-        return self._resource(key, found).path(key.namespace or None, key.name)
+    def _path(self, key: Key) -> str:
+        return self._resource(key).path(key.namespace or None, key.name)
 
-    def _delete(self, key: Key, found: Found) -> None:
-        item = found.objects.get(key)
+    def _delete(self, key: Key) -> None:
+        item = self._found.objects.get(key)
         going = item is not None and "deletionTimestamp" in item["metadata"]
         if going and key.kind == "Namespace":
-            self._end_pods(key.name, found)
+            self._end_pods(key.name)
         if going and not _slow(item):
             return  # it is on its way
         options: Json = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
         if key.kind == "Pod":
             options["gracePeriodSeconds"] = GRACE
-        self._api.delete(self._path(key, found), options)
+        self._api.delete(self._path(key), options)
 
-    def _end_pods(self, namespace: str, found: Found) -> None:
+    def _end_pods(self, namespace: str) -> None:
         """A namespace goes when its pods have ended, each with the patience that it has asked for: 30 s by default.
 
         Once it is going, no controller makes them again.
         """
-        for key, item in found.objects.items():
+        for key, item in self._found.objects.items():
             if key.kind == "Pod" and key.namespace == namespace and _slow(item):
-                self._one(Change("pod", key), found)
+                self._one(Change("pod", key))
+
+    def _uid(self, key: Key) -> str:
+        """Empty for what is not there: no restarted pod."""
+        return str(self._found.objects[key]["metadata"].get("uid", "")) if key in self._found.objects else ""
 
     def _new(self, key: Key) -> Json:
         return {name: value for name, value in self._first[key].items() if name != "status"}
 
-    def _update(self, key: Key, found: Found) -> None:
-        item = found.objects[key]
-        if "deletionTimestamp" in item["metadata"] or (item.get("status") or {}).get("phase") in (
-            "Failed",
-            "Succeeded",
-        ):
-            self._delete(key, found)
+    def _update(self, key: Key) -> None:
+        item = self._found.objects[key]
+        ended = (item.get("status") or {}).get("phase") in ("Failed", "Succeeded")
+        if "deletionTimestamp" in item["metadata"] or ended:
+            self._delete(key)
             return
         body = replacement(self._first[key], item)
         if key.kind == "Pod" and different(self._first[key], essence(body)):
-            self._delete(key, found)  # of a pod that runs, hardly anything can be changed
+            self._delete(key)  # of a pod that runs, hardly anything can be changed
             return
         try:
-            self._api.update(self._path(key, found), body)
+            self._api.update(self._path(key), body)
         except ApiError as error:
             if error.status != 422:
                 raise
-            self._delete(key, found)  # a field that cannot be changed: it is made again at the next look
+            self._delete(key)  # a field that cannot be changed: it is made again at the next look
+
+
+def _turn(row: Change) -> int:
+    """What may refuse the rest, what others need, what else is brought back, what was added, then pods."""
+    if row.what in ("missing", "changed"):
+        return 1 + (BEFORE.index(row.key.kind) if row.key.kind in BEFORE else len(BEFORE))
+    if row.what == "added":
+        return 0 if row.key.kind in FIRST else 100
+    return 101
 
 
 def replacement(first: Json, item: Json) -> Json:
@@ -292,5 +333,6 @@ def _slow(item: Json | None) -> bool:
     return "deletionTimestamp" not in meta or int(meta.get("deletionGracePeriodSeconds") or 0) > GRACE
 
 
-def _uid(found: Found, key: Key) -> str:
-    return str(found.objects[key]["metadata"].get("uid", "")) if key in found.objects else ""
+def namespaces(first: Mapping[Key, Json]) -> list[str]:
+    """Where workloads were."""
+    return sorted({key.namespace for key in first if key.kind in ("Deployment", "DaemonSet")})
