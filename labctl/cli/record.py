@@ -25,8 +25,7 @@ def command(lab: str, output: Path | None, push_again: bool) -> None:
     """
     from labctl.engine.actions.manner import manner_of
     from labctl.engine.actions.switches import open_session
-    from labctl.engine.recordfile import write
-    from labctl.engine.recording import record
+    from labctl.engine.recording import record, write
     from labctl.folder import load_folder
     from labctl.nxos.session import NxosSession, Tap
     from labctl.parallel import raise_all

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from labctl.bonding import bond_trouble
 from labctl.engine import proving
-from labctl.engine.actions import nodes, ports, switches
+from labctl.engine.actions import nodes, switches
 from labctl.engine.actions.manner import manner_of
 from labctl.errors import InconclusiveError, LabError, UsageError, did_you_mean
 from labctl.folder import Folder, load_folder
@@ -98,9 +98,9 @@ def rebuild(state: LabState, runtime: Runtime, switch: str, say: Callable[[str],
         endpoints, deadline = runtime.endpoints(), Deadline(folder.lab.limit("ssh"))
         say(f"waiting for {switch} to take logins" + (f"; {manner.estimate}" if manner.estimate else ""))
         sessions = switches.await_ssh([switch], endpoints, deadline, never, manner=manner)
-        wired = {switch: ports.wired_ports(folder)[switch]}
+        wired = {switch: switches.wired_ports(folder)[switch]}
         try:
-            ports.await_ports(wired, sessions, lambda name: proving.login(state, endpoints, name), deadline, never)
+            switches.await_ports(wired, sessions, lambda name: proving.login(state, endpoints, name), deadline, never)
             say(f"pushing nxos/{switch}.cfg")
             return switches.push_all(folder.path, sessions, timeout=folder.lab.limit("push"))
         finally:

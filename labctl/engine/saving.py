@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from labctl.nxos.push import save
 from labctl.nxos.session import NxosSession
 from labctl.pace import limit
 from labctl.parallel import raise_all, tried
+from labctl.state import write_private
 from labctl.troubles import unwritten
 
 
@@ -43,7 +43,10 @@ def save_all(switches: Sequence[str], login: Callable[[str], NxosSession], targe
         finally:
             session.close()
         file = target / f"{switch}.cfg"
-        _write(file, text)
+        try:
+            write_private(file, text)
+        except OSError as error:
+            raise unwritten(file, error) from None
         if unsaved is not None:
             raise CheckFailed(f"{switch} did not save its startup configuration: {unsaved}", code="not-saved")
         return Saved(switch, file, text.count("\n"))
@@ -51,14 +54,3 @@ def save_all(switches: Sequence[str], login: Callable[[str], NxosSession], targe
     good, wrong = tried(switches, one)
     raise_all(wrong)
     return list(good.values())
-
-
-def _write(file: Path, text: str) -> None:
-    """A configuration holds secrets: readable by its owner alone, whatever stood there before."""
-    try:
-        file.unlink(missing_ok=True)
-        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-    except OSError as error:
-        raise unwritten(file, error) from None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
 from labctl.bonding import bond_trouble
-from labctl.engine.actions import cluster, kubenodes, nodes, ports, switches
+from labctl.engine.actions import cluster, nodes, switches
 from labctl.engine.actions.booting import Booting
 from labctl.engine.actions.manner import EMBEDDED_LIMIT, Manner, default_limit, manner_of
 from labctl.engine.calicomanifest import find_manifest, lay
@@ -205,8 +205,8 @@ class Up:
         return f"{len(names)} switches"
 
     def _ports(self, context: StepContext) -> str:
-        return ports.await_ports(
-            ports.wired_ports(self._folder),
+        return switches.await_ports(
+            switches.wired_ports(self._folder),
             self._now.sessions,
             self._login,
             self._limit("ssh"),
@@ -231,7 +231,7 @@ class Up:
 
     def _names(self, context: StepContext) -> str:
         running = partial(cluster.must_run, self._request.runtime)
-        return kubenodes.await_names(self._api, self._kube_names, running, self._limit("nodes"), context.cancel)
+        return cluster.await_names(self._api, self._kube_names, running, self._limit("nodes"), context.cancel)
 
     @property
     def _kube_names(self) -> tuple[str, ...]:
@@ -241,7 +241,7 @@ class Up:
         lab = self._folder.lab
         bonds = nodes.all_bond_addresses(lab.kube_nodes, self._endpoints)
         named = {name: bonds[node] for name, node in zip(self._kube_names, lab.kube_nodes, strict=False)}
-        return kubenodes.await_calico_addresses(self._api, named, self._limit("workloads"), context.cancel)
+        return cluster.await_calico_addresses(self._api, named, self._limit("workloads"), context.cancel)
 
     def _calico(self, context: StepContext) -> str:
         kubectl = find_kubectl(self._request.kubectl)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from ipaddress import IPv6Interface
 
 _INTERFACE = re.compile(r"([a-z-]+)\s*(\d+(?:/\d+)*)", re.IGNORECASE)
@@ -57,6 +58,7 @@ def short_name(name: str) -> str:
     return f"{_SHORT.get(match.group(1), match.group(1))}{match.group(2)}" if match else name
 
 
+@lru_cache(8192)  # the switches of a fabric say most lines alike
 def canonical_line(line: str) -> str:
     """One spelling: words written out, addresses compressed, what is the default of a line's option left out.
 

@@ -168,8 +168,11 @@ def joined(sections: Iterable[Section], path: tuple[str, ...], spelling: Spellin
         facts, below = spelling(section.line, path)
         children = section.children if below is None else (Section(below, (), section.number), *section.children)
         for fact in facts:
-            known = merged.get(fact, Section(fact, (), section.number))
-            merged[fact] = Section(fact, (*known.children, *children), known.number)
+            known = merged.get(fact)
+            if known is None:
+                merged[fact] = Section(fact, children, section.number)
+            elif children:
+                merged[fact] = Section(fact, (*known.children, *children), known.number)
     return tuple(Section(s.line, joined(s.children, (*path, s.line), spelling), s.number) for s in merged.values())
 
 

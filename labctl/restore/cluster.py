@@ -97,9 +97,8 @@ def _pods(found: Found, touched: set[tuple[str, str, str]]) -> Iterator[Change]:
         template = templates.get(owners[0]["uid"])
         if template is not None and (why := _unlike(pod, template)):
             yield Change("pod", key, why)
-        elif uses := sorted(f"{kind} {name}" for kind, space, name in touched if (kind, name) in _used(pod)
-                            and space == key.namespace):  # fmt: skip
-            yield Change("pod", key, f"uses {', '.join(uses)}")
+        elif used := touched & {(kind, key.namespace, name) for kind, name in _used(pod["spec"])}:
+            yield Change("pod", key, f"uses {', '.join(sorted(f'{kind} {name}' for kind, _, name in used))}")
 
 
 def _unlike(pod: Json, template: Json) -> str:
@@ -115,23 +114,20 @@ def _unlike(pod: Json, template: Json) -> str:
     return ""
 
 
-def _used(pod: Json) -> set[tuple[str, str]]:
+_READ = {"configMap": "ConfigMap", "configMapKeyRef": "ConfigMap", "configMapRef": "ConfigMap",
+         "secret": "Secret", "secretKeyRef": "Secret", "secretRef": "Secret"}  # fmt: skip
+"""Fields of a pod, of its volumes and its environment, that name what it reads when it starts."""
+
+
+def _used(value: Any) -> set[tuple[str, str]]:
     """(kind, name) of ConfigMaps and Secrets that a pod reads when it starts."""
-    spec, found = pod["spec"], set[tuple[str, str]]()
-    for volume in spec.get("volumes") or []:
-        for part in (volume, *((volume.get("projected") or {}).get("sources") or [])):
-            if part.get("configMap"):
-                found.add(("ConfigMap", part["configMap"].get("name", "")))
-            if part.get("secret"):
-                found.add(("Secret", part["secret"].get("secretName") or part["secret"].get("name", "")))
-    for row in (*(spec.get("initContainers") or []), *(spec.get("containers") or [])):
-        sources = [entry.get("valueFrom") or {} for entry in row.get("env") or []]
-        for source in (*sources, *(row.get("envFrom") or [])):
-            for field, kind in (("configMapKeyRef", "ConfigMap"), ("configMapRef", "ConfigMap"),
-                                ("secretKeyRef", "Secret"), ("secretRef", "Secret")):  # fmt: skip
-                if source.get(field):
-                    found.add((kind, source[field].get("name", "")))
-    return found
+    if isinstance(value, list):
+        return set().union(*map(_used, value))
+    if not isinstance(value, dict):
+        return set()
+    named = {(_READ[key], part.get("secretName") or part.get("name", "")) for key, part in value.items()
+             if key in _READ and isinstance(part, dict)}  # fmt: skip
+    return named.union(*map(_used, value.values()))
 
 
 PAUSE = 0.2

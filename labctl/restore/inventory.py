@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from labctl.errors import InconclusiveError
 from labctl.kube.api import Api, ApiError, Json, Resource
-from labctl.kube.calico import SERVERS_OWN
+from labctl.kube.apply import SERVERS_OWN
 from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for
 
 T = TypeVar("T")

@@ -22,7 +22,7 @@ from labctl.restore import node, switch
 from labctl.restore.client import LabClient
 from labctl.restore.inventory import Key, collect
 from labctl.restore.node import NodeState
-from labctl.state import LabState
+from labctl.state import LabState, write_private
 
 SCHEMA = "labctl.first-state/v1"
 
@@ -63,12 +63,12 @@ def keep(state: LabState, first: Snapshot) -> None:
     shutil.rmtree(new, ignore_errors=True)
     (new / "nxos").mkdir(parents=True, mode=0o700)
     for name, text in first.switches.items():
-        state.write(new / "nxos" / f"{name}.cfg", text)
+        write_private(new / "nxos" / f"{name}.cfg", text)
     nodes = {name: row.as_dict() for name, row in first.nodes.items()}
-    state.write(new / "nodes.json", json.dumps({"schema": SCHEMA, "nodes": nodes}, indent=1))
+    write_private(new / "nodes.json", json.dumps({"schema": SCHEMA, "nodes": nodes}, indent=1))
     if first.objects is not None:
         rows = [{"key": list(key), "object": body} for key, body in sorted(first.objects.items())]
-        state.write(new / "objects.json", json.dumps({"schema": SCHEMA, "objects": rows}, indent=1))
+        write_private(new / "objects.json", json.dumps({"schema": SCHEMA, "objects": rows}, indent=1))
     shutil.rmtree(state.first_state, ignore_errors=True)
     new.rename(state.first_state)
 

@@ -14,9 +14,8 @@ import pytest
 
 from labctl.design.model import Target
 from labctl.design.plan import design
-from labctl.engine.actions.ports import trouble
-from labctl.engine.recordfile import write
-from labctl.engine.recording import Recording, record
+from labctl.engine.actions.switches import trouble
+from labctl.engine.recording import Recording, record, write
 from labctl.engine.saving import save_all
 from labctl.errors import ExitCode, InconclusiveError, RejectedError, UsageError
 from labctl.folder import Folder, load_folder
