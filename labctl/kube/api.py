@@ -134,6 +134,11 @@ class Api:
         items: list[Json] = self.get(resource.path(namespace), **query).get("items") or []
         return items
 
+    def served(self, version: str) -> dict[str, Json]:
+        """What discovery says of the kinds of a group version, by kind; of a version that is not served nothing."""
+        answer = self.find(f"{'/api' if '/' not in version else '/apis'}/{version}") or {}
+        return {row["kind"]: row for row in answer.get("resources", ()) if "/" not in row["name"]}
+
     def create(self, path: str, body: Json) -> Json:
         return self.request("POST", path, body)
 

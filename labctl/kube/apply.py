@@ -105,17 +105,11 @@ class Applier:
 
     def _resources(self, version: str) -> dict[str, Resource]:
         if version not in self._known:
-            try:
-                answer = self._api.get(f"{'/api' if '/' not in version else '/apis'}/{version}")
-            except ApiError as error:
-                if error.status != 404:
-                    raise
-                return {}
-            self._known[version] = {
-                row["kind"]: Resource(version, row["name"], row["namespaced"])
-                for row in answer["resources"]
-                if "/" not in row["name"]
-            }
+            served = self._api.served(version)
+            found = {kind: Resource(version, row["name"], row["namespaced"]) for kind, row in served.items()}
+            if not found:
+                return {}  # it may be defined later
+            self._known[version] = found
         return self._known[version]
 
     def _await_served(self, definitions: Sequence[Json], deadline: Deadline, cancel: threading.Event | None) -> None:

@@ -50,18 +50,10 @@ class Typed:
 
 def commands(differences: Sequence[Difference]) -> list[Typed]:
     """The lines, from ``configure terminal`` on."""
-    missing = [row for row in differences if row.kind == "missing"]
-    replacing = {(row.path, setting) for row in missing if (setting := _replaced(row.line))}
-    order = [
-        (row.path, row.line, negated(row.line))
-        for row in reversed(differences)
-        if row.kind == "extra" and (row.path, _replaced(row.line)) not in replacing
-    ]
-    order += [(path, line, line) for row in missing for path, line in _with_below(row.path, row.section)]
     found: list[Typed] = []
     mode: tuple[str, ...] | None = None
     said: set[Spot] = set()
-    for path, line, typed in order:
+    for path, line, typed in _in_order(differences):
         if (path, typed) in said:
             continue  # `no shutdown` both takes `shutdown` away and is what was there
         said.add((path, typed))
@@ -72,6 +64,18 @@ def commands(differences: Sequence[Difference]) -> list[Typed]:
         opens = typed == line and (not path or _begins(line, OPENS))
         mode = (*path, line) if opens else path or None  # None: where the next line would stand is not certain
     return found
+
+
+def _in_order(differences: Sequence[Difference]) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    """(path, line, what is typed for it): what goes, then what comes, but for values that a new one replaces."""
+    missing = [row for row in differences if row.kind == "missing"]
+    replacing = {(row.path, setting) for row in missing if (setting := _replaced(row.line))}
+    for row in reversed(differences):
+        if row.kind == "extra" and (row.path, _replaced(row.line)) not in replacing:
+            yield row.path, row.line, negated(row.line)
+    for row in missing:
+        for path, line in _with_below(row.path, row.section):
+            yield path, line, line
 
 
 def _with_below(path: tuple[str, ...], section: Section) -> Iterator[Spot]:

@@ -91,14 +91,20 @@ def _pods(found: Found, touched: set[tuple[str, str, str]]) -> Iterator[Change]:
         if isinstance((item.get("spec") or {}).get("template"), dict)
     }
     for key, pod in found.objects.items():
-        owners = [row for row in pod["metadata"].get("ownerReferences") or [] if row.get("controller")]
-        if key.kind != "Pod" or not owners or "deletionTimestamp" in pod["metadata"]:
-            continue
-        template = templates.get(owners[0]["uid"])
-        if template is not None and (why := _unlike(pod, template)):
+        if key.kind == "Pod" and "deletionTimestamp" not in pod["metadata"] and (why := _why(pod, templates, touched)):
             yield Change("pod", key, why)
-        elif used := touched & {(kind, key.namespace, name) for kind, name in _used(pod["spec"])}:
-            yield Change("pod", key, f"uses {', '.join(sorted(f'{kind} {name}' for kind, _, name in used))}")
+
+
+def _why(pod: Json, templates: Mapping[str, Json], touched: set[tuple[str, str, str]]) -> str:
+    """Why a pod of a controller is restarted; empty: it is not."""
+    meta = pod["metadata"]
+    owner = next((row["uid"] for row in meta.get("ownerReferences") or [] if row.get("controller")), None)
+    if owner is None:
+        return ""
+    if owner in templates and (unlike := _unlike(pod, templates[owner])):
+        return unlike
+    used = touched & {(kind, meta["namespace"], name) for kind, name in _used(pod["spec"])} if touched else set()
+    return f"uses {', '.join(sorted(f'{kind} {name}' for kind, _, name in used))}" if used else ""
 
 
 def _unlike(pod: Json, template: Json) -> str:
@@ -292,33 +298,35 @@ def _turn(row: Change) -> int:
 
 
 def replacement(first: Json, item: Json) -> Json:
-    """What to write over an object so that it says what it said first; what servers wrote stays."""
-    meta = dict(first["metadata"])
-    now = item["metadata"].get("annotations") or {}
-    annotations = {
-        **(meta.get("annotations") or {}),
-        **{k: v for k, v in now.items() if CONTROLLERS_WORDS.fullmatch(k)},
+    """What to write over an object so that it says what it said first; what servers and controllers wrote stays."""
+    now = item["metadata"]
+    written = {key: value for key, value in (now.get("annotations") or {}).items() if CONTROLLERS_WORDS.fullmatch(key)}
+    annotations = {**(first["metadata"].get("annotations") or {}), **written}
+    meta = {
+        **first["metadata"],
+        **({"annotations": annotations} if annotations else {}),
+        **{field: now[field] for field in ("resourceVersion", "uid") if field in now},
     }
-    if annotations:
-        meta["annotations"] = annotations
-    meta |= {field: item["metadata"][field] for field in ("resourceVersion", "uid") if field in item["metadata"]}
-    body = {**first, "metadata": meta}
-    if "status" in item:
-        body["status"] = item["status"]
-    if first["kind"] == "Node":
-        taints = [row for row in (item.get("spec") or {}).get("taints") or [] if row["key"].startswith(STATE_TAINT)]
-        spec = dict(first.get("spec") or {})
-        # the controller takes its own taint of a cordon away when the node is schedulable again
-        body["spec"] = {**spec, "taints": [*(spec.get("taints") or []), *taints]}
-    if first["kind"] == "Pod":
-        body["spec"] = {**item["spec"], "containers": _images(first, item, "containers")}
-    return body
+    body = {**first, "metadata": meta, **({"status": item["status"]} if "status" in item else {})}
+    spec = _SPEC_OF_KIND.get(first["kind"])
+    return body if spec is None else {**body, "spec": spec(first, item)}
 
 
-def _images(first: Json, item: Json, field: str) -> list[Json]:
+def _node_spec(first: Json, item: Json) -> Json:
+    """The controller takes its own taint of a cordon away when the node is schedulable again."""
+    taints = [row for row in (item.get("spec") or {}).get("taints") or [] if row["key"].startswith(STATE_TAINT)]
+    spec = first.get("spec") or {}
+    return {**spec, "taints": [*(spec.get("taints") or []), *taints]}
+
+
+def _pod_spec(first: Json, item: Json) -> Json:
     """Of a pod nothing but its images can be changed back."""
-    images = {row["name"]: row.get("image") for row in first["spec"].get(field) or []}
-    return [{**row, "image": images.get(row["name"], row.get("image"))} for row in item["spec"].get(field) or []]
+    images = {row["name"]: row.get("image") for row in first["spec"].get("containers") or []}
+    rows = item["spec"].get("containers") or []
+    return {**item["spec"], "containers": [{**row, "image": images.get(row["name"], row.get("image"))} for row in rows]}
+
+
+_SPEC_OF_KIND: Mapping[str, Callable[[Json, Json], Json]] = {"Node": _node_spec, "Pod": _pod_spec}
 
 
 def _slow(item: Json | None) -> bool:
