@@ -65,7 +65,7 @@ class LabState:
         return self.root / "evidence"
 
     @property
-    def first_state(self) -> Path:
+    def snapshot(self) -> Path:
         """What ``reset`` brings back: the lab as ``up`` left it."""
         return self.root / "first-state"
 

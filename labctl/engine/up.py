@@ -154,7 +154,7 @@ class Up:
         if lab.kube_nodes:
             steps.append(Step("ready", "workloads are ready", self._ready, last, resumable=False))
             last = ("ready",)
-        steps.append(Step("first-state", "the first state is kept", self._first_state, last, resumable=False))
+        steps.append(Step("first-state", "the snapshot is kept", self._snapshot, last, resumable=False))
         return steps
 
     def _heal(self, context: StepContext) -> str:
@@ -263,7 +263,7 @@ class Up:
         guest = self._request.runtime.observe().guest
         return cluster.await_ready(self._api, NAMESPACES, guest, self._limit("workloads"), context.cancel)
 
-    def _first_state(self, context: StepContext) -> str:
+    def _snapshot(self, context: StepContext) -> str:
         """After the scenarios, which put back what they change: what is there now is what ``reset`` brings back."""
         del context
         report, timeout = self._now.report, self._limit("push").remaining

@@ -69,16 +69,16 @@ def keep(state: LabState, first: Snapshot) -> None:
     if first.objects is not None:
         rows = [{"key": list(key), "object": body} for key, body in sorted(first.objects.items())]
         write_private(new / "objects.json", json.dumps({"schema": SCHEMA, "objects": rows}, indent=1))
-    shutil.rmtree(state.first_state, ignore_errors=True)
-    new.rename(state.first_state)
+    shutil.rmtree(state.snapshot, ignore_errors=True)
+    new.rename(state.snapshot)
 
 
 def load(state: LabState) -> Snapshot:
     """Raises `UsageError` when the lab's ``up`` never came to its end, `LabError` when what was kept is broken."""
-    folder = state.first_state
+    folder = state.snapshot
     if not folder.is_dir():
         raise UsageError(
-            f"lab {state.name} has no first state to go back to: its up never came to its end",
+            f"lab {state.name} has no snapshot to go back to: its up never came to its end",
             code="no-first-state",
             hint="labctl up keeps it as its last step",
             next_command=f"labctl status {state.name}",

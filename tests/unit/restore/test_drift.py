@@ -90,5 +90,5 @@ def test_what_labctl_itself_changes_is_no_drift(state: LabState) -> None:
     assert found(state, Boxes(leaf101="", leaf102="")) == []
 
 
-def test_a_lab_whose_first_state_was_not_kept(tmp_path: Path) -> None:
+def test_a_lab_whose_snapshot_was_not_kept(tmp_path: Path) -> None:
     assert found(LabState("lab", tmp_path), Boxes()) == []
