@@ -16,7 +16,7 @@ from typing import Any
 from labctl.errors import InconclusiveError, LabctlError
 from labctl.journal import Journal
 from labctl.kube.api import Api, ApiError
-from labctl.kube.apply import Applier, load
+from labctl.kube.apply import Applier
 from labctl.pace import paced
 from labctl.restore.client import LabClient
 from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for
@@ -193,17 +193,6 @@ def _gone(api: Api, paths: list[str]) -> bool | NotYet:
     return NotYet(f"{', '.join(left)} is still there") if left else True
 
 
-def calico_mode(client: LabClient, data: Mapping[str, Any]) -> None:
-    """``{seconds}``: the mode that the folder begins with, applied within that time."""
-    apply_mode(client, client.folder.lab.mode, Deadline(float(data.get("seconds", 120.0))))
-
-
-def apply_mode(client: LabClient, mode: str, deadline: Deadline) -> None:
-    """``calico/modes/<mode>/*`` through the API."""
-    folder = client.folder.path
-    Applier(client.cluster).apply(load(sorted((folder / "calico" / "modes" / mode).glob("*.yaml"))), deadline)
-
-
 def by_itself(client: LabClient, data: Mapping[str, Any]) -> None:
     """Nothing to undo: a session that was cleared, a pod that was deleted, come back by themselves."""
     del client, data
@@ -214,7 +203,6 @@ HEALERS: dict[str, Healer] = {
     "node-commands": node_commands,
     "kube-patch": kube_patch,
     "kube-delete": kube_delete,
-    "calico-mode": calico_mode,
     "by-itself": by_itself,
 }
-"""By the kind that a journal entry names; a check with a way back of its own adds it (`labctl.verify.scaleroutes`)."""
+"""By the kind that a journal entry names; a check with a way back of its own adds it."""

@@ -11,7 +11,7 @@ from labctl.errors import CheckFailed, InconclusiveError
 from labctl.kube.api import Api, ApiError, ApiLate, Json, Resource
 from labctl.restore.inventory import CONTROLLERS_WORDS, STATE_TAINT, Found, Key, collect, essence
 from labctl.restore.part import Do, Entry, Part
-from labctl.waiting import Cancelled, Deadline, DeadlinePassed, tell_reason, wait_for
+from labctl.waiting import LONGEST_PAUSE, Cancelled, Deadline, DeadlinePassed, tell_reason, wait_for
 
 What = Literal["added", "missing", "changed", "pod"]
 GRACE = 1
@@ -137,7 +137,8 @@ def _used(value: Any) -> set[tuple[str, str]]:
 
 
 PAUSE = 0.2
-"""Seconds between two looks, at the least: objects go when their controllers and kubelets are done."""
+"""Seconds until what was done is looked at, at the least: objects go when controllers and kubelets are done. It is as
+long as a look took, so that waiting on a slow host does not make it slower still."""
 _DO: Mapping[What, Do] = {"added": "remove", "missing": "add", "changed": "change", "pod": "change"}
 
 
@@ -166,6 +167,7 @@ class ClusterPart(Part[Change]):
         self._restarted: set[str] = set()
         """Uids of pods that were restarted: once is enough."""
         self._refused: dict[Key, str] = {}
+        self._pause = PAUSE
 
     def differences(self) -> list[Change]:
         """Raises `ApiError`, or `ApiUnreachable`: an answer that is late is asked for again."""
@@ -175,7 +177,9 @@ class ClusterPart(Part[Change]):
             raise InconclusiveError(passed.reason, code="kube-late") from None
 
     def _look(self) -> list[Change]:
+        asked = Deadline(0)
         self._found = collect(self._api)
+        self._pause = max(PAUSE, min(asked.elapsed, LONGEST_PAUSE))
         rows = [
             row
             for row in changes(self._first, self._found)
@@ -194,15 +198,12 @@ class ClusterPart(Part[Change]):
         ]  # fmt: skip
 
     def again(self, rounds: int, before: Sequence[Change], left: Sequence[Change]) -> bool:
-        """Until the deadline. Raises `Cancelled`."""
+        """Until the deadline."""
         del rounds, before
-        if not left or self._deadline.passed:
-            return False
-        self._tick(f"{len(left)} differences left")
-        tell_reason(self._sentence(left))
-        if self._cancel.wait(min(PAUSE, self._deadline.remaining)):
-            raise Cancelled(self._sentence(left))
-        return True
+        if left:
+            self._tick(f"{len(left)} differences left")
+            tell_reason(self._sentence(left))
+        return bool(left) and not self._deadline.passed
 
     def error(self, left: Sequence[Change]) -> CheckFailed:
         return CheckFailed(f"not as it was: {self._sentence(left)}", code="objects-not-turned-back")
@@ -212,11 +213,14 @@ class ClusterPart(Part[Change]):
         return "; ".join(f"{row}{words.get(row.key, '')}" for row in left)
 
     def apply(self, left: Sequence[Change]) -> None:
+        """And give it a moment. Raises `Cancelled`."""
         self._refused.clear()
         for row in sorted(left, key=_turn):
             if row.what == "pod":
                 self._restarted.add(self._uid(row.key))
             self._one(row)
+        if self._cancel.wait(min(self._pause, self._deadline.remaining)):
+            raise Cancelled(self._sentence(left))
 
     def _one(self, row: Change) -> None:
         try:
