@@ -19,7 +19,7 @@ from labctl.nxos.session import NxosSession
 from labctl.paper.catalogue import as_evidence
 from labctl.restore.changes import HEALERS, heal_left_over, open_changes
 from labctl.restore.client import LabClient
-from labctl.restore.lab import drift
+from labctl.restore.snapshot import drift
 from labctl.runtime.api import Endpoints, Observation
 from labctl.state import LabState
 from labctl.verify.evidence import Evidence

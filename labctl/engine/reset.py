@@ -18,7 +18,6 @@ from labctl.folder import load_folder
 from labctl.journal import Journal
 from labctl.kube.api import Api
 from labctl.pace import paced
-from labctl.restore import lab as parts
 from labctl.restore import snapshot
 from labctl.restore.changes import open_changes
 from labctl.restore.client import LabClient
@@ -182,11 +181,11 @@ class _Reset:
 
     def _switches(self, context: StepContext) -> str:
         del context  # a line that is on its way to a switch is not called back
-        return self._one_way("switches", parts.switches(self._first, self._client, self._limit("push").remaining))
+        return self._one_way("switches", snapshot.switches(self._first, self._client, self._limit("push").remaining))
 
     def _nodes(self, context: StepContext) -> str:
         del context
-        return self._one_way("nodes", parts.nodes(self._first, self._client))
+        return self._one_way("nodes", snapshot.nodes(self._first, self._client))
 
     def _cluster(self, context: StepContext) -> str:
         objects, deadline = self._first.objects or {}, self._limit("workloads")

@@ -13,9 +13,8 @@ from labctl.errors import InconclusiveError
 from labctl.guest.api import Completed
 from labctl.restore.changes import Change, write
 from labctl.restore.client import LabClient
-from labctl.restore.lab import drift
 from labctl.restore.node import Link, NodeState
-from labctl.restore.snapshot import Snapshot, keep
+from labctl.restore.snapshot import Snapshot, drift, keep
 from labctl.state import LabState
 
 RUNNING = "interface port-channel11\n  switchport\ninterface port-channel12\n  switchport\n"
