@@ -1,4 +1,4 @@
-"""The one loop of every way back: read, compare, apply, read back, until nothing differs or nothing more comes of it."""
+"""The one loop of every way back: read, compare, apply, read back, until nothing differs or nothing comes of it."""
 
 from __future__ import annotations
 
