@@ -65,7 +65,7 @@ class LabState:
         return self.root / "evidence"
 
     @property
-    def first_state(self) -> Path:
+    def snapshot(self) -> Path:
         """What ``reset`` brings back: the lab as ``up`` left it."""
         return self.root / "first-state"
 
@@ -154,6 +154,14 @@ class LabState:
     def remove(self) -> None:
         """Remove the folder; a missing one is fine."""
         shutil.rmtree(self.root, ignore_errors=False) if self.root.exists() else None
+
+
+def write_private(path: Path, data: str | bytes) -> None:
+    """A file that holds secrets: readable by its owner alone, whatever stood there before. Raises OSError."""
+    path.unlink(missing_ok=True)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(handle, "wb") as stream:
+        stream.write(data.encode() if isinstance(data, str) else data)
 
 
 def _try_lock(handle: int) -> bool | NotYet:

@@ -82,7 +82,7 @@ def _meant(source: str | None, *, live: bool) -> Lab | Path:
 
 def _read(opened: Lab) -> Live:
     """Its state now. Raises InconclusiveError when it does not run."""
-    from labctl.engine.looking import observing
+    from labctl.engine.proving import observing
     from labctl.folder import load_folder
     from labctl.verify.inputs import load_checks
     from labctl.verify.livestate import read

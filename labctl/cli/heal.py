@@ -18,13 +18,11 @@ def command(lab: str, as_json: bool) -> None:
     \b
     labctl heal whitepaper
     """
-    from labctl.engine.healing import heal
+    from labctl.engine.proving import heal
 
     opened = open_lab(lab)
     with opened.state_folder.lock():
-        done = heal(
-            opened.state_folder, opened.endpoints(), opened.runtime.observe(), lambda name: say(f"healed {name}")
-        )
+        done = heal(opened.state_folder, opened.endpoints(), lambda name: say(f"healed {name}"))
     if as_json:
         result_json({"lab": lab, "healed": done})
     else:

@@ -16,7 +16,7 @@ def command(lab: str, switch: str) -> None:
     \b
     labctl rebuild whitepaper leaf2101
     """
-    from labctl.engine.rebuild import rebuild
+    from labctl.engine.repair import rebuild
 
     opened = open_lab(lab)
     pushed = rebuild(opened.state_folder, opened.runtime, switch, say)

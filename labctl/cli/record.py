@@ -25,11 +25,10 @@ def command(lab: str, output: Path | None, push_again: bool) -> None:
     """
     from labctl.engine.actions.manner import manner_of
     from labctl.engine.actions.switches import open_session
-    from labctl.engine.atonce import raise_all
-    from labctl.engine.recordfile import write
-    from labctl.engine.recording import record
+    from labctl.engine.recording import record, write
     from labctl.folder import load_folder
     from labctl.nxos.session import NxosSession, Tap
+    from labctl.parallel import raise_all
 
     opened = open_lab(lab)
     endpoints, folder = opened.endpoints(), load_folder(opened.folder)
@@ -45,4 +44,4 @@ def command(lab: str, output: Path | None, push_again: bool) -> None:
     result(f"{path}: {lines} lines of {len(recording.body['switches'])} switches")
     taken = ", ".join(f"{count} {what}" for what, count in recording.redacted.items())
     say(f"taken out: {taken or 'nothing'}; read it before you send it")
-    raise_all(dict(recording.wrong), "switch-unreachable")
+    raise_all(recording.wrong)

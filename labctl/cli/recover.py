@@ -16,7 +16,7 @@ def command(lab: str, node: str | None) -> None:
     \b
     labctl recover whitepaper
     """
-    from labctl.engine.recover import recover
+    from labctl.engine.repair import recover
 
     opened = open_lab(lab)
     done = recover(opened.state_folder, opened.runtime, node, say)

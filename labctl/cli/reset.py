@@ -34,8 +34,7 @@ def command(
     """
     from labctl.cli.durations import parse_duration
     from labctl.cli.reporting import exit_code, listening, tell_report
-    from labctl.engine.reset.model import ResetRequest
-    from labctl.engine.reset.run import reset
+    from labctl.engine.reset import ResetRequest, reset
     from labctl.report.style import wants_colour
     from labctl.report.turned import render_turned
 

@@ -67,7 +67,7 @@ def command(
     labctl verify whitepaper --failures
     """
     from labctl.engine.proving import verify_request
-    from labctl.verify.change import open_changes
+    from labctl.restore.changes import open_changes
     from labctl.verify.run import verify
     from labctl.verify.scenarios.files import is_file
     from labctl.verify.wanted import EVERY, Wanted

@@ -33,8 +33,8 @@ def command(lab: str, interval: float, once: bool, as_json: bool) -> None:
     labctl watch --once
     """
     from labctl.cli.streams import ended_by_key
-    from labctl.engine.actions.ports import wired_ports
-    from labctl.engine.looking import observing
+    from labctl.engine.actions.switches import wired_ports
+    from labctl.engine.proving import observing
     from labctl.folder import load_folder
     from labctl.report.watching import Apart, JsonLooks, TerminalLooks, once_interrupted, repeat, table
     from labctl.verify.inputs import load_checks

@@ -1,25 +1,31 @@
 """A session with every switch of a lab as a test case: each line that labctl sends, with its raw answer, redacted.
 
-The body has schema ``labctl.record/v1``; `labctl.engine.recordfile` writes it.
+On disk it is ``transcript.json`` (schema ``labctl.record/v1``) and a README that says what was taken out.
 """
 
 from __future__ import annotations
 
+import io
+import json
+import tarfile
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from labctl import __version__
-from labctl.engine.actions.ports import trouble, wired_ports
-from labctl.engine.atonce import on_every_switch
-from labctl.errors import LabctlError
+from labctl.engine.actions.switches import trouble, wired_ports
+from labctl.errors import LabctlError, UsageError
 from labctl.folder import Folder
 from labctl.nxos.inventory import MODULES, PORTS
 from labctl.nxos.push import push
 from labctl.nxos.redact import Redactor, known_of
 from labctl.nxos.session import Exchange, NxosSession, Tap
 from labctl.pace import paced
+from labctl.parallel import tried
+from labctl.state import write_private
+from labctl.troubles import unwritten
 from labctl.verify.commands import switch_commands
 
 SCHEMA = "labctl.record/v1"
@@ -27,11 +33,15 @@ RUNNING = "show running-config"
 LIMIT = 600.0
 ALWAYS = ("show version", MODULES, PORTS)
 """Asked in text, too: what labctl falls back to, and what tells an image from another."""
+TAKEN = """\
+Passwords, hashes, keys, SNMP communities and serial numbers are `<redacted>`. MAC addresses of makers, public addresses
+that are not in the lab's folder, users and names of other machines are replaced by others, the same ones everywhere.
+Private addresses, names of the lab and banners are as they were: **read it before you send it.**"""
 Login = Callable[[str, Tap], NxosSession]
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Line:
     """One line that was sent. ``phase``: login, gates, checks, push, read-back."""
 
     phase: str
@@ -46,10 +56,10 @@ class Recorder:
     """Collects a switch's exchanges under the phase that it is in."""
 
     phase: str = "login"
-    rows: list[Row] = field(default_factory=list)
+    rows: list[Line] = field(default_factory=list)
 
     def __call__(self, exchange: Exchange) -> None:
-        self.rows.append(Row(self.phase, exchange.line, exchange.answer, exchange.prompt, round(exchange.seconds, 3)))
+        self.rows.append(Line(self.phase, exchange.line, exchange.answer, exchange.prompt, round(exchange.seconds, 3)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +96,7 @@ def record(folder: Folder, login: Login, *, push_again: bool) -> Recording:
         finally:
             session.close()
 
-    _, wrong = on_every_switch(folder.lab.switches, one)
+    _, wrong = tried(folder.lab.switches, one)
     redactor = Redactor(known_of(_texts(folder.path)))
     switches = [_switch(folder, name, recorders[name], redactor) for name in folder.lab.switches]
     body = {
@@ -119,3 +129,55 @@ def _switch(folder: Folder, name: str, recorder: Recorder, redactor: Redactor) -
         "prompt": first["prompt"],
         "exchanges": rows,
     }
+
+
+def write(recording: Recording, target: Path) -> Path:
+    """As a folder, or as an archive when the name ends in ``.tar.gz``. Raises `UsageError` for what is there."""
+    files = {
+        "transcript.json": json.dumps(recording.body, indent=1, ensure_ascii=False) + "\n",
+        "README.md": _readme(recording),
+    }
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise UsageError(f"{target} is there already", code="not-empty", hint="-o says another place")
+    try:
+        if target.name.endswith((".tar.gz", ".tgz")):
+            _archive(files, target)
+        else:
+            target.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for name, text in files.items():
+                write_private(target / name, text)
+    except OSError as error:
+        raise unwritten(target, error) from None
+    return target
+
+
+def _archive(files: Mapping[str, str], target: Path) -> None:
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w:gz") as archive:
+        for name, text in files.items():
+            row = tarfile.TarInfo(f"{target.name.partition('.')[0]}/{name}")
+            row.size, row.mode, row.mtime = len(text.encode()), 0o600, int(time.time())
+            archive.addfile(row, io.BytesIO(text.encode()))
+    write_private(target, data.getvalue())
+
+
+def _readme(recording: Recording) -> str:
+    body = recording.body
+    rows = [f"| {row['name']} | {row['role']} | {len(row['exchanges'])} |" for row in body["switches"]]
+    taken = [f"- {what}: {count}" for what, count in recording.redacted.items()] or ["- nothing had to be"]
+    wrong = [f"- {name}: {error.message}" for name, error in recording.wrong.items()]
+    target = ", ".join(f"{key}={value}" for key, value in body["target"].items())
+    what = (
+        f"`transcript.json` ({body['schema']}, {body['generator']}) holds every line that labctl sent to each switch"
+        f" ({target}), with the raw answer, the prompt behind it and seconds, and the configuration that the lab was"
+        f" rendered with. Phases: login, gates, checks, {'push' if body['pushed'] else 'read-back'}."
+    )
+    parts = [
+        "# A session with the switches of a lab, recorded by labctl",
+        what,
+        "\n".join(["| switch | role | lines |", "|---|---|---|", *rows]),
+        "\n".join(["## What was taken out", "", *taken, "", TAKEN]),
+    ]
+    if wrong:
+        parts.append("## What failed\n\n" + "\n".join(wrong))
+    return "\n\n".join(parts) + "\n"

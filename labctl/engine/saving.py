@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from labctl.engine.atonce import on_every_switch, raise_all
 from labctl.errors import CheckFailed
 from labctl.nxos.push import save
 from labctl.nxos.session import NxosSession
 from labctl.pace import limit
+from labctl.parallel import raise_all, tried
+from labctl.state import write_private
 from labctl.troubles import unwritten
 
 
@@ -43,22 +43,14 @@ def save_all(switches: Sequence[str], login: Callable[[str], NxosSession], targe
         finally:
             session.close()
         file = target / f"{switch}.cfg"
-        _write(file, text)
+        try:
+            write_private(file, text)
+        except OSError as error:
+            raise unwritten(file, error) from None
         if unsaved is not None:
             raise CheckFailed(f"{switch} did not save its startup configuration: {unsaved}", code="not-saved")
         return Saved(switch, file, text.count("\n"))
 
-    good, wrong = on_every_switch(switches, one)
-    raise_all(wrong, "switch-unreachable")
+    good, wrong = tried(switches, one)
+    raise_all(wrong)
     return list(good.values())
-
-
-def _write(file: Path, text: str) -> None:
-    """A configuration holds secrets: readable by its owner alone, whatever stood there before."""
-    try:
-        file.unlink(missing_ok=True)
-        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-    except OSError as error:
-        raise unwritten(file, error) from None

@@ -7,15 +7,13 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
 from labctl.bonding import bond_trouble
-from labctl.engine import firststate
-from labctl.engine.actions import cluster, kubenodes, nodes, ports, switches
+from labctl.engine.actions import cluster, nodes, switches
 from labctl.engine.actions.booting import Booting
 from labctl.engine.actions.manner import EMBEDDED_LIMIT, Manner, default_limit, manner_of
 from labctl.engine.calicomanifest import find_manifest, lay
 from labctl.engine.down import take_down
-from labctl.engine.healing import heal
 from labctl.engine.placing import Placing, place_folder
-from labctl.engine.proving import verify_request
+from labctl.engine.proving import heal, verify_request
 from labctl.engine.request import UpRequest, UpResult
 from labctl.engine.steps import Step, StepContext, StepFailed, StepRunner
 from labctl.errors import InconclusiveError, LabctlError, LabError
@@ -27,9 +25,12 @@ from labctl.kube.apply import Applier
 from labctl.kube.kubectl import find_kubectl
 from labctl.nxos.session import NxosSession
 from labctl.pace import paced
+from labctl.restore import snapshot
+from labctl.restore.changes import open_changes
+from labctl.restore.client import LabClient
+from labctl.restore.node import run_scripts
 from labctl.runtime.api import Endpoints
 from labctl.state import records_root
-from labctl.verify.change import open_changes
 from labctl.verify.run import verify
 from labctl.verify.verdict import Report
 from labctl.waiting import Deadline
@@ -153,12 +154,11 @@ class Up:
         if lab.kube_nodes:
             steps.append(Step("ready", "workloads are ready", self._ready, last, resumable=False))
             last = ("ready",)
-        steps.append(Step("first-state", "the first state is kept", self._first_state, last, resumable=False))
+        steps.append(Step("first-state", "the snapshot is kept", self._snapshot, last, resumable=False))
         return steps
 
     def _heal(self, context: StepContext) -> str:
-        now = self._request.runtime.observe()
-        return f"healed {', '.join(heal(self._state, self._endpoints, now, context.say))}"
+        return f"healed {', '.join(heal(self._state, self._endpoints, context.say))}"
 
     def _limit(self, name: str) -> Deadline:
         return self._deadline.at_most(self._folder.lab.limit(name))
@@ -187,7 +187,7 @@ class Up:
 
     def _nodes(self, context: StepContext) -> str:
         lab = self._folder.lab
-        done = nodes.run_scripts(self._folder.path, [*lab.kube_nodes, *lab.hosts], self._endpoints)
+        done = run_scripts(self._folder.path, [*lab.kube_nodes, *lab.hosts], self._endpoints)
         if lab.kube_nodes:
             nodes.await_addresses(lab.kube_nodes, self._endpoints, self._limit("nodes"), context.cancel)
         return done
@@ -205,8 +205,8 @@ class Up:
         return f"{len(names)} switches"
 
     def _ports(self, context: StepContext) -> str:
-        return ports.await_ports(
-            ports.wired_ports(self._folder),
+        return switches.await_ports(
+            switches.wired_ports(self._folder),
             self._now.sessions,
             self._login,
             self._limit("ssh"),
@@ -231,7 +231,7 @@ class Up:
 
     def _names(self, context: StepContext) -> str:
         running = partial(cluster.must_run, self._request.runtime)
-        return kubenodes.await_names(self._api, self._kube_names, running, self._limit("nodes"), context.cancel)
+        return cluster.await_names(self._api, self._kube_names, running, self._limit("nodes"), context.cancel)
 
     @property
     def _kube_names(self) -> tuple[str, ...]:
@@ -241,7 +241,7 @@ class Up:
         lab = self._folder.lab
         bonds = nodes.all_bond_addresses(lab.kube_nodes, self._endpoints)
         named = {name: bonds[node] for name, node in zip(self._kube_names, lab.kube_nodes, strict=False)}
-        return kubenodes.await_calico_addresses(self._api, named, self._limit("workloads"), context.cancel)
+        return cluster.await_calico_addresses(self._api, named, self._limit("workloads"), context.cancel)
 
     def _calico(self, context: StepContext) -> str:
         kubectl = find_kubectl(self._request.kubectl)
@@ -263,13 +263,14 @@ class Up:
         guest = self._request.runtime.observe().guest
         return cluster.await_ready(self._api, NAMESPACES, guest, self._limit("workloads"), context.cancel)
 
-    def _first_state(self, context: StepContext) -> str:
+    def _snapshot(self, context: StepContext) -> str:
         """After the scenarios, which put back what they change: what is there now is what ``reset`` brings back."""
         del context
-        lab, report = self._folder.lab, self._now.report
-        api, timeout = self._api if lab.kube_nodes else None, self._limit("push").remaining
-        ways = firststate.Ways(self._endpoints, self._now.sessions, self._login, api, timeout)
-        return firststate.take(self._state, lab, ways, must=report is None or report.verdict == "PASS")
+        report, timeout = self._now.report, self._limit("push").remaining
+        api = self._api if self._folder.lab.kube_nodes else None
+        client = LabClient(self._folder, self._endpoints, self._login, api)
+        must = report is None or report.verdict == "PASS"
+        return snapshot.take(self._state, client, self._now.sessions, timeout=timeout, must=must)
 
     def _login(self, switch: str) -> NxosSession:
         return switches.open_session(switch, self._endpoints, manner=self._manner)

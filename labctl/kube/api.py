@@ -134,6 +134,11 @@ class Api:
         items: list[Json] = self.get(resource.path(namespace), **query).get("items") or []
         return items
 
+    def served(self, version: str) -> dict[str, Json]:
+        """What discovery says of the kinds of a group version, by kind; of a version that is not served nothing."""
+        answer = self.find(f"{'/api' if '/' not in version else '/apis'}/{version}") or {}
+        return {row["kind"]: row for row in answer.get("resources", ()) if "/" not in row["name"]}
+
     def create(self, path: str, body: Json) -> Json:
         return self.request("POST", path, body)
 
@@ -161,19 +166,19 @@ class Api:
         content: str = "application/json",
     ) -> Json:
         """One request. Raises `ApiError` or `ApiUnreachable`."""
-        answer = self._send(method, path, body, query, content, timeout=limit("api"), stream=False)
-        data = answer.data
-        if answer.status >= 400:
-            raise _error(answer.status, data, f"{method} {path}")
+        data = self._whole(method, path, body, query, content)
         result: Json = json.loads(data) if data else {}
         return result
 
     def text(self, path: str, **query: str) -> str:
         """An answer that is no JSON (logs)."""
-        answer = self._send("GET", path, None, query, "application/json", timeout=limit("api"), stream=False)
+        return self._whole("GET", path, None, query, "").decode(errors="replace")
+
+    def _whole(self, method: str, path: str, body: Any, query: Mapping[str, str] | None, content: str) -> bytes:
+        answer = self._send(method, path, body, query, content, timeout=limit("api"), stream=False)
         if answer.status >= 400:
-            raise _error(answer.status, answer.data, f"GET {path}")
-        return answer.data.decode(errors="replace")
+            raise _error(answer.status, answer.data, f"{method} {path}")
+        return answer.data
 
     def watch(self, path: str, version: str, query: Mapping[str, str], *, seconds: int = 300) -> Iterator[Json]:
         """Watch events from a resource version; ends after ``seconds``. Raises `ApiError` (410 Gone)."""

@@ -1,25 +1,30 @@
 """Manifests → the cluster, by server-side apply (Kubernetes documentation, "Server-Side Apply").
 
-Calico's resources are written as ``projectcalico.org/v3``; a cluster that serves only ``crd.projectcalico.org/v1``
-(a manifest install up to Calico 3.32) gets the same kind and spec there.
+Calico's resources are written as ``projectcalico.org/v3``, Calico's own API: its API server serves that group, or CRDs
+of Calico 3.32 and newer. A cluster with the storage CRDs alone serves ``crd.projectcalico.org/v1``: the same kinds and
+specs, but nobody there lower-cases names, masks networks or fills in what is left out. (Reference: calico.md 3.1.)
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from labctl.errors import CheckFailed, Place, Problem, SpecError
 from labctl.kube.api import Api, ApiError, Json, Resource
-from labctl.kube.calico import V3, is_calico, storage_form, user_form
-from labctl.kube.resources import CRDS
+from labctl.kube.resources import CALICO, CRDS
 from labctl.waiting import Deadline, NotYet, wait_for
 
 FIRST = ("CustomResourceDefinition", "Namespace")
+V3 = "projectcalico.org/v3"
+SERVERS_OWN = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid")
+"""Metadata that an API server writes: ``calicoctl get -o yaml`` prints it, nothing may apply it."""
 
 
 def documents(text: str, file: str) -> list[Json]:
@@ -84,7 +89,7 @@ class Applier:
 
         Definitions go without the empty status that generators write (some of Calico's have one).
         """
-        if not is_calico(item):
+        if item["apiVersion"] != V3:
             return user_form(item) if item["kind"] == "CustomResourceDefinition" else item
         return user_form(item) if item["kind"] in self._resources(V3) else storage_form(item)
 
@@ -100,17 +105,11 @@ class Applier:
 
     def _resources(self, version: str) -> dict[str, Resource]:
         if version not in self._known:
-            try:
-                answer = self._api.get(f"{'/api' if '/' not in version else '/apis'}/{version}")
-            except ApiError as error:
-                if error.status != 404:
-                    raise
-                return {}
-            self._known[version] = {
-                row["kind"]: Resource(version, row["name"], row["namespaced"])
-                for row in answer["resources"]
-                if "/" not in row["name"]
-            }
+            served = self._api.served(version)
+            found = {kind: Resource(version, row["name"], row["namespaced"]) for kind, row in served.items()}
+            if not found:
+                return {}  # it may be defined later
+            self._known[version] = found
         return self._known[version]
 
     def _await_served(self, definitions: Sequence[Json], deadline: Deadline, cancel: threading.Event | None) -> None:
@@ -147,3 +146,33 @@ def _versions(definition: Json) -> list[str]:
 def _established(item: Json | None) -> bool:
     conditions = ((item or {}).get("status") or {}).get("conditions") or []
     return any(row["type"] == "Established" and row["status"] == "True" for row in conditions)
+
+
+def user_form(item: Json) -> Json:
+    """What is applied where ``projectcalico.org/v3`` is served: without what only a server may say."""
+    metadata = {key: value for key, value in item["metadata"].items() if key not in SERVERS_OWN}
+    return {**{key: value for key, value in item.items() if key != "status"}, "metadata": metadata}
+
+
+def storage_form(item: Json) -> Json:
+    """What is applied where ``crd.projectcalico.org/v1`` is served: with what clientv3 would fill in."""
+    body = user_form(item)
+    metadata = {**body["metadata"], "name": body["metadata"]["name"].lower()}
+    metadata.pop("namespace", None)  # all kinds that labctl writes are of the whole cluster
+    spec = body.get("spec") or {}
+    if body["kind"] == "IPPool" and "cidr" in spec:
+        body = {**body, "spec": _pool(spec)}
+    return {**body, "apiVersion": CALICO, "metadata": metadata}
+
+
+def _pool(spec: Mapping[str, Any]) -> Json:
+    """The kind whose defaults clientv3 fills in (libcalico-go/lib/clientv3); elsewhere Calico reads a gap itself."""
+    network = ip_network(spec["cidr"], strict=False)
+    defaults = {
+        "allowedUses": ["Workload", "Tunnel"],
+        "blockSize": 26 if network.version == 4 else 122,
+        "ipipMode": "Never",
+        "nodeSelector": "all()",
+        "vxlanMode": "Never",
+    }
+    return {**defaults, **spec, "cidr": str(network)}

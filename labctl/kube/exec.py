@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -40,47 +41,44 @@ class PodExec:
 
     def run(self, namespace: str, pod: str, command: list[str], *, timeout: float) -> PodCommand:
         """To the end. Raises `InconclusiveError` when the API or the node does not answer."""
-        from kubernetes.client import CoreV1Api
-        from kubernetes.client.exceptions import ApiException
-        from kubernetes.stream import stream
-        from websocket import WebSocketException
-
-        api = CoreV1Api(self._client)
-        try:
-            session: Any = stream(
-                api.connect_get_namespaced_pod_exec, pod, namespace, command=command, stderr=True, stdin=False,
-                stdout=True, tty=False, _preload_content=False, _request_timeout=timeout,
-            )  # fmt: skip
+        what = f"exec in {namespace}/{pod}"
+        with _told(what):
+            session = self._open(namespace, pod, command, stdin=False, _request_timeout=timeout)
             session.run_forever(timeout=timeout)
-            stdout, stderr = (
-                session.read_stdout() if session.peek_stdout() else "",
-                session.read_stderr() if session.peek_stderr() else "",
-            )
+            stdout = session.read_stdout() if session.peek_stdout() else ""
+            stderr = session.read_stderr() if session.peek_stderr() else ""
             status = json.loads(session.read_channel(3) or "{}")
             session.close()
-        except (ApiException, WebSocketException, OSError, ValueError) as error:
-            raise InconclusiveError(f"exec in {namespace}/{pod}: {error}", code="pod-exec") from None
         if not status:
-            raise InconclusiveError(f"exec in {namespace}/{pod}: not done after {timeout:.0f} s", code="pod-exec")
+            raise InconclusiveError(f"{what}: not done after {timeout:.0f} s", code="pod-exec")
         return PodCommand(exit_code(status), stdout, stderr)
 
     def start(self, namespace: str, pod: str, command: list[str]) -> PodSession:
         """Start a command and go on; its standard input is open. Raises `InconclusiveError`."""
-        from kubernetes.client import CoreV1Api
-        from kubernetes.client.exceptions import ApiException
-        from kubernetes.stream import stream
-        from websocket import WebSocketException
+        what = f"exec in {namespace}/{pod}"
+        with _told(what):
+            return PodSession(self._open(namespace, pod, command, stdin=True), what)
 
-        try:
-            return PodSession(
-                stream(
-                    CoreV1Api(self._client).connect_get_namespaced_pod_exec, pod, namespace, command=command,
-                    stderr=True, stdin=True, stdout=True, tty=False, _preload_content=False,
-                ),
-                f"exec in {namespace}/{pod}",
-            )  # fmt: skip
-        except (ApiException, WebSocketException, OSError, ValueError) as error:
-            raise InconclusiveError(f"exec in {namespace}/{pod}: {error}", code="pod-exec") from None
+    def _open(self, namespace: str, pod: str, command: list[str], *, stdin: bool, **more: float) -> Any:
+        from kubernetes.client import CoreV1Api
+        from kubernetes.stream import stream
+
+        return stream(
+            CoreV1Api(self._client).connect_get_namespaced_pod_exec, pod, namespace, command=command,
+            stderr=True, stdin=stdin, stdout=True, tty=False, _preload_content=False, **more,
+        )  # fmt: skip
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """What the package raises, as `InconclusiveError`."""
+    from kubernetes.client.exceptions import ApiException
+    from websocket import WebSocketException
+
+    try:
+        yield
+    except (ApiException, WebSocketException, OSError, ValueError) as error:
+        raise InconclusiveError(f"{what}: {error}", code="pod-exec") from None
 
 
 class PodSession:
@@ -92,9 +90,7 @@ class PodSession:
 
     def read(self) -> tuple[Literal["stdout", "stderr"], bytes] | None:
         """The next output; None when the command has ended. Raises `InconclusiveError` when the API went away."""
-        from websocket import WebSocketException
-
-        try:
+        with _told(self._words):
             while True:
                 self._session.update(timeout=POLL)
                 if self._session.peek_stdout():
@@ -103,8 +99,6 @@ class PodSession:
                     return "stderr", self._session.read_stderr().encode()
                 if not self._session.is_open():
                     return None
-        except (WebSocketException, OSError, ValueError) as error:
-            raise InconclusiveError(f"{self._words}: {error}", code="pod-exec") from None
 
     def write(self, data: bytes) -> None:
         """To its standard input; a command that has ended takes none."""

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 
 from labctl.kube.api import Api, Json
-from labctl.kube.resources import DAEMON_SETS, DEPLOYMENTS, EVENTS, NODES, PODS
+from labctl.kube.resources import DAEMON_SETS, DEPLOYMENTS, EVENTS, PODS
 from labctl.waiting import Deadline, NotYet, wait_for
 
 
@@ -79,15 +79,3 @@ def pod_trouble(pod: Json) -> str | None:
 def _last_event(api: Api, namespace: str, name: str) -> str:
     events = api.list(EVENTS, namespace, fieldSelector=f"involvedObject.name={name},type=Warning")
     return f" ({events[-1]['message']})" if events else ""
-
-
-def await_nodes(api: Api, names: Sequence[str], deadline: Deadline, cancel: threading.Event) -> str:
-    """Until every Node is Ready."""
-
-    def ready() -> bool | NotYet:
-        found = {item["metadata"]["name"]: item for item in api.list(NODES)}
-        waiting = [name for name in names if name not in found or not pod_ready(found[name])]
-        return NotYet(f"nodes not Ready: {', '.join(waiting)}") if waiting else True
-
-    wait_for(ready, deadline, every=0.1, cancel=cancel)
-    return f"{len(names)} nodes Ready"

@@ -1,12 +1,10 @@
-"""How NX-OS writes what was typed: one spelling for each line, so that two configurations are comparable.
-
-What it leaves out because it is the default is in `labctl.nxos.defaults`.
-"""
+"""How NX-OS writes what was typed, and what it leaves out: so that two configurations are comparable, line by line."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from ipaddress import IPv6Interface
 
 _INTERFACE = re.compile(r"([a-z-]+)\s*(\d+(?:/\d+)*)", re.IGNORECASE)
@@ -60,6 +58,7 @@ def short_name(name: str) -> str:
     return f"{_SHORT.get(match.group(1), match.group(1))}{match.group(2)}" if match else name
 
 
+@lru_cache(8192)  # the switches of a fabric say most lines alike
 def canonical_line(line: str) -> str:
     """One spelling: words written out, addresses compressed, what is the default of a line's option left out.
 
@@ -133,3 +132,60 @@ def vlan_list(text: str) -> list[int]:
         first, _, last = part.partition("-")
         vlans.extend(range(int(first), int(last or first) + 1))
     return vlans
+
+
+DEFAULTS: tuple[tuple[str, str], ...] = (
+    # (pattern of the section's line, line), shown or not by release and image: captures of 9.3(4) and 10.4 to 10.6
+    (r"interface .*", "no shutdown"),
+    (r"interface (port-channel|Ethernet).*", "switchport"),
+    (r"interface (port-channel|Ethernet).*", "no switchport"),
+    (r"interface (port-channel|Ethernet).*", "switchport mode access"),
+    (r"interface (port-channel|Ethernet).*", "switchport access vlan 1"),
+    (r"interface (port-channel|Ethernet).*", "switchport trunk native vlan 1"),
+    (r"interface (port-channel|Ethernet|Vlan).*", "mtu 1500"),
+    (r"interface Ethernet.*", "lacp rate normal"),
+    (r"interface port-channel.*", "lacp suspend-individual"),
+    (r"interface Vlan.*", "no ip redirects"),
+    (r"interface Vlan.*", "no ipv6 redirects"),
+    (r"vrf context .*", "rd auto"),
+    (r"vni .* l2", "rd auto"),
+    (r"vni .* l2", "route-target import auto"),
+    (r"vni .* l2", "route-target export auto"),
+    (r"address-family .*", "route-target import auto"),
+    (r"address-family .*", "route-target export auto"),
+    (r"address-family .*", "route-target import auto evpn"),
+    (r"address-family .*", "route-target export auto evpn"),
+    (r"address-family .*", "advertise l2vpn evpn"),
+    (r"router .*", "log-neighbor-changes"),
+    (r"router .*", "log-adjacency-changes"),
+    (r"vrf .*", "log-neighbor-changes"),
+    (r"neighbor .*", "no shutdown"),
+    (r"vpc domain .*", "role priority 32667"),
+    (r"vpc domain .*", "delay restore 30"),
+)
+"""What may be left out although it holds: no difference, unless the switch shows what contradicts it."""
+_DEFAULTS = tuple((re.compile(path), line) for path, line in DEFAULTS)
+
+VALUES = ("mtu", "switchport mode", "switchport access vlan", "switchport trunk native vlan", "lacp rate", "rd",
+          "role priority", "delay restore")  # fmt: skip
+"""Settings that have one value: another one in the same section contradicts a default that is not shown."""
+
+
+def may_be_hidden(line: str, path: tuple[str, ...]) -> bool:
+    """Whether NX-OS may leave the line out of a running configuration although it holds."""
+    return bool(path) and any(line == known and pattern.fullmatch(path[-1]) for pattern, known in _DEFAULTS)
+
+
+def contradicted(line: str, shown: Iterable[str]) -> bool:
+    """Whether the lines that are shown in a section say the opposite of a line that is not."""
+    opposite = line.removeprefix("no ") if line.startswith("no ") else f"no {line}"
+    setting = next((value for value in VALUES if line.startswith(f"{value} ")), None)
+    return any(other == opposite or (setting is not None and other.startswith(f"{setting} ")) for other in shown)
+
+
+_STAYS = re.compile(r"interface (Ethernet|mgmt)\S+|line (console|vty)|vrf context management|vlan 1")
+
+
+def stays(line: str) -> bool:
+    """Whether a switch always has the section: what stands below it can go, it cannot."""
+    return bool(_STAYS.fullmatch(line))

@@ -5,12 +5,11 @@ The renderer does not use this module, so that what it renders is judged by some
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from labctl.nxos.defaults import contradicted, may_be_hidden
-from labctl.nxos.normal import canonical_line, head, spread
+from labctl.nxos.normal import canonical_line, contradicted, head, may_be_hidden, spread, stays
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,50 +106,94 @@ def _freeze(rows: Iterable[_Row]) -> tuple[Section, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A line that one side has and the other lacks, under the lines of ``path``; ``number`` in the intended file."""
+    """A line (with what stands below it) that one side has and the other lacks, under the lines of ``path``."""
 
     kind: Literal["missing", "extra"]
     path: tuple[str, ...]
-    line: str
-    number: int
+    section: Section
+
+    @property
+    def line(self) -> str:
+        return self.section.line
+
+    @property
+    def number(self) -> int:
+        """Where a missing line stands in the intended file; 0: nowhere."""
+        return self.section.number if self.kind == "missing" else 0
+
+    @property
+    def lines(self) -> int:
+        """How many lines it is, with those below."""
+        return sum(1 for _ in walk((self.section,)))
 
 
 def compare(intended: ConfigTree, running: ConfigTree) -> list[Difference]:
-    """What the running configuration lacks of the intended one, and what it has beyond it.
+    """What the running configuration lacks of an intended file, and what it has beyond it, however it was written.
 
     Only sections that the intended configuration speaks of are looked into for extras: a switch has lines of its own.
     """
-    return list(_compare((), normalise(intended.sections, ()), normalise(running.sections, ())))
+    return list(_compare((), normalise(intended.sections, ()), normalise(running.sections, ()), whole=False))
+
+
+def changed(first: ConfigTree, now: ConfigTree) -> list[Difference]:
+    """What is different between two running configurations of one switch, each line as the switch spells it."""
+    sides = (joined(tree.sections, (), _as_shown) for tree in (first, now))
+    return list(_compare((), *sides, whole=True))
 
 
 def normalise(sections: Iterable[Section], path: tuple[str, ...]) -> tuple[Section, ...]:
     """One canonical line per setting: lists merged or spread, names written out, sections of one name joined."""
+    return joined(sections, path, lambda line, above: _facts(canonical_line(line), above))
+
+
+Spelling = Callable[[str, tuple[str, ...]], tuple[Iterable[str], str | None]]
+"""(line, path) → the lines that it stands for, and a line below each of them (None: there is none)."""
+
+
+def _facts(line: str, path: tuple[str, ...]) -> tuple[Iterable[str], str | None]:
+    opening, below = head(line)
+    return spread(opening, path), below
+
+
+def _as_shown(line: str, path: tuple[str, ...]) -> tuple[Iterable[str], str | None]:
+    """A list of VLANs is a way to write them; the list of a trunk is one setting with one value."""
+    opening, below = head(line)
+    return (spread(opening, path) if opening.startswith("vlan ") else (opening,)), below
+
+
+def joined(sections: Iterable[Section], path: tuple[str, ...], spelling: Spelling) -> tuple[Section, ...]:
+    """Sections of one name joined, every line as ``spelling`` has it."""
     merged: dict[str, Section] = {}
     for section in sections:
-        line, below = head(canonical_line(section.line))
+        facts, below = spelling(section.line, path)
         children = section.children if below is None else (Section(below, (), section.number), *section.children)
-        for fact in spread(line, path):
+        for fact in facts:
             known = merged.get(fact)
             if known is None:
                 merged[fact] = Section(fact, children, section.number)
-            else:
+            elif children:
                 merged[fact] = Section(fact, (*known.children, *children), known.number)
-    return tuple(Section(s.line, normalise(s.children, (*path, s.line)), s.number) for s in merged.values())
+    return tuple(Section(s.line, joined(s.children, (*path, s.line), spelling), s.number) for s in merged.values())
 
 
 def _compare(
-    path: tuple[str, ...], intended: tuple[Section, ...], running: tuple[Section, ...]
+    path: tuple[str, ...], intended: tuple[Section, ...], running: tuple[Section, ...], *, whole: bool
 ) -> Iterator[Difference]:
+    """``whole``: what the running side has beyond the other counts at the top, too."""
     there = {section.line: section for section in running}
     for section in intended:
         found = there.get(section.line)
-        if found is None:
-            if not may_be_hidden(section.line, path) or contradicted(section.line, there):
-                yield Difference("missing", path, section.line, section.number)
+        if found is not None:
+            yield from _compare((*path, section.line), section.children, found.children, whole=whole)
+        elif not may_be_hidden(section.line, path) or contradicted(section.line, there):
+            yield Difference("missing", path, section)
+    if not path and not whole:
+        return
+    wanted = {section.line for section in intended}
+    for section in running:
+        if section.line in wanted or may_be_hidden(section.line, path):
+            continue
+        if whole and stays(section.line):
+            yield from _compare((*path, section.line), (), section.children, whole=whole)
         else:
-            yield from _compare((*path, section.line), section.children, found.children)
-    if path:
-        wanted = {section.line for section in intended}
-        for section in running:
-            if section.line not in wanted and not may_be_hidden(section.line, path):
-                yield Difference("extra", path, section.line, 0)
+            yield Difference("extra", path, section)

@@ -10,10 +10,10 @@ from pathlib import Path
 from labctl.folder import Folder
 from labctl.kube.api import Api, Resource
 from labctl.kube.exec import PodExec
+from labctl.restore.client import LabClient
 from labctl.verify.checks import Check, hold, poll
 from labctl.verify.clusterview import view
 from labctl.verify.expectation import Cluster
-from labctl.verify.hands import Hands
 from labctl.verify.inputs import ChecksInput, ModeInput
 from labctl.verify.observer import Observer, Unanswered
 from labctl.verify.verdict import CheckResult
@@ -81,9 +81,9 @@ class LabUnderTest:
         return PodExec(self.api.access)
 
     @property
-    def hands(self) -> Hands:
+    def hands(self) -> LabClient:
         """How the lab is changed."""
-        return Hands(self.folder, self.observer.endpoints, self.observer.login, self.observer.api)
+        return LabClient(self.folder, self.observer.endpoints, self.observer.login, self.observer.api)
 
     def tell(self, results: list[CheckResult]) -> list[CheckResult]:
         """Tell of several results; gives them back."""

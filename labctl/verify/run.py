@@ -19,13 +19,12 @@ from labctl.events import INTERRUPTED, Event, Listener, interruption
 from labctl.folder import Folder, load_folder
 from labctl.kube.api import Api, access_from_kubeconfig
 from labctl.nxos.session import NxosSession
+from labctl.restore.changes import HEALERS, heal_left_over
 from labctl.runtime.api import Endpoints
-from labctl.verify.change import heal_left_over
 from labctl.verify.checks import CUT, Stopwatch
 from labctl.verify.drift import Drift
 from labctl.verify.evidence import Evidence
 from labctl.verify.fairness import Fair
-from labctl.verify.healing import HEALERS
 from labctl.verify.inputs import ChecksInput, load_checks
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Observer, Unanswered

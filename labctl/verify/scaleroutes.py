@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from labctl.pace import paced
-from labctl.verify.hands import Hands
+from labctl.restore.changes import HEALERS
+from labctl.restore.client import LabClient
 from labctl.verify.inputs import ScaleInput
 
 LIMIT = 300.0
@@ -32,9 +33,12 @@ def removal(inputs: ScaleInput, running: str) -> list[str]:
     return [f"vrf context {inputs.vrf}", *(f"no {line}" for line in there)] if there else []
 
 
-def heal(hands: Hands, data: Mapping[str, Any]) -> None:
+def heal(client: LabClient, data: Mapping[str, Any]) -> None:
     """``data``: a `ScaleInput`. Raises `NotDone` when the switch keeps one."""
     inputs = ScaleInput.model_validate(data)
-    gone = removal(inputs, hands.command(inputs.switch, "show running-config"))
+    gone = removal(inputs, client.command(inputs.switch, "show running-config"))
     if gone:
-        hands.configure(inputs.switch, gone, timeout=paced(LIMIT))
+        client.configure(inputs.switch, gone, timeout=paced(LIMIT))
+
+
+HEALERS["scale-routes"] = heal

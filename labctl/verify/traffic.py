@@ -13,10 +13,10 @@ from labctl.guest.api import ExecStream
 from labctl.kube.api import Json
 from labctl.kube.exec import PodSession
 from labctl.kube.resources import NODES, PODS
+from labctl.restore.client import NotDone
 from labctl.verify import expectation
 from labctl.verify.capture.loss import Loss, measure
 from labctl.verify.capture.packet import decode
-from labctl.verify.hands import NotDone
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.recording import Output, Recording
 from labctl.verify.steps.forms import Pod

@@ -1,43 +1,16 @@
-"""Nodes and external hosts: run ``nodes/<node>.sh`` in each, then see that bond0 is there, addressed and joined."""
+"""Nodes and external hosts: the gates that see that bond0 is there, addressed and joined."""
 
 from __future__ import annotations
 
 import json
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
-from labctl.errors import CheckFailed, InconclusiveError, Place
-from labctl.guest.api import AgentError
-from labctl.pace import limit
+from labctl.parallel import at_once
 from labctl.runtime.api import Endpoints
 from labctl.waiting import Deadline, NotYet, wait_for
 
 BOND = "bond0"
-
-
-def run_scripts(folder: Path, nodes: Sequence[str], endpoints: Endpoints) -> str:
-    """Run each node's script, all at once. Raises `CheckFailed` with the script's own words when one fails."""
-    with ThreadPoolExecutor(max(1, len(nodes))) as pool:
-        for future in [pool.submit(_run_script, folder, node, endpoints) for node in nodes]:
-            future.result()
-    return f"{len(nodes)} nodes and hosts set up"
-
-
-def _run_script(folder: Path, node: str, endpoints: Endpoints) -> None:
-    path = folder / "nodes" / f"{node}.sh"
-    try:
-        done = endpoints.exec(node, ["sh", "-eu", "-s"], stdin=path.read_bytes(), timeout=limit("script"))
-    except AgentError as error:
-        raise InconclusiveError(f"{node}: its script could not be run: {error.message}", code="node-script") from error
-    if done.code != 0:
-        words = done.stderr.decode(errors="replace").strip() or done.stdout.decode(errors="replace").strip()
-        raise CheckFailed(
-            f"{node}: nodes/{node}.sh ended with code {done.code}: {words}",
-            code="node-script",
-            place=Place(f"nodes/{node}.sh"),
-        )
 
 
 def await_bonds(
@@ -53,11 +26,8 @@ def await_bonds(
     """
 
     def all_joined() -> bool | NotYet:
-        with ThreadPoolExecutor(max(1, len(nodes))) as pool:
-            reasons = [
-                reason for reason in pool.map(lambda node: _bond_reason(node, endpoints, usable), nodes) if reason
-            ]
-        return NotYet("; ".join(reasons)) if reasons else True
+        reasons = at_once(nodes, lambda node: _bond_reason(node, endpoints, usable)).values()
+        return NotYet("; ".join(filter(None, reasons))) if any(reasons) else True
 
     wait_for(all_joined, deadline, every=0.1, cancel=cancel)
     return f"{BOND} of {', '.join(nodes)} distributes"
@@ -97,5 +67,4 @@ def bond_addresses(node: str, endpoints: Endpoints) -> frozenset[str]:
 
 def all_bond_addresses(nodes: Sequence[str], endpoints: Endpoints) -> dict[str, frozenset[str]]:
     """The same of several nodes, asked at once."""
-    with ThreadPoolExecutor(max(1, len(nodes))) as pool:
-        return dict(zip(nodes, pool.map(lambda node: bond_addresses(node, endpoints), nodes), strict=True))
+    return at_once(nodes, lambda node: bond_addresses(node, endpoints))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from labctl.restore.client import NotDone
 from labctl.verify.faults.plan import Plan, Planned
-from labctl.verify.hands import NotDone
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.steps.faultmodel import Leg
 

@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from labctl.verify.change import Change
+from labctl.restore.changes import Change
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.steps.faultmodel import Fault
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One change: what undoes it (kind and data, see `labctl.verify.healing`), and what makes it."""
+    """One change: what undoes it (kind and data, see `labctl.restore.changes`), and what makes it."""
 
     healer: str
     data: Mapping[str, Any]
@@ -45,7 +45,7 @@ class Plan:
 def plan(lab: LabUnderTest, fault: Fault) -> Plan:
     """Look what is there now and say what to do and how to undo it; nothing is touched.
 
-    Raises `labctl.verify.hands.NotDone` when the fault cannot be made (a port that is shut already).
+    Raises `labctl.restore.client.NotDone` when the fault cannot be made (a port that is shut already).
     """
     from labctl.verify.faults import nodes, pods, switches
 

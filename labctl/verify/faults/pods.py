@@ -8,8 +8,8 @@ from functools import partial
 
 from labctl.kube.api import Json
 from labctl.kube.resources import ENDPOINT_SLICES, NODES, PODS
+from labctl.restore.client import NotDone
 from labctl.verify.faults.plan import Plan, Planned
-from labctl.verify.hands import NotDone
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.steps.faultmodel import Drain, PodOf
 

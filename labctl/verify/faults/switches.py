@@ -11,8 +11,8 @@ from functools import partial
 from ipaddress import ip_address
 
 from labctl.nxos.tree import parse
+from labctl.restore.client import NotDone
 from labctl.verify.faults.plan import Plan, Planned
-from labctl.verify.hands import NotDone
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.steps.faultmodel import Neighbor, Port
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
+from labctl.kube.apply import Applier, load
 from labctl.kube.resources import BGP_CONFIGURATIONS, BLOCK_AFFINITIES
+from labctl.restore.changes import HEALERS, Change, change
+from labctl.restore.client import LabClient
 from labctl.verify import expectation
-from labctl.verify.change import Change, change
 from labctl.verify.checks import Check, poll
 from labctl.verify.clusterview import cluster_check
 from labctl.verify.expectation import Cluster
-from labctl.verify.healing import HEALERS, apply_mode
 from labctl.verify.inputs import PingInput
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Command
 from labctl.verify.scenario import Scenario
 from labctl.verify.scenarios import ping
 from labctl.verify.verdict import CheckResult, Judgement
+from labctl.waiting import Deadline
 
 CHANGE = "mode-ipip"
 TUNNEL = "tunl0"
@@ -88,3 +92,17 @@ def _tunnelled(lab: LabUnderTest, row: PingInput, *, expected: bool) -> Check:
 
 
 SCENARIO = Scenario("ping-ipip", "pod ping over IPIP", run, disruptive=True)
+
+
+def heal(client: LabClient, data: Mapping[str, Any]) -> None:
+    """``{seconds}``: the mode that the folder begins with, applied within that time."""
+    apply_mode(client, client.folder.lab.mode, Deadline(float(data.get("seconds", 120.0))))
+
+
+def apply_mode(client: LabClient, mode: str, deadline: Deadline) -> None:
+    """``calico/modes/<mode>/*`` through the API."""
+    folder = client.folder.path
+    Applier(client.cluster).apply(load(sorted((folder / "calico" / "modes" / mode).glob("*.yaml"))), deadline)
+
+
+HEALERS["calico-mode"] = heal

@@ -15,10 +15,9 @@ from ipaddress import ip_network
 from typing import Any
 
 from labctl.pace import paced
+from labctl.restore.changes import HEALERS, Change, change
 from labctl.verify import judges
-from labctl.verify.change import Change, change
 from labctl.verify.checks import Check, Stopwatch
-from labctl.verify.healing import HEALERS
 from labctl.verify.inputs import ScaleInput, ScaleRoutesInput
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Command, Unanswered

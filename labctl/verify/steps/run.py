@@ -13,13 +13,12 @@ from typing import Any
 from labctl.errors import LabctlError
 from labctl.kube.apply import Applier
 from labctl.pace import paced
+from labctl.restore.changes import HEALERS, Change, Changes
 from labctl.verify.capture.loss import Loss
 from labctl.verify.capture.match import ExpectedPacket, ExpectedStack, find
 from labctl.verify.capture.packet import decode
-from labctl.verify.change import Change, Changes
 from labctl.verify.checks import Check, hold, poll
 from labctl.verify.faults.plan import plan
-from labctl.verify.healing import HEALERS
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Unanswered
 from labctl.verify.recording import Recording

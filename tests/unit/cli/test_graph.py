@@ -48,7 +48,7 @@ def lab(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
 
         yield SimpleNamespace(ask=silent, list=silent)
 
-    monkeypatch.setattr("labctl.engine.looking.observing", observing)
+    monkeypatch.setattr("labctl.engine.proving.observing", observing)
 
 
 @pytest.mark.usefixtures("lab")

@@ -16,21 +16,21 @@ from labctl.cli import reset as reset_command
 from labctl.cli.main import cli
 from labctl.design.model import Target
 from labctl.design.plan import design
-from labctl.engine import firststate
 from labctl.engine.actions.switches import open_session
-from labctl.engine.firststate import FirstState, Ways, load, read_switches
-from labctl.engine.nodestate import parse
 from labctl.errors import InconclusiveError, LabError, RejectedError, UsageError
 from labctl.guest.api import Completed
 from labctl.journal import Journal
 from labctl.render.folder import render_folder, write_folder
+from labctl.restore.node import parse
+from labctl.restore.snapshot import Snapshot, keep, load
+from labctl.restore.switch import read
 from labctl.runtime.api import SshEndpoint
 from labctl.spec.load import loads
 from labctl.standin.switch.config import RunningConfig
 from labctl.standin.switch.shell import Device, Shell
 from labctl.state import LabState
 from tests.scripted_switch import switch
-from tests.unit.engine.test_node_state import LINKS, answer
+from tests.unit.restore.test_node import LINKS, answer
 from tests.unit.switch.conftest import RememberingPlatform
 
 SPEC = """\
@@ -99,8 +99,8 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     with ExitStack() as stack:
         ports = {name: stack.enter_context(switch(brain)).port for name, brain in brains.items()}
         lab = Lab(state.root, brains, ports)
-        texts = read_switches(names, Ways(lab, {}, lambda name: open_session(name, lab), None, 10.0))  # type: ignore[arg-type]
-        firststate.keep(state, FirstState(texts, {"ext1": parse(answer())}, None))
+        texts = read(names, lambda name: open_session(name, lab), 10.0, {})  # type: ignore[arg-type]
+        keep(state, Snapshot(texts, {"ext1": parse(answer())}, None))
         for brain in brains.values():
             brain.typed.clear()
         monkeypatch.setattr(reset_command, "open_lab", lambda _name: lab)
@@ -203,16 +203,16 @@ def test_a_switch_that_does_not_answer_is_named(lab: Lab) -> None:
 
 
 def test_a_lab_whose_up_never_ended(lab: Lab) -> None:
-    for path in sorted(lab.state_folder.first_state.rglob("*"), reverse=True):
+    for path in sorted(lab.state_folder.snapshot.rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
-    lab.state_folder.first_state.rmdir()
+    lab.state_folder.snapshot.rmdir()
     error = run().exception
     assert isinstance(error, UsageError)
     assert error.code == "no-first-state"
 
 
 def test_what_was_kept_is_broken(lab: Lab) -> None:
-    (lab.state_folder.first_state / "nodes.json").write_text("{")
+    (lab.state_folder.snapshot / "nodes.json").write_text("{")
     error = run().exception
     assert isinstance(error, LabError)
     assert error.code == "first-state-broken"
@@ -226,6 +226,6 @@ def test_one_at_a_time(lab: Lab) -> None:
 
 
 def test_what_is_kept_is_the_owners_alone(lab: Lab) -> None:
-    kept = lab.state_folder.first_state
+    kept = lab.state_folder.snapshot
     assert {path.stat().st_mode & 0o777 for path in kept.rglob("*") if path.is_file()} == {0o600}
     assert load(lab.state_folder).nodes["ext1"] == parse(answer())

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from labctl.engine.looking import observing
+from labctl.engine.proving import observing
 from labctl.guest.api import Completed
 from labctl.state import LabState
 from labctl.verify.observer import Command, Unanswered

@@ -12,8 +12,8 @@ from labctl.engine.request import UpRequest
 from labctl.engine.steps import Step, check_plan
 from labctl.engine.up import Up
 from labctl.folder import Folder, Lab, LabNode, Topology
+from labctl.restore.changes import Change, write
 from labctl.state import LabState
-from labctl.verify.change import Change, write
 from labctl.waiting import Deadline
 
 

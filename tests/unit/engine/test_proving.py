@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from labctl.engine.proving import verify_request
+from labctl.engine.proving import HEALERS, verify_request
 from labctl.runtime.api import Observation
 from labctl.state import LabState
 
@@ -25,3 +25,10 @@ def test_what_came_from_elsewhere_is_named_with_its_hashes(tmp_path: Path) -> No
     row = {"name": "calico", "version": "3.31.0", "sha256": {"calico.yaml": "1" * 64}}
     (tmp_path / "inputs-used.json").write_text(json.dumps({"schema": "labctl.inputs-used/v1", "inputs": [row]}))
     assert environment(tmp_path)["inputs"]["calico"]["sha256"] == {"calico.yaml": "1" * 64}
+
+
+def test_a_lab_is_healed_with_the_ways_back_of_all_checks() -> None:
+    """A check adds its own by being imported, and whoever heals out of the journal imports them all."""
+    assert HEALERS.keys() == {
+        "switch-lines", "node-commands", "kube-patch", "kube-delete", "calico-mode", "by-itself", "scale-routes",
+    }  # fmt: skip

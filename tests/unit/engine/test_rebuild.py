@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from labctl.engine import rebuild as rebuild_module
-from labctl.engine.rebuild import rebuild
+from labctl.engine import repair as rebuild_module
+from labctl.engine.repair import rebuild
 from labctl.errors import UsageError
 from labctl.state import LabState, lab_state
 
@@ -65,7 +65,7 @@ def test_the_order_and_the_one_switch(state: LabState, monkeypatch: pytest.Monke
         return ""
 
     monkeypatch.setattr(rebuild_module.switches, "await_ssh", await_ssh)
-    monkeypatch.setattr(rebuild_module.ports, "await_ports", await_ports)
+    monkeypatch.setattr(rebuild_module.switches, "await_ports", await_ports)
     monkeypatch.setattr(rebuild_module.switches, "push_all", push_all)
     assert rebuild(state, Scripted(done), "leaf2101", lambda _text: None) == "42 lines"  # type: ignore[arg-type]
     wired = tuple(f"Ethernet1/{number}" for number in range(1, 6))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from labctl.engine.actions import manner, ports, switches
+from labctl.engine.actions import manner, switches
 from labctl.engine.actions.booting import Booting
 from labctl.errors import ExitCode, GateMissed, InconclusiveError
 from labctl.folder import Folder, Lab, LabNode, Topology
@@ -54,7 +54,7 @@ def gate(server: ScriptedSwitch, wanted: tuple[str, ...] = ("Ethernet1/1",), sec
 
 
 def _await(sessions: dict[str, NxosSession], endpoints: Any, wanted: tuple[str, ...], seconds: float) -> str:
-    return ports.await_ports(
+    return switches.await_ports(
         {"leaf1": wanted}, sessions, lambda name: switches.open_session(name, endpoints), Deadline(seconds),
         threading.Event(),
     )  # fmt: skip
@@ -170,7 +170,7 @@ def test_ports_are_those_of_the_topology() -> None:
         (("leaf1", "Et1/3"), ("n", "x")),
     )
     folder = Folder(Path(), lab, Topology("l", None, {}, wires), None)
-    assert ports.wired_ports(folder) == {
+    assert switches.wired_ports(folder) == {
         "leaf1": ("Ethernet1/49", "Ethernet1/2", "Ethernet1/3"), "spine1": ("Ethernet1/1",),
     }  # fmt: skip
 

@@ -282,21 +282,6 @@ def test_waiting_for_workloads(server: Any, api: Api) -> None:
         ready.await_workloads(api, ["default"], Deadline(0.0), threading.Event())
 
 
-def test_waiting_for_nodes(server: Any, api: Api) -> None:
-    def node(name: str, status: str) -> dict[str, Any]:
-        return {"metadata": {"name": name}, "status": {"conditions": [{"type": "Ready", "status": status}]}}
-
-    path = ("GET", "/api/v1/nodes")
-    server.answers[path] = [
-        (200, {"items": [node("a", "False")]}),
-        (200, {"items": [node("a", "True"), node("b", "True")]}),
-    ]
-    assert ready.await_nodes(api, ["a", "b"], Deadline(10), threading.Event()) == "2 nodes Ready"
-    server.answers[path] = (200, {"items": [node("a", "True")]})
-    with pytest.raises(DeadlinePassed, match="nodes not Ready: b"):
-        ready.await_nodes(api, ["a", "b"], Deadline(0.0), threading.Event())
-
-
 # --- kubectl ----------------------------------------------------------------------------------------------------
 
 

@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 
+from labctl.engine.calicomanifest import judge
 from labctl.errors import SpecError
 from labctl.kube.api import Api
-from labctl.kube.apply import Applier, documents
-from labctl.kube.calico import storage_form, user_form
-from labctl.kube.manifest import judge
+from labctl.kube.apply import Applier, documents, storage_form, user_form
 
 V1, V3 = "/apis/crd.projectcalico.org/v1", "/apis/projectcalico.org/v3"
 KINDS = (("IPPool", "ippools"), ("BGPConfiguration", "bgpconfigurations"), ("BGPPeer", "bgppeers"))

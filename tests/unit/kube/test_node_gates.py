@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from labctl.engine.actions.kubenodes import ADDRESS, await_calico_addresses, await_names
+from labctl.engine.actions.cluster import ADDRESS, await_calico_addresses, await_names
 from labctl.errors import ExitCode, GateMissed, InconclusiveError
 from labctl.kube.api import Api
 from labctl.waiting import Deadline

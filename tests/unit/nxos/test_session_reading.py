@@ -7,7 +7,7 @@ import pytest
 from labctl.nxos.platform import PROMPT, QUESTION, refusal, without_log
 from labctl.nxos.push import PushResult, config_lines
 from labctl.nxos.session import Refused, _first_prompt, _without_echo
-from labctl.nxos.tree import Difference
+from labctl.nxos.tree import Difference, Section
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_config_lines_keep_the_numbers_of_the_file() -> None:
 
 
 def test_a_refused_line_is_not_told_twice() -> None:
-    refused, missing = Refused(1, "mtu 1", "% Invalid"), Difference("missing", (), "mtu 1", 1)
+    refused, missing = Refused(1, "mtu 1", "% Invalid"), Difference("missing", (), Section("mtu 1", (), 1))
     result = PushResult("sw1", "sw1.cfg", 1, (refused,), (missing,), "mtu 1\n")
     assert [problem.code for problem in result.problems()] == ["line-refused"]
     assert not result.ok

@@ -14,15 +14,14 @@ import pytest
 
 from labctl.design.model import Target
 from labctl.design.plan import design
-from labctl.engine.actions.ports import trouble
-from labctl.engine.atonce import raise_all
-from labctl.engine.recordfile import write
-from labctl.engine.recording import Recording, record
+from labctl.engine.actions.switches import trouble
+from labctl.engine.recording import Recording, record, write
 from labctl.engine.saving import save_all
 from labctl.errors import ExitCode, InconclusiveError, RejectedError, UsageError
 from labctl.folder import Folder, load_folder
 from labctl.nxos.push import push
 from labctl.nxos.session import NxosSession, SwitchUnreachable, Tap
+from labctl.parallel import raise_all
 from labctl.render.folder import render_folder, write_folder
 from labctl.spec.load import loads
 from labctl.standin.switch.config import RunningConfig
@@ -183,7 +182,7 @@ def test_a_switch_that_is_gone_is_told_and_the_others_are_recorded(folder: Folde
     assert min(lines.values()) > 5
     assert "read-back" in {row["phase"] for switch in found.body["switches"] for row in switch["exchanges"]}
     with pytest.raises(InconclusiveError, match="spine1: Connection refused"):
-        raise_all(dict(found.wrong), "switch-unreachable")
+        raise_all(found.wrong)
 
 
 def test_save(folder: Folder, lab: Lab, tmp_path: Path) -> None:

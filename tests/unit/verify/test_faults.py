@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 
 from labctl.guest.api import Completed
-from labctl.verify.change import Change, Changes
+from labctl.restore.changes import HEALERS, Change, Changes
+from labctl.restore.client import NotDone
 from labctl.verify.faults.plan import plan
 from labctl.verify.faults.switches import peer_link_members, vpc_domain
-from labctl.verify.hands import NotDone
-from labctl.verify.healing import HEALERS
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.steps.faultmodel import Fault
 from tests.unit.verify.conftest import FOLDER, Boxes

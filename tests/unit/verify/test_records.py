@@ -14,7 +14,7 @@ import pytest
 
 from labctl.errors import InconclusiveError, LabError, SpecError, UsageError
 from labctl.journal import Journal
-from labctl.verify.change import Change, Changes, NotHealed, change, heal_left_over, open_changes, write
+from labctl.restore.changes import Change, Changes, NotHealed, change, heal_left_over, open_changes, write
 from labctl.verify.evidence import Evidence, redact
 from labctl.verify.inputs import AdvertisedBy, ClusterIpOf, EndpointsOf, PortChannelOf, load_checks
 from labctl.verify.run import chosen

@@ -11,9 +11,9 @@ import pytest
 
 from labctl.errors import InconclusiveError
 from labctl.guest.api import Completed
+from labctl.restore.changes import open_changes
+from labctl.restore.client import NotDone
 from labctl.verify import scaleroutes
-from labctl.verify.change import open_changes
-from labctl.verify.hands import NotDone
 from labctl.verify.inputs import BgpInput, ScaleInput
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Unanswered

@@ -11,7 +11,7 @@ import pytest
 
 from labctl.errors import InconclusiveError
 from labctl.guest.api import Completed
-from labctl.verify.change import open_changes
+from labctl.restore.changes import open_changes
 from labctl.verify.inputs import BgpInput, ChecksInput, LacpInput, LinksInput, ModeInput, ModesInput, SessionInput
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.steps.expectmodel import Packets
@@ -161,7 +161,7 @@ def test_a_fault_that_cannot_be_healed_is_said_and_stays_in_the_journal(
     small: LabUnderTest, boxes: Boxes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     boxes.refuses = "no shutdown"
-    monkeypatch.setattr("labctl.verify.change.PATIENCE", 0.1)
+    monkeypatch.setattr("labctl.restore.changes.PATIENCE", 0.1)
     results = scenario(small, FAULT + DOWN)
     assert verdicts(results)["mine.healed"] == "INCONCLUSIVE"
     assert [change.name for change in open_changes(small.journal)] == ["mine.member"]

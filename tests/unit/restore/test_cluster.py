@@ -11,8 +11,9 @@ import pytest
 
 from labctl.errors import CheckFailed, InconclusiveError
 from labctl.kube.api import Access, Api, ApiError, Json
-from labctl.kube.inventory import Key, collect, essence
-from labctl.kube.turnback import Change, Restorer, changes, different, replacement
+from labctl.restore import part
+from labctl.restore.cluster import Change, ClusterPart, changes, different, replacement
+from labctl.restore.inventory import Key, collect, essence
 from labctl.waiting import Deadline
 
 KINDS = {
@@ -146,7 +147,9 @@ def first_of(cluster: Cluster) -> dict[Key, Json]:
 
 
 def restore(cluster: Cluster, first: dict[Key, Json], seconds: float = 5.0) -> list[str]:
-    told = Restorer(cluster, first).restore(Deadline(seconds), threading.Event(), lambda _text: None)
+    box = ClusterPart(first, cluster, Deadline(seconds), threading.Event())
+    part.restore(box)
+    told = list(box.seen.values())
     assert changes(first, collect(cluster)) == []
     return [str(change) for change in told]
 
@@ -304,7 +307,7 @@ def test_a_kind_that_cannot_be_listed_is_no_silence(monkeypatch: pytest.MonkeyPa
         return whole(path)
 
     monkeypatch.setattr(cluster, "_get", never)
-    monkeypatch.setattr("labctl.kube.inventory.STORAGE_PATIENCE", 0.1)
+    monkeypatch.setattr("labctl.restore.inventory.STORAGE_PATIENCE", 0.1)
     with pytest.raises(InconclusiveError):
         first_of(cluster)
 

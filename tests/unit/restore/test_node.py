@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from labctl.engine import nodestate
-from labctl.engine.nodestate import Link, NodeState, batch, differences, parse
-from labctl.engine.reset import nodes
 from labctl.errors import CheckFailed, InconclusiveError
 from labctl.guest.api import AgentError, Completed
+from labctl.restore import node
+from labctl.restore.node import Link, NodePart, NodeState, differences, parse
+from labctl.restore.part import look, restore
 
 LINKS = [
     {"ifname": "lo", "flags": ["LOOPBACK", "UP"], "mtu": 65536, "addr_info": [
@@ -70,7 +70,7 @@ def test_what_is_read() -> None:
 
 def test_what_iproute2_prints_is_read() -> None:
     """Its words on this machine, whatever it has."""
-    done = subprocess.run(["sh", "-c", nodestate.READ], capture_output=True, text=True, check=True)
+    done = subprocess.run(["sh", "-c", node.READ], capture_output=True, text=True, check=True)
     assert "lo" in parse(done.stdout).links
 
 
@@ -79,7 +79,7 @@ def test_a_table_that_is_empty() -> None:
 
 
 def changed(**fields: Any) -> list[tuple[str, str, str]]:
-    return [(row.row.do, row.row.what, row.command) for row in differences(STATE, replace(STATE, **fields))]
+    return [(row.do, row.what, row.command) for row in differences(STATE, replace(STATE, **fields))]
 
 
 def test_nothing_is_different() -> None:
@@ -101,8 +101,7 @@ def test_a_leg_that_left_its_bond() -> None:
 def test_a_bond_that_is_gone_is_the_scripts() -> None:
     links = {name: link for name, link in STATE.links.items() if name != "bond0"}
     (change,) = differences(STATE, replace(STATE, links=links))
-    assert (change.row.what, change.command, change.ours) == ("interface bond0", "", True)
-    assert batch([change]) == ""
+    assert (change.what, change.command, change.ours) == ("interface bond0", "", True)
 
 
 def test_what_was_added_goes_and_takes_its_own_along() -> None:
@@ -143,15 +142,15 @@ class Node:
 def test_it_is_undone_and_looked_at_again(tmp_path: Path) -> None:
     down = [{**row, "flags": []} if row["ifname"] == "eth1" else row for row in LINKS]
     box = Node(answer(down), answer())
-    (turned,) = nodes.back({"node01": STATE}, tmp_path, box)  # type: ignore[arg-type]
-    assert [row.what for row in turned.rows] == ["interface eth1: up"]
+    done = restore(NodePart("node01", STATE, box, tmp_path))  # type: ignore[arg-type]
+    assert [row.what for row in done.entries] == ["interface eth1: up"]
     assert box.typed == ["link set eth1 up\n"]
 
 
 def test_what_stays_different_is_a_failure_with_the_words_of_ip(tmp_path: Path) -> None:
     down = [{**row, "flags": []} if row["ifname"] == "eth1" else row for row in LINKS]
     with pytest.raises(CheckFailed) as caught:
-        nodes.back({"node01": STATE}, tmp_path, Node(answer(down)))  # type: ignore[arg-type]
+        restore(NodePart("node01", STATE, Node(answer(down)), tmp_path))  # type: ignore[arg-type]
     assert caught.value.message == ("node01 is not as it was: interface eth1: up (RTNETLINK answers: No such device)")
 
 
@@ -160,4 +159,4 @@ def test_a_node_that_does_not_answer_is_inconclusive() -> None:
         raise AgentError("no such box")
 
     with pytest.raises(InconclusiveError):
-        nodes.look({"node01": STATE}, SimpleNamespace(exec=silent))  # type: ignore[arg-type]
+        look(NodePart("node01", STATE, SimpleNamespace(exec=silent), Path()))  # type: ignore[arg-type]

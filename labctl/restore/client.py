@@ -1,6 +1,6 @@
-"""How a verification changes a lab: lines on a switch, commands in a node, objects in the API.
+"""The ways into a running lab: lines on a switch, commands in a node, objects in the API.
 
-Kept apart from the observer, which only asks: what is done here is always part of a journalled change.
+Kept apart from the observer of checks, which only asks: what is done here is a journalled change or a way back.
 """
 
 from __future__ import annotations
@@ -15,20 +15,22 @@ from labctl.nxos.platform import refusal
 from labctl.nxos.session import NxosSession
 from labctl.runtime.api import Endpoints
 
+Login = Callable[[str], NxosSession]
+
 
 class NotDone(InconclusiveError):
-    """A box did not do what it was told; the message has its words."""
+    """A node did not do what it was told; the message has its words."""
 
     code = "not-done"
 
 
 @dataclass(frozen=True, slots=True)
-class Hands:
-    """The ways into one running lab. ``api`` is None where there is no cluster."""
+class LabClient:
+    """One lab's. ``api`` is None where there is no cluster."""
 
     folder: Folder
     endpoints: Endpoints
-    login: Callable[[str], NxosSession]
+    login: Login
     api: Api | None
 
     def configure(self, switch: str, lines: Sequence[str], *, timeout: float | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What a node's kernel holds that a person may have changed: links, addresses, static routes. Read, compared, undone.
+"""A node or external host: its links, addresses and static routes read, compared and brought back.
 
 Routes of BIRD, Felix and the kernel itself follow from the rest and are left alone, as are the interfaces of pods and
 tunnels. Firewall rules, sysctls, files and processes are not looked at.
@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
-from labctl.engine.reset.model import Row
-from labctl.errors import InconclusiveError
-from labctl.guest.api import AgentError
+from labctl.errors import CheckFailed, InconclusiveError, Place
+from labctl.guest.api import AgentError, Completed
+from labctl.pace import limit
+from labctl.parallel import at_once
+from labctl.restore.part import Do, Entry, Part
 from labctl.runtime.api import Endpoints
 
 READ = "ip -j -d addr show; echo; ip -j -d -4 route show; echo; ip -j -d -6 route show"
@@ -59,14 +62,21 @@ class NodeState:
 
 def read(node: str, endpoints: Endpoints) -> NodeState:
     """Ask the node. Raises `InconclusiveError` when it does not answer."""
+    done = _exec(node, ["sh", "-c", READ], endpoints)
+    if done.code != 0:
+        raise InconclusiveError(f"{node}: its links cannot be read: {_words(done)}", code="node-unreachable")
+    return parse(done.stdout.decode())
+
+
+def _exec(node: str, argv: list[str], endpoints: Endpoints, stdin: bytes = b"") -> Completed:
     try:
-        done = endpoints.exec(node, ["sh", "-c", READ])
+        return endpoints.exec(node, argv, stdin=stdin)
     except AgentError as error:
         raise InconclusiveError(f"{node}: {error.message}", code="node-unreachable") from error
-    if done.code != 0:
-        words = done.stderr.decode(errors="replace").strip()
-        raise InconclusiveError(f"{node}: its links cannot be read: {words}", code="node-unreachable")
-    return parse(done.stdout.decode())
+
+
+def _words(done: Completed) -> str:
+    return done.stderr.decode(errors="replace").strip().replace("\n", "; ")
 
 
 def parse(text: str) -> NodeState:
@@ -109,39 +119,39 @@ def _route(row: Mapping[str, Any]) -> str:
 class NodeChange:
     """One difference: what is said of it, and lines for ``ip -batch`` that undo it (none: the node's script does)."""
 
-    row: Row
+    do: Do
+    what: str
     command: str = ""
-    ours: bool = False
-    """Whether the node's script may bring it back."""
+
+    @property
+    def ours(self) -> bool:
+        """Whether the node's script may bring it back."""
+        return self.do == "add"
 
 
 def differences(first: NodeState, now: NodeState) -> list[NodeChange]:
     """What has to be undone, in the order in which it can be. Pure."""
     gone = sorted(now.links.keys() - first.links.keys())
-    found = [NodeChange(Row("remove", f"interface {name}"), f"link del {name}") for name in gone]
+    found = [NodeChange("remove", f"interface {name}", f"link del {name}") for name in gone]
     for name, link in first.links.items():
         there = now.links.get(name)
-        if there is None:
-            found.append(NodeChange(Row("add", f"interface {name}"), ours=True))
-        elif there != link:
-            found += _link(name, link, there)
+        found += _link(name, link, there) if there is not None else [NodeChange("add", f"interface {name}")]
     found += [
-        NodeChange(Row("remove", f"route {route}"), f"route del {route}")
+        NodeChange("remove", f"route {route}", f"route del {route}")
         for route in sorted(now.routes - first.routes)
         if not any(f" dev {name} " in f"{route} " for name in gone)
     ]
     found += [
-        NodeChange(Row("remove", f"address {address}"), f"addr del {address}")
+        NodeChange("remove", f"address {address}", f"addr del {address}")
         for address in sorted(now.addresses - first.addresses)
         if address.split()[-1] not in gone
     ]
     found += [
-        NodeChange(Row("add", f"address {address}"), f"addr replace {address}{' nodad' * (':' in address)}", ours=True)
+        NodeChange("add", f"address {address}", f"addr replace {address}{' nodad' * (':' in address)}")
         for address in sorted(first.addresses - now.addresses)
     ]
     found += [
-        NodeChange(Row("add", f"route {route}"), f"route replace {route}", ours=True)
-        for route in sorted(first.routes - now.routes)
+        NodeChange("add", f"route {route}", f"route replace {route}") for route in sorted(first.routes - now.routes)
     ]
     return found
 
@@ -153,15 +163,65 @@ def _link(name: str, first: Link, now: Link) -> list[NodeChange]:
         join = f"link set {name} master {first.master}" if first.master else f"link set {name} nomaster"
         words = f"interface {name}: " + (f"port of {first.master}" if first.master else f"no port of {now.master}")
         # a bond takes no port that is up
-        found.append(NodeChange(Row("change", words), f"link set {name} down\n{join}\nlink set {name} {state}"))
+        found.append(NodeChange("change", words, f"link set {name} down\n{join}\nlink set {name} {state}"))
     if first.mtu != now.mtu:
-        words = f"interface {name}: MTU {first.mtu}"
-        found.append(NodeChange(Row("change", words), f"link set {name} mtu {first.mtu}"))
+        found.append(NodeChange("change", f"interface {name}: MTU {first.mtu}", f"link set {name} mtu {first.mtu}"))
     if first.up != now.up:
-        found.append(NodeChange(Row("change", f"interface {name}: {state}"), f"link set {name} {state}"))
+        found.append(NodeChange("change", f"interface {name}: {state}", f"link set {name} {state}"))
     return found
 
 
-def batch(changes: Sequence[NodeChange]) -> str:
-    """For ``ip -force -batch -``."""
-    return "".join(f"{change.command}\n" for change in changes if change.command)
+class NodePart(Part[NodeChange]):
+    """``first``: what its kernel held then; ``folder``: where its script is."""
+
+    kind = "node"
+
+    def __init__(self, name: str, first: NodeState, endpoints: Endpoints, folder: Path) -> None:
+        self.name = name
+        self._first = first
+        self._endpoints = endpoints
+        self._folder = folder
+        self._words = ""
+
+    def differences(self) -> list[NodeChange]:
+        return differences(self._first, read(self.name, self._endpoints))
+
+    def apply(self, left: Sequence[NodeChange]) -> None:
+        """One batch for ip, then the node's script where something is missing; what ip says is for `error` only."""
+        batch = "".join(f"{change.command}\n" for change in left if change.command)
+        if batch:
+            done = _exec(self.name, ["ip", "-force", "-batch", "-"], self._endpoints, batch.encode())
+            self._words = _words(done)
+        if any(change.ours for change in left):
+            run_scripts(self._folder, [self.name], self._endpoints)
+
+    def entries(self, found: Sequence[NodeChange]) -> list[Entry]:
+        return [Entry(change.do, change.what) for change in found]
+
+    def error(self, left: Sequence[NodeChange]) -> CheckFailed:
+        return CheckFailed(
+            f"{self.name} is not as it was: {'; '.join(change.what for change in left)}"
+            + (f" ({self._words})" if self._words else ""),
+            code="node-not-turned-back",
+            hint="an interface that is gone altogether comes back with labctl recover",
+        )
+
+
+def run_scripts(folder: Path, nodes: Iterable[str], endpoints: Endpoints) -> str:
+    """Run each node's script, all at once. Raises `CheckFailed` with the script's own words when one fails."""
+
+    def one(node: str) -> None:
+        script = f"nodes/{node}.sh"
+        try:
+            text = (folder / script).read_bytes()
+            done = endpoints.exec(node, ["sh", "-eu", "-s"], stdin=text, timeout=limit("script"))
+        except AgentError as error:
+            words = f"{node}: its script could not be run: {error.message}"
+            raise InconclusiveError(words, code="node-script") from error
+        if done.code != 0:
+            words = done.stderr.decode(errors="replace").strip() or done.stdout.decode(errors="replace").strip()
+            raise CheckFailed(
+                f"{node}: {script} ended with code {done.code}: {words}", code="node-script", place=Place(script)
+            )
+
+    return f"{len(at_once(nodes, one))} nodes and hosts set up"

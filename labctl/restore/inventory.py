@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from labctl.errors import InconclusiveError
 from labctl.kube.api import Api, ApiError, Json, Resource
-from labctl.kube.calico import SERVERS_OWN
+from labctl.kube.apply import SERVERS_OWN
 from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for
 
 T = TypeVar("T")
@@ -131,20 +131,13 @@ def kinds_of(api: Api) -> dict[tuple[str, str], Resource]:
     versions = ["v1"] + [row["preferredVersion"]["groupVersion"] for row in groups if row["name"] not in aggregated]
 
     def resources(version: str) -> list[tuple[tuple[str, str], Resource]]:
-        try:
-            answer = api.get(f"{'/api' if '/' not in version else '/apis'}/{version}")
-        except ApiError as error:
-            if error.status == 404:
-                return []
-            raise
         return [
-            ((version, row["kind"]), Resource(version, row["name"], row["namespaced"]))
-            for row in answer["resources"]
-            if "/" not in row["name"] and {"list", "delete"} <= set(row["verbs"])
+            ((version, kind), Resource(version, row["name"], row["namespaced"]))
+            for kind, row in api.served(version).items()
+            if {"list", "delete"} <= set(row["verbs"]) and row["name"] not in CLUSTERS_OWN
         ]
 
-    found = dict(row for part in _at_once(resources, versions) for row in part)
-    return {pair: row for pair, row in found.items() if row.plural not in CLUSTERS_OWN}
+    return dict(row for part in _at_once(resources, versions) for row in part)
 
 
 def _at_once(work: Callable[[T], U], rows: Iterable[T]) -> list[U]:

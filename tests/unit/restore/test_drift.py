@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from labctl.engine import firststate
-from labctl.engine.drift import drift
-from labctl.engine.firststate import FirstState
-from labctl.engine.nodestate import Link, NodeState
 from labctl.errors import InconclusiveError
 from labctl.guest.api import Completed
+from labctl.restore.changes import Change, write
+from labctl.restore.client import LabClient
+from labctl.restore.node import Link, NodeState
+from labctl.restore.snapshot import Snapshot, drift, keep
 from labctl.state import LabState
-from labctl.verify.change import Change, write
 
 RUNNING = "interface port-channel11\n  switchport\ninterface port-channel12\n  switchport\n"
 NODE = NodeState({"eth1": Link(up=True, mtu=9000, master="bond0")}, frozenset(), frozenset())
@@ -53,12 +53,13 @@ class Session:
 @pytest.fixture
 def state(tmp_path: Path) -> LabState:
     state = LabState("lab", tmp_path)
-    firststate.keep(state, FirstState({"leaf101": RUNNING, "leaf102": RUNNING}, {"node01": NODE}, None))
+    keep(state, Snapshot({"leaf101": RUNNING, "leaf102": RUNNING}, {"node01": NODE}, None))
     return state
 
 
 def found(state: LabState, boxes: Boxes) -> list[str]:
-    return drift(state, boxes, boxes.login)  # type: ignore[arg-type]
+    folder: Any = SimpleNamespace(path=state.folder, lab=SimpleNamespace(nodes=("leaf101", "leaf102", "node01")))
+    return drift(state, LabClient(folder, boxes, boxes.login, None))  # type: ignore[arg-type]
 
 
 def test_what_was_typed_taken_away_and_shut(state: LabState) -> None:
@@ -88,5 +89,5 @@ def test_what_labctl_itself_changes_is_no_drift(state: LabState) -> None:
     assert found(state, Boxes(leaf101="", leaf102="")) == []
 
 
-def test_a_lab_whose_first_state_was_not_kept(tmp_path: Path) -> None:
+def test_a_lab_whose_snapshot_was_not_kept(tmp_path: Path) -> None:
     assert found(LabState("lab", tmp_path), Boxes()) == []

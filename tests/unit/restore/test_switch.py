@@ -9,17 +9,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from labctl.errors import Problem, RejectedError
 from labctl.nxos.platform import refusal
 from labctl.nxos.push import COPY
-from labctl.nxos.remedy import Turn, commands, differences, negated
+from labctl.nxos.remediation import commands, negated
 from labctl.nxos.session import Refused
-from labctl.nxos.tree import parse
-from labctl.nxos.turnback import told, turn_back, turns_of
+from labctl.nxos.tree import Difference, Section, changed, parse
+from labctl.restore.part import restore
+from labctl.restore.switch import SwitchPart, told
 from labctl.standin.switch.config import RunningConfig
 from labctl.standin.switch.shell import Device, Shell
 from tests.unit.switch.conftest import RememberingPlatform
 
-LEAF = (Path(__file__).parents[2] / "golden/render/whitepaper-standin-fabric/nxos/leaf2101.cfg").read_text()
+FOLDER = Path(__file__).parents[2] / "golden/render/whitepaper-standin-fabric"
+LEAF = (FOLDER / "nxos/leaf2101.cfg").read_text()
 
 
 class Switch:
@@ -49,6 +52,8 @@ class Switch:
     def show(self, command: str, *, timeout: float) -> str:
         return self.shell.execute(command)
 
+    def close(self) -> None: ...
+
 
 def running(switch: Switch) -> str:
     return switch.show("show running-config", timeout=1.0)
@@ -59,14 +64,26 @@ def rows(text: str) -> list[str]:
     return sorted(line for line in text.splitlines() if not line.startswith("!"))
 
 
-def back(switch: Switch, first: str) -> list[Turn]:
-    """Turn it back, and see that it is; what was different."""
-    turns = turns_of(switch, first, timeout=1.0)  # type: ignore[arg-type]
-    done = turn_back(switch, first, turns, timeout=1.0, stopped=lambda: False)  # type: ignore[arg-type]
-    assert done.problems("nxos/leaf2101.cfg", LEAF) == []
+def part(switch: Switch, first: str) -> SwitchPart:
+    """The switch beside its snapshot; its folder is the golden one."""
+    return SwitchPart(switch.name, first, lambda _name: switch, FOLDER, 1.0)  # type: ignore[arg-type,return-value]
+
+
+def back(switch: Switch, first: str) -> list[Difference]:
+    """Bring it back, and see that it is; what was different."""
+    found = part(switch, first).differences()
+    restore(part(switch, first))
     assert rows(running(switch)) == rows(first)
-    assert turns_of(switch, first, timeout=1.0) == []  # type: ignore[arg-type]
-    return turns
+    assert part(switch, first).differences() == []
+    return found
+
+
+def problem(switch: Switch, first: str) -> Problem:
+    """The one thing that is wrong when it has been tried."""
+    with pytest.raises(RejectedError) as caught:
+        restore(part(switch, first))
+    (found,) = caught.value.problems
+    return found
 
 
 DAMAGE: dict[str, tuple[str, ...]] = {
@@ -106,9 +123,9 @@ def test_what_a_person_typed_is_turned_back(what: str) -> None:
     first = running(switch)
     assert switch.type(*DAMAGE[what]) == []
     assert running(switch) != first
-    turns = back(switch, first)
-    assert turns
-    assert len(turns) < 80, "only what is different is typed"
+    found = back(switch, first)
+    assert found
+    assert sum(row.lines for row in found) < 80, "only what is different is typed"
 
 
 @settings(max_examples=12)
@@ -131,7 +148,7 @@ def test_nothing_is_typed_where_nothing_is_different() -> None:
 def test_a_value_is_replaced_and_a_list_is_shortened() -> None:
     first = parse("interface port-channel11\n  mtu 9216\n  switchport trunk allowed vlan 3001\nvlan 1,3001\n")
     now = parse("interface port-channel11\n  mtu 1500\n  switchport trunk allowed vlan 5,3001\nvlan 1,5,3001\n")
-    assert [row.line for row in commands(differences(first, now))] == [
+    assert [row.line for row in commands(changed(first, now))] == [
         "no vlan 5",
         "interface port-channel11",
         "mtu 9216",
@@ -146,7 +163,7 @@ def test_a_line_that_fits_two_modes_is_typed_from_the_top() -> None:
     )
     now = parse("router bgp 1\n  vrf a\n    address-family ipv4 unicast\n    neighbor 10.0.0.2\n")
     top = ["router bgp 1", "vrf a"]
-    assert [row.line for row in commands(differences(first, now))] == [
+    assert [row.line for row in commands(changed(first, now))] == [
         *top, "address-family ipv4 unicast", "maximum-paths 4",
         *top, "neighbor 10.0.0.1", "address-family ipv4 unicast", "as-override",
     ]  # fmt: skip
@@ -155,8 +172,8 @@ def test_a_line_that_fits_two_modes_is_typed_from_the_top() -> None:
 def test_what_a_switch_always_has_is_emptied_not_removed() -> None:
     first = parse("interface Ethernet1/9\nvlan 1\n")
     now = parse("interface Ethernet1/9\n  description mine\ninterface Ethernet1/10\n  mtu 9216\nvlan 1\n  name mine\n")
-    assert {row.line for row in commands(differences(first, now))} >= {"no description", "no mtu", "no name"}
-    assert not any(row.line.startswith("no interface") for row in commands(differences(first, now)))
+    assert {row.line for row in commands(changed(first, now))} >= {"no description", "no mtu", "no name"}
+    assert not any(row.line.startswith("no interface") for row in commands(changed(first, now)))
 
 
 @pytest.mark.parametrize(
@@ -178,14 +195,12 @@ def test_a_refused_line_has_its_place_in_the_folder_and_the_switchs_words() -> N
     first = running(switch)
     switch.type("router bgp 65102", "vrf vrf-001", "no neighbor 192.168.1.11")
     switch.refuses = {"description node01": "ERROR: not today"}
-    turns = turns_of(switch, first, timeout=1.0)  # type: ignore[arg-type]
-    done = turn_back(switch, first, turns, timeout=1.0, stopped=lambda: False)  # type: ignore[arg-type]
-    (problem,) = done.problems("nxos/leaf2101.cfg", LEAF)
+    found = problem(switch, first)
     lines = LEAF.splitlines()
     number = lines.index("      description node01", lines.index("    neighbor 192.168.1.11")) + 1
-    assert str(problem.place) == f"nxos/leaf2101.cfg:{number}"
-    assert problem.code == "line-refused"
-    assert problem.message == (
+    assert str(found.place) == f"nxos/leaf2101.cfg:{number}"
+    assert found.code == "line-refused"
+    assert found.message == (
         "leaf2101: router bgp 65102 / vrf vrf-001 / neighbor 192.168.1.11 / description node01 was not brought back "
         "(description node01: ERROR: not today)"
     )
@@ -196,10 +211,8 @@ def test_a_line_that_stays_in_silence_is_a_problem_too() -> None:
     first = running(switch)
     switch.type("vlan 77")
     switch.refuses = {"no vlan 77": " "}  # taken, and nothing done
-    turns = turns_of(switch, first, timeout=1.0)  # type: ignore[arg-type]
-    done = turn_back(switch, first, turns, timeout=1.0, stopped=lambda: False)  # type: ignore[arg-type]
-    (problem,) = done.problems("nxos/leaf2101.cfg", LEAF)
-    assert (problem.code, problem.message) == ("line-not-turned-back", "leaf2101: vlan 77 was not taken away")
+    found = problem(switch, first)
+    assert (found.code, found.message) == ("line-not-turned-back", "leaf2101: vlan 77 was not taken away")
 
 
 def test_what_is_turned_back_is_saved_and_saving_may_fail(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,12 +221,10 @@ def test_what_is_turned_back_is_saved_and_saving_may_fail(monkeypatch: pytest.Mo
     switch.type("vlan 77")
     said = {COPY: "Configuration update aborted: no space"}
     monkeypatch.setattr(switch, "ask", lambda line, timeout: said[line])
-    turns = turns_of(switch, first, timeout=1.0)  # type: ignore[arg-type]
-    done = turn_back(switch, first, turns, timeout=1.0, stopped=lambda: False)  # type: ignore[arg-type]
-    (problem,) = done.problems("nxos/leaf2101.cfg", LEAF)
-    assert problem.code == "not-saved"
+    found = problem(switch, first)
+    assert found.code == "not-saved"
 
 
 def test_secrets_are_not_told() -> None:
-    turn = Turn("missing", ("router bgp 1", "neighbor 10.0.0.1"), "password 3 a1b2c3d4")
-    assert told(turn) == "router bgp 1 / neighbor 10.0.0.1 / password 3 <redacted>"
+    row = Difference("missing", ("router bgp 1", "neighbor 10.0.0.1"), Section("password 3 a1b2c3d4"))
+    assert told(row) == "router bgp 1 / neighbor 10.0.0.1 / password 3 <redacted>"

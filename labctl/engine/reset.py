@@ -1,0 +1,208 @@
+"""``labctl reset``: what differs from the snapshot is brought back, part by part, then the lab is proven again."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from labctl.bonding import bond_trouble
+from labctl.engine import proving
+from labctl.engine.actions import cluster as cluster_action
+from labctl.engine.actions import nodes as nodes_action
+from labctl.engine.steps import Step, StepContext, StepFailed, StepRunner
+from labctl.events import Event, Listener, interruption
+from labctl.folder import load_folder
+from labctl.journal import Journal
+from labctl.kube.api import Api
+from labctl.pace import paced
+from labctl.restore import snapshot
+from labctl.restore.changes import open_changes
+from labctl.restore.client import LabClient
+from labctl.restore.cluster import ClusterPart, namespaces
+from labctl.restore.part import Entry, Part, Restored, counted, each, look, restore
+from labctl.runtime.api import Runtime
+from labctl.state import LabState
+from labctl.verify.run import verify
+from labctl.verify.verdict import Report
+from labctl.waiting import Deadline
+
+SCHEMA = "labctl.reset/v1"
+LIMIT = 600.0
+"""Seconds for the whole command when the user says nothing."""
+SCENARIOS = ("bgp",)
+"""With the checks of the links, which every verification has."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResetRequest:
+    """``prove``: end with the checks of links and BGP; ``look``: say what would be done, and do nothing."""
+
+    state: LabState
+    runtime: Runtime
+    listener: Listener
+    prove: bool = True
+    look: bool = False
+    limit: float | None = None
+    """Of the whole, seconds; None: `LIMIT` at the guest's pace."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResetResult:
+    """What came of it. ``timings``: start and end of each step, seconds since the command began."""
+
+    lab: str
+    seconds: float
+    timings: Mapping[str, tuple[float, float]]
+    restored: tuple[Restored, ...]
+    look: bool
+    report: Report | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Schema ``labctl.reset/v1``."""
+        return {
+            "schema": SCHEMA,
+            "lab": self.lab,
+            "dry_run": self.look,
+            "seconds": round(self.seconds, 3),
+            "timings": {name: [round(moment, 3) for moment in span] for name, span in self.timings.items()},
+            "changes": [row.as_dict() for row in self.restored if row.entries],
+            "report": self.report.as_dict() if self.report else None,
+        }
+
+
+def reset(request: ResetRequest) -> ResetResult:
+    """Bring the lab back under its lock.
+
+    Every part does what it can also when another one fails; then the error of the first that failed is raised.
+    """
+    with request.state.lock():
+        return _Reset(request).run()
+
+
+class _Reset:
+    def __init__(self, request: ResetRequest) -> None:
+        self._request = request
+        self._state = request.state
+        self._lab = load_folder(request.state.folder).lab
+        self._first = snapshot.load(request.state)
+        self._endpoints = request.runtime.endpoints()
+        self._deadline = Deadline(request.limit or paced(LIMIT))
+        self._journal = Journal(request.state.journal)
+        self._runner = StepRunner(request.state.name, self._journal, request.listener, self._deadline)
+        self._restored: dict[str, list[Restored]] = {"scenarios": [], "switches": [], "nodes": [], "cluster": []}
+        """By step, in the order in which they are told."""
+        self._report: Report | None = None
+        self._stop = threading.Event()
+        """Ctrl-C. That another part failed stops nothing here: each part is worth having."""
+
+    @cached_property
+    def _client(self) -> LabClient:
+        return proving.client(self._state, self._endpoints)
+
+    @property
+    def _api(self) -> Api:
+        return self._client.cluster
+
+    def run(self) -> ResetResult:
+        word = "look" if self._request.look else "reset"
+        self._journal.write("run", word, "started")
+        try:
+            self._runner.run(self._steps(), interrupted=self._interrupted)
+        except StepFailed as failed:
+            self._journal.write("run", word, "failed", step=failed.name, code=failed.error.code)
+            raise failed.error from failed
+        except BaseException:
+            self._journal.write("run", word, "interrupted")
+            raise
+        self._journal.write("run", word, "done", seconds=round(self._deadline.elapsed, 3))
+        restored = tuple(row for rows in self._restored.values() for row in rows)
+        seconds, timings = self._deadline.elapsed, self._runner.timings
+        return ResetResult(self._state.name, seconds, timings, restored, self._request.look, self._report)
+
+    def _interrupted(self) -> None:
+        self._stop.set()
+        name = self._state.name
+        words = interruption(f"each part ends where it is, labctl reset {name} goes on")
+        self._request.listener(Event("message", name, "reset", words, self._deadline.elapsed))
+
+    def _steps(self) -> list[Step]:
+        """Named apart from the steps of ``up``, which a second ``up`` looks up in the same journal."""
+        has_cluster = self._first.objects is not None
+        steps = [
+            Step("reset-scenarios", "changes that scenarios left", self._scenarios),
+            Step("reset-switches", "configurations of switches", self._switches, ("reset-scenarios",)),
+            Step("reset-nodes", "links, addresses and routes of nodes", self._nodes, ("reset-scenarios",)),
+        ]
+        if has_cluster:
+            steps.append(Step("reset-cluster", "objects of the cluster", self._cluster, ("reset-scenarios",)))
+        if self._request.look:
+            return steps
+        last: tuple[str, ...] = ("reset-switches", "reset-nodes")
+        if has_cluster:
+            steps += [
+                Step("reset-bonds", "every bond has a partner", self._bonds, last),
+                Step("reset-ready", "workloads are ready", self._ready, ("reset-cluster", "reset-bonds")),
+            ]
+            last = ("reset-ready",)
+        if self._request.prove:
+            steps.append(Step("verify", "links and BGP", self._verify, last))
+        return steps
+
+    def _limit(self, name: str) -> Deadline:
+        return self._deadline.at_most(self._lab.limit(name))
+
+    def _one_way(self, step: str, named: Sequence[Part[Any]]) -> str:
+        """All parts of a step; a sentence about what is, or would be, brought back."""
+        if self._request.look:
+            restored = each(named, look)
+        else:
+            restored = each(named, lambda part: restore(part, self._stop.is_set))
+        return self._told(step, restored, "line" if step == "switches" else "thing")
+
+    def _told(self, step: str, restored: list[Restored], noun: str) -> str:
+        self._restored[step] = restored
+        different = [row for row in restored if row.entries]
+        if not different:
+            return "as they were"
+        # one clause a node is too much for a line: the whole list is the command's result
+        entries = [entry for row in different for entry in row.entries]
+        words = f"{counted(entries, noun)} ({', '.join(row.name for row in different)})"
+        return f"would be: {words}" if self._request.look else words
+
+    def _scenarios(self, context: StepContext) -> str:
+        left = open_changes(self._state.journal)
+        if left and not self._request.look:
+            proving.heal(self._state, self._endpoints, context.tick)
+        healed = Entry("change", "healed")
+        return self._told("scenarios", [Restored("scenario", change.name, (healed,)) for change in left], "thing")
+
+    def _switches(self, context: StepContext) -> str:
+        del context  # a line that is on its way to a switch is not called back
+        return self._one_way("switches", snapshot.switches(self._first, self._client, self._limit("push").remaining))
+
+    def _nodes(self, context: StepContext) -> str:
+        del context
+        return self._one_way("nodes", snapshot.nodes(self._first, self._client))
+
+    def _cluster(self, context: StepContext) -> str:
+        objects, deadline = self._first.objects or {}, self._limit("workloads")
+        return self._one_way("cluster", [ClusterPart(objects, self._api, deadline, self._stop, context.tick)])
+
+    def _bonds(self, context: StepContext) -> str:
+        names = self._lab.kube_nodes
+        return nodes_action.await_bonds(names, self._endpoints, self._limit("bond"), context.cancel, bond_trouble)
+
+    def _ready(self, context: StepContext) -> str:
+        spaces = namespaces(self._first.objects or {})
+        guest = self._request.runtime.observe().guest
+        return cluster_action.await_ready(self._api, spaces, guest, self._limit("workloads"), context.cancel)
+
+    def _verify(self, context: StepContext) -> str:
+        now = self._request.runtime.observe()
+        request = proving.verify_request(self._state, self._endpoints, now, self._request.listener, disruptive=False)
+        wanted = [name for name in SCENARIOS if name in self._lab.scenarios]
+        self._report = verify(replace(request, cancel=context.cancel, scenarios=wanted))
+        return self._report.sentence

@@ -1,0 +1,208 @@
+"""Changes that are always healed: written to the journal before they are made, undone afterwards whatever happened.
+
+A journal entry carries the kind of its healer and the data that undo it, so that any later labctl heals what a killed
+one left (`heal_left_over`): ``labctl verify``, ``labctl up``, ``labctl reset`` and ``labctl heal`` all do. A healer
+works from these data alone, and twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from labctl.errors import InconclusiveError, LabctlError
+from labctl.journal import Journal
+from labctl.kube.api import Api, ApiError
+from labctl.kube.apply import Applier
+from labctl.pace import paced
+from labctl.restore.client import LabClient
+from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for
+
+ENTRY = "change"
+PATIENCE = 30.0
+"""Seconds for which a node may be silent while a change is undone."""
+GONE_LIMIT = 60.0
+"""Seconds for objects to go: pods end within their grace period."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """``healer`` names what undoes it in `HEALERS`, out of ``data`` alone (JSON)."""
+
+    name: str
+    healer: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+Healer = Callable[[LabClient, Mapping[str, Any]], None]
+Healers = Mapping[str, Healer]
+
+
+class NotHealed(InconclusiveError):
+    """A change could not be undone; it stays in the journal."""
+
+    code = "not-healed"
+
+
+class Changes:
+    """The open changes of one run, healed in the reverse order of their making."""
+
+    def __init__(self, journal: Path, client: LabClient, healers: Healers) -> None:
+        self._journal = journal
+        self._client = client
+        self._healers = healers
+        self._open: dict[str, Change] = {}
+
+    @property
+    def open(self) -> tuple[str, ...]:
+        """Names of the changes that are not healed, in the order of their making."""
+        return tuple(self._open)
+
+    def make(self, change: Change, action: Callable[[], None]) -> None:
+        """Record it, then do it. What fails half-way is open, too."""
+        write(self._journal, change, "begun")
+        self._open[change.name] = change
+        action()
+
+    def heal(self, name: str) -> None:
+        """Undo one. Raises `NotHealed`; the change then stays open in the journal."""
+        change = self._open[name]
+        _heal(self._journal, change, self._client, self._healers)
+        del self._open[name]
+
+    def heal_all(self) -> None:
+        """Undo all, the newest first, each also when another one could not be. Raises `NotHealed` with all reasons."""
+        _each(reversed(self.open), self.heal)
+
+
+def _each(names: Iterable[str], heal: Callable[[str], None]) -> list[str]:
+    """All of them; names of what was healed. Raises `NotHealed` with all reasons, when all have been tried."""
+    healed, reasons = [], []
+    for name in names:
+        try:
+            heal(name)
+            healed.append(name)
+        except NotHealed as error:
+            reasons.append(error.message)
+    if reasons:
+        raise NotHealed("; ".join(reasons), next_command="labctl down")
+    return healed
+
+
+@contextmanager
+def change(
+    journal: Path, what: Change, make: Callable[[], None], client: LabClient, healers: Healers
+) -> Iterator[None]:
+    """Make it, run the body, heal it. Healing runs also when making failed half-way, and after Ctrl-C."""
+    changes = Changes(journal, client, healers)
+    try:
+        changes.make(what, make)
+        yield
+    finally:
+        changes.heal_all()
+
+
+def write(journal: Path, what: Change, state: str) -> None:
+    """One line, on disk before the call returns."""
+    Journal(journal).write(ENTRY, what.name, state, healer=what.healer, data=dict(what.data))
+
+
+def open_changes(journal: Path) -> list[Change]:
+    """Changes that were begun and not healed, in the order of their making."""
+    found: dict[str, Change | None] = {}
+    for entry in Journal(journal).entries():
+        if entry.kind == ENTRY and entry.name:
+            found.pop(entry.name, None)
+            begun = Change(entry.name, str(entry.data.get("healer", "")), entry.data.get("data") or {})
+            found[entry.name] = begun if entry.state == "begun" else None
+    return [change for change in found.values() if change is not None]
+
+
+def heal_left_over(journal: Path, client: LabClient, healers: Healers, told: Callable[[str], None]) -> list[str]:
+    """Undo what a labctl that was killed left, the newest first; names of what was healed. Raises `NotHealed`."""
+    left = {change.name: change for change in open_changes(journal)}
+
+    def one(name: str) -> None:
+        _heal(journal, left[name], client, healers)
+        told(name)
+
+    return _each(reversed(left), one)
+
+
+def _heal(journal: Path, what: Change, client: LabClient, healers: Healers) -> None:
+    healer = healers.get(what.healer)
+    if healer is None:
+        raise NotHealed(f"{what.name}: this labctl does not know how to heal {what.healer or 'it'}")
+
+    def once() -> bool | NotYet:
+        try:
+            healer(client, what.data)
+        except InconclusiveError as error:
+            return NotYet(str(error))  # a node that is silent now may answer in a moment
+        return True
+
+    try:
+        wait_for(once, Deadline(PATIENCE), every=0.5)
+    except DeadlinePassed as passed:
+        raise NotHealed(f"{what.name}: {passed.reason}") from passed
+    except (LabctlError, OSError, LookupError) as error:
+        raise NotHealed(f"{what.name}: {error or type(error).__name__}") from error
+    write(journal, what, "healed")
+
+
+def switch_lines(client: LabClient, data: Mapping[str, Any]) -> None:
+    """``{switch, lines}``: configuration lines."""
+    client.configure(data["switch"], data["lines"])
+
+
+def node_commands(client: LabClient, data: Mapping[str, Any]) -> None:
+    """``{node, commands}``: argument lists."""
+    for argv in data["commands"]:
+        client.run(data["node"], argv)
+
+
+def kube_patch(client: LabClient, data: Mapping[str, Any]) -> None:
+    """``{path, patch}``: a merge patch; an object that is not there any more needs none."""
+    try:
+        client.cluster.patch(data["path"], data["patch"])
+    except ApiError as error:
+        if error.status != 404:
+            raise
+
+
+def kube_delete(client: LabClient, data: Mapping[str, Any]) -> None:
+    """``{objects}``: each with apiVersion, kind, namespace and name; back when they and what they own are gone."""
+    api = client.cluster
+    applier = Applier(api)
+    paths = []
+    for row in data["objects"]:
+        resource = applier.resource(row["apiVersion"], row["kind"])
+        paths.append(resource.path(row.get("namespace") or "default", row["name"]))
+    for path in reversed(paths):
+        if api.find(path) is not None:
+            # in the foreground: the object goes after what it owns
+            api.delete(path, {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Foreground"})
+    wait_for(lambda: _gone(api, paths), Deadline(paced(GONE_LIMIT)), every=0.2)
+
+
+def _gone(api: Api, paths: list[str]) -> bool | NotYet:
+    left = [path for path in paths if api.find(path) is not None]
+    return NotYet(f"{', '.join(left)} is still there") if left else True
+
+
+def by_itself(client: LabClient, data: Mapping[str, Any]) -> None:
+    """Nothing to undo: a session that was cleared, a pod that was deleted, come back by themselves."""
+    del client, data
+
+
+HEALERS: dict[str, Healer] = {
+    "switch-lines": switch_lines,
+    "node-commands": node_commands,
+    "kube-patch": kube_patch,
+    "kube-delete": kube_delete,
+    "by-itself": by_itself,
+}
+"""By the kind that a journal entry names; a check with a way back of its own adds it."""
