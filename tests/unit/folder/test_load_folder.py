@@ -11,8 +11,9 @@ import pytest
 
 from labctl.errors import Problem, SpecError
 from labctl.folder import load_folder
+from tests.rendered import rendered_folder
 
-RENDERED = Path(__file__).parents[2] / "golden" / "render" / "whitepaper-standin-fabric"
+RENDERED = rendered_folder("whitepaper-standin-fabric")
 Edit = Callable[[str, str, str], None]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -17,9 +16,10 @@ from labctl.nxos.tree import parse
 from labctl.nxos.turnback import told, turn_back, turns_of
 from labctl.standin.switch.config import RunningConfig
 from labctl.standin.switch.shell import Device, Shell
+from tests.rendered import rendered
 from tests.unit.switch.conftest import RememberingPlatform
 
-LEAF = (Path(__file__).parents[2] / "golden/render/whitepaper-standin-fabric/nxos/leaf2101.cfg").read_text()
+LEAF = rendered("whitepaper-standin-fabric")["nxos/leaf2101.cfg"]
 
 
 class Switch:

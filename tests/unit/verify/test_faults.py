@@ -16,10 +16,11 @@ from labctl.verify.hands import NotDone
 from labctl.verify.healing import HEALERS
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.steps.faultmodel import Fault
+from tests.rendered import rendered
 from tests.unit.verify.conftest import FOLDER, Boxes
 
 RUNNING = (FOLDER / "nxos" / "leaf2101.cfg").read_text()
-PHYSICAL = (FOLDER.parent / "whitepaper-standin-physical" / "nxos" / "leaf2101.cfg").read_text()
+PHYSICAL = rendered("whitepaper-standin-physical")["nxos/leaf2101.cfg"]
 UP, DOWN = '[{"flags":["BROADCAST","UP","LOWER_UP"]}]', '[{"flags":["BROADCAST"]}]'
 
 
