@@ -241,7 +241,7 @@ def test_both_ends_of_a_wire_name_each_other(text: str, target: Target) -> None:
 
 @any_lab
 def test_a_target_changes_what_is_about_it_and_nothing_else(text: str, target: Target) -> None:
-    """Configurations are of the switches' target alone, and differ in OSPF's timers; nodes and workloads are of none."""
+    """Configurations: of the switches' target alone, which differ in OSPF's timers; nodes and workloads: of none."""
     mine, timers = rendered(text, target), re.compile(r"^  ip ospf (?:hello|dead)-interval \d+\n", re.MULTILINE)
     for other in (Target(switch, cluster) for switch in ("n9kv", "standin") for cluster in ("kind", "standin")):
         theirs = rendered(text, other)
