@@ -1,6 +1,6 @@
 """Judging Calico's manifest: that it is one, of the version that the lab was rendered for. Pure.
 
-What is looked for is what `labctl.render.calico` patches: the DaemonSet calico-node with a container of that name, and
+What is looked for is what `labctl.render.cluster` patches: the DaemonSet calico-node with a container of that name, and
 the ConfigMap calico-config, both in kube-system. The operator's manifests have neither.
 (projectcalico/calico, manifests/calico.yaml; the same objects from 3.20 to 3.33.)
 """
