@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from tests.goldens import Goldens
+
 settings.register_profile("labctl", deadline=None)  # a busy machine is no finding
 settings.load_profile("labctl")
 
 ROOT = Path(__file__).parent.parent
-GOLDEN = Path(__file__).parent / "golden"
+GOLDENS = pytest.StashKey[Goldens]()
+UNREAD = pytest.StashKey[set[str]]()
+"""Ids of the tests that have a golden file and have not passed yet."""
+ORPHANS = "test_every_golden_file_is_read_by_some_test"
+"""Of tests/unit/test_goldens.py; it is the last of a whole run, and no part of another."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -22,8 +28,36 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What this host could not show, a line each, last and not to be overlooked."""
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[GOLDENS] = Goldens(ROOT / "tests" / "golden", update=bool(config.getoption("--update-golden")))
+    config.stash[UNREAD] = set()
+
+
+@pytest.hookimpl(tryfirst=True)  # before marks take some away
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    config.stash[UNREAD] = {item.nodeid for item in items if "golden" in getattr(item, "fixturenames", ())}
+    last = [item for item in items if item.name == ORPHANS]
+    chosen = config.option.keyword or config.option.lf or any("::" in argument for argument in config.args)
+    if last and not chosen and {item.path for item in items} >= set((ROOT / "tests" / "unit").rglob("test_*.py")):
+        items[:] = [item for item in items if item not in last] + last
+    else:
+        items[:] = [item for item in items if item not in last]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.when == "call" and report.passed:
+        item.config.stash[UNREAD].discard(item.nodeid)
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """What ``--update-golden`` did; and what this host could not show, a line each, last and not to be overlooked."""
+    if config.stash[GOLDENS].update:
+        terminalreporter.section("golden files")
+        for line in config.stash[GOLDENS].told() or ["nothing changed"]:
+            terminalreporter.line(line)
     found: Counter[str] = Counter()
     for report in terminalreporter.stats.get("skipped", []):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
@@ -36,23 +70,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture
-def update_golden(request: pytest.FixtureRequest) -> bool:
-    return bool(request.config.getoption("--update-golden"))
+def golden(request: pytest.FixtureRequest) -> Goldens:
+    """``golden("spec/wrong.txt", text)``: the text is what the file holds, or becomes it with ``--update-golden``."""
+    return request.config.stash[GOLDENS]
 
 
 @pytest.fixture
-def golden(update_golden: bool) -> Callable[[str, str], None]:
-    """``golden("spec/bad/x.txt", text)``: the text is what the file holds, or becomes it with ``--update-golden``."""
-
-    def check(name: str, text: str) -> None:
-        path = GOLDEN / name
-        if update_golden:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        assert path.is_file(), f"no golden file {name}: run with --update-golden and look at what was written"
-        assert text == path.read_text(encoding="utf-8"), f"{name} differs: look, then --update-golden"
-
-    return check
+def unread(request: pytest.FixtureRequest) -> set[str]:
+    """Ids of the tests that have a golden file and have not passed in this run."""
+    return request.config.stash[UNREAD]
 
 
 @pytest.fixture

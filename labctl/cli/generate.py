@@ -66,7 +66,6 @@ def command(
     labctl generate lab.yaml -o lab --target switch=n9kv,cluster=kind
     """
     from labctl.cli.rendering import planned
-    from labctl.folder import load_folder
     from labctl.render.folder import render_folder, write_folder
 
     if str(output) == "-":
@@ -87,6 +86,8 @@ def command(
             next_command="labctl generate SPEC -o DIR",
         )
     if (folder / "lab.json").is_file():
+        from labctl.folder import load_folder
+
         for edited in load_folder(folder).edited:
             say(f"note: {folder / edited} was edited and is rendered anew")
     changed = write_folder(render_folder(design), folder)

@@ -11,8 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from labctl.render.failures import BUILT_IN
-from labctl.render.failures.limits import ABOUT, LIMITS, MEASURED
+from labctl.render.failures import ABOUT, BUILT_IN, LIMITS, MEASURED
 from labctl.verify.capture.loss import SETTLE
 from labctl.verify.inputs import ClusterIpOf, EndpointsOf
 from labctl.verify.steps.expectmodel import EXPECTATIONS, Expect

@@ -9,7 +9,7 @@ from ipaddress import ip_network
 from typing import Any
 
 from labctl.design.model import Cluster, Design, Network
-from labctl.render.calico import bgp_configuration, ip_pools
+from labctl.render.cluster import bgp_configuration, ip_pools
 from labctl.render.workloads import built_in_services, built_in_workloads
 
 SYSTEM = "kube-system"

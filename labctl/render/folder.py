@@ -8,9 +8,8 @@ from pathlib import Path
 from labctl.design.model import Design
 from labctl.imagename import where_from
 from labctl.peers import containerlab, readers
-from labctl.render import calico, failures, nodes, workloads
+from labctl.render import cluster, failures, nodes, workloads
 from labctl.render.checks import checks
-from labctl.render.kind import kind_cluster
 from labctl.render.lab import lab_json
 from labctl.render.nxos import switch_config
 from labctl.render.templating import render
@@ -25,8 +24,7 @@ def render_folder(design: Design) -> dict[str, str]:
     files |= nodes.files(design)
     files |= failures.files(design)
     if design.cluster:
-        files["kind/cluster.yaml"] = kind_cluster(design.cluster)
-        files |= calico.files(design, design.cluster)
+        files |= cluster.files(design, design.cluster)
         files |= workloads.files(design.cluster)
     files["lab.json"] = lab_json(design, files)
     return dict(sorted(files.items()))

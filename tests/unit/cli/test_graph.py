@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import GOLDEN
+from tests.rendered import rendered_folder
 from tests.unit.cli.conftest import Run
 
-FOLDER = GOLDEN / "render" / "minimal-standin-fabric"
+FOLDER = rendered_folder("minimal-standin-fabric")
 
 
 def test_a_spec_and_its_folder_are_drawn_alike(run: Run, topologies: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Network, ip_network
-from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,10 +10,10 @@ from hypothesis import strategies as st
 from labctl.nxos.tree import parse
 from labctl.standin.switch.dataplane import frr, linux
 from labctl.standin.switch.dataplane.model import read
+from tests.rendered import rendered
 
-RENDERED = Path(__file__).parents[2] / "golden/render"
 STATIC = "vrf context red\n  ip route 12.1.0.0/16 198.18.0.2 tag 12345\n"
-COLOURED = (RENDERED / "coloured-pairs-standin/nxos/leaf2103.cfg").read_text()
+COLOURED = rendered("coloured-pairs-standin")["nxos/leaf2103.cfg"]
 
 
 def bgpd(text: str) -> str:
@@ -55,10 +54,7 @@ def test_the_colour_replaces_the_automatic_target_in_both_families() -> None:
 
 def test_leafs_with_the_same_loopback_have_distinguishers_of_their_own() -> None:
     """A route reflector passes on one of two routes with the same distinguisher."""
-    texts = {
-        name: bgpd((RENDERED / f"coloured-pairs-standin/nxos/{name}.cfg").read_text())
-        for name in ("leaf2101", "leaf2103")
-    }
+    texts = {name: bgpd(rendered("coloured-pairs-standin")[f"nxos/{name}.cfg"]) for name in ("leaf2101", "leaf2103")}
     assert "  rd 10.2.1.1:60001\n" in texts["leaf2101"]
     assert "  rd 10.2.1.3:60001\n" in texts["leaf2103"]
     assert all(" bgp router-id 192.168.100.1\n" in text for text in texts.values())
@@ -70,8 +66,8 @@ def test_an_additive_colour_leaves_the_automatic_one() -> None:
 
 
 def test_no_export_map_no_map_towards_the_fabric() -> None:
-    for name in ("whitepaper-standin-fabric/nxos/leaf2101.cfg", "coloured-pairs-standin/nxos/spine1.cfg"):
-        assert frr.EXPORT_MAP not in bgpd((RENDERED / name).read_text())
+    for name, switch in (("whitepaper-standin-fabric", "leaf2101"), ("coloured-pairs-standin", "spine1")):
+        assert frr.EXPORT_MAP not in bgpd(rendered(name)[f"nxos/{switch}.cfg"])
 
 
 def test_what_is_dropped_from_the_configuration_goes_from_frr() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -11,8 +10,8 @@ from labctl.nxos.tree import parse
 from labctl.standin.switch.dataplane import frr, linux
 from labctl.standin.switch.dataplane.model import SwitchModel, read
 from labctl.standin.switch.dataplane.names import vrf_device
+from tests.rendered import rendered
 
-RENDERED = Path(__file__).parents[2] / "golden" / "render"
 MAC = "02:00:00:00:00:01"
 CASES = [
     ("whitepaper-standin-fabric", "spine1"),
@@ -23,7 +22,7 @@ CASES = [
 
 
 def model(folder: str, switch: str) -> SwitchModel:
-    return read(parse((RENDERED / folder / "nxos" / f"{switch}.cfg").read_text()))
+    return read(parse(rendered(folder)[f"nxos/{switch}.cfg"]))
 
 
 @pytest.mark.parametrize(("folder", "switch"), CASES)
@@ -44,7 +43,7 @@ def test_frr_texts(folder: str, switch: str, golden: Callable[[str, str], None])
 @pytest.mark.parametrize("name", ["a-very-long-name-of-a-vrf-31xxx", "lo", "eth0", "Vlan3001", "tunl0", "up", "a.b/c"])
 def test_a_vrf_whose_name_linux_cannot_have_is_called_otherwise_there(name: str) -> None:
     """The same lines as for a name that fits, but for the name; FRR knows a VRF by its device."""
-    config = (RENDERED / "whitepaper-standin-fabric" / "nxos" / "leaf2101.cfg").read_text()
+    config = rendered("whitepaper-standin-fabric")["nxos/leaf2101.cfg"]
     device = vrf_device(name)
     assert (len(device) <= 15, device == vrf_device(name), device == name) == (True, True, False)
     texts = []

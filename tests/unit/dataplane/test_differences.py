@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, cast
 
 from hypothesis import given
@@ -15,8 +14,9 @@ from labctl.standin.switch.dataplane.horizon import SplitHorizon
 from labctl.standin.switch.dataplane.linux import KIND_ORDER
 from labctl.standin.switch.dataplane.model import read
 from labctl.standin.switch.dataplane.names import kernel_name, nxos_name
+from tests.rendered import rendered
 
-LEAF = (Path(__file__).parents[2] / "golden/render/whitepaper-standin-fabric/nxos/leaf2101.cfg").read_text()
+LEAF = rendered("whitepaper-standin-fabric")["nxos/leaf2101.cfg"]
 PORTS = [f"{part}\n" for part in LEAF.split("\nrouter bgp")[0].split("\ninterface ")[1:]]
 
 

@@ -13,7 +13,7 @@ from labctl.engine.proving import observing
 from labctl.guest.api import Completed
 from labctl.state import LabState
 from labctl.verify.observer import Command, Unanswered
-from tests.conftest import GOLDEN
+from tests.rendered import rendered_folder
 
 QUESTION = Command("node", "ext1", "ip -o link show")
 
@@ -21,7 +21,7 @@ QUESTION = Command("node", "ext1", "ip -o link show")
 @pytest.fixture
 def state(tmp_path: Path) -> LabState:
     state = LabState("fabric", tmp_path)
-    shutil.copytree(GOLDEN / "render" / "fabric-standin-fabric", state.folder)
+    shutil.copytree(rendered_folder("fabric-standin-fabric"), state.folder)
     return state
 
 

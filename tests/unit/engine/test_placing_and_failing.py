@@ -20,8 +20,9 @@ from labctl.runtime.api import Observation
 from labctl.state import LabState, lab_state
 from labctl.verify.verdict import Report
 from labctl.waiting import Deadline
+from tests.rendered import rendered_folder
 
-RENDERED = Path(__file__).parents[2] / "golden" / "render" / "whitepaper-standin-fabric"
+RENDERED = rendered_folder("whitepaper-standin-fabric")
 
 
 class Scripted:

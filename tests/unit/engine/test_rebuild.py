@@ -12,8 +12,9 @@ from labctl.engine import repair as rebuild_module
 from labctl.engine.repair import rebuild
 from labctl.errors import UsageError
 from labctl.state import LabState, lab_state
+from tests.rendered import rendered_folder
 
-RENDERED = Path(__file__).parents[2] / "golden" / "render" / "whitepaper-standin-fabric"
+RENDERED = rendered_folder("whitepaper-standin-fabric")
 
 
 class Session:

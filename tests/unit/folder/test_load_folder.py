@@ -11,8 +11,9 @@ import pytest
 
 from labctl.errors import Problem, SpecError
 from labctl.folder import load_folder
+from tests.rendered import rendered_folder
 
-RENDERED = Path(__file__).parents[2] / "golden" / "render" / "whitepaper-standin-fabric"
+RENDERED = rendered_folder("whitepaper-standin-fabric")
 Edit = Callable[[str, str, str], None]
 
 
@@ -142,7 +143,7 @@ def test_links_of_the_long_form(folder: Path, edit: Edit) -> None:
 def test_a_link_with_one_end_and_one_of_another_type(folder: Path) -> None:
     path = folder / "topology.clab.yml"
     path.write_text(
-        path.read_text() + "    - endpoints: [ext1:eth7]\n    - {type: vxlan, endpoints: [ext1:eth8, ext1:eth9]}\n"
+        path.read_text() + "  - endpoints: [ext1:eth7]\n  - {type: vxlan, endpoints: [ext1:eth8, ext1:eth9]}\n"
     )
     assert [problem.code for problem in problems(folder)] == ["bad-link", "cannot-do"]
 

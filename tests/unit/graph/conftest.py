@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from tests.rendered import rendered_folder
 
-RENDERED = Path(__file__).parents[2] / "golden" / "render"
-WHITEPAPER = RENDERED / "whitepaper-standin-fabric"
+WHITEPAPER = rendered_folder("whitepaper-standin-fabric")
 FOLDERS = {
     "whitepaper": WHITEPAPER,
-    "minimal": RENDERED / "minimal-standin-physical",
-    "fabric": RENDERED / "fabric-standin-fabric",
+    "minimal": rendered_folder("minimal-standin-physical"),
+    "fabric": rendered_folder("fabric-standin-fabric"),
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -14,6 +13,7 @@ from labctl.errors import SpecError
 from labctl.folder import load_folder
 from labctl.graph import Marks, draw, draw_mermaid
 from labctl.graph.model import short
+from tests.goldens import Goldens
 from tests.unit.graph.conftest import FOLDERS, WHITEPAPER
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -36,14 +36,38 @@ def classes_of(root: ElementTree.Element, key: str, value: str) -> set[str]:
 
 
 @pytest.mark.parametrize("name", FOLDERS)
-def test_as_it_was_looked_at(name: str, golden: Callable[[str, str], None]) -> None:
-    golden(f"graph/{name}.svg", draw(FOLDERS[name]))
+def test_as_it_was_looked_at(name: str, golden: Goldens) -> None:
+    """One picture here, and that of a running lab in test_status; what others must have, the tests below hold."""
+    if name == "minimal":
+        golden(f"graph/{name}.svg", draw(FOLDERS[name]))
     golden(f"graph/{name}.mmd", draw_mermaid(FOLDERS[name]))
 
 
-def test_what_failed_is_as_it_was_looked_at(golden: Callable[[str, str], None]) -> None:
-    golden("graph/whitepaper-failed.svg", draw(WHITEPAPER, marks=MARKS))
+def test_what_failed_is_as_it_was_looked_at(golden: Goldens) -> None:
     golden("graph/whitepaper-failed.mmd", draw_mermaid(WHITEPAPER, marks=MARKS))
+
+
+def titles_of(text: str) -> dict[tuple[str, str], str]:
+    """What a pointer shows of each part that is of something."""
+    found = {}
+    for group in parsed(text).iter(f"{SVG}g"):
+        of = [(key, value) for key, value in group.items() if key.startswith("data-")]
+        if of:
+            found[of[0]] = group.findtext(f"{SVG}title") or ""
+    return found
+
+
+def test_marks_change_no_part_of_the_drawing_but_what_is_told_of_it() -> None:
+    plain, marked = titles_of(draw(WHITEPAPER)), titles_of(draw(WHITEPAPER, marks=MARKS))
+    assert plain.keys() == marked.keys()
+    assert len(plain) > 50
+    assert all(marked[part].startswith(title) for part, title in plain.items())
+    told = {of: marked[key, of].removeprefix(title) for (key, of), title in plain.items() if marked[key, of] != title}
+    failed = ": a check of this verification failed"
+    assert told == {
+        "leaf2102 node01": failed, "leaf2101 leaf2102": failed, "node02": failed, "node01:eth2": failed,
+        "leaf2102": ": it did not answer in this verification",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", FOLDERS)

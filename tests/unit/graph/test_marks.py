@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from labctl.graph import Marks, marks_of
-from tests.unit.graph.conftest import RENDERED, WHITEPAPER
+from tests.rendered import rendered_folder
+from tests.unit.graph.conftest import WHITEPAPER
 
 BUNDLED = {"Ethernet1/2": "P"}
 VPC = {"peer": "peer-ok", "consistency": "consistent", "vpcs": {"11": "up", "12": "up", "13": "up"}}
@@ -65,7 +66,7 @@ def test_the_underlay_marks_wires_to_the_lost_neighbors() -> None:
     expected = {"10.2.1.201": "FULL", "10.2.1.202": "FULL", "10.2.1.2": "FULL"}
     found = marked(
         check("links.underlay.leaf101", expected=expected, seen={"10.2.1.202": "FULL", "10.2.1.2": "INIT"}),
-        folder=RENDERED / "fabric-standin-physical",
+        folder=rendered_folder("fabric-standin-physical"),
     )
     # spine1 by its only wire; leaf102 is the other of the pair: both cables of the peer-link, and the peer-link
     assert found.failed_links == {("leaf101", f"Ethernet1/{port}") for port in (1, 2, 3)}

@@ -20,9 +20,9 @@ from labctl.verify.inputs import CaptureInput, load_checks
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.scenarios import ALWAYS, SCENARIOS, bgp, cluster, leafs, links
 from labctl.verify.verdict import CheckResult, Report, ScenarioResult, Verdict
+from tests.rendered import LABS, rendered_folder
 
 ROOT = Path(__file__).parents[3]
-RENDERED = ROOT / "tests" / "golden" / "render"
 
 
 def checks_of(folder: Path) -> list[Check]:
@@ -72,9 +72,8 @@ def test_a_row_has_checks_or_says_why_it_has_none() -> None:
 def test_no_pattern_is_dead() -> None:
     """Each pattern names checks of the white paper's lab, or of another rendered one."""
     found = set[str]()
-    for folder in sorted(RENDERED.glob("*")):
-        if (folder / "checks.yaml").is_file() and (folder / "topology.clab.yml").is_file():
-            found |= identities(folder)
+    for name in LABS:
+        found |= identities(rendered_folder(name))
     patterns = {pattern for row in ROWS for pattern in row.checks if pattern.partition(".")[0] in KNOWN}
     dead = {pattern for pattern in patterns if not any(fnmatchcase(name, pattern) for name in found)}
     assert dead <= {pattern for row in ROWS if ran(row.id) for pattern in row.checks}
@@ -97,14 +96,16 @@ def test_every_row_was_recorded_in_its_lab() -> None:
 def test_every_check_of_the_lab_is_in_some_row() -> None:
     """What labctl checks on the white paper's lab, the paper shows: but for the underlay and what leads there."""
     patterns = [pattern for row in ROWS for pattern in row.checks]
-    ids = identities(RENDERED / "whitepaper-standin-fabric")
+    ids = identities(rendered_folder("whitepaper-standin-fabric"))
     assert sorted(name for name in ids if not any(fnmatchcase(name, pattern) for pattern in patterns)) == []
 
 
 def test_every_kind_of_check_is_in_the_list_of_sabotage() -> None:
     """docs/sabotage.md: how each of them was made to fail."""
     page = (ROOT / "docs" / "sabotage.md").read_text(encoding="utf-8")
-    ids = identities(RENDERED / "whitepaper-standin-fabric") | identities(RENDERED / "fabric-standin-fabric")
+    ids = identities(rendered_folder("whitepaper-standin-fabric")) | identities(
+        rendered_folder("fabric-standin-fabric")
+    )
     kinds = set()
     for name in ids:
         scenario, *words = name.split(".")

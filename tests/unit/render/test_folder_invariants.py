@@ -77,6 +77,7 @@ def any_lab(test: Callable[..., None]) -> Callable[..., None]:
     return seed(LABS)(settings(max_examples=15, database=None)(given(specs(), targets)(test)))
 
 
+@cache
 def planned(text: str, target: Target) -> Design:
     return design(loads("lab.yaml", text, target=(target.switch, target.cluster)), target)
 
@@ -166,3 +167,130 @@ def test_no_address_is_on_two_interfaces_of_the_folder(text: str, target: Target
         elif path.startswith("nodes/"):
             found += re.findall(r"^addr replace (\S+) dev", content, re.MULTILINE)
     assert [address for address, count in Counter(found).items() if count > 1 and address not in shared] == []
+
+
+def of_any_value(config: str, names: Mapping[str, str]) -> list[str]:
+    """The lines with every address and number as ``#``, and the names of switches as what they are to this one."""
+    for name, role in names.items():
+        config = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", role, config)
+    return [re.sub(r"[0-9a-f]*:[0-9a-f:]+|\d+", "#", line) for line in config.splitlines()]
+
+
+@any_lab
+def test_switches_of_a_pair_and_spines_differ_in_values_alone(text: str, target: Target) -> None:
+    lab, files = planned(text, target), rendered(text, target)
+    for switch in lab.switches:
+        twins = [s for s in lab.switches if s.vpc and s.vpc.peer == switch.name]
+        twins += [s for s in lab.by_role("spine") if switch.role == "spine"]
+        for twin in twins:
+            shapes = [
+                of_any_value(files[f"nxos/{s.name}.cfg"], {s.name: "SELF", **({s.vpc.peer: "PEER"} if s.vpc else {})})
+                for s in (switch, twin)
+            ]
+            assert shapes[0] == shapes[1], f"{switch.name} and {twin.name}"
+
+
+@any_lab
+def test_every_switch_says_what_the_design_says_of_it(text: str, target: Target) -> None:
+    lab, files = planned(text, target), rendered(text, target)
+    for switch in lab.switches:
+        config = files[f"nxos/{switch.name}.cfg"]
+        wanted = [f"hostname {switch.name}\n", f"  ip address {switch.loopback0}/32\n"]
+        wanted += [f"  router-id {switch.loopback0}\n"] * 2
+        wanted += [f"  ip address {switch.vtep}/32\n"] if switch.vtep else []
+        wanted += [f"  ip address {switch.peering}/32 tag 6789\n"] if switch.peering and switch.role == "leaf" else []
+        wanted += [
+            f"interface {uplink.interface}\n  description {uplink.peer} {uplink.peer_interface}\n"
+            for uplink in switch.uplinks
+        ]
+        wanted += [f"  ip address {uplink.address}\n" for uplink in switch.uplinks]
+        if switch.vpc:
+            peer = lab.switch(switch.vpc.peer)
+            keepalive = f"{peer.management.ip} source {switch.management.ip}"
+            wanted += [
+                f"  ip address {switch.vpc.vip}/32 secondary\n",
+                f"  peer-keepalive destination {keepalive} vrf management\n",
+                f"  description vpc peer-link to {peer.name}\n",
+            ]
+            fabric = f"  virtual peer-link destination {peer.loopback0} source {switch.loopback0} dscp 56\n"
+            assert (fabric in config) is (switch.vpc.peer_link == "fabric")
+        spines = lab.by_role("spine") if switch.role != "spine" else [s for s in lab.switches if s.role != "spine"]
+        wanted += [
+            f"  neighbor {other.loopback0}\n    inherit peer {'LEAF' if switch.role == 'spine' else 'SPINE'}\n"
+            for other in spines
+        ]
+        missing = [line for line, count in Counter(wanted).items() if config.count(line) < count]
+        assert missing == [], switch.name
+
+
+@any_lab
+def test_both_ends_of_a_wire_name_each_other(text: str, target: Target) -> None:
+    files = rendered(text, target)
+    for link in yaml.load(files["topology.clab.yml"], yaml.CSafeLoader)["topology"]["links"]:
+        ends = [end.partition(":")[::2] for end in link["endpoints"]]
+        for (name, port), (other, other_port) in (ends, ends[::-1]):
+            config = files.get(f"nxos/{name}.cfg")
+            if config is None or f"interface {port}\n  description vpc peer-link member\n" in config:
+                continue
+            described = re.search(rf"^interface {port}\n  description (.*)$", config, re.MULTILINE)
+            assert described, (name, port)
+            to_switch = f"nxos/{other}.cfg" in files
+            assert not to_switch or described[1] == f"{other} {other_port}"
+            assert to_switch or re.fullmatch(rf"external host {other}|node \S+ {other_port}", described[1])
+
+
+@any_lab
+def test_a_target_changes_what_is_about_it_and_nothing_else(text: str, target: Target) -> None:
+    """Configurations: of the switches' target alone, which differ in OSPF's timers; nodes and workloads: of none."""
+    mine, timers = rendered(text, target), re.compile(r"^  ip ospf (?:hello|dead)-interval \d+\n", re.MULTILINE)
+    for other in (Target(switch, cluster) for switch in ("n9kv", "standin") for cluster in ("kind", "standin")):
+        theirs = rendered(text, other)
+        same_switch, same_cluster = other.switch == target.switch, other.cluster == target.cluster
+        for path in mine.keys() | theirs.keys():
+            part = path.split("/")[0]
+            if part == "nxos":
+                assert timers.sub("", mine[path]) == timers.sub("", theirs[path]), path
+                assert not same_switch or mine[path] == theirs[path], path
+            elif part in {"nodes", "k8s", "kind"} or (part == "calico" and same_cluster):
+                assert mine[path] == theirs[path], path
+            elif part == "scenarios":
+                assert mine.keys() & {path} == theirs.keys() & {path}
+                assert not same_switch or mine[path] == theirs[path], path
+
+
+@any_lab
+def test_failures_and_checks_speak_of_boxes_of_the_lab_and_of_hosts_where_there_are_some(
+    text: str, target: Target
+) -> None:
+    lab, files = planned(text, target), rendered(text, target)
+    hosts = {external.name for external in lab.externals}
+    boxes = {switch.name for switch in lab.switches} | hosts
+    boxes |= {node.name for node in lab.cluster.nodes} if lab.cluster else set()
+    for path, content in files.items():
+        if not path.startswith("scenarios/"):
+            continue
+        steps = yaml.load(content, yaml.CSafeLoader)["steps"]
+        traffic = [step["traffic"] for step in steps if "traffic" in step]
+        outside = {row["from"] for row in traffic if isinstance(row["from"], str)}
+        assert outside <= hosts
+        assert bool(outside) is bool(hosts), path
+        assert set(named(steps, ("switch", "node", "at"))) <= boxes, path
+        losses = {step["expect"]["loss"]["of"] for step in steps if "loss" in step.get("expect", {})}
+        assert losses == {row["name"] for row in traffic}, path
+    checks = yaml.load(files["checks.yaml"], yaml.CSafeLoader)
+    assert set(named(checks, ("switch", "at"))) <= boxes
+    if lab.cluster:
+        assert set(checks["cluster"]["routes"]["external"]) == {str(network) for network in lab.announced}
+
+
+def named(part: Any, keys: tuple[str, ...]) -> list[str]:
+    """What stands under these keys, one name or several."""
+    if isinstance(part, list):
+        return [name for item in part for name in named(item, keys)]
+    if not isinstance(part, dict):
+        return []
+    found = []
+    for key, value in part.items():
+        names = value if isinstance(value, list) else [value]
+        found += [name for name in names if key in keys and isinstance(name, str)] + named(value, keys)
+    return found

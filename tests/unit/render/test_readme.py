@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from functools import cache
 from itertools import product
 from pathlib import Path
 
@@ -22,6 +23,7 @@ FABRIC = "name: bare\ncluster: none\n"
 CASES = [(text, target) for text in (PAPER, FABRIC, "name: lab\ncluster: {nodes: 2}\n") for target in TARGETS]
 
 
+@cache
 def folder(text: str, target: Target) -> dict[str, str]:
     return render_folder(design(loads("lab.yaml", text, target=(target.switch, target.cluster)), target))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ PAPER = (Path(__file__).parents[3] / "topologies" / "whitepaper.yaml").read_text
 PREFIXES = ("12.0.0.0/8", "13.0.0.0/8", "14.0.0.0/8", "199.101.101.0/24", "200.200.200.200/32")
 
 
+@cache
 def rendered(text: str) -> dict[str, str]:
     return render_folder(design(loads("lab.yaml", text), Target()))
 

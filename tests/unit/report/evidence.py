@@ -9,8 +9,9 @@ from labctl.verify.capture.match import ExpectedPacket, ExpectedStack
 from labctl.verify.evidence import Evidence
 from labctl.verify.verdict import CheckResult, Report, ScenarioResult
 from tests.frames import LEAF, NODE, echo, ethernet, ip4, pcap, tcp
+from tests.rendered import rendered_folder
 
-LAB = Path(__file__).parents[2] / "golden" / "render" / "whitepaper-standin-fabric"
+LAB = rendered_folder("whitepaper-standin-fabric")
 ENVIRONMENT = {
     "labctl": "0.1.0", "target": {"switch": "standin", "cluster": "standin"}, "mode": "routed",
     "versions": {"kubernetes": "1.34.3", "calico": "3.20.0", "nxos": "10.5(4)"}, "python": "3.11.7",

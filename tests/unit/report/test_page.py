@@ -7,8 +7,8 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +20,7 @@ from labctl.report.evidencefolder import EvidenceFolder, read_evidence
 from labctl.report.facing import LONGEST, facing
 from labctl.report.page import html, links_from
 from labctl.report.page.view import SHOWN, page_view
+from tests.rendered import rendered
 from tests.unit.report.evidence import write_evidence
 
 ALONE = {"meta", "link", "br", "img", "input", "hr"}
@@ -60,18 +61,122 @@ class Outline(HTMLParser):
         return [attributes for tag, attributes in self.elements if tag in tags]
 
 
-def normalised(text: str) -> str:
-    """Without what has tests of its own (picture, style, script) and without the moment."""
-    text = re.sub(r"<svg.*?</svg>", "<svg/>", text, flags=re.S)
-    text = re.sub(r"<style>.*?</style>", "<style/>", text, flags=re.S)
-    text = re.sub(r"<script>.*?</script>", "<script/>", text, flags=re.S)
-    text = re.sub(r"sha256-[A-Za-z0-9+/=]+", "sha256-…", text)
-    text = re.sub(r"\b[0-9a-f]{64}\b", "<sha256>", text)
-    return re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ <a", "<moment> <a", text)
+def words(text: str, start: str = "<body>", end: str = "</body>") -> str:
+    """What a reader sees of a part of the page, in one line."""
+    part = text[text.index(start) :]
+    part = re.sub(r"<svg.*?</svg>|<script>.*?</script>", " ", part[: part.index(end)], flags=re.S)
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", part)).split())
 
 
-def test_golden(folder: EvidenceFolder, golden: Callable[[str, str], None]) -> None:
-    golden("report/page.html", normalised(html(folder)))
+def rows(text: str, start: str) -> list[str]:
+    """The rows of the table that follows."""
+    table = text[text.index(start) :]
+    return [words(row, "", "</tr>") for row in re.split(r"<tr\b[^>]*>", table[: table.index("</table>")])[1:]]
+
+
+def test_sections_and_their_order(folder: EvidenceFolder) -> None:
+    text = html(folder)
+    names = ["troubles", "topology", "packets", "scenarios", "captures", "outputs", "ran"]
+    assert re.findall(r'<section aria-labelledby="(.*?)">', text) == names
+    assert re.findall(r'<li><a href="#(.*?)">', text[: text.index("</nav>")]) == names
+    assert words(text, "<nav", "</nav>").endswith(
+        "What did not pass Topology Packets Scenarios Captures Commands What ran"
+    )
+    assert words(text, '<p class="facts">', "</p>") == (
+        "switch standin · cluster standin · mode routed · on embedded · uml · labctl 0.1.0 · 2025-06-01T10:00:20Z"
+    )
+    assert words(text, "<footer>", "</footer>") == (
+        "Made by labctl out of evidence.json (labctl.evidence/v1). What is shown was read from the running lab."
+    )
+
+
+def test_what_did_not_pass_leads_to_its_check(folder: EvidenceFolder) -> None:
+    text = html(folder)
+    assert words(text, '<ul class="troubles">', "</ul>") == (
+        "FAIL port-channel13 of leaf2101 is bundled leaf2101: port-channel13: Ethernet1/3 is down (D) "
+        "FAIL packets at the port-channel, tagged no packet is as expected "
+        "INCONCLUSIVE vPC domain 1 of leaf2102 is consistent leaf2102: show vpc brief: the session ended"
+    )
+    troubles = text[text.index('<ul class="troubles">') : text.index('id="topology"')]
+    assert re.findall(r'href="#check-(.*?)"', troubles) == [
+        "links.port-channel.leaf2101.13", "curl.bare.capture.leaf2102", "links.vpc.leaf2102",
+    ]  # fmt: skip
+
+
+def test_scenarios_and_their_checks(folder: EvidenceFolder) -> None:
+    text = html(folder)
+    assert rows(text, 'id="scenarios"') == [
+        "verdict scenario checks time",
+        "FAIL LACP and vPC links leaf2101: port-channel13: Ethernet1/3 is down (D) 1 FAIL 1 INCONCLUSIVE 1 PASS 5.2 s",
+        "PASS pod ping over IPIP ping-ipip 1 check passed 1 PASS 2.5 s",
+        "FAIL curl of a ClusterIP curl no packet is as expected 1 FAIL 1 PASS 1.5 s",
+    ]
+    assert words(text, '<article aria-labelledby="scenario-links">', "</article>") == (
+        "FAIL LACP and vPC links leaf2101: port-channel13: Ethernet1/3 is down (D); 5.2 s 3 checks verdict check time "
+        "PASS bond0 of node01 distributes on every member node01: eth1 and eth2 distribute 0.1 s "
+        "expected beside seen, commands links.lacp.node01 , judged 1 time in 0.5 s what expected seen "
+        'distributing eth1, eth2 eth1 {"up": true} leaf2101: show port-channel summary | json '
+        "FAIL port-channel13 of leaf2101 is bundled leaf2101: port-channel13: Ethernet1/3 is down (D) 2.2 s "
+        "expected beside seen, commands links.port-channel.leaf2101.13 , judged 9 times in 5.2 s what expected seen "
+        "Ethernet1/3 P D differs leaf2101: show port-channel summary | json "
+        "INCONCLUSIVE vPC domain 1 of leaf2102 is consistent leaf2102: show vpc brief: the session ended 2.2 s "
+        "identity links.vpc.leaf2102 , judged 1 time"
+    )
+    unfolded = re.findall(r'<details class="more"( open)?>', text)
+    assert [bool(word) for word in unfolded] == [False, True, True, False, False, True]  # what did not pass is open
+
+
+def test_a_capture_beside_what_was_expected_and_what_the_paper_printed(folder: EvidenceFolder) -> None:
+    text = html(folder)
+    assert words(text, '<tbody id="check-curl.bare.capture.leaf2102">', "</tbody>") == (
+        "FAIL packets at the port-channel, tagged no packet is as expected 0.4 s expected beside seen, packets "
+        "curl.bare.capture.leaf2102 , judged 1 time captures/curl.bare.leaf2102.pcap : 1 packet, 0 as expected "
+        "The nearest packet does not fit: VLAN None, not 3001. "
+        "expected Ethernet from 6c:31:0e:b3:7c:47 one end fe:f8:86:b8:5f:7e 802.1Q VLAN 3001 "
+        "IPv4 from 192.168.1.10 to 10.244.196.129 carries TCP TCP to 80 "
+        "nearest packet Ethernet from 6c:31:0e:b3:7c:47 to fe:f8:86:b8:5f:7e "
+        "IPv4 from 192.168.1.10 to 10.244.196.129 ttl 63 carries TCP TCP from 22996 to 80 length 36 "
+        "HTTP request GET / HTTP/1.1 host 10.96.3.42 "
+        "in the white paper: curl of a ClusterIP, at the leaf's port-channel "
+        "Ethernet from 6c:31:0e:b3:7c:47 (Cisco) to fe:f8:86:b8:5f:7e 802.1Q VLAN 3001 "
+        "IPv4 from 192.168.1.13 to 10.233.102.141 carries TCP TCP from 22996 to 80 length 76 "
+        "HTTP request GET / HTTP/1.1 host 10.233.0.100"
+    )
+    assert "expected outer IPv4 from 192.168.1.11 to 192.168.1.13 carries IPIP (4) inner IPv4 from" in words(
+        text, '<tbody id="check-ping-ipip.v4.capture.node01">', "</tbody>"
+    )
+    layers = text[text.index("captured here") : text.index("ICMP</b>")]
+    assert re.findall(r'<li class="(.*?)"><b>(.*?)</b>', layers) == [
+        ("ethernet", "Ethernet"), ("outer", "outer IPv4"), ("ip", "inner IPv4"),
+    ]  # fmt: skip
+    assert rows(text, 'id="captures"') == [
+        "file packets bytes", "captures/ping-ipip.v4.node01.pcap 2 196", "captures/curl.web.leaf2101.pcap 0 24",
+        "captures/curl.web.leaf2102.pcap 2 208", "captures/curl.bare.leaf2102.pcap 1 130",
+    ]  # fmt: skip
+
+
+def test_commands_and_what_ran(folder: EvidenceFolder) -> None:
+    text = html(folder)
+    assert re.fullmatch(
+        r"leaf2101: show port-channel summary \| json \S+Z commands/leaf2101__show-port-channel-summary-json.txt "
+        r'\{"TABLE_channel": \{\}\}',
+        words(text, '<details class="output"', "</details>"),
+    )
+    assert rows(text, '<table class="facts">') == [
+        "labctl 0.1.0", "target switch standin", "target cluster standin", "mode routed", "versions kubernetes 1.34.3",
+        "versions calico 3.20.0", "versions nxos 10.5(4)", "python 3.11.7", "kernel 6.1.0", "time 2025-06-01T10:00:20Z",
+        "runtime embedded", "launcher uml",
+    ]  # fmt: skip
+    assert rows(text, "<h3>Images and manifests</h3>") == [
+        "name version source and SHA-256", "calico 3.20.0 calico/standin",
+        "kubernetes 1.34.3 labctl/k8s-standin:latest",
+    ]  # fmt: skip
+    files = sorted(path for path in rendered("whitepaper-standin-fabric") if path != "lab.json")
+    assert f"All {len(files) + 1} files are as rendered." in words(text)
+    states = [re.sub(r"[0-9a-f]{64}", "HASH", row) for row in rows(text, "<h3>The artifact folder</h3>")]
+    assert states == [
+        "file SHA-256 state", "lab.json HASH not hashed", *(f"{path} HASH as rendered" for path in files),
+    ]  # fmt: skip
 
 
 def test_verdict_first(folder: EvidenceFolder) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -19,10 +18,10 @@ from labctl.restore.part import restore
 from labctl.restore.switch import SwitchPart, told
 from labctl.standin.switch.config import RunningConfig
 from labctl.standin.switch.shell import Device, Shell
+from tests.rendered import rendered
 from tests.unit.switch.conftest import RememberingPlatform
 
-FOLDER = Path(__file__).parents[2] / "golden/render/whitepaper-standin-fabric"
-LEAF = (FOLDER / "nxos/leaf2101.cfg").read_text()
+LEAF = rendered("whitepaper-standin-fabric")["nxos/leaf2101.cfg"]
 
 
 class Switch:

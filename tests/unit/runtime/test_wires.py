@@ -21,8 +21,9 @@ from labctl.runtime.embedded.secrets import known_hosts, make_credentials, ssh_c
 from labctl.runtime.embedded.wires import host_interfaces, kube_node, namespaces, quiet, wires
 from labctl.runtime.ports import kernel_name
 from labctl.state import LabState
+from tests.rendered import rendered_folder
 
-FOLDER = Path(__file__).parents[2] / "golden" / "render" / "minimal-standin-fabric"
+FOLDER = rendered_folder("minimal-standin-fabric")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from labctl.nxos.tree import parse
 from labctl.standin.switch.dataplane.model import SwitchModel, read
 from labctl.standin.switch.platform import SwitchIdentity
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "shows"
+RECORDED = Path(__file__).parents[2] / "data" / "shows"
 
 
 @dataclass
@@ -54,12 +54,12 @@ class RecordedSwitch:
 
 
 def load(label: str) -> RecordedSwitch:
-    """``label``: a file of the golden folder, without ``.recorded.json``."""
-    row = json.loads((GOLDEN / f"{label}.recorded.json").read_text())
+    """``label``: a recording, without ``.recorded.json``."""
+    row = json.loads((RECORDED / f"{label}.recorded.json").read_text())
     name = row["switch"]
     return RecordedSwitch(
         SwitchIdentity(name, name, row["interfaces"], row["management"]),
-        read(parse((GOLDEN / f"{name}.cfg").read_text())),
+        read(parse((RECORDED / f"{name}.cfg").read_text())),
         row["mac"],
         RecordedDaemons(frozenset(row["running"]), row["vty"]),
         row["run"],

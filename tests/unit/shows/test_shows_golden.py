@@ -1,22 +1,17 @@
-"""Every show command over recordings of a running fabric, against the golden texts and JSON.
-
-``LABCTL_WRITE_GOLDEN=1`` writes the golden files anew: read the difference before you keep it.
-"""
+"""Every show command over recordings of a running fabric, against the golden texts and JSON."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from labctl.standin.switch.shows.machine import Source
 from labctl.standin.switch.shows.table import show
+from tests.goldens import Goldens
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "shows"
 Recorded = Callable[[str], Source]
 
 SPINE = (
@@ -71,24 +66,17 @@ CASES = (("leaf2101", LEAF), ("spine1", SPINE), ("leaf2101-leg-down", LEG_DOWN))
 
 
 @pytest.mark.parametrize(("label", "commands"), CASES, ids=[label for label, _ in CASES])
-def test_text(recorded: Recorded, label: str, commands: tuple[str, ...]) -> None:
+def test_text(recorded: Recorded, label: str, commands: tuple[str, ...], golden: Goldens) -> None:
     switch = recorded(label)
     found = "".join(f"=== show {c}\n{show(switch, tuple(c.split()), as_json=False)}\n" for c in commands)
-    assert found == _golden(f"{label}.txt", found)
+    golden(f"shows/{label}.txt", found)
 
 
 @pytest.mark.parametrize(("label", "commands"), CASES, ids=[label for label, _ in CASES])
-def test_json(recorded: Recorded, label: str, commands: tuple[str, ...]) -> None:
+def test_json(recorded: Recorded, label: str, commands: tuple[str, ...], golden: Goldens) -> None:
     switch = recorded(label)
     bodies: dict[str, Any] = {}
     for command in commands:
         text = show(switch, tuple(command.split()), as_json=True)
         bodies[f"show {command}"] = json.loads(text) if text else None
-    assert bodies == json.loads(_golden(f"{label}.json", json.dumps(bodies, indent=1) + "\n"))
-
-
-def _golden(name: str, found: str) -> str:
-    path = GOLDEN / name
-    if os.environ.get("LABCTL_WRITE_GOLDEN"):
-        path.write_text(found)
-    return path.read_text()
+    golden(f"shows/{label}.json", json.dumps(bodies, indent=1) + "\n")

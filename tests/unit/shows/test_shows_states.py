@@ -17,7 +17,7 @@ from labctl.standin.switch.dataplane.model import read
 from labctl.standin.switch.platform import UnknownShow
 from labctl.standin.switch.shows import bgp, bundles, form, interfaces, lacp, machine, neighbors, overlay, routes
 from labctl.standin.switch.shows.table import show
-from tests.unit.shows.conftest import GOLDEN
+from tests.unit.shows.conftest import RECORDED
 
 CONTEXT = routes.Context(65102, "UNDERLAY", 90001, {"192.168.1.11": 65531}, {})
 
@@ -380,7 +380,7 @@ def test_without_ospf_there_are_no_neighbors(leaf: Any) -> None:
 @pytest.fixture
 def bare_leaf(leaf: Any) -> Any:
     """The same leaf without vPCs: no segment, so EVPN says nothing of the peer."""
-    text = (GOLDEN / "leaf2101.cfg").read_text()
+    text = (RECORDED / "leaf2101.cfg").read_text()
     leaf.model = read(parse(re.sub(r"(?m)^  vpc \d+\n", "", text)))
     leaf.vty["zebra: show evpn es json"] = "[]"
     return leaf

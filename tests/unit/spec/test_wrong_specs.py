@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import yaml
 
 from labctl.errors import Problem, SpecError
 from labctl.spec.load import loads
+from tests.goldens import Goldens
 
 ROWS: list[dict[str, Any]] = yaml.safe_load(
     (Path(__file__).parents[2] / "data" / "wrong-specs.yaml").read_text(encoding="utf-8")
@@ -39,12 +39,22 @@ def _beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         Path(name).write_text(f"{text}\n")
 
 
-def said(row: dict[str, Any]) -> list[Problem]:
-    target = ("n9kv", "kind") if row.get("real") else None
+def text_of(row: dict[str, Any]) -> str:
+    """Most rows are behind a first line."""
+    return str(row["spec"]) if row.get("whole") else f"name: lab\n{row['spec']}"
+
+
+def judged(row: dict[str, Any]) -> tuple[list[Problem], str]:
+    """What is said of a spec: all problems and warnings, and the text that a person reads."""
     try:
-        return list(loads("lab.yaml", f"name: lab\n{row['spec']}", target=target).warnings)
+        found = list(loads("lab.yaml", text_of(row), target=("n9kv", "kind") if row.get("real") else None).warnings)
     except SpecError as error:
-        return [*error.problems, *error.warnings]
+        return [*error.problems, *error.warnings], f"{error.render()}\n"
+    return found, "".join(f"{problem.render()}\n" for problem in found)
+
+
+def said(row: dict[str, Any]) -> list[Problem]:
+    return judged(row)[0]
 
 
 def short(problem: Problem) -> str:
@@ -58,9 +68,30 @@ def test_what_is_said_and_where(row: dict[str, Any]) -> None:
     assert [short(problem) for problem in said(row)] == row["says"]
 
 
-def test_the_messages(golden: Callable[[str, str], None]) -> None:
-    rows = [row for row in ROWS if not any("version" in text for text in row["says"])]  # those move with the field
-    parts = [f"== {row['id']}\n" + "".join(f"{problem.render()}\n" for problem in said(row)) for row in rows]
+@pytest.mark.parametrize("row", [row for row in ROWS if row.get("whole")], ids=lambda row: str(row["id"]))
+def test_every_problem_of_a_refused_spec_has_a_place_inside_the_file(row: dict[str, Any]) -> None:
+    lines = row["spec"].splitlines()
+    with pytest.raises(SpecError) as caught:
+        loads("lab.yaml", row["spec"])
+    for problem in caught.value.problems:
+        assert problem.place is not None
+        assert problem.place.file == "lab.yaml"
+        if problem.place.line:
+            assert problem.place.text == lines[problem.place.line - 1]
+            assert 1 <= problem.place.column <= len(problem.place.text) + 1
+
+
+def test_there_are_enough_bad_specs() -> None:
+    assert len([row for row in ROWS if row.get("whole")]) >= 75
+
+
+def moves_with_the_field(row: dict[str, Any]) -> bool:
+    """What is said of versions names the newest ones."""
+    return not row.get("whole") and any("version" in text for text in row["says"])
+
+
+def test_the_messages(golden: Goldens) -> None:
+    parts = [f"== {row['id']}\n{judged(row)[1]}" for row in ROWS if not moves_with_the_field(row)]
     golden("spec/wrong.txt", "".join(parts))
 
 
@@ -162,4 +193,5 @@ cluster: {calico: {pools: [{cidr: 10.4.0.0/24}]}}
 def test_every_id_has_one_row() -> None:
     ids = [row["id"] for row in ROWS]
     assert len(set(ids)) == len(ids)
-    assert all(re.fullmatch(r"~?(\w+\.yaml:)?\d+:\d+ [a-z0-9-]+", text) for row in ROWS for text in row["says"])
+    says = re.compile(r"~?(\w+\.yaml:)?\d+:\d+ [a-z0-9-]+|lab.yaml empty")
+    assert all(says.fullmatch(text) for row in ROWS for text in row["says"])

@@ -19,8 +19,9 @@ from labctl.verify.evidence import Evidence
 from labctl.verify.inputs import load_checks
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Observer
+from tests.rendered import rendered_folder
 
-FOLDER = Path(__file__).parents[2] / "golden" / "render" / "whitepaper-standin-fabric"
+FOLDER = rendered_folder("whitepaper-standin-fabric")
 
 
 class Taking:

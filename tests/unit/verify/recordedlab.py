@@ -21,9 +21,10 @@ from labctl.verify.evidence import Evidence
 from labctl.verify.inputs import load_checks
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Observer
+from tests.rendered import rendered_folder
 
 ROOT = Path(__file__).parents[3]
-FOLDER = ROOT / "tests" / "golden" / "render" / "whitepaper-standin-fabric"
+FOLDER = rendered_folder("whitepaper-standin-fabric")
 DATA = ROOT / "tests" / "data" / "whitepaper"
 
 

@@ -18,9 +18,10 @@ from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Observer
 from labctl.verify.run import chosen
 from labctl.verify.scenarios import bgp, links
+from tests.rendered import rendered_folder
 from tests.unit.verify.conftest import Boxes
 
-FOLDER = Path(__file__).parents[2] / "golden" / "render" / "fabric-standin-fabric"
+FOLDER = rendered_folder("fabric-standin-fabric")
 NEIGHBORS = {"neighbors": {"10.2.1.201": [{"nbrState": "Full/-", "ifaceAddress": "10.4.0.0", "ifaceName": "e1-1:1"}]}}
 
 

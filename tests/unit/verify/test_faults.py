@@ -15,10 +15,11 @@ from labctl.verify.faults.plan import plan
 from labctl.verify.faults.switches import peer_link_members, vpc_domain
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.steps.faultmodel import Fault
+from tests.rendered import rendered
 from tests.unit.verify.conftest import FOLDER, Boxes
 
 RUNNING = (FOLDER / "nxos" / "leaf2101.cfg").read_text()
-PHYSICAL = (FOLDER.parent / "whitepaper-standin-physical" / "nxos" / "leaf2101.cfg").read_text()
+PHYSICAL = rendered("whitepaper-standin-physical")["nxos/leaf2101.cfg"]
 UP, DOWN = '[{"flags":["BROADCAST","UP","LOWER_UP"]}]', '[{"flags":["BROADCAST"]}]'
 
 

@@ -20,6 +20,7 @@ from labctl.verify.inputs import AdvertisedBy, ClusterIpOf, EndpointsOf, PortCha
 from labctl.verify.run import chosen
 from labctl.verify.scenarios.files import ORDER
 from labctl.verify.verdict import CheckResult, Report, ScenarioResult
+from tests.rendered import LABS, rendered_folder
 
 # --- changes ----------------------------------------------------------------------------------------------------
 
@@ -341,11 +342,8 @@ def test_inputs_are_read(tmp_path: Path) -> None:
 
 
 def test_every_rendered_folder_is_read() -> None:
-    folders = sorted((Path(__file__).parents[2] / "golden" / "render").iterdir())
-    assert folders
-    for folder in folders:
-        if (folder / "checks.yaml").is_file():
-            load_checks(folder)
+    for name in LABS:
+        load_checks(rendered_folder(name))
 
 
 @pytest.mark.parametrize(
