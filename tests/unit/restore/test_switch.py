@@ -18,9 +18,10 @@ from labctl.restore.part import restore
 from labctl.restore.switch import SwitchPart, told
 from labctl.standin.switch.config import RunningConfig
 from labctl.standin.switch.shell import Device, Shell
-from tests.rendered import rendered
+from tests.rendered import rendered, rendered_folder
 from tests.unit.switch.conftest import RememberingPlatform
 
+FOLDER = rendered_folder("whitepaper-standin-fabric")
 LEAF = rendered("whitepaper-standin-fabric")["nxos/leaf2101.cfg"]
 
 
