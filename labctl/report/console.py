@@ -6,8 +6,11 @@ import os
 from typing import Protocol, TextIO
 
 from labctl.events import Event
+from labctl.report.jsonlines import JsonLines
 from labctl.report.live import LiveReporter
 from labctl.report.plain import PlainReporter
+
+__all__ = ["JsonLines", "LiveReporter", "PlainReporter", "Reporter", "progress"]
 
 
 class Reporter(Protocol):
