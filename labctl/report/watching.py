@@ -13,12 +13,10 @@ from dataclasses import asdict
 from types import FrameType, TracebackType
 from typing import Any, Self, TextIO
 
-from labctl.report.jsonlines import line_of
-from labctl.report.livetable import Look, Wired, looked
-from labctl.report.liveview import fitted, plain
-from labctl.report.screen import Screen, size_of
-from labctl.report.sink import Sink
-from labctl.report.style import ASCII, UNICODE, Marks, Paint, wants_colour
+from labctl.report.console import line_of
+from labctl.report.livetable import Look, Wired, fitted, looked, plain
+from labctl.report.screen import Screen, Sink, size_of
+from labctl.report.style import Paint, wants_colour
 from labctl.report.text import cells
 from labctl.verify.livestate import LiveState
 
@@ -122,7 +120,7 @@ class JsonLooks:
 
 def table(stream: TextIO, lab: str, state: LiveState, wired: Wired) -> str:
     """One look, plain."""
-    return plain(lab, looked(state, wired), Paint(wants_colour(stream)), _marks(Sink(stream)))
+    return plain(lab, looked(state, wired), Paint(wants_colour(stream)), Sink(stream).marks)
 
 
 class TerminalLooks:
@@ -132,9 +130,8 @@ class TerminalLooks:
         self, stream: TextIO, lab: str, wired: Wired, size: Callable[[], os.terminal_size] | None = None
     ) -> None:
         self._sink = Sink(stream)
-        self._size = size or size_of(stream)
-        self._screen = Screen(self._sink, self._size)
-        self._paint, self._marks = Paint(wants_colour(stream)), _marks(self._sink)
+        self._screen = Screen(self._sink, size or size_of(stream))
+        self._paint, self._marks = Paint(wants_colour(stream)), self._sink.marks
         self._lab = lab
         self._wired = wired
         self._before: Look | None = None
@@ -151,9 +148,13 @@ class TerminalLooks:
             self._show(f"looking {self._marks.dots} {seconds:.0f} s")
 
     def _show(self, note: str) -> None:
-        columns, room = self._screen.columns, max(1, self._size().lines - 1)
+        columns = self._screen.columns
         head = [self._paint("bold", self._lab)]
-        lines = fitted(self._lab, self._before, self._paint, self._marks, columns, room) if self._before else head
+        lines = (
+            fitted(self._lab, self._before, self._paint, self._marks, columns, self._screen.lines)
+            if self._before
+            else head
+        )
         if note and cells(lines[0]) + len(note) + 2 <= columns:
             lines[0] += f"  {self._paint('dim', note)}"
         self._screen.show([], lines)
@@ -168,7 +169,3 @@ class TerminalLooks:
         if kind is KeyboardInterrupt:
             self._sink.write("\r\x1b[K")  # what the terminal echoed for Ctrl-C
         self._screen.restore()
-
-
-def _marks(sink: Sink) -> Marks:
-    return UNICODE if sink.unicode else ASCII

@@ -16,10 +16,7 @@ from typing import Any
 import pytest
 
 from labctl.events import Event
-from labctl.report.console import Reporter, progress
-from labctl.report.jsonlines import JsonLines
-from labctl.report.live import LiveReporter
-from labctl.report.plain import PlainReporter
+from labctl.report.console import JsonLines, LiveReporter, PlainReporter, Reporter, progress
 
 T0 = 1_750_000_000.0
 
