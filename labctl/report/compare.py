@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from labctl.report.evidencefolder import flat
 from labctl.report.text import clean
 from labctl.verify.wanted import Wanted
 
@@ -171,19 +172,10 @@ def _timings(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[Difference]
 
 def _environment(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[Difference]:
     """Versions and all else but what every run has of its own."""
-    one, other = dict(_flat("", a.get("environment") or {})), dict(_flat("", b.get("environment") or {}))
+    one, other = dict(flat(a.get("environment") or {})), dict(flat(b.get("environment") or {}))
     for key in dict.fromkeys((*one, *other)):
         if key not in ("time", "guest_speed") and one.get(key) != other.get(key):
             yield Difference(key, one.get(key, ""), other.get(key, ""))
-
-
-def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from _flat(f"{prefix} {clean(key)}".strip(), inner)
-    else:
-        words = ", ".join(map(str, value)) if isinstance(value, list | tuple) else "" if value is None else value
-        yield prefix, clean(words)
 
 
 def _files(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[Difference]:

@@ -16,8 +16,8 @@ from typing import Any
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
+from labctl.report.evidencefolder import flat, number, own_times
 from labctl.report.text import ESCAPES, clean
-from labctl.report.times import number, own_times
 from labctl.verify.verdict import troubles, verdict_of
 
 ILLEGAL = re.compile("[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -34,7 +34,7 @@ def junit(body: Mapping[str, Any]) -> str:
     scenarios: Sequence[Mapping[str, Any]] = body.get("scenarios") or ({"id": "verify", "checks": ()},)
     environment = body.get("environment") or {}
     common = {"package": lab, "hostname": clean(environment.get("host") or "") or HOST}
-    properties = list(_flat("", environment))
+    properties = [(name, text) for name, text in flat(environment, ".") if name]
     properties += [
         (name, "; ".join(map(clean, rows)))
         for name, rows in (("changed since up", body.get("drift")), ("cut short", body.get("cut") and [body["cut"]]))
@@ -140,16 +140,6 @@ def _details(check: Mapping[str, Any]) -> Iterator[str]:
     for key in ("commands", "captures"):
         if check.get(key):
             yield f"{key}: {', '.join(map(str, check[key]))}"
-
-
-def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
-    """``versions.calico`` → ``3.20.0``."""
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from _flat(f"{prefix}.{clean(key)}" if prefix else clean(key), inner)
-    elif prefix:
-        words = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str("" if value is None else value)
-        yield prefix, clean(words)
 
 
 def _began(body: Mapping[str, Any]) -> datetime:

@@ -25,7 +25,7 @@ class Row:
     state: State
 
 
-def facing(expected: Any, seen: Any) -> list[Row]:
+def side_by_side(expected: Any, seen: Any) -> list[Row]:
     """Rows; none when neither says anything."""
     if expected is None and seen is None:
         return []
