@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from labctl.report.evidencefolder import facts
@@ -27,28 +27,24 @@ def markdown(body: Mapping[str, Any], *, report: str | None = None) -> str:
 
 def _lines(body: Mapping[str, Any], report: str | None) -> Iterator[str]:
     scenarios: Sequence[Mapping[str, Any]] = body.get("scenarios") or ()
+    checks = [check for scenario in scenarios for check in scenario.get("checks") or ()]
     verdict = verdict_of(body)
-    yield f"## {verdict}: {escape(body.get('lab', 'lab'))}"
-    yield ""
-    yield f"{escape(body.get('sentence') or 'nothing ran')} in {float(body.get('seconds') or 0):.1f} s{_facts(body)}"
+    took = f"{float(body.get('seconds') or 0):.1f} s{_facts(body)}"
+    yield from (f"## {verdict}: {escape(body.get('lab', 'lab'))}", "")
+    yield f"{escape(body.get('sentence') or 'nothing ran')} in {took}"
     if verdict != "PASS" and body.get("drift"):
-        yield ""
-        yield "**Changed since `up`:**"
-        yield ""
-        yield from (f"- {escape(change)}" for change in body["drift"])
-    found = troubles(check for scenario in scenarios for check in scenario.get("checks") or ())
+        yield from ("", "**Changed since `up`:**", "", *(f"- {escape(change)}" for change in body["drift"]))
+    found = troubles(checks)
     for trouble in found[:MOST]:
-        yield ""
-        yield from _trouble(trouble)
+        yield from ("", *_trouble(trouble))
     if found[MOST:]:
-        yield ""
-        yield f"… and {sum(len(trouble.checks) for trouble in found[MOST:])} more that did not pass."
-    yield ""
-    yield from _table(scenarios)
-    yield from _passed(scenarios)
+        yield from ("", f"… and {sum(len(trouble.checks) for trouble in found[MOST:])} more that did not pass.")
+    yield from ("", *_table(scenarios))
+    passed = [check for check in checks if verdict_of(check) == "PASS"]
+    if passed:
+        yield from ("", *_folded(f"{len(passed)} check{'s' * (len(passed) != 1)} passed", passed))
     if report:
-        yield ""
-        yield f"Report: {escape(report)}"
+        yield from ("", f"Report: {escape(report)}")
 
 
 def _facts(body: Mapping[str, Any]) -> str:
@@ -62,26 +58,20 @@ def _facts(body: Mapping[str, Any]) -> str:
 def _trouble(trouble: Trouble) -> Iterator[str]:
     check, *others = trouble.checks
     if others:
-        yield f"**{trouble.verdict}** {escape(trouble.sentence)}"
-        yield ""
+        yield from (f"**{trouble.verdict}** {escape(trouble.sentence)}", "")
         yield from _folded(f"{len(trouble.checks)} checks", trouble.checks)
         return
     yield f"**{trouble.verdict}** {code(check.get('id', ''))}: {escape(trouble.sentence)}"
     expected, seen = differing(check.get("expected"), check.get("seen"))
-    if expected is None and seen is None:
-        return
-    yield ""
-    yield "| expected | seen |"
-    yield "|---|---|"
-    yield f"| {_value(expected)} | {_value(seen)} |"
+    if expected is not None or seen is not None:
+        yield from ("", "| expected | seen |", "|---|---|", f"| {_value(expected)} | {_value(seen)} |")
 
 
 def _table(scenarios: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     if not scenarios:
         yield "No scenario ran."
         return
-    yield "| verdict | scenario | checks | time | |"
-    yield "|---|---|---|--:|---|"
+    yield from ("| verdict | scenario | checks | time | |", "|---|---|---|--:|---|")
     for row in scenarios:
         verdicts = [verdict_of(check) for check in row.get("checks") or ()]
         counts = ", ".join(f"{verdicts.count(name)} {name}" for name in ORDER if name in verdicts) or "none"
@@ -92,21 +82,13 @@ def _table(scenarios: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield f"| {' | '.join(cells)} |"
 
 
-def _passed(scenarios: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    passed = [check for row in scenarios for check in row.get("checks") or () if verdict_of(check) == "PASS"]
-    if not passed:
-        return
-    yield ""
-    yield from _folded(f"{len(passed)} check{'s' * (len(passed) != 1)} passed", passed)
+def _folded(summary: str, checks: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    return details(summary, (f"- {code(check.get('id', ''))}: {escape(check.get('sentence', ''))}" for check in checks))
 
 
-def _folded(summary: str, checks: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    yield f"<details><summary>{summary}</summary>"
-    yield ""
-    for check in checks:
-        yield f"- {code(check.get('id', ''))}: {escape(check.get('sentence', ''))}"
-    yield ""
-    yield "</details>"
+def details(summary: str, lines: Iterable[str]) -> Iterator[str]:
+    """Folded; ``summary`` is markup."""
+    yield from (f"<details><summary>{summary}</summary>", "", *lines, "", "</details>")
 
 
 def _value(value: Any) -> str:

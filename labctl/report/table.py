@@ -1,13 +1,19 @@
-"""Columns, as kubectl prints them: plain in a pipe; on a terminal coloured, and folded at blanks to its width."""
+"""Columns, as kubectl prints them: plain in a pipe; on a terminal coloured, and folded at blanks to its width.
+
+BGP sessions of a node are in the layout of calicoctl.
+"""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from labctl.report.style import Paint, wants_colour
 from labctl.report.text import cells, wrap
+
+if TYPE_CHECKING:
+    from labctl.verify.birdsessions import BirdSession
 
 GAP = "   "
 LAST = 24
@@ -69,3 +75,25 @@ def _narrow(widths: list[int], least: Sequence[int], width: int) -> None:
         others = max((widths[column] for column in giving if column != widest), default=0)
         floor = max(least[widest], 1, min(others, widths[widest] - 1))
         widths[widest] = max(floor, widths[widest] - excess)
+
+
+CALICO = ("PEER ADDRESS", "PEER TYPE", "STATE", "SINCE", "INFO")
+
+
+def node_status(sessions: Sequence[BirdSession]) -> str:
+    """As ``calicoctl node status`` has it (white paper: Figure 10): both families, each a table or words for none."""
+    return "\n\n".join(_family(version, [row for row in sessions if row.version == version]) for version in (4, 6))
+
+
+def _family(version: int, sessions: Sequence[BirdSession]) -> str:
+    if not sessions:
+        return f"No IPv{version} peers found."
+    rows = [(row.address, row.type, row.state, row.since, row.info) for row in sessions]
+    widths = [max(map(len, column)) for column in zip(CALICO, *rows, strict=True)]
+    rule = f"+{'+'.join('-' * (width + 2) for width in widths)}+"
+    # calicoctl puts what is left over to the right of a heading
+    head = [f"{' ' * ((width - len(name)) // 2)}{name}" for name, width in zip(CALICO, widths, strict=True)]
+    lines = [
+        "".join(f"| {cell:{width}} " for cell, width in zip(row, widths, strict=True)) + "|" for row in (head, *rows)
+    ]
+    return "\n".join((f"IPv{version} BGP status", rule, lines[0], rule, *lines[1:], rule))
