@@ -9,7 +9,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TextIO
+from typing import Any, TextIO
 
 from labctl.events import Event
 from labctl.report.screen import Screen, Sink, size_of
@@ -28,25 +28,6 @@ TOLD = 8
 """Checks that are told under a scenario on a terminal; all of them are in the table at the end."""
 GLUE = "\u00a0"
 """Stands for a blank at which a line is not broken; ``clean`` leaves none of it in a text."""
-
-
-class Reporter(Protocol):
-    """A listener that has an end. Events may come from several threads; those after ``close`` are dropped."""
-
-    def __call__(self, event: Event) -> None: ...
-
-    def close(self) -> None:
-        """Leave a clean transcript. May be called twice."""
-
-
-def progress(stream: TextIO, *, terminal: bool, verbose: bool = False) -> Reporter:
-    """Steps with spinners on a terminal, else one line a fact; ``verbose`` tells checks that passed, too."""
-    if terminal and os.environ.get("TERM") != "dumb":
-        return LiveReporter(stream, verbose=verbose)
-    return PlainReporter(stream, verbose=verbose)
-
-
-# --- what is read out of events -----------------------------------------------------------------------------------
 
 
 def _verdict_of(event: Event) -> Verdict:
@@ -76,10 +57,10 @@ def _troubles(checks: Iterable[Event]) -> list[Trouble]:
     return troubles({"id": check.name, "sentence": check.message, **check.data} for check in checks)
 
 
-class _Console(ABC):
-    """What both looks have in common: one event at a time, none after the end, the verdicts that were told."""
+class Reporter(ABC):
+    """A listener that has an end. Events may come from several threads; those after the end are dropped."""
 
-    def __init__(self, stream: TextIO, *, verbose: bool, now: Callable[[], float]) -> None:
+    def __init__(self, stream: TextIO, *, verbose: bool = False, now: Callable[[], float] = time.time) -> None:
         self._sink = Sink(stream)
         self._marks = self._sink.marks
         self._verbose = verbose
@@ -95,6 +76,7 @@ class _Console(ABC):
                 self._tell(event)
 
     def close(self) -> None:
+        """Leave a clean transcript. May be called twice."""
         with self._lock:
             if not self._closed:
                 self._closed = True
@@ -112,7 +94,7 @@ class _Console(ABC):
         return combine(self._proven) if event.name == PROOF and self._proven else "PASS"
 
 
-class PlainReporter(_Console):
+class PlainReporter(Reporter):
     """For logs: ``  3.2 s  ok    push: 812 lines on 5 switches (1.4 s)``; no escape sequence, ever."""
 
     def __init__(self, stream: TextIO, *, verbose: bool = False, now: Callable[[], float] = time.time) -> None:
@@ -212,7 +194,7 @@ def _begun(event: Event, title: str = "") -> _Running:
     return _Running(clean(title) or clean(event.name), event.time)
 
 
-class LiveReporter(_Console):
+class LiveReporter(Reporter):
     """For a person at a terminal, as kind shows its steps: what runs has a spinner below, what is over stays above.
 
     ``close`` gives the cursor back.
@@ -370,30 +352,23 @@ class LiveReporter(_Console):
         return [*lines, f"   {self._marks.dots} and {more} more"] if more else lines
 
 
-# --- JSON ---------------------------------------------------------------------------------------------------------
-
-
 def line_of(body: Mapping[str, Any]) -> str:
     """One document, one line."""
     return json.dumps(body, sort_keys=True) + "\n"
 
 
-class JsonLines:
-    """``--events json``. Lines of several threads never mix; a reader that goes away stops nothing but the writing."""
+class JsonLines(Reporter):
+    """``--events json``. A reader that goes away stops nothing but the writing."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._sink = Sink(stream)
-        self._lock = threading.Lock()
+    def _tell(self, event: Event) -> None:
+        self._sink.write(event.as_json() + "\n")
 
-    def __call__(self, event: Event) -> None:
-        line = event.as_json() + "\n"
-        with self._lock:
-            self._sink.write(line)
-
-    @property
-    def broken(self) -> bool:
-        """Whether the reader went away."""
-        return self._sink.broken
-
-    def close(self) -> None:
+    def _end(self) -> None:
         """Nothing is left to write."""
+
+
+def progress(stream: TextIO, *, terminal: bool, verbose: bool = False) -> Reporter:
+    """Steps with spinners on a terminal, else one line a fact; ``verbose`` tells checks that passed, too."""
+    if terminal and os.environ.get("TERM") != "dumb":
+        return LiveReporter(stream, verbose=verbose)
+    return PlainReporter(stream, verbose=verbose)

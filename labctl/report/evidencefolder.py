@@ -79,41 +79,36 @@ def read_evidence(path: Path) -> EvidenceFolder:
     its end, `SpecError` with every problem of a file that is no evidence.
     """
     if not path.is_dir():
-        raise UsageError(
-            f"{path} is no evidence folder: {'it is a file' if path.exists() else 'there is nothing'}",
-            code="no-evidence",
-            hint="give the folder that labctl verify --report wrote, or the name of a lab",
-            next_command="labctl list",
-        )
+        raise _no_evidence(path, "it is a file" if path.exists() else "there is nothing")
     file = path / NAME
     try:
-        text = file.read_text(encoding="utf-8")
+        body = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise _without_report(path) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError([Problem("unreadable", f"cannot be read: {error}", Place(str(file)))]) from None
-    try:
-        body = json.loads(text)
     except json.JSONDecodeError as error:
-        raise SpecError(
-            [Problem("json-syntax", f"this is no JSON: {error.msg}", Place(str(file), error.lineno, error.colno))],
-            next_command="labctl verify LAB --report DIR",
-        ) from None
+        place = Place(str(file), error.lineno, error.colno)
+        raise _refused([Problem("json-syntax", f"this is no JSON: {error.msg}", place)]) from None
     except RecursionError:
         raise SpecError([Problem("json-syntax", "this is nested too deeply", Place(str(file)))]) from None
     _judge(body, file)
     return EvidenceFolder(path, body)
 
 
+def _refused(problems: list[Problem]) -> SpecError:
+    return SpecError(problems, next_command="labctl verify LAB --report DIR")
+
+
+def _no_evidence(path: Path, why: str) -> UsageError:
+    hint = "give the folder that labctl verify --report wrote, or the name of a lab"
+    return UsageError(f"{path} is no evidence folder: {why}", code="no-evidence", hint=hint, next_command="labctl list")
+
+
 def _without_report(path: Path) -> UsageError | InconclusiveError:
     counts = {kind: len(list((path / kind).glob("*"))) for kind in ("commands", "captures")}
     if not any(counts.values()) and not (path / "lab").is_dir():
-        return UsageError(
-            f"{path} is no evidence folder: it has no {NAME}",
-            code="no-evidence",
-            hint="give the folder that labctl verify --report wrote, or the name of a lab",
-            next_command="labctl list",
-        )
+        return _no_evidence(path, f"it has no {NAME}")
     return InconclusiveError(
         f"{path} has no {NAME}: its verification did not come to its end"
         f" ({counts['commands']} answers and {counts['captures']} captures are there)",
@@ -134,15 +129,8 @@ def _judge(body: Any, file: Path) -> None:
     """Raises `SpecError` with every problem."""
     found = body.get("schema") if isinstance(body, dict) else None
     if found != SCHEMA:
-        raise SpecError(
-            [
-                Problem(
-                    "wrong-schema", f"this has schema {found!r}, not {SCHEMA!r}", Place(str(file)),
-                    "it was written by another version of labctl, or is no evidence",
-                )
-            ],
-            next_command="labctl verify LAB --report DIR",
-        )  # fmt: skip
+        hint = "it was written by another version of labctl, or is no evidence"
+        raise _refused([Problem("wrong-schema", f"this has schema {found!r}, not {SCHEMA!r}", Place(str(file)), hint)])
     from pydantic import ValidationError
 
     from labctl.report.document import EvidenceDocument
@@ -150,14 +138,9 @@ def _judge(body: Any, file: Path) -> None:
     try:
         EvidenceDocument.model_validate(body)
     except ValidationError as error:
-        problems = [
-            Problem("evidence", f"{'.'.join(map(str, row['loc']))}: {row['msg']}", Place(str(file)))
-            for row in error.errors()
-        ]
-        more = len(problems) - MOST_PROBLEMS
-        if more > 0:
-            problems = [*problems[:MOST_PROBLEMS], Problem("evidence", f"and {more} more", Place(str(file)))]
-        raise SpecError(problems, next_command="labctl verify LAB --report DIR") from None
+        told = [f"{'.'.join(map(str, row['loc']))}: {row['msg']}" for row in error.errors()]
+        told[MOST_PROBLEMS:] = [f"and {len(told) - MOST_PROBLEMS} more"] if told[MOST_PROBLEMS:] else []
+        raise _refused([Problem("evidence", words, Place(str(file))) for words in told]) from None
 
 
 # --- what a report says, for all who render it ----------------------------------------------------------------------

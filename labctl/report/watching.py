@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import queue
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import asdict
 from types import FrameType, TracebackType
@@ -66,38 +66,21 @@ class Apart:
         """``meanwhile`` is called again and again with the seconds for which a look goes on."""
         self._read = read
         self._meanwhile = meanwhile or (lambda _seconds: None)
-        self._answers: queue.SimpleQueue[LiveState | BaseException] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
+        self._pool = ThreadPoolExecutor(1, "look")
+        self._look: Future[LiveState] = Future()
+        self._look.cancel()
 
     def __call__(self) -> LiveState:
         """One look. Raises what reading raises."""
-        self._thread = threading.Thread(target=self._one, name="look", daemon=True)
-        self._thread.start()
-        answer = self._answer()
-        if isinstance(answer, BaseException):
-            raise answer
-        return answer
-
-    def _answer(self) -> LiveState | BaseException:
-        """A wait without end is deaf to a Ctrl-C that came just before it began."""
         began = time.monotonic()
-        while True:
-            try:
-                return self._answers.get(timeout=DEAF)
-            except queue.Empty:
-                self._meanwhile(time.monotonic() - began)
-
-    def _one(self) -> None:
-        try:
-            self._answers.put(self._read())
-        except BaseException as error:  # noqa: BLE001 - it is raised where the answer is awaited
-            self._answers.put(error)
+        self._look = self._pool.submit(self._read)
+        while not self.over(DEAF):  # a wait without end is deaf to a Ctrl-C that came just before it began
+            self._meanwhile(time.monotonic() - began)
+        return self._look.result()
 
     def over(self, patience: float) -> bool:
         """Whether the look that was begun last has ended, within so many seconds."""
-        if self._thread is not None:
-            self._thread.join(patience)
-        return self._thread is None or not self._thread.is_alive()
+        return bool(wait((self._look,), patience).done)
 
 
 def as_dict(lab: str, state: LiveState) -> dict[str, Any]:

@@ -18,8 +18,7 @@ import pytest
 
 from labctl.report.evidencefolder import EvidenceFolder, read_evidence
 from labctl.report.page import html, links_from
-from labctl.report.page.sidebyside import LONGEST, side_by_side
-from labctl.report.page.view import SHOWN, page_view
+from labctl.report.page.view import LONGEST, SHOWN, page_view, side_by_side
 from tests.unit.report.evidence import write_evidence
 
 ALONE = {"meta", "link", "br", "img", "input", "hr"}
