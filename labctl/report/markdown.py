@@ -28,12 +28,7 @@ def markdown(body: Mapping[str, Any], *, report: str | None = None) -> str:
 def _lines(body: Mapping[str, Any], report: str | None) -> Iterator[str]:
     scenarios: Sequence[Mapping[str, Any]] = body.get("scenarios") or ()
     checks = [check for scenario in scenarios for check in scenario.get("checks") or ()]
-    verdict = verdict_of(body)
-    took = f"{float(body.get('seconds') or 0):.1f} s{_facts(body)}"
-    yield from (f"## {verdict}: {escape(body.get('lab', 'lab'))}", "")
-    yield f"{escape(body.get('sentence') or 'nothing ran')} in {took}"
-    if verdict != "PASS" and body.get("drift"):
-        yield from ("", "**Changed since `up`:**", "", *(f"- {escape(change)}" for change in body["drift"]))
+    yield from _heading(body)
     found = troubles(checks)
     for trouble in found[:MOST]:
         yield from ("", *_trouble(trouble))
@@ -45,6 +40,15 @@ def _lines(body: Mapping[str, Any], report: str | None) -> Iterator[str]:
         yield from ("", *_folded(f"{len(passed)} check{'s' * (len(passed) != 1)} passed", passed))
     if report:
         yield from ("", f"Report: {escape(report)}")
+
+
+def _heading(body: Mapping[str, Any]) -> Iterator[str]:
+    verdict = verdict_of(body)
+    took = f"{float(body.get('seconds') or 0):.1f} s{_facts(body)}"
+    yield from (f"## {verdict}: {escape(body.get('lab', 'lab'))}", "")
+    yield f"{escape(body.get('sentence') or 'nothing ran')} in {took}"
+    if verdict != "PASS" and body.get("drift"):
+        yield from ("", "**Changed since `up`:**", "", *(f"- {escape(change)}" for change in body["drift"]))
 
 
 def _facts(body: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING, TextIO
 
 from labctl.report.style import Paint, wants_colour
@@ -46,19 +47,24 @@ def table(
     if width is not None:
         least = [max(map(_longest, column)) for column in zip(header, *rows, strict=True)]
         _narrow(widths, [*least[:-1], min(least[-1], LAST)], width)
-    out = []
-    for number, line in enumerate((header, *rows)):
-        folded = [wrap(cell, size, whole=True) for cell, size in zip(line, widths, strict=True)]
-        for row in range(max(map(len, folded))):
-            parts = [column[row] if row < len(column) else "" for column in folded]
-            last = max(at for at, part in enumerate(parts) if part or at == 0)
-            styles = ["bold" if number == 0 else STYLES.get(cell, "") for cell in line]
-            padded = [
-                paint(style, part) + " " * (size - cells(part) if at < last else 0)
-                for at, (part, size, style) in enumerate(zip(parts, widths, styles, strict=True))
-            ]
-            out.append(GAP.join(padded[: last + 1]).rstrip())
-    return "\n".join(out)
+    lines = _line(header, widths, ["bold"] * len(header), paint)
+    for row in rows:
+        lines += _line(row, widths, [STYLES.get(cell, "") for cell in row], paint)
+    return "\n".join(lines)
+
+
+def _line(cells_of: Sequence[str], widths: Sequence[int], styles: Sequence[str], paint: Paint) -> list[str]:
+    """A row, on as many lines as its longest cell takes."""
+    folded = [wrap(cell, size, whole=True) for cell, size in zip(cells_of, widths, strict=True)]
+    lines = []
+    for parts in zip_longest(*folded, fillvalue=""):
+        last = max(at for at, part in enumerate(parts) if part or at == 0)
+        padded = [
+            paint(style, part) + " " * (size - cells(part) if at < last else 0)
+            for at, (part, size, style) in enumerate(zip(parts, widths, styles, strict=True))
+        ]
+        lines.append(GAP.join(padded[: last + 1]).rstrip())
+    return lines
 
 
 def _longest(cell: str) -> int:

@@ -19,7 +19,7 @@ from labctl.errors import LabctlError, SpecError
 from labctl.report.document import EvidenceDocument
 from labctl.report.evidencefolder import EvidenceFolder, facts, flat, own_times
 from labctl.report.packets import captures_shown, count_packets
-from labctl.report.text import UNKNOWN
+from labctl.report.text import UNKNOWN, unique
 from labctl.verify.verdict import SCHEMA, troubles
 
 FEW = 10
@@ -46,36 +46,25 @@ def page_view(folder: EvidenceFolder) -> SimpleNamespace:
         for row, own in zip(body["scenarios"], own_times(folder.body), strict=True)
     ]
     checks = [check for scenario in scenarios for check in scenario.checks]
-    files = [_file(path, **row) for path, row in body["files"].items()]
     environment = folder.body.get("environment") or {}  # in the order in which it was written
-    return SimpleNamespace(
-        schema=SCHEMA,
-        lab=body["lab"],
-        verdict=body["verdict"],
-        sentence=_sentence(body),
-        seconds=body["seconds"],
-        facts=facts(environment, "mode", "runtime", "launcher", "labctl", "guest_speed"),
-        drift=body["drift"] if body["verdict"] != "PASS" else [],
-        troubles=[
-            SimpleNamespace(
-                verdict=found.verdict, sentence=found.sentence, checks=[row["view"] for row in found.checks]
-            )
-            for found in troubles({**vars(check), "view": check} for check in checks)
-        ],
-        picture=picture(folder),
-        scenarios=scenarios,
-        checks=checks,
-        beside=_beside(checks),
-        outputs=list(outputs.values()),
-        captures=list(count_packets(folder)),
-        environment=[(name, text) for name, text in flat({**environment, "edited": ()}) if text],
-        inputs=_inputs(folder),
-        files=files,
-        changed=[row for row in files if row.state in ("edited", "missing")],
-        catalogue=body["catalogue"] or [],
-        anchors={check.id: check.anchor for check in checks},
-        missing=folder.missing,
-    )
+    more: dict[str, Any] = {
+        "schema": SCHEMA,
+        "sentence": _sentence(body),
+        "facts": facts(environment, "mode", "runtime", "launcher", "labctl", "guest_speed"),
+        "troubles": troubles(vars(check) for check in checks),
+        "picture": picture(folder),
+        "scenarios": scenarios,
+        "checks": checks,
+        "anchors": {check.id: check.anchor for check in checks},
+        "beside": _beside(checks),
+        "outputs": list(outputs.values()),
+        "captures": list(count_packets(folder)),
+        "environment": [(name, text) for name, text in flat({**environment, "edited": ()}) if text],
+        "inputs": _inputs(folder),
+        "files": [_file(path, **row) for path, row in body["files"].items()],
+        "missing": folder.missing,
+    }
+    return SimpleNamespace(**{**body, **more})
 
 
 def _anchors() -> Anchor:
@@ -83,13 +72,7 @@ def _anchors() -> Anchor:
     used: set[str] = set()
 
     def new(kind: str, text: str) -> str:
-        stem = f"{kind}-{re.sub(r'[^A-Za-z0-9._-]+', '-', text)[:100]}"
-        name, number = stem, 1
-        while name in used:
-            number += 1
-            name = f"{stem}-{number}"
-        used.add(name)
-        return name
+        return unique(f"{kind}-{re.sub(r'[^A-Za-z0-9._-]+', '-', text)[:100]}", used, "{}-{}")
 
     return new
 
