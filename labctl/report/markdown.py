@@ -20,12 +20,12 @@ LONGEST = 600
 ORDER = ("FAIL", "INCONCLUSIVE", "PASS")
 
 
-def markdown(body: Mapping[str, Any], *, report: str | None = None) -> str:
-    """From ``labctl.evidence/v1``, for GitHub's kind of Markdown. ``report``: where the whole report is. Pure."""
-    return "\n".join(_lines(body, report)) + "\n"
+def markdown(body: Mapping[str, Any]) -> str:
+    """From ``labctl.evidence/v1``, for GitHub's kind of Markdown. Pure."""
+    return "\n".join(_lines(body)) + "\n"
 
 
-def _lines(body: Mapping[str, Any], report: str | None) -> Iterator[str]:
+def _lines(body: Mapping[str, Any]) -> Iterator[str]:
     scenarios: Sequence[Mapping[str, Any]] = body.get("scenarios") or ()
     checks = [check for scenario in scenarios for check in scenario.get("checks") or ()]
     yield from _heading(body)
@@ -38,8 +38,6 @@ def _lines(body: Mapping[str, Any], report: str | None) -> Iterator[str]:
     passed = [check for check in checks if verdict_of(check) == "PASS"]
     if passed:
         yield from ("", *_folded(f"{len(passed)} check{'s' * (len(passed) != 1)} passed", passed))
-    if report:
-        yield from ("", f"Report: {escape(report)}")
 
 
 def _heading(body: Mapping[str, Any]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, Literal
@@ -32,18 +32,15 @@ LONGEST = 60
 WIDEST = 2000
 """Characters of one value."""
 State = Literal["same", "differs", "lacking", "extra", "open"]
-Anchor = Callable[[str, str], str]
 
 
 def page_view(folder: EvidenceFolder) -> SimpleNamespace:
     """From the evidence alone."""
     body = EvidenceDocument.model_validate(folder.body).model_dump(by_alias=True)  # with what may be left out
-    anchor = _anchors()
-    outputs = {path: _output(folder, path, anchor) for path in _outputs(folder)}
+    rows = _Rows(folder)
     whole = max([body["seconds"], *(row["started"] + row["seconds"] for row in body["scenarios"]), 0.001])
     scenarios = [
-        _scenario(folder, row, outputs, anchor, whole, own)
-        for row, own in zip(body["scenarios"], own_times(folder.body), strict=True)
+        rows.scenario(row, whole, own) for row, own in zip(body["scenarios"], own_times(folder.body), strict=True)
     ]
     checks = [check for scenario in scenarios for check in scenario.checks]
     environment = folder.body.get("environment") or {}  # in the order in which it was written
@@ -57,7 +54,7 @@ def page_view(folder: EvidenceFolder) -> SimpleNamespace:
         "checks": checks,
         "anchors": {check.id: check.anchor for check in checks},
         "beside": _beside(checks),
-        "outputs": list(outputs.values()),
+        "outputs": list(rows.outputs.values()),
         "captures": list(count_packets(folder)),
         "environment": [(name, text) for name, text in flat({**environment, "edited": ()}) if text],
         "inputs": _inputs(folder),
@@ -67,17 +64,7 @@ def page_view(folder: EvidenceFolder) -> SimpleNamespace:
     return SimpleNamespace(**{**body, **more})
 
 
-def _anchors() -> Anchor:
-    """Makes fragment identifiers, each once."""
-    used: set[str] = set()
-
-    def new(kind: str, text: str) -> str:
-        return unique(f"{kind}-{re.sub(r'[^A-Za-z0-9._-]+', '-', text)[:100]}", used, "{}-{}")
-
-    return new
-
-
-def counts(rows: Iterable[SimpleNamespace]) -> dict[str, int]:
+def counts(rows: Iterable[SimpleNamespace | Mapping[str, Any]]) -> dict[str, int]:
     """Rows by verdict, the worst first."""
     found = [row["verdict"] if isinstance(row, Mapping) else row.verdict for row in rows]
     return {verdict: found.count(verdict) for verdict in ("FAIL", "INCONCLUSIVE", "PASS")}
@@ -94,66 +81,57 @@ def _sentence(body: Mapping[str, Any]) -> str:
     return f"{deciding['title']}: {deciding['sentence']}{cut}" if deciding else str(body["sentence"])
 
 
-def _scenario(
-    folder: EvidenceFolder,
-    row: Mapping[str, Any],
-    outputs: Mapping[str, SimpleNamespace],
-    anchor: Anchor,
-    whole: float,
-    own: Iterable[float],
-) -> SimpleNamespace:
-    """``at`` and ``long`` are percents of the whole time."""
-    more: dict[str, Any] = {
-        "anchor": anchor("scenario", row["id"]),
-        "at": 100 * row["started"] / whole,
-        "long": 100 * row["seconds"] / whole,
-        "unfolded": row["verdict"] != "PASS" or len(row["checks"]) <= FEW,
-        "checks": [
-            _check(folder, check, outputs, anchor, took) for check, took in zip(row["checks"], own, strict=False)
-        ],
-    }
-    return SimpleNamespace(**{**row, **more})
+class _Rows:
+    """Rows of the evidence with what the page adds to each; fragment identifiers (``anchor``) are given once."""
 
+    def __init__(self, folder: EvidenceFolder) -> None:
+        self._folder = folder
+        self._used: set[str] = set()
+        # what checks name, in their order, then what else was asked, such as where packets had to be looked for
+        named = [str(name) for check in folder.checks for name in check.get("commands") or ()]
+        there = sorted(f"commands/{path.name}" for path in (folder.path / "commands").glob("*.txt"))
+        self.outputs = {path: self._output(path) for path in dict.fromkeys((*named, *there))}
 
-def _check(
-    folder: EvidenceFolder,
-    check: Mapping[str, Any],
-    outputs: Mapping[str, SimpleNamespace],
-    anchor: Anchor,
-    took: float,
-) -> SimpleNamespace:
-    """``took``: its own part of the run's time, in seconds; ``inside``: what is folded."""
-    rows, captures = side_by_side(check["expected"], check["seen"]), captures_shown(folder, check)
-    parts = ((rows, "expected beside seen"), (captures, "packets"), (check["commands"], "commands"))
-    more: dict[str, Any] = {
-        "anchor": anchor("check", check["id"]),
-        "took": took,
-        "rows": [] if any(shown.layers for shown in captures) else rows,  # they are drawn as packets
-        "captures": captures,
-        "outputs": [outputs[path] for path in check["commands"]],
-        "inside": ", ".join(words for there, words in parts if there) or "identity",
-    }
-    return SimpleNamespace(**{**check, **more})
+    def _anchor(self, kind: str, text: str) -> str:
+        return unique(f"{kind}-{re.sub(r'[^A-Za-z0-9._-]+', '-', text)[:100]}", self._used, "{}-{}")
 
+    def _output(self, path: str) -> SimpleNamespace:
+        """A file of ``commands/``: two lines of heading (`labctl.verify.evidence`), then what came."""
+        data = self._folder.read(path)
+        text = (data or b"").decode(errors="replace")
+        head = re.match(r"# ([^\n]*?): ([^\n]*)\n# (\S+)\n", text)
+        target, command, when = head.groups() if head else ("", path, "")
+        rest = text[head.end() :] if head else text
+        anchor = self._anchor("output", path.removeprefix("commands/").removesuffix(".txt"))
+        return SimpleNamespace(
+            path=path, anchor=anchor, target=target, command=command, when=when, text=rest[:SHOWN],
+            cut=max(0, len(rest) - SHOWN), there=data is not None,
+        )  # fmt: skip
 
-def _output(folder: EvidenceFolder, path: str, anchor: Anchor) -> SimpleNamespace:
-    """A file of ``commands/``: two lines of heading (`labctl.verify.evidence`), then what came."""
-    data = folder.read(path)
-    text = (data or b"").decode(errors="replace")
-    head = re.match(r"# ([^\n]*?): ([^\n]*)\n# (\S+)\n", text)
-    target, command, when = head.groups() if head else ("", path, "")
-    rest = text[head.end() :] if head else text
-    return SimpleNamespace(
-        path=path, anchor=anchor("output", path.removeprefix("commands/").removesuffix(".txt")), target=target,
-        command=command, when=when, text=rest[:SHOWN], cut=max(0, len(rest) - SHOWN), there=data is not None,
-    )  # fmt: skip
+    def scenario(self, row: Mapping[str, Any], whole: float, own: Iterable[float]) -> SimpleNamespace:
+        """``at`` and ``long`` are percents of the whole time; ``own``: of each check, seconds of the run's time."""
+        more: dict[str, Any] = {
+            "anchor": self._anchor("scenario", row["id"]),
+            "at": 100 * row["started"] / whole,
+            "long": 100 * row["seconds"] / whole,
+            "unfolded": row["verdict"] != "PASS" or len(row["checks"]) <= FEW,
+            "checks": [self._check(check, took) for check, took in zip(row["checks"], own, strict=False)],
+        }
+        return SimpleNamespace(**{**row, **more})
 
-
-def _outputs(folder: EvidenceFolder) -> list[str]:
-    """What checks name, in their order, then what else was asked, such as where packets had to be looked for."""
-    named = [str(name) for check in folder.checks for name in check.get("commands") or ()]
-    there = sorted(f"commands/{path.name}" for path in (folder.path / "commands").glob("*.txt"))
-    return list(dict.fromkeys((*named, *there)))
+    def _check(self, check: Mapping[str, Any], took: float) -> SimpleNamespace:
+        """``inside``: what is folded."""
+        rows, captures = side_by_side(check["expected"], check["seen"]), captures_shown(self._folder, check)
+        parts = ((rows, "expected beside seen"), (captures, "packets"), (check["commands"], "commands"))
+        more: dict[str, Any] = {
+            "anchor": self._anchor("check", check["id"]),
+            "took": took,
+            "rows": [] if any(shown.layers for shown in captures) else rows,  # they are drawn as packets
+            "captures": captures,
+            "outputs": [self.outputs[path] for path in check["commands"]],
+            "inside": ", ".join(words for there, words in parts if there) or "identity",
+        }
+        return SimpleNamespace(**{**check, **more})
 
 
 def _beside(checks: Iterable[SimpleNamespace]) -> list[tuple[SimpleNamespace, Any]]:
