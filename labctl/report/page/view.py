@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, Literal
@@ -26,7 +26,6 @@ FEW = 10
 """Checks of a scenario that passed; more of them are folded."""
 SHOWN = 40_000
 """Characters of one raw output that are in the page; the whole is behind the link."""
-MISSING = object()
 LONGEST = 60
 """Rows; what is beyond is counted, and is whole in ``evidence.json``."""
 WIDEST = 2000
@@ -197,51 +196,39 @@ class Pair:
 
 
 def side_by_side(expected: Any, seen: Any) -> list[Pair]:
-    """Rows; none when neither says anything."""
+    """One a key where both are objects, one a line where both are lists; none when neither says anything. Pure."""
     if expected is None and seen is None:
         return []
-    if isinstance(expected, Mapping) and isinstance(seen, Mapping):
-        rows = _objects("", expected, seen)
-    elif _plain_list(expected) and _plain_list(seen):
-        rows = _lists("", expected, seen)
-    elif isinstance(expected, Mapping) and seen is None:
-        rows = [Pair(str(key), _text(value), "", "lacking") for key, value in expected.items()]
-    else:
-        rows = [Pair("", _text(expected), _text(seen), _state(expected, seen))]
-    if len(rows) > LONGEST:
+    pairs = list(_pairs("", expected, {} if isinstance(expected, Mapping) and seen is None else seen))
+    if len(pairs) > LONGEST:
         # what differs first: it must not be what is cut
-        rows = sorted(rows, key=lambda row: row.state in ("same", "open"))
-        rows = [*rows[:LONGEST], Pair(f"and {len(rows) - LONGEST} more", "", "", "open")]
-    return rows
+        pairs = sorted(pairs, key=lambda row: row.state in ("same", "open"))
+        pairs = [*pairs[:LONGEST], Pair(f"and {len(pairs) - LONGEST} more", "", "", "open")]
+    return pairs
 
 
-def _objects(prefix: str, expected: Mapping[str, Any], seen: Mapping[str, Any]) -> list[Pair]:
-    rows: list[Pair] = []
-    lacking: State = "lacking" if expected.keys() & seen.keys() or not seen else "open"  # else they name other things
-    for key in dict.fromkeys((*expected, *seen)):
-        one, other = expected.get(key, MISSING), seen.get(key, MISSING)
-        name = f"{prefix}{key}"
-        if isinstance(one, Mapping) and isinstance(other, Mapping):
-            rows += _objects(f"{name}.", one, other)
-        elif one is MISSING:
-            rows.append(Pair(name, "", _text(other), "open"))  # more was seen than was asked for
-        elif other is MISSING:
-            rows.append(Pair(name, _text(one), "", lacking))
-        elif _plain_list(one) and _plain_list(other) and one != other:
-            rows += _lists(name, one, other)
-        else:
-            rows.append(Pair(name, _text(one), _text(other), _state(one, other)))
-    return rows
-
-
-def _lists(name: str, expected: Sequence[Any], seen: Sequence[Any]) -> list[Pair]:
-    """Members side by side, in the order expected."""
-    rows = [
-        Pair(name, _text(item), _text(item) if item in seen else "", "same" if item in seen else "lacking")
-        for item in expected
-    ]
-    rows += [Pair(name, "", _text(item), "extra") for item in seen if item not in expected]
-    return rows or [Pair(name, "none", "none", "same")]
+def _pairs(name: str, expected: Any, seen: Any) -> Iterator[Pair]:
+    if isinstance(expected, Mapping) and isinstance(seen, Mapping):
+        lacking: State = (
+            "lacking" if expected.keys() & seen.keys() or not seen else "open"
+        )  # else they name other things
+        for key in dict.fromkeys((*expected, *seen)):
+            inner = f"{name}.{key}" if name else str(key)
+            if key not in expected:
+                yield Pair(inner, "", _text(seen[key]), "open")  # more was seen than was asked for
+            elif key not in seen:
+                yield Pair(inner, _text(expected[key]), "", lacking)
+            else:
+                yield from _pairs(inner, expected[key], seen[key])
+    elif _plain_list(expected) and _plain_list(seen) and (expected != seen or not name):
+        for item in expected:
+            there = item in seen
+            yield Pair(name, _text(item), _text(item) if there else "", "same" if there else "lacking")
+        yield from (Pair(name, "", _text(item), "extra") for item in seen if item not in expected)
+        if not expected and not seen:
+            yield Pair(name, "none", "none", "same")
+    else:
+        yield Pair(name, _text(expected), _text(seen), _state(expected, seen))
 
 
 def _plain_list(value: Any) -> bool:
