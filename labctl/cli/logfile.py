@@ -42,13 +42,9 @@ def log_to_stderr() -> None:
 
 def log_to(state: LabState) -> None:
     """The lab's log, from now on: where the lab has a folder for it. Nothing is opened before there is a word."""
-    path = str(state.logs / NAME)
+    path = str((state.logs / NAME).absolute())
     if not any(isinstance(one, _LogFile) and one.baseFilename == path for one in ROOT.handlers):
-        handler = _LogFile(path)
-        handler.setFormatter(
-            _Redacted("%(asctime)s.%(msecs)03dZ %(process)d %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
-        )
-        add(handler, _level())
+        add(_LogFile(path), _level())
 
 
 class _LogFile(RotatingFileHandler):
@@ -56,10 +52,12 @@ class _LogFile(RotatingFileHandler):
 
     def __init__(self, path: str) -> None:
         super().__init__(path, maxBytes=LIMIT, backupCount=1, encoding="utf-8", errors="replace", delay=True)
+        self._lines = _Redacted("%(asctime)s.%(msecs)03dZ %(process)d %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
+        self.setFormatter(self._lines)
 
     def _open(self) -> TextIOWrapper:
         stream = open(self.baseFilename, "a", encoding="utf-8", errors="replace", opener=_owners)  # noqa: SIM115
-        stream.write(f"--- labctl {__version__}: {' '.join(sys.argv[1:])}\n")
+        stream.write(self._lines.secrets(f"--- labctl {__version__}: {' '.join(sys.argv[1:])}\n"))
         return stream
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
@@ -74,11 +72,11 @@ class _Redacted(Lines):
     """Passwords, hashes, keys and serial numbers are taken out, as of what ``labctl record`` writes."""
 
     @cached_property
-    def _secrets(self) -> Callable[[str], str]:
+    def secrets(self) -> Callable[[str], str]:
         from labctl.nxos.redact import Redactor
 
         return Redactor().secrets
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, without secrets."""
-        return self._secrets(super().format(record))
+        return self.secrets(super().format(record))

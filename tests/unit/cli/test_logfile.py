@@ -41,7 +41,8 @@ def text(state: LabState) -> str:
     return (state.logs / "labctl.log").read_text()
 
 
-def test_the_labs_log(state: LabState) -> None:
+def test_the_labs_log(state: LabState, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["labctl", "exec", "paper", "leaf1", "enable password hidden"])
     log_to(state)
     log_to(state)
     assert list(state.logs.iterdir()) == [], "nothing was said yet"
@@ -50,6 +51,7 @@ def test_the_labs_log(state: LabState) -> None:
     assert stat.S_IMODE((state.logs / "labctl.log").stat().st_mode) == 0o600
     head, line = text(state).splitlines()
     assert head.startswith("--- labctl ")
+    assert head.endswith(": exec paper leaf1 enable password <redacted>")
     assert line.endswith("labctl.somewhere: leaf1: username admin password 5 <redacted> role network-admin")
 
 
