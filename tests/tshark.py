@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from labctl.report.evidencefolder import EvidenceFolder
-from labctl.report.layers import Layer
-from labctl.report.packets import CaptureShown, captures_shown
+from labctl.report.packets import CaptureShown, Layer, captures_shown
 from tests.tools import tool
 
 FIELDS = (

@@ -87,11 +87,20 @@ class Lab:
         return self.runtime.endpoints()
 
 
+def logged_lab(name: str) -> LabState:
+    """The state of a lab by name; from now on its log is kept. Raises `UsageError` for what cannot be a name."""
+    from labctl.cli.logfile import log_to
+
+    state = lab_state(name)
+    log_to(state)
+    return state
+
+
 def open_lab(name: str) -> Lab:
     """Find a lab by name. Raises `UsageError` with did-you-mean when there is none."""
     from labctl.runtime.select import runtime_of
 
-    state = lab_state(name)
+    state = logged_lab(name)
     if not state.exists:
         raise UsageError(
             f"there is no lab {name}",

@@ -30,7 +30,7 @@ def status(lab: str, nodes: tuple[str, ...], as_json: bool) -> None:
     from dataclasses import asdict
 
     from labctl.engine.calicostatus import calico_status
-    from labctl.report.calicotable import node_status
+    from labctl.report.table import node_status
 
     opened = open_lab(lab)
     found = calico_status(opened.folder, opened.endpoints(), opened.state_folder.secrets, nodes)

@@ -84,8 +84,10 @@ def _no_verb(word: str, *rest: str) -> UsageError:
 )
 @click.version_option(__version__, prog_name="labctl")
 @click.option("--debug", is_flag=True, envvar="LABCTL_DEBUG", help="Show tracebacks.  [env: LABCTL_DEBUG]")
+@click.option("-v", "verbosity", count=True, help="Say what labctl does, for a maintainer; -vv: all that it asks, too."
+              "  [env: LABCTL_VERBOSITY]")  # fmt: skip
 @click.pass_context
-def cli(context: click.Context, debug: bool) -> None:
+def cli(context: click.Context, debug: bool, verbosity: int) -> None:
     """From ten lines of YAML to a proven NX-OS VXLAN EVPN lab with Kubernetes and Calico.
 
     \b
@@ -99,6 +101,10 @@ def cli(context: click.Context, debug: bool) -> None:
     exec, ssh and kubectl give the program's own.
     """
     context.obj = {"debug": debug}
+    if verbosity:
+        from labctl.cli.logfile import log_to_stderr
+
+        log_to_stderr()
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -112,6 +118,7 @@ def main(arguments: list[str] | None = None) -> None:
     except LabctlError as error:
         if debug:
             raise
+        _log(error)
         _tell(error.render())
         code = error.exit_code
     except click.exceptions.Abort:
@@ -123,9 +130,16 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception as error:
         if debug:
             raise
+        _log(error)
         _tell(f"labctl broke: {type(error).__name__}: {error} [internal]\n  next: run it again with --debug")
         code = ExitCode.INTERNAL
     sys.exit(int(code or 0))
+
+
+def _log(error: Exception) -> None:
+    """Where it came from, for the log of the lab that the verb was about; without a lab there is none."""
+    if "labctl.logs" in sys.modules:
+        sys.modules["labctl.logs"].ROOT.info("%s", error, exc_info=error)
 
 
 def _usage(error: click.ClickException) -> UsageError:

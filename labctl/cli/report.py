@@ -100,11 +100,11 @@ def _two(one: Path, other: Path, form: str, output: Path | None) -> ExitCode:
     if form == "json":
         text = _json(found.as_dict())
     elif form == "markdown":
-        from labctl.report.comparison import comparison_markdown
+        from labctl.report.compare import comparison_markdown
 
         text = comparison_markdown(found)
     elif form == "text":
-        from labctl.report.comparison import render_comparison
+        from labctl.report.compare import render_comparison
 
         colour, width = _look(output is None)
         text = render_comparison(found, colour=colour, width=width) + "\n"

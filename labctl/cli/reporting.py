@@ -19,7 +19,7 @@ from labctl.errors import ExitCode
 from labctl.events import INTERRUPTED
 
 if TYPE_CHECKING:
-    from labctl.events import Listener
+    from labctl.events import Event, Listener
     from labctl.verify.verdict import Report
 
 
@@ -29,20 +29,36 @@ Command = Callable[..., object]
 @contextmanager
 def listening(*, events: str | None, verbose: bool) -> Iterator[Listener]:
     """A listener for the time of a command; the terminal is whole again afterwards."""
-    if events == "json":
-        from labctl.report.jsonlines import JsonLines
+    from labctl.cli.logfile import verbosity
+    from labctl.report.console import JsonLines, progress
 
-        with unwinding():
-            yield JsonLines(sys.stdout)
-        return
-    from labctl.report.console import progress
-
-    reporter = progress(sys.stderr, terminal=is_terminal(), verbose=verbose)
+    # a maintainer's words go to stderr, too: no picture is painted over them
+    reporter = (
+        JsonLines(sys.stdout)
+        if events == "json"
+        else progress(sys.stderr, terminal=is_terminal() and not verbosity(), verbose=verbose)
+    )
     try:
         with unwinding(close=reporter.close):
-            yield reporter
+            yield _logged(reporter)
     finally:
         reporter.close()
+
+
+def _logged(reporter: Listener) -> Listener:
+    """Events are in the lab's log, too: what came when, beside a maintainer's words."""
+    import logging
+
+    from labctl.cli.logfile import EVENTS
+
+    log = logging.getLogger(EVENTS)
+
+    def listener(event: Event) -> None:
+        level = logging.DEBUG if event.kind in ("check", "step-progress") else logging.INFO
+        log.log(level, "%s %s: %s", event.kind, event.name, event.message)
+        reporter(event)
+
+    return listener
 
 
 def report_options(command: Command) -> Command:

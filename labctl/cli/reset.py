@@ -35,8 +35,8 @@ def command(
     from labctl.cli.durations import parse_duration
     from labctl.cli.reporting import exit_code, listening, tell_report
     from labctl.engine.reset import ResetRequest, reset
+    from labctl.report.compare import render_restored
     from labctl.report.style import wants_colour
-    from labctl.report.turned import render_turned
 
     opened = open_lab(lab)
     with listening(events=events, verbose=verbose) as listener:
@@ -46,7 +46,7 @@ def command(
     if as_json and events is None:
         result_json(body)
     elif events is None:
-        result(render_turned(body, colour=wants_colour(sys.stdout)))
+        result(render_restored(body, colour=wants_colour(sys.stdout)))
         if done.report:
             tell_report(done.report, opened.state_folder.evidence)
     if dry_run:

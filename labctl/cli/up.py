@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from labctl.cli.app import is_terminal, json_option, result, result_json, say
+from labctl.cli.app import is_terminal, json_option, logged_lab, result, result_json, say
 from labctl.cli.configured import complete_targets, image_option, switch_login
 from labctl.cli.reporting import Reports, exit_code, listening, report_options, tell_report
 from labctl.cli.sources import found as found_source
@@ -90,7 +90,6 @@ def command(
     from labctl.engine.up import up
     from labctl.runtime.api import SwitchLogin
     from labctl.runtime.select import new_runtime
-    from labctl.state import lab_state
 
     if reports and not prove:
         raise UsageError(
@@ -107,7 +106,7 @@ def command(
         found = from_folder(given, runtime)
     else:
         found = from_spec(given, runtime, target, images, name)
-    state, embedded = lab_state(found.lab), found.runtime == "embedded"
+    state, embedded = logged_lab(found.lab), found.runtime == "embedded"
     login = None
     if not embedded:
         configured = switch_login()

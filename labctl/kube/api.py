@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from labctl.errors import InconclusiveError, LabError
 from labctl.pace import limit
 from labctl.waiting import Late
 
+log = logging.getLogger(__name__)
 Json = dict[str, Any]
 PatchKind = Literal["merge", "strategic", "json", "apply"]
 CONTENT_TYPES: Mapping[str, str] = {
@@ -219,6 +221,7 @@ class Api:
         address = f"{self.access.server}{path}" + (f"?{urlencode(query)}" if query else "")
         headers = {**self._headers, "Content-Type": content} if body is not None else self._headers
         encoded = None if body is None else json.dumps(body).encode()
+        log.debug("%s %s", method, address)
         try:
             return self._pool.request(
                 method, address, body=encoded, headers=headers,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 
 from labctl.kube.api import Api, ApiError, ApiUnreachable, Json
 
+log = logging.getLogger(__name__)
 Handler = Callable[[str, Json], None]
 """Called with ``ADDED``, ``MODIFIED`` or ``DELETED`` and the object, on the informer's thread."""
 
@@ -29,11 +31,10 @@ def _uid(item: Json | None) -> str | None:
 class Informer:
     """One list-and-watch loop on a thread of its own."""
 
-    def __init__(self, api: Api, path: str, log: Callable[[str], None], **query: str) -> None:
+    def __init__(self, api: Api, path: str, **query: str) -> None:
         self._api = api
         self._path = path
         self._query = query
-        self._log = log
         self._items: dict[str, Json] = {}
         self._handlers: list[Handler] = []
         self._lock = threading.Lock()
@@ -75,11 +76,11 @@ class Informer:
                     version = self._watch(version)
             except ApiError as error:
                 if error.status != 410:
-                    self._log(f"watching {self._path}: {error}")
+                    log.info("watching %s: %s", self._path, error)
                     self._stopping.wait(RETRY)
             except ApiUnreachable as error:
                 if not self._stopping.is_set():
-                    self._log(f"watching {self._path}: {error}")
+                    log.info("watching %s: %s", self._path, error)
                 self._stopping.wait(RETRY)
 
     def _list(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import threading
@@ -20,6 +21,7 @@ from labctl.waiting import Deadline
 if TYPE_CHECKING:
     import paramiko
 
+log = logging.getLogger(__name__)
 WINDOW = 40
 """Lines that may be under way at once, where the switch is known to answer one prompt a line whatever happens."""
 
@@ -201,6 +203,7 @@ class NxosSession:
 
     def _told(self, line: str, answer: str, prompt: str, seconds: float) -> None:
         self._prompt = prompt
+        log.debug("%s: %s (%.2f s)", self.name, line, seconds)
         if self._tap is not None:
             self._tap(Exchange(line, answer, prompt, seconds))
 

@@ -1,4 +1,6 @@
-"""Reading an evidence folder: the report, raw answers, captures. Nothing of it is trusted.
+"""Reading an evidence folder: the report, raw answers, captures, and what all renderers read out of a report.
+
+Nothing of it is trusted.
 
 A folder is whatever somebody hands in: cut short, edited, from another machine. Paths that it names are followed only
 inside of it.
@@ -7,16 +9,23 @@ inside of it.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from labctl.errors import InconclusiveError, Place, Problem, SpecError, UsageError
+from labctl.report.text import clean
 from labctl.verify.verdict import SCHEMA
 
 NAME = "evidence.json"
 MOST_PROBLEMS = 20
+FACTS = {
+    "mode": "mode {}", "runtime": "on {}", "launcher": "{}", "labctl": "labctl {}", "time": "{}",
+    "guest_speed": "guest speed {:.2g} of the reference",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,41 +79,36 @@ def read_evidence(path: Path) -> EvidenceFolder:
     its end, `SpecError` with every problem of a file that is no evidence.
     """
     if not path.is_dir():
-        raise UsageError(
-            f"{path} is no evidence folder: {'it is a file' if path.exists() else 'there is nothing'}",
-            code="no-evidence",
-            hint="give the folder that labctl verify --report wrote, or the name of a lab",
-            next_command="labctl list",
-        )
+        raise _no_evidence(path, "it is a file" if path.exists() else "there is nothing")
     file = path / NAME
     try:
-        text = file.read_text(encoding="utf-8")
+        body = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise _without_report(path) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError([Problem("unreadable", f"cannot be read: {error}", Place(str(file)))]) from None
-    try:
-        body = json.loads(text)
     except json.JSONDecodeError as error:
-        raise SpecError(
-            [Problem("json-syntax", f"this is no JSON: {error.msg}", Place(str(file), error.lineno, error.colno))],
-            next_command="labctl verify LAB --report DIR",
-        ) from None
+        place = Place(str(file), error.lineno, error.colno)
+        raise _refused([Problem("json-syntax", f"this is no JSON: {error.msg}", place)]) from None
     except RecursionError:
         raise SpecError([Problem("json-syntax", "this is nested too deeply", Place(str(file)))]) from None
     _judge(body, file)
     return EvidenceFolder(path, body)
 
 
+def _refused(problems: list[Problem]) -> SpecError:
+    return SpecError(problems, next_command="labctl verify LAB --report DIR")
+
+
+def _no_evidence(path: Path, why: str) -> UsageError:
+    hint = "give the folder that labctl verify --report wrote, or the name of a lab"
+    return UsageError(f"{path} is no evidence folder: {why}", code="no-evidence", hint=hint, next_command="labctl list")
+
+
 def _without_report(path: Path) -> UsageError | InconclusiveError:
     counts = {kind: len(list((path / kind).glob("*"))) for kind in ("commands", "captures")}
     if not any(counts.values()) and not (path / "lab").is_dir():
-        return UsageError(
-            f"{path} is no evidence folder: it has no {NAME}",
-            code="no-evidence",
-            hint="give the folder that labctl verify --report wrote, or the name of a lab",
-            next_command="labctl list",
-        )
+        return _no_evidence(path, f"it has no {NAME}")
     return InconclusiveError(
         f"{path} has no {NAME}: its verification did not come to its end"
         f" ({counts['commands']} answers and {counts['captures']} captures are there)",
@@ -125,15 +129,8 @@ def _judge(body: Any, file: Path) -> None:
     """Raises `SpecError` with every problem."""
     found = body.get("schema") if isinstance(body, dict) else None
     if found != SCHEMA:
-        raise SpecError(
-            [
-                Problem(
-                    "wrong-schema", f"this has schema {found!r}, not {SCHEMA!r}", Place(str(file)),
-                    "it was written by another version of labctl, or is no evidence",
-                )
-            ],
-            next_command="labctl verify LAB --report DIR",
-        )  # fmt: skip
+        hint = "it was written by another version of labctl, or is no evidence"
+        raise _refused([Problem("wrong-schema", f"this has schema {found!r}, not {SCHEMA!r}", Place(str(file)), hint)])
     from pydantic import ValidationError
 
     from labctl.report.document import EvidenceDocument
@@ -141,11 +138,65 @@ def _judge(body: Any, file: Path) -> None:
     try:
         EvidenceDocument.model_validate(body)
     except ValidationError as error:
-        problems = [
-            Problem("evidence", f"{'.'.join(map(str, row['loc']))}: {row['msg']}", Place(str(file)))
-            for row in error.errors()
-        ]
-        more = len(problems) - MOST_PROBLEMS
-        if more > 0:
-            problems = [*problems[:MOST_PROBLEMS], Problem("evidence", f"and {more} more", Place(str(file)))]
-        raise SpecError(problems, next_command="labctl verify LAB --report DIR") from None
+        told = [f"{'.'.join(map(str, row['loc']))}: {row['msg']}" for row in error.errors()]
+        told[MOST_PROBLEMS:] = [f"and {len(told) - MOST_PROBLEMS} more"] if told[MOST_PROBLEMS:] else []
+        raise _refused([Problem("evidence", words, Place(str(file))) for words in told]) from None
+
+
+# --- what a report says, for all who render it ----------------------------------------------------------------------
+
+
+def facts(environment: Mapping[str, Any], *keys: str) -> list[str]:
+    """On what it was proven, in few words: the target, then those of `FACTS` that are asked for and known."""
+    target = environment.get("target") or {}
+    words = [f"{key} {value}" for key, value in target.items()] if isinstance(target, Mapping) else []
+    words += [FACTS[key].format(environment[key]) for key in keys if environment.get(key)]
+    return list(map(clean, words))
+
+
+def flat(value: Any, joint: str = " ", name: str = "") -> Iterator[tuple[str, str]]:
+    """``versions calico`` → ``3.20.0``: a tree as lines; nothing is an empty text."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from flat(inner, joint, f"{name}{joint}{clean(key)}" if name else clean(key))
+    else:
+        words = ", ".join(map(str, value)) if isinstance(value, list | tuple) else "" if value is None else value
+        yield name, clean(words)
+
+
+def own_times(body: Mapping[str, Any]) -> list[list[float]]:
+    """Seconds of each check of each scenario of ``labctl.evidence/v1``; together no more than the run took. Pure.
+
+    A check runs from its first question to the answer that decided; one that does not say when, as long as its
+    scenario, and so does the one that stands for a scenario without checks. At each moment the checks that run have
+    equal parts.
+    """
+    whole, alone = number(body.get("seconds")), list[Mapping[str, Any]]([{}])
+    spans = [
+        [_span(scenario, check, whole) for check in scenario.get("checks") or alone]
+        for scenario in body.get("scenarios") or ()
+    ]
+    steps: dict[float, int] = {}
+    for begin, end in (span for row in spans for span in row):
+        steps[begin] = steps.get(begin, 0) + 1
+        steps[end] = steps.get(end, 0) - 1
+    share, running, shares = 0.0, 0, dict.fromkeys(sorted(steps)[:1], 0.0)
+    for moment, following in pairwise(sorted(steps)):
+        running += steps[moment]
+        share += (following - moment) / running if running else 0.0
+        shares[following] = share
+    return [[shares[end] - shares[begin] for begin, end in row] for row in spans]
+
+
+def _span(scenario: Mapping[str, Any], check: Mapping[str, Any], whole: float) -> tuple[float, float]:
+    began = number(check.get("started") if check.get("started") is not None else scenario.get("started"))
+    own = check.get("seconds")
+    ended = (
+        began + number(own) if own is not None else number(scenario.get("started")) + number(scenario.get("seconds"))
+    )
+    return min(began, whole), min(max(began, ended), whole)
+
+
+def number(value: Any) -> float:
+    """Of what somebody wrote; no time is negative or endless."""
+    return max(0.0, float(value)) if isinstance(value, int | float) and math.isfinite(value) else 0.0

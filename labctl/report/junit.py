@@ -16,8 +16,8 @@ from typing import Any
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from labctl.report.text import ESCAPES, clean
-from labctl.report.times import number, own_times
+from labctl.report.evidencefolder import flat, number, own_times
+from labctl.report.text import ESCAPES, clean, unique
 from labctl.verify.verdict import troubles, verdict_of
 
 ILLEGAL = re.compile("[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -32,34 +32,39 @@ def junit(body: Mapping[str, Any]) -> str:
     root = Element("testsuites", {"name": "labctl"})
     lab = clean(body.get("lab", "")) or "lab"
     scenarios: Sequence[Mapping[str, Any]] = body.get("scenarios") or ({"id": "verify", "checks": ()},)
-    environment = body.get("environment") or {}
-    common = {"package": lab, "hostname": clean(environment.get("host") or "") or HOST}
-    properties = list(_flat("", environment))
-    properties += [
-        (name, "; ".join(map(clean, rows)))
-        for name, rows in (("changed since up", body.get("drift")), ("cut short", body.get("cut") and [body["cut"]]))
-        if rows
-    ]
-    began, own = _began(body), own_times(body)
-    messages = {id(row): found.sentence for found in troubles(_all_checks(scenarios)) for row in found.checks}
-    totals = dict.fromkeys(("tests", "failures", "errors", "skipped"), 0)
-    for order, scenario in enumerate(scenarios):
-        times = own[order] if order < len(own) else [0.0]
-        suite = _suite(scenario, common | {"id": str(order)}, began, [_floor(time) for time in times], messages)
-        held = Element("properties")
-        for key, value in properties:
-            SubElement(held, "property", {"name": key, "value": value})
-        suite.insert(0, held)
+    host = clean((body.get("environment") or {}).get("host") or "") or HOST
+    began, own = _began(body), own_times(body) or [[0.0]]
+    messages = _messages(scenarios)
+    for order, (scenario, times) in enumerate(zip(scenarios, own, strict=True)):
+        common = {"package": lab, "hostname": host, "id": str(order)}
+        suite = _suite(scenario, common, began, [_floor(time) for time in times], messages)
+        suite.insert(0, _properties(body))
         root.append(suite)
-        totals = {key: count + int(suite.get(key, "0")) for key, count in totals.items()}
-    root.attrib |= {key: str(count) for key, count in totals.items()}
+    for key in ("tests", "failures", "errors", "skipped"):
+        root.set(key, str(sum(int(suite.get(key, "0")) for suite in root)))
     root.set("time", f"{number(body.get('seconds')):.3f}")
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
-def _all_checks(scenarios: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    return (check for scenario in scenarios for check in scenario.get("checks") or ())
+def _messages(scenarios: Sequence[Mapping[str, Any]]) -> dict[int, str]:
+    """By `id` of a check that did not pass: the sentence of its cause."""
+    checks = (check for scenario in scenarios for check in scenario.get("checks") or ())
+    return {id(row): found.sentence for found in troubles(checks) for row in found.checks}
+
+
+def _properties(body: Mapping[str, Any]) -> Element:
+    """What ran, what was changed before, and why it was cut short."""
+    told = [(name, text) for name, text in flat(body.get("environment") or {}, ".") if name]
+    told += [
+        (name, "; ".join(map(clean, rows)))
+        for name, rows in (("changed since up", body.get("drift")), ("cut short", body.get("cut") and [body["cut"]]))
+        if rows
+    ]
+    found = Element("properties")
+    for name, value in told:
+        SubElement(found, "property", {"name": name, "value": value})
+    return found
 
 
 def _floor(seconds: float) -> float:
@@ -93,10 +98,10 @@ def _suite(
             "time": f"{sum(times):.3f}",
         },
     )
-    used: set[str] = set()
+    used: set[str] = set()  # who reads the file knows a case by class and name, and takes a second one for a rerun
     for check, time in zip(checks, times, strict=True):
         case = SubElement(suite, "testcase", {
-            "classname": f"{common['package']}.{name}", "name": _once(clean(check.get("id", "")) or "check", used),
+            "classname": f"{common['package']}.{name}", "name": unique(clean(check.get("id", "")) or "check", used),
             "time": f"{time:.3f}",
         })  # fmt: skip
         _outcome(case, check, messages.get(id(check), str(check.get("sentence", ""))))
@@ -106,16 +111,6 @@ def _suite(
     )
     SubElement(suite, "system-err")
     return suite
-
-
-def _once(name: str, used: set[str]) -> str:
-    """A case's name: who reads the file knows a case by class and name, and takes a second one for a rerun."""
-    found, number = name, 1
-    while found in used:
-        number += 1
-        found = f"{name} ({number})"
-    used.add(found)
-    return found
 
 
 def _outcome(case: Element, check: Mapping[str, Any], message: str) -> None:
@@ -140,16 +135,6 @@ def _details(check: Mapping[str, Any]) -> Iterator[str]:
     for key in ("commands", "captures"):
         if check.get(key):
             yield f"{key}: {', '.join(map(str, check[key]))}"
-
-
-def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
-    """``versions.calico`` → ``3.20.0``."""
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from _flat(f"{prefix}.{clean(key)}" if prefix else clean(key), inner)
-    elif prefix:
-        words = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str("" if value is None else value)
-        yield prefix, clean(words)
 
 
 def _began(body: Mapping[str, Any]) -> datetime:

@@ -1,16 +1,20 @@
-"""A lab's live state as a table; what is wrong and what has changed since the last look is marked. Pure."""
+"""A lab's live state as a table; what is wrong and what has changed since the last look is marked. Pure.
+
+As one plain table, or fitted to a terminal's window.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Literal
 
 from labctl.nxos.normal import short_name
-from labctl.report.text import clean
-from labctl.verify.livestate import CLUSTER, LiveState, Port
+from labctl.report.style import Marks, Paint
+from labctl.report.text import cells, clean, fit, wrap
+from labctl.verify.livestate import CLUSTER, LiveState
 
 Mark = Literal["", "changed", "gone", "silent"]
 NO_ANSWER = "no answer"
@@ -19,6 +23,10 @@ CLOCK = "SINCE"
 QUIET_PORTS = ("lo", "tunl0", "mgmt0", "eth0", "Vlan1")
 """Interfaces whose state says nothing of the fabric."""
 DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.\d+)?S)?)?")
+GAP = 2
+"""Blanks between two columns."""
+MARKED = 3
+"""Columns that the marks take."""
 Wired = Mapping[str, Collection[str]]
 """Switch → ports that have a wire; of the others nobody expects to be up."""
 
@@ -87,24 +95,19 @@ def _marked(section: Section, before: Section | None, silent: Mapping[str, str])
         return section
     there = {row.key for row in section.rows}
     known = {row.key: row for row in before.rows if row.mark != "gone"}
-    rows = [
-        row
-        if row.key in known and known[row.key].told == row.told and known[row.key].good == row.good
-        else Row(row.key, row.box, row.cells, row.good, row.told, "changed")
-        for row in section.rows
+    as_before = {(row.key, row.told, row.good) for row in known.values()}
+    rows = [row if (row.key, row.told, row.good) in as_before else replace(row, mark="changed") for row in section.rows]
+    rows += [
+        replace(row, mark="silent" if row.box in silent else "gone") for key, row in known.items() if key not in there
     ]
-    for key, row in known.items():
-        if key not in there:
-            rows.append(Row(key, row.box, row.cells, row.good, row.told, "silent" if row.box in silent else "gone"))
     place = {row.key: number for number, row in enumerate(before.rows)}
-    rows.sort(key=lambda row: (place.get(row.key, len(place)), row.key))
-    return Section(section.title, section.header, tuple(rows))
+    return replace(section, rows=tuple(sorted(rows, key=lambda row: (place.get(row.key, len(place)), row.key))))
 
 
-def _row(key: Iterable[str], box: str, cells: Sequence[object], *, good: bool, clocks: int = 0) -> Row:
+def _row(key: Iterable[str], box: str, texts: Sequence[object], *, good: bool, clocks: int = 0) -> Row:
     """``clocks``: how many cells at the end run by themselves."""
-    texts = tuple(clean(cell) for cell in cells)
-    return Row(tuple(key), box, texts, good, texts[: len(texts) - clocks])
+    shown = tuple(map(clean, texts))
+    return Row(tuple(key), box, shown, good, shown[: len(shown) - clocks])
 
 
 def _nodes(state: LiveState) -> Iterator[Row]:
@@ -137,8 +140,8 @@ def _vpc(state: LiveState) -> Iterator[Row]:
 def _sessions(state: LiveState) -> Iterator[Row]:
     for row in state.sessions:
         good = row.state == "Established"
-        cells = (row.switch, row.neighbor, row.family, row.state, row.prefixes if good else "-", clock(row.since))
-        yield _row((row.switch, row.neighbor, row.family), row.switch, cells, good=good, clocks=1)
+        shown = (row.switch, row.neighbor, row.family, row.state, row.prefixes if good else "-", clock(row.since))
+        yield _row(shown[:3], row.switch, shown, good=good, clocks=1)
 
 
 def clock(text: str) -> str:
@@ -162,7 +165,7 @@ def _pods(state: LiveState) -> Iterator[Row]:
 
 def _links(state: LiveState, wired: Wired) -> Iterator[Row]:
     """One row a box: names of ports that are up, and of those that are down with the reason."""
-    bundled = {(row.switch, short_name(row.interface)): row for row in state.channels}
+    flags = {(row.switch, short_name(row.interface)): f" ({row.flag})" for row in state.channels if row.flag != "P"}
     for box, ports in groupby(sorted(state.ports, key=lambda port: port.box), key=lambda port: port.box):
         up: list[str] = []
         down: list[str] = []
@@ -172,15 +175,112 @@ def _links(state: LiveState, wired: Wired) -> Iterator[Row]:
                 continue
             if name.startswith("Eth") and port.interface not in wired.get(box, (port.interface,)):
                 continue
-            member = bundled.get((box, name))
-            flag = f" ({member.flag})" if member is not None and member.flag not in ("P",) else ""
-            (up if _is_up(port) else down).append(
-                f"{name}{flag}" + ("" if _is_up(port) or not port.reason else f" {port.reason}")
-            )
-        cells = (box, " ".join(up) or "-", ", ".join(down) or "-")
-        yield _row((box,), box, cells, good=not down and not any("(" in name for name in up))
+            told = name + flags.get((box, name), "")
+            # a tunnel or a loopback of Linux has no carrier to speak of: its state is ``unknown``
+            if port.up or port.state == "unknown":
+                up.append(told)
+            else:
+                down.append(f"{told} {port.reason}".rstrip())
+        shown = (box, " ".join(up) or "-", ", ".join(down) or "-")
+        yield _row((box,), box, shown, good=not down and not any("(" in name for name in up))
 
 
-def _is_up(port: Port) -> bool:
-    """A tunnel or a loopback of Linux has no carrier to speak of: its state is ``unknown``."""
-    return port.up or port.state == "unknown"
+# --- as text --------------------------------------------------------------------------------------------------------
+
+
+def plain(lab: str, look: Look, paint: Paint, marks: Marks) -> str:
+    """All of it, as wide as it is."""
+    view = _View(paint, marks, None)
+    return "\n".join([*view.head(lab, look), *view.body(look.sections)])
+
+
+def fitted(lab: str, look: Look, paint: Paint, marks: Marks, columns: int, lines: int) -> list[str]:
+    """So many lines at most: where there is no room, rows that are good and as before are left out and counted."""
+    view = _View(paint, marks, columns)
+    head, sections = view.head(lab, look), list(look.sections)
+    excess = len(head) + len(view.body(sections)) - lines
+    # from below: the links say what LACP, vPC and sessions say more shortly
+    for number in reversed(range(len(sections))):
+        while excess > 0 and (shorter := _shorter(sections[number], excess)) != sections[number]:
+            sections[number] = shorter
+            excess = len(head) + len(view.body(sections)) - lines
+    shown = [*head, *view.body(sections)]
+    if excess <= 0:
+        return shown
+    cut = f"{marks.dots} {excess + 1} more lines: a larger window shows them"
+    return [*shown[: lines - 1], fit(cut, columns, marks.dots)]
+
+
+def _shorter(section: Section, excess: int) -> Section:
+    """Without so many of its last rows that are good and as before."""
+    gone = {row.key for row in [row for row in section.rows if row.good and not row.mark][-excess:]}
+    rows = tuple(row for row in section.rows if row.key not in gone)
+    return replace(section, rows=rows, hidden=section.hidden + len(section.rows) - len(rows))
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """``columns``: of the window; None where there is none."""
+
+    paint: Paint
+    marks: Marks
+    columns: int | None
+
+    def head(self, lab: str, look: Look) -> list[str]:
+        wrong, silent = look.wrong, len(look.unanswered)
+        words = [self.paint("PASS", "all well")] if not wrong and not silent else []
+        counts = (("FAIL", wrong, "wrong"), ("INCONCLUSIVE", silent, "without an answer"),
+                  ("busy", look.changed, "changed"))  # fmt: skip
+        words += [self.paint(style, f"{count} {word}") for style, count, word in counts if count]
+        line = f"{self.paint('bold', clean(lab))}  {look.read_at}  {', '.join(words)}"
+        rows = [f"{self.marks.unsure} {clean(box)}: no answer: {clean(why)}" for box, why in look.unanswered.items()]
+        if self.columns is not None:
+            rows = [fit(row, self.columns, self.marks.dots) for row in rows]
+            if cells(line) > self.columns:
+                line = f"{self.paint('bold', fit(clean(lab), 20))}  {', '.join(words)}"
+        return [line, *(self.paint("INCONCLUSIVE", row) for row in rows)]
+
+    def body(self, sections: Iterable[Section]) -> list[str]:
+        lines: list[str] = []
+        for section in sections:
+            more = self.paint("dim", f"  {section.hidden} more, well and as before") if section.hidden else ""
+            lines.append(self.paint("bold", section.title) + more)
+            lines += self._section(section) if section.rows else []
+        return lines
+
+    def _section(self, section: Section) -> list[str]:
+        columns = list(zip(section.header, *(row.cells for row in section.rows), strict=True))
+        widths = [max(map(cells, column)) for column in columns]
+        widths, gap = self._shape(section, widths)
+        lines = [self.paint("dim", line) for line in self._line("   ", section.header, widths, gap)]
+        for row in section.rows:
+            mark, style = self._marked(row)
+            lines += [self.paint(style, line) for line in self._line(mark, row.cells, widths, gap)]
+        return lines
+
+    def _shape(self, section: Section, widths: list[int]) -> tuple[list[int], int]:
+        """(widths of columns, blanks between them): in a narrow window closer together, then without the clock."""
+        short = widths[:-1] if section.header[-1] == CLOCK else widths
+        for found, gap in ((widths, GAP), (widths, 1), (short, 1)):
+            if self.columns is None or MARKED + sum(found) + gap * (len(found) - 1) <= self.columns:
+                return found, gap
+        return widths, GAP
+
+    def _line(self, mark: str, texts: Sequence[str], widths: Sequence[int], gap: int) -> list[str]:
+        """One line; where the window is too narrow, what does not fit goes to lines below."""
+        texts = texts[: len(widths)]
+        padded = [f"{text}{' ' * (width - cells(text))}" for text, width in zip(texts, widths, strict=True)]
+        line = f"{mark}{(' ' * gap).join(padded)}".rstrip()
+        if self.columns is None or cells(line) <= self.columns:
+            return [line]
+        return wrap(f"{mark}{(' ' * gap).join(texts)}", self.columns, " " * 2 * MARKED)
+
+    def _marked(self, row: Row) -> tuple[str, str]:
+        """Whether it is well, whether it has changed, and its style."""
+        if row.mark == "silent":
+            return f"{self.marks.unsure}  ", "INCONCLUSIVE"
+        if row.mark == "gone":
+            return " - ", "dim"
+        changed = row.mark == "changed"
+        mark = f"{' ' if row.good else self.marks.failed}{'*' if changed else ' '} "
+        return mark, "FAIL" if not row.good else "busy" if changed else ""

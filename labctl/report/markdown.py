@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from labctl.report.evidencefolder import facts
 from labctl.report.text import clean
 from labctl.report.verdicts import differing
 from labctl.verify.verdict import Trouble, troubles, verdict_of
@@ -19,74 +20,60 @@ LONGEST = 600
 ORDER = ("FAIL", "INCONCLUSIVE", "PASS")
 
 
-def markdown(body: Mapping[str, Any], *, report: str | None = None) -> str:
-    """From ``labctl.evidence/v1``, for GitHub's kind of Markdown. ``report``: where the whole report is. Pure."""
-    return "\n".join(_lines(body, report)) + "\n"
+def markdown(body: Mapping[str, Any]) -> str:
+    """From ``labctl.evidence/v1``, for GitHub's kind of Markdown. Pure."""
+    return "\n".join(_lines(body)) + "\n"
 
 
-def _lines(body: Mapping[str, Any], report: str | None) -> Iterator[str]:
+def _lines(body: Mapping[str, Any]) -> Iterator[str]:
     scenarios: Sequence[Mapping[str, Any]] = body.get("scenarios") or ()
-    verdict = verdict_of(body)
-    yield f"## {verdict}: {escape(body.get('lab', 'lab'))}"
-    yield ""
-    yield f"{escape(body.get('sentence') or 'nothing ran')} in {float(body.get('seconds') or 0):.1f} s{_facts(body)}"
-    if verdict != "PASS" and body.get("drift"):
-        yield ""
-        yield "**Changed since `up`:**"
-        yield ""
-        yield from (f"- {escape(change)}" for change in body["drift"])
-    found = troubles(check for scenario in scenarios for check in scenario.get("checks") or ())
+    checks = [check for scenario in scenarios for check in scenario.get("checks") or ()]
+    yield from _heading(body)
+    found = troubles(checks)
     for trouble in found[:MOST]:
-        yield ""
-        yield from _trouble(trouble)
+        yield from ("", *_trouble(trouble))
     if found[MOST:]:
-        yield ""
-        yield f"… and {sum(len(trouble.checks) for trouble in found[MOST:])} more that did not pass."
-    yield ""
-    yield from _table(scenarios)
-    yield from _passed(scenarios)
-    if report:
-        yield ""
-        yield f"Report: {escape(report)}"
+        yield from ("", f"… and {sum(len(trouble.checks) for trouble in found[MOST:])} more that did not pass.")
+    yield from ("", *_table(scenarios))
+    passed = [check for check in checks if verdict_of(check) == "PASS"]
+    if passed:
+        yield from ("", *_folded(f"{len(passed)} check{'s' * (len(passed) != 1)} passed", passed))
+
+
+def _heading(body: Mapping[str, Any]) -> Iterator[str]:
+    verdict = verdict_of(body)
+    took = f"{float(body.get('seconds') or 0):.1f} s{_facts(body)}"
+    yield from (f"## {verdict}: {escape(body.get('lab', 'lab'))}", "")
+    yield f"{escape(body.get('sentence') or 'nothing ran')} in {took}"
+    if verdict != "PASS" and body.get("drift"):
+        yield from ("", "**Changed since `up`:**", "", *(f"- {escape(change)}" for change in body["drift"]))
 
 
 def _facts(body: Mapping[str, Any]) -> str:
     environment = body.get("environment") or {}
-    target = environment.get("target") or {}
-    facts = [f"{key} {value}" for key, value in target.items()] if isinstance(target, Mapping) else []
-    facts += [
-        words.format(environment[key])
-        for key, words in (("mode", "mode {}"), ("runtime", "on {}"), ("labctl", "labctl {}"))
-        if environment.get(key)
-    ]
+    words = facts(environment, "mode", "runtime", "labctl")
     edited = environment.get("edited") or []
-    facts += [f"edited: {', '.join(map(str, edited))}"] if edited else []
-    return f" ({escape(', '.join(map(str, facts)))})" if facts else ""
+    words += [f"edited: {', '.join(map(str, edited))}"] if edited else []
+    return f" ({escape(', '.join(words))})" if words else ""
 
 
 def _trouble(trouble: Trouble) -> Iterator[str]:
     check, *others = trouble.checks
     if others:
-        yield f"**{trouble.verdict}** {escape(trouble.sentence)}"
-        yield ""
+        yield from (f"**{trouble.verdict}** {escape(trouble.sentence)}", "")
         yield from _folded(f"{len(trouble.checks)} checks", trouble.checks)
         return
     yield f"**{trouble.verdict}** {code(check.get('id', ''))}: {escape(trouble.sentence)}"
     expected, seen = differing(check.get("expected"), check.get("seen"))
-    if expected is None and seen is None:
-        return
-    yield ""
-    yield "| expected | seen |"
-    yield "|---|---|"
-    yield f"| {_value(expected)} | {_value(seen)} |"
+    if expected is not None or seen is not None:
+        yield from ("", "| expected | seen |", "|---|---|", f"| {_value(expected)} | {_value(seen)} |")
 
 
 def _table(scenarios: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     if not scenarios:
         yield "No scenario ran."
         return
-    yield "| verdict | scenario | checks | time | |"
-    yield "|---|---|---|--:|---|"
+    yield from ("| verdict | scenario | checks | time | |", "|---|---|---|--:|---|")
     for row in scenarios:
         verdicts = [verdict_of(check) for check in row.get("checks") or ()]
         counts = ", ".join(f"{verdicts.count(name)} {name}" for name in ORDER if name in verdicts) or "none"
@@ -97,21 +84,13 @@ def _table(scenarios: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield f"| {' | '.join(cells)} |"
 
 
-def _passed(scenarios: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    passed = [check for row in scenarios for check in row.get("checks") or () if verdict_of(check) == "PASS"]
-    if not passed:
-        return
-    yield ""
-    yield from _folded(f"{len(passed)} check{'s' * (len(passed) != 1)} passed", passed)
+def _folded(summary: str, checks: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    return details(summary, (f"- {code(check.get('id', ''))}: {escape(check.get('sentence', ''))}" for check in checks))
 
 
-def _folded(summary: str, checks: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    yield f"<details><summary>{summary}</summary>"
-    yield ""
-    for check in checks:
-        yield f"- {code(check.get('id', ''))}: {escape(check.get('sentence', ''))}"
-    yield ""
-    yield "</details>"
+def details(summary: str, lines: Iterable[str]) -> Iterator[str]:
+    """Folded; ``summary`` is markup."""
+    yield from (f"<details><summary>{summary}</summary>", "", *lines, "", "</details>")
 
 
 def _value(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""The captures of a check, read again: which packet it was judged by, drawn beside the paper's where there is one."""
+"""The captures of a check, read again: which packet it was judged by, drawn as layers beside the paper's."""
 
 from __future__ import annotations
 
@@ -7,10 +7,176 @@ from dataclasses import dataclass
 from typing import Any
 
 from labctl.report.evidencefolder import EvidenceFolder
-from labctl.report.layers import Layer, expected_layers, layers
-from labctl.report.printed import Printed, printed_like
-from labctl.verify.capture.match import ExpectedPacket, differences, find
-from labctl.verify.capture.packet import Packet, decode, http_request
+from labctl.verify.capture.match import ExpectedPacket, ExpectedStack, differences, find
+from labctl.verify.capture.packet import Frame, Header, Packet, decode, http_request
+
+IPIP = "IPIP (4)"
+PROTOCOLS = {"icmp": "ICMP", "tcp": "TCP", "udp": "UDP", "ipip": IPIP}
+ECHO_TYPES = {("request", False): "8", ("reply", False): "0", ("request", True): "128", ("reply", True): "129"}
+"""RFC 792, RFC 4443."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """``kind`` is for drawing: ethernet, tag, outer, ip, vxlan, transport, http. ``fields``: name and value."""
+
+    kind: str
+    name: str
+    fields: tuple[tuple[str, str], ...] = ()
+
+
+def _layer(kind: str, name: str, **fields: str | None) -> Layer:
+    """``from_`` and the like are names that Python has taken, or that have a blank; None: nothing is said of it."""
+    rows = tuple((key.strip("_").replace("_", " "), value) for key, value in fields.items() if value is not None)
+    return Layer(kind, name, rows)
+
+
+# --- a packet that was captured -------------------------------------------------------------------------------------
+
+
+def layers(packet: Packet) -> tuple[Layer, ...]:
+    """Every header of a packet, the outermost first."""
+    return tuple(_layers(packet))
+
+
+def _layers(packet: Packet) -> Iterator[Layer]:
+    last = sum(len(frame.headers) for frame in packet.frames)
+    number = 0
+    for frame in packet.frames:
+        yield from _frame(frame)
+        for header in frame.headers:
+            number += 1
+            where = "" if last == 1 else "inner " if number == last else "outer "
+            yield _ip(header, where, "ip" if number == last else "outer")
+            yield from _transport(header)
+
+
+def _frame(frame: Frame) -> Iterator[Layer]:
+    if frame.vni is not None:
+        yield _layer("vxlan", "VXLAN", VNI=str(frame.vni))
+    yield _layer("ethernet", "Ethernet", from_=frame.source, to=frame.target)
+    if frame.vlan is not None:
+        yield _layer("tag", "802.1Q", VLAN=str(frame.vlan))
+
+
+def _ip(header: Header, where: str, kind: str) -> Layer:
+    carries = PROTOCOLS.get(header.protocol, header.protocol)
+    name = where + _family(header.source)
+    return _layer(kind, name, from_=header.source, to=header.target, ttl=str(header.ttl), carries=carries)
+
+
+def _family(*addresses: str) -> str:
+    return "IPv6" if any(":" in address for address in addresses) else "IPv4"
+
+
+def _transport(header: Header) -> Iterator[Layer]:
+    if header.protocol == "icmp":
+        six = ":" in header.source
+        kind = f"{ECHO_TYPES[header.echo, six]} echo {header.echo}" if header.echo else None
+        yield _layer("transport", "ICMPv6" if six else "ICMP", type=kind)
+    elif header.protocol in ("tcp", "udp"):
+        tcp = header.protocol == "tcp"
+        length = str(len(header.payload)) if header.payload and tcp else None
+        ports = {"from_": str(header.source_port), "to": str(header.target_port)}
+        yield _layer("transport", PROTOCOLS[header.protocol], **ports, length=length)
+        request = http_request(header.payload) if tcp else None
+        if request:
+            yield _layer("http", "HTTP", request=request[0], host=request[1] or None)
+
+
+# --- what a packet must be ------------------------------------------------------------------------------------------
+
+
+def expected_layers(expected: ExpectedPacket) -> tuple[Layer, ...]:
+    """In the same words; a layer of which nothing is asked is left out."""
+    found: list[Layer] = []
+    if expected.source_macs is not None or expected.macs is not None:
+        found.append(_layer("ethernet", "Ethernet", from_=_any(expected.source_macs), one_end=_any(expected.macs)))
+    if expected.vlan is not None:
+        found.append(_layer("tag", "802.1Q", VLAN=str(expected.vlan)))
+    if expected.outer:
+        found.append(_expected_ip(expected.outer, "outer ", "outer"))
+    found.append(_expected_ip(expected.inner, "inner " if expected.outer else "", "ip"))
+    if expected.inner.port:
+        name = PROTOCOLS.get(expected.inner.protocol or "", "port")
+        found.append(_layer("transport", name, to=str(expected.inner.port)))
+    return tuple(found)
+
+
+def _expected_ip(stack: ExpectedStack, where: str, kind: str) -> Layer:
+    carries = PROTOCOLS.get(stack.protocol, stack.protocol) if stack.protocol else None
+    name = where + _family(*stack.targets, *stack.sources)
+    return _layer(kind, name, from_=_any(stack.sources), to=_any(stack.targets), carries=carries)
+
+
+def _any(words: frozenset[str] | None) -> str | None:
+    return None if words is None else " or ".join(sorted(words)) or "nothing"
+
+
+# --- the paper's packets ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """A capture that the white paper prints for one of its two use cases.
+
+    Values are those of the paper, repaired where its print is damaged. A lab's own values differ where the lab says so:
+    other pods, other MAC addresses, ports chosen by the sender.
+    """
+
+    title: str
+    layers: tuple[Layer, ...]
+
+
+_NODE1, _NODE2, _LEAF = "fe:f8:86:b8:5f:7e", "32:73:87:0b:5f:3f", "6c:31:0e:b3:7c:47"
+PING_AT_NODE = Printed(
+    "ping pod to pod, at node1's bond0",
+    (
+        _layer("ethernet", "Ethernet", from_=_NODE1, to=_NODE2),
+        _layer("outer", "outer IPv4", from_="192.168.1.10", to="192.168.1.11", carries=IPIP),
+        _layer("ip", "inner IPv4", from_="10.233.102.136", to="10.233.75.7", carries="ICMP"),
+        _layer("transport", "ICMP", type="8 echo request"),
+    ),
+)
+PING_AT_LEAF = Printed(
+    "ping pod to pod, at the leaf's port-channel",
+    (
+        _layer("ethernet", "Ethernet", from_=_NODE2, to=_NODE1),
+        _layer("tag", "802.1Q", VLAN="0", PRI="0", DEI="0"),
+        _layer("outer", "outer IPv4", from_="192.168.1.11", to="192.168.1.10", carries=IPIP),
+        _layer("ip", "inner IPv4", from_="10.233.75.7", to="10.233.102.136", carries="ICMP"),
+        _layer("transport", "ICMP", type="0 echo reply"),
+    ),
+)
+CURL_AT_LEAF = Printed(
+    "curl of a ClusterIP, at the leaf's port-channel",
+    (
+        _layer("ethernet", "Ethernet", from_=f"{_LEAF} (Cisco)", to=_NODE1),
+        _layer("tag", "802.1Q", VLAN="3001"),
+        _layer("ip", "IPv4", from_="192.168.1.13", to="10.233.102.141", carries="TCP"),
+        _layer("transport", "TCP", from_="22996", to="80", length="76"),
+        _layer("http", "HTTP", request="GET / HTTP/1.1", host="10.233.0.100"),
+    ),
+)
+
+
+def printed_like(found: Sequence[Layer]) -> Printed | None:
+    """The paper's capture of the same kind of packet; None where the paper shows none.
+
+    The paper captured IPv4 alone: the echo request at a node, the reply with a tag at the leaf, the HTTP request with a
+    tag at the leaf.
+    """
+    names = {layer.name for layer in found}
+    if "VXLAN" in names:
+        return None
+    if {"outer IPv4", "inner IPv4", "ICMP"} <= names:
+        return PING_AT_LEAF if "802.1Q" in names else PING_AT_NODE
+    if {"IPv4", "TCP"} <= names and any(("to", "80") in layer.fields for layer in found if layer.name == "TCP"):
+        return CURL_AT_LEAF
+    return None
+
+
+# --- the captures of a check ------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +199,8 @@ class CaptureShown:
             return "the file is missing"
         if not self.packets:
             return "no packet"
-        packets = f"{self.packets} packet{'s' * (self.packets != 1)}"
-        return (
-            f"{packets}, {self.fitting} as expected" if self.fitting or self.wrong else f"{packets}, none as expected"
-        )
+        number = self.fitting if self.fitting or self.wrong else "none"
+        return f"{self.packets} packet{'s' * (self.packets != 1)}, {number} as expected"
 
 
 def captures_shown(folder: EvidenceFolder, check: Mapping[str, Any]) -> tuple[CaptureShown, ...]:
@@ -56,15 +220,12 @@ def _shown(folder: EvidenceFolder, name: str, expected: ExpectedPacket | None) -
     if expected is None:
         return CaptureShown(name, there=True, packets=len(packets))
     found = find(packets, expected)
-    wanted = expected_layers(expected)
     packet = _telling(found.packets) or found.almost
-    if packet is None:
-        return CaptureShown(name, there=True, packets=len(packets), expected=wanted)
-    drawn = layers(packet)
-    wrong = () if found.packets else tuple(differences(packet, expected))
+    drawn = layers(packet) if packet else ()
+    wrong = tuple(differences(packet, expected)) if packet and not found.packets else ()
     return CaptureShown(
-        name, there=True, packets=len(packets), fitting=len(found.packets), expected=wanted, layers=drawn, wrong=wrong,
-        printed=printed_like(drawn),
+        name, there=True, packets=len(packets), fitting=len(found.packets), expected=expected_layers(expected),
+        layers=drawn, wrong=wrong, printed=printed_like(drawn),
     )  # fmt: skip
 
 
@@ -76,7 +237,7 @@ def _telling(packets: Sequence[Packet]) -> Packet | None:
     return next(with_request, packets[0] if packets else None)
 
 
-def all_captures(folder: EvidenceFolder) -> Iterator[tuple[str, int | None, int]]:
+def count_packets(folder: EvidenceFolder) -> Iterator[tuple[str, int | None, int]]:
     """(file, packets or None when it is missing, bytes) of every capture that a check names, each once."""
     named = [str(name) for check in folder.checks for name in check.get("captures") or ()]
     for name in dict.fromkeys(named):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from labctl.errors import UsageError
 from labctl.report.evidencefolder import NAME, read_evidence
-from labctl.report.page import html, links_from
+from labctl.report.page import html
 from labctl.troubles import unwritten
 
 PAGE = "index.html"
@@ -64,14 +64,8 @@ def publish(evidence: Path, target: Path) -> Path:
                 path.chmod(0o777 & ~_umask())  # copytree copies a folder's mode, which is for its owner alone
     except OSError as error:
         raise unwritten(target, error) from None
-    return write_page(target, target / PAGE)
-
-
-def write_page(folder: Path, page: Path) -> Path:
-    """Render the page of an evidence folder, with links that lead there from where the page is."""
-    text = html(read_evidence(folder), links=links_from(page, folder))
-    write_text(page, text)
-    return page
+    write_text(target / PAGE, html(read_evidence(target)))
+    return target / PAGE
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,13 +1,20 @@
-"""Columns, as kubectl prints them: plain in a pipe; on a terminal coloured, and folded at blanks to its width."""
+"""Columns, as kubectl prints them: plain in a pipe; on a terminal coloured, and folded at blanks to its width.
+
+BGP sessions of a node are in the layout of calicoctl.
+"""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from typing import TextIO
+from itertools import zip_longest
+from typing import TYPE_CHECKING, TextIO
 
 from labctl.report.style import Paint, wants_colour
 from labctl.report.text import cells, wrap
+
+if TYPE_CHECKING:
+    from labctl.verify.birdsessions import BirdSession
 
 GAP = "   "
 LAST = 24
@@ -40,19 +47,24 @@ def table(
     if width is not None:
         least = [max(map(_longest, column)) for column in zip(header, *rows, strict=True)]
         _narrow(widths, [*least[:-1], min(least[-1], LAST)], width)
-    out = []
-    for number, line in enumerate((header, *rows)):
-        folded = [wrap(cell, size, whole=True) for cell, size in zip(line, widths, strict=True)]
-        for row in range(max(map(len, folded))):
-            parts = [column[row] if row < len(column) else "" for column in folded]
-            last = max(at for at, part in enumerate(parts) if part or at == 0)
-            styles = ["bold" if number == 0 else STYLES.get(cell, "") for cell in line]
-            padded = [
-                paint(style, part) + " " * (size - cells(part) if at < last else 0)
-                for at, (part, size, style) in enumerate(zip(parts, widths, styles, strict=True))
-            ]
-            out.append(GAP.join(padded[: last + 1]).rstrip())
-    return "\n".join(out)
+    lines = _line(header, widths, ["bold"] * len(header), paint)
+    for row in rows:
+        lines += _line(row, widths, [STYLES.get(cell, "") for cell in row], paint)
+    return "\n".join(lines)
+
+
+def _line(cells_of: Sequence[str], widths: Sequence[int], styles: Sequence[str], paint: Paint) -> list[str]:
+    """A row, on as many lines as its longest cell takes."""
+    folded = [wrap(cell, size, whole=True) for cell, size in zip(cells_of, widths, strict=True)]
+    lines = []
+    for parts in zip_longest(*folded, fillvalue=""):
+        last = max(at for at, part in enumerate(parts) if part or at == 0)
+        padded = [
+            paint(style, part) + " " * (size - cells(part) if at < last else 0)
+            for at, (part, size, style) in enumerate(zip(parts, widths, styles, strict=True))
+        ]
+        lines.append(GAP.join(padded[: last + 1]).rstrip())
+    return lines
 
 
 def _longest(cell: str) -> int:
@@ -69,3 +81,25 @@ def _narrow(widths: list[int], least: Sequence[int], width: int) -> None:
         others = max((widths[column] for column in giving if column != widest), default=0)
         floor = max(least[widest], 1, min(others, widths[widest] - 1))
         widths[widest] = max(floor, widths[widest] - excess)
+
+
+CALICO = ("PEER ADDRESS", "PEER TYPE", "STATE", "SINCE", "INFO")
+
+
+def node_status(sessions: Sequence[BirdSession]) -> str:
+    """As ``calicoctl node status`` has it (white paper: Figure 10): both families, each a table or words for none."""
+    return "\n\n".join(_family(version, [row for row in sessions if row.version == version]) for version in (4, 6))
+
+
+def _family(version: int, sessions: Sequence[BirdSession]) -> str:
+    if not sessions:
+        return f"No IPv{version} peers found."
+    rows = [(row.address, row.type, row.state, row.since, row.info) for row in sessions]
+    widths = [max(map(len, column)) for column in zip(CALICO, *rows, strict=True)]
+    rule = f"+{'+'.join('-' * (width + 2) for width in widths)}+"
+    # calicoctl puts what is left over to the right of a heading
+    head = [f"{' ' * ((width - len(name)) // 2)}{name}" for name, width in zip(CALICO, widths, strict=True)]
+    lines = [
+        "".join(f"| {cell:{width}} " for cell, width in zip(row, widths, strict=True)) + "|" for row in (head, *rows)
+    ]
+    return "\n".join((f"IPv{version} BGP status", rule, lines[0], rule, *lines[1:], rule))

@@ -89,6 +89,16 @@ def wrap(text: str, columns: int, indent: str = "", *, whole: bool = False) -> l
     return [*lines, line.rstrip(" ")] if line.strip(" ") or not lines else lines
 
 
+def unique(name: str, used: set[str], form: str = "{} ({})") -> str:
+    """The name, with a number where it was used before; now it is."""
+    found, number = name, 1
+    while found in used:
+        number += 1
+        found = form.format(name, number)
+    used.add(found)
+    return found
+
+
 def encodable(text: str, encoding: str | None) -> str:
     """The text with what the stream's encoding cannot say replaced, so that writing it never fails."""
     name = encoding or "utf-8"

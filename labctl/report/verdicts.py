@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from labctl.report.evidencefolder import facts
 from labctl.report.style import Paint
 from labctl.report.text import cells, clean, fit, pad, wrap
 from labctl.verify.verdict import Trouble, troubles, verdict_of
@@ -37,14 +39,13 @@ class _View:
     def lines(self, evidence: str | Path | None) -> Iterator[str]:
         scenarios: Sequence[Mapping[str, Any]] = self.body.get("scenarios") or ()
         rule = self.paint("dim", "─" * self.width)
-        yield self._heading()
-        yield rule
+        yield from (self._heading(), rule)
         yield from self._drift()
-        yield from self._table(scenarios)
+        yield from self._table(scenarios) if scenarios else (" no scenario ran",)
         found = troubles(check for scenario in scenarios for check in scenario.get("checks") or ())
         shared = [trouble for trouble in found if len(trouble.checks) > 1]
         for trouble in shared:
-            yield from self._shared(trouble)
+            yield from ("", *self._shared(trouble))
         told = {id(check) for trouble in shared for check in trouble.checks}
         for scenario in scenarios:
             yield from self._trouble(scenario, told)
@@ -57,17 +58,8 @@ class _View:
 
     def _heading(self) -> str:
         """The lab, and on what it was proven."""
-        environment = self.body.get("environment") or {}
-        target = environment.get("target") or {}
-        facts = [f"{key} {value}" for key, value in target.items()] if isinstance(target, Mapping) else []
-        facts += [
-            f"{word}{environment[key]}"
-            for key, word in (("mode", "mode "), ("runtime", "on "), ("labctl", "labctl "), ("time", ""))
-            if environment.get(key)
-        ]
-        lab = fit(self._lab, self.width // 2)
-        told = ""
-        for fact in map(clean, facts):
+        lab, told = fit(self._lab, self.width // 2), ""
+        for fact in facts(self.body.get("environment") or {}, "mode", "runtime", "labctl", "time"):
             longer = f"{told} · {fact}" if told else fact
             told = longer if cells(longer) <= self.width - cells(lab) - 3 else told
         return f" {self.paint('bold', lab)}  {self.paint('dim', told)}".rstrip()
@@ -76,55 +68,50 @@ class _View:
         """What somebody changed: a cause that is known is told before what comes of it."""
         changes = [] if verdict_of(self.body) == "PASS" else self.body.get("drift") or []
         for change in changes:
-            first, *rest = wrap(f" changed since up: {clean(change)}", self.width, "   ")
-            yield self.paint("FAIL", first)
-            yield from (self.paint("FAIL", line) for line in rest)
+            for line in wrap(f" changed since up: {clean(change)}", self.width, "   "):
+                yield self.paint("FAIL", line)
         if changes:
             yield ""
 
+    def _marked(self, verdict: str, text: str, style: str = "") -> Iterator[str]:
+        """`` FAIL  text``, wrapped under the text."""
+        hang = " " * (cells(verdict) + 3)
+        first, *rest = wrap(f"{hang}{text}", self.width, hang)
+        yield f" {self.paint(verdict, verdict)}  {self.paint(style, first[len(hang) :])}"
+        yield from rest
+
     def _shared(self, trouble: Trouble) -> Iterator[str]:
         """One cause of many checks: once, with the scenarios that they are of."""
-        counts: dict[str, int] = {}
-        for check in trouble.checks:
-            name = clean(check.get("id", "")).partition(".")[0]
-            counts[name] = counts.get(name, 0) + 1
-        hang = " " * (cells(trouble.verdict) + 3)
-        first, *rest = wrap(f"{hang}{clean(trouble.sentence)}", self.width, hang)
-        yield ""
-        yield f" {self.paint(trouble.verdict, trouble.verdict)}  {first[len(hang) :]}"
-        yield from rest
+        counts = Counter(clean(check.get("id", "")).partition(".")[0] for check in trouble.checks)
+        yield from self._marked(trouble.verdict, clean(trouble.sentence))
         yield from wrap(f"   {', '.join(f'{count} of {name}' for name, count in counts.items())}", self.width, "   ")
         # who is silent has said nothing; of others there are last words
         spoken = [check for check in trouble.checks if not check.get("box")]
         for check in spoken[:IN_FULL]:
-            yield fit(f"   {clean(check.get('id', ''))}: {clean(check.get('sentence', ''))}", self.width)
+            yield fit(f"   {_words(check)}", self.width)
         if spoken[IN_FULL:]:
             yield f"   and {len(spoken) - IN_FULL} more"
 
     def _table(self, scenarios: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         """A row for each scenario: verdict, name, title where it fits, seconds, the deciding sentence."""
-        if not scenarios:
-            yield " no scenario ran"
-            return
-        verdicts = [verdict_of(row) for row in scenarios]
-        names = [clean(row.get("id", "")) for row in scenarios]
-        titles = [clean(row.get("title", "")) for row in scenarios]
-        seconds = [_seconds(row) for row in scenarios]
-        wide = max(map(cells, verdicts))
-        name_wide = min(LONGEST_ID, max(map(cells, names)))
-        title_wide = max(map(cells, titles))
-        seconds_wide = max(map(cells, seconds))
+        rows = [
+            (verdict_of(row), *(clean(row.get(key, "")) for key in ("id", "title", "sentence")), _seconds(row))
+            for row in scenarios
+        ]
+        wide, name_wide, title_wide, longest, seconds_wide = (
+            max(map(cells, column)) for column in zip(*rows, strict=True)
+        )
+        name_wide = min(LONGEST_ID, name_wide)
         used = 1 + wide + 2 + name_wide + 2 + seconds_wide + 2
-        needed = min(SENTENCE, max(cells(clean(row.get("sentence", ""))) for row in scenarios))
+        needed = min(SENTENCE, longest)
         with_title = self.width - used - title_wide - 2 >= needed
         used += title_wide + 2 if with_title else 0
-        for row, verdict, name, title, took in zip(scenarios, verdicts, names, titles, seconds, strict=True):
+        for verdict, name, title, sentence, took in rows:
             cell = f"{pad(title, title_wide)}  " if with_title else ""
             head = (
                 f" {self.paint(verdict, pad(verdict, wide))}  {self.paint('bold', pad(name, name_wide))}  {cell}"
                 f"{self.paint('dim', took.rjust(seconds_wide))}"
             )
-            sentence = clean(row.get("sentence", ""))
             if self.width - used >= needed:
                 first, *rest = wrap(sentence, self.width - used)
                 yield f"{head}  {first}".rstrip()
@@ -136,31 +123,23 @@ class _View:
     def _trouble(self, scenario: Mapping[str, Any], told: Container[int]) -> Iterator[str]:
         """The checks of a scenario that did not pass and are not among many, failed ones first."""
         checks: Sequence[Mapping[str, Any]] = scenario.get("checks") or ()
-        alone = [check for check in checks if id(check) not in told]
-        bad = [check for trouble in troubles(alone) for check in trouble.checks]
+        bad = [check for found in troubles(row for row in checks if id(row) not in told) for check in found.checks]
         if not bad:
             return
         title = clean(scenario.get("title") or scenario.get("id", ""))
-        yield ""
-        yield from wrap(
-            f" {title}: {len(bad)} of {len(checks)} check{'s' * (len(checks) != 1)} did not pass", self.width, "   "
-        )
+        count = f"{len(bad)} of {len(checks)} check{'s' * (len(checks) != 1)} did not pass"
+        yield from ("", *wrap(f" {title}: {count}", self.width, "   "))
         for check in bad[:IN_FULL]:
-            yield ""
-            yield from self._in_full(check)
+            yield from ("", *self._in_full(check))
         if bad[IN_FULL:]:
             yield ""
         for check in bad[IN_FULL:]:
             verdict = verdict_of(check)
-            text = f"{clean(check.get('id', ''))}: {clean(check.get('sentence', ''))}"
-            yield f" {self.paint(verdict, verdict)}  {fit(text, self.width - cells(verdict) - 3)}"
+            yield f" {self.paint(verdict, verdict)}  {fit(_words(check), self.width - cells(verdict) - 3)}"
 
     def _in_full(self, check: Mapping[str, Any]) -> Iterator[str]:
         verdict = verdict_of(check)
-        hang = " " * (cells(verdict) + 3)
-        first, *rest = wrap(f"{hang}{clean(check.get('id', ''))}", self.width, hang)
-        yield f" {self.paint(verdict, verdict)}  {self.paint('bold', first[len(hang) :])}"
-        yield from rest
+        yield from self._marked(verdict, clean(check.get("id", "")), "bold")
         yield from wrap(f"   {clean(check.get('sentence', ''))}", self.width, "   ")
         expected, seen = check.get("expected"), check.get("seen")
         if max(len(_json(expected)), len(_json(seen))) > (self.width - 3 - LABEL) * JSON_LINES:
@@ -174,10 +153,8 @@ class _View:
         yield from self._labelled("files", "  ".join(files))
 
     def _labelled(self, label: str, text: str, style: str = "") -> Iterator[str]:
-        if not text:
-            return
         room = self.width - 3 - LABEL
-        lines = wrap(text, room)
+        lines = wrap(text, room) if text else []
         if len(lines) > JSON_LINES:
             lines = [*lines[: JSON_LINES - 1], fit(f"{lines[JSON_LINES - 1]} …", room)]
         for number, line in enumerate(lines):
@@ -198,6 +175,10 @@ class _View:
         yield from (" " * (cells(badge) + 1) + line for line in rest)
         if path:
             yield f" {path}"
+
+
+def _words(check: Mapping[str, Any]) -> str:
+    return f"{clean(check.get('id', ''))}: {clean(check.get('sentence', ''))}"
 
 
 def differing(expected: Any, seen: Any) -> tuple[Any, Any]:

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import os
-import queue
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import asdict
 from types import FrameType, TracebackType
 from typing import Any, Self, TextIO
 
-from labctl.report.jsonlines import line_of
-from labctl.report.livetable import Look, Wired, looked
-from labctl.report.liveview import fitted, plain
-from labctl.report.screen import Screen, size_of
-from labctl.report.sink import Sink
-from labctl.report.style import ASCII, UNICODE, Marks, Paint, wants_colour
+from labctl.report.console import line_of
+from labctl.report.livetable import Look, Wired, fitted, looked, plain
+from labctl.report.screen import Screen, Sink, size_of
+from labctl.report.style import Paint, wants_colour
 from labctl.report.text import cells
 from labctl.verify.livestate import LiveState
 
@@ -68,38 +66,21 @@ class Apart:
         """``meanwhile`` is called again and again with the seconds for which a look goes on."""
         self._read = read
         self._meanwhile = meanwhile or (lambda _seconds: None)
-        self._answers: queue.SimpleQueue[LiveState | BaseException] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
+        self._pool = ThreadPoolExecutor(1, "look")
+        self._look: Future[LiveState] = Future()
+        self._look.cancel()
 
     def __call__(self) -> LiveState:
         """One look. Raises what reading raises."""
-        self._thread = threading.Thread(target=self._one, name="look", daemon=True)
-        self._thread.start()
-        answer = self._answer()
-        if isinstance(answer, BaseException):
-            raise answer
-        return answer
-
-    def _answer(self) -> LiveState | BaseException:
-        """A wait without end is deaf to a Ctrl-C that came just before it began."""
         began = time.monotonic()
-        while True:
-            try:
-                return self._answers.get(timeout=DEAF)
-            except queue.Empty:
-                self._meanwhile(time.monotonic() - began)
-
-    def _one(self) -> None:
-        try:
-            self._answers.put(self._read())
-        except BaseException as error:  # noqa: BLE001 - it is raised where the answer is awaited
-            self._answers.put(error)
+        self._look = self._pool.submit(self._read)
+        while not self.over(DEAF):  # a wait without end is deaf to a Ctrl-C that came just before it began
+            self._meanwhile(time.monotonic() - began)
+        return self._look.result()
 
     def over(self, patience: float) -> bool:
         """Whether the look that was begun last has ended, within so many seconds."""
-        if self._thread is not None:
-            self._thread.join(patience)
-        return self._thread is None or not self._thread.is_alive()
+        return bool(wait((self._look,), patience).done)
 
 
 def as_dict(lab: str, state: LiveState) -> dict[str, Any]:
@@ -122,7 +103,7 @@ class JsonLooks:
 
 def table(stream: TextIO, lab: str, state: LiveState, wired: Wired) -> str:
     """One look, plain."""
-    return plain(lab, looked(state, wired), Paint(wants_colour(stream)), _marks(Sink(stream)))
+    return plain(lab, looked(state, wired), Paint(wants_colour(stream)), Sink(stream).marks)
 
 
 class TerminalLooks:
@@ -132,9 +113,8 @@ class TerminalLooks:
         self, stream: TextIO, lab: str, wired: Wired, size: Callable[[], os.terminal_size] | None = None
     ) -> None:
         self._sink = Sink(stream)
-        self._size = size or size_of(stream)
-        self._screen = Screen(self._sink, self._size)
-        self._paint, self._marks = Paint(wants_colour(stream)), _marks(self._sink)
+        self._screen = Screen(self._sink, size or size_of(stream))
+        self._paint, self._marks = Paint(wants_colour(stream)), self._sink.marks
         self._lab = lab
         self._wired = wired
         self._before: Look | None = None
@@ -151,9 +131,13 @@ class TerminalLooks:
             self._show(f"looking {self._marks.dots} {seconds:.0f} s")
 
     def _show(self, note: str) -> None:
-        columns, room = self._screen.columns, max(1, self._size().lines - 1)
+        columns = self._screen.columns
         head = [self._paint("bold", self._lab)]
-        lines = fitted(self._lab, self._before, self._paint, self._marks, columns, room) if self._before else head
+        lines = (
+            fitted(self._lab, self._before, self._paint, self._marks, columns, self._screen.lines)
+            if self._before
+            else head
+        )
         if note and cells(lines[0]) + len(note) + 2 <= columns:
             lines[0] += f"  {self._paint('dim', note)}"
         self._screen.show([], lines)
@@ -168,7 +152,3 @@ class TerminalLooks:
         if kind is KeyboardInterrupt:
             self._sink.write("\r\x1b[K")  # what the terminal echoed for Ctrl-C
         self._screen.restore()
-
-
-def _marks(sink: Sink) -> Marks:
-    return UNICODE if sink.unicode else ASCII

@@ -21,12 +21,12 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from labctl.design.limits import LIMITS
-from labctl.report.document import EvidenceDocument, unknown_keys
+from labctl.report.document import EvidenceDocument
 from labctl.report.evidencefolder import read_evidence
-from labctl.report.packets import captures_shown
-from labctl.report.printed import CURL_AT_LEAF, PING_AT_LEAF, PING_AT_NODE
+from labctl.report.packets import CURL_AT_LEAF, PING_AT_LEAF, PING_AT_NODE, captures_shown
 from labctl.waiting import Deadline, NotYet, wait_for
 from tests.chromium import chromium, needs_chromium
+from tests.evidencekeys import unknown_keys
 from tests.integration.harness import ROOT, WHITEPAPER, Done, Labctl, await_event, end, tshark_fields
 from tests.integration.launchers import need
 from tests.integration.patience import patient

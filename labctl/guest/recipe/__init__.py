@@ -87,8 +87,7 @@ DOCKER = Flavour(
     packages=(
         "docker.io", "docker-cli", "containerd", "runc", "openssh-client", "python3", "python3-click",
         "python3-cryptography", "python3-docker", "python3-jinja2", "python3-kubernetes", "python3-paramiko",
-        "python3-platformdirs", "python3-pydantic", "python3-rich", "python3-urllib3", "python3-wsproto",
-        "python3-yaml",
+        "python3-platformdirs", "python3-pydantic", "python3-urllib3", "python3-wsproto", "python3-yaml",
     ),
     modules=("br_netfilter", "nf_conntrack_netlink", "xt_set", "xt_ipvs", "ip_vs", "nft_reject_inet", "nft_limit",
              "nft_fib_inet", "nft_fib_ipv4", "nft_fib_ipv6"),

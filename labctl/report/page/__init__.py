@@ -18,7 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from labctl.report.evidencefolder import EvidenceFolder
-from labctl.report.page.view import page_view
+from labctl.report.page.view import counts, page_view
 from labctl.report.text import block
 
 
@@ -33,7 +33,7 @@ def _environment() -> Environment:
         autoescape=True,
         finalize=_harmless,
     )
-    environment.filters["url"] = quote
+    environment.filters |= {"url": quote, "counts": counts}
     return environment
 
 

@@ -1,100 +1,72 @@
-"""What the page shows, made ready for its template: no markup here, no judgement there."""
+"""What the page shows, made ready for its template: no markup here but the picture's, no judgement there.
+
+Rows are those of ``labctl.evidence/v1`` with what the page adds; no text of them is harmless before the template's
+``finalize`` has made it so.
+"""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any, Literal
 
-from labctl.report.evidencefolder import EvidenceFolder
-from labctl.report.facing import facing
-from labctl.report.packets import all_captures, captures_shown
-from labctl.report.page.model import (
-    CatalogueView,
-    CheckView,
-    FileView,
-    InputView,
-    OutputView,
-    PageView,
-    ScenarioView,
-    TroubleView,
-)  # fmt: skip
-from labctl.report.page.picture import picture
-from labctl.report.text import clean
-from labctl.report.times import own_times
+from markupsafe import Markup
+
+from labctl.errors import LabctlError, SpecError
+from labctl.report.document import EvidenceDocument
+from labctl.report.evidencefolder import EvidenceFolder, facts, flat, own_times
+from labctl.report.packets import captures_shown, count_packets
+from labctl.report.text import UNKNOWN, unique
 from labctl.verify.verdict import SCHEMA, troubles
 
-VERDICTS = ("FAIL", "INCONCLUSIVE", "PASS")
+FEW = 10
+"""Checks of a scenario that passed; more of them are folded."""
 SHOWN = 40_000
 """Characters of one raw output that are in the page; the whole is behind the link."""
+LONGEST = 60
+"""Rows; what is beyond is counted, and is whole in ``evidence.json``."""
+WIDEST = 2000
+"""Characters of one value."""
+State = Literal["same", "differs", "lacking", "extra", "open"]
 
 
-class _Anchors:
-    """Fragment identifiers, each once."""
-
-    def __init__(self) -> None:
-        self._used: set[str] = set()
-
-    def new(self, kind: str, text: str) -> str:
-        stem = f"{kind}-{re.sub(r'[^A-Za-z0-9._-]+', '-', text)[:100]}"
-        name, number = stem, 1
-        while name in self._used:
-            number += 1
-            name = f"{stem}-{number}"
-        self._used.add(name)
-        return name
-
-
-def page_view(folder: EvidenceFolder) -> PageView:
+def page_view(folder: EvidenceFolder) -> SimpleNamespace:
     """From the evidence alone."""
-    body = folder.body
-    anchors = _Anchors()
-    outputs = {path: _output(folder, path, anchors) for path in _outputs(folder)}
-    whole = max([float(body["seconds"]), *(_end(row) for row in body["scenarios"]), 0.001])
+    body = EvidenceDocument.model_validate(folder.body).model_dump(by_alias=True)  # with what may be left out
+    rows = _Rows(folder)
+    whole = max([body["seconds"], *(row["started"] + row["seconds"] for row in body["scenarios"]), 0.001])
     scenarios = [
-        _scenario(folder, row, outputs, anchors, whole, own)
-        for row, own in zip(body["scenarios"], own_times(body), strict=True)
+        rows.scenario(row, whole, own) for row, own in zip(body["scenarios"], own_times(folder.body), strict=True)
     ]
-    views = [check for scenario in scenarios for check in scenario.checks]
-    rows = [{**check, "view": view} for check, view in zip(folder.checks, views, strict=True)]
-    places = {check.id: check.anchor for scenario in scenarios for check in scenario.checks}
-    environment = body.get("environment") or {}
-    return PageView(
-        SCHEMA,
-        clean(body["lab"]),
-        body["verdict"],
-        _sentence(body),
-        float(body["seconds"]),
-        _counts(row["verdict"] for row in body["scenarios"]),
-        _counts(check["verdict"] for check in folder.checks),
-        list(_facts(environment)),
-        [clean(change) for change in body.get("drift") or ()] if body["verdict"] != "PASS" else [],
-        [
-            TroubleView(found.verdict, clean(found.sentence), [row["view"] for row in found.checks])
-            for found in troubles(rows)
-        ],
-        picture(folder),
-        scenarios,
-        list(outputs.values()),
-        list(all_captures(folder)),
-        list(_flat("", {key: value for key, value in environment.items() if key != "edited"})),
-        _inputs(folder),
-        [_file(path, row) for path, row in (body.get("files") or {}).items()],
-        [
-            CatalogueView(
-                clean(row["id"]),
-                clean(row["title"]),
-                clean(row.get("place") or ""),
-                clean(row.get("mode") or ""),
-                row.get("verdict") or "",
-                clean(row.get("note") or ""),
-                [(clean(name), places.get(clean(name), "")) for name in row.get("checks") or ()],
-            )
-            for row in body.get("catalogue") or ()
-        ],
-        folder.missing,
-    )
+    checks = [check for scenario in scenarios for check in scenario.checks]
+    environment = folder.body.get("environment") or {}  # in the order in which it was written
+    more: dict[str, Any] = {
+        "schema": SCHEMA,
+        "sentence": _sentence(body),
+        "facts": facts(environment, "mode", "runtime", "launcher", "labctl", "guest_speed"),
+        "troubles": troubles(vars(check) for check in checks),
+        "picture": picture(folder),
+        "scenarios": scenarios,
+        "checks": checks,
+        "anchors": {check.id: check.anchor for check in checks},
+        "beside": _beside(checks),
+        "outputs": list(rows.outputs.values()),
+        "captures": list(count_packets(folder)),
+        "environment": [(name, text) for name, text in flat({**environment, "edited": ()}) if text],
+        "inputs": _inputs(folder),
+        "files": [_file(path, **row) for path, row in body["files"].items()],
+        "missing": folder.missing,
+    }
+    return SimpleNamespace(**{**body, **more})
+
+
+def counts(rows: Iterable[SimpleNamespace | Mapping[str, Any]]) -> dict[str, int]:
+    """Rows by verdict, the worst first."""
+    found = [row["verdict"] if isinstance(row, Mapping) else row.verdict for row in rows]
+    return {verdict: found.count(verdict) for verdict in ("FAIL", "INCONCLUSIVE", "PASS")}
 
 
 def _sentence(body: Mapping[str, Any]) -> str:
@@ -104,101 +76,184 @@ def _sentence(body: Mapping[str, Any]) -> str:
     if body["verdict"] == "PASS":
         return "every check passed"
     deciding = next((row for row in body["scenarios"] if row["verdict"] == body["verdict"]), None)
-    cut = f"; cut short: {body['cut']}" if body.get("cut") else ""
-    return clean(f"{deciding['title']}: {deciding['sentence']}{cut}" if deciding else body["sentence"])
+    cut = f"; cut short: {body['cut']}" if body["cut"] else ""
+    return f"{deciding['title']}: {deciding['sentence']}{cut}" if deciding else str(body["sentence"])
 
 
-def _scenario(
-    folder: EvidenceFolder,
-    row: Mapping[str, Any],
-    outputs: Mapping[str, OutputView],
-    anchors: _Anchors,
-    whole: float,
-    own: Sequence[float],
-) -> ScenarioView:
-    seconds = float(row["seconds"])
-    return ScenarioView(
-        clean(row["id"]), anchors.new("scenario", row["id"]), clean(row["title"]), row["verdict"],
-        clean(row["sentence"]), seconds, 100 * float(row.get("started") or 0) / whole, 100 * seconds / whole,
-        _counts(check["verdict"] for check in row["checks"]),
-        [_check(folder, check, outputs, anchors, took) for check, took in zip(row["checks"], own, strict=False)],
-    )  # fmt: skip
+class _Rows:
+    """Rows of the evidence with what the page adds to each; fragment identifiers (``anchor``) are given once."""
+
+    def __init__(self, folder: EvidenceFolder) -> None:
+        self._folder = folder
+        self._used: set[str] = set()
+        # what checks name, in their order, then what else was asked, such as where packets had to be looked for
+        named = [str(name) for check in folder.checks for name in check.get("commands") or ()]
+        there = sorted(f"commands/{path.name}" for path in (folder.path / "commands").glob("*.txt"))
+        self.outputs = {path: self._output(path) for path in dict.fromkeys((*named, *there))}
+
+    def _anchor(self, kind: str, text: str) -> str:
+        return unique(f"{kind}-{re.sub(r'[^A-Za-z0-9._-]+', '-', text)[:100]}", self._used, "{}-{}")
+
+    def _output(self, path: str) -> SimpleNamespace:
+        """A file of ``commands/``: two lines of heading (`labctl.verify.evidence`), then what came."""
+        data = self._folder.read(path)
+        text = (data or b"").decode(errors="replace")
+        head = re.match(r"# ([^\n]*?): ([^\n]*)\n# (\S+)\n", text)
+        target, command, when = head.groups() if head else ("", path, "")
+        rest = text[head.end() :] if head else text
+        anchor = self._anchor("output", path.removeprefix("commands/").removesuffix(".txt"))
+        return SimpleNamespace(
+            path=path, anchor=anchor, target=target, command=command, when=when, text=rest[:SHOWN],
+            cut=max(0, len(rest) - SHOWN), there=data is not None,
+        )  # fmt: skip
+
+    def scenario(self, row: Mapping[str, Any], whole: float, own: Iterable[float]) -> SimpleNamespace:
+        """``at`` and ``long`` are percents of the whole time; ``own``: of each check, seconds of the run's time."""
+        more: dict[str, Any] = {
+            "anchor": self._anchor("scenario", row["id"]),
+            "at": 100 * row["started"] / whole,
+            "long": 100 * row["seconds"] / whole,
+            "unfolded": row["verdict"] != "PASS" or len(row["checks"]) <= FEW,
+            "checks": [self._check(check, took) for check, took in zip(row["checks"], own, strict=False)],
+        }
+        return SimpleNamespace(**{**row, **more})
+
+    def _check(self, check: Mapping[str, Any], took: float) -> SimpleNamespace:
+        """``inside``: what is folded."""
+        rows, captures = side_by_side(check["expected"], check["seen"]), captures_shown(self._folder, check)
+        parts = ((rows, "expected beside seen"), (captures, "packets"), (check["commands"], "commands"))
+        more: dict[str, Any] = {
+            "anchor": self._anchor("check", check["id"]),
+            "took": took,
+            "rows": [] if any(shown.layers for shown in captures) else rows,  # they are drawn as packets
+            "captures": captures,
+            "outputs": [self.outputs[path] for path in check["commands"]],
+            "inside": ", ".join(words for there, words in parts if there) or "identity",
+        }
+        return SimpleNamespace(**{**check, **more})
 
 
-def _check(
-    folder: EvidenceFolder, check: Mapping[str, Any], outputs: Mapping[str, OutputView], anchors: _Anchors, took: float
-) -> CheckView:
-    return CheckView(
-        clean(check["id"]), anchors.new("check", check["id"]), clean(check["title"]), check["verdict"],
-        clean(check["sentence"]), took, check.get("seconds"), int(check.get("attempts", 1)),
-        facing(check.get("expected"), check.get("seen")),
-        [outputs[str(path)] for path in check.get("commands") or ()],
-        captures_shown(folder, check),
-    )  # fmt: skip
+def _beside(checks: Iterable[SimpleNamespace]) -> list[tuple[SimpleNamespace, Any]]:
+    """Of each capture that the paper prints the first one here that is as expected."""
+    found: dict[str, tuple[SimpleNamespace, Any]] = {}
+    for check in checks:
+        for shown in check.captures:
+            if shown.printed and not shown.wrong:
+                found.setdefault(shown.printed.title, (check, shown))
+    return list(found.values())
 
 
-def _output(folder: EvidenceFolder, path: str, anchors: _Anchors) -> OutputView:
-    """A file of ``commands/``: two lines of heading (`labctl.verify.evidence`), then what came."""
-    data = folder.read(path)
-    text = (data or b"").decode(errors="replace")
-    head = re.match(r"# ([^\n]*?): ([^\n]*)\n# (\S+)\n", text)
-    target, command, when = head.groups() if head else ("", path, "")
-    rest = text[head.end() :] if head else text
-    return OutputView(
-        path, anchors.new("output", path.removeprefix("commands/").removesuffix(".txt")), clean(target),
-        clean(command), clean(when), rest[:SHOWN], max(0, len(rest) - SHOWN), data is not None,
-    )  # fmt: skip
-
-
-def _outputs(folder: EvidenceFolder) -> list[str]:
-    """What checks name, in their order, then what else was asked, such as where packets had to be looked for."""
-    named = [str(name) for check in folder.checks for name in check.get("commands") or ()]
-    there = sorted(f"commands/{path.name}" for path in (folder.path / "commands").glob("*.txt"))
-    return list(dict.fromkeys((*named, *there)))
-
-
-def _counts(verdicts: Iterator[str]) -> dict[str, int]:
-    found = list(verdicts)
-    return {verdict: found.count(verdict) for verdict in VERDICTS}
-
-
-def _end(row: Mapping[str, Any]) -> float:
-    return float(row.get("started") or 0) + float(row["seconds"])
-
-
-def _facts(environment: Mapping[str, Any]) -> Iterator[str]:
-    """On what it was proven, in few words."""
-    for key, value in (environment.get("target") or {}).items():
-        yield clean(f"{key} {value}")
-    for key, words in (("mode", "mode {}"), ("runtime", "on {}"), ("launcher", "{}"), ("labctl", "labctl {}"),
-                       ("guest_speed", "guest speed {:.2g} of the reference")):  # fmt: skip
-        if environment.get(key):
-            yield clean(words.format(environment[key]))
-
-
-def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from _flat(f"{prefix} {clean(key)}".strip(), inner)
-    elif value not in (None, "", []):
-        yield prefix, clean(", ".join(map(str, value)) if isinstance(value, list | tuple) else value)
-
-
-def _inputs(folder: EvidenceFolder) -> list[InputView]:
+def _inputs(folder: EvidenceFolder) -> list[dict[str, str]]:
     """Images and manifests that the lab's folder names; none where the evidence does not hold it."""
-    data = folder.read("lab/lab.json")
     try:
-        rows = json.loads(data or b"{}").get("inputs") or []
-        return [
-            InputView(*(clean(row.get(key) or "") for key in ("name", "version", "source", "sha256")))
-            for row in rows
-            if isinstance(row, Mapping)
-        ]
+        rows = json.loads(folder.read("lab/lab.json") or b"{}").get("inputs") or []
+        keys = ("name", "version", "source", "sha256")
+        return [{key: str(row.get(key) or "") for key in keys} for row in rows if isinstance(row, Mapping)]
     except (ValueError, AttributeError, TypeError):
         return []
 
 
-def _file(path: str, row: Mapping[str, Any]) -> FileView:
-    found, rendered = row.get("sha256"), row.get("rendered")
-    state = "missing" if found is None else "not hashed" if rendered is None else ""
-    return FileView(clean(path), clean(found or ""), state or ("as rendered" if found == rendered else "edited"))
+def _file(path: str, sha256: str | None, rendered: str | None, **_more: object) -> SimpleNamespace:
+    """A file of the artifact folder and what became of it since it was rendered."""
+    state = "missing" if sha256 is None else "not hashed" if rendered is None else ""
+    return SimpleNamespace(
+        path=path, sha256=sha256 or "", state=state or ("as rendered" if sha256 == rendered else "edited")
+    )
+
+
+def picture(folder: EvidenceFolder) -> SimpleNamespace:
+    """The topology with what failed marked, as markup; None with the reason in ``note``: nothing else depends on it."""
+    from labctl.graph import draw
+    from labctl.graph.marks import marks_of
+
+    if folder.lab is None:
+        note = "The evidence holds no description of the lab (lab/), so there is no picture of it."
+        return SimpleNamespace(svg=None, note=note)
+    try:
+        drawn = draw(folder.lab, marks=marks_of(folder.body, folder.lab))
+    except LabctlError as error:
+        reason = str(error)
+        if isinstance(error, SpecError):
+            more = f" (and {len(error.problems) - 1} more)" if len(error.problems) > 1 else ""
+            reason = f"{error.problems[0].place or 'lab'}: {error.problems[0].message}{more}"
+        return SimpleNamespace(svg=None, note=f"The lab cannot be drawn from this evidence: {reason}.")
+    # character by character: an escape sequence taken out whole could take markup with it
+    harmless = "".join(c if c.isprintable() or c == "\n" else UNKNOWN for c in drawn)
+    return SimpleNamespace(svg=Markup(harmless), note="")  # noqa: S704 - labctl.graph escapes what it writes
+
+
+# --- expected beside seen -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """``state``: lacking was expected and not seen, extra the reverse; open: the two cannot be laid side by side."""
+
+    key: str
+    expected: str
+    seen: str
+    state: State
+
+
+def side_by_side(expected: Any, seen: Any) -> list[Pair]:
+    """One a key where both are objects, one a line where both are lists; none when neither says anything. Pure."""
+    if expected is None and seen is None:
+        return []
+    pairs = list(_pairs("", expected, {} if isinstance(expected, Mapping) and seen is None else seen))
+    if len(pairs) > LONGEST:
+        # what differs first: it must not be what is cut
+        pairs = sorted(pairs, key=lambda row: row.state in ("same", "open"))
+        pairs = [*pairs[:LONGEST], Pair(f"and {len(pairs) - LONGEST} more", "", "", "open")]
+    return pairs
+
+
+def _pairs(name: str, expected: Any, seen: Any) -> Iterator[Pair]:
+    if isinstance(expected, Mapping) and isinstance(seen, Mapping):
+        lacking: State = (
+            "lacking" if expected.keys() & seen.keys() or not seen else "open"
+        )  # else they name other things
+        for key in dict.fromkeys((*expected, *seen)):
+            inner = f"{name}.{key}" if name else str(key)
+            if key not in expected:
+                yield Pair(inner, "", _text(seen[key]), "open")  # more was seen than was asked for
+            elif key not in seen:
+                yield Pair(inner, _text(expected[key]), "", lacking)
+            else:
+                yield from _pairs(inner, expected[key], seen[key])
+    elif _plain_list(expected) and _plain_list(seen) and (expected != seen or not name):
+        for item in expected:
+            there = item in seen
+            yield Pair(name, _text(item), _text(item) if there else "", "same" if there else "lacking")
+        yield from (Pair(name, "", _text(item), "extra") for item in seen if item not in expected)
+        if not expected and not seen:
+            yield Pair(name, "none", "none", "same")
+    else:
+        yield Pair(name, _text(expected), _text(seen), _state(expected, seen))
+
+
+def _plain_list(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(item, str | int | float) for item in value)
+
+
+def _state(expected: Any, seen: Any) -> State:
+    if seen in (expected, [expected]):
+        return "same"
+    if isinstance(expected, Mapping | list) is not isinstance(seen, Mapping | list):
+        return "open"
+    return "differs"
+
+
+def _text(value: Any) -> str:
+    text = _whole(value)
+    more = len(text) - WIDEST
+    return f"{text[:WIDEST]} … and {more} more characters" if more > 0 else text
+
+
+def _whole(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return "nothing"
+    if _plain_list(value):
+        return ", ".join(map(str, value)) or "none"
+    return json.dumps(value, ensure_ascii=False, default=str)

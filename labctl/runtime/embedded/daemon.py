@@ -8,20 +8,23 @@ itself off when its channel closes.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import socket
 import sys
 import threading
-import traceback
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from labctl.errors import LabctlError, LabError
+from labctl.logs import to_stream
 from labctl.runtime.embedded.boot import EmbeddedLab
 from labctl.runtime.embedded.control import describe
 from labctl.state import LabState, lab_state
+
+log = logging.getLogger(__name__)
 
 
 class Daemon:
@@ -75,7 +78,7 @@ class Daemon:
             except LabctlError as error:
                 send({"error": describe(error)})
             except (OSError, ValueError, KeyError, RuntimeError) as error:
-                traceback.print_exc()
+                log.exception("the daemon broke")
                 send({"error": describe(LabError(f"the daemon broke: {error!r}", hint=str(self._state.logs)))})
         if self._lab.destroyed:
             self._over.set()
@@ -99,6 +102,7 @@ class Daemon:
 def main(arguments: list[str]) -> int:
     """Run the daemon in the foreground of its own session."""
     os.umask(0o077)
+    to_stream(sys.stderr)
     state = lab_state(arguments[0])
     daemon = Daemon(state)
 

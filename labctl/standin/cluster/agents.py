@@ -5,10 +5,10 @@ Ends with SIGTERM; what runs in the guest ends with the guest.
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from labctl.guest.api import Agent
 from labctl.guest.client import connect
 from labctl.guest.local import local_agent
 from labctl.kube.api import Api
+from labctl.logs import to_stream
 from labctl.standin.cluster.calico.cluster import ClusterState
 from labctl.standin.cluster.calico.cni import CalicoNetwork
 from labctl.standin.cluster.calico.ipam import Ipam
@@ -31,11 +32,7 @@ from labctl.standin.cluster.podnet import FunctionContext, FunctionFactory, Syst
 from labctl.standin.cluster.server.http import KubeletServer
 from labctl.standin.cluster.spec import AgentsSpec, NodeSpec
 
-
-def say(text: str) -> None:
-    """A line of the process' own log."""
-    sys.stdout.write(f"{time.strftime('%H:%M:%S', time.gmtime())}.{int(time.time() % 1 * 1000):03d} {text}\n")
-    sys.stdout.flush()
+log = logging.getLogger(__name__)
 
 
 class NodeAgents:
@@ -45,7 +42,7 @@ class NodeAgents:
         self._spec = spec
         self._agent = agent
         self._system = Api(spec.system_access(), connections=32, agent="labctl-calico-node")
-        self._cluster = ClusterState(self._system, say)
+        self._cluster = ClusterState(self._system)
         self._ipam = Ipam(self._system)
         self._kubelets: list[Kubelet] = []
 
@@ -56,13 +53,13 @@ class NodeAgents:
         machine = self._agent.info()
         for node in self._spec.nodes:
             api = Api(self._spec.access(node), connections=16, agent=f"labctl-kubelet/{node.name}")
-            registration = NodeRegistration(api, node, self._spec.kubernetes, machine, say)
+            registration = NodeRegistration(api, node, self._spec.kubernetes, machine)
             network = CalicoNetwork(node.name, node.namespace, self._agent, self._system, self._ipam)
             network.on_enabled = _ready_setter(registration)
             firewall = Firewall(self._agent, node.namespace)
             functions = self._functions(network, firewall)
-            kubelet = Kubelet(node, api, self._agent, registration, network, functions, say)
-            KubeletServer(kubelet, self._spec.authority, node.certificate, node.key, say).start()
+            kubelet = Kubelet(node, api, self._agent, registration, network, functions)
+            KubeletServer(kubelet, self._spec.authority, node.certificate, node.key).start()
             kubelet.start()
             self._kubelets.append(kubelet)
 
@@ -85,7 +82,7 @@ class NodeAgents:
 
     @staticmethod
     def _log(node: NodeSpec, function: str) -> Log:
-        return Log(f"{node.name} {function}", say)
+        return Log(f"{node.name} {function}")
 
 
 def _ready_setter(registration: NodeRegistration) -> Callable[[], None]:
@@ -98,13 +95,14 @@ def _ready_setter(registration: NodeRegistration) -> Callable[[], None]:
 def main(argv: list[str]) -> int:
     """Run until SIGTERM."""
     spec = AgentsSpec.read(Path(argv[1]))
+    to_stream(sys.stdout)
     pace.know(spec.speed)
     agent = connect(Path(spec.agent_socket)) if spec.agent_socket else local_agent()
     ending = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ending.set())
     agents = NodeAgents(spec, agent)
     agents.start()
-    say(f"{len(spec.nodes)} nodes started")
+    log.info("%s nodes started", len(spec.nodes))
     ending.wait()
     return 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
@@ -9,20 +10,20 @@ from collections.abc import Callable
 
 from labctl.errors import LabError
 
+log = logging.getLogger(__name__)
 LOG_LINES = 2000
 
 
 class Log:
     """The last lines of a function, for ``kubectl logs``, and for the process' own log."""
 
-    def __init__(self, prefix: str, also: Callable[[str], None]) -> None:
+    def __init__(self, prefix: str) -> None:
         self._lines: deque[str] = deque(maxlen=LOG_LINES)
         self._prefix = prefix
-        self._also = also
 
     def __call__(self, text: str) -> None:
         self._lines.append(f"{time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} {text}")
-        self._also(f"{self._prefix}: {text}")
+        log.info("%s: %s", self._prefix, text)
 
     def data(self) -> bytes:
         return "".join(f"{line}\n" for line in self._lines).encode()

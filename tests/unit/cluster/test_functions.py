@@ -49,26 +49,26 @@ def until(question: Callable[[], Any], what: str = "it did not come") -> None:
 # --- the loop ---------------------------------------------------------------------------------------------------
 
 
-def test_a_loop_tries_again_and_tells_a_trouble_once() -> None:
-    lines: list[str] = []
+def test_a_loop_tries_again_and_tells_a_trouble_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     tries = threading.Semaphore(0)
 
     def act() -> None:
         tries.release()
         raise LabError("not there")
 
-    loop = Loop("x", act, Log("x", lines.append), retry=0.001, settle=0.0)
+    loop = Loop("x", act, Log("x"), retry=0.001, settle=0.0)
     loop.start()
     for _ in range(5):
         assert tries.acquire(timeout=10)
     loop.stop()
-    assert lines == ["x: not there"]
+    assert [row.getMessage() for row in caplog.records if row.name.startswith("labctl")] == ["x: not there"]
     assert loop.trouble == "not there"
 
 
 def test_a_loop_acts_at_wake_ups_and_at_no_other_time() -> None:
     acted = threading.Semaphore(0)
-    loop = Loop("x", acted.release, Log("x", lambda _line: None), settle=0.0)
+    loop = Loop("x", acted.release, Log("x"), settle=0.0)
     loop.start()
     assert acted.acquire(timeout=10)
     assert not acted.acquire(timeout=0.03)
@@ -78,7 +78,7 @@ def test_a_loop_acts_at_wake_ups_and_at_no_other_time() -> None:
 
 
 def test_a_log_keeps_its_last_lines() -> None:
-    log = Log("x", lambda _line: None)
+    log = Log("x")
     for number in range(LOG_LINES + 3):
         log(f"line {number}")
     lines = log.data().decode().splitlines()
@@ -150,15 +150,15 @@ class Running:
         spec = {"asNumber": 65531, "nodeToNodeMeshEnabled": False, "serviceClusterIPs": [{"cidr": "10.96.0.0/16"}]}
         api.add(BGP_CONFIGURATIONS, "default", spec=spec)
         api.add(BGP_PEERS, "leaf", spec={"peerIP": "192.168.100.1", "asNumber": 65102})
-        self.lines: list[str] = []
         self.changed = threading.Semaphore(0)
         self.network = CalicoNetwork("node01", "ns-node01", machine, api, Ipam(api))
-        self.cluster = ClusterState(api, self.lines.append)
+        self.cluster = ClusterState(api)
         parts = CalicoParts(
             api, self.cluster, Ipam(api), self.network, Firewall(machine, "ns-node01"), peers.calico(calico)
         )
         context = FunctionContext(SPEC, machine, ENVIRONMENT, calico, self.changed.release)
-        self.function = CalicoNode(context, parts, Log("calico-node", self.lines.append))
+        self.log = Log("calico-node")
+        self.function = CalicoNode(context, parts, self.log)
 
     def start(self) -> Running:
         self.function.start()
@@ -168,6 +168,10 @@ class Running:
     @property
     def conf(self) -> str:
         return self.machine.files.get(CONF, b"").decode()
+
+    @property
+    def lines(self) -> list[str]:
+        return self.log.data().decode().splitlines()
 
     def ops(self) -> list[str]:
         return [op.text for _, ops in self.machine.batched for op in ops]
@@ -326,11 +330,10 @@ def test_its_end_is_birds_end(running: Running) -> None:
 
 
 def test_kube_proxy_follows_services(api: Any, machine: Any) -> None:
-    lines: list[str] = []
     changed = threading.Event()
-    cluster = ClusterState(api, lines.append)
+    cluster = ClusterState(api)
     context = FunctionContext(SPEC, machine, {}, "", changed.set)
-    function = KubeProxy(context, cluster, Firewall(machine, "ns-node01"), ("10.244.0.0/16",), Log("p", lines.append))
+    function = KubeProxy(context, cluster, Firewall(machine, "ns-node01"), ("10.244.0.0/16",), Log("p"))
     function.start()
     assert changed.wait(10)
     assert function.ready()
@@ -350,7 +353,7 @@ def collector(api: Any, machine: Any) -> KubeControllers:
     for name in ("node01", "node02"):
         api.add(NODES, name)
     context = FunctionContext(SPEC, machine, {}, "", lambda: None)
-    return KubeControllers(context, api, Ipam(api), Log("c", lambda _l: None))
+    return KubeControllers(context, api, Ipam(api), Log("c"))
 
 
 def allocate(api: Any, node: str, pod: str | None) -> str:

@@ -105,9 +105,7 @@ def kubelet() -> ScriptedKubelet:
 @pytest.fixture
 def server(authority: Authority, kubelet: ScriptedKubelet) -> Iterator[KubeletServer]:
     pair = authority.issue("kubelet", "system:node:node01", ("system:nodes",), ("localhost", "127.0.0.1"))
-    server = KubeletServer(
-        kubelet, str(authority.certificate), str(pair.certificate), str(pair.key), lambda _line: None
-    )
+    server = KubeletServer(kubelet, str(authority.certificate), str(pair.certificate), str(pair.key))
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     yield server
     server.shutdown()

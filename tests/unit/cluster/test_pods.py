@@ -78,11 +78,8 @@ class Node:
 
     def __init__(self, api: Any, machine: Any) -> None:
         self.api, self.machine, self.network, self.function = api, machine, Network(), Function()
-        self.lines: list[str] = []
-        registration = NodeRegistration(api, SPEC, "1.34.3", machine.info(), self.lines.append)
-        self.kubelet = Kubelet(
-            SPEC, api, machine, registration, self.network, {"calico-node": self.function}, self.lines.append
-        )
+        registration = NodeRegistration(api, SPEC, "1.34.3", machine.info())
+        self.kubelet = Kubelet(SPEC, api, machine, registration, self.network, {"calico-node": self.function})
 
     def add(self, name: str = "web", image: str = "nginx", **spec: Any) -> Any:
         container = {"name": "main", "image": image, **spec.pop("container", {})}
@@ -93,7 +90,7 @@ class Node:
         return (found or {}).get("status") or {}
 
     def until(self, question: Any, what: str = "") -> None:
-        wait_for(lambda: question() or NotYet(f"{what} {self.status()} {self.lines}"), Deadline(10), every=0.005)
+        wait_for(lambda: question() or NotYet(f"{what} {self.status()}"), Deadline(10), every=0.005)
 
     def until_phase(self, phase: str, name: str = "web") -> None:
         self.until(lambda: self.status(name).get("phase") == phase, phase)
@@ -315,7 +312,7 @@ def test_the_node_registers_and_becomes_ready(node: Node) -> None:
 
 def test_a_control_plane_is_tainted(api: Any, machine: Any) -> None:
     spec = NodeSpec("master", "master", True, "172.20.20.11", 10250, "", "")
-    registration = NodeRegistration(api, spec, "1.34.3", machine.info(), lambda _text: None)
+    registration = NodeRegistration(api, spec, "1.34.3", machine.info())
     registration.start()
     assert registration.registered.wait(10)
     registration.stop()

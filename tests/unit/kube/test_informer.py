@@ -28,15 +28,20 @@ def listing(version: int, *items: dict[str, Any]) -> tuple[int, dict[str, Any]]:
 class Followed:
     """An informer, what it told, and what it logged."""
 
-    def __init__(self, server: Any, **query: str) -> None:
+    def __init__(self, server: Any, caplog: pytest.LogCaptureFixture, **query: str) -> None:
         self.server = server
         self.told: queue.Queue[Told] = queue.Queue()
-        self.lines: list[str] = []
-        self.informer = Informer(server.api(), PATH, self.lines.append, **query)
+        caplog.set_level("INFO")
+        self._logged = caplog
+        self.informer = Informer(server.api(), PATH, **query)
         self.informer.on_change(self._tell)
 
     def _tell(self, kind: str, item: Any) -> None:
         self.told.put((kind, item["metadata"]["name"], item["metadata"]["uid"]))
+
+    @property
+    def lines(self) -> list[str]:
+        return [row.getMessage() for row in self._logged.records if row.name == informer_module.__name__]
 
     def next(self) -> tuple[str, str]:
         kind, name, _ = self.told.get(timeout=10)
@@ -50,10 +55,10 @@ class Followed:
 
 
 @pytest.fixture
-def followed(server: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Followed]:
+def followed(server: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Iterator[Followed]:
     monkeypatch.setattr(informer_module, "RETRY", 0.01)
     server.answers["GET", PATH] = listing(5, pod("a", 3), pod("b", 4))
-    followed = Followed(server)
+    followed = Followed(server, caplog)
     yield followed
     followed.informer.stop()
 
@@ -156,9 +161,9 @@ def test_a_handler_that_cannot_reach_the_api_does_not_end_the_watch(followed: Fo
     followed.watch().end()
 
 
-def test_selectors_go_with_list_and_watch(server: Any) -> None:
+def test_selectors_go_with_list_and_watch(server: Any, caplog: pytest.LogCaptureFixture) -> None:
     server.answers["GET", PATH] = listing(5)
-    followed = Followed(server, fieldSelector="spec.nodeName=node01")
+    followed = Followed(server, caplog, fieldSelector="spec.nodeName=node01")
     followed.informer.start()
     watch = followed.watch()
     assert watch.query["fieldSelector"] == "spec.nodeName=node01"

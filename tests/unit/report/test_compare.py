@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from labctl.report.compare import compare
-from labctl.report.comparison import comparison_markdown, conclusion, render_comparison
+from labctl.report.compare import compare, comparison_markdown, conclusion, render_comparison
 from labctl.verify.verdict import CheckResult, Report, ScenarioResult
 
 

@@ -16,10 +16,7 @@ from typing import Any
 import pytest
 
 from labctl.events import Event
-from labctl.report.console import Reporter, progress
-from labctl.report.jsonlines import JsonLines
-from labctl.report.live import LiveReporter
-from labctl.report.plain import PlainReporter
+from labctl.report.console import JsonLines, LiveReporter, PlainReporter, Reporter, progress
 
 T0 = 1_750_000_000.0
 
@@ -368,4 +365,3 @@ def test_json_lines_are_flushed_at_once(hostile_text: str) -> None:
     reporter = JsonLines(io.TextIOWrapper(io.BufferedWriter(raw, 1 << 20), encoding="ascii"))  # type: ignore[type-var]
     reporter(event(3, "message", "up", hostile_text))
     assert json.loads(raw.getvalue())["message"] == hostile_text  # nobody closed or flushed it
-    assert not reporter.broken

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from labctl.errors import ExitCode, InconclusiveError, LabctlError, SpecError, UsageError
-from labctl.report.document import EvidenceDocument, json_schema, unknown_keys
+from labctl.report.document import EvidenceDocument, json_schema
 from labctl.report.evidencefolder import read_evidence
+from tests.evidencekeys import unknown_keys
 from tests.unit.report.evidence import write_evidence
 
 

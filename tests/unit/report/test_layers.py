@@ -6,8 +6,15 @@ import json
 
 import pytest
 
-from labctl.report.layers import expected_layers, layers
-from labctl.report.printed import CURL_AT_LEAF, PING_AT_LEAF, PING_AT_NODE, Printed, printed_like
+from labctl.report.packets import (
+    CURL_AT_LEAF,
+    PING_AT_LEAF,
+    PING_AT_NODE,
+    Printed,
+    expected_layers,
+    layers,
+    printed_like,
+)
 from labctl.verify.capture.match import ExpectedPacket, ExpectedStack
 from labctl.verify.capture.packet import Packet, decode
 from tests.frames import LEAF, NODE, echo, ethernet, ip4, ip6, pcap, tcp, udp, vxlan

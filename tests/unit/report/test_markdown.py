@@ -12,7 +12,7 @@ from labctl.report.markdown import MOST, code, escape, markdown
 
 
 def test_golden(golden: Callable[[str, str], None], mixed: dict[str, Any]) -> None:
-    golden("report/mixed.md", markdown(mixed, report="https://ci.example/1"))
+    golden("report/mixed.md", markdown(mixed))
 
 
 def test_all_passed_is_short(green: dict[str, Any]) -> None:

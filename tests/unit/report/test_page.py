@@ -17,9 +17,8 @@ from typing import Any
 import pytest
 
 from labctl.report.evidencefolder import EvidenceFolder, read_evidence
-from labctl.report.facing import LONGEST, facing
 from labctl.report.page import html, links_from
-from labctl.report.page.view import SHOWN, page_view
+from labctl.report.page.view import LONGEST, SHOWN, page_view, side_by_side
 from tests.rendered import rendered
 from tests.unit.report.evidence import write_evidence
 
@@ -434,18 +433,18 @@ def test_nothing_ran(folder: EvidenceFolder) -> None:
     ],
 )  # fmt: skip
 def test_expected_beside_seen(expected: Any, seen: Any, rows: list[tuple[str, ...]]) -> None:
-    found = facing(expected, seen)
+    found = side_by_side(expected, seen)
     assert [(row.key, row.expected, row.seen, row.state) for row in found] == rows
 
 
 def test_a_long_value_is_cut_and_said_so() -> None:
-    (row,) = facing("x" * 2007, ["x"] * 1)
+    (row,) = side_by_side("x" * 2007, ["x"] * 1)
     assert row.expected == "x" * 2000 + " … and 7 more characters"
 
 
 def test_many_rows_are_counted_and_what_differs_is_not_cut() -> None:
     expected = {str(n): n for n in range(1000)}
-    rows = facing(expected, {**expected, "999": 0})
+    rows = side_by_side(expected, {**expected, "999": 0})
     assert len(rows) == LONGEST + 1
     assert (rows[0].key, rows[0].state) == ("999", "differs")
     assert rows[-1].key == "and 940 more"

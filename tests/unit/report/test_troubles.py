@@ -11,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labctl.events import Event
-from labctl.report.live import LiveReporter
+from labctl.report.console import PATIENCE, LiveReporter, PlainReporter
 from labctl.report.markdown import markdown
-from labctl.report.plain import PATIENCE, PlainReporter
 from labctl.report.text import cells
 from labctl.report.verdicts import render_verdicts
 from labctl.verify.verdict import CheckResult, Report, ScenarioResult, troubles

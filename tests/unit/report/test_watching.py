@@ -19,8 +19,7 @@ from typing import cast
 import pytest
 
 from labctl.errors import InconclusiveError
-from labctl.report.livetable import clock, looked
-from labctl.report.liveview import fitted, plain
+from labctl.report.livetable import clock, fitted, looked, plain
 from labctl.report.style import UNICODE, Paint
 from labctl.report.text import cells
 from labctl.report.watching import Apart, JsonLooks, TerminalLooks, repeat, table

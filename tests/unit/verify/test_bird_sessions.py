@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from labctl.report.calicotable import node_status
+from labctl.report.table import node_status
 from labctl.verify.birdsessions import BirdSession, parse, peers_of, session
 from labctl.verify.observer import Unanswered
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 
 from labctl.kube.api import Api, Json
 from labctl.kube.informer import Informer
@@ -33,9 +32,8 @@ KINDS = {
 class ClusterState:
     """Local copies, begun with the first function that needs them."""
 
-    def __init__(self, api: Api, log: Callable[[str], None]) -> None:
+    def __init__(self, api: Api) -> None:
         self._api = api
-        self._log = log
         self._informers: dict[str, Informer] = {}
         self._wakes: list[tuple[frozenset[str], threading.Event]] = []
         self._lock = threading.Lock()
@@ -45,7 +43,7 @@ class ClusterState:
         with self._lock:
             self._wakes.append((frozenset(kinds), wake))
             for kind in kinds - set(self._informers):
-                informer = Informer(self._api, KINDS[kind].path(), self._log)
+                informer = Informer(self._api, KINDS[kind].path())
                 self._informers[kind] = informer
                 informer.on_change(lambda _event, _item, kind=kind: self._tell(kind)).start()  # type: ignore[misc]
 

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
-from collections.abc import Callable
 
 from labctl.kube.api import Api, ApiError, ApiUnreachable, Json
 from labctl.kube.resources import EVENTS
 from labctl.standin.cluster.kubelet.podstatus import stamp
 
+log = logging.getLogger(__name__)
+
 
 class Recorder:
     """Writes events of one component on one node."""
 
-    def __init__(self, api: Api, node: str, log: Callable[[str], None]) -> None:
+    def __init__(self, api: Api, node: str) -> None:
         self._api = api
         self._node = node
-        self._log = log
 
     def event(self, regarding: Json, reason: str, message: str, *, warning: bool = False) -> None:
         """Tell of a pod (the whole object)."""
@@ -43,4 +44,4 @@ class Recorder:
         try:
             self._api.create(EVENTS.path(meta["namespace"]), body)
         except (ApiError, ApiUnreachable) as error:
-            self._log(f"event {reason} of {meta['namespace']}/{meta['name']}: {error}")
+            log.info("event %s of %s/%s: %s", reason, meta["namespace"], meta["name"], error)

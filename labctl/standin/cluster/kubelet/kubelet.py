@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from labctl.guest.api import Agent
 from labctl.kube.api import Api, Json
@@ -32,7 +32,6 @@ class Kubelet:
         registration: NodeRegistration,
         network: PodNetwork,
         functions: Mapping[str, FunctionFactory],
-        log: Callable[[str], None],
     ) -> None:
         self.spec = spec
         self.agent = agent
@@ -40,9 +39,9 @@ class Kubelet:
         self._pods: dict[str, Pod] = {}
         self._lock = threading.Lock()
         self._services = NodeServices(
-            spec, agent, api, network, functions, Recorder(api, spec.name, log), log, lambda: (spec.management,)
+            spec, agent, api, network, functions, Recorder(api, spec.name), lambda: (spec.management,)
         )
-        self._informer = Informer(api, PODS.path(), log, fieldSelector=f"spec.nodeName={spec.name}")
+        self._informer = Informer(api, PODS.path(), fieldSelector=f"spec.nodeName={spec.name}")
 
     def start(self) -> None:
         """Register, then watch."""

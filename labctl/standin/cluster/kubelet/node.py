@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,7 @@ from labctl.kube.resources import LEASES, NODES
 from labctl.standin.cluster.kubelet.podstatus import micro_stamp, stamp
 from labctl.standin.cluster.spec import NodeSpec
 
+log = logging.getLogger(__name__)
 LEASE_SECONDS = 40
 RENEW = 10.0
 STATUS = 60.0
@@ -46,14 +48,11 @@ NO_PRESSURE = (
 class NodeRegistration:
     """Registers a node and keeps it alive, on a thread."""
 
-    def __init__(
-        self, api: Api, spec: NodeSpec, kubernetes: str, machine: MachineInfo, log: Callable[[str], None]
-    ) -> None:
+    def __init__(self, api: Api, spec: NodeSpec, kubernetes: str, machine: MachineInfo) -> None:
         self._api = api
         self._spec = spec
         self._kubernetes = kubernetes
         self._machine = machine
-        self._log = log
         self._ready = (False, "container runtime network not ready: cni plugin not initialized")
         self._since: dict[str, tuple[str, str]] = {}
         self._wake = threading.Event()
@@ -100,7 +99,7 @@ class NodeRegistration:
             except (ApiError, ApiUnreachable) as error:
                 if str(error) != told:
                     told = str(error)
-                    self._log(f"{what}: {told}")
+                    log.info("%s: %s", what, told)
                 self._stopping.wait(RETRY)
             else:
                 return

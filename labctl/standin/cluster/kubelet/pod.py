@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 from collections.abc import Callable, Mapping
@@ -20,6 +21,7 @@ from labctl.standin.cluster.kubelet.podstatus import PodState, pod_status, said
 from labctl.standin.cluster.podnet import FunctionContext, FunctionFactory, NetworkNotReady, PodNetwork, PodRef
 from labctl.standin.cluster.spec import NodeSpec
 
+log = logging.getLogger(__name__)
 RETRY = 0.3
 """Seconds between two tries to get a network, or a reference, or an image that is not known."""
 
@@ -34,7 +36,6 @@ class NodeServices:
     network: PodNetwork
     functions: Mapping[str, FunctionFactory]
     recorder: Recorder
-    log: Callable[[str], None]
     host_addresses: Callable[[], tuple[str, ...]]
 
 
@@ -184,11 +185,11 @@ class Pod:
             self._services.agent.write_file(path, text.encode(), mode=0o644)
         meta = self.pod["metadata"]
         argv = podspec.arguments(spec, image, environment)
-        log = f"/run/labctl/pods/{meta['uid']}/{spec['name']}.log"
+        file = f"/run/labctl/pods/{meta['uid']}/{spec['name']}.log"
         hostname = self.pod["spec"].get("hostname") or meta["name"]
         if self.host_network:
             hostname = self._services.node.name
-        container.run_program(Command(tuple(argv), environment, self.netns, hostname, log))
+        container.run_program(Command(tuple(argv), environment, self.netns, hostname, file))
 
     def _unknown_image(self, container: Container, spec: Json) -> None:
         message = images.unknown(spec["image"])
@@ -229,7 +230,7 @@ class Pod:
         except (ApiError, ApiUnreachable) as error:
             self._unsaid = isinstance(error, ApiUnreachable)
             if not (isinstance(error, ApiError) and error.status in (404, 409)):
-                self._services.log(f"status of {meta['namespace']}/{meta['name']}: {error}")
+                log.info("status of %s/%s: %s", meta["namespace"], meta["name"], error)
 
     def _finish(self) -> None:
         """End containers, give the addresses back, say that it has ended."""
@@ -242,7 +243,7 @@ class Pod:
                 self._services.agent.batch(None, [Op("ip", f"netns del {self.reference.netns}")])
                 self._services.agent.remove(f"/run/labctl/pods/{self.reference.uid}")
             except LabError as error:
-                self._services.log(f"end of {self.reference.namespace}/{self.reference.name}: {error}")
+                log.info("end of %s/%s: %s", self.reference.namespace, self.reference.name, error)
         self._report()
         self._remove()
         self._ended(self.reference.uid)
@@ -264,9 +265,9 @@ class Pod:
             self._services.api.delete(PODS.path(meta["namespace"], meta["name"]), body)
         except ApiError as error:
             if error.status not in (404, 409):
-                self._services.log(f"deleting {meta['namespace']}/{meta['name']}: {error}")
+                log.info("deleting %s/%s: %s", meta["namespace"], meta["name"], error)
         except ApiUnreachable as error:
-            self._services.log(f"deleting {meta['namespace']}/{meta['name']}: {error}")
+            log.info("deleting %s/%s: %s", meta["namespace"], meta["name"], error)
 
     def _event(self, reason: str, message: str, *, warning: bool = False) -> None:
         self._services.recorder.event(self.pod, reason, message, warning=warning)

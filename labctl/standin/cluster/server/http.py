@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import logging
 import socket
 import ssl
 import threading
-from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 from urllib.parse import parse_qs, urlsplit
@@ -23,6 +23,7 @@ from labctl.standin.cluster.server.remote import Channels, SpdyChannels, WebSock
 from labctl.standin.cluster.server.spdy import SpdyError
 from labctl.standin.cluster.server.tls import TlsStream
 
+log = logging.getLogger(__name__)
 ALLOWED = "kube-apiserver-kubelet-client"
 WEBSOCKET_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 """RFC 6455, section 1.3."""
@@ -39,11 +40,8 @@ class KubeletServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(
-        self, kubelet: Kubelet, authority: str, certificate: str, key: str, log: Callable[[str], None]
-    ) -> None:
+    def __init__(self, kubelet: Kubelet, authority: str, certificate: str, key: str) -> None:
         self.kubelet = kubelet
-        self.log = log
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(certificate, key)
         self._context.load_verify_locations(authority)
@@ -58,7 +56,7 @@ class KubeletServer(ThreadingHTTPServer):
         threading.Thread(target=self.serve_forever, name=f"kubelet {self.kubelet.spec.name}", daemon=True).start()
 
     def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002
-        self.log(f"a connection to the kubelet server ended: {client_address}")
+        log.info("a connection to the kubelet server ended: %s", client_address)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -77,7 +75,7 @@ class Handler(BaseHTTPRequestHandler):
         self._route()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        self.server.log(f"kubelet server: {format % args}")
+        log.info("kubelet server: %s", format % args)
 
     def _route(self) -> None:
         self.close_connection = True
@@ -98,7 +96,7 @@ class Handler(BaseHTTPRequestHandler):
         except NoSuchContainer as missing:
             self._refuse(404, str(missing))
         except (LabError, SpdyError) as error:
-            self.server.log(f"kubelet server: {self.path}: {error}")
+            log.info("kubelet server: %s: %s", self.path, error)
 
     def _allowed(self) -> bool:
         connection = self.connection
