@@ -25,7 +25,7 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in VERBS:
             return None
-        module = importlib.import_module(f"labctl.cli.{cmd_name}")
+        module = importlib.import_module(f"labctl.cli.verbs.{cmd_name}")
         command: click.Command = module.command
         return command
 
@@ -105,7 +105,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Entry point: errors become text and an exit code; a traceback only with ``--debug``."""
     debug = "--debug" in (arguments or sys.argv[1:]) or bool(os.environ.get("LABCTL_DEBUG"))
     if "_LABCTL_COMPLETE" in os.environ:
-        importlib.import_module("labctl.cli.completion")  # it tells click of our bash
+        importlib.import_module("labctl.cli.verbs.completion")  # it tells click of our bash
     listen()
     try:
         code = cli.main(args=arguments, prog_name="labctl", standalone_mode=False)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from labctl.cli.app import is_terminal, say
+from labctl.cli.output import is_terminal, say
 from labctl.errors import HostError, HostUnfit, Problem
 from labctl.state import lab_state
 

@@ -23,7 +23,7 @@ def reference() -> str:
     """The page."""
     parts = [HEAD]
     for name in VERBS:
-        command: click.Command = importlib.import_module(f"labctl.cli.{name}").command
+        command: click.Command = importlib.import_module(f"labctl.cli.verbs.{name}").command
         parts.append(_section(f"labctl {name}", command, "##"))
         if isinstance(command, click.Group):
             parts += [_section(f"labctl {name} {sub}", child, "###") for sub, child in command.commands.items()]

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from labctl.cli.app import say
+from labctl.cli.output import say
 from labctl.design.images import ImageWishes
 from labctl.design.model import Design, Target
 from labctl.design.plan import design

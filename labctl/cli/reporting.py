@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from labctl.cli.app import is_terminal, result, say
 from labctl.cli.interrupt import unwinding
+from labctl.cli.output import is_terminal, result, say
 from labctl.errors import ExitCode
 from labctl.events import INTERRUPTED
 

@@ -10,8 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from labctl.cli.app import say
 from labctl.cli.configured import image_wishes, parse_images
+from labctl.cli.output import say
 from labctl.errors import HostError, LabError, Problem, UsageError
 from labctl.peers import WRITTEN_FOR
 
@@ -34,10 +34,10 @@ class Source:
 
 def from_spec(source: Path, runtime: str, target: str | None, images: tuple[str, ...], name: str | None) -> Source:
     """Render for the target that is asked for, or that fits. Raises `UsageError`, `SpecError` or `HostError`."""
-    from labctl.cli.generate import parse_containerlab, parse_target
     from labctl.cli.preparing import containerlab_here
     from labctl.cli.rendering import planned
     from labctl.cli.targets import choose
+    from labctl.cli.verbs.generate import parse_containerlab, parse_target
     from labctl.render.folder import render_folder, write_folder
     from labctl.state import lab_state
 
@@ -91,7 +91,7 @@ def _present(names: Iterable[str]) -> Mapping[str, object | None]:
 
 def _name(source: Path) -> str | None:
     """The name that a spec gives its lab."""
-    from labctl.cli.app import spec_name
+    from labctl.cli.labs import spec_name
 
     try:
         return spec_name(source)

@@ -279,7 +279,7 @@ def test_logs_follow_what_comes(run: Run, here: Here, monkeypatch: pytest.Monkey
         return looks.pop(0)
 
     monkeypatch.setattr(here, "logs", logs)
-    monkeypatch.setattr("labctl.cli.logs.PAUSE", 0)
+    monkeypatch.setattr("labctl.cli.verbs.logs.PAUSE", 0)
     done = run("logs", "whitepaper", "-f", "-n", "1")
     assert done.code == 0
     assert done.out == (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from labctl.cli.console import Escape
+from labctl.cli.verbs.console import Escape
 
 
 @pytest.mark.parametrize(

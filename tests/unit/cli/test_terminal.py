@@ -157,7 +157,7 @@ def test_q_ends_and_the_terminal_is_as_before() -> None:
     ours, theirs = pty.openpty()
     before = termios.tcgetattr(theirs)
     code = (
-        "import threading; from labctl.cli.streams import ended_by_key\n"
+        "import threading; from labctl.cli.terminal import ended_by_key\n"
         "try:\n  with ended_by_key():\n    print('ready', flush=True); threading.Event().wait(50)\n"
         "except KeyboardInterrupt: print('over', flush=True)"
     )

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from labctl.cli import calico
 from labctl.cli.main import cli
+from labctl.cli.verbs import calico
 from labctl.engine import calicostatus
 from labctl.errors import InconclusiveError, UsageError
 from labctl.kube.exec import PodCommand

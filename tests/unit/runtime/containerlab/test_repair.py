@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from labctl.cli.list import state_of
+from labctl.cli.verbs.list import state_of
 from labctl.engine.recover import recover
 from labctl.errors import HostError, InconclusiveError, LabError, UsageError
 from labctl.folder import load_folder
