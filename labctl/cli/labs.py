@@ -33,27 +33,29 @@ class Lab:
     def folder(self) -> Path:
         return self.state_folder.folder
 
-    @property
-    def state(self) -> Path:
-        return self.state_folder.root
-
     def endpoints(self) -> Endpoints:
         """Of the running lab; raises InconclusiveError when it does not run."""
         return self.runtime.endpoints()
 
 
-def open_lab(name: str) -> Lab:
-    """Find a lab by name. Raises `UsageError` with did-you-mean when there is none."""
-    from labctl.runtime.select import runtime_of
-
+def known_lab(name: str) -> LabState:
+    """A lab by name. Raises `UsageError` with did-you-mean when there is none."""
     state = lab_state(name)
     if not state.exists:
         raise UsageError(
             f"there is no lab {name}",
             code="no-such-lab",
             hint=did_you_mean(name, [lab.name for lab in all_labs()]),
-            next_command="labctl list",
+            next_command="labctl status --all",
         )
+    return state
+
+
+def open_lab(name: str) -> Lab:
+    """A lab by name, with its runtime. Raises as `known_lab`."""
+    from labctl.runtime.select import runtime_of
+
+    state = known_lab(name)
     return Lab(name, state, runtime_of(state))
 
 
@@ -144,11 +146,11 @@ class OnLab(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         asked = ctx.resilient_parsing or any(word in ctx.help_option_names for word in args[: _end(args)])
-        if not asked and (name := self._left_out(ctx, args)) is not None:
+        if not asked and (name := self.left_out(ctx, args)) is not None:
             args = [name, *args]
         return super().parse_args(ctx, args)
 
-    def _left_out(self, ctx: click.Context, args: list[str]) -> str | None:
+    def left_out(self, ctx: click.Context, args: list[str]) -> str | None:
         given = self.make_parser(ctx).parse_args(list(args))[0].get("lab")
         first = given[0] if isinstance(given, tuple) and given else given
         if args[:1] == ["--"] or not isinstance(first, str) or not first:
@@ -179,7 +181,7 @@ def the_lab() -> str:
         "no lab is named, and " + (f"there are {len(labs)}" if labs else "none runs"),
         code="which-lab",
         hint=f"name one of {names}" if labs else None,
-        next_command="labctl list" if labs else "labctl up whitepaper",
+        next_command="labctl status --all" if labs else "labctl up whitepaper",
     )
 
 

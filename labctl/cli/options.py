@@ -9,7 +9,7 @@ import click
 from labctl.errors import UsageError
 
 
-class Duration(click.ParamType):
+class Duration(click.ParamType[float]):
     """A duration as people type it, in seconds."""
 
     name = "duration"

@@ -24,10 +24,15 @@ def reference() -> str:
     parts = [HEAD]
     for name in VERBS:
         command: click.Command = importlib.import_module(f"labctl.cli.verbs.{name}").command
-        parts.append(_section(f"labctl {name}", command, "##"))
-        if isinstance(command, click.Group):
-            parts += [_section(f"labctl {name} {sub}", child, "###") for sub, child in command.commands.items()]
+        parts += _sections(f"labctl {name}", command, "##")
     return "\n".join(parts)
+
+
+def _sections(title: str, command: click.Command, level: str) -> list[str]:
+    """Of a verb, and below it of each of its own."""
+    below = command.commands if isinstance(command, click.Group) else {}
+    deeper = [text for sub, child in below.items() for text in _sections(f"{title} {sub}", child, level + "#")]
+    return [_section(title, command, level), *deeper]
 
 
 def _section(title: str, command: click.Command, level: str) -> str:

@@ -32,7 +32,7 @@ lab) and are such files:
 labctl verify LAB --failures                               all of the lab's, one after the other
 labctl verify LAB --scenario bond-member --disruptive      one of them
 labctl verify LAB --scenario mine.yaml                     yours; asking for a file is consent to its faults
-labctl heal LAB                                            undo what a killed labctl left broken
+labctl repair LAB                                          undo what a killed labctl left broken
 ```
 
 ```yaml
@@ -57,7 +57,7 @@ steps:
 3. The steps run in their order. A step that cannot be done makes the scenario INCONCLUSIVE and ends the steps.
 4. Whatever happened, also after Ctrl-C: every fault that is still open is undone, the newest first. A fault is in
    the lab's journal, with the data that undo it, before it is made; if labctl is killed, the next `labctl verify`,
-   `up` or `heal` undoes it.
+   `up` or `repair` undoes it.
 5. The checks of links and BGP must pass again, else the scenario is FAIL.
 
 Verdicts are those of every scenario: PASS, FAIL, and INCONCLUSIVE for what could not be judged. All problems of a

@@ -1,4 +1,4 @@
-"""``labctl rebuild``: one switch made anew and configured, the rest of the lab as it is."""
+"""``labctl repair --rebuild``: one switch made anew and configured, the rest of the lab as it is."""
 
 from __future__ import annotations
 

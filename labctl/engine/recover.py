@@ -1,4 +1,4 @@
-"""``labctl recover``: boxes that were started again get their wires, bond0 and addresses back."""
+"""``labctl repair``: boxes that were started again get their wires, bond0 and addresses back."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ def _set_up(folder: Folder, names: Sequence[str], endpoints: Endpoints) -> None:
         raise LabError(
             f"the wires are back, but no bond came up: {passed.reason}",
             code="not-recovered",
-            hint=f"its leafs may not have taken the new wires: labctl rebuild {folder.lab.name} LEAF, one of "
+            hint=f"its leafs may not have taken the new wires: labctl repair {folder.lab.name} --rebuild LEAF, one of "
             f"{', '.join(leafs)}",
-            next_command=f"labctl rebuild {folder.lab.name} {leafs[0]}"
+            next_command=f"labctl repair {folder.lab.name} --rebuild {leafs[0]}"
             if leafs
             else f"labctl status {folder.lab.name}",
         ) from None

@@ -10,7 +10,7 @@ from labctl.bonding import bond_trouble
 from labctl.engine import firststate
 from labctl.engine.actions import cluster, kubenodes, nodes, ports, switches
 from labctl.engine.actions.booting import Booting
-from labctl.engine.actions.manner import EMBEDDED_LIMIT, Manner, default_limit, manner_of
+from labctl.engine.actions.manner import Manner, default_limit, manner_of
 from labctl.engine.calicomanifest import find_manifest, lay
 from labctl.engine.down import take_down
 from labctl.engine.healing import heal
@@ -63,7 +63,7 @@ class Up:
         if self._placing.running or "push" in self._runner.begun:
             return True
         # a real switch took minutes to boot: once the boxes are there, they stay for a look
-        return self._request.runtime.name != "embedded" and self._now.endpoints is not None
+        return self._request.runtime.kept and self._now.endpoints is not None
 
     def run(self) -> UpResult:
         """Do it. Raises the error of the step that failed; see `up` for what becomes of the lab then."""
@@ -94,10 +94,11 @@ class Up:
     @property
     def _ending(self) -> str:
         name, begun = self._state.name, self._runner.begun
+        becomes = "is kept" if self._request.kept else "is then removed"
         if "verify" in begun and self._now.report is None:
-            return f"ending the checks, undoing what they changed; what was judged is written, lab {name} is kept"
+            return f"ending the checks, undoing what they changed; what was judged is written, lab {name} {becomes}"
         if self.worth_keeping:
-            return f"ending the steps that run; lab {name} is kept"
+            return f"ending the steps that run; lab {name} {becomes}"
         return f"removing lab {name}, which was not configured yet"
 
     @property
@@ -298,7 +299,7 @@ def up(request: UpRequest) -> UpResult:
     """
     state = request.state
     with state.lock():
-        deadline = Deadline(request.limit or EMBEDDED_LIMIT)
+        deadline = Deadline(request.limit or request.runtime.limit)
 
         def tell(text: str) -> None:
             request.listener(Event("message", state.name, "up", text, deadline.elapsed))
@@ -313,7 +314,7 @@ def up(request: UpRequest) -> UpResult:
         if request.calico is not None and placing.folder.lab.target.get("cluster") != "kind":
             tell(f"{request.calico} is not used: only a cluster of kind runs Calico's own manifest")
         if request.limit is None:
-            deadline.seconds = default_limit(request.runtime.name, placing.folder.lab.target)
+            deadline.seconds = default_limit(request.runtime, placing.folder.lab.target)
         for name in placing.folder.edited:
             tell(f"{name} differs from what was rendered: it is used as it is")
         lab = Up(request, placing, deadline)
@@ -330,6 +331,8 @@ def _after_failure(lab: Up, request: UpRequest, error: LabctlError | None, tell:
     """Remove or keep the lab, and say so. ``error`` is None after Ctrl-C and its like."""
     state = request.state
     if lab.worth_keeping:
+        if not request.kept:
+            return  # it is removed in a moment, by whoever asked
         if error is None:
             tell(f"lab {state.name} is kept: labctl up goes on with it, labctl down {state.name} removes it")
         elif error.next_command is None:

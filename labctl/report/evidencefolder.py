@@ -74,7 +74,7 @@ def read_evidence(path: Path) -> EvidenceFolder:
             f"{path} is no evidence folder: {'it is a file' if path.exists() else 'there is nothing'}",
             code="no-evidence",
             hint="give the folder that labctl verify --report wrote, or the name of a lab",
-            next_command="labctl list",
+            next_command="labctl status --all",
         )
     file = path / NAME
     try:
@@ -103,7 +103,7 @@ def _without_report(path: Path) -> UsageError | InconclusiveError:
             f"{path} is no evidence folder: it has no {NAME}",
             code="no-evidence",
             hint="give the folder that labctl verify --report wrote, or the name of a lab",
-            next_command="labctl list",
+            next_command="labctl status --all",
         )
     return InconclusiveError(
         f"{path} has no {NAME}: its verification did not come to its end"

@@ -1,10 +1,17 @@
-"""``labctl capture``."""
+"""``labctl capture``: a live pcap stream, copied packet by packet, so that what was written is a whole file.
+
+Layout: pcap(5): 24 bytes of file header, then records of a 16-byte header and the kept bytes.
+"""
 
 from __future__ import annotations
 
 import os
+import re
+import struct
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO, Protocol
 
 import click
 from click.shell_completion import CompletionItem
@@ -13,6 +20,9 @@ from labctl.cli.labs import OnLab, lab_argument, lab_nodes, open_lab, typed_lab
 from labctl.cli.output import say
 from labctl.errors import ExitCode, UsageError
 from labctl.state import LabState
+
+HEADER = 24
+RECORD = 16
 
 
 def _complete(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -29,8 +39,6 @@ def _complete(context: click.Context, _parameter: click.Parameter, incomplete: s
 
 def _interfaces(lab: LabState, node: str) -> list[str]:
     """Of the folder alone, so that Tab asks no box; empty where there is none that can be read."""
-    import re
-
     from labctl.errors import LabctlError
     from labctl.folder import load_folder
 
@@ -59,7 +67,6 @@ def command(lab: str, place: str, expression: tuple[str, ...], target: Path | No
     labctl capture whitepaper leaf2101:po11 -- icmp
     labctl capture whitepaper leaf2101:eth1/1 -c 10
     """
-    from labctl.cli.pcapstream import copy_pcap
     from labctl.guest.api import AgentError
     from labctl.nxos.normal import interface_name
 
@@ -92,3 +99,50 @@ def command(lab: str, place: str, expression: tuple[str, ...], target: Path | No
             packets = copy_pcap(capture, stream, count)
     say(f"{packets} packets" + ("" if to_stdout else f" in {path}"))
     sys.exit(int(ExitCode.OK))
+
+
+class PcapSource(Protocol):
+    """What `labctl.guest.api.Capture` gives."""
+
+    def read(self) -> bytes | None: ...
+
+    def close(self) -> None: ...
+
+
+def copy_pcap(source: PcapSource, target: BinaryIO, count: int | None) -> int:
+    """Copy until the source ends, ``count`` packets were copied or the user presses Ctrl-C; returns their number."""
+    packets = -1  # the first piece is the file's header
+    try:
+        for record in records(source):
+            target.write(record)
+            target.flush()
+            packets += 1
+            if count is not None and packets >= count:
+                break
+    except KeyboardInterrupt:
+        pass  # the way to end it
+    finally:
+        source.close()
+    return max(packets, 0)
+
+
+def records(source: PcapSource) -> Iterator[bytes]:
+    """The file header, then one packet record after the other; half a record at the end is left out."""
+    rest = b""
+    size = HEADER
+    order = "<"
+    first = True
+    while (piece := source.read()) is not None:
+        rest += piece
+        while len(rest) >= size:
+            if first:
+                order = "<" if rest[:4] in (b"\xd4\xc3\xb2\xa1", b"\x4d\x3c\xb2\xa1") else ">"
+                yield rest[:HEADER]
+                rest, size, first = rest[HEADER:], RECORD, False
+                continue
+            whole = RECORD + struct.unpack_from(f"{order}I", rest, 8)[0]
+            if len(rest) < whole:
+                size = whole
+                break
+            yield rest[:whole]
+            rest, size = rest[whole:], RECORD

@@ -2,45 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import click
 
-from labctl.cli.configured import image_option, image_wishes, target_option
+from labctl.cli.configured import image_option, image_wishes, parse_target, target_option
 from labctl.cli.options import json_option
 from labctl.cli.output import result, result_json, say
 from labctl.cli.sources import found, spec_argument
 from labctl.errors import UsageError
-from labctl.peers import CONTAINERLAB_OLDEST, WRITTEN_FOR, dotted, numbers
-
-
-def parse_target(text: str | None) -> tuple[str, str] | None:
-    """``switch=n9kv,cluster=kind`` as a pair; of one that says either of them, the other is a stand-in."""
-    said = _parts(text)
-    said.pop("containerlab", None)
-    return (said.get("switch", "standin"), said.get("cluster", "standin")) if said else None
-
-
-def parse_containerlab(text: str | None) -> str | None:
-    """The containerlab that a target names: the version of the one that will read the folder."""
-    return _parts(text).get("containerlab")
-
-
-def _parts(text: str | None) -> dict[str, str]:
-    known = {"switch": r"n9kv|standin", "cluster": r"kind|standin", "containerlab": r"\d+\.\d+(\.\d+)?"}
-    found: dict[str, str] = {}
-    for part in text.split(",") if text is not None else ():
-        key, _, value = part.partition("=")
-        if key not in known or not re.fullmatch(known[key], value):
-            hint = f"switch=n9kv|standin,cluster=kind|standin,containerlab={WRITTEN_FOR}"
-            raise UsageError(f"{part!r} is no part of a target", code="bad-target", hint=hint)
-        found[key] = value
-    oldest = CONTAINERLAB_OLDEST
-    if "containerlab" in found and numbers(found["containerlab"]) < oldest[: len(numbers(found["containerlab"]))]:
-        why = f"labctl needs containerlab {dotted(oldest)} or newer, not {found['containerlab']}"
-        raise UsageError(why, code="bad-target")
-    return found
 
 
 @click.command()
@@ -76,10 +46,9 @@ def command(
             code="folder-to-stdout",
             hint="-o DIR; ./- is a folder of that name",
         )
-    design, warnings = planned(
-        found(source), target=parse_target(target), containerlab=parse_containerlab(target), name=name,
-        wishes=image_wishes(images),
-    )  # fmt: skip
+    given, reader = parse_target(target)
+    wishes = image_wishes(images)
+    design, warnings = planned(found(source), target=given, containerlab=reader, name=name, wishes=wishes)
     folder = output or Path(f"{design.name}.lab")
     if folder.exists() and any(folder.iterdir()) and not (folder / "lab.json").is_file():
         raise UsageError(

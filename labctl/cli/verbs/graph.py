@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
-from labctl.cli.configured import target_option
+from labctl.cli.configured import parse_target, target_option
 from labctl.cli.labs import Lab, complete_labs, open_lab, the_lab
 from labctl.cli.output import result, say
 from labctl.cli.sources import complete_specs, found
@@ -43,7 +43,6 @@ def command(source: str | None, kind: str, output: Path | None, live: bool, no_b
     labctl graph --live -o now.svg
     """
     from labctl.cli.rendering import folder_of
-    from labctl.cli.verbs.generate import parse_target
     from labctl.graph import draw, draw_mermaid
 
     meant = _meant(source, live=live)
@@ -55,10 +54,10 @@ def command(source: str | None, kind: str, output: Path | None, live: bool, no_b
             f"--live goes with a running lab, and {path} is a {'folder' if path.is_dir() else 'spec'}",
             code="live-needs-a-lab",
             hint="labctl graph LAB --live",
-            next_command="labctl list",
+            next_command="labctl status --all",
         )
     seen = _read(opened) if live and opened else None
-    with folder_of(path, target=parse_target(target)) as folder:
+    with folder_of(path, target=parse_target(target)[0]) as folder:
         text = (draw if kind == "svg" else draw_mermaid)(folder, live=seen, bgp=not no_bgp)
     for box, reason in (seen.unanswered if seen else {}).items():
         say(f"{box} did not answer: {reason}")

@@ -1,16 +1,18 @@
-"""``labctl report``."""
+"""``labctl report``: of a verification, of two, or by the white paper's figures."""
 
 from __future__ import annotations
 
+import json
+import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from labctl.cli.labs import complete_labs
-from labctl.cli.output import result, say
-from labctl.errors import ExitCode, UsageError, did_you_mean
+from labctl.cli.labs import complete_labs, known_lab
+from labctl.cli.output import result, result_json, result_table, say
+from labctl.errors import ExitCode, InconclusiveError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from labctl.report.evidencefolder import EvidenceFolder
@@ -19,18 +21,46 @@ FORMATS = ("html", "markdown", "junit", "json", "text")
 
 
 @click.command()
-@click.argument("folder", metavar="DIR|LAB", shell_complete=complete_labs)
+@click.argument("folder", metavar="[DIR|LAB]", required=False, shell_complete=complete_labs)
 @click.argument("other", metavar="[DIR|LAB]", required=False, shell_complete=complete_labs)
 @click.option("--format", "form", type=click.Choice(FORMATS), help="Default: html; of two: text.")
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="Where to, - is stdout; default: DIR/index.html for html, else stdout.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Same as --format json.")
-def command(folder: str, other: str | None, form: str | None, output: Path | None, as_json: bool) -> None:
+@click.option("--paper", is_flag=True,
+              help="The white paper's figures, tables and claims, each with LAB's last verdict.")  # fmt: skip
+@click.option("--record", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+              help="With --paper: put the results of LAB into a record of the white paper's rows.")  # fmt: skip
+def command(
+    folder: str | None,
+    other: str | None,
+    form: str | None,
+    output: Path | None,
+    as_json: bool,
+    paper: bool,
+    record: Path | None,
+) -> None:
     """Render the report of a verification again, from its evidence in DIR (or LAB's newest) alone.
 
     With two, compare them: what got worse from the first to the second, then what else changed. Exit code 1 when
     something got worse: a check's verdict fell, or one that passed is not there any more.
+
+    `labctl verify LAB --figure ROW` runs the checks of one row of --paper.
+
+    \b
+    labctl report whitepaper
+    labctl report whitepaper --format markdown -o summary.md
+    labctl report --paper whitepaper
     """
+    if paper:
+        if other is not None or output is not None or form not in (None, "json", "text"):
+            raise UsageError("--paper is a table or JSON of one LAB", code="usage")
+        _paper(folder, record, as_json=as_json or form == "json")
+        return
+    if record is not None:
+        raise UsageError("--record goes with --paper", code="usage")
+    if folder is None:
+        raise click.UsageError("Missing argument 'DIR|LAB'.")
     if as_json and form not in (None, "json"):
         raise UsageError(f"--json and --format {form} do not go together", code="format")
     form = "json" if as_json else form
@@ -38,6 +68,48 @@ def command(folder: str, other: str | None, form: str | None, output: Path | Non
         _one(_evidence_of(folder), form or "html", output)
     else:
         sys.exit(int(_two(_evidence_of(folder), _evidence_of(other), form or "text", output)))
+
+
+def _paper(lab: str | None, record: Path | None, *, as_json: bool) -> None:
+    from labctl.paper.catalogue import ROWS
+
+    if record is not None and lab is None:
+        raise UsageError("--record needs a LAB whose results it is to hold", code="no-lab")
+    evidence = _last_verification(lab) if lab is not None else {}
+    verdicts = {row["id"]: row for row in evidence.get("catalogue") or ()}
+    if record is not None:
+        from labctl.paper.recorded import merged, read, write
+
+        write(record, merged(read(record), evidence, {row.id: row.lab for row in ROWS}))
+        say(f"{sum(row['verdict'] is not None for row in verdicts.values())} rows recorded in {record}")
+    rows: list[dict[str, Any]] = [
+        {
+            "id": row.id, "kind": row.kind, "title": row.title, "place": row.place, "mode": row.mode, "lab": row.lab,
+            "patterns": list(row.checks), "prints": list(row.prints), "note": row.note,
+            "verdict": verdicts.get(row.id, {}).get("verdict"), "checks": verdicts.get(row.id, {}).get("checks", []),
+        }
+        for row in ROWS
+    ]  # fmt: skip
+    if as_json:
+        result_json(rows)
+        return
+    shown = [
+        (row["id"], row["verdict"] or ("-" if row["patterns"] else "no check"), row["mode"], row["title"])
+        for row in rows
+    ]
+    result_table(("ROW", "RESULT", "MODE", "WHAT THE WHITE PAPER SHOWS"), shown)
+
+
+def _last_verification(lab: str) -> dict[str, Any]:
+    """Its evidence. Raises `InconclusiveError` when there is none."""
+    try:
+        text = (known_lab(lab).evidence / "evidence.json").read_text(encoding="utf-8")
+        body: dict[str, Any] = json.loads(text)
+    except (OSError, ValueError):
+        raise InconclusiveError(
+            f"lab {lab} has no verification yet", code="no-evidence", next_command=f"labctl verify {lab}"
+        ) from None
+    return body
 
 
 def _evidence_of(given: str) -> Path:
@@ -51,7 +123,7 @@ def _evidence_of(given: str) -> Path:
     if given not in labs:
         hint = did_you_mean(given, labs, "give the folder that labctl verify --report wrote, or the name of a lab")
         raise UsageError(
-            f"there is no folder and no lab {given}", code="no-evidence", hint=hint, next_command="labctl list"
+            f"there is no folder and no lab {given}", code="no-evidence", hint=hint, next_command="labctl status --all"
         )
     evidence = labs[given].evidence
     if not evidence.is_dir() or not any(evidence.iterdir()):
@@ -116,16 +188,12 @@ def _two(one: Path, other: Path, form: str, output: Path | None) -> ExitCode:
 
 
 def _look(terminal: bool) -> tuple[bool, int]:
-    import shutil
-
     from labctl.report.style import wants_colour
 
     return terminal and wants_colour(sys.stdout), shutil.get_terminal_size((100, 24)).columns
 
 
 def _json(body: object) -> str:
-    import json
-
     return json.dumps(body, indent=2, sort_keys=True) + "\n"
 
 

@@ -7,22 +7,23 @@ import sys
 import click
 
 from labctl.cli.labs import OnLab, lab_argument, open_lab
-from labctl.cli.options import json_option
+from labctl.cli.options import Duration, events_option, json_option, verbose_option
 from labctl.cli.output import result, result_json
+from labctl.cli.words import WAYS_BACK
 from labctl.errors import ExitCode
 
 
-@click.command(cls=OnLab)
+@click.command(cls=OnLab, epilog=WAYS_BACK)
 @lab_argument
 @click.option("--dry-run", is_flag=True, help="Only say what would be changed back; exit 6 when something would be.")
 @click.option("--verify/--no-verify", "prove", default=True,
               help="End with the checks of links and BGP.  [default: verify]")  # fmt: skip
-@click.option("--timeout", metavar="T", help="Limit of the whole command; default: 10m.")
-@click.option("--events", type=click.Choice(["json"]), help="Events as JSON lines on stdout.")
-@click.option("-v", "--verbose", is_flag=True, help="Show checks that pass, too.")
+@click.option("--timeout", type=Duration(), metavar="T", help="Limit of the whole command; default: 10m.")
+@events_option
+@verbose_option
 @json_option
 def command(
-    lab: str, dry_run: bool, prove: bool, timeout: str | None, events: str | None, verbose: bool, as_json: bool
+    lab: str, dry_run: bool, prove: bool, timeout: float | None, events: str | None, verbose: bool, as_json: bool
 ) -> None:
     """Bring LAB back to what its `up` left, in seconds and without a new boot.
 
@@ -34,7 +35,6 @@ def command(
     labctl reset --dry-run
     labctl reset whitepaper
     """
-    from labctl.cli.durations import parse_duration
     from labctl.cli.reporting import exit_code, listening, tell_report
     from labctl.engine.reset.model import ResetRequest
     from labctl.engine.reset.run import reset
@@ -43,8 +43,8 @@ def command(
 
     opened = open_lab(lab)
     with listening(events=events, verbose=verbose) as listener:
-        limit = parse_duration(timeout) if timeout is not None else None
-        done = reset(ResetRequest(opened.state_folder, opened.runtime, listener, prove and not dry_run, dry_run, limit))
+        prove = prove and not dry_run
+        done = reset(ResetRequest(opened.state_folder, opened.runtime, listener, prove, dry_run, timeout))
     body = done.as_dict()
     if as_json and events is None:
         result_json(body)

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import shlex
 import sys
-import tempfile
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from labctl.cli.configured import complete_targets, image_option, switch_login
-from labctl.cli.options import json_option
+from labctl.cli.options import Duration, events_option, json_option, verbose_option
 from labctl.cli.output import is_terminal, result, result_json, say
 from labctl.cli.reporting import Reports, exit_code, listening, report_options, tell_report
 from labctl.cli.sources import found as found_source
 from labctl.cli.sources import spec_argument
-from labctl.errors import ExitCode, HostError, Problem, UsageError
+from labctl.errors import ExitCode, HostError, UsageError
 from labctl.guest.names import LAUNCHERS
+from labctl.runtime.select import AUTO, RUNTIMES
 
 if TYPE_CHECKING:
+    from labctl.cli.upsource import Source
     from labctl.engine.request import UpResult
     from labctl.state import LabState
     from labctl.verify.verdict import Report
@@ -28,8 +30,8 @@ if TYPE_CHECKING:
 
 @click.command()
 @spec_argument("[SPEC|DIR]")
-@click.option("--runtime", type=click.Choice(["auto", "embedded", "containerlab"]), default="auto", show_default=True)
-@click.option("--launcher", type=click.Choice(["auto", *LAUNCHERS]), default="auto", show_default=True,
+@click.option("--runtime", type=click.Choice([AUTO, *RUNTIMES]), default=AUTO, show_default=True)
+@click.option("--launcher", type=click.Choice([AUTO, *LAUNCHERS]), default=AUTO, show_default=True,
               help="What boots the embedded guest.")  # fmt: skip
 @click.option(
     "--target",
@@ -51,11 +53,12 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--timeout",
+    type=Duration(),
     metavar="T",
     help="Limit of the whole command; default by target: 10m embedded, 30m in containers, 90m with 9000v images.",
 )
-@click.option("--events", type=click.Choice(["json"]), help="Events as JSON lines on stdout.")
-@click.option("-v", "--verbose", is_flag=True, help="Show checks that pass, too.")
+@events_option
+@verbose_option
 @json_option
 def command(
     source: str | None,
@@ -68,7 +71,7 @@ def command(
     reports: Reports,
     remove: bool,
     calico: Path | None,
-    timeout: str | None,
+    timeout: float | None,
     events: str | None,
     verbose: bool,
     as_json: bool,
@@ -83,14 +86,12 @@ def command(
     labctl up lab.yaml --report out
     labctl init - --name mine | labctl up -
     """
-    from labctl.cli.calicofile import calico_of
-    from labctl.cli.durations import parse_duration
-    from labctl.cli.preparing import brought_kubectl
+    from labctl.cli.hosts import brought_kubectl
     from labctl.cli.upsource import from_folder, from_spec
     from labctl.engine.request import UpRequest
     from labctl.engine.up import up
     from labctl.runtime.api import SwitchLogin
-    from labctl.runtime.select import new_runtime
+    from labctl.runtime.select import host_of, new_runtime
     from labctl.state import lab_state
 
     if reports and not prove:
@@ -98,7 +99,6 @@ def command(
             "--report, --junit and --summary do not go with --no-verify: there is nothing to report", code="no-report"
         )
     reports.check()
-    limit = parse_duration(timeout) if timeout is not None else None
     given = found_source(source)
     if given.is_dir():
         if name is not None or target is not None or images:
@@ -108,69 +108,83 @@ def command(
         found = from_folder(given, runtime)
     else:
         found = from_spec(given, runtime, target, images, name)
-    state, embedded = lab_state(found.lab), found.runtime == "embedded"
-    login = None
-    if not embedded:
+    state, login = lab_state(found.lab), None
+    if found.kind.images:
         configured = switch_login()
         login = SwitchLogin(str(configured.username), str(configured.password))
-    box = new_runtime(state, found.runtime, launcher, login=login)
-    _ensure_host(found.render, embedded=embedded)
-    try:
-        judged: list[Report] = []
-        try:
+    boxes = new_runtime(state, found.runtime, launcher, login=login)
+    host_of(found.runtime).ensure(found.render)
+    with _removed(state, wanted=remove), _as_typed(source or str(given)):
+        told = events is None and not as_json
+        with _judged(state, reports, told=told, kept=not remove) as judged:
             with listening(events=events, verbose=verbose) as listener:
-                done = up(
-                    UpRequest(
-                        state, box, found.render, listener, brought_kubectl(), prove, limit,
-                        calico or calico_of(given), judged.append,
-                    )
+                request = UpRequest(
+                    state, boxes, found.render, listener, brought_kubectl(), prove, timeout, calico or found.calico,
+                    judged.append, kept=not remove,
                 )  # fmt: skip
-            code = _tell(done, state, found.warnings, as_json=as_json, quiet=events is not None, removed=remove)
-        except BaseException:
-            if judged and events is None and not as_json:
-                tell_report(judged[-1], None if remove else state.evidence)
-            raise
-        finally:
-            if judged:
-                reports.write(state.evidence)
-    except HostError as error:  # who says what to type instead does not know what was typed
-        error.next_command = error.next_command and error.next_command.replace("…", shlex.quote(source or str(given)))
-        raise
-    finally:
-        if remove:
-            _remove(state)
+                done = up(request)
+            code = _tell(done, state, found, as_json=as_json, quiet=events is not None, kept=not remove)
     sys.exit(code)
 
 
-def _ensure_host(render: Callable[[Path], None], *, embedded: bool) -> None:
-    """This host has what the runtime needs. Raises `HostError`."""
-    from labctl.cli.preparing import ensure_containerlab, ensure_prepared
+@contextmanager
+def _judged(state: LabState, reports: Reports, *, told: bool, kept: bool) -> Iterator[list[Report]]:
+    """Takes what the scenarios came to: written in any case, and told where ``up`` then fails or is interrupted."""
+    judged: list[Report] = []
+    try:
+        yield judged
+    except BaseException:
+        if judged and told:
+            tell_report(judged[-1], state.evidence if kept else None)
+        raise
+    finally:
+        if judged:
+            reports.write(state.evidence)
 
-    if embedded:
-        ensure_prepared()
-        return
-    with tempfile.TemporaryDirectory(prefix="labctl-") as scratch:
-        render(Path(scratch) / "folder")
-        ensure_containerlab(Path(scratch) / "folder")
+
+@contextmanager
+def _as_typed(source: str) -> Iterator[None]:
+    """Who says what to type instead does not know what was typed: it leaves ``…`` for the source."""
+    try:
+        yield
+    except HostError as error:
+        error.next_command = error.next_command and error.next_command.replace("…", shlex.quote(source))
+        raise
 
 
-def _tell(
-    done: UpResult, state: LabState, warnings: tuple[Problem, ...], *, as_json: bool, quiet: bool, removed: bool
-) -> int:
+@contextmanager
+def _removed(state: LabState, *, wanted: bool) -> Iterator[None]:
+    """``--rm``: whatever comes of it, the lab is taken down at the end."""
+    from labctl.engine.down import take_down
+
+    try:
+        yield
+    finally:
+        if wanted:
+            gone = take_down(state, lambda _text: None)
+            if gone.existed:
+                record = f"; its record is in {gone.archive}" if gone.archive else ""
+                say(f"lab {state.name} was removed{record}")
+            elif is_terminal():
+                say(f"lab {state.name} is not there any more")
+
+
+def _tell(done: UpResult, state: LabState, found: Source, *, as_json: bool, quiet: bool, kept: bool) -> int:
+    """The result, and what a person does next; returns the exit code."""
     report = done.report
     if as_json and not quiet:
         body: dict[str, Any] = {"schema": "labctl.up/v1", "lab": done.lab, "seconds": round(done.seconds, 3)}
         body["timings"] = {name: [round(moment, 3) for moment in span] for name, span in done.timings.items()}
         body["evidence"] = str(done.evidence)
         body["report"] = report.as_dict() if report else None
-        body["warnings"] = [warning.as_dict() for warning in warnings]
+        body["warnings"] = [warning.as_dict() for warning in found.warnings]
         result_json(body)
     elif not quiet:
         if report:
-            tell_report(report, None if removed else done.evidence)
+            tell_report(report, done.evidence if kept else None)
         else:
             result(f"lab {done.lab} is up ({done.seconds:.1f} s); nothing was verified")
-        if not removed:
+        if kept:
             _tell_ways_in(state)
     return int(exit_code(report)) if report else int(ExitCode.OK)
 
@@ -189,13 +203,3 @@ def _tell_ways_in(state: LabState) -> None:
     rows += [("again", f"labctl verify {state.name}"), ("remove", f"labctl down {state.name}")]
     for label, text in rows:
         say(f"  {label:8} {text}")
-
-
-def _remove(state: LabState) -> None:
-    from labctl.engine.down import take_down
-
-    gone = take_down(state, lambda _text: None)
-    if gone.existed:
-        say(f"lab {state.name} was removed" + (f"; its record is in {gone.archive}" if gone.archive else ""))
-    elif is_terminal():
-        say(f"lab {state.name} is not there any more")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from labctl.cli.configured import complete_targets
+from labctl.cli.configured import complete_targets, parse_target
 from labctl.cli.options import json_option
 from labctl.cli.output import painted, result, result_json
 from labctl.cli.sources import found, spec_argument
@@ -56,13 +56,13 @@ def command(source: str | None, target: str | None, schema: bool, as_json: bool)
 
 def _check(path: Path, target: str | None) -> tuple[str, tuple[Problem, ...]]:
     from labctl.cli.rendering import planned
-    from labctl.cli.verbs.generate import parse_containerlab, parse_target
 
     if (path / "lab.json").is_file():
         from labctl.folder import load_folder
 
         return load_folder(path).lab.name, ()
-    design, warnings = planned(path, target=parse_target(target), containerlab=parse_containerlab(target))
+    given, reader = parse_target(target)
+    design, warnings = planned(path, target=given, containerlab=reader)
     return design.name, warnings
 
 

@@ -10,7 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from labctl.cli.labs import OnLab, lab_argument, open_lab, typed_lab
-from labctl.cli.options import json_option
+from labctl.cli.options import events_option, json_option, verbose_option
 from labctl.cli.output import result_json
 from labctl.cli.reporting import Reports, exit_code, listening, report_options, tell_report
 from labctl.errors import UsageError
@@ -38,13 +38,13 @@ def complete_rows(_context: click.Context, _parameter: click.Parameter, incomple
               help="Only this one (and the link checks), by name, or a scenario FILE; may be given again.")  # fmt: skip
 @click.option("--failures", is_flag=True, help="All failure scenarios of the lab; alone: no others.")
 @click.option("--figure", metavar="N|ROW", shell_complete=complete_rows,
-              help="Only the checks of a figure or other row of the white paper (see labctl figures).")  # fmt: skip
+              help="Only the checks of a row of the white paper, see labctl report --paper.")  # fmt: skip
 @click.option("--disruptive", is_flag=True, help="Also scenarios that change the lab for a while.")
 @click.option("--wait/--no-wait", "wait", default=True,
               help="Wait for what is not there yet, or judge what is there now.  [default: wait]")  # fmt: skip
 @report_options
-@click.option("--events", type=click.Choice(["json"]), help="Events as JSON lines on stdout.")
-@click.option("-v", "--verbose", is_flag=True, help="Show checks that pass, too.")
+@events_option
+@verbose_option
 @json_option
 def command(
     lab: str,

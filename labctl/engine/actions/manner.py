@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from labctl.nxos.session import WINDOW
 from labctl.pace import LIMITS
+from labctl.runtime.api import Runtime
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +32,10 @@ def manner_of(target: Mapping[str, str]) -> Manner:
     return N9KV if target.get("switch") == "n9kv" else STANDIN
 
 
-EMBEDDED_LIMIT, CONTAINERS_LIMIT, N9KV_LIMIT = 600.0, 1800.0, 5400.0
-"""Seconds for a whole ``up``: in one small guest, with containers of stand-ins, with 9000v images."""
+N9KV_LIMIT = 5400.0
+"""Seconds for a whole ``up`` with 9000v images."""
 
 
-def default_limit(runtime: str, target: Mapping[str, str]) -> float:
+def default_limit(runtime: Runtime, target: Mapping[str, str]) -> float:
     """The limit of an ``up`` that was given none, seconds."""
-    if target.get("switch") == "n9kv":
-        return N9KV_LIMIT
-    return EMBEDDED_LIMIT if runtime == "embedded" else CONTAINERS_LIMIT
+    return N9KV_LIMIT if target.get("switch") == "n9kv" else runtime.limit

@@ -58,7 +58,7 @@ def _one(node: str, first: NodeState, folder: Path, endpoints: Endpoints) -> Tur
         raise CheckFailed(
             f"{node} is not as it was: {told}" + (f" ({words})" if words else ""),
             code="node-not-turned-back",
-            hint="an interface that is gone altogether comes back with labctl recover",
+            hint="an interface that is gone altogether comes back with labctl repair",
         )
     return _turned(node, changes)
 
