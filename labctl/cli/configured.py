@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
-from labctl.errors import UsageError, did_you_mean
+from labctl.errors import HostError, UsageError, did_you_mean
 from labctl.imagename import ROLES, image_trouble
 from labctl.peers import CONTAINERLAB_OLDEST, WRITTEN_FOR, dotted, numbers
 
 if TYPE_CHECKING:
     from labctl.design.images import ImageWishes
+    from labctl.images.store import Stored
     from labctl.userconfig import Credentials
 
 
@@ -107,6 +108,17 @@ def image_wishes(given: Iterable[str] = ()) -> ImageWishes:
 
     typed, environment = parse_images(given), images_of_environment(os.environ)
     return ImageWishes(load_user_config(os.environ).images, (environment, typed))
+
+
+def in_docker(names: Iterable[str]) -> tuple[Mapping[str, Stored | None], str | None]:
+    """What Docker has of these images, None for one that it has not; or why that could not be told."""
+    from labctl.images.store import docker_client, stored
+
+    try:
+        with docker_client() as client:
+            return stored(client, names), None
+    except HostError as error:
+        return {}, error.message
 
 
 def switch_login() -> Credentials:

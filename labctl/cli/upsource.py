@@ -10,13 +10,13 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
-from labctl.cli.configured import image_wishes, parse_images, parse_target
+from labctl.cli.configured import image_wishes, in_docker, parse_images, parse_target
 from labctl.cli.labs import spec_name
 from labctl.cli.output import say
 from labctl.cli.rendering import planned
 from labctl.design.images import ImageWishes, Part, choose_images
 from labctl.design.model import Target
-from labctl.errors import HostError, LabError, Problem, SpecError, UsageError
+from labctl.errors import LabError, Problem, SpecError, UsageError
 from labctl.imagename import SWITCH_ROLES
 from labctl.peers import WRITTEN_FOR
 from labctl.runtime.select import AUTO, REAL, host_of, made_with, runtime_class, runtime_for
@@ -187,26 +187,29 @@ def _by_presence(
     present: Present,
     containerlab: str,
 ) -> Chosen:
-    """Real parts where their images are in Docker, stand-ins elsewhere."""
-    chosen: dict[str, str] = {part: kind for part, kind in wanted.items() if kind}
-    images, reasons, fell_back = real_images(spec, wishes, containerlab), list[str](), set[Part]()
-    open_parts = [part for part in PARTS if wanted[part] is None]
-    there = present(dict.fromkeys(image for part in open_parts for image in images[part]))
-    for part in open_parts:
-        missing = [image for image in images[part] if there[image] is None]
-        cannot = _cannot(spec, containerlab) if part == "cluster" and not missing else None
-        if not images[part]:
-            chosen[part] = "standin"
-        elif missing or cannot:
-            chosen[part] = "standin"
-            fell_back.add(part)
-            why = cannot or f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not in Docker"
-            reasons.append(f"{TITLE[part]}: stand-ins ({why})")
-        else:
+    """Real parts where their images are in Docker, stand-ins elsewhere; of parts that nobody named."""
+    images = {part: names for part, names in real_images(spec, wishes, containerlab).items() if wanted[part] is None}
+    there = present(dict.fromkeys(image for names in images.values() for image in names))
+    chosen: dict[str, str] = {part: wanted[part] or "standin" for part in PARTS}
+    reasons, fell_back = list[str](), set[Part]()
+    for part, names in images.items():
+        if not names:
+            continue  # the lab has no such part
+        why = _not_there([name for name in names if there[name] is None])
+        if why is None and part == "cluster":
+            why = _cannot(spec, containerlab)
+        if why is None:
             chosen[part] = MADE_OF_IMAGES[part]
-            reasons.append(f"{TITLE[part]}: {chosen[part]} ({', '.join(images[part])}, in Docker)")
+            reasons.append(f"{TITLE[part]}: {chosen[part]} ({', '.join(names)}, in Docker)")
+        else:
+            fell_back.add(part)
+            reasons.append(f"{TITLE[part]}: stand-ins ({why})")
     decided = replace(wishes, standins=frozenset(fell_back))
     return Chosen(runtime, (chosen["switch"], chosen["cluster"]), decided, tuple(reasons))
+
+
+def _not_there(images: list[str]) -> str | None:
+    return f"{', '.join(images)} {'is' if len(images) == 1 else 'are'} not in Docker" if images else None
 
 
 def real_images(spec: Spec, wishes: ImageWishes, containerlab: str) -> dict[Part, tuple[str, ...]]:
@@ -249,15 +252,12 @@ def any_spec(path: Path) -> Spec:
 
 
 def _present(names: Iterable[str]) -> Mapping[str, object | None]:
-    from labctl.images.store import docker_client, stored
-
     wanted = tuple(names)
-    try:
-        with docker_client() as client:
-            return stored(client, wanted)
-    except HostError as error:
-        say(f"it could not be looked up which images Docker has: {error.message}")
+    there, why = in_docker(wanted)
+    if why is not None:
+        say(f"it could not be looked up which images Docker has: {why}")
         return dict.fromkeys(wanted)  # the doctor, who is asked next, says what is wrong with this host
+    return there
 
 
 def _name(source: Path) -> str | None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from labctl.report.environment import facts
 from labctl.report.text import clean
 from labctl.report.verdicts import differing
 from labctl.verify.verdict import Trouble, troubles, verdict_of
@@ -52,16 +53,10 @@ def _lines(body: Mapping[str, Any], report: str | None) -> Iterator[str]:
 
 def _facts(body: Mapping[str, Any]) -> str:
     environment = body.get("environment") or {}
-    target = environment.get("target") or {}
-    facts = [f"{key} {value}" for key, value in target.items()] if isinstance(target, Mapping) else []
-    facts += [
-        words.format(environment[key])
-        for key, words in (("mode", "mode {}"), ("runtime", "on {}"), ("labctl", "labctl {}"))
-        if environment.get(key)
-    ]
+    known = facts(environment, "mode", "runtime", "labctl")
     edited = environment.get("edited") or []
-    facts += [f"edited: {', '.join(map(str, edited))}"] if edited else []
-    return f" ({escape(', '.join(map(str, facts)))})" if facts else ""
+    known += [f"edited: {', '.join(map(str, edited))}"] if edited else []
+    return f" ({escape(', '.join(known))})" if known else ""
 
 
 def _trouble(trouble: Trouble) -> Iterator[str]:

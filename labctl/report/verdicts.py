@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from labctl.report.environment import facts
 from labctl.report.style import Paint
 from labctl.report.text import cells, clean, fit, pad, wrap
 from labctl.verify.verdict import Trouble, troubles, verdict_of
@@ -57,17 +58,10 @@ class _View:
 
     def _heading(self) -> str:
         """The lab, and on what it was proven."""
-        environment = self.body.get("environment") or {}
-        target = environment.get("target") or {}
-        facts = [f"{key} {value}" for key, value in target.items()] if isinstance(target, Mapping) else []
-        facts += [
-            f"{word}{environment[key]}"
-            for key, word in (("mode", "mode "), ("runtime", "on "), ("labctl", "labctl "), ("time", ""))
-            if environment.get(key)
-        ]
+        known = facts(self.body.get("environment"), "mode", "runtime", "labctl", "time")
         lab = fit(self._lab, self.width // 2)
         told = ""
-        for fact in map(clean, facts):
+        for fact in map(clean, known):
             longer = f"{told} · {fact}" if told else fact
             told = longer if cells(longer) <= self.width - cells(lab) - 3 else told
         return f" {self.paint('bold', lab)}  {self.paint('dim', told)}".rstrip()

@@ -1,17 +1,13 @@
-"""``labctl capture``: a live pcap stream, copied packet by packet, so that what was written is a whole file.
-
-Layout: pcap(5): 24 bytes of file header, then records of a 16-byte header and the kept bytes.
-"""
+"""``labctl capture``."""
 
 from __future__ import annotations
 
 import os
 import re
-import struct
 import sys
-from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 from click.shell_completion import CompletionItem
@@ -21,8 +17,8 @@ from labctl.cli.output import say
 from labctl.errors import ExitCode, UsageError
 from labctl.state import LabState
 
-HEADER = 24
-RECORD = 16
+if TYPE_CHECKING:
+    from labctl.guest.api import Capture
 
 
 def _complete(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -101,48 +97,23 @@ def command(lab: str, place: str, expression: tuple[str, ...], target: Path | No
     sys.exit(int(ExitCode.OK))
 
 
-class PcapSource(Protocol):
-    """What `labctl.guest.api.Capture` gives."""
+def copy_pcap(capture: Capture, target: BinaryIO, count: int | None) -> int:
+    """Copy until the capture ends, ``count`` packets were copied or the user presses Ctrl-C; returns their number.
 
-    def read(self) -> bytes | None: ...
+    Packet by packet, so that what was written is a whole file whenever it ends.
+    """
+    from labctl.runtime.pcap import Records
 
-    def close(self) -> None: ...
-
-
-def copy_pcap(source: PcapSource, target: BinaryIO, count: int | None) -> int:
-    """Copy until the source ends, ``count`` packets were copied or the user presses Ctrl-C; returns their number."""
-    packets = -1  # the first piece is the file's header
+    records, packets = Records(), 0
     try:
-        for record in records(source):
-            target.write(record)
+        while (count is None or packets < count) and (piece := capture.read()) is not None:
+            begun = bool(records.header)
+            new = list(islice(records.feed(piece), None if count is None else count - packets))
+            target.write(b"".join([b"" if begun else records.header, *new]))
             target.flush()
-            packets += 1
-            if count is not None and packets >= count:
-                break
+            packets += len(new)
     except KeyboardInterrupt:
         pass  # the way to end it
     finally:
-        source.close()
-    return max(packets, 0)
-
-
-def records(source: PcapSource) -> Iterator[bytes]:
-    """The file header, then one packet record after the other; half a record at the end is left out."""
-    rest = b""
-    size = HEADER
-    order = "<"
-    first = True
-    while (piece := source.read()) is not None:
-        rest += piece
-        while len(rest) >= size:
-            if first:
-                order = "<" if rest[:4] in (b"\xd4\xc3\xb2\xa1", b"\x4d\x3c\xb2\xa1") else ">"
-                yield rest[:HEADER]
-                rest, size, first = rest[HEADER:], RECORD, False
-                continue
-            whole = RECORD + struct.unpack_from(f"{order}I", rest, 8)[0]
-            if len(rest) < whole:
-                size = whole
-                break
-            yield rest[:whole]
-            rest, size = rest[whole:], RECORD
+        capture.close()
+    return packets

@@ -11,6 +11,7 @@ from labctl.cli.labs import complete_labs, name_of, the_lab
 from labctl.cli.options import Duration, json_option
 from labctl.cli.output import result, result_json, say
 from labctl.errors import UsageError
+from labctl.state import LabState, all_labs, lab_state
 
 
 @click.command()
@@ -30,35 +31,29 @@ def command(lab: str | None, everything: bool, older_than: float | None, as_json
     labctl down --all --older-than 2d
     """
     from labctl.engine.down import take_down
-    from labctl.state import all_labs, lab_state
 
+    rows = []
+    for state in _meant(lab, everything=everything, older_than=older_than):
+        with unwinding(f"lab {state.name} is removed in part, labctl down {state.name} goes on"):
+            gone = take_down(state, say)
+        record = str(gone.archive) if gone.archive else None
+        rows.append({"lab": state.name, "record": record, "removed": gone.existed, "seconds": gone.seconds})
+        if not as_json and gone.existed:
+            result(f"lab {state.name} is down ({gone.seconds:.1f} s)" + (f"; record in {record}" if record else ""))
+        elif not as_json:
+            result(f"lab {state.name} is not there")
+    if as_json:
+        result_json(rows)
+    elif not rows:
+        result("no labs")
+
+
+def _meant(lab: str | None, *, everything: bool, older_than: float | None) -> list[LabState]:
+    """The labs that are to go. Raises `UsageError`."""
     if lab is not None and everything:
         raise UsageError("name one lab, or --all", code="which-lab", next_command="labctl status --all")
     if older_than is not None and not everything:
         raise UsageError("--older-than goes with --all", code="usage")
     if not everything:
-        states = [lab_state(name_of(lab or the_lab()))]
-    else:
-        states = [state for state in all_labs() if time.time() - state.root.stat().st_mtime >= (older_than or 0.0)]
-    rows = []
-    for state in states:
-        with unwinding(f"lab {state.name} is removed in part, labctl down {state.name} goes on"):
-            record = take_down(state, say)
-        rows.append(
-            {
-                "lab": state.name,
-                "record": str(record.archive) if record.archive else None,
-                "removed": record.existed,
-                "seconds": record.seconds,
-            }
-        )
-        if not as_json:
-            if record.existed:
-                kept = f"; record in {record.archive}" if record.archive else ""
-                result(f"lab {state.name} is down ({record.seconds:.1f} s){kept}")
-            else:
-                result(f"lab {state.name} is not there")
-    if as_json:
-        result_json(rows)
-    elif not states:
-        result("no labs")
+        return [lab_state(name_of(lab or the_lab()))]
+    return [state for state in all_labs() if time.time() - state.root.stat().st_mtime >= (older_than or 0.0)]

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from labctl.folder.lab import Lab as Rendered
     from labctl.runtime.api import SshEndpoint
 
-GROUP = {"spine": "spines", "leaf": "leafs", "border": "borders"}
-
 
 @click.command(cls=OnLab)
 @lab_argument
@@ -62,7 +60,7 @@ def ansible(roles: dict[str, str], switches: dict[str, SshEndpoint]) -> dict[str
             {"ansible_ssh_private_key_file": str(ssh.key_file)} if ssh.key_file else {"ansible_password": ssh.password}
         )
         facts = {"ansible_host": ssh.host, "ansible_port": ssh.port, "ansible_user": ssh.username}
-        group = groups.setdefault(GROUP.get(roles[name], roles[name]), {"hosts": {}})
+        group = groups.setdefault(f"{roles[name]}s", {"hosts": {}})
         group["hosts"][name] = facts | login
     settings = {
         "ansible_connection": "ansible.netcommon.network_cli",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from labctl.cli.labs import Lab, OnLab, complete_nodes, complete_switches, lab_argument, open_lab
@@ -35,26 +37,32 @@ def command(lab: str, node: str | None, only: str | None, switch: str | None, as
     if node is not None and only == "faults":
         raise UsageError("faults are undone in the whole lab: NODE goes without --only faults", code="usage")
     opened = open_lab(lab)
-    done: dict[str, object] = {"schema": "labctl.repair/v1", "lab": lab}
-    told = []
-    if switch is not None:
-        from labctl.engine.rebuild import rebuild
-
-        done["pushed"] = rebuild(opened.state_folder, opened.runtime, switch, say)
-        done["rebuilt"] = switch
-        told.append(f"{switch} is new: {done['pushed']}")
-    else:
-        repaired = {"healed": _healed(opened, must=only == "faults") if only != "boxes" and node is None else []}
-        repaired["recovered"] = _recovered(opened, node) if only != "faults" else []
-        if only is None and not any(repaired.values()):
-            opened.endpoints()  # one that does not run is not whole
-        done |= repaired
-        told += [f"{word} {', '.join(names)}" for word, names in repaired.items() if names]
+    done, told = _rebuilt(opened, switch) if switch is not None else _repaired(opened, node, only)
     if as_json:
-        result_json(done)
+        result_json({"schema": "labctl.repair/v1", "lab": lab, **done})
     else:
-        nothing = {"boxes": "is broken", "faults": "is to be healed", None: "is to be repaired"}[only]
-        result("\n".join(told) or f"nothing of lab {lab} {nothing}")
+        result(told)
+
+
+def _rebuilt(lab: Lab, switch: str) -> tuple[dict[str, Any], str]:
+    from labctl.engine.rebuild import rebuild
+
+    pushed = rebuild(lab.state_folder, lab.runtime, switch, say)
+    return {"rebuilt": switch, "pushed": pushed}, f"{switch} is new: {pushed}"
+
+
+def _repaired(lab: Lab, node: str | None, only: str | None) -> tuple[dict[str, Any], str]:
+    """Faults before boxes, whose bonds would not come up with one of them."""
+    done: dict[str, list[str]] = {"healed": [], "recovered": []}
+    if only != "boxes" and node is None:
+        done["healed"] = _healed(lab, must=only == "faults")
+    if only != "faults":
+        done["recovered"] = _recovered(lab, node)
+    if only is None and not any(done.values()):
+        lab.endpoints()  # one that does not run is not whole
+    nothing = {"boxes": "is broken", "faults": "is to be healed", None: "is to be repaired"}[only]
+    told = [f"{word} {', '.join(names)}" for word, names in done.items() if names]
+    return done, "\n".join(told) or f"nothing of lab {lab.name} {nothing}"
 
 
 def _recovered(lab: Lab, node: str | None) -> list[str]:
@@ -65,10 +73,7 @@ def _recovered(lab: Lab, node: str | None) -> list[str]:
 
 
 def _healed(lab: Lab, *, must: bool) -> list[str]:
-    """Names of the faults that are undone; before the boxes, whose bonds would not come up with one of them.
-
-    ``must``: the lab has to run, even if there is nothing to undo.
-    """
+    """Names of the faults that are undone. ``must``: the lab has to run, even if there is nothing to undo."""
     from labctl.engine.healing import heal
     from labctl.verify.change import open_changes
 

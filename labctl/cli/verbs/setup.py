@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from labctl.cli.configured import image_option, image_wishes, parse_target, target_option
+from labctl.cli.configured import image_option, image_wishes, in_docker, parse_target, target_option
 from labctl.cli.interrupt import unwinding
 from labctl.cli.labs import complete_labs, open_lab
 from labctl.cli.options import json_option
@@ -272,7 +272,7 @@ def list_(source: str | None, target: str | None, images: tuple[str, ...], as_js
     with folder_of(spec, target=given, containerlab=read_by, wishes=image_wishes(images)) as path:
         folder = load_folder(path)
         needs = needed(folder)
-    there, why = _looked_up([need.image for need in needs])
+    there, why = in_docker([need.image for need in needs])
     if as_json:
         result_json(
             {
@@ -291,17 +291,6 @@ def list_(source: str | None, target: str | None, images: tuple[str, ...], as_js
     if any(need.place == "pods" for need in needs):
         say("note: the nodes pull what pods run; without a registry: docker save -o FILE IMAGE…, then"
             f" labctl setup images load FILE --lab {folder.lab.name}")  # fmt: skip
-
-
-def _looked_up(names: list[str]) -> tuple[Mapping[str, Stored | None], str | None]:
-    """What Docker has; or why that could not be told."""
-    from labctl.images.store import docker_client, stored
-
-    try:
-        with docker_client() as client:
-            return stored(client, names), None
-    except HostError as error:
-        return {}, error.message
 
 
 def _in_docker(need: Need, there: Mapping[str, Stored | None]) -> str:

@@ -114,16 +114,19 @@ def command(
         login = SwitchLogin(str(configured.username), str(configured.password))
     boxes = new_runtime(state, found.runtime, launcher, login=login)
     host_of(found.runtime).ensure(found.render)
-    with _removed(state, wanted=remove), _as_typed(source or str(given)):
-        told = events is None and not as_json
-        with _judged(state, reports, told=told, kept=not remove) as judged:
-            with listening(events=events, verbose=verbose) as listener:
-                request = UpRequest(
-                    state, boxes, found.render, listener, brought_kubectl(), prove, timeout, calico or found.calico,
-                    judged.append, kept=not remove,
-                )  # fmt: skip
-                done = up(request)
-            code = _tell(done, state, found, as_json=as_json, quiet=events is not None, kept=not remove)
+    told, kept = events is None and not as_json, not remove
+    with (
+        _removed(state, wanted=remove),
+        _as_typed(source or str(given)),
+        _judged(state, reports, told=told, kept=kept) as judged,
+    ):
+        with listening(events=events, verbose=verbose) as listener:
+            request = UpRequest(
+                state, boxes, found.render, listener, brought_kubectl(), prove, timeout, calico or found.calico,
+                judged.append, kept,
+            )  # fmt: skip
+            done = up(request)
+        code = _tell(done, state, found, as_json=as_json, quiet=events is not None, kept=kept)
     sys.exit(code)
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from labctl.report.environment import facts
 from labctl.report.evidencefolder import EvidenceFolder
 from labctl.report.facing import facing
 from labctl.report.packets import all_captures, captures_shown
@@ -168,12 +169,7 @@ def _end(row: Mapping[str, Any]) -> float:
 
 def _facts(environment: Mapping[str, Any]) -> Iterator[str]:
     """On what it was proven, in few words."""
-    for key, value in (environment.get("target") or {}).items():
-        yield clean(f"{key} {value}")
-    for key, words in (("mode", "mode {}"), ("runtime", "on {}"), ("launcher", "{}"), ("labctl", "labctl {}"),
-                       ("guest_speed", "guest speed {:.2g} of the reference")):  # fmt: skip
-        if environment.get(key):
-            yield clean(words.format(environment[key]))
+    yield from map(clean, facts(environment, "mode", "runtime", "launcher", "labctl", "guest_speed"))
 
 
 def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:

@@ -13,7 +13,7 @@ import pytest
 
 from labctl.cli.hosts import ContainerlabHost
 from labctl.cli.main import main
-from labctl.cli.rendering import design_of
+from labctl.cli.rendering import planned
 from labctl.doctor.containerlab import facts as edge
 from labctl.doctor.containerlab.model import ContainerHostFacts
 from labctl.doctor.containerlab.needs import LabNeeds, needs_of
@@ -29,7 +29,7 @@ def rendered(tmp_path: Path, topologies: Path) -> Rendered:
 
     def render(switch: str, cluster: str) -> Path:
         folder = tmp_path / f"{switch}-{cluster}"
-        lab = design_of(topologies / "whitepaper.yaml", target=(switch, cluster), containerlab="0.79")
+        lab = planned(topologies / "whitepaper.yaml", target=(switch, cluster), containerlab="0.79")[0]
         write_folder(render_folder(lab), folder)
         return folder
 
@@ -103,7 +103,7 @@ def test_a_fabric_alone(tmp_path: Path) -> None:
     spec = tmp_path / "fabric.yaml"
     spec.write_text("name: fabric\ncluster: none\n")
     folder = tmp_path / "fabric"
-    write_folder(render_folder(design_of(spec, target=("n9kv", "kind"))), folder)
+    write_folder(render_folder(planned(spec, target=("n9kv", "kind"))[0]), folder)
     needs = needs_of(folder)
     assert (needs.cluster, needs.kubernetes, needs.dual_stack, needs.count("node")) == (None, None, False, 0)
 

@@ -1,4 +1,4 @@
-"""``docs/cli.md`` out of the commands themselves: ``python -m labctl.cli.reference``."""
+"""``docs/cli.md`` out of the commands themselves: ``python -m tests.unit.docs.verbs_page``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``docs/scenarios.md`` out of the models of a scenario file: ``python -m labctl.cli.scenarioreference``."""
+"""``docs/scenarios.md`` out of the models of a scenario file: ``python -m tests.unit.docs.scenarios_page``."""
 
 from __future__ import annotations
 
