@@ -6,7 +6,7 @@ import json
 from functools import partial
 from typing import Any
 
-from labctl.engine.actions.manner import manner_of
+from labctl.engine.actions.profile import profile_of
 from labctl.engine.actions.switches import open_session
 from labctl.engine.drift import drift
 from labctl.events import Listener
@@ -55,4 +55,4 @@ def _inputs(state: LabState) -> dict[str, Any]:
 def login(state: LabState, endpoints: Endpoints, switch: str) -> NxosSession:
     """With the patience that the lab's switches need."""
     target = json.loads((state.folder / "lab.json").read_text())["target"]
-    return open_session(switch, endpoints, manner=manner_of(target))
+    return open_session(switch, endpoints, profile=profile_of(target))

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 from labctl.engine.actions import ports, switches
-from labctl.engine.actions.manner import manner_of
+from labctl.engine.actions.profile import profile_of
 from labctl.errors import UsageError, did_you_mean
 from labctl.folder import load_folder
 from labctl.nxos.session import NxosSession
@@ -29,13 +29,13 @@ def rebuild(state: LabState, runtime: Runtime, switch: str, say: Callable[[str],
                 hint=did_you_mean(switch, folder.lab.switches, f"it has {', '.join(folder.lab.switches)}"),
             )
         runtime.rebuild(switch, progress=say)
-        manner, never = manner_of(folder.lab.target), threading.Event()
+        profile, never = profile_of(folder.lab.target), threading.Event()
         endpoints, deadline = runtime.endpoints(), Deadline(folder.lab.limit("ssh"))
-        say(f"waiting for {switch} to take logins" + (f"; {manner.estimate}" if manner.estimate else ""))
-        sessions = switches.await_ssh([switch], endpoints, deadline, never, manner=manner)
+        say(f"waiting for {switch} to take logins" + (f"; {profile.estimate}" if profile.estimate else ""))
+        sessions = switches.await_ssh([switch], endpoints, deadline, never, profile=profile)
 
         def login(name: str) -> NxosSession:
-            return switches.open_session(name, endpoints, manner=manner)
+            return switches.open_session(name, endpoints, profile=profile)
 
         try:
             ports.await_ports({switch: ports.wired_ports(folder)[switch]}, sessions, login, deadline, never)

@@ -10,7 +10,7 @@ from labctl.bonding import bond_trouble
 from labctl.engine import firststate
 from labctl.engine.actions import cluster, kubenodes, nodes, ports, switches
 from labctl.engine.actions.booting import Booting
-from labctl.engine.actions.manner import Manner, default_limit, manner_of
+from labctl.engine.actions.profile import Profile, default_limit, profile_of
 from labctl.engine.calicomanifest import find_manifest, lay
 from labctl.engine.down import take_down
 from labctl.engine.healing import heal
@@ -201,7 +201,7 @@ class Up:
             self._limit("ssh"),
             context.cancel,
             booting=self._booting(context, "switches take logins"),
-            manner=self._manner,
+            profile=self._profile,
         )
         return f"{len(names)} switches"
 
@@ -216,12 +216,12 @@ class Up:
         )
 
     @property
-    def _manner(self) -> Manner:
-        return manner_of(self._folder.lab.target)
+    def _profile(self) -> Profile:
+        return profile_of(self._folder.lab.target)
 
     def _booting(self, context: StepContext, what: str) -> Booting:
         names, runtime = self._folder.lab.switches, self._request.runtime
-        return Booting(len(names), what, context.tick, runtime.last_line, estimate=self._manner.estimate)
+        return Booting(len(names), what, context.tick, runtime.last_line, estimate=self._profile.estimate)
 
     def _push(self, context: StepContext) -> str:
         del context  # a line that is on its way to a switch is not called back
@@ -273,7 +273,7 @@ class Up:
         return firststate.take(self._state, lab, ways, must=report is None or report.verdict == "PASS")
 
     def _login(self, switch: str) -> NxosSession:
-        return switches.open_session(switch, self._endpoints, manner=self._manner)
+        return switches.open_session(switch, self._endpoints, profile=self._profile)
 
     def _verify(self, context: StepContext) -> str:
         now = self._request.runtime.observe()

@@ -40,7 +40,7 @@ def command(lab: str, output: Path | None, test_case: bool, push_again: bool, as
 
 
 def _configurations(lab: Lab, target: Path, *, as_json: bool) -> None:
-    from labctl.engine.actions.manner import manner_of
+    from labctl.engine.actions.profile import profile_of
     from labctl.engine.actions.switches import open_session
     from labctl.engine.saving import save_all
     from labctl.folder import load_folder
@@ -48,8 +48,8 @@ def _configurations(lab: Lab, target: Path, *, as_json: bool) -> None:
     if target.is_file():
         raise UsageError(f"{target} is a file, and each configuration becomes one in a folder", code="usage")
     endpoints, folder = lab.endpoints(), load_folder(lab.folder)
-    manner = manner_of(folder.lab.target)
-    saved = save_all(folder.lab.switches, lambda switch: open_session(switch, endpoints, manner=manner), target)
+    profile = profile_of(folder.lab.target)
+    saved = save_all(folder.lab.switches, lambda switch: open_session(switch, endpoints, profile=profile), target)
     if as_json:
         rows = [{"switch": row.switch, "file": str(row.file), "lines": row.lines} for row in saved]
         result_json({"schema": "labctl.save/v1", "lab": lab.name, "folder": str(target), "switches": rows})
@@ -59,7 +59,7 @@ def _configurations(lab: Lab, target: Path, *, as_json: bool) -> None:
 
 
 def _test_case(lab: Lab, target: Path, *, push_again: bool, as_json: bool) -> None:
-    from labctl.engine.actions.manner import manner_of
+    from labctl.engine.actions.profile import profile_of
     from labctl.engine.actions.switches import open_session
     from labctl.engine.atonce import raise_all
     from labctl.engine.recordfile import write
@@ -68,10 +68,10 @@ def _test_case(lab: Lab, target: Path, *, push_again: bool, as_json: bool) -> No
     from labctl.nxos.session import NxosSession, Tap
 
     endpoints, folder = lab.endpoints(), load_folder(lab.folder)
-    manner = manner_of(folder.lab.target)
+    profile = profile_of(folder.lab.target)
 
     def login(switch: str, tap: Tap) -> NxosSession:
-        return open_session(switch, endpoints, manner=manner, tap=tap)
+        return open_session(switch, endpoints, profile=profile, tap=tap)
 
     with lab.state_folder.lock():
         recording = record(folder, login, push_again=push_again)

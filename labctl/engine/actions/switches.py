@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from labctl.engine.actions.booting import Booting
-from labctl.engine.actions.manner import STANDIN, Manner
+from labctl.engine.actions.profile import STANDIN, Profile
 from labctl.errors import GateMissed, InconclusiveError
 from labctl.nxos.push import PushResult, push, raise_if_refused
 from labctl.nxos.session import LoginRefused, NxosSession, SwitchUnreachable, Tap
@@ -23,7 +23,12 @@ LOGIN_PATIENCE = 180.0
 
 
 def open_session(
-    switch: str, endpoints: Endpoints, *, manner: Manner = STANDIN, timeout: float | None = None, tap: Tap | None = None
+    switch: str,
+    endpoints: Endpoints,
+    *,
+    profile: Profile = STANDIN,
+    timeout: float | None = None,
+    tap: Tap | None = None,
 ) -> NxosSession:
     """Log in. ``tap`` is told every exchange. Raises `SwitchUnreachable`."""
     endpoint = endpoints.ssh(switch)
@@ -36,8 +41,8 @@ def open_session(
         name=switch,
         known_hosts=known,
         first_keys=endpoint.first_keys,
-        timeout=min(bounded(manner.login), timeout or float("inf")),
-        window=manner.window,
+        timeout=min(bounded(profile.login), timeout or float("inf")),
+        window=profile.window,
         tap=tap,
     )
 
@@ -49,7 +54,7 @@ def await_ssh(
     cancel: threading.Event,
     *,
     booting: Booting | None = None,
-    manner: Manner = STANDIN,
+    profile: Profile = STANDIN,
 ) -> dict[str, NxosSession]:
     """The gate: every switch takes a login. Raises `GateMissed` naming those that do not."""
     booting = booting or Booting.unheard(len(switches))
@@ -60,7 +65,7 @@ def await_ssh(
         def question() -> NxosSession | NotYet:
             nonlocal refused
             try:
-                session = open_session(switch, endpoints, manner=manner, timeout=max(1.0, deadline.remaining))
+                session = open_session(switch, endpoints, profile=profile, timeout=max(1.0, deadline.remaining))
             except LoginRefused as error:
                 if refused.passed:
                     raise

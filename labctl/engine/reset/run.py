@@ -11,7 +11,7 @@ from labctl.bonding import bond_trouble
 from labctl.engine import firststate
 from labctl.engine.actions import cluster as cluster_action
 from labctl.engine.actions import nodes as nodes_action
-from labctl.engine.actions.manner import manner_of
+from labctl.engine.actions.profile import profile_of
 from labctl.engine.actions.switches import open_session
 from labctl.engine.firststate import FirstState
 from labctl.engine.healing import heal
@@ -164,7 +164,7 @@ class _Reset:
         return self._told(switches.back(self._first.switches, self._login, folder, timeout, self._stop.is_set))
 
     def _login(self, switch: str) -> NxosSession:
-        return open_session(switch, self._endpoints, manner=manner_of(self._folder.lab.target))
+        return open_session(switch, self._endpoints, profile=profile_of(self._folder.lab.target))
 
     def _nodes(self, context: StepContext) -> str:
         del context

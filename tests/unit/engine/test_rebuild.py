@@ -51,7 +51,7 @@ def test_the_order_and_the_one_switch(state: LabState, monkeypatch: pytest.Monke
     done: list[str] = []
     session = Session()
 
-    def await_ssh(names: list[str], endpoints: str, *_: Any, manner: Any) -> dict[str, Session]:
+    def await_ssh(names: list[str], endpoints: str, *_: Any, profile: Any) -> dict[str, Session]:
         done.append(f"ssh {names} {endpoints}")
         return {"leaf2101": session}
 

@@ -1,4 +1,4 @@
-"""How labctl goes about the switches of a target: one code, with the patience that the platform needs."""
+"""The profile of a platform: one code for the switches of all targets, with the patience that each needs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from labctl.runtime.api import Runtime
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class Profile:
     """``login``: seconds for one try to log in. ``window``: lines of a configuration that are under way at once.
 
     ``estimate``: how long such a switch takes to boot, in words; empty when it is not worth a word.
@@ -22,12 +22,12 @@ class Manner:
     estimate: str
 
 
-STANDIN = Manner(LIMITS["login"], WINDOW, "")
-N9KV = Manner(30.0, 1, "a 9000v takes 5 to 15 min")
+STANDIN = Profile(LIMITS["login"], WINDOW, "")
+N9KV = Profile(30.0, 1, "a 9000v takes 5 to 15 min")
 """Its log can put a prompt of its own between two answers, and it answers slowly while it boots."""
 
 
-def manner_of(target: Mapping[str, str]) -> Manner:
+def profile_of(target: Mapping[str, str]) -> Profile:
     """By ``target`` of lab.json."""
     return N9KV if target.get("switch") == "n9kv" else STANDIN
 
