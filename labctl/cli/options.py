@@ -24,5 +24,3 @@ class Duration(click.ParamType[float]):
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-events_option = click.option("--events", type=click.Choice(["json"]), help="Events as JSON lines on stdout.")
-verbose_option = click.option("-v", "--verbose", is_flag=True, help="Show checks that pass, too.")

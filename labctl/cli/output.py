@@ -52,6 +52,16 @@ def result_json(body: Any) -> None:
     click.echo(json.dumps(body, indent=2, sort_keys=True))
 
 
+def told(body: Any, header: Sequence[str], rows: Sequence[Sequence[str]], *, as_json: bool, nothing: str = "") -> None:
+    """The result as JSON, or as columns; ``nothing``: what is said where there are no rows."""
+    if as_json:
+        result_json(body)
+    elif rows or not nothing:
+        result_table(header, rows)
+    else:
+        result(nothing)
+
+
 def age(seconds: float) -> str:
     """``42s``, ``7m``, ``3h``, ``2d``."""
     for limit, divisor, unit in ((60, 1, "s"), (3600, 60, "m"), (86400, 3600, "h")):

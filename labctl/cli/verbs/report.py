@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from labctl.cli.labs import complete_labs, known_lab
-from labctl.cli.output import result, result_json, result_table, say
+from labctl.cli.output import result, say, told
 from labctl.errors import ExitCode, InconclusiveError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -90,14 +90,11 @@ def _paper(lab: str | None, record: Path | None, *, as_json: bool) -> None:
         }
         for row in ROWS
     ]  # fmt: skip
-    if as_json:
-        result_json(rows)
-        return
-    shown = [
+    texts = [
         (row["id"], row["verdict"] or ("-" if row["patterns"] else "no check"), row["mode"], row["title"])
         for row in rows
     ]
-    result_table(("ROW", "RESULT", "MODE", "WHAT THE WHITE PAPER SHOWS"), shown)
+    told(rows, ("ROW", "RESULT", "MODE", "WHAT THE WHITE PAPER SHOWS"), texts, as_json=as_json)
 
 
 def _last_verification(lab: str) -> dict[str, Any]:

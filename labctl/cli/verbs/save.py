@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -40,16 +41,14 @@ def command(lab: str, output: Path | None, test_case: bool, push_again: bool, as
 
 
 def _configurations(lab: Lab, target: Path, *, as_json: bool) -> None:
-    from labctl.engine.actions.profile import profile_of
-    from labctl.engine.actions.switches import open_session
+    from labctl.engine.proving import login
     from labctl.engine.saving import save_all
     from labctl.folder import load_folder
 
     if target.is_file():
         raise UsageError(f"{target} is a file, and each configuration becomes one in a folder", code="usage")
     endpoints, folder = lab.endpoints(), load_folder(lab.folder)
-    profile = profile_of(folder.lab.target)
-    saved = save_all(folder.lab.switches, lambda switch: open_session(switch, endpoints, profile=profile), target)
+    saved = save_all(folder.lab.switches, partial(login, lab.state_folder, endpoints), target)
     if as_json:
         rows = [{"switch": row.switch, "file": str(row.file), "lines": row.lines} for row in saved]
         result_json({"schema": "labctl.save/v1", "lab": lab.name, "folder": str(target), "switches": rows})

@@ -13,18 +13,21 @@ from labctl.cli.configured import image_option, image_wishes, in_docker, parse_t
 from labctl.cli.interrupt import unwinding
 from labctl.cli.labs import complete_labs, open_lab
 from labctl.cli.options import json_option
-from labctl.cli.output import result, result_json, result_table, say
+from labctl.cli.output import result, result_json, result_table, say, told
 from labctl.cli.sources import found, spec_argument
 from labctl.errors import HostError, InconclusiveError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from labctl.folder import Folder
     from labctl.images.needed import Need
     from labctl.images.store import Stored
     from labctl.setup.bundle import Bundle
     from labctl.setup.status import PartStatus
+
+
+PARTS = ("PART", "STATE", "VERSION", "SIZE", "SOURCE")
 
 
 @click.group(invoke_without_command=True)
@@ -59,11 +62,9 @@ def build(as_json: bool) -> None:
     with unwinding("removing what is half made; what is whole stays, labctl setup goes on"):
         rows = bring(cache, say, shared)
         boot_once((cache, *shared), say)
-    if as_json:
-        result_json([{**_row(row.status), "brought": row.brought, "seconds": round(row.seconds, 1)} for row in rows])
-        return
-    told = [f"brought in {row.seconds:.0f} s" if row.brought else "was there already" for row in rows]
-    _tell_table([row.status for row in rows], told)
+    body = [{**_row(row.status), "brought": row.brought, "seconds": round(row.seconds, 1)} for row in rows]
+    last = [f"brought in {row.seconds:.0f} s" if row.brought else "was there already" for row in rows]
+    told(body, PARTS, _texts([row.status for row in rows], last), as_json=as_json)
 
 
 @command.command()
@@ -98,7 +99,7 @@ def status(full: bool, as_json: bool) -> None:
             }
         )
         return
-    _tell_table(found.rows, [row.source or "-" for row in found.rows])
+    result_table(PARTS, _texts(found.rows, [row.source or "-" for row in found.rows]))
     for row in found.rows:
         if row.why:
             result(f"{row.part.name}: {row.why}")
@@ -164,14 +165,11 @@ def _time(when: float | None) -> str | None:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(when)) if when is not None else None
 
 
-def _tell_table(rows: Any, last: list[str]) -> None:
-    result_table(
-        ("PART", "STATE", "VERSION", "SIZE", "SOURCE"),
-        [
-            (row.part.name, row.state, row.part.version, megabytes(row.size) if row.size else "-", text)
-            for row, text in zip(rows, last, strict=True)
-        ],
-    )
+def _texts(rows: Sequence[PartStatus], last: Sequence[str]) -> list[tuple[str, ...]]:
+    return [
+        (row.part.name, row.state, row.part.version, megabytes(row.size) if row.size else "-", text)
+        for row, text in zip(rows, last, strict=True)
+    ]
 
 
 def megabytes(size: int) -> str:
@@ -233,20 +231,15 @@ def build_images(output: Path | None, load: bool | None, as_json: bool) -> None:
         except HostError:
             if load:  # asked for; else it is loaded where a daemon answers
                 raise
+    tags, path = [image.tag for image in recipe.IMAGES], output or archive.path
     if as_json:
-        result_json(
-            {
-                "archive": str(output or archive.path),
-                "images": [image.tag for image in recipe.IMAGES],
-                "loaded": sorted(loaded),
-            }
-        )
+        result_json({"archive": str(path), "images": tags, "loaded": sorted(loaded)})
         return
-    for image in recipe.IMAGES:
-        result(f"{image.tag}: {'loaded into Docker' if image.tag in loaded else 'in the archive'}")
-    result(f"{output or archive.path}: {megabytes(archive.path.stat().st_size)}")
+    for tag in tags:
+        result(f"{tag}: {'loaded into Docker' if tag in loaded else 'in the archive'}")
+    result(f"{path}: {megabytes(archive.path.stat().st_size)}")
     if not loaded:
-        result(f"next: docker load --input {output or archive.path}")
+        result(f"next: docker load --input {path}")
 
 
 @images.command("list")
@@ -273,19 +266,12 @@ def list_(source: str | None, target: str | None, images: tuple[str, ...], as_js
         folder = load_folder(path)
         needs = needed(folder)
     there, why = in_docker([need.image for need in needs])
-    if as_json:
-        result_json(
-            {
-                "schema": "labctl.images/v1",
-                "lab": folder.lab.name,
-                "target": dict(folder.lab.target),
-                "docker": why is None,
-                "images": [_image_row(need, there) for need in needs],
-            }
-        )
-        return
+    body: dict[str, Any] = {"schema": "labctl.images/v1", "lab": folder.lab.name, "target": dict(folder.lab.target)}
+    body |= {"docker": why is None, "images": [_image_row(need, there) for need in needs]}
     rows = [(need.image, ", ".join(need.used_by), _in_docker(need, there), need.get) for need in needs]
-    result_table(("IMAGE", "FOR", "IN DOCKER", "GET IT BY"), rows)
+    told(body, ("IMAGE", "FOR", "IN DOCKER", "GET IT BY"), rows, as_json=as_json)
+    if as_json:
+        return
     if why is not None:
         say(f"note: not looked up. {why}")
     if any(need.place == "pods" for need in needs):

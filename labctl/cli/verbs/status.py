@@ -12,7 +12,7 @@ import click
 
 from labctl.cli.labs import Lab, OnLab, complete_labs, complete_nodes, lab_nodes, last_verdict, open_lab
 from labctl.cli.options import json_option
-from labctl.cli.output import age, fitted, painted, result, result_json, result_table, say, short
+from labctl.cli.output import age, fitted, painted, result, result_json, result_table, say, short, told
 from labctl.errors import ExitCode, LabctlError, UsageError
 from labctl.state import LabState, all_labs, records
 
@@ -167,8 +167,8 @@ def _facts(opened: Lab, spent: Cost | None) -> list[tuple[str, str]]:
         rows.append(("target", f"{target}; mode {known['mode']}"))
         rows.append(("versions", ", ".join(f"{part} {version}" for part, version in known["versions"].items())))
     verdict = last_verdict(state.evidence)
-    told = f"{painted(verdict[0])}, {age(time.time() - verdict[1])} ago" if verdict else "never verified"
-    rows.append(("verdict", told))
+    ago = f"{painted(verdict[0])}, {age(time.time() - verdict[1])} ago" if verdict else "never verified"
+    rows.append(("verdict", ago))
     if spent:
         cpu = f"{spent.cpu:.2f} of a processor since it began"
         rows.append(("cost", f"{spent.memory / 1e9:.2f} GB ({spent.measure}), {cpu}; {spent.processes} processes"))
@@ -235,17 +235,10 @@ def _body(opened: Lab, seen: Observation, pids: dict[str, int], spent: Cost | No
 
 def _every(*, as_json: bool) -> None:
     rows = [_row(state) for state in all_labs()]
-    if as_json:
-        result_json(rows)
-    elif not rows:
-        result("no labs")
-    else:
-        shown = [{**row, "age": age(row["age"])} for row in rows]
-        columns = ("name", "state", "runtime", "launcher", "nodes", "verdict", "age")
-        header = ("LAB", *(column.upper() for column in columns[1:]))
-        result_table(
-            header, [["-" if row[column] is None else str(row[column]) for column in columns] for row in shown]
-        )
+    shown = [{**row, "age": age(row["age"])} for row in rows]
+    texts = [["-" if value is None else str(value) for value in row.values()] for row in shown]
+    header = ("LAB", "STATE", "RUNTIME", "LAUNCHER", "NODES", "VERDICT", "AGE")
+    told(rows, header, texts, as_json=as_json, nothing="no labs")
 
 
 def _row(state: LabState) -> dict[str, Any]:
@@ -265,30 +258,16 @@ def _row(state: LabState) -> dict[str, Any]:
 
 
 def _past(lab: str | None, *, as_json: bool) -> None:
-    rows = [
-        (record, verdict[0] if (verdict := last_verdict(record.folder / "evidence")) else None)
-        for record in records(lab)
-    ]
-    if as_json:
-        told = [
-            {
-                "lab": record.lab,
-                "ended": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.ended)),
-                "verdict": verdict,
-                "folder": str(record.folder),
-            }
-            for record, verdict in rows
-        ]
-        result_json({"schema": "labctl.records/v1", "records": told})
-    elif not rows:
-        result("no records" + (f" of lab {lab}" if lab else ""))
-    else:
-        now = time.time()
-        shown = [
-            (record.lab, f"{age(now - record.ended)} ago", verdict or "-", short(record.folder))
-            for record, verdict in rows
-        ]
-        result_table(("LAB", "ENDED", "VERDICT", "RECORD"), shown)
+    rows, texts, now = list[dict[str, Any]](), list[tuple[str, ...]](), time.time()
+    for record in records(lab):
+        last = last_verdict(record.folder / "evidence")
+        verdict = last[0] if last else None
+        ended = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.ended))
+        rows.append({"lab": record.lab, "ended": ended, "verdict": verdict, "folder": str(record.folder)})
+        texts.append((record.lab, f"{age(now - record.ended)} ago", verdict or "-", short(record.folder)))
+    body = {"schema": "labctl.records/v1", "records": rows}
+    nothing = "no records" + (f" of lab {lab}" if lab else "")
+    told(body, ("LAB", "ENDED", "VERDICT", "RECORD"), texts, as_json=as_json, nothing=nothing)
 
 
 # --- what runs in a lab ------------------------------------------------------------------------------------------

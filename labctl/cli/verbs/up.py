@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from labctl.cli.configured import complete_targets, image_option, switch_login
-from labctl.cli.options import Duration, events_option, json_option, verbose_option
-from labctl.cli.output import is_terminal, result, result_json, say
-from labctl.cli.reporting import Reports, exit_code, listening, report_options, tell_report
+from labctl.cli.options import Duration
+from labctl.cli.output import is_terminal, result, say
+from labctl.cli.reporting import Reports, Telling, exit_code, report_options, tell_report, telling_options
 from labctl.cli.sources import found as found_source
 from labctl.cli.sources import spec_argument
 from labctl.errors import ExitCode, HostError, UsageError
@@ -57,9 +57,7 @@ if TYPE_CHECKING:
     metavar="T",
     help="Limit of the whole command; default by target: 10m embedded, 30m in containers, 90m with 9000v images.",
 )
-@events_option
-@verbose_option
-@json_option
+@telling_options
 def command(
     source: str | None,
     runtime: str,
@@ -72,9 +70,7 @@ def command(
     remove: bool,
     calico: Path | None,
     timeout: float | None,
-    events: str | None,
-    verbose: bool,
-    as_json: bool,
+    telling: Telling,
 ) -> None:
     """Boot the lab of SPEC (or of an artifact folder DIR), configure it, prove it.
 
@@ -114,20 +110,20 @@ def command(
         login = SwitchLogin(str(configured.username), str(configured.password))
     boxes = new_runtime(state, found.runtime, launcher, login=login)
     host_of(found.runtime).ensure(found.render)
-    told, kept = events is None and not as_json, not remove
+    kept = not remove
     with (
         _removed(state, wanted=remove),
         _as_typed(source or str(given)),
-        _judged(state, reports, told=told, kept=kept) as judged,
+        _judged(state, reports, told=not telling.quiet, kept=kept) as judged,
     ):
-        with listening(events=events, verbose=verbose) as listener:
+        with telling.listening() as listener:
             request = UpRequest(
                 state, boxes, found.render, listener, brought_kubectl(), prove, timeout, calico or found.calico,
                 judged.append, kept,
             )  # fmt: skip
             done = up(request)
-        code = _tell(done, state, found, as_json=as_json, quiet=events is not None, kept=kept)
-    sys.exit(code)
+        telling.tell(lambda: _body(done, found), lambda: _text(done, state, kept=kept))
+    sys.exit(int(exit_code(done.report) if done.report else ExitCode.OK))
 
 
 @contextmanager
@@ -172,24 +168,25 @@ def _removed(state: LabState, *, wanted: bool) -> Iterator[None]:
                 say(f"lab {state.name} is not there any more")
 
 
-def _tell(done: UpResult, state: LabState, found: Source, *, as_json: bool, quiet: bool, kept: bool) -> int:
-    """The result, and what a person does next; returns the exit code."""
-    report = done.report
-    if as_json and not quiet:
-        body: dict[str, Any] = {"schema": "labctl.up/v1", "lab": done.lab, "seconds": round(done.seconds, 3)}
-        body["timings"] = {name: [round(moment, 3) for moment in span] for name, span in done.timings.items()}
-        body["evidence"] = str(done.evidence)
-        body["report"] = report.as_dict() if report else None
-        body["warnings"] = [warning.as_dict() for warning in found.warnings]
-        result_json(body)
-    elif not quiet:
-        if report:
-            tell_report(report, done.evidence if kept else None)
-        else:
-            result(f"lab {done.lab} is up ({done.seconds:.1f} s); nothing was verified")
-        if kept:
-            _tell_ways_in(state)
-    return int(exit_code(report)) if report else int(ExitCode.OK)
+def _body(done: UpResult, found: Source) -> dict[str, Any]:
+    return {
+        "schema": "labctl.up/v1",
+        "lab": done.lab,
+        "seconds": round(done.seconds, 3),
+        "timings": {name: [round(moment, 3) for moment in span] for name, span in done.timings.items()},
+        "evidence": str(done.evidence),
+        "report": done.report.as_dict() if done.report else None,
+        "warnings": [warning.as_dict() for warning in found.warnings],
+    }
+
+
+def _text(done: UpResult, state: LabState, *, kept: bool) -> None:
+    if done.report:
+        tell_report(done.report, done.evidence if kept else None)
+    else:
+        result(f"lab {done.lab} is up ({done.seconds:.1f} s); nothing was verified")
+    if kept:
+        _tell_ways_in(state)
 
 
 def _tell_ways_in(state: LabState) -> None:

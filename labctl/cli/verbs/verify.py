@@ -10,9 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from labctl.cli.labs import OnLab, lab_argument, open_lab, typed_lab
-from labctl.cli.options import events_option, json_option, verbose_option
-from labctl.cli.output import result_json
-from labctl.cli.reporting import Reports, exit_code, listening, report_options, tell_report
+from labctl.cli.reporting import Reports, Telling, exit_code, report_options, tell_report, telling_options
 from labctl.errors import UsageError
 
 
@@ -43,9 +41,7 @@ def complete_rows(_context: click.Context, _parameter: click.Parameter, incomple
 @click.option("--wait/--no-wait", "wait", default=True,
               help="Wait for what is not there yet, or judge what is there now.  [default: wait]")  # fmt: skip
 @report_options
-@events_option
-@verbose_option
-@json_option
+@telling_options
 def command(
     lab: str,
     scenarios: tuple[str, ...],
@@ -54,9 +50,7 @@ def command(
     disruptive: bool,
     wait: bool,
     reports: Reports,
-    events: str | None,
-    verbose: bool,
-    as_json: bool,
+    telling: Telling,
 ) -> None:
     """Run the scenarios on running LAB and say PASS, FAIL or INCONCLUSIVE, with evidence.
 
@@ -90,13 +84,12 @@ def command(
     now = opened.runtime.observe()
     # what an earlier labctl left is healed first, and only by one that holds the lab: the other may still run
     held = disruptive or bool(open_changes(state.journal))
-    with listening(events=events, verbose=verbose) as listener, state.lock() if held else nullcontext():
+    with telling.listening() as listener, state.lock() if held else nullcontext():
         request = verify_request(state, endpoints, now, listener, disruptive=disruptive)
         wanted = scenarios if scenarios or failures else None
         report = verify(replace(request, scenarios=wanted, failures=failures, only=only, wait=wait))
     reports.write(state.evidence)
-    if as_json and events is None:
-        result_json(report.as_dict() | {"evidence": str(state.evidence)})
-    elif events is None:
-        tell_report(report, state.evidence)
+    telling.tell(
+        lambda: report.as_dict() | {"evidence": str(state.evidence)}, lambda: tell_report(report, state.evidence)
+    )
     sys.exit(int(exit_code(report)))

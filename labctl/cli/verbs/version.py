@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import platform
+from typing import Any
 
 import click
 
 from labctl import __version__
 from labctl.cli.options import json_option
-from labctl.cli.output import result_json, result_table
+from labctl.cli.output import told
 
 
 @click.command()
@@ -23,9 +24,7 @@ def command(as_json: bool) -> None:
     from labctl.setup.status import setup_status
 
     parts = [(row.part.name, row.part.version, row.state) for row in setup_status(cache_dir(), full=False).rows]
-    if as_json:
-        body = {"schema": "labctl.version/v1", "labctl": __version__, "python": platform.python_version()}
-        result_json(body | {"parts": [dict(zip(("part", "version", "state"), part, strict=True)) for part in parts]})
-        return
+    body: dict[str, Any] = {"schema": "labctl.version/v1", "labctl": __version__, "python": platform.python_version()}
+    body["parts"] = [dict(zip(("part", "version", "state"), part, strict=True)) for part in parts]
     rows = [("labctl", __version__, f"Python {platform.python_version()}"), *parts]
-    result_table(("PART", "VERSION", "STATE"), rows)
+    told(body, ("PART", "VERSION", "STATE"), rows, as_json=as_json)
