@@ -37,13 +37,13 @@ bench: install-tests ## Phases of up, generate, --help and memory as JSON
 	@.venv/bin/python -m bench
 
 docs: install-tests ## Pages that are generated out of the code
-	@.venv/bin/python -m labctl.cli.reference >docs/cli.md
+	@.venv/bin/python -m tests.unit.docs.verbs_page >docs/cli.md
 	@.venv/bin/python -m labctl.spec.reference >docs/spec.md
 	@.venv/bin/python -m labctl.report.document >docs/evidence.schema.json
 	@.venv/bin/python -m labctl.cli.main graph topologies/whitepaper.yaml -o docs/graph/whitepaper.svg
 	@.venv/bin/python -m labctl.paper.reference >docs/whitepaper.md
 	@.venv/bin/python -m tests.integration.sabotages >docs/sabotage.md
-	@.venv/bin/python -m labctl.cli.scenarioreference >docs/scenarios.md
+	@.venv/bin/python -m tests.unit.docs.scenarios_page >docs/scenarios.md
 
 wheel: install-tests ## Build the wheel into dist/
 	@.venv/bin/python -m build --wheel

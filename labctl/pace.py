@@ -22,7 +22,7 @@ LIMITS: Final[Mapping[Kind, float]] = {
     "vty": 300.0,  # a command or a whole configuration of an FRR daemon
     "prompt": 30.0,  # a switch's, after one line
     "lines": 120.0,  # a switch's, after a configuration
-    "login": 30.0,  # a try to log in; a switch's own manner may be more patient
+    "login": 30.0,  # a try to log in; the profile of a platform may be more patient
     "api": 30.0,  # one answer of the Kubernetes API
     "connect": 20.0,  # to it, with the TLS handshake: a busy emulated host was seen to need more than 5 s
     "page": 4.0,  # one page, by curl

@@ -78,7 +78,7 @@ class RunningLab:
         self.name = name
         self._state = lab_state(name)
         if not self._state.exists:
-            raise UsageError(f"there is no lab {name}", code="no-such-lab", next_command="labctl list")
+            raise UsageError(f"there is no lab {name}", code="no-such-lab", next_command="labctl status --all")
         self._runtime = runtime_of(self._state)
         self._sessions: dict[str, NxosSession] = {}
 

@@ -16,7 +16,7 @@ from traceback import walk_tb
 from labctl.errors import HostError, LabctlError, UsageError
 
 STDOUT = "standard output"
-_FREE = "labctl setup status and labctl list --past name what labctl keeps"
+_FREE = "labctl setup status and labctl status --past name what labctl keeps"
 _HOST = {
     errno.ENOSPC: ("{path}: no space is left on its disk", "host-full", f"df -h shows it; {_FREE}"),
     errno.EDQUOT: ("{path}: your quota on its disk is used up", "host-full", f"quota -s shows it; {_FREE}"),
@@ -54,7 +54,7 @@ def unwritten(path: Path, error: OSError) -> LabctlError:
 
 
 def reader_gone(error: OSError) -> bool:
-    """Whether who reads our output has closed it (``labctl list | head``); then nobody is to be told anything."""
+    """Whether who reads our output has closed it (``labctl status | head``); then nobody is to be told anything."""
     if error.errno != errno.EPIPE or _path(error) != STDOUT:
         return False
     mute()

@@ -1,6 +1,6 @@
 """A switch that is a script: an SSH server on loopback that echoes each line and sends what its script says next.
 
-`Script` holds the words of a real NX-OS for single lines; `Replay` answers from a transcript of ``labctl record``.
+`Script` holds the words of a real NX-OS for single lines; `Replay` answers from one of ``labctl save --test-case``.
 """
 
 from __future__ import annotations

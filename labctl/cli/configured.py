@@ -1,4 +1,4 @@
-"""What is configured outside the spec, read at the edge and handed in: images and the switches' login.
+"""What is said outside the spec, read at the edge and handed in: target, images and the switches' login.
 
 Rising order: labctl's own, the user's configuration, the spec, ``LABCTL_IMAGE_<ROLE>``, ``--image ROLE=IMAGE``; for the
 login the user's configuration, ``LABCTL_SWITCH_USERNAME`` and ``LABCTL_SWITCH_PASSWORD``.
@@ -7,6 +7,7 @@ login the user's configuration, ``LABCTL_SWITCH_USERNAME`` and ``LABCTL_SWITCH_P
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from itertools import product
 from typing import TYPE_CHECKING
@@ -14,12 +15,13 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
-from labctl.errors import UsageError, did_you_mean
+from labctl.errors import HostError, UsageError, did_you_mean
 from labctl.imagename import ROLES, image_trouble
-from labctl.peers import WRITTEN_FOR
+from labctl.peers import CONTAINERLAB_OLDEST, WRITTEN_FOR, dotted, numbers
 
 if TYPE_CHECKING:
     from labctl.design.images import ImageWishes
+    from labctl.images.store import Stored
     from labctl.userconfig import Credentials
 
 
@@ -49,6 +51,24 @@ target_option = click.option(
     help="switch=n9kv|standin, cluster=kind|standin, containerlab=VERSION, joined by commas; default: the spec's,"
     f" else stand-ins, and containerlab {WRITTEN_FOR} or newer.",
 )
+
+
+def parse_target(text: str | None) -> tuple[tuple[str, str] | None, str | None]:
+    """``switch=n9kv,cluster=kind,containerlab=0.79``: the boxes as a pair, and the containerlab that will read the
+    folder; None for what is not said. Of boxes that are said in part the others are stand-ins. Raises `UsageError`."""
+    known = {"switch": r"n9kv|standin", "cluster": r"kind|standin", "containerlab": r"\d+\.\d+(\.\d+)?"}
+    found: dict[str, str] = {}
+    for part in text.split(",") if text is not None else ():
+        key, _, value = part.partition("=")
+        if key not in known or not re.fullmatch(known[key], value):
+            hint = f"switch=n9kv|standin,cluster=kind|standin,containerlab={WRITTEN_FOR}"
+            raise UsageError(f"{part!r} is no part of a target", code="bad-target", hint=hint)
+        found[key] = value
+    reader, oldest = found.pop("containerlab", None), CONTAINERLAB_OLDEST
+    if reader is not None and numbers(reader) < oldest[: len(numbers(reader))]:
+        why = f"labctl needs containerlab {dotted(oldest)} or newer, not {reader}"
+        raise UsageError(why, code="bad-target")
+    return (found.get("switch", "standin"), found.get("cluster", "standin")) if found else None, reader
 
 
 def parse_images(given: Iterable[str]) -> dict[str, str]:
@@ -88,6 +108,17 @@ def image_wishes(given: Iterable[str] = ()) -> ImageWishes:
 
     typed, environment = parse_images(given), images_of_environment(os.environ)
     return ImageWishes(load_user_config(os.environ).images, (environment, typed))
+
+
+def in_docker(names: Iterable[str]) -> tuple[Mapping[str, Stored | None], str | None]:
+    """What Docker has of these images, None for one that it has not; or why that could not be told."""
+    from labctl.images.store import docker_client, stored
+
+    try:
+        with docker_client() as client:
+            return stored(client, names), None
+    except HostError as error:
+        return {}, error.message
 
 
 def switch_login() -> Credentials:

@@ -69,7 +69,7 @@ def _owners(path: str, flags: int) -> int:
 
 
 class _Redacted(Lines):
-    """Passwords, hashes, keys and serial numbers are taken out, as of what ``labctl record`` writes."""
+    """Passwords, hashes, keys and serial numbers are taken out, as of what ``labctl save --test-case`` writes."""
 
     @cached_property
     def secrets(self) -> Callable[[str], str]:

@@ -12,7 +12,7 @@ import click
 
 from labctl import __version__
 from labctl.cli.interrupt import listen
-from labctl.cli.words import ELSEWHERE, GROUPS, VERBS
+from labctl.cli.words import ELSEWHERE, GROUPS, RENAMED, VERBS, renamed
 from labctl.errors import ExitCode, LabctlError, LabError, UsageError, did_you_mean
 
 
@@ -25,7 +25,7 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in VERBS:
             return None
-        module = importlib.import_module(f"labctl.cli.{cmd_name}")
+        module = importlib.import_module(f"labctl.cli.verbs.{cmd_name}")
         command: click.Command = module.command
         return command
 
@@ -39,13 +39,21 @@ class Verbs(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click's, with what other tools call our verbs, and a did-you-mean."""
+        """As click's, with our own words of yesterday, what other tools call our verbs, and a did-you-mean."""
+        if args[0] in RENAMED:
+            word, args = args[0], renamed(args[0], args[1:])
+            if not ctx.resilient_parsing:
+                click.echo(f"note: labctl {word} is now: {shlex.join(['labctl', *args])}", err=True)
         if args[0] not in VERBS and not args[0].startswith("-"):
             raise _no_verb(*args)
         return super().resolve_command(ctx, args)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """``labctl help VERB`` is ``labctl VERB --help``."""
         ctx.meta["labctl.typed"] = tuple(args)
+        if [word for word in args if not word.startswith("-")][:1] == ["help"]:
+            args.remove("help")
+            args.append("--help")
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -59,7 +67,7 @@ class Verbs(click.Group):
                 raise SystemExit(ExitCode.OK) from None
             known = told(error, ctx.meta["labctl.typed"])
             if known is None and isinstance(error, BrokenPipeError):
-                known = LabError("a part of the lab closed its connection", next_command="labctl list")
+                known = LabError("a part of the lab closed its connection", next_command="labctl status --all")
             if known is None or ctx.params.get("debug"):
                 raise
             raise known from error
@@ -95,6 +103,7 @@ def cli(context: click.Context, debug: bool, verbosity: int) -> None:
     labctl status               its boxes, and how to reach each
     labctl down whitepaper      remove it
     labctl init && labctl up    begin a lab of your own: lab.yaml
+    labctl help repair          which way back is for what; so for every verb
 
     Exit codes: 0 passed, 1 a check failed or a switch rejected configuration, 2 usage or spec, 3 inconclusive,
     4 this host cannot, 5 internal, 6 changes pending, 130 interrupted;
@@ -111,7 +120,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Entry point: errors become text and an exit code; a traceback only with ``--debug``."""
     debug = "--debug" in (arguments or sys.argv[1:]) or bool(os.environ.get("LABCTL_DEBUG"))
     if "_LABCTL_COMPLETE" in os.environ:
-        importlib.import_module("labctl.cli.completion")  # it tells click of our bash
+        importlib.import_module("labctl.cli.verbs.completion")  # it tells click of our bash
     listen()
     try:
         code = cli.main(args=arguments, prog_name="labctl", standalone_mode=False)

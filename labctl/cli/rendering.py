@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from labctl.cli.app import say
+from labctl.cli.output import say
 from labctl.design.images import ImageWishes
 from labctl.design.model import Design, Target
 from labctl.design.plan import design
@@ -41,18 +41,6 @@ def planned(
     return design(loaded, chosen_target, name, wishes), loaded.warnings
 
 
-def design_of(
-    spec: Path,
-    *,
-    target: tuple[str, str] | None = None,
-    containerlab: str | None = None,
-    name: str | None = None,
-    wishes: ImageWishes | None = None,
-) -> Design:
-    """The design alone. Raises as `planned` does."""
-    return planned(spec, target=target, containerlab=containerlab, name=name, wishes=wishes)[0]
-
-
 @contextmanager
 def folder_of(
     source: Path,
@@ -67,7 +55,7 @@ def folder_of(
         return
     from labctl.render.folder import render_folder, write_folder
 
-    files = render_folder(design_of(source, target=target, containerlab=containerlab, wishes=wishes))
+    plan = planned(source, target=target, containerlab=containerlab, wishes=wishes)[0]
     with tempfile.TemporaryDirectory(prefix="labctl-") as scratch:
-        write_folder(files, Path(scratch))
+        write_folder(render_folder(plan), Path(scratch))
         yield Path(scratch)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from labctl.cli.app import is_terminal, result, say
 from labctl.cli.interrupt import unwinding
+from labctl.cli.output import is_terminal, result, result_json, say
 from labctl.errors import ExitCode
 from labctl.events import INTERRUPTED
 
@@ -26,23 +26,62 @@ if TYPE_CHECKING:
 Command = Callable[..., object]
 
 
-@contextmanager
-def listening(*, events: str | None, verbose: bool) -> Iterator[Listener]:
-    """A listener for the time of a command; the terminal is whole again afterwards."""
-    from labctl.cli.logfile import verbosity
-    from labctl.report.console import JsonLines, progress
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """How a long command tells what it does and what came of it."""
 
-    # a maintainer's words go to stderr, too: no picture is painted over them
-    reporter = (
-        JsonLines(sys.stdout)
-        if events == "json"
-        else progress(sys.stderr, terminal=is_terminal() and not verbosity(), verbose=verbose)
-    )
-    try:
-        with unwinding(close=reporter.close):
-            yield _logged(reporter)
-    finally:
-        reporter.close()
+    events: bool
+    """As JSON lines on stdout; then nothing else goes there."""
+    verbose: bool
+    as_json: bool
+
+    @property
+    def quiet(self) -> bool:
+        """Nobody reads verdicts: a program gets its JSON."""
+        return self.events or self.as_json
+
+    @contextmanager
+    def listening(self) -> Iterator[Listener]:
+        """A listener for the time of a command; the terminal is whole again afterwards."""
+        from labctl.cli.logfile import verbosity
+        from labctl.report.console import JsonLines, progress
+
+        # a maintainer's words go to stderr, too: no picture is painted over them
+        reporter = (
+            JsonLines(sys.stdout)
+            if self.events
+            else progress(sys.stderr, terminal=is_terminal() and not verbosity(), verbose=self.verbose)
+        )
+        try:
+            with unwinding(close=reporter.close):
+                yield _logged(reporter)
+        finally:
+            reporter.close()
+
+    def tell(self, body: Callable[[], object], text: Callable[[], None]) -> None:
+        """The result: as JSON, or as text for a person; nothing where events said it all."""
+        if self.events:
+            return
+        if self.as_json:
+            result_json(body())
+        else:
+            text()
+
+
+def telling_options(command: Command) -> Command:
+    """``--events``, ``--verbose`` and ``--json``, for every verb that takes its time; the command gets ``telling``."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Print JSON."),
+        click.option("-v", "--verbose", is_flag=True, help="Show checks that pass, too."),
+        click.option("--events", type=click.Choice(["json"]), help="Events as JSON lines on stdout."),
+    ):
+        command = option(command)
+
+    @wraps(command)
+    def with_telling(*arguments: Any, events: str | None, verbose: bool, as_json: bool, **more: Any) -> object:
+        return command(*arguments, telling=Telling(events is not None, verbose, as_json), **more)
+
+    return with_telling
 
 
 def _logged(reporter: Listener) -> Listener:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from labctl.cli.app import say
+from labctl.cli.output import say
 from labctl.errors import UsageError, did_you_mean
 
 Command = TypeVar("Command", bound=Callable[..., Any])

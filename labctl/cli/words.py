@@ -1,54 +1,85 @@
-"""The verbs by what a person wants, and what other tools call them. ``--help`` reads this alone: it imports nothing."""
+"""The verbs by what a person wants, and what older labctls and other tools call them. ``--help`` reads this alone:
+it imports nothing."""
 
 from __future__ import annotations
 
 GROUPS: dict[str, dict[str, str]] = {
-    "A lab's life": {
+    "Write a lab": {
         "init": "Write a commented spec to start from.",
         "validate": "Check a spec; all problems at once.",
         "generate": "Render the artifact folder of a spec.",
-        "up": "Boot, configure and prove a lab.",
-        "down": "Remove a lab; nothing is left behind.",
-        "list": "Every lab of this user; records of those that are gone.",
-        "status": "A lab's boxes, how to reach each, its last verdict, what it costs.",
-    },
-    "Prove": {
-        "verify": "Run the scenarios on a running lab.",
-        "report": "Render a verification's report again, or compare two.",
-        "figures": "The white paper's figures and claims, with results.",
-    },
-    "Look": {
-        "watch": "A live table of a lab's sessions, links and pods.",
         "graph": "Draw a lab: boxes, ports, bundles, BGP; as it is configured, or as it runs.",
-        "calico": "Calico on the nodes: BGP sessions.",
-        "capture": "Capture packets on an interface of a node.",
-        "logs": "Logs of a lab or of one node.",
+    },
+    "Run it": {
+        "up": "Boot, configure and prove a lab; go on after an interruption.",
+        "down": "Remove a lab; nothing is left behind.",
+        "status": "A lab's boxes, verdict and cost; all labs, their past; live with --watch.",
+    },
+    "Prove it": {
+        "verify": "Run the scenarios on a running lab.",
+        "report": "Render a verification's report again, compare two, or by the white paper.",
+    },
+    "Way back": {
+        "reset": "Bring a lab that somebody changed back to what up left.",
+        "repair": "Boxes that were restarted, faults that a killed labctl left; one switch anew.",
     },
     "Into the boxes": {
-        "ssh": "Log in to a switch.",
+        "ssh": "Log in to a switch, or to its serial console.",
         "exec": "Run a command in a node, or on a switch.",
-        "kubectl": "kubectl against a lab's cluster.",
-        "kubeconfig": "Path of a lab's kubeconfig.",
+        "kubectl": "kubectl against a lab's cluster; the path of its kubeconfig.",
+        "capture": "Capture packets on an interface of a node.",
+        "logs": "Logs of a lab or of one node.",
         "inventory": "A lab's boxes as ssh, Ansible and Nornir read them.",
-        "console": "Serial console of a switch, before SSH answers.",
-        "save": "Save the switches' configurations, there and here.",
-        "record": "Record a session with the switches as a test case.",
-    },
-    "Mend": {
-        "reset": "Bring a lab back to what up left, without a new boot.",
-        "recover": "Repair boxes that were restarted.",
-        "rebuild": "Make one switch anew.",
-        "heal": "Undo what a killed labctl left broken.",
+        "save": "Save the switches' configurations, or a session with them as a test case.",
     },
     "This host": {
         "doctor": "What this host can and cannot do.",
-        "setup": "Prepare this host: guest image and control plane.",
-        "images": "Images that a lab needs; load an archive.",
+        "setup": "Prepare this host: guest image, control plane, images of containers.",
         "completion": "Completion of verbs, labs and nodes for your shell.",
         "version": "Versions of labctl and of what it boots.",
     },
 }
 VERBS: dict[str, str] = {verb: told for verbs in GROUPS.values() for verb, told in verbs.items()}
+
+WAYS_BACK = """\b
+Which way back is for what:
+  labctl reset     somebody changed the lab: what differs from what `up` left is changed back
+  labctl repair    boxes were restarted and lost their wires, or a killed `verify` left a fault open
+  labctl repair --rebuild SWITCH    one switch is beyond that: it alone is made anew
+  labctl up        `up` itself was interrupted or failed after the push: it goes on
+  labctl down, then up    everything anew
+"""
+"""Of ``reset`` and ``repair``: who reads one of the two may need the other."""
+
+RENAMED: dict[str, tuple[str, ...]] = {
+    "calico": ("status", "--bgp"),
+    "console": ("ssh", "--console"),
+    "figures": ("report", "--paper"),
+    "heal": ("repair", "--only", "faults"),
+    "images": ("setup", "images"),
+    "kubeconfig": ("kubectl", "--print-kubeconfig"),
+    "list": ("status", "--all"),
+    "rebuild": ("repair", "--rebuild"),
+    "record": ("save", "--test-case"),
+    "recover": ("repair", "--only", "boxes"),
+    "watch": ("status", "--watch"),
+}
+"""What labctl 0.1 called its verbs → the words that do the same now. They work for one release more."""
+
+
+def renamed(word: str, rest: list[str]) -> list[str]:
+    """The words of today for a verb of 0.1 with its arguments."""
+    new = [*RENAMED[word]]
+    if word == "calico" and rest[:1] == ["status"]:
+        rest = rest[1:]
+    elif word == "list" and "--past" in rest:
+        new = ["status"]
+    elif word == "images" and rest[:1] not in (["list"], ["load"], ["-h"], ["--help"]):
+        new.append("list")
+    elif word == "rebuild":  # LAB SWITCH, or SWITCH alone
+        return ["repair", *rest[:-1], *(["--rebuild"] if rest and not rest[-1].startswith("-") else []), *rest[-1:]]
+    return [*new, *rest]
+
 
 ELSEWHERE: dict[str, tuple[str, str]] = {
     "apply": ("up", "boots, configures and proves a lab"),
@@ -58,10 +89,11 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
     "deploy": ("up", "boots, configures and proves a lab"),
     "destroy": ("down", "removes a lab"),
     "inspect": ("status", "tells what a lab's boxes do and how to reach them"),
-    "ls": ("list", "lists the labs of this user"),
+    "ls": ("status", "tells of the labs of this user"),
     "plan": ("reset --dry-run", "tells what in a running lab differs from what up left; labctl validate judges a spec"),
-    "ps": ("list", "lists the labs of this user"),
+    "ps": ("status", "tells of the labs of this user"),
     "render": ("generate", "renders the artifact folder of a spec"),
+    "restore": ("reset", "brings a lab back to what up left; labctl help repair says which way back is for what"),
     "run": ("up", "boots, configures and proves a lab"),
     "shell": ("exec", "opens a shell in a node: labctl exec LAB NODE; labctl ssh logs in to a switch"),
     "start": ("up", "boots, configures and proves a lab"),

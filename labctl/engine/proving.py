@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from labctl.engine.actions.manner import manner_of
+from labctl.engine.actions.profile import profile_of
 from labctl.engine.actions.switches import open_session
 from labctl.events import Listener
 from labctl.folder import load_folder
@@ -30,7 +30,7 @@ from labctl.verify.run import VerifyRequest
 def login(state: LabState, endpoints: Endpoints, switch: str) -> NxosSession:
     """With the patience that the lab's switches need."""
     target = json.loads((state.folder / "lab.json").read_text())["target"]
-    return open_session(switch, endpoints, manner=manner_of(target))
+    return open_session(switch, endpoints, profile=profile_of(target))
 
 
 def client(state: LabState, endpoints: Endpoints) -> LabClient:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from labctl.bonding import bond_trouble
 from labctl.engine import proving
 from labctl.engine.actions import nodes, switches
-from labctl.engine.actions.manner import manner_of
+from labctl.engine.actions.profile import profile_of
 from labctl.errors import InconclusiveError, LabError, UsageError, did_you_mean
 from labctl.folder import Folder, load_folder
 from labctl.restore.node import run_scripts
@@ -21,7 +21,7 @@ WRONG = ("broken", "stopped")
 
 
 def recover(state: LabState, runtime: Runtime, node: str | None, say: Callable[[str], None]) -> tuple[str, ...]:
-    """``labctl recover``: repair one node, or every one that is broken or stopped; returns their names.
+    """``labctl repair``: repair one node, or every one that is broken or stopped; returns their names.
 
     Raises what the runtime raises when it cannot, and `LabError` when the bond of a node that was repaired does not
     come up, with what to type instead.
@@ -66,8 +66,9 @@ def _set_up(folder: Folder, names: Sequence[str], endpoints: Endpoints) -> None:
         raise LabError(
             f"the wires are back, but no bond came up: {passed.reason}",
             code="not-recovered",
-            hint=f"its leafs may not have taken the new wires: labctl rebuild {lab} LEAF, one of {', '.join(leafs)}",
-            next_command=f"labctl rebuild {lab} {leafs[0]}" if leafs else f"labctl status {lab}",
+            hint=f"its leafs may not have taken the new wires: labctl repair {lab} --rebuild LEAF, one of "
+            f"{', '.join(leafs)}",
+            next_command=f"labctl repair {lab} --rebuild {leafs[0]}" if leafs else f"labctl status {lab}",
         ) from None
 
 
@@ -80,7 +81,7 @@ def _leafs(folder: Folder, node: str) -> list[str]:
 
 
 def rebuild(state: LabState, runtime: Runtime, switch: str, say: Callable[[str], None]) -> str:
-    """``labctl rebuild``: a new box, then its gates (SSH, ports), then the push of its configuration, read back.
+    """``labctl repair --rebuild``: a new box, its gates (SSH, ports), and the push of its configuration, read back.
 
     Returns what was pushed. Raises `UsageError` for what is no switch, what the runtime raises when it cannot, and what
     gate and push raise.
@@ -94,10 +95,10 @@ def rebuild(state: LabState, runtime: Runtime, switch: str, say: Callable[[str],
                 hint=did_you_mean(switch, folder.lab.switches, f"it has {', '.join(folder.lab.switches)}"),
             )
         runtime.rebuild(switch, progress=say)
-        manner, never = manner_of(folder.lab.target), threading.Event()
+        profile, never = profile_of(folder.lab.target), threading.Event()
         endpoints, deadline = runtime.endpoints(), Deadline(folder.lab.limit("ssh"))
-        say(f"waiting for {switch} to take logins" + (f"; {manner.estimate}" if manner.estimate else ""))
-        sessions = switches.await_ssh([switch], endpoints, deadline, never, manner=manner)
+        say(f"waiting for {switch} to take logins" + (f"; {profile.estimate}" if profile.estimate else ""))
+        sessions = switches.await_ssh([switch], endpoints, deadline, never, profile=profile)
         wired = {switch: switches.wired_ports(folder)[switch]}
         try:
             switches.await_ports(wired, sessions, lambda name: proving.login(state, endpoints, name), deadline, never)

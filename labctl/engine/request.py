@@ -29,6 +29,8 @@ class UpRequest:
     """The user's manifest of Calico, or a folder of them; for a real cluster."""
     judged: Callable[[Report], None] = lambda _report: None
     """Called with what the scenarios came to, also where ``up`` then fails or is interrupted."""
+    kept: bool = True
+    """False: whoever asks removes the lab afterwards, so nobody is told that it stays (``--rm``)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from functools import cached_property, partial
 from labctl.bonding import bond_trouble
 from labctl.engine.actions import cluster, nodes, switches
 from labctl.engine.actions.booting import Booting
-from labctl.engine.actions.manner import EMBEDDED_LIMIT, Manner, default_limit, manner_of
+from labctl.engine.actions.profile import Profile, default_limit, profile_of
 from labctl.engine.calicomanifest import find_manifest, lay
 from labctl.engine.down import take_down
 from labctl.engine.placing import Placing, place_folder
@@ -64,7 +64,7 @@ class Up:
         if self._placing.running or "push" in self._runner.begun:
             return True
         # a real switch took minutes to boot: once the boxes are there, they stay for a look
-        return self._request.runtime.name != "embedded" and self._now.endpoints is not None
+        return self._request.runtime.kept and self._now.endpoints is not None
 
     def run(self) -> UpResult:
         """Do it. Raises the error of the step that failed; see `up` for what becomes of the lab then."""
@@ -95,10 +95,11 @@ class Up:
     @property
     def _ending(self) -> str:
         name, begun = self._state.name, self._runner.begun
+        becomes = "is kept" if self._request.kept else "is then removed"
         if "verify" in begun and self._now.report is None:
-            return f"ending the checks, undoing what they changed; what was judged is written, lab {name} is kept"
+            return f"ending the checks, undoing what they changed; what was judged is written, lab {name} {becomes}"
         if self.worth_keeping:
-            return f"ending the steps that run; lab {name} is kept"
+            return f"ending the steps that run; lab {name} {becomes}"
         return f"removing lab {name}, which was not configured yet"
 
     @property
@@ -200,7 +201,7 @@ class Up:
             self._limit("ssh"),
             context.cancel,
             booting=self._booting(context, "switches take logins"),
-            manner=self._manner,
+            profile=self._profile,
         )
         return f"{len(names)} switches"
 
@@ -215,12 +216,12 @@ class Up:
         )
 
     @property
-    def _manner(self) -> Manner:
-        return manner_of(self._folder.lab.target)
+    def _profile(self) -> Profile:
+        return profile_of(self._folder.lab.target)
 
     def _booting(self, context: StepContext, what: str) -> Booting:
         names, runtime = self._folder.lab.switches, self._request.runtime
-        return Booting(len(names), what, context.tick, runtime.last_line, estimate=self._manner.estimate)
+        return Booting(len(names), what, context.tick, runtime.last_line, estimate=self._profile.estimate)
 
     def _push(self, context: StepContext) -> str:
         del context  # a line that is on its way to a switch is not called back
@@ -273,7 +274,7 @@ class Up:
         return snapshot.take(self._state, client, self._now.sessions, timeout=timeout, must=must)
 
     def _login(self, switch: str) -> NxosSession:
-        return switches.open_session(switch, self._endpoints, manner=self._manner)
+        return switches.open_session(switch, self._endpoints, profile=self._profile)
 
     def _verify(self, context: StepContext) -> str:
         now = self._request.runtime.observe()
@@ -299,7 +300,7 @@ def up(request: UpRequest) -> UpResult:
     """
     state = request.state
     with state.lock():
-        deadline = Deadline(request.limit or EMBEDDED_LIMIT)
+        deadline = Deadline(request.limit or request.runtime.limit)
 
         def tell(text: str) -> None:
             request.listener(Event("message", state.name, "up", text, deadline.elapsed))
@@ -314,7 +315,7 @@ def up(request: UpRequest) -> UpResult:
         if request.calico is not None and placing.folder.lab.target.get("cluster") != "kind":
             tell(f"{request.calico} is not used: only a cluster of kind runs Calico's own manifest")
         if request.limit is None:
-            deadline.seconds = default_limit(request.runtime.name, placing.folder.lab.target)
+            deadline.seconds = default_limit(request.runtime, placing.folder.lab.target)
         for name in placing.folder.edited:
             tell(f"{name} differs from what was rendered: it is used as it is")
         lab = Up(request, placing, deadline)
@@ -331,6 +332,8 @@ def _after_failure(lab: Up, request: UpRequest, error: LabctlError | None, tell:
     """Remove or keep the lab, and say so. ``error`` is None after Ctrl-C and its like."""
     state = request.state
     if lab.worth_keeping:
+        if not request.kept:
+            return  # it is removed in a moment, by whoever asked
         if error is None:
             tell(f"lab {state.name} is kept: labctl up goes on with it, labctl down {state.name} removes it")
         elif error.next_command is None:

@@ -70,10 +70,11 @@ def find_row(name: str) -> Row:
     wanted = f"figure-{int(name)}" if name.isdecimal() else name
     found = next((row for row in ROWS if row.id == wanted), None)
     if found is None:
-        hint = did_you_mean(wanted, [row.id for row in ROWS], "labctl figures lists them")
+        hint = did_you_mean(wanted, [row.id for row in ROWS], "labctl report --paper lists them")
         raise UsageError(f"the white paper's catalogue has no row {name}", code="no-such-figure", hint=hint)
     if not found.checks:
-        raise UsageError(f"{found.id} cannot be shown: {found.note}", code="no-checks", next_command="labctl figures")
+        why = f"{found.id} cannot be shown: {found.note}"
+        raise UsageError(why, code="no-checks", next_command="labctl report --paper")
     return found
 
 

@@ -61,7 +61,7 @@ FIGURES: tuple[Row, ...] = (
     _figure(
         10, "BGP status on Calico nodes", DISTRIBUTION, "cluster.session.*",
         prints=("192.168.100.1", "192.168.100.2", "global", "up", "Established"),
-        note="as a table by labctl calico status",
+        note="as a table by labctl status --bgp",
     ),
     _figure(
         11, "Pods running on the nodes", PODS, "cluster.workload.*", "cluster.pods.*",

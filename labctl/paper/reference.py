@@ -19,13 +19,13 @@ Cisco, "Extending Kubernetes Clusters with Cisco NX-OS VxLAN and Calico", update
 `python -m labctl.paper.reference >docs/whitepaper.md`; a test compares the two. Each figure, each table and listing and
 each claim of the text is a row with the checks that reproduce it on a running lab.
 
-* `labctl verify LAB --figure 15` (or `--figure table-host-routes`) runs the checks of one row, `labctl figures LAB`
-  lists all rows with the results of LAB's last verification.
+* `labctl verify LAB --figure 15` (or `--figure table-host-routes`) runs the checks of one row,
+  `labctl report --paper LAB` lists all rows with the results of LAB's last verification.
 * A row passes when each of its patterns has checks that ran, and all of them passed.
 * The paper's two settings are two modes of one lab: *routed* (ipipMode Never, mesh off), and *ipip* (Always, mesh on),
   to which the scenario `ping-ipip` moves the lab for a while.
 * The last column is the last recorded run in the lab that the row is about: `docs/whitepaper-run.json`, written by
-  `labctl figures LAB --record docs/whitepaper-run.json` after a verification. `-`: not recorded yet.
+  `labctl report --paper LAB --record docs/whitepaper-run.json` after a verification. `-`: not recorded yet.
 """
 TITLES = (("figure", "## Figures"), ("table", "## Tables and listings"), ("claim", "## Claims"))
 

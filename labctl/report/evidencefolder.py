@@ -102,7 +102,9 @@ def _refused(problems: list[Problem]) -> SpecError:
 
 def _no_evidence(path: Path, why: str) -> UsageError:
     hint = "give the folder that labctl verify --report wrote, or the name of a lab"
-    return UsageError(f"{path} is no evidence folder: {why}", code="no-evidence", hint=hint, next_command="labctl list")
+    return UsageError(
+        f"{path} is no evidence folder: {why}", code="no-evidence", hint=hint, next_command="labctl status --all"
+    )
 
 
 def _without_report(path: Path) -> UsageError | InconclusiveError:

@@ -1,4 +1,4 @@
-"""``labctl watch``: look after look, painted in place on a terminal, or as one table, or as JSON lines."""
+"""``labctl status --watch``: look after look, painted in place on a terminal, or as one table, or as JSON lines."""
 
 from __future__ import annotations
 

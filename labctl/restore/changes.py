@@ -1,7 +1,7 @@
 """Changes that are always healed: written to the journal before they are made, undone afterwards whatever happened.
 
 A journal entry carries the kind of its healer and the data that undo it, so that any later labctl heals what a killed
-one left (`heal_left_over`): ``labctl verify``, ``labctl up``, ``labctl reset`` and ``labctl heal`` all do. A healer
+one left (`heal_left_over`): ``labctl verify``, ``labctl up``, ``labctl reset`` and ``labctl repair`` all do. A healer
 works from these data alone, and twice.
 """
 

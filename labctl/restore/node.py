@@ -203,7 +203,7 @@ class NodePart(Part[NodeChange]):
             f"{self.name} is not as it was: {'; '.join(change.what for change in left)}"
             + (f" ({self._words})" if self._words else ""),
             code="node-not-turned-back",
-            hint="an interface that is gone altogether comes back with labctl recover",
+            hint="an interface that is gone altogether comes back with labctl repair",
         )
 
 

@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from labctl.guest.api import ByteStream, Capture, Completed, ExecStream, TtySize
+
+if TYPE_CHECKING:
+    from labctl.state import LabState
 
 NodeKind = Literal["switch", "kube-node", "host", "cluster"]
 NodeState = Literal["running", "starting", "stopped", "dead", "broken", "unknown"]
@@ -102,15 +105,54 @@ class Endpoints(Protocol):
 Progress = Callable[[str], None]
 
 
+class Host(Protocol):
+    """What a runtime asks of this machine: told by ``labctl doctor``, and made sure of before ``up`` boots."""
+
+    def topology_reader(self) -> str | None:
+        """Version of the containerlab that reads topology.clab.yml here, where labctl would write it for another."""
+
+    def examine(self, source: Path | None) -> Examined:
+        """Judge this host for any lab, or for that of a spec or folder. Raises `UsageError` where that is senseless."""
+
+    def ensure(self, render: Callable[[Path], None]) -> None:
+        """It can run the lab that ``render`` writes to a path. Raises `HostError`, `HostUnfit` with all reasons."""
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What was found. ``subject`` is what it was judged for, in words; ``more``: further keys of the JSON."""
+
+    findings: Sequence[Any]
+    """`labctl.doctor.findings.Finding`, which is above runtimes."""
+    subject: str
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+
 class Runtime(Protocol):
-    """Create, observe, destroy."""
+    """Create, observe, destroy. Who wants to know what a runtime can asks these attributes, never its name."""
 
     name: str
+    images: bool
+    """Its boxes are containers of images: a target may have real parts (n9kv, kind), ``--image`` says what they run,
+    and the switches get an account that the user chooses."""
+    reached: bool
+    """Addresses of boxes are reached from this host."""
+    kept: bool
+    """Boxes take so long to make that they stay for a look as soon as they are there, whatever fails then."""
+    limit: float
+    """Seconds for a whole ``up`` with stand-ins."""
+
+    @classmethod
+    def of(cls, state: LabState, *, launcher: str = "auto", login: SwitchLogin | None = None) -> Runtime:
+        """For a lab in its state folder. ``launcher``: what boots a guest; ``login``: the account of new switches."""
 
     def create(self, folder: Path, *, progress: Progress) -> Endpoints:
         """Make every box and every wire of the folder. Raises HostError, InconclusiveError or SpecError."""
 
     def observe(self) -> Observation: ...
+
+    def pids(self) -> Mapping[str, int]:
+        """Processes of the lab on this host that run, by name; none where nobody can tell."""
 
     def endpoints(self) -> Endpoints:
         """Of a lab that runs already."""

@@ -1,20 +1,53 @@
-"""Which runtime a lab has: read from its state folder, or chosen for a new one."""
+"""Which runtime a lab has: read from its state folder, or chosen for a new one. Here alone they have names."""
 
 from __future__ import annotations
 
+import importlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from labctl.errors import LabError, UsageError
 from labctl.state import LabState
 
 if TYPE_CHECKING:
-    from labctl.runtime.api import Runtime, SwitchLogin
+    from labctl.runtime.api import Host, Runtime, SwitchLogin
 
-EMBEDDED, CONTAINERLAB = "embedded", "containerlab"
+RUNTIMES: dict[str, tuple[str, str]] = {
+    "embedded": ("labctl.runtime.embedded.runtime:EmbeddedRuntime", "labctl.cli.hosts:EmbeddedHost"),
+    "containerlab": ("labctl.runtime.containerlab.runtime:ContainerlabRuntime", "labctl.cli.hosts:ContainerlabHost"),
+}
+"""Every runtime by the name that a user types: its `labctl.runtime.api.Runtime`, and the `labctl.runtime.api.Host` of
+what it asks of a machine. In the order in which ``auto`` tries them. Nothing is imported before it is asked for."""
+AUTO = "auto"
 REAL = frozenset({"n9kv", "kind"})
-"""Parts of a target that only containers can be."""
+"""Parts of a target that are made of images alone."""
+
+
+def runtime_class(name: str) -> type[Runtime]:
+    """To be asked what it can. Raises `UsageError` for a name that none has."""
+    if name not in RUNTIMES:
+        raise UsageError(f"there is no runtime {name}", code="no-such-runtime", hint=f"one of {', '.join(RUNTIMES)}")
+    found: type[Runtime] = _named(RUNTIMES[name][0])
+    return found
+
+
+def host_of(name: str) -> Host:
+    """What judges this machine for a runtime."""
+    found: Host = _named(RUNTIMES[name][1])()
+    return found
+
+
+def _named(place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def runtime_for(parts: Iterable[str | None], has: str | None = None) -> str:
+    """The first that can run these parts of a target; before all the one that the lab has already."""
+    real = not REAL.isdisjoint(parts)
+    names = [has, *RUNTIMES] if has else list(RUNTIMES)
+    return next(name for name in names if not real or runtime_class(name).images)
 
 
 def new_runtime(
@@ -25,14 +58,13 @@ def new_runtime(
     login: SwitchLogin | None = None,
     target: Mapping[str, str] | None = None,
 ) -> Runtime:
-    """The runtime that ``up`` was asked for.
+    """The runtime that ``up`` was asked for; ``auto``: by ``target``, see `runtime_for`.
 
-    ``auto`` is the one that the lab has already, else containerlab when the target has real parts (n9kv, kind), else
-    embedded. ``login``: the switches' account, for containerlab. Raises `UsageError` for a lab of another runtime.
+    ``login``: the switches' account, where they have images. Raises `UsageError` for a lab of another runtime.
     """
     has = made_with(state)
-    if name == "auto":
-        name = has if has else CONTAINERLAB if REAL.intersection((target or {}).values()) else EMBEDDED
+    if name == AUTO:
+        name = has or runtime_for((target or {}).values())
     elif has and has != name:
         raise UsageError(
             f"lab {state.name} was made with the {has} runtime",
@@ -40,34 +72,27 @@ def new_runtime(
             hint=f"--runtime {has} goes on with it; --name makes another lab",
             next_command=f"labctl down {state.name}",
         )
-    if name == CONTAINERLAB:
-        from labctl.runtime.containerlab.runtime import ContainerlabRuntime
-
-        return ContainerlabRuntime(state, login=login)
-    from labctl.runtime.embedded.runtime import EmbeddedRuntime
-
-    return EmbeddedRuntime(state, launcher)
+    return runtime_class(name).of(state, launcher=launcher, login=login)
 
 
 def made_with(state: LabState) -> str | None:
     """The name of the runtime that a lab was made with; None: there is no such lab. Raises `LabError`."""
-    has = _kept(state).get("runtime") if state.runtime_file.is_file() else None
+    has = _kept(state).get("runtime")
     return str(has) if has else None
 
 
 def runtime_of(state: LabState) -> Runtime:
-    """The runtime that an existing lab was made with."""
-    kept = _kept(state) if state.runtime_file.is_file() else {}
-    if kept.get("runtime") == CONTAINERLAB:
-        from labctl.runtime.containerlab.runtime import ContainerlabRuntime
-
-        return ContainerlabRuntime(state)
-    from labctl.runtime.embedded.runtime import EmbeddedRuntime
-
-    return EmbeddedRuntime(state, str(kept.get("launcher", "auto")))
+    """The runtime that an existing lab was made with; for one that never came so far the first."""
+    kept = _kept(state)
+    name = str(kept.get("runtime") or next(iter(RUNTIMES)))
+    if name not in RUNTIMES:
+        raise _broken(state, f"no runtime is called {name}")
+    return runtime_class(name).of(state, launcher=str(kept.get("launcher", AUTO)))
 
 
 def _kept(state: LabState) -> Mapping[str, Any]:
+    if not state.runtime_file.is_file():
+        return {}
     try:
         kept = json.loads(state.runtime_file.read_text())
     except ValueError as error:

@@ -96,7 +96,7 @@ def test_a_misspelt_line_fails_the_push_with_its_place(labctl: Labctl, folder: F
         assert f"nxos/leaf2101.cfg:{number}" in done.err
         assert "vn-segmnt 30001" in done.err
         assert "Invalid command" in done.err
-        assert [row["state"] for row in labctl("list", "--json").json()] == ["running"]
+        assert [row["state"] for row in labctl("status", "--all", "--json").json()] == ["running"]
         replace(config, "  vn-segmnt 30001", "  vn-segment 30001")
         again = labctl("up", path).expect(0)
         assert "going on with it" in again.err

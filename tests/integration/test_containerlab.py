@@ -162,7 +162,7 @@ class TestWhitePaper:
         assert "vpc domain 1" in labs.check("cat", "/root/saved/leaf2101.cfg")
         done = labs.labctl("capture", "whitepaper", "leaf2101:Ethernet1/4", "--count", "1", "-w", "/root/one.pcap")
         done.expect(0)
-        labs.labctl("record", "whitepaper", "-o", "/root/record.tar.gz", timeout=300.0).expect(0)
+        labs.labctl("save", "whitepaper", "--test-case", "-o", "/root/record.tar.gz", timeout=300.0).expect(0)
         assert "transcript.json" in labs.check("tar", "-tf", "/root/record.tar.gz")
         labs.shell("rm -r /root/saved /root/one.pcap /root/record.tar.gz")
 
@@ -179,7 +179,7 @@ class TestWhitePaper:
         assert {node["state"] for node in shown["nodes"]} <= {"running", "starting"}
         done = labs.labctl(*words, "--json", timeout=CREATED)
         assert {row["verdict"] for row in done.expect(0).json()["report"]["scenarios"]} == {"PASS"}
-        names = labs.labctl("list", "--json").expect(0).json()
+        names = labs.labctl("status", "--all", "--json").expect(0).json()
         assert {row["name"] for row in names} == {"small", "whitepaper"}
         labs.labctl("down", "small", timeout=200.0).expect(0)
         assert residue(labs) == before
@@ -190,11 +190,11 @@ class TestWhitePaper:
         labs.check("docker", "restart", "-t", "1", "whitepaper-worker")
         rows = {row["name"]: row for row in labs.labctl("status", "whitepaper", "--json").expect(0).json()["nodes"]}
         assert rows["node01"]["state"] == "broken"
-        assert "labctl recover whitepaper node01" in rows["node01"]["detail"]
-        labs.labctl("recover", "whitepaper", timeout=300.0).expect(0)
+        assert "labctl repair whitepaper node01" in rows["node01"]["detail"]
+        labs.labctl("repair", "whitepaper", timeout=300.0).expect(0)
         before = labs.check("docker", "inspect", "-f", "{{.Id}}", "clab-whitepaper-leaf2101")
         others = labs.check("docker", "inspect", "-f", "{{.Id}}", "clab-whitepaper-leaf2102", "clab-whitepaper-spine1")
-        labs.labctl("rebuild", "whitepaper", "leaf2101", timeout=300.0).expect(0)
+        labs.labctl("repair", "whitepaper", "--rebuild", "leaf2101", timeout=300.0).expect(0)
         assert labs.check("docker", "inspect", "-f", "{{.Id}}", "clab-whitepaper-leaf2101") != before
         again = labs.check("docker", "inspect", "-f", "{{.Id}}", "clab-whitepaper-leaf2102", "clab-whitepaper-spine1")
         assert again == others
@@ -210,7 +210,7 @@ class TestWhitePaper:
         assert "kind" not in left["networks"]
         assert {"kind2", "whitepaper-mgmt2"} <= set(left["networks"])
         assert labs.labctl("down", "whitepaper").expect(0).out == "lab whitepaper is not there\n"
-        assert labs.labctl("list", "--json").expect(0).json() == []
+        assert labs.labctl("status", "--all", "--json").expect(0).json() == []
 
 
 def test_a_name_that_is_taken_is_left_alone(labs: DockerHost, neighbours: list[str]) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from labctl.cli.preparing import containerlab_here
+from labctl.cli.hosts import ContainerlabHost
 from labctl.design.model import Target
 from labctl.design.plan import design
 from labctl.peers import WRITTEN_FOR
@@ -32,7 +32,7 @@ FABRIC = "name: bare\nfabric: {borders: 1}\ncluster: none\n"
 IPV4 = "name: four\nfabric: {vrfs: [{networks: [{gateway: 192.168.1.1/24}]}]}\ncluster: {nodes: 2}\n"
 LATE = "name: late\ncluster: {nodes: [{name: w1}, {name: w2}, {name: cp, role: control-plane}]}\n"
 SPECS = {"whitepaper": PAPER, "minimal": MINIMAL, "four": IPV4, "late": LATE}
-REAL = Target("n9kv", "kind", containerlab_here() or WRITTEN_FOR)
+REAL = Target("n9kv", "kind", ContainerlabHost().topology_reader() or WRITTEN_FOR)
 
 
 def rendered(text: str, path: Path) -> Path:

@@ -42,4 +42,4 @@ def test_a_kernel_that_dies_makes_way(labctl: Labctl, tmp_path: Path, monkeypatc
     refused = user("up", ROOT / "topologies" / "minimal.yaml", "--launcher", "uml").expect(4)
     assert f"uml: {DIED}" in " ".join(refused.err.split())
     assert "--launcher qemu-tcg" in refused.err
-    assert user("list", "--json").json() == []
+    assert user("status", "--all", "--json").json() == []

@@ -45,7 +45,7 @@ def test_a_broken_image_is_noticed_and_built_again(own_cache: Labctl) -> None:
     built = own_cache("setup", "build", timeout=280).expect(0)
     assert "guest image: fetching" in built.err  # progress
     assert own_cache("setup", "status", "--full", "--json").json()["ready"] is True
-    assert own_cache("list", "--json").json() == []
+    assert own_cache("status", "--all", "--json").json() == []
 
 
 def test_the_wheel_holds_all(tmp_path: Path) -> None:

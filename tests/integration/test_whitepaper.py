@@ -110,12 +110,12 @@ HERE = {"links", "bgp", "ping", "curl", "cluster", "leafs", "ping-ipip"}
 
 def test_calico_status_is_the_papers(lab: Done, labctl: Labctl) -> None:
     """Figure 10: both leafs, both families, on each node."""
-    out = labctl("calico", "status", LAB, "node01").expect(0).out
+    out = labctl("status", LAB, "node01", "--bgp").expect(0).out
     table = re.compile(r"^\| (\S+) +\| (\S+) +\| up    \| \d\d:\d\d:\d\d \| Established \|$", re.MULTILINE)
     addresses = ["192.168.100.1", "192.168.100.2", "2001:193:168:1::4", "2001:193:168:1::5"]
     assert table.findall(out) == [(address, "global") for address in addresses], out
     assert "| PEER ADDRESS  | PEER TYPE | STATE |" in out
-    every = labctl("calico", "status", LAB, "--json").expect(0).json()
+    every = labctl("status", LAB, "--bgp", "--json").expect(0).json()
     assert {node: len(rows) for node, rows in every.items()} == {"master": 4, "node01": 4, "node02": 4}
 
 
@@ -288,7 +288,7 @@ def test_one_figure_runs_its_checks_alone(lab: Done, labctl: Labctl) -> None:
         *(f"bgp.route.{leaf}.{service}" for leaf in ("leaf2101", "leaf2102")),
         *(f"leafs.next-hops.{leaf}.{service}" for leaf in ("leaf2101", "leaf2102")),
     }
-    assert "figure-15                        PASS" in labctl("figures", LAB).expect(0).out
+    assert "figure-15                        PASS" in labctl("report", "--paper", LAB).expect(0).out
     before = labctl.evidence(LAB)
     assert "changes the lab for a while" in labctl("verify", LAB, "--figure", "claim-ipip-always").expect(2).err
     assert labctl.evidence(LAB) == before, "a command that is refused replaces no evidence"
@@ -404,7 +404,7 @@ class TestStockKubectl:
 
 class TestVerbs:
     def test_list_and_status(self, lab: Done, labctl: Labctl) -> None:
-        assert [(row["name"], row["state"]) for row in labctl("list", "--json").json()] == [(LAB, "running")]
+        assert [(row["name"], row["state"]) for row in labctl("status", "--all", "--json").json()] == [(LAB, "running")]
         nodes = labctl("status", LAB, "--json").json()["nodes"]
         assert {row["state"] for row in nodes} == {"running"}
         assert len(nodes) == 9

@@ -54,7 +54,7 @@ def _bring(needs: LabNeeds, need: ImageNeed) -> str:
     if need.reference.startswith("labctl/"):
         return "make image"
     if need.part == "switch" and needs.switch == "n9kv":
-        return "labctl images load ARCHIVE"
+        return "labctl setup images load ARCHIVE"
     return f"docker pull {need.reference}"
 
 

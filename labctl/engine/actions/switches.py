@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from labctl.engine.actions.booting import Booting
-from labctl.engine.actions.manner import STANDIN, Manner
+from labctl.engine.actions.profile import STANDIN, Profile
 from labctl.errors import GateMissed, InconclusiveError
 from labctl.folder import Folder
 from labctl.nxos import inventory
@@ -34,7 +34,12 @@ LOGIN_PATIENCE = 180.0
 
 
 def open_session(
-    switch: str, endpoints: Endpoints, *, manner: Manner = STANDIN, timeout: float | None = None, tap: Tap | None = None
+    switch: str,
+    endpoints: Endpoints,
+    *,
+    profile: Profile = STANDIN,
+    timeout: float | None = None,
+    tap: Tap | None = None,
 ) -> NxosSession:
     """Log in. ``tap`` is told every exchange. Raises `SwitchUnreachable`."""
     endpoint = endpoints.ssh(switch)
@@ -47,8 +52,8 @@ def open_session(
         name=switch,
         known_hosts=known,
         first_keys=endpoint.first_keys,
-        timeout=min(bounded(manner.login), timeout or float("inf")),
-        window=manner.window,
+        timeout=min(bounded(profile.login), timeout or float("inf")),
+        window=profile.window,
         tap=tap,
     )
 
@@ -60,7 +65,7 @@ def await_ssh(
     cancel: threading.Event,
     *,
     booting: Booting | None = None,
-    manner: Manner = STANDIN,
+    profile: Profile = STANDIN,
 ) -> dict[str, NxosSession]:
     """The gate: every switch takes a login. Raises `GateMissed` naming those that do not."""
     booting = booting or Booting.unheard(len(switches))
@@ -71,7 +76,7 @@ def await_ssh(
         def question() -> NxosSession | NotYet:
             nonlocal refused
             try:
-                session = open_session(switch, endpoints, manner=manner, timeout=max(1.0, deadline.remaining))
+                session = open_session(switch, endpoints, profile=profile, timeout=max(1.0, deadline.remaining))
             except SwitchUnreachable as error:
                 if not isinstance(error, LoginRefused):
                     refused = Deadline(paced(LOGIN_PATIENCE))

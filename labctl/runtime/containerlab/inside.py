@@ -127,7 +127,7 @@ class Inside:
     def _helper(self, box: Container, interface: str, expression: str) -> Capture:
         command = ["tcpdump", "-Z", "root", "-i", interface, "-U", "-s", "0", "-w", "-"]
         command += ["--", expression] if expression else []
-        what = f"start a capture with {CAPTURE_IMAGE} (labctl images says how to get it)"
+        what = f"start a capture with {CAPTURE_IMAGE} (labctl setup images says how to get it)"
         helper = self._docker.create_helper(
             CAPTURE_IMAGE, command, network_of=box.id, labels={**self._labels, "labctl.helper": "capture"}, what=what
         )

@@ -84,7 +84,7 @@ def _status(
 def _state(
     plan: Plan, box: Box, container: Container, inside: Inside, *, created: bool, bonded: bool
 ) -> tuple[NodeState, str]:
-    again = f"labctl {'rebuild' if box.kind == 'switch' else 'recover'} {plan.lab} {box.name}"
+    again = f"labctl repair {plan.lab} {'--rebuild ' if box.kind == 'switch' else ''}{box.name}"
     if not container.running:
         begins = container.state in ("created", "restarting")
         return ("starting", container.state) if begins else ("stopped", f"code {container.exit_code}; {again}")
@@ -102,7 +102,7 @@ def _loss(plan: Plan, box: Box, gone: Sequence[str], again: str) -> str:
     """Who lost all of its wires was started again; a switch that lost some has them to boxes that were."""
     names = ", ".join(gone)
     if box.kind == "switch" and len(gone) < len(box.wires):
-        return f"it lost {names}, to boxes that were started again; labctl recover {plan.lab}"
+        return f"it lost {names}, to boxes that were started again; labctl repair {plan.lab}"
     return f"it was started again and lost {names}; {again}"
 
 

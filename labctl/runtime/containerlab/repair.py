@@ -25,7 +25,7 @@ from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for
 START_LIMIT = 60.0
 RELINK = "/etc/tc-tap-ifup"
 """vrnetlab's script that joins a VM's port to its interface; QEMU runs it once, at start, for each port (not checked
-against its source: where it is not there, `recover` says so and names `rebuild`)."""
+against its source: where it is not there, `repair` says so and names `--rebuild`)."""
 
 Nodes = Callable[[], Mapping[str, Container]]
 
@@ -59,7 +59,7 @@ class Repair:
             raise LabError(
                 f"{box.name} is new, but: {'; '.join(trouble)}",
                 code="rebuilt-without-wires",
-                hint=f"labctl recover {self._plan.lab} makes lost wires again",
+                hint=f"labctl repair {self._plan.lab} makes lost wires again",
                 next_command=f"labctl status {self._plan.lab}",
             )
 
@@ -147,6 +147,6 @@ class Repair:
             raise LabError(
                 f"{interface} of {box.name} is wired again, but its virtual machine is not joined to it: {words}",
                 code="cannot-recover",
-                next_command=f"labctl rebuild {self._plan.lab} {box.name}",
+                next_command=f"labctl repair {self._plan.lab} --rebuild {box.name}",
             )
         progress(f"{interface} of {box.name} is joined to its virtual machine again")

@@ -50,6 +50,8 @@ class ContainerlabRuntime:
     """`labctl.runtime.api.Runtime` with real containers."""
 
     name = NAME
+    images = reached = kept = True
+    limit = 1800.0
 
     def __init__(
         self,
@@ -68,6 +70,11 @@ class ContainerlabRuntime:
         self._parking = parking
         self._making: threading.Event | None = None
         self._made = threading.Condition()
+
+    @classmethod
+    def of(cls, state: LabState, *, launcher: str = "auto", login: SwitchLogin | None = None) -> ContainerlabRuntime:
+        del launcher  # there is no guest
+        return cls(state, login=login)
 
     # --- what the parts need -----------------------------------------------------------------------------------
 
@@ -252,7 +259,7 @@ class ContainerlabRuntime:
                 f"{switch} is no switch: only switches are made anew",
                 code="no-such-switch",
                 hint=f"it has {', '.join(one.name for one in plan.switches())}",
-                next_command=f"labctl recover {self._state.name} {switch}",
+                next_command=f"labctl repair {self._state.name} {switch}",
             )
         self._repair(plan, self._clab).rebuild(box, Replacement(self._docker, self._places, self._parking), progress)
         access.host_keys(self._state, switch).unlink(missing_ok=True)

@@ -77,7 +77,7 @@ class _Known:
 
 _KNOWN = (
     _Known(r"not found locally|failed to pull image|No such image|pull access denied|manifest unknown",
-           "image-missing", "an image is not in Docker", "labctl images SPEC"),
+           "image-missing", "an image is not in Docker", "labctl setup images SPEC"),
     _Known(r"Pool overlaps|overlaps with other|subnet .*overlap|conflicts with network",
            "network-overlap", "give the lab another network: `management:` in the spec", "docker network ls"),
     _Known(r"Cpu virtualization support is required",
@@ -98,7 +98,7 @@ _KNOWN = (
            "labctl generate SPEC -o DIR", host=False),
     _Known(r"No command specified",
            "image-without-command", "an image has no command of its own: set `cmd:` in the topology",
-           "labctl images SPEC", host=False),
+           "labctl setup images SPEC", host=False),
     _Known(r"no space left on device", "disk-full", "Docker's disk is full", "docker system df"),
 )  # fmt: skip
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from labctl.cache import cache_dir
 from labctl.errors import HostError, InconclusiveError, LabError
 from labctl.pace import limit, paced
-from labctl.runtime.api import NodeStatus, Observation, Progress
+from labctl.runtime.api import NodeStatus, Observation, Progress, SwitchLogin
 from labctl.runtime.embedded.control import DaemonGone, request
 from labctl.runtime.embedded.endpoints import EmbeddedEndpoints, endpoints_file, read_table
 from labctl.runtime.embedded.logs import collect
@@ -29,10 +29,17 @@ class EmbeddedRuntime:
     """`labctl.runtime.api.Runtime` on this host alone: no root, no Docker, no images but the guest's."""
 
     name = "embedded"
+    images = reached = kept = False
+    limit = 600.0
 
     def __init__(self, state: LabState, launcher: str = "auto") -> None:
         self._state = state
         self._launcher = launcher
+
+    @classmethod
+    def of(cls, state: LabState, *, launcher: str = "auto", login: SwitchLogin | None = None) -> EmbeddedRuntime:
+        del login  # a stand-in's account is made with the lab
+        return cls(state, launcher)
 
     @property
     def _socket(self) -> Path:

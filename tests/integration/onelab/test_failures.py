@@ -142,7 +142,7 @@ def test_a_file_with_mistakes_touches_nothing(lab: Done, labctl: Labctl, tmp_pat
     [
         (signal.SIGINT, "itself"),
         (signal.SIGTERM, "itself"),
-        (signal.SIGKILL, "heal"),
+        (signal.SIGKILL, "repair"),
         (signal.SIGKILL, "verify"),
     ],
 )
@@ -159,9 +159,9 @@ def test_a_labctl_that_is_ended_heals_or_the_next_one_does(
     if healer != "itself":
         assert left_over(labctl) == ["mine.cut"]
         assert "  shutdown" in running(labctl), "nobody healed it yet"
-        if healer == "heal":
-            assert labctl("heal", LAB).expect(0).out == "healed mine.cut\n"
-            assert labctl("heal", LAB).expect(0).out == f"nothing of lab {LAB} is to be healed\n"
+        if healer == "repair":
+            assert labctl("repair", LAB).expect(0).out == "healed mine.cut\n"
+            assert labctl("heal", LAB).expect(0).out == f"nothing of lab {LAB} is to be healed\n", "the word of 0.1"
         else:
             labctl("verify", LAB, "--scenario", "links").expect(0)
     else:

@@ -1,4 +1,4 @@
-"""``labctl reset`` after damage of every kind: all is as ``up`` left it, as stock tools and ``watch`` see it."""
+"""``labctl reset`` after damage of every kind: all is as ``up`` left it, for stock tools and ``status --watch``."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_damage_of_every_kind_is_undone(lab: Done, labctl: Labctl, tmp_path: Pat
     for line in rows(EXEC):
         labctl("exec", LAB, line.split()[0], "--", *line.split()[1:]).expect(0)
 
-    seen = labctl("watch", LAB, "--once", "--json").expect(0).json()
+    seen = labctl("status", LAB, "--watch", "--once", "--json").expect(0).json()
     assert not all(row["state"] == "Established" for row in seen["sessions"])
     assert {row["node"] for row in seen["lacp"] if len(row["distributing"]) < 2} >= {"node01", "master"}
 
@@ -126,4 +126,4 @@ def test_damage_of_every_kind_is_undone(lab: Done, labctl: Labctl, tmp_path: Pat
 
     wait_for(equal, Deadline(patient(15.0)))
     assert "nothing to do" in labctl("reset", LAB).expect(0).out
-    assert "all well" in labctl("watch", LAB, "--once").expect(0).out
+    assert "all well" in labctl("status", LAB, "--watch", "--once").expect(0).out

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from labctl.cli.main import main
+from labctl.engine import down  # noqa: F401 - it takes the real runtime_of before `here` stands in for it
 from labctl.folder import load_folder
 from labctl.guest.api import Capture, ExecStream, TtySize
 from labctl.guest.local import local_agent
@@ -53,6 +54,7 @@ class Here:
     """A runtime whose boxes are this machine, reached by the guest's own agent; its switches' SSH is told alone."""
 
     name = "embedded"
+    images = reached = kept = False
 
     def __init__(self, state: LabState) -> None:
         self.state = state

@@ -12,8 +12,9 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from labctl.cli import main, verify
-from labctl.cli.app import Lab
+from labctl.cli import main
+from labctl.cli.labs import Lab
+from labctl.cli.verbs import verify
 from labctl.engine import proving
 from labctl.runtime.api import Observation
 from labctl.state import LabState

@@ -23,7 +23,7 @@ def test_the_one_lab_is_meant(run: Run, here: Here) -> None:
     changed = [pair for pair in zip(meant, named, strict=True) if pair[0] != pair[1]]
     assert all(line.startswith("  cost  ") for pair in changed for line in pair), "what a lab costs is measured anew"
     assert run("exec", "node01", "--", "sh", "-c", "exit 5").code == 5
-    assert run("kubeconfig").out == f"{here.state.kubeconfig}\n"
+    assert run("kubectl", "--print-kubeconfig").out == f"{here.state.kubeconfig}\n"
     assert run("logs", "--tail", "0", "-n", "1").code == 3, "nothing is logged, but it found the lab"
 
 
@@ -31,10 +31,11 @@ def test_several_labs_are_listed_and_the_one_that_runs_is_meant(
     run: Run, here: Here, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lab_state("other").make()
-    for arguments in (("status",), ("verify",), ("down",), ("ssh",), ("exec", "--", "ls")):
+    for arguments in (("status", "--watch"), ("verify",), ("down",), ("ssh",), ("exec", "--", "ls")):
         done = run(*arguments)
         assert done.code == 2
-        assert "[which-lab]\n  hint: name one of other, whitepaper\n  next: labctl list\n" in done.err
+        assert "[which-lab]\n  hint: name one of other, whitepaper\n  next: labctl status --all\n" in done.err
+    assert [row["name"] for row in json.loads(run("status", "--json").out)] == ["other", "whitepaper"]
     other = Here(lab_state("other"))
     other.observe = lambda: here.observe().__class__("embedded", None, alive=False, nodes={})  # type: ignore[method-assign]
     monkeypatch.setattr("labctl.runtime.select.runtime_of", lambda state: other if state.name == "other" else here)
@@ -43,7 +44,8 @@ def test_several_labs_are_listed_and_the_one_that_runs_is_meant(
 
 
 def test_no_lab_at_all(run: Run) -> None:
-    for verb in ("status", "down", "watch", "ssh", "inventory"):
+    assert run("status").out == "no labs\n"
+    for verb in ("down", "ssh", "inventory", "reset", "repair"):
         done = run(verb)
         assert done.code == 2
         assert done.err == "error: no lab is named, and none runs [which-lab]\n  next: labctl up whitepaper\n"
@@ -197,7 +199,7 @@ def test_the_inventory_as_json(run: Run, here: Here) -> None:
     assert body["kubeconfig"] == str(here.state.kubeconfig)
 
 
-# --- status and list ---------------------------------------------------------------------------------------------
+# --- status -----------------------------------------------------------------------------------------------------
 
 
 def test_status_says_how_to_reach_each_box_and_what_the_lab_is(run: Run, here: Here) -> None:
@@ -242,19 +244,27 @@ def test_a_lab_that_does_not_run_is_not_said_to_be_reached(run: Run, here: Here)
     assert done.out.endswith("next: labctl down whitepaper\n")
 
 
-def test_list_and_its_past(run: Run, here: Here) -> None:
+def test_all_labs_and_their_past(run: Run, here: Here) -> None:
     (here.state.evidence / "evidence.json").write_text('{"verdict": "FAIL"}')
-    assert run("list").out.splitlines()[1].split() == ["whitepaper", "running", "embedded", "uml", "9", "FAIL", "0s"]
-    assert run("list", "--past").out == "no records\n"
+    assert run("status", "--all").out.splitlines()[1].split() == [
+        "whitepaper",
+        "running",
+        "embedded",
+        "uml",
+        "9",
+        "FAIL",
+        "0s",
+    ]
+    assert run("status", "--past").out == "no records\n"
     folder = here.state.keep_record()
-    rows = run("list", "--past").out.splitlines()
+    rows = run("status", "--past").out.splitlines()
     assert rows[0].split() == ["LAB", "ENDED", "VERDICT", "RECORD"]
     assert rows[1].split() == ["whitepaper", "0s", "ago", "FAIL", str(folder)]
-    body = json.loads(run("list", "--past", "whitepaper", "--json").out)
+    body = json.loads(run("status", "--past", "whitepaper", "--json").out)
     assert [(row["lab"], row["verdict"], row["folder"]) for row in body["records"]] == [
         ("whitepaper", "FAIL", str(folder))
     ]
-    assert run("list", "--past", "other").out == "no records of lab other\n"
+    assert run("status", "--past", "other").out == "no records of lab other\n"
 
 
 # --- logs --------------------------------------------------------------------------------------------------------
@@ -279,7 +289,7 @@ def test_logs_follow_what_comes(run: Run, here: Here, monkeypatch: pytest.Monkey
         return looks.pop(0)
 
     monkeypatch.setattr(here, "logs", logs)
-    monkeypatch.setattr("labctl.cli.logs.PAUSE", 0)
+    monkeypatch.setattr("labctl.cli.verbs.logs.PAUSE", 0)
     done = run("logs", "whitepaper", "-f", "-n", "1")
     assert done.code == 0
     assert done.out == (

@@ -1,10 +1,10 @@
-"""The escape of ``labctl console``: ssh's, wherever the keys are cut."""
+"""The escape of ``labctl ssh --console``: ssh's, wherever the keys are cut."""
 
 from __future__ import annotations
 
 import pytest
 
-from labctl.cli.console import Escape
+from labctl.cli.verbs.ssh import Escape
 
 
 @pytest.mark.parametrize(

@@ -97,9 +97,9 @@ def test_damaged(run: Run, evidence: Path, damage: object, code: int, word: str)
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ("nothing-there", "next: labctl list"),
+        ("nothing-there", "next: labctl status --all"),
         ("demos", "hint: did you mean demo?"),
-        (".", "next: labctl list"),
+        (".", "next: labctl status --all"),
         ("demo", "lab demo was never verified [no-evidence]\n  next: labctl verify demo"),
     ],
 )

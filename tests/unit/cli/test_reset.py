@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from labctl.cli import reset as reset_command
 from labctl.cli.main import cli
+from labctl.cli.verbs import reset as reset_command
 from labctl.design.model import Target
 from labctl.design.plan import design
 from labctl.engine.actions.switches import open_session

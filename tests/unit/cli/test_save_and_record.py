@@ -1,4 +1,4 @@
-"""`labctl save` and `labctl record` from the command line, against scripted switches."""
+"""`labctl save`, with and without `--test-case`, from the command line, against scripted switches."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from labctl.cli import record, save
 from labctl.cli.main import cli
+from labctl.cli.verbs import save
 from labctl.design.model import Target
 from labctl.design.plan import design
 from labctl.errors import InconclusiveError, RejectedError
@@ -37,8 +37,7 @@ def switches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[s
         ports = {name: stack.enter_context(switch(brain)).port for name, brain in brains.items()}
         endpoints = SimpleNamespace(ssh=lambda name: SshEndpoint("127.0.0.1", ports[name], "admin", "admin"))
         lab: Any = SimpleNamespace(name="paper", folder=state.folder, state_folder=state, endpoints=lambda: endpoints)
-        for module in (save, record):
-            monkeypatch.setattr(module, "open_lab", lambda _name: lab)
+        monkeypatch.setattr(save, "open_lab", lambda _name: lab)
         monkeypatch.chdir(tmp_path)
         yield brains
 
@@ -72,7 +71,7 @@ def test_save_fails_with_the_words_of_the_switch(switches: dict[str, Script]) ->
 
 
 def test_record(switches: dict[str, Script], tmp_path: Path) -> None:
-    done = run("record", "paper", "-o", "session")
+    done = run("save", "--test-case", "paper", "-o", "session")
     assert done.exit_code == 0, done.output
     assert "taken out: nothing; read it before you send it" in done.output
     body = json.loads((tmp_path / "session" / "transcript.json").read_text())
@@ -83,11 +82,11 @@ def test_record(switches: dict[str, Script], tmp_path: Path) -> None:
 def test_record_of_a_lab_that_answers_in_part_is_written_and_told(
     switches: dict[str, Script], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lab = record.open_lab("paper")
+    lab = save.open_lab("paper")
     whole = lab.endpoints().ssh
     gone = SshEndpoint("127.0.0.1", 1, "admin", "admin")
     monkeypatch.setattr(lab.endpoints(), "ssh", lambda name: gone if name == "leaf1" else whole(name))
-    error = run("record", "paper").exception
+    error = run("save", "paper", "--test-case").exception
     assert isinstance(error, InconclusiveError)
     assert error.message.startswith("leaf1: ")
     assert (tmp_path / "paper-record.tar.gz").is_file()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from labctl import cache
-from labctl.cli.preparing import brought_kubectl, ensure_prepared
+from labctl.cli.hosts import EmbeddedHost, brought_kubectl
 from labctl.errors import HostError
 from labctl.guest import image
 from labctl.guest.recipe import LAB
@@ -62,7 +62,7 @@ def test_the_own_one_is_first(shared: Path) -> None:
 
 
 def test_labs_run_with_what_is_shared(shared: Path) -> None:
-    ensure_prepared()
+    EmbeddedHost().ensure(lambda _at: None)
     assert brought_kubectl() == control_plane(shared).folder / "kubectl"
     assert not own().exists()
 
@@ -103,7 +103,7 @@ def test_a_shared_image_of_an_older_labctl_is_taken_over_by_up(
     guest_image(shared).folder.rename(older := guest_image(shared).folder.with_name(LAB.key(1)))
     image.write_manifest(older, LAB.key(1))
     before = {path: path.read_bytes() for path in older.iterdir()}
-    ensure_prepared()
+    EmbeddedHost().ensure(lambda _at: None)
     assert lab_image().folder == guest_image(own()).folder
     assert {path: path.read_bytes() for path in older.iterdir()} == before
     assert "taken over" in capsys.readouterr().err
@@ -116,4 +116,4 @@ def test_a_cache_that_cannot_be_written_and_has_nothing(run: Run, tmp_path: Path
     assert done.code == 4
     assert "[cache-not-writable]" in done.err or "[missing-packages]" in done.err
     with pytest.raises(HostError, match="not prepared"):
-        ensure_prepared()
+        EmbeddedHost().ensure(lambda _at: None)

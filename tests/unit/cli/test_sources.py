@@ -33,7 +33,7 @@ def test_a_shipped_topology_by_its_name(run: Run) -> None:
     assert run("generate", "whitepaper-usecases").code == 0
     assert (Path("whitepaper-usecases.lab") / "lab.json").is_file()
     assert run("graph", "minimal").out.startswith("<svg")
-    assert run("images", "minimal").code == 0
+    assert run("setup", "images", "list", "minimal").code == 0
 
 
 def test_a_file_or_folder_here_wins_over_a_shipped_topology(run: Run) -> None:

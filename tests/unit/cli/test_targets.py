@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from labctl.cli.configured import image_wishes, images_of_environment, parse_images, switch_login
-from labctl.cli.targets import Chosen, choose
+from labctl.cli.upsource import Chosen, choose
 from labctl.design.images import ImageWishes
 from labctl.errors import HostError, SpecError, UsageError
 

@@ -132,7 +132,9 @@ def typed(tmp_path: Path) -> Typed:
 
 
 @pytest.mark.parametrize("width", [80, 120])
-@pytest.mark.parametrize("arguments", [("doctor",), ("figures",), ("images", "whitepaper"), ("version",)])
+@pytest.mark.parametrize(
+    "arguments", [("doctor",), ("report", "--paper"), ("setup", "images", "whitepaper"), ("version",)]
+)
 def test_tables_fit_the_terminal(typed: Typed, arguments: tuple[str, ...], width: int) -> None:
     text = typed(*arguments, width=width)
     assert "\x1b[1m" in text
@@ -149,7 +151,7 @@ def test_errors_are_coloured_where_a_person_reads_them(typed: Typed) -> None:
 
 
 def test_an_error_without_a_place_is_the_same_in_words() -> None:
-    error = UsageError("there is no lab x", code="no-such-lab", next_command="labctl list")
+    error = UsageError("there is no lab x", code="no-such-lab", next_command="labctl status --all")
     assert shown(error.render(), colour=False, width=80) == f"error: {error.render()}"
 
 
@@ -157,7 +159,7 @@ def test_q_ends_and_the_terminal_is_as_before() -> None:
     ours, theirs = pty.openpty()
     before = termios.tcgetattr(theirs)
     code = (
-        "import threading; from labctl.cli.streams import ended_by_key\n"
+        "import threading; from labctl.cli.terminal import ended_by_key\n"
         "try:\n  with ended_by_key():\n    print('ready', flush=True); threading.Event().wait(50)\n"
         "except KeyboardInterrupt: print('over', flush=True)"
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from labctl.cli import generate
+from labctl.cli.verbs import generate
 from labctl.troubles import told
 from tests.unit.cli.conftest import Here, Run
 

@@ -1,4 +1,4 @@
-"""`labctl figures` and `labctl calico status` from the command line, without a lab that runs."""
+"""`labctl report --paper` and `labctl status --bgp` from the command line, without a lab that runs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from labctl.cli import calico
 from labctl.cli.main import cli
+from labctl.cli.verbs import status
 from labctl.engine import calicostatus
 from labctl.errors import InconclusiveError, UsageError
 from labctl.kube.exec import PodCommand
@@ -48,7 +48,7 @@ BODY = {
 
 
 def test_the_catalogue_without_a_lab() -> None:
-    done = run("figures")
+    done = run("report", "--paper")
     assert done.exit_code == 0
     assert len(done.stdout.splitlines()) == len(ROWS) + 1
     assert "FAIL" not in done.stdout
@@ -56,9 +56,9 @@ def test_the_catalogue_without_a_lab() -> None:
 
 def test_the_last_verification_of_a_lab(evidence: Callable[[Any], None]) -> None:
     evidence(BODY)
-    line = next(text for text in run("figures", "paper").stdout.splitlines() if text.startswith("figure-15 "))
+    line = next(text for text in run("report", "--paper", "paper").stdout.splitlines() if text.startswith("figure-15 "))
     assert line.split()[:3] == ["figure-15", "FAIL", "routed"]
-    rows = {row["id"]: row for row in json.loads(run("figures", "paper", "--json").stdout)}
+    rows = {row["id"]: row for row in json.loads(run("report", "--paper", "paper", "--json").stdout)}
     assert (rows["figure-15"]["verdict"], rows["figure-15"]["checks"]) == ("FAIL", ["bgp.route.leaf2101.x"])
     assert rows["figure-1"]["verdict"] is None
 
@@ -66,17 +66,17 @@ def test_the_last_verification_of_a_lab(evidence: Callable[[Any], None]) -> None
 def test_results_are_recorded(evidence: Callable[[Any], None], tmp_path: Path) -> None:
     evidence(BODY)
     path = tmp_path / "run.json"
-    done = run("figures", "paper", "--record", str(path))
+    done = run("report", "--paper", "paper", "--record", str(path))
     assert "1 rows recorded" in done.stderr
     assert recorded.read(path)["figure-15"]["verdict"] == "FAIL"
 
 
 def test_no_such_lab_and_no_verification_yet(evidence: Callable[[Any], None]) -> None:
-    assert isinstance(run("figures", "paper").exception, InconclusiveError)
-    assert isinstance(run("figures", "papre").exception, UsageError)
-    assert isinstance(run("figures", "--record", "x").exception, UsageError)
+    assert isinstance(run("report", "--paper", "paper").exception, InconclusiveError)
+    assert isinstance(run("report", "--paper", "papre").exception, UsageError)
+    assert isinstance(run("report", "--paper", "--record", "x").exception, UsageError)
     evidence("{")
-    assert isinstance(run("figures", "paper").exception, InconclusiveError)
+    assert isinstance(run("report", "--paper", "paper").exception, InconclusiveError)
 
 
 def test_figure_and_scenario_do_not_go_together() -> None:
@@ -86,7 +86,7 @@ def test_figure_and_scenario_do_not_go_together() -> None:
     assert run("verify", "paper", "--figure", "99").exception.code == "no-such-figure"
 
 
-# --- calico status ----------------------------------------------------------------------------------------------
+# --- status --bgp ------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RecordedLab:
         folder=FOLDER, endpoints=lambda: SimpleNamespace(kubeconfig=lambda: tmp_path),
         state_folder=SimpleNamespace(secrets=tmp_path),
     )  # fmt: skip
-    monkeypatch.setattr(calico, "open_lab", lambda _name: opened)
+    monkeypatch.setattr(status, "open_lab", lambda _name: opened)
     monkeypatch.setattr(calicostatus, "access_from_kubeconfig", lambda *_arguments: None)
     monkeypatch.setattr(calicostatus, "Api", lambda *_arguments, **_more: lab)
     monkeypatch.setattr(calicostatus, "PodExec", lambda _access: lab)
@@ -105,7 +105,7 @@ def nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RecordedLab:
 
 
 def test_sessions_of_one_node(nodes: RecordedLab) -> None:
-    done = run("calico", "status", "whitepaper", "node01")
+    done = run("status", "whitepaper", "node01", "--bgp")
     assert done.exit_code == 0, done.exception
     lines = done.stdout.splitlines()
     assert lines[0] == "node01: Calico process is running."
@@ -120,11 +120,11 @@ def test_sessions_of_one_node(nodes: RecordedLab) -> None:
 
 def test_a_node_that_does_not_answer_is_told_and_the_others_are_shown(nodes: RecordedLab) -> None:
     nodes.silent = {"node02"}
-    done = run("calico", "status", "whitepaper")
+    done = run("status", "--bgp", "whitepaper")
     assert done.exit_code == 3
     assert "node02: node02 does not answer" in done.stderr
     assert done.stdout.count("Calico process is running.") == 2
-    body = json.loads(run("calico", "status", "whitepaper", "--json").stdout)
+    body = json.loads(run("status", "--bgp", "whitepaper", "--json").stdout)
     assert body["node02"] == {"error": "node02 does not answer"}
     assert [row["address"] for row in body["master"]][:2] == ["192.168.100.1", "192.168.100.2"]
 
@@ -132,12 +132,12 @@ def test_a_node_that_does_not_answer_is_told_and_the_others_are_shown(nodes: Rec
 def test_a_bird_that_refuses(nodes: RecordedLab, monkeypatch: pytest.MonkeyPatch) -> None:
     refusal = "Unable to connect to server control socket"
     monkeypatch.setattr(nodes, "run", lambda *_arguments, **_more: PodCommand(1, "", refusal))
-    done = run("calico", "status", "whitepaper", "master")
+    done = run("status", "--bgp", "whitepaper", "master")
     assert done.exit_code == 3
     assert f"master: BIRD did not answer: {refusal}" in done.stderr
 
 
 def test_a_node_that_is_not_there(nodes: RecordedLab) -> None:
-    error = run("calico", "status", "whitepaper", "node1").exception
+    error = run("status", "whitepaper", "node1", "--bgp").exception
     assert isinstance(error, UsageError)
     assert (error.code, error.hint) == ("no-such-node", "did you mean node01?")

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from labctl.cli.reference import reference as verbs
 from labctl.cli.rendering import folder_of
-from labctl.cli.scenarioreference import reference as scenarios
-from labctl.cli.words import VERBS
+from labctl.cli.words import RENAMED, VERBS
 from labctl.graph import draw
 from labctl.report.document import schema_text as evidence_schema
 from labctl.spec.reference import reference as spec
+from tests.unit.docs.scenarios_page import reference as scenarios
+from tests.unit.docs.verbs_page import reference as verbs
 
 ROOT = Path(__file__).parent.parent.parent.parent
 

@@ -314,7 +314,7 @@ def test_a_stand_in_must_be_one(good_host: ContainerHostFacts, standin_lab: LabN
 @pytest.mark.parametrize(
     ("reference", "fix"),
     [
-        (SWITCH, "labctl images load ARCHIVE"),
+        (SWITCH, "labctl setup images load ARCHIVE"),
         (NODE, f"docker pull {NODE}"),
         ("labctl/host:latest", "make image"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import IPv4Network
@@ -10,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from labctl.cli.hosts import ContainerlabHost
 from labctl.cli.main import main
-from labctl.cli.preparing import ensure_containerlab
-from labctl.cli.rendering import design_of
+from labctl.cli.rendering import planned
 from labctl.doctor.containerlab import facts as edge
 from labctl.doctor.containerlab.model import ContainerHostFacts
 from labctl.doctor.containerlab.needs import LabNeeds, needs_of
@@ -28,7 +29,7 @@ def rendered(tmp_path: Path, topologies: Path) -> Rendered:
 
     def render(switch: str, cluster: str) -> Path:
         folder = tmp_path / f"{switch}-{cluster}"
-        lab = design_of(topologies / "whitepaper.yaml", target=(switch, cluster), containerlab="0.79")
+        lab = planned(topologies / "whitepaper.yaml", target=(switch, cluster), containerlab="0.79")[0]
         write_folder(render_folder(lab), folder)
         return folder
 
@@ -102,7 +103,7 @@ def test_a_fabric_alone(tmp_path: Path) -> None:
     spec = tmp_path / "fabric.yaml"
     spec.write_text("name: fabric\ncluster: none\n")
     folder = tmp_path / "fabric"
-    write_folder(render_folder(design_of(spec, target=("n9kv", "kind"))), folder)
+    write_folder(render_folder(planned(spec, target=("n9kv", "kind"))[0]), folder)
     needs = needs_of(folder)
     assert (needs.cluster, needs.kubernetes, needs.dual_stack, needs.count("node")) == (None, None, False, 0)
 
@@ -128,6 +129,11 @@ def on_host(monkeypatch: pytest.MonkeyPatch) -> Callable[[ContainerHostFacts], l
     return use
 
 
+def ensure(folder: Path) -> None:
+    """As before the boot of a lab that is rendered into this folder."""
+    ContainerlabHost().ensure(lambda at: shutil.copytree(folder, at))
+
+
 def test_a_host_that_can_is_quiet(
     rendered: Rendered,
     good_host: ContainerHostFacts,
@@ -135,7 +141,7 @@ def test_a_host_that_can_is_quiet(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     asked = on_host(good_host)
-    ensure_containerlab(rendered("standin", "standin"))
+    ensure(rendered("standin", "standin"))
     assert capsys.readouterr() == ("", "")
     assert [(one["needs"].name, one["lab_known"]) for one in asked] == [("whitepaper", False)]
 
@@ -150,7 +156,7 @@ def test_a_lab_that_is_there_is_known(
     lab = tmp_path / "state" / "labs" / "whitepaper"
     lab.mkdir(parents=True)
     (lab / "runtime.json").write_text("{}")
-    ensure_containerlab(rendered("standin", "standin"))
+    ensure(rendered("standin", "standin"))
     assert asked[0]["lab_known"]
 
 
@@ -162,7 +168,7 @@ def test_everything_in_the_way_is_said_at_once(
 ) -> None:
     on_host(replace(good_host, docker_cli=None, kvm="there is no /dev/kvm", inotify_instances=128))
     with pytest.raises(HostError) as caught:
-        ensure_containerlab(rendered("n9kv", "kind"))
+        ensure(rendered("n9kv", "kind"))
     assert caught.value.render().splitlines() == [
         "this host cannot run lab whitepaper with containerlab [host-unfit]",
         "there is no /dev/kvm: a licensed switch image does not boot without it [kvm]",
@@ -181,21 +187,26 @@ class Ended(Exception):
 
 @pytest.mark.parametrize("runtime", ["containerlab", "embedded"])
 def test_up_asks_about_the_runtime_that_it_takes(
-    topologies: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], runtime: str
+    topologies: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    runtime: str,
 ) -> None:
     asked: list[str] = []
 
-    def for_containerlab(folder: Path) -> None:
-        assert (folder / "lab.json").is_file()
+    def for_containerlab(_host: Any, render: Callable[[Path], None]) -> None:
+        render(tmp_path / "folder")
+        assert (tmp_path / "folder" / "lab.json").is_file()
         asked.append("containerlab")
         raise HostUnfit("no", [], next_command="labctl doctor --runtime containerlab")
 
-    def for_embedded() -> None:
+    def for_embedded(_host: Any, _render: Any) -> None:
         asked.append("embedded")
         raise HostError("no")
 
-    monkeypatch.setattr("labctl.cli.preparing.ensure_containerlab", for_containerlab)
-    monkeypatch.setattr("labctl.cli.preparing.ensure_prepared", for_embedded)
+    monkeypatch.setattr("labctl.cli.hosts.ContainerlabHost.ensure", for_containerlab)
+    monkeypatch.setattr("labctl.cli.hosts.EmbeddedHost.ensure", for_embedded)
     monkeypatch.setattr("labctl.runtime.select.new_runtime", lambda *_, **__: None)
     with pytest.raises(SystemExit) as ended:
         main(
@@ -214,7 +225,7 @@ def test_the_verb(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("labctl.cli.preparing.containerlab_here", lambda: "0.79.0")
+    monkeypatch.setattr("labctl.cli.hosts.ContainerlabHost.topology_reader", lambda _host: "0.79.0")
 
     def run(*arguments: str) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as ended:

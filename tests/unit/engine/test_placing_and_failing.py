@@ -29,6 +29,7 @@ class Scripted:
     """A runtime with real boxes that is observed as the test says."""
 
     name = "containerlab"
+    images = reached = kept = True
 
     def __init__(self, now: Observation) -> None:
         self._now = now
@@ -115,6 +116,27 @@ def test_what_an_interruption_ends_is_said(state: LabState, begun: tuple[str, ..
     lab._runner.begun.update(begun)
     lab._give_up()
     assert [event.message for event in events] == [f"interrupted: {words}; Ctrl-C again ends at once"]
+
+
+@pytest.mark.parametrize("begun", [("push",), ("push", "verify")])
+def test_of_a_lab_that_is_removed_afterwards_nobody_says_that_it_is_kept(
+    state: LabState, begun: tuple[str, ...]
+) -> None:
+    """``up --rm``, ended by Ctrl-C or by an error."""
+    runtime, events, told = (
+        Scripted(Observation("containerlab", None, alive=False, nodes={})),
+        list[Event](),
+        list[str](),
+    )
+    request = UpRequest(state, runtime, render, events.append, kept=False)  # type: ignore[arg-type]
+    lab = Up(request, place_folder(state, runtime, render, lambda _text: None), Deadline(10))  # type: ignore[arg-type]
+    lab._runner.begun.update(begun)
+    lab._give_up()
+    assert events[0].message.endswith("lab whitepaper is then removed; Ctrl-C again ends at once")
+    error = LabError("no")
+    for trouble in (None, error):
+        _after_failure(lab, request, trouble, told.append)
+    assert (told, error.next_command) == ([], None), "neither that it is kept, nor a command on a lab that is gone"
 
 
 def test_a_report_that_was_cut_short_is_handed_out_and_the_step_says_why(

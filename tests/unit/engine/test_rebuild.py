@@ -1,4 +1,4 @@
-"""``labctl rebuild``: the box first, then its login, then its configuration, and of that switch alone."""
+"""``labctl repair --rebuild``: the box first, then its login, then its configuration, and of that switch alone."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_the_order_and_the_one_switch(state: LabState, monkeypatch: pytest.Monke
     done: list[str] = []
     session = Session()
 
-    def await_ssh(names: list[str], endpoints: str, *_: Any, manner: Any) -> dict[str, Session]:
+    def await_ssh(names: list[str], endpoints: str, *_: Any, profile: Any) -> dict[str, Session]:
         done.append(f"ssh {names} {endpoints}")
         return {"leaf2101": session}
 

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from labctl.engine.actions import manner, switches
+from labctl.engine.actions import profile, switches
 from labctl.engine.actions.booting import Booting
 from labctl.errors import ExitCode, GateMissed, InconclusiveError
 from labctl.folder import Folder, Lab, LabNode, Topology
 from labctl.nxos.session import NxosSession
 from labctl.runtime.api import SshEndpoint
+from labctl.runtime.select import runtime_class
 from labctl.waiting import Deadline
 from tests.scripted_switch import Script, ScriptedSwitch, script, switch
 
@@ -234,10 +235,10 @@ def test_a_console_that_cannot_be_read_is_told() -> None:
     ],
 )
 def test_limits_by_target(runtime: str, target: dict[str, str], seconds: float) -> None:
-    assert manner.default_limit(runtime, target) == seconds
+    assert profile.default_limit(runtime_class(runtime), target) == seconds
 
 
 def test_a_9000v_gets_one_line_at_a_time_and_more_patience() -> None:
-    n9kv, standin = manner.manner_of({"switch": "n9kv"}), manner.manner_of({"switch": "standin"})
+    n9kv, standin = profile.profile_of({"switch": "n9kv"}), profile.profile_of({"switch": "standin"})
     assert (n9kv.window, n9kv.login) == (1, 30.0)
     assert standin.window > 1

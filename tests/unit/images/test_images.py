@@ -151,7 +151,7 @@ def test_a_node_that_does_not_take_it(docker: ScriptedDocker, tmp_path: Path) ->
 
 
 def run(*arguments: str) -> None:
-    cli.main(["images", *arguments], standalone_mode=False)
+    cli.main(["setup", "images", *arguments], standalone_mode=False)
 
 
 @pytest.fixture
@@ -177,7 +177,7 @@ def test_the_listing(docker: ScriptedDocker, spec: Path, capsys: pytest.CaptureF
 def test_the_listing_as_json_for_real_parts(
     docker: ScriptedDocker, spec: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("labctl.cli.preparing.containerlab_here", lambda: None)
+    monkeypatch.setattr("labctl.cli.hosts.ContainerlabHost.topology_reader", lambda _host: None)
     docker.images["kindest/node:v1.37.0"] = 9
     run("--target", "switch=n9kv,cluster=kind", "--image", "leaf=my/leaf:1", str(spec), "--json")
     body = json.loads(capsys.readouterr().out)

@@ -139,7 +139,7 @@ def test_no_evidence_at_all(tmp_path: Path, kind: str) -> None:
     with pytest.raises(UsageError) as caught:
         read_evidence(path)
     assert caught.value.code == "no-evidence"
-    assert caught.value.next_command == "labctl list"
+    assert caught.value.next_command == "labctl status --all"
 
 
 def test_files_that_are_not_there(folder: Path) -> None:

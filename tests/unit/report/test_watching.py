@@ -1,4 +1,4 @@
-"""``labctl watch``: the table of a look, what is marked in the next one, and a terminal that is whole again."""
+"""``labctl status --watch``: the table of a look, what is marked in the next, and a terminal that is whole again."""
 
 from __future__ import annotations
 

@@ -19,7 +19,8 @@ from labctl.runtime.containerlab.dockerhost import DockerHost
 from labctl.runtime.containerlab.endpoints import ContainerlabEndpoints
 from labctl.runtime.containerlab.hijack import hijack
 from labctl.runtime.containerlab.inside import Inside
-from labctl.runtime.containerlab.pcap import MergedCapture, Records
+from labctl.runtime.containerlab.pcap import MergedCapture
+from labctl.runtime.pcap import Records
 from tests.unit.runtime.containerlab.conftest import Labs
 from tests.unit.runtime.containerlab.world import World, pcap
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from labctl.cli.list import state_of
+from labctl.cli.verbs.status import state_of
 from labctl.engine.repair import recover
 from labctl.errors import HostError, InconclusiveError, LabError, UsageError
 from labctl.folder import load_folder
@@ -65,10 +65,10 @@ def test_a_restarted_node_is_broken_and_what_to_type_is_said(runtime: Containerl
     row = runtime.observe().nodes["node01"]
     assert row.state == "broken"
     assert "lost eth1, eth2, bond0" in row.detail
-    assert "labctl recover paper node01" in row.detail
+    assert "labctl repair paper node01" in row.detail
     leaf = runtime.observe().nodes["leaf101"]
     assert leaf.state == "broken"
-    assert leaf.detail == "it lost eth2, to boxes that were started again; labctl recover paper"
+    assert leaf.detail == "it lost eth2, to boxes that were started again; labctl repair paper"
 
 
 def test_bond0_alone(runtime: ContainerlabRuntime, world: World, labs: Labs) -> None:
@@ -161,7 +161,7 @@ def test_wires_that_came_back_without_a_bond(
     with pytest.raises(LabError) as caught:
         recover(labs.state(), runtime, "node01", told.append)
     assert caught.value.code == "not-recovered"
-    assert caught.value.next_command == "labctl rebuild paper leaf101"
+    assert caught.value.next_command == "labctl repair paper --rebuild leaf101"
     assert "leaf101, leaf102" in str(caught.value.hint)
 
 
@@ -246,7 +246,7 @@ def test_a_new_switch_that_does_not_start_gives_way_to_the_old_one(
 def test_rebuild_of_what_is_no_switch(runtime: ContainerlabRuntime, told: list[str]) -> None:
     with pytest.raises(UsageError) as caught:
         runtime.rebuild("node01", progress=told.append)
-    assert caught.value.next_command == "labctl recover paper node01"
+    assert caught.value.next_command == "labctl repair paper node01"
 
 
 def test_logs_and_the_newest_line(runtime: ContainerlabRuntime, world: World) -> None:

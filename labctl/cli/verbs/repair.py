@@ -1,0 +1,83 @@
+"""``labctl repair``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from labctl.cli.labs import Lab, OnLab, complete_nodes, complete_switches, lab_argument, open_lab
+from labctl.cli.options import json_option
+from labctl.cli.output import result, result_json, say
+from labctl.cli.words import WAYS_BACK
+from labctl.errors import UsageError
+
+
+@click.command(cls=OnLab, epilog=WAYS_BACK)
+@lab_argument
+@click.argument("node", required=False, shell_complete=complete_nodes)
+@click.option("--only", type=click.Choice(["boxes", "faults"]),
+              help="Boxes that lost their wires, or faults that a killed labctl left; default: both.")  # fmt: skip
+@click.option("--rebuild", "switch", metavar="SWITCH", shell_complete=complete_switches,
+              help="Make SWITCH anew and push its configuration; everything else stays as it is.")  # fmt: skip
+@json_option
+def command(lab: str, node: str | None, only: str | None, switch: str | None, as_json: bool) -> None:
+    """Repair LAB in place: boxes that were restarted, and what a killed labctl left broken.
+
+    Every fault that the lab's journal has as begun is undone; `up` and `verify` do that before anything else, too.
+    Then every box that `status` calls broken, or NODE alone, gets its wires, bond0 and addresses back.
+
+    \b
+    labctl repair whitepaper
+    labctl repair whitepaper node01
+    labctl repair whitepaper --rebuild leaf2101
+    """
+    if switch is not None and (node is not None or only is not None):
+        raise UsageError("--rebuild makes its switch anew and repairs nothing else", code="usage")
+    if node is not None and only == "faults":
+        raise UsageError("faults are undone in the whole lab: NODE goes without --only faults", code="usage")
+    opened = open_lab(lab)
+    done, told = _rebuilt(opened, switch) if switch is not None else _repaired(opened, node, only)
+    if as_json:
+        result_json({"schema": "labctl.repair/v1", "lab": lab, **done})
+    else:
+        result(told)
+
+
+def _rebuilt(lab: Lab, switch: str) -> tuple[dict[str, Any], str]:
+    from labctl.engine.repair import rebuild
+
+    pushed = rebuild(lab.state_folder, lab.runtime, switch, say)
+    return {"rebuilt": switch, "pushed": pushed}, f"{switch} is new: {pushed}"
+
+
+def _repaired(lab: Lab, node: str | None, only: str | None) -> tuple[dict[str, Any], str]:
+    """Faults before boxes, whose bonds would not come up with one of them."""
+    done: dict[str, list[str]] = {"healed": [], "recovered": []}
+    if only != "boxes" and node is None:
+        done["healed"] = _healed(lab, must=only == "faults")
+    if only != "faults":
+        done["recovered"] = _recovered(lab, node)
+    if only is None and not any(done.values()):
+        lab.endpoints()  # one that does not run is not whole
+    nothing = {"boxes": "is broken", "faults": "is to be healed", None: "is to be repaired"}[only]
+    told = [f"{word} {', '.join(names)}" for word, names in done.items() if names]
+    return done, "\n".join(told) or f"nothing of lab {lab.name} {nothing}"
+
+
+def _recovered(lab: Lab, node: str | None) -> list[str]:
+    """Names of the boxes that have their wires again."""
+    from labctl.engine.repair import recover
+
+    return list(recover(lab.state_folder, lab.runtime, node, say))
+
+
+def _healed(lab: Lab, *, must: bool) -> list[str]:
+    """Names of the faults that are undone. ``must``: the lab has to run, even if there is nothing to undo."""
+    from labctl.engine.proving import heal
+    from labctl.restore.changes import open_changes
+
+    if not must and not open_changes(lab.state_folder.journal):
+        return []
+    with lab.state_folder.lock():
+        return heal(lab.state_folder, lab.endpoints(), lambda name: say(f"healed {name}"))
