@@ -1,14 +1,14 @@
-"""Which command a line means, among those that may be typed; else which word is wrong, and how."""
+"""Which command a line means, among those that may be typed; else which word is wrong, and how NX-OS marks it."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Generic, Protocol, TypeVar
 
-from labctl.standin.switch.grammar import Node, Token
-from labctl.standin.switch.kinds import KINDS
+from labctl.standin.switch.grammar import KINDS, Node, Token
 
 
 class Why(Enum):
@@ -127,3 +127,20 @@ def _split(readings: Sequence[tuple[str, ...]]) -> int | None:
         if len(set(column)) > 1:
             return index
     return None
+
+
+NO_INTERFACE = "Invalid interface format at '^' marker."
+"""NX-OS's words for a port that the box does not have (captured on Nexus 9000)."""
+
+
+def caret(prompt: str, position: int, words: Why | str) -> str:
+    """``position``: in the line that was typed behind the prompt."""
+    return f"{' ' * (len(prompt) + position)}^\n{words.value if isinstance(words, Why) else words}"
+
+
+def mark(prompt: str, line: str, wrong: Wrong, words: str | None = None) -> str:
+    """The caret under the wrong word; behind the line when words are missing."""
+    text = line.rstrip()
+    starts = [found.start() for found in re.finditer(r"\S+", text)]
+    position = starts[wrong.index] if wrong.index < len(starts) else len(text)
+    return caret(prompt, position, words or wrong.why)
