@@ -19,7 +19,7 @@ class Why(Enum):
     AMBIGUOUS = "% Ambiguous command at '^' marker."
 
 
-class Row(Protocol):
+class Choosable(Protocol):
     """A command of a table. ``key``: how many of its words name the setting (0: all)."""
 
     @property
@@ -29,7 +29,7 @@ class Row(Protocol):
     def key(self) -> int: ...
 
 
-R = TypeVar("R", bound=Row)
+R = TypeVar("R", bound=Choosable)
 
 
 @dataclass(frozen=True, slots=True)

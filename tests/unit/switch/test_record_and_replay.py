@@ -28,7 +28,7 @@ from labctl.spec.load import loads
 from labctl.standin.switch.config import RunningConfig
 from labctl.standin.switch.platform import SwitchIdentity
 from labctl.standin.switch.shell import Device
-from labctl.standin.switch.shows import modules
+from labctl.standin.switch.shows import system
 from labctl.standin.switch.shows.table import TABLE
 from labctl.standin.switch.sshd import SshServer
 from tests.scripted_switch import Replay, switch
@@ -54,7 +54,7 @@ class Box:
         source: Any = self
         body: dict[str, Any] = {}
         if words == ("module",):
-            body = modules.as_json(modules.modules(source), modules.software(source))
+            body = system.modules_json(system.modules(source), system.software(source))
         if words == ("interface", "brief"):
             body = {"TABLE_interface": {"ROW_interface": [{"interface": port} for port in self.identity.interfaces]}}
         if words == ("version",):

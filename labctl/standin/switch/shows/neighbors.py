@@ -118,7 +118,3 @@ def macs_text(rows: Sequence[Mapping[str, Any]]) -> str:
         for row in rows
     ]
     return "\n".join(lines)
-
-
-def macs_json(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    return table("mac_address", rows)

@@ -164,13 +164,5 @@ def interface_text(row: dict[str, Any]) -> str:
     )
 
 
-def peers_json(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    return table("nve_peers", rows)
-
-
-def vni_json(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    return table("nve_vni", rows)
-
-
 def interface_json(row: dict[str, Any]) -> dict[str, Any]:
     return table("nve_if", [row])
