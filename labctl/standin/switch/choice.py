@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Generic, Protocol, TypeVar
@@ -104,21 +104,25 @@ def _walk(rows: Sequence[R], words: Sequence[str]) -> list[list[_State[R]]]:
         steps = [(state, token, node) for state in layers[index] for token, node in state.node.edges]
         typed = word.lower()
         exact = any(token.literal == typed for _, token, _ in steps)
-        short = not exact and not any(token.rest for _, token, _ in steps)
+        whole = exact or any(token.rest for _, token, _ in steps)
         for state, token, node in steps:
-            if token.literal:
-                if token.literal == typed or (short and token.literal.startswith(typed)):
-                    layers[index + 1].append(_State(state.row, node, (*state.words, token.literal)))
-            elif exact:
-                continue
-            elif token.rest:
-                layers[-1].append(_State(state.row, node, (*state.words, *words[index:])))
-            else:
-                for count in (1, 2) if KINDS[token.kind].spaced else (1,):
-                    value = token.value(" ".join(words[index : index + count]))
-                    if value is not None and index + count <= len(words):
-                        layers[index + count].append(_State(state.row, node, (*state.words, value)))
+            if token.literal == typed or (token.literal.startswith(typed) and not whole):
+                layers[index + 1].append(_State(state.row, node, (*state.words, token.literal)))
+            elif not token.literal and not exact:
+                for count, value in _values(token, words[index:]):
+                    layers[index + count].append(_State(state.row, node, (*state.words, *value)))
     return layers
+
+
+def _values(token: Token, words: Sequence[str]) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """What a place that takes a value may make of the next words: (how many it takes, the value as NX-OS writes it)."""
+    if token.rest:
+        yield len(words), tuple(words)
+        return
+    for count in (1, 2) if KINDS[token.kind].spaced else (1,):
+        value = token.value(" ".join(words[:count]))
+        if value is not None and count <= len(words):
+            yield count, (value,)
 
 
 def _split(readings: Sequence[tuple[str, ...]]) -> int | None:

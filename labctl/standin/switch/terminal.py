@@ -94,112 +94,75 @@ class LineEditor:
         sequence, self._escape = self._escape, ""
         return _KEYS[sequence](self) if sequence in _KEYS else ""
 
-    def _to(self, place: int) -> str:
+    def to(self, place: int) -> str:
         """Move the cursor."""
         place = max(0, min(len(self.line), place))
         moved = "\b" * (self.cursor - place) + self.line[self.cursor : place]
         self.cursor = place
         return moved
 
-    def _cut(self, start: int, end: int) -> str:
+    def cut(self, start: int, end: int) -> str:
         """Take a part away; the cursor is then at its start."""
         start, end = max(0, start), min(len(self.line), end)
-        moved = self._to(start)
+        moved = self.to(start)
         tail, gone = self.line[end:], end - start
         self.line = self.line[:start] + tail
         return moved + tail + " " * gone + "\b" * (len(tail) + gone)
 
-    def _walk(self, step: int) -> str:
+    def walk(self, step: int) -> str:
         """Through the history."""
         back = self._back + step
         if not 0 <= back <= len(self._history):
             return ""
         self._back = back
-        gone = self._cut(0, len(self.line))
+        gone = self.cut(0, len(self.line))
         return gone + self.insert(self._history[-back] if back else "")
 
-    def _before(self) -> int:
+    @property
+    def word_start(self) -> int:
         """Where the word before the cursor begins."""
         return self.line[: self.cursor].rstrip().rfind(" ") + 1
 
-    def _behind(self) -> int:
+    @property
+    def word_end(self) -> int:
         """Where the word behind the cursor ends."""
         found = re.compile(r"\s*\S+").match(self.line, self.cursor)
         return found.end() if found else len(self.line)
 
-    def left(self) -> str:
-        return self._to(self.cursor - 1)
-
-    def right(self) -> str:
-        return self._to(self.cursor + 1)
-
-    def home(self) -> str:
-        return self._to(0)
-
-    def end(self) -> str:
-        return self._to(len(self.line))
-
-    def older(self) -> str:
-        return self._walk(1)
-
-    def newer(self) -> str:
-        return self._walk(-1)
-
-    def word_left(self) -> str:
-        return self._to(self._before())
-
-    def word_right(self) -> str:
-        return self._to(self._behind())
-
     def rub_out(self) -> str:
-        return self._cut(self.cursor - 1, self.cursor) if self.cursor else ""
+        return self.cut(self.cursor - 1, self.cursor) if self.cursor else ""
 
     def delete(self) -> str:
-        return self._cut(self.cursor, self.cursor + 1)
-
-    def cut_word(self) -> str:
-        return self._cut(self._before(), self.cursor)
-
-    def cut_next_word(self) -> str:
-        return self._cut(self.cursor, self._behind())
-
-    def cut_before(self) -> str:
-        return self._cut(0, self.cursor)
-
-    def cut_behind(self) -> str:
-        return self._cut(self.cursor, len(self.line))
+        return self.cut(self.cursor, self.cursor + 1)
 
     def swap(self) -> str:
         """The two characters before the cursor."""
         if self.cursor < 2:
             return ""
         pair = self.line[self.cursor - 2 : self.cursor]
-        return self._cut(self.cursor - 2, self.cursor) + self.insert(pair[::-1])
+        return self.cut(self.cursor - 2, self.cursor) + self.insert(pair[::-1])
 
 
-def _keys() -> dict[str, Callable[[LineEditor], str]]:
-    """Key or escape sequence → what it does to the line."""
-    do: dict[Callable[[LineEditor], str], tuple[str, ...]] = {
-        LineEditor.left: ("\x02", "\x1b[D", "\x1bOD"),
-        LineEditor.right: ("\x06", "\x1b[C", "\x1bOC"),
-        LineEditor.home: ("\x01", "\x1b[H", "\x1bOH", "\x1b[1~"),
-        LineEditor.end: ("\x05", "\x1b[F", "\x1bOF", "\x1b[4~"),
-        LineEditor.older: ("\x10", "\x1b[A", "\x1bOA"),
-        LineEditor.newer: ("\x0e", "\x1b[B", "\x1bOB"),
-        LineEditor.word_left: ("\x1bb",),
-        LineEditor.word_right: ("\x1bf",),
-        LineEditor.rub_out: ("\x7f", "\x08"),
-        LineEditor.delete: ("\x1b[3~",),
-        LineEditor.cut_word: ("\x17",),
-        LineEditor.cut_next_word: ("\x1bd",),
-        LineEditor.cut_before: ("\x15", "\x18"),
-        LineEditor.cut_behind: ("\x0b",),
-        LineEditor.swap: ("\x14",),
-    }
-    return {key: action for action, keys in do.items() for key in keys}
-
-
-_KEYS = _keys()
+Action = Callable[[LineEditor], str]
+_ACTIONS: tuple[tuple[Action, tuple[str, ...]], ...] = (
+    (lambda it: it.to(it.cursor - 1), ("\x02", "\x1b[D", "\x1bOD")),
+    (lambda it: it.to(it.cursor + 1), ("\x06", "\x1b[C", "\x1bOC")),
+    (lambda it: it.to(0), ("\x01", "\x1b[H", "\x1bOH", "\x1b[1~")),
+    (lambda it: it.to(len(it.line)), ("\x05", "\x1b[F", "\x1bOF", "\x1b[4~")),
+    (lambda it: it.walk(1), ("\x10", "\x1b[A", "\x1bOA")),
+    (lambda it: it.walk(-1), ("\x0e", "\x1b[B", "\x1bOB")),
+    (lambda it: it.to(it.word_start), ("\x1bb",)),
+    (lambda it: it.to(it.word_end), ("\x1bf",)),
+    (LineEditor.rub_out, ("\x7f", "\x08")),
+    (LineEditor.delete, ("\x1b[3~",)),
+    (lambda it: it.cut(it.word_start, it.cursor), ("\x17",)),
+    (lambda it: it.cut(it.cursor, it.word_end), ("\x1bd",)),
+    (lambda it: it.cut(0, it.cursor), ("\x15", "\x18")),
+    (lambda it: it.cut(it.cursor, len(it.line)), ("\x0b",)),
+    (LineEditor.swap, ("\x14",)),
+)
+"""What is done to the line, and the keys or escape sequences that do it."""
+_KEYS: dict[str, Action] = {key: action for action, keys in _ACTIONS for key in keys}
 _EVENTS = {
     "\r": Event.ENTER,
     "\n": Event.ENTER,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from functools import partial
 
 from labctl.guest.api import Op
 from labctl.standin.switch.dataplane.model import Interface, SwitchModel, VpcModel
@@ -34,20 +35,7 @@ class KernelObject:
     needs: tuple[str, ...] = ()
 
 
-def ip(text: str) -> Op:
-    return Op("ip", text)
-
-
-def bridge(text: str) -> Op:
-    return Op("bridge", text)
-
-
-def tc(text: str) -> Op:
-    return Op("tc", text)
-
-
-def sysctl(text: str) -> Op:
-    return Op("sysctl", text)
+ip, bridge, tc, sysctl = (partial(Op, kind) for kind in ("ip", "bridge", "tc", "sysctl"))
 
 
 def desired(model: SwitchModel, router_mac: str) -> list[KernelObject]:

@@ -83,15 +83,11 @@ def mac_rows(rows: Sequence[Mapping[str, Any]], anycast: str | None) -> list[dic
     """Pure: ``bridge -j fdb``. One row a VLAN and MAC."""
     vteps = {(row["mac"], row["ifname"]): row["dst"] for row in rows if "dst" in row}
     result = []
-    for row in rows:
-        if "vlan" not in row or "self" in row.get("flags", []) or str(row["mac"]).startswith(("01:", "33:33")):
-            continue
+    for row in filter(_is_shown, rows):
         name, address = str(row["ifname"]), str(row["mac"])
         remote = name.startswith("vxlan")
-        own = row.get("state") == "permanent"
-        if own and name != "br0":
-            continue
-        gateway = own or address.replace(":", "") == (anycast or "").replace(".", "").lower()
+        gateway = row.get("state") == "permanent"
+        gateway |= address.replace(":", "") == (anycast or "").replace(".", "").lower()
         port = f"nve1({vteps.get((address, name), '')})" if remote else "sup-eth1(R)" if gateway else kernel_short(name)
         result.append(
             {
@@ -107,6 +103,13 @@ def mac_rows(rows: Sequence[Mapping[str, Any]], anycast: str | None) -> list[dic
         )
     unique = {(row["disp_vlan"], row["disp_mac_addr"]): row for row in result}
     return [unique[key] for key in sorted(unique)]
+
+
+def _is_shown(row: Mapping[str, Any]) -> bool:
+    """An entry of a VLAN, of no group, and not one that only says which MAC a port of the bridge has itself."""
+    if "vlan" not in row or "self" in row.get("flags", []) or str(row["mac"]).startswith(("01:", "33:33")):
+        return False
+    return row.get("state") != "permanent" or row["ifname"] == "br0"
 
 
 def macs_text(rows: Sequence[Mapping[str, Any]]) -> str:

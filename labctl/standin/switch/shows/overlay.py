@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_address
 from typing import Any
 
@@ -54,11 +54,7 @@ def _seconds(age: str) -> int:
 
 def peer_rows(vnis: Mapping[str, Any], rmacs: Mapping[str, Any], ages: Mapping[str, str]) -> list[dict[str, Any]]:
     """Pure."""
-    found: dict[str, str] = {}
-    for row in vnis.values():
-        remote = row.get("remoteVteps") if isinstance(row, dict) else None
-        for address in remote if isinstance(remote, list) else []:
-            found.setdefault(address if isinstance(address, str) else address["ip"], "n/a")
+    found: dict[str, str] = dict.fromkeys(_remote_vteps(vnis), "n/a")
     for body in rmacs.values():
         for row in body.values() if isinstance(body, dict) else []:
             if isinstance(row, dict) and "vtepIp" in row:
@@ -74,6 +70,14 @@ def peer_rows(vnis: Mapping[str, Any], rmacs: Mapping[str, Any], ages: Mapping[s
         }
         for address in sorted((address for address in found if ":" not in address), key=ip_address)
     ]
+
+
+def _remote_vteps(vnis: Mapping[str, Any]) -> Iterator[str]:
+    """Of layer 2 FRR lists the VTEPs, of layer 3 it only counts them."""
+    for row in vnis.values():
+        remote = row.get("remoteVteps") if isinstance(row, dict) else None
+        for address in remote if isinstance(remote, list) else []:
+            yield address if isinstance(address, str) else address["ip"]
 
 
 def peers_text(rows: list[dict[str, Any]]) -> str:
