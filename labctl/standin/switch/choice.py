@@ -102,27 +102,32 @@ def _walk(rows: Sequence[R], words: Sequence[str]) -> list[list[_State[R]]]:
     layers[0] = [_State(row, row.start) for row in rows]
     for index, word in enumerate(words):
         steps = [(state, token, node) for state in layers[index] for token, node in state.node.edges]
-        typed = word.lower()
-        exact = any(token.literal == typed for _, token, _ in steps)
+        exact = any(token.literal == word.lower() for _, token, _ in steps)
         whole = exact or any(token.rest for _, token, _ in steps)
         for state, token, node in steps:
-            if token.literal == typed or (token.literal.startswith(typed) and not whole):
-                layers[index + 1].append(_State(state.row, node, (*state.words, token.literal)))
-            elif not token.literal and not exact:
-                for count, value in _values(token, words[index:]):
-                    layers[index + count].append(_State(state.row, node, (*state.words, *value)))
+            for count, taken in _taken(token, words[index:], exact=exact, whole=whole):
+                layers[index + count].append(_State(state.row, node, (*state.words, *taken)))
     return layers
 
 
-def _values(token: Token, words: Sequence[str]) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """What a place that takes a value may make of the next words: (how many it takes, the value as NX-OS writes it)."""
-    if token.rest:
-        yield len(words), tuple(words)
+def _taken(token: Token, words: Sequence[str], *, exact: bool, whole: bool) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """What a place may make of the next words: (how many it takes, what they are in full).
+
+    ``exact``: a place beside this one has the next word in full; ``whole``: a beginning is not enough here.
+    """
+    typed = words[0].lower()
+    if token.literal:
+        if token.literal == typed or (token.literal.startswith(typed) and not whole):
+            yield 1, (token.literal,)
+    elif exact:
         return
-    for count in (1, 2) if KINDS[token.kind].spaced else (1,):
-        value = token.value(" ".join(words[:count]))
-        if value is not None and count <= len(words):
-            yield count, (value,)
+    elif token.rest:
+        yield len(words), tuple(words)
+    else:
+        for count in (1, 2) if KINDS[token.kind].spaced else (1,):
+            value = token.value(" ".join(words[:count]))
+            if value is not None and count <= len(words):
+                yield count, (value,)
 
 
 def _split(readings: Sequence[tuple[str, ...]]) -> int | None:
