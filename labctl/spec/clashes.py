@@ -99,6 +99,15 @@ def _tenant(it: Judge, lab: Design) -> Iterator[tuple[str, str, Path]]:
         for position, end in enumerate((node.address, node.address6)):
             if end is not None:
                 yield str(end.ip), f"the address of {node.name}", it.item(path, position)
+    yield from _peering_addresses(it, lab)
+    hosts = [external.name for external in it.spec.external]
+    for external in lab.externals:
+        index, port = hosts.index(external.name), external.port
+        for end6 in (port.address, port.host_address, port.address6, port.host_address6):
+            yield str(end6.ip), f"the link to {external.name}", ("external", index, "name", "link")
+
+
+def _peering_addresses(it: Judge, lab: Design) -> Iterator[tuple[str, str, Path]]:
     seen: set[IPv4Address | IPv6Address] = set()
     for switch in lab.by_role("leaf"):
         for address in (switch.peering, switch.peering6):
@@ -107,11 +116,6 @@ def _tenant(it: Judge, lab: Design) -> Iterator[tuple[str, str, Path]]:
                 yield str(address), f"loopback1002 of {switch.name}", (*PEERING, switch.name)
             if address is not None and given:
                 seen.add(address)
-    hosts = [external.name for external in it.spec.external]
-    for external in lab.externals:
-        index, port = hosts.index(external.name), external.port
-        for end6 in (port.address, port.host_address, port.address6, port.host_address6):
-            yield str(end6.ip), f"the link to {external.name}", ("external", index, "name", "link")
 
 
 def ports(it: Judge) -> None:

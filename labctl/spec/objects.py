@@ -158,27 +158,41 @@ def _curl(it: Judge, curl: Curl, path: Path, objects: Sequence[Document]) -> Non
     if curl.sender == curl.backends:
         why = f"{curl.sender} has the pods itself: what a curl proves is the way between two nodes"
         it.say("one-node", why, (*path, "backends"), "from: another node")
-    built_in = it.spec.workloads if it.spec.workloads is not None else BUILT_IN
     services = {_name(document): document.data for document in objects if document.data["kind"] == "Service"}
-    own = {name: workload for workload in built_in for name in BUILT_IN_SERVICES.get(workload, ())}
-    wanted = (curl.namespace, curl.service)
-    pins: set[str | None] = {None}
-    if wanted in services:
-        selector = _at(services[wanted], "spec", "selector")
-        mine = [o.data for o in objects if selector and _name(o)[0] == curl.namespace and _selected(o.data, selector)]
-        if selector and not mine:
-            labels = ", ".join(f"{key}: {value}" for key, value in selector.items())
-            it.warn("no-backends", f"no manifest brings pods with {labels} for {curl.service}", (*path, "service"))
-        pins = {_pinned(item) for item in mine} or pins
-    elif curl.namespace == "default" and curl.service in own:
-        nodes = node_specs(it.spec)
-        control = next((node for node in nodes if node.role == "control-plane"), nodes[0])
-        if own[curl.service] == "nginx":  # both run on the first worker
-            pins = {next(node.name for node in nodes if node is not control)}
+    own = _built_in_services(it.spec) if curl.namespace == "default" else {}
+    pins = set[str | None]()
+    if (curl.namespace, curl.service) in services:
+        selector = _at(services[curl.namespace, curl.service], "spec", "selector")
+        pins = _backends(it, curl, selector, (*path, "service"), objects) if selector else pins
+    elif curl.service in own:
+        pins = {_first_worker(it.spec)} if own[curl.service] == "nginx" else pins  # both of its pods run there
     else:
         names = [name for namespace, name in services if namespace == curl.namespace]
-        names += own if curl.namespace == "default" else []
-        _nobody_brings(it, "service", curl.service, curl.namespace, (*path, "service"), names)
-    if None not in pins and curl.backends not in pins:
+        _nobody_brings(it, "service", curl.service, curl.namespace, (*path, "service"), [*names, *own])
+    if pins and None not in pins and curl.backends not in pins:
         there = ", ".join(sorted(str(pin) for pin in pins))
         it.say("other-node", f"the pods of {curl.service} run on {there}", (*path, "backends"), f"backends: {there}")
+
+
+def _built_in_services(spec: Spec) -> dict[str, str]:
+    """Those of the built-in workloads that a lab has, each with its workload."""
+    built_in = spec.workloads if spec.workloads is not None else BUILT_IN
+    return {name: workload for workload in built_in for name in BUILT_IN_SERVICES.get(workload, ())}
+
+
+def _first_worker(spec: Spec) -> str:
+    nodes = node_specs(spec)
+    control = next((node for node in nodes if node.role == "control-plane"), nodes[0])
+    return next(node.name for node in nodes if node is not control)
+
+
+def _backends(
+    it: Judge, curl: Curl, selector: Mapping[str, object], path: Path, objects: Sequence[Document]
+) -> set[str | None]:
+    """The nodes that a Service's pods are pinned to; None among them: some may run anywhere."""
+    mine = [document.data for document in objects if _name(document)[0] == curl.namespace]
+    pins = {_pinned(item) for item in mine if _selected(item, selector)}
+    if not pins:
+        labels = ", ".join(f"{key}: {value}" for key, value in selector.items())
+        it.warn("no-backends", f"no manifest brings pods with {labels} for {curl.service}", path)
+    return pins

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 from labctl.design.fabric import leaf_pairs, spine_names
@@ -21,7 +22,7 @@ from labctl.design.plan import (
 )
 from labctl.spec.judging import EXTERNAL_IPS, GATEWAY, POOLS, Judge, near, no_host
 from labctl.spec.manifests import stem
-from labctl.spec.model import Cluster
+from labctl.spec.model import Cluster, Traffic
 from labctl.spec.rules_fabric import all_switches
 from labctl.yamldoc import Path
 
@@ -140,19 +141,24 @@ def _families(it: Judge, cluster: Cluster) -> None:
         it.say("two-services", "there are two service ranges of one family", ("cluster", "services"), "one a family")
     if pools and not pools[4]:
         it.say("no-ipv4-pool", "the pools need one of IPv4", POOLS)
-    if pools[6] and 6 not in families(it.spec):
-        it.say("no-ipv6-gateway", "an IPv6 pool needs an IPv6 gateway: nothing would route it", POOLS)
     if 6 not in families(it.spec):
-        for index, network in enumerate(cluster.calico.external_ips):
-            if network.version == 6:
-                it.warn("no-ipv6-gateway", f"{network} {NOBODY}", (*EXTERNAL_IPS, index))
-    if services[6] and 6 not in families(it.spec):
-        why = "an IPv6 service range needs an IPv6 gateway: nothing would route it"
-        it.say("no-ipv6-gateway", why, ("cluster", "services"))
-    if services[4] and pools[4] and bool(services[6]) != bool(pools[6]) and 6 in families(it.spec):
+        _no_gateway6(it, cluster)
+    elif services[4] and pools[4] and bool(services[6]) != bool(pools[6]):
         has, lacks = ("services", "pools") if services[6] else ("pools", "services")
         why = f"the {has} have IPv6 and the {lacks} have not: Kubernetes wants the families of both alike"
         it.say("families", why, ("cluster", "services"))
+
+
+def _no_gateway6(it: Judge, cluster: Cluster) -> None:
+    """Ranges of IPv6 in a lab whose nodes' network has no gateway of it."""
+    if any(pool.cidr.version == 6 for pool in cluster.calico.pools):
+        it.say("no-ipv6-gateway", "an IPv6 pool needs an IPv6 gateway: nothing would route it", POOLS)
+    for index, network in enumerate(cluster.calico.external_ips):
+        if network.version == 6:
+            it.warn("no-ipv6-gateway", f"{network} {NOBODY}", (*EXTERNAL_IPS, index))
+    if any(network.version == 6 for network in cluster.services):
+        why = "an IPv6 service range needs an IPv6 gateway: nothing would route it"
+        it.say("no-ipv6-gateway", why, ("cluster", "services"))
 
 
 def externals(it: Judge) -> None:
@@ -200,23 +206,24 @@ def workloads(it: Judge) -> None:
             )
             it.say("duplicate-workload", why, ("workloads", index))
         seen[name] = workload
-    asked = Counter[str]()
+    scenarios = it.spec.scenarios or ()
+    for index, scenario in enumerate(scenarios):
+        _scenario(it, scenario, ("scenarios", index))
+        if scenario in scenarios[:index]:
+            it.say("duplicate-scenario", f"{scenario} is there twice", ("scenarios", index))
+
+
+def _scenario(it: Judge, scenario: str, path: Path) -> None:
+    """What it sends is there: the built-in workload, or traffic of the spec's own; so are the boxes that it needs."""
     have = it.spec.workloads if it.spec.workloads is not None else BUILT_IN
-    for index, scenario in enumerate(it.spec.scenarios or ()):
-        path = ("scenarios", index)
-        needed = "pingtest" if scenario in FAILURES else SCENARIOS[scenario]
-        said = needed is not None and scenario not in FAILURES and bool(getattr(it.spec.traffic, TRAFFIC[needed]))
-        if needed and needed not in have and not said:
-            it.say(
-                "missing-workload", f"scenario {scenario} needs workload {needed}", path, f"workloads: [{needed}, …]"
-            )
-        if needed == "pingtest" and _workers(it) < 2 and not said:
-            it.say("too-few-workers", f"scenario {scenario} needs two workers, and there is one", path)
-        if scenario in NEED_TWO_SPINES and len(spine_names(it.spec)) < 2:
-            it.say("one-spine", f"scenario {scenario} needs two spines, and there is one", path)
-        if asked[scenario]:
-            it.say("duplicate-scenario", f"{scenario} is there twice", path)
-        asked[scenario] += 1
+    needed = "pingtest" if scenario in FAILURES else SCENARIOS[scenario]
+    said = needed is not None and scenario not in FAILURES and bool(getattr(it.spec.traffic, TRAFFIC[needed]))
+    if needed and needed not in have and not said:
+        it.say("missing-workload", f"scenario {scenario} needs workload {needed}", path, f"workloads: [{needed}, …]")
+    if needed == "pingtest" and _workers(it) < 2 and not said:
+        it.say("too-few-workers", f"scenario {scenario} needs two workers, and there is one", path)
+    if scenario in NEED_TWO_SPINES and len(spine_names(it.spec)) < 2:
+        it.say("one-spine", f"scenario {scenario} needs two spines, and there is one", path)
 
 
 def traffic(it: Judge) -> None:
@@ -227,27 +234,36 @@ def traffic(it: Judge) -> None:
             it.say("no-cluster", "traffic needs a cluster, and the spec says cluster: none", ("traffic",))
         return
     names = [node.name for node in node_specs(it.spec)]
-    rows: list[tuple[str, Path]] = []
+    for name, where in [*_pings(it, said), *_curls(it, said)]:
+        if name not in names:
+            it.say("no-such-node", f"there is no node {name}", where, near(name, names))
+
+
+def _pings(it: Judge, said: Traffic) -> Iterator[tuple[str, Path]]:
+    """Gives the nodes that they name."""
     for index, ping in enumerate(said.pings):
         path: Path = ("traffic", "pings", index)
-        rows += [(ping.sender.node, (*path, "from", "node")), (ping.target.node, (*path, "to", "node"))]
+        yield ping.sender.node, (*path, "from", "node")
+        yield ping.target.node, (*path, "to", "node")
         if ping.sender.node == ping.target.node:
             why = f"both pods are on {ping.sender.node}: what a ping proves is the way between two nodes"
             it.say("one-node", why, (*path, "to", "node"))
         elif (ping.sender.node, ping.target.node) in {(p.sender.node, p.target.node) for p in said.pings[:index]}:
             why = f"a ping from {ping.sender.node} to {ping.target.node} is there already"
             it.say("duplicate-traffic", why, path)
+
+
+def _curls(it: Judge, said: Traffic) -> Iterator[tuple[str, Path]]:
+    """Gives the nodes that they name."""
     pools = [pool.cidr for pool in cluster_pools(it.spec)]
     for index, curl in enumerate(said.curls):
-        path = ("traffic", "curls", index)
-        rows += [(curl.sender, (*path, "from")), (curl.backends, (*path, "backends"))]
+        path: Path = ("traffic", "curls", index)
+        yield curl.sender, (*path, "from")
+        yield curl.backends, (*path, "backends")
         if (curl.sender, curl.service) in {(c.sender, c.service) for c in said.curls[:index]}:
             it.say("duplicate-traffic", f"{curl.sender} fetches {curl.service} already", path)
         if curl.endpoint is not None and not any(curl.endpoint in cidr for cidr in pools):
             it.say("outside-pool", f"{curl.endpoint} is in no pool: no pod can have it", (*path, "endpoint"))
-    for name, where in rows:
-        if name not in names:
-            it.say("no-such-node", f"there is no node {name}", where, near(name, names))
 
 
 def _without_cluster(it: Judge) -> None:

@@ -171,6 +171,11 @@ def loopbacks(it: Judge) -> None:
             elif address.version not in {gateway.version for gateway in vrf.networks[0].gateway}:
                 why = f"{address} is of IPv6, and the nodes' network has no gateway of it: no node peers with it"
                 it.warn("no-ipv6-gateway", why, where)
+    _same_in_a_pair(it)
+
+
+def _same_in_a_pair(it: Judge) -> None:
+    vrf = it.spec.fabric.vrfs[0]
     for pair in leaf_pairs(it.spec):
         mine = [vrf.peering_loopbacks.get(leaf, ()) for leaf in pair.leafs]
         for kind in (IPv4Address, IPv6Address):
