@@ -20,10 +20,9 @@ from labctl.design.plan import (
     managed,
     node_specs,
 )
-from labctl.spec.judging import EXTERNAL_IPS, GATEWAY, POOLS, Judge, near, no_host
-from labctl.spec.manifests import stem
-from labctl.spec.model import Cluster, Traffic
+from labctl.spec.model import Cluster, Traffic, stem
 from labctl.spec.rules_fabric import all_switches
+from labctl.spec.validation import EXTERNAL_IPS, GATEWAY, POOLS, Judge, near, no_host
 from labctl.yamldoc import Path
 
 NOBODY = "is of IPv6, and the nodes' network has no gateway of it: no node gets there"

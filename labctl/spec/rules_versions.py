@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from labctl import peers
 from labctl.design import versions
 from labctl.imagename import ROLES, SWITCH_ROLES, image_name, image_trouble
-from labctl.spec.judging import Judge
 from labctl.spec.model import Cluster, Spec
+from labctl.spec.validation import Judge
 from labctl.yamldoc import Path
 
 KUBERNETES: Path = ("cluster", "kubernetes")
