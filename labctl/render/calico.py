@@ -151,7 +151,7 @@ def bgp_peers(design: Design, cluster: Cluster) -> list[dict[str, Any]]:
     """One per leaf and family; nodes of a pair with loopbacks of its own are selected by name."""
     result = []
     for peer in cluster.peers:
-        spec: dict[str, Any] = {"asNumber": design.asn, "peerIP": str(peer.address)}
+        spec: dict[str, Any] = {"asNumber": design.fabric.asn, "peerIP": str(peer.address)}
         if peer.nodes is not None:
             names = ", ".join(f"'{name}'" for name in peer.nodes)
             spec["nodeSelector"] = f"kubernetes.io/hostname in {{ {names} }}"

@@ -50,7 +50,7 @@ def cluster_checks(design: Design, cluster: Cluster) -> dict[str, Any]:
             {
                 "name": peer.name,
                 "address": str(peer.address),
-                "asn": design.asn,
+                "asn": design.fabric.asn,
                 **({"nodes": list(peer.nodes)} if peer.nodes is not None else {}),
             }
             for peer in cluster.peers
