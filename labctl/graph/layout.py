@@ -1,7 +1,8 @@
 """Picture and status → scene. Pure and deterministic: the same picture is the same drawing.
 
-Between two rows of boxes every line leaves its port straight, through a zone for signs and one for bands and numbers,
-before it bends: so nothing that is written lies on anything else that is written.
+What hangs on each edge of each box is found first (slots), then how wide each box is and where it stands (columns):
+nodes under their pair of leafs, the rest in the middle. Between two rows of boxes every line leaves its port straight,
+through a zone for signs and one for bands and numbers, before it bends: so nothing that is written lies on anything.
 """
 
 from __future__ import annotations
@@ -9,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from labctl.graph.columns import INSIDE, Columns, columns, pair_words
-from labctl.graph.geometry import LEADING, NORMAL, SMALL, Point, Rect, line_at
-from labctl.graph.legend import heading, legend, notes
-from labctl.graph.model import TIERS, Box, End, Pair, Picture, short
+from labctl.graph.picture import TIERS, Box, Channel, End, Lag, Pair, Picture, Session, short
 from labctl.graph.scene import (
+    LEADING,
+    NORMAL,
+    SMALL,
     Edge,
     Line,
     PlacedBox,
@@ -22,10 +23,239 @@ from labctl.graph.scene import (
     PlacedPort,
     PlacedSession,
     PlacedWire,
+    Point,
+    Rect,
     Scene,
+    heading,
+    legend,
+    line_at,
+    notes,
+    width_of,
 )
-from labctl.graph.slots import Slot, badge_text, bundle_text, in_order, runs, slots_of
 from labctl.graph.status import Status
+
+AROUND = 12.0
+"""Room around a label in its slot."""
+THIN = 8.0
+"""A slot where a session's line begins without its number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A port (``end``), or an end of a session's line; ``peer``: the box at the other end."""
+
+    peer: str
+    width: float
+    end: End | None = None
+    bundle: Lag | Channel | None = None
+    session: Session | None = None
+    has_badge: bool = False
+
+
+Slots = Mapping[tuple[str, Edge], Sequence[Slot]]
+
+
+def bundle_text(bundle: Lag | Channel, status: Status) -> str:
+    """What its band says."""
+    if isinstance(bundle, Lag):
+        name, standing = bundle.bond, status.lags.get(bundle.node)
+    else:
+        name, standing = f"Po{bundle.number}", status.channels.get((bundle.switch, bundle.number))
+    return f"{name} {standing.mark}" if standing and standing.mark else name
+
+
+def badge_text(session: Session, status: Status) -> str:
+    """How many sessions, and how many of them are up where that is known."""
+    standing = status.sessions.get(session.pair)
+    return standing.mark if standing and standing.mark else str(len(session.neighbors))
+
+
+def slots_of(picture: Picture, status: Status) -> dict[tuple[str, Edge], list[Slot]]:
+    """All slots, in the picture's order."""
+    found: dict[tuple[str, Edge], list[Slot]] = {}
+    level = {box.name: TIERS.index(box.tier) for box in picture.boxes}
+    bundles = _bundles(picture)
+    beside = {wire: pair for pair in picture.pairs for wire in pair.members}
+    for wire in picture.wires:
+        for end, far in ((wire.a, wire.b), (wire.b, wire.a)):
+            bundle = bundles.get(end)
+            width = width_of(short(end[1]))
+            if bundle is not None:
+                members = sum(other is bundle for other in bundles.values())
+                width = max(width, width_of(bundle_text(bundle, status)) / members)
+            edge: Edge = "top" if level[end[0]] > level[far[0]] else "bottom"
+            if wire in beside:
+                edge = "right" if end[0] == beside[wire].leafs[0] else "left"
+            found.setdefault((end[0], edge), []).append(Slot(far[0], width + AROUND, end, bundle))
+    for session in picture.sessions:
+        for box, other in ((session.switch, session.peer), (session.peer, session.switch)):
+            side: Edge = "top" if level[box] > level[other] else "bottom"
+            counted = box == session.counted_at
+            room = width_of(badge_text(session, status)) + AROUND if counted else THIN
+            found.setdefault((box, side), []).append(Slot(other, room, None, None, session, counted))
+    return found
+
+
+def _bundles(picture: Picture) -> dict[End, Lag | Channel]:
+    """Of every port that has a wire."""
+    found: dict[End, Lag | Channel] = {}
+    for lag in picture.lags:
+        found.update({(lag.node, member): lag for member in lag.members})
+    for channel in picture.channels:
+        found.update({(channel.switch, member): channel for member in channel.members})
+    return {end: bundle for end, bundle in found.items() if picture.far_end(end)}
+
+
+def in_order(slots: Sequence[Slot], across: Mapping[str, float]) -> list[Slot]:
+    """From left to right, so that lines cross little. ``across``: the middle of each box.
+
+    On a node all ports stand together, for its band, and the sessions on both sides of them; elsewhere each other box
+    has its ports and its session together.
+    """
+    ports = sorted((slot for slot in slots if slot.end), key=lambda slot: (across[slot.peer], slot.end))
+    sessions = sorted((slot for slot in slots if slot.session), key=lambda slot: across[slot.peer])
+    if any(isinstance(slot.bundle, Lag) for slot in ports):
+        half = (len(sessions) + 1) // 2
+        return [*sessions[:half], *ports, *sessions[half:]]
+    return sorted([*ports, *sessions], key=lambda slot: (across[slot.peer], slot.peer))
+
+
+def runs(slots: Sequence[Slot]) -> list[list[int]]:
+    """Positions of neighbouring slots of one bundle."""
+    found: list[list[int]] = []
+    for index, slot in enumerate(slots):
+        if slot.bundle is None:
+            continue
+        if found and found[-1][-1] == index - 1 and slots[index - 1].bundle is slot.bundle:
+            found[-1].append(index)
+        else:
+            found.append([index])
+    return found
+
+
+INSIDE = 8.0
+"""Between a box's edge and what is in it."""
+SIGN = 16.0
+"""Width of a sign with the space behind it."""
+GAP = 24.0
+"""Between boxes of one row."""
+WIDEST_GAP = 120.0
+BETWEEN_PAIRS = 48.0
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """``left`` and ``widths`` of each box; the whole is ``total`` wide."""
+
+    left: Mapping[str, float]
+    widths: Mapping[str, float]
+    total: float
+
+    def middle(self, box: str) -> float:
+        return self.left[box] + self.widths[box] / 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Leafs that belong together, and their nodes."""
+
+    leafs: tuple[str, ...]
+    between: float
+    nodes: tuple[str, ...]
+
+
+def pair_words(pair: Pair, status: Status) -> tuple[list[str], list[str]]:
+    """What stands above and below the line of a peer-link."""
+    below = ["peer-link"]
+    below += [f"Po{pair.channel}"] if pair.channel is not None else []
+    below += [] if pair.members else ["over fabric"]
+    standing = status.pairs.get(pair.leafs)
+    return [f"vPC domain {pair.domain}"], below + ([standing.mark] if standing else [])
+
+
+def box_width(box: Box, slots: Slots, status: Status) -> float:
+    """As wide as its texts and the slots of its edges need."""
+    standing = status.boxes.get(box.name)
+    texts = [width_of(box.name, NORMAL), *(width_of(line, SMALL) for line in box.lines)]
+    texts += [SIGN + width_of(standing.mark, SMALL)] if standing else []
+    side = max((slot.width for edge in ("left", "right") for slot in slots.get((box.name, edge), ())), default=0.0)
+    rows = [sum(slot.width for slot in slots.get((box.name, edge), ())) for edge in ("top", "bottom")]
+    return max(max(texts) + 2 * side, *rows) + 2 * INSIDE
+
+
+def columns(picture: Picture, slots: Slots, status: Status, least: float) -> Columns:
+    """Place all boxes. ``least``: the whole is at least so wide."""
+    widths = {box.name: box_width(box, slots, status) for box in picture.boxes}
+    tiers = {tier: [box.name for box in picture.boxes if box.tier == tier] for tier in ("external", "border", "spine")}
+    tiers["external"].sort(key=lambda host: _order(picture, host, tiers["border"]))
+    groups = _groups(picture, status)
+    spans = [
+        max(_row(group.leafs, widths, group.between), _row(group.nodes, widths, GAP), 0.0) for group in groups
+    ]  # fmt: skip
+    whole = sum(spans) + BETWEEN_PAIRS * max(0, len(groups) - 1)
+    total = max(least, whole, *(_row(names, widths, GAP) for names in tiers.values()))
+    left: dict[str, float] = {}
+    start = (total - whole) / 2
+    for group, span in zip(groups, spans, strict=True):
+        left |= _centered(group.leafs, widths, group.between, start, span)
+        left |= _centered(group.nodes, widths, GAP, start, span)
+        start += span + BETWEEN_PAIRS
+    for names in tiers.values():
+        if names:
+            spare = (total - _row(names, widths, 0.0)) / (len(names) + 1)
+            left |= _centered(names, widths, min(max(spare, GAP), WIDEST_GAP), 0.0, total)
+    return Columns(left, widths, total)
+
+
+def _row(names: Sequence[str], widths: Mapping[str, float], gap: float) -> float:
+    return sum(widths[name] for name in names) + gap * max(0, len(names) - 1)
+
+
+def _centered(
+    names: Sequence[str], widths: Mapping[str, float], gap: float, start: float, span: float
+) -> dict[str, float]:
+    left, x = {}, start + (span - _row(names, widths, gap)) / 2
+    for name in names:
+        left[name] = x
+        x += widths[name] + gap
+    return left
+
+
+def _order(picture: Picture, host: str, borders: Sequence[str]) -> int:
+    """A host stands over the border leaf that it is wired to."""
+    return min((borders.index(peer) for peer in _peers(picture, host) if peer in borders), default=len(borders))
+
+
+def _groups(picture: Picture, status: Status) -> list[_Group]:
+    """From left to right; nodes that hang on no leaf come last."""
+    leafs = [box.name for box in picture.boxes if box.tier == "leaf"]
+    nodes = [box.name for box in picture.boxes if box.tier == "node"]
+    homes = {node: next((box for box in _peers(picture, node) if box in leafs), "") for node in nodes}
+    found = []
+    for together, between in [*_together(picture, leafs, status), (("",), GAP)]:
+        mine = tuple(node for node in nodes if homes[node] in together)
+        found += [_Group(tuple(filter(None, together)), between, mine)] if mine or together != ("",) else []
+    return found
+
+
+def _together(picture: Picture, leafs: Sequence[str], status: Status) -> list[tuple[tuple[str, ...], float]]:
+    """The leafs, two of a pair together, and the room between the two: for the words of their peer-link."""
+    found: dict[tuple[str, ...], float] = {}
+    for leaf in leafs:
+        pair = picture.pair_of(leaf)
+        if pair is None or not set(pair.leafs) <= set(leafs):
+            found[leaf,] = GAP
+        else:
+            words = [word for part in pair_words(pair, status) for word in part]
+            found.setdefault(pair.leafs, max(map(width_of, words)) + 2 * INSIDE)
+    return list(found.items())
+
+
+def _peers(picture: Picture, box: str) -> list[str]:
+    """The boxes at the other ends of a box's wires."""
+    ends = [pair for wire in picture.wires for pair in ((wire.a[0], wire.b[0]), (wire.b[0], wire.a[0]))]
+    return [far for near, far in ends if near == box]
+
 
 MARGIN = 16.0
 LEAST = 328.0
@@ -208,7 +438,7 @@ class _Work:
         for session in self.picture.sessions:
             here = self.tips[session.switch, session.peer, session.kind]
             there = self.tips[session.peer, session.switch, session.kind]
-            tip, edge = here if session.kind == "iBGP" else there
+            tip, edge = here if session.counted_at == session.switch else there
             way = -1 if edge == "top" else 1
             label = line_at(badge_text(session, self.status), Point(tip.x, tip.y + way * (SIGNS + BANDS / 2)))
             badge = Rect(label.room.x - 4, label.room.center.y - 8, label.room.width + 8, 16)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from labctl.graph.model import TIERS, End, Picture, Tier, Wire, short
+from labctl.graph.picture import TIERS, End, Picture, Tier, Wire, short
 from labctl.graph.status import Standing, State, Status
 
 _TITLES: Mapping[Tier, str] = {

@@ -1,18 +1,18 @@
 """Scene → SVG: one element that stands alone as a file and inline in a page; no script, nothing from elsewhere.
 
-Each part carries what it is of (``data-box``, ``data-port``, ``data-session``) and a title that a pointer shows.
+Each part carries what it is of (``data-box``, ``data-port``, ``data-session``) and a title that a pointer shows. All
+rules of its look, in light and in dark, are bound to the drawing's own class: it may stand in a page.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TypeVar
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from labctl.graph.geometry import Point, Rect, Text
-from labctl.graph.look import NAME, style
-from labctl.graph.model import Channel, Lag, Picture
+from labctl.graph.picture import Channel, Lag, Picture
 from labctl.graph.scene import (
     LegendItem,
     Line,
@@ -22,10 +22,16 @@ from labctl.graph.scene import (
     PlacedPort,
     PlacedSession,
     PlacedWire,
+    Point,
+    Rect,
     Scene,
+    Text,
 )
 from labctl.graph.status import Standing, State, Status
 
+STYLE = Path(__file__).with_name("style.css")
+"""Its last four rows of states have as many classes as the rows of parts before them, and come later: they win."""
+NAME = "labctl-graph"
 Key = TypeVar("Key")
 SMALLEST, LARGEST = 0.75, 1.5
 """So many times its own size is a drawing shown at least, to be read, and at most. What is too wide scrolls."""
@@ -46,7 +52,7 @@ def svg(picture: Picture, scene: Scene, status: Status) -> str:
         "style": f"min-width:{_n(scene.width * SMALLEST)}px;max-width:{_n(scene.width * LARGEST)}px;margin:0 auto",
     })  # fmt: skip
     SubElement(root, "title").text = f"Topology of {picture.name}"
-    SubElement(root, "style").text = style()
+    SubElement(root, "style").text = f"\n{STYLE.read_text()}"
     _rect(root, Rect(0, 0, scene.width, scene.height), "paper")
     _Drawing(root, status).draw(scene)
     ElementTree.indent(root, " ")

@@ -21,8 +21,7 @@ class Picture:
 
 def picture(folder: EvidenceFolder) -> Picture:
     """Drawn from the evidence's copy of the lab. Without a picture the page says why; nothing else depends on it."""
-    from labctl.graph import draw
-    from labctl.graph.marks import marks_of
+    from labctl.graph import draw, marks_of
 
     if folder.lab is None:
         return Picture(None, "The evidence holds no description of the lab (lab/), so there is no picture of it.")

@@ -13,7 +13,7 @@ import pytest
 from labctl.errors import SpecError
 from labctl.folder import load_folder
 from labctl.graph import Marks, draw, draw_mermaid
-from labctl.graph.model import short
+from labctl.graph.picture import short
 from tests.unit.graph.conftest import FOLDERS, WHITEPAPER
 
 SVG = "{http://www.w3.org/2000/svg}"
