@@ -10,19 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from labctl.graph.picture import TIERS, Box, Channel, End, Lag, Pair, Picture, Session, short
+from labctl.graph.picture import TIERS, Box, Channel, End, Lag, Pair, Picture, Session, Wire, short
 from labctl.graph.scene import (
     LEADING,
     NORMAL,
     SMALL,
     Edge,
     Line,
-    PlacedBox,
-    PlacedBundle,
-    PlacedPair,
-    PlacedPort,
-    PlacedSession,
-    PlacedWire,
+    Placed,
     Point,
     Rect,
     Scene,
@@ -278,11 +273,13 @@ def layout(picture: Picture, status: Status) -> Scene:
     above, top = heading(picture, status, MARGIN, MARGIN, across.total)
     work = _Work(picture, status, across, {key: tuple(value) for key, value in slots.items()})
     bottom = work.place(top + 12)
+    sessions, badges = work.sessions()
     below, bottom = legend(picture, status, MARGIN, bottom + 16, across.total)
     lines, bottom = notes(picture, status, MARGIN, bottom + 4, across.total)
     return Scene(
-        across.total + 2 * MARGIN, bottom + MARGIN, tuple(above), tuple(work.boxes), tuple(work.ports.values()),
-        tuple(work.wires()), tuple(work.bundles), tuple(work.pairs), tuple(work.sessions()), tuple(below), tuple(lines),
+        across.total + 2 * MARGIN, bottom + MARGIN, tuple(above), tuple(work.boxes), tuple(work.ports),
+        tuple(work.wires()), tuple(work.bundles), tuple(work.pairs), tuple(sessions), tuple(badges), tuple(below),
+        tuple(lines),
     )  # fmt: skip
 
 
@@ -294,12 +291,13 @@ class _Work:
     status: Status
     across: Columns
     slots: Mapping[tuple[str, Edge], Sequence[Slot]]
-    boxes: list[PlacedBox] = field(default_factory=list)
-    ports: dict[End, PlacedPort] = field(default_factory=dict)
-    bundles: list[PlacedBundle] = field(default_factory=list)
-    pairs: list[PlacedPair] = field(default_factory=list)
-    tips: dict[tuple[str, str, str], tuple[Point, Edge]] = field(default_factory=dict)
-    """(box, the other, kind of session) → where the session's line leaves the box."""
+    boxes: list[Placed[Box]] = field(default_factory=list)
+    ports: list[Placed[End]] = field(default_factory=list)
+    bundles: list[Placed[Lag | Channel]] = field(default_factory=list)
+    pairs: list[Placed[Pair]] = field(default_factory=list)
+    rects: dict[str, Rect] = field(default_factory=dict)
+    tips: dict[End | tuple[str, str, str], tuple[Point, Edge]] = field(default_factory=dict)
+    """A port, or (box, the other, kind of session) → where its line leaves the box."""
     reaches: dict[tuple[str, Edge], float] = field(default_factory=dict)
     """How far the lines of a box's edge go straight."""
 
@@ -315,9 +313,8 @@ class _Work:
             for box in row:
                 self._box(box, Rect(MARGIN + self.across.left[box.name], y, self.across.widths[box.name], height))
             bottom = y + height + self._reach(row, "bottom")
-        names = {placed.box.name: placed.rect for placed in self.boxes}
         for pair in self.picture.pairs:
-            self._pair(pair, names)
+            self._pair(pair)
         return bottom + bend if rows[-1] and self._reach(rows[-1], "bottom") else bottom
 
     def _reach(self, row: Sequence[Box], edge: Edge) -> float:
@@ -351,12 +348,15 @@ class _Work:
         standing = self.status.boxes.get(box.name)
         height = NORMAL * LEADING + LINE * len(box.lines) + (LINE + 2 if standing else 0.0)
         middle, y = rect.center.x, (top + bottom - height) / 2 + NORMAL * LEADING / 2
-        name = line_at(box.name, Point(middle, y), NORMAL)
+        texts, mark = [line_at(box.name, Point(middle, y), NORMAL, "strong")], None
         y += NORMAL * LEADING / 2 - LINE / 2
-        lines = [line_at(text, Point(middle, y + LINE * (number + 1))) for number, text in enumerate(box.lines)]
-        last = line_at(standing.mark, Point(middle + 8, y + LINE * (len(lines) + 1) + 2)) if standing else None
-        mark = Point(last.room.x - 8, last.room.center.y) if last else Point(middle, y)
-        self.boxes.append(PlacedBox(box, rect, name, tuple(lines), last, mark))
+        for number, text in enumerate(box.lines, 1):
+            texts.append(line_at(text, Point(middle, y + LINE * number), kind="soft"))
+        if standing:
+            texts.append(line_at(standing.mark, Point(middle + 8, y + LINE * len(texts) + 2)))
+            mark = Point(texts[-1].room.x - 8, texts[-1].room.center.y)
+        self.rects[box.name] = rect
+        self.boxes.append(Placed(box, rect, texts=tuple(texts), mark=mark))
         self._edge(box.name, "top", rect)
         self._edge(box.name, "bottom", rect)
         self._side(box.name, "left", rect)
@@ -384,7 +384,8 @@ class _Work:
             if bundle is not None:
                 left, right = starts[run[0]] + 2, starts[run[-1]] + slots[run[-1]].width - 2
                 band = Rect(left, zone, right - left, BANDS)
-                self.bundles.append(PlacedBundle(bundle, band, line_at(bundle_text(bundle, self.status), band.center)))
+                label = line_at(bundle_text(bundle, self.status), band.center)
+                self.bundles.append(Placed(bundle, band, texts=(label,)))
 
     def _side(self, box: str, edge: Edge, rect: Rect) -> None:
         """Ports of a physical peer-link, one over the other."""
@@ -400,51 +401,43 @@ class _Work:
                 self._port(slot.end, chip, Point(x, y), edge, Point(x + way * SIGNS / 2, y))
 
     def _port(self, end: End, chip: Rect, tip: Point, edge: Edge, mark: Point) -> None:
-        self.ports[end] = PlacedPort(end, chip, line_at(short(end[1]), chip.center), tip, edge, mark)
+        self.tips[end] = tip, edge
+        self.ports.append(Placed(end, chip, texts=(line_at(short(end[1]), chip.center),), mark=mark))
 
-    def _pair(self, pair: Pair, rects: Mapping[str, Rect]) -> None:
-        one, other = (rects[leaf] for leaf in pair.leafs)
+    def _pair(self, pair: Pair) -> None:
+        one, other = (self.rects[leaf] for leaf in pair.leafs)
         y = one.center.y + self._lift(pair)
         start, end = Point(one.right, y), Point(other.x, y)
         middle, half = Point((start.x + end.x) / 2, y), _half(pair)
         above, below = pair_words(pair, self.status)
-        labels = [line_at(text, Point(middle.x, middle.y - half - LINE * (len(above) - number - 0.5)))
+        labels = [line_at(text, Point(middle.x, middle.y - half - LINE * (len(above) - number - 0.5)), kind="soft")
                   for number, text in enumerate(above)]  # fmt: skip
-        labels += [line_at(text, Point(middle.x, middle.y + half + LINE * (number + 0.5)))
+        labels += [line_at(text, Point(middle.x, middle.y + half + LINE * (number + 0.5)), kind="soft")
                    for number, text in enumerate(below)]  # fmt: skip
         line = None if pair.members else Line(start, middle, middle, end)
         band = Rect(middle.x - 6, middle.y - half + 2, 12, 2 * half - 4) if pair.members else None
-        self.pairs.append(PlacedPair(pair, line, band, tuple(labels), middle))
+        self.pairs.append(Placed(pair, band, line, tuple(labels), middle))
 
-    def wires(self) -> list[PlacedWire]:
+    def wires(self) -> list[Placed[Wire]]:
         """When all ports are placed."""
-        return [
-            PlacedWire(
-                wire,
-                Line(
-                    one.tip,
-                    self._out(one.end[0], one.tip, one.edge),
-                    self._out(other.end[0], other.tip, other.edge),
-                    other.tip,
-                ),
-            )
-            for wire in self.picture.wires
-            for one, other in [(self.ports[wire.a], self.ports[wire.b])]
-        ]
+        return [Placed(wire, line=self._line(wire.a, wire.b)) for wire in self.picture.wires]
 
-    def sessions(self) -> list[PlacedSession]:
-        """When all boxes are placed."""
-        found = []
+    def sessions(self) -> tuple[list[Placed[Session]], list[Placed[Session]]]:
+        """Lines and numbers, when all boxes are placed."""
+        lines, badges = list[Placed[Session]](), list[Placed[Session]]()
         for session in self.picture.sessions:
-            here = self.tips[session.switch, session.peer, session.kind]
-            there = self.tips[session.peer, session.switch, session.kind]
-            tip, edge = here if session.counted_at == session.switch else there
+            here, there = (session.switch, session.peer, session.kind), (session.peer, session.switch, session.kind)
+            tip, edge = self.tips[here if session.counted_at == session.switch else there]
             way = -1 if edge == "top" else 1
             label = line_at(badge_text(session, self.status), Point(tip.x, tip.y + way * (SIGNS + BANDS / 2)))
             badge = Rect(label.room.x - 4, label.room.center.y - 8, label.room.width + 8, 16)
-            line = Line(here[0], self._out(session.switch, *here), self._out(session.peer, *there), there[0])
-            found.append(PlacedSession(session, line, badge, label, Point(tip.x, tip.y + way * SIGNS / 2)))
-        return found
+            lines.append(Placed(session, line=self._line(here, there)))
+            badges.append(Placed(session, badge, texts=(label,), mark=Point(tip.x, tip.y + way * SIGNS / 2)))
+        return lines, badges
+
+    def _line(self, one: End | tuple[str, str, str], other: End | tuple[str, str, str]) -> Line:
+        (start, _), (end, _) = self.tips[one], self.tips[other]
+        return Line(start, self._out(one[0], *self.tips[one]), self._out(other[0], *self.tips[other]), end)
 
     def _out(self, box: str, tip: Point, edge: Edge) -> Point:
         """Where a line may begin to bend."""

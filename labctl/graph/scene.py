@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import textwrap
 from dataclasses import dataclass
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 from labctl.graph.picture import Box, Channel, End, Lag, Pair, Picture, Session, Wire
 from labctl.graph.status import Status
@@ -52,6 +52,8 @@ class Text:
     text: str
     room: Rect
     size: float
+    kind: str = ""
+    """How it is set: strong, soft."""
 
 
 def width_of(text: str, size: float = SMALL) -> float:
@@ -59,15 +61,15 @@ def width_of(text: str, size: float = SMALL) -> float:
     return len(text) * size * ADVANCE
 
 
-def line_at(text: str, center: Point, size: float = SMALL) -> Text:
+def line_at(text: str, center: Point, size: float = SMALL, kind: str = "") -> Text:
     """A line around a point."""
     width, height = width_of(text, size), size * LEADING
-    return Text(text, Rect(center.x - width / 2, center.y - height / 2, width, height), size)
+    return Text(text, Rect(center.x - width / 2, center.y - height / 2, width, height), size, kind)
 
 
-def line_from(text: str, left: float, middle: float, size: float = SMALL) -> Text:
+def line_from(text: str, left: float, middle: float, size: float = SMALL, kind: str = "") -> Text:
     """A line that begins at ``left``, around the height of ``middle``."""
-    return line_at(text, Point(left + width_of(text, size) / 2, middle), size)
+    return line_at(text, Point(left + width_of(text, size) / 2, middle), size, kind)
 
 
 def wrapped(text: str, width: float, size: float = SMALL) -> list[str]:
@@ -77,30 +79,6 @@ def wrapped(text: str, width: float, size: float = SMALL) -> list[str]:
 
 Edge = Literal["top", "bottom", "left", "right"]
 Sample = Literal["wire", "bundle", "iBGP", "eBGP", "fabric", "up", "down", "unknown"]
-
-
-@dataclass(frozen=True, slots=True)
-class PlacedBox:
-    """``standing``: the line that says how it stands; ``mark``: the middle of the sign before it."""
-
-    box: Box
-    rect: Rect
-    name: Text
-    lines: tuple[Text, ...]
-    standing: Text | None
-    mark: Point
-
-
-@dataclass(frozen=True, slots=True)
-class PlacedPort:
-    """``tip``: where its wire leaves the box; ``mark``: where its sign stands, on the wire."""
-
-    end: End
-    chip: Rect
-    label: Text
-    tip: Point
-    edge: Edge
-    mark: Point
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,41 +96,18 @@ class Line:
         return self.start.y == self.start_out.y
 
 
-@dataclass(frozen=True, slots=True)
-class PlacedWire:
-    wire: Wire
-    line: Line
+P = TypeVar("P")
 
 
 @dataclass(frozen=True, slots=True)
-class PlacedBundle:
-    """A band around wires at the end that is bundled."""
+class Placed(Generic[P]):
+    """A part of the picture at its place: what is drawn of it, and where the sign stands that says how it is."""
 
-    bundle: Lag | Channel
-    rect: Rect
-    label: Text
-
-
-@dataclass(frozen=True, slots=True)
-class PlacedSession:
-    """``badge``: the number of sessions, on the line."""
-
-    session: Session
-    line: Line
-    badge: Rect
-    label: Text
-    mark: Point
-
-
-@dataclass(frozen=True, slots=True)
-class PlacedPair:
-    """``line``: a peer-link over the fabric; ``band``: around the wires of a physical one."""
-
-    pair: Pair
-    line: Line | None
-    band: Rect | None
-    labels: tuple[Text, ...]
-    mark: Point
+    of: P
+    rect: Rect | None = None
+    line: Line | None = None
+    texts: tuple[Text, ...] = ()
+    mark: Point | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,12 +124,16 @@ class Scene:
     width: float
     height: float
     heading: tuple[Text, ...]
-    boxes: tuple[PlacedBox, ...]
-    ports: tuple[PlacedPort, ...]
-    wires: tuple[PlacedWire, ...]
-    bundles: tuple[PlacedBundle, ...]
-    pairs: tuple[PlacedPair, ...]
-    sessions: tuple[PlacedSession, ...]
+    boxes: tuple[Placed[Box], ...]
+    ports: tuple[Placed[End], ...]
+    wires: tuple[Placed[Wire], ...]
+    bundles: tuple[Placed[Lag | Channel], ...]
+    """Bands around wires at the end that is bundled."""
+    pairs: tuple[Placed[Pair], ...]
+    """A line where the peer-link is over the fabric, a band around the wires of a physical one."""
+    sessions: tuple[Placed[Session], ...]
+    badges: tuple[Placed[Session], ...]
+    """Their numbers, on the lines."""
     legend: tuple[LegendItem, ...]
     notes: tuple[Text, ...]
 
@@ -186,13 +145,13 @@ _LINE = SMALL * LEADING + 2
 
 def heading(picture: Picture, status: Status, left: float, top: float, width: float) -> tuple[list[Text], float]:
     """The lines above, and where they end."""
-    lines, y = [], top
+    lines, y = list[Text](), top
     about = [picture.about, *([f"running lab, read {status.read_at}"] if status.read_at else [])]
     rows = [(line, LARGE) for line in wrapped(picture.name, width, LARGE)]
     rows += [(line, SMALL) for text in about for line in wrapped(text, width)]
     for line, size in rows:
         height = size * LEADING + 2
-        lines.append(line_from(line, left, y + height / 2, size))
+        lines.append(line_from(line, left, y + height / 2, size, "soft" if lines else "strong"))
         y += height
     return lines, y
 
@@ -206,7 +165,7 @@ def legend(picture: Picture, status: Status, left: float, top: float, width: flo
         if x > left and x + needed > left + width:
             x, y = left, y + ROW
         rect = Rect(x, y + (ROW - SAMPLE.height) / 2, SAMPLE.width, SAMPLE.height)
-        found.append(LegendItem(sample, rect, line_from(words, x + SAMPLE.width + 6, y + ROW / 2)))
+        found.append(LegendItem(sample, rect, line_from(words, x + SAMPLE.width + 6, y + ROW / 2, kind="soft")))
         x += needed + 16
     return found, y + ROW
 

@@ -15,11 +15,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from labctl.graph.picture import End, Lag, Pair, Picture, Session, picture_of
+from labctl.graph.picture import Box, Channel, End, Lag, Pair, Picture, Session, Wire, picture_of
 from labctl.verify.livestate import CLUSTER, LiveState
 
 Key = TypeVar("Key")
 State = Literal["up", "down", "unknown"]
+SEVERITY: Mapping[State, int] = {"up": 0, "unknown": 1, "down": 2}
+Part = Box | End | Wire | Lag | Channel | Pair | Session
+"""Of a picture."""
 _FAMILIES = {"EVPN": "evpn", "IPv4": "ipv4", "IPv6": "ipv6"}
 _GOOD = ("peer-ok", "peer-alive", "consistent")
 
@@ -63,6 +66,25 @@ class Status:
     read_at: str = ""
     """When the running lab was read; empty: it was not."""
 
+    def of(self, part: Part) -> Standing | None:  # noqa: PLR0911 - one a kind of part
+        """How a part stands; a wire as the worse of its ports. None: nothing is known of it."""
+        match part:
+            case Box():
+                return self.boxes.get(part.name)
+            case Wire():
+                known = [self.ports[end] for end in (part.a, part.b) if end in self.ports]
+                return max(known, key=lambda standing: SEVERITY[standing.state], default=None)
+            case Lag():
+                return self.lags.get(part.node)
+            case Channel():
+                return self.channels.get((part.switch, part.number))
+            case Pair():
+                return self.pairs.get(part.leafs)
+            case Session():
+                return self.sessions.get(part.pair)
+            case _:
+                return self.ports.get(part)
+
 
 def status_of(picture: Picture, marks: Marks | None = None, live: LiveState | None = None) -> Status:
     """Both together."""
@@ -84,10 +106,9 @@ def status_of(picture: Picture, marks: Marks | None = None, live: LiveState | No
 
 
 def _worse(one: Mapping[Key, Standing], other: Mapping[Key, Standing]) -> dict[Key, Standing]:
-    order = ("up", "unknown", "down")
     both = dict(one)
     for key, standing in other.items():
-        if key not in both or order.index(standing.state) > order.index(both[key].state):
+        if key not in both or SEVERITY[standing.state] > SEVERITY[both[key].state]:
             both[key] = standing
     return both
 
