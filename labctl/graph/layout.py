@@ -7,7 +7,7 @@ through a zone for signs and one for bands and numbers, before it bends: so noth
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from labctl.graph.picture import TIERS, Box, Channel, End, Lag, Pair, Picture, Session, Wire, short
@@ -52,24 +52,31 @@ Slots = Mapping[tuple[str, Edge], Sequence[Slot]]
 
 def bundle_text(bundle: Lag | Channel, status: Status) -> str:
     """What its band says."""
-    if isinstance(bundle, Lag):
-        name, standing = bundle.bond, status.lags.get(bundle.node)
-    else:
-        name, standing = f"Po{bundle.number}", status.channels.get((bundle.switch, bundle.number))
-    return f"{name} {standing.mark}" if standing and standing.mark else name
+    standing = status.of(bundle)
+    return f"{bundle.name} {standing.mark}" if standing and standing.mark else bundle.name
 
 
 def badge_text(session: Session, status: Status) -> str:
     """How many sessions, and how many of them are up where that is known."""
-    standing = status.sessions.get(session.pair)
+    standing = status.of(session)
     return standing.mark if standing and standing.mark else str(len(session.neighbors))
 
 
 def slots_of(picture: Picture, status: Status) -> dict[tuple[str, Edge], list[Slot]]:
     """All slots, in the picture's order."""
     found: dict[tuple[str, Edge], list[Slot]] = {}
-    level = {box.name: TIERS.index(box.tier) for box in picture.boxes}
-    bundles = _bundles(picture)
+    for key, slot in (*_ports(picture, status), *_session_ends(picture, status)):
+        found.setdefault(key, []).append(slot)
+    return found
+
+
+def _towards(picture: Picture, box: str, other: str) -> Edge:
+    level = {it.name: TIERS.index(it.tier) for it in picture.boxes}
+    return "top" if level[box] > level[other] else "bottom"
+
+
+def _ports(picture: Picture, status: Status) -> Iterator[tuple[tuple[str, Edge], Slot]]:
+    bundles = {end: bundle for bundle in picture.bundles for end in bundle.ends if picture.far_end(end)}
     beside = {wire: pair for pair in picture.pairs for wire in pair.members}
     for wire in picture.wires:
         for end, far in ((wire.a, wire.b), (wire.b, wire.a)):
@@ -78,27 +85,18 @@ def slots_of(picture: Picture, status: Status) -> dict[tuple[str, Edge], list[Sl
             if bundle is not None:
                 members = sum(other is bundle for other in bundles.values())
                 width = max(width, width_of(bundle_text(bundle, status)) / members)
-            edge: Edge = "top" if level[end[0]] > level[far[0]] else "bottom"
+            edge = _towards(picture, end[0], far[0])
             if wire in beside:
                 edge = "right" if end[0] == beside[wire].leafs[0] else "left"
-            found.setdefault((end[0], edge), []).append(Slot(far[0], width + AROUND, end, bundle))
+            yield (end[0], edge), Slot(far[0], width + AROUND, end, bundle)
+
+
+def _session_ends(picture: Picture, status: Status) -> Iterator[tuple[tuple[str, Edge], Slot]]:
     for session in picture.sessions:
         for box, other in ((session.switch, session.peer), (session.peer, session.switch)):
-            side: Edge = "top" if level[box] > level[other] else "bottom"
             counted = box == session.counted_at
             room = width_of(badge_text(session, status)) + AROUND if counted else THIN
-            found.setdefault((box, side), []).append(Slot(other, room, None, None, session, counted))
-    return found
-
-
-def _bundles(picture: Picture) -> dict[End, Lag | Channel]:
-    """Of every port that has a wire."""
-    found: dict[End, Lag | Channel] = {}
-    for lag in picture.lags:
-        found.update({(lag.node, member): lag for member in lag.members})
-    for channel in picture.channels:
-        found.update({(channel.switch, member): channel for member in channel.members})
-    return {end: bundle for end, bundle in found.items() if picture.far_end(end)}
+            yield (box, _towards(picture, box, other)), Slot(other, room, None, None, session, counted)
 
 
 def in_order(slots: Sequence[Slot], across: Mapping[str, float]) -> list[Slot]:

@@ -52,6 +52,14 @@ class Lag:
     members: tuple[str, ...]
     channels: tuple[tuple[str, int], ...]
 
+    @property
+    def name(self) -> str:
+        return self.bond
+
+    @property
+    def ends(self) -> tuple[End, ...]:
+        return tuple((self.node, member) for member in self.members)
+
 
 @dataclass(frozen=True, slots=True)
 class Channel:
@@ -60,6 +68,14 @@ class Channel:
     switch: str
     number: int
     members: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return f"Po{self.number}"
+
+    @property
+    def ends(self) -> tuple[End, ...]:
+        return tuple((self.switch, member) for member in self.members)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +124,10 @@ class Picture:
     pairs: tuple[Pair, ...]
     sessions: tuple[Session, ...]
     notes: tuple[str, ...] = ()
+
+    @property
+    def bundles(self) -> tuple[Lag | Channel, ...]:
+        return *self.lags, *self.channels
 
     def pair_of(self, leaf: str) -> Pair | None:
         """The vPC domain of a leaf."""
