@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Literal, cast
 
 from labctl.design import versions
+from labctl.design.design import Target
 from labctl.design.images import ImageWishes, Part, choose_images
-from labctl.design.model import Target
 from labctl.errors import SpecError, UsageError
 from labctl.imagename import SWITCH_ROLES
 from labctl.peers import WRITTEN_FOR
+from labctl.spec.keys import Cluster, Spec
 from labctl.spec.load import load
-from labctl.spec.model import Cluster, Spec
 
 RuntimeName = Literal["embedded", "containerlab"]
 Present = Callable[[Iterable[str]], Mapping[str, object | None]]

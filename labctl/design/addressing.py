@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 
-from labctl.design.model import Cluster, Design, ExternalPort, Network, Switch
+from labctl.design.design import Cluster, Design, ExternalPort, Network, Switch
 
 LOOPBACK0 = IPv4Network("10.2.1.0/24")
 VTEPS = IPv4Network("10.2.0.0/24")

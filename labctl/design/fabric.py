@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address
 
 from labctl.design import addressing
-from labctl.design.model import ExternalPort, Link, Node, NodePort, Switch, Uplink, VpcPair
+from labctl.design.design import ExternalPort, Link, Node, NodePort, Switch, Uplink, VpcPair
 from labctl.peers import FABRIC_PEERING_SINCE, numbers
-from labctl.spec.model import External as ExternalSpec
-from labctl.spec.model import PeerLink, Spec, SwitchAddresses
+from labctl.spec.keys import External as ExternalSpec
+from labctl.spec.keys import PeerLink, Spec, SwitchAddresses
 
 
 @dataclass(frozen=True, slots=True)

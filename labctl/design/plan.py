@@ -7,9 +7,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6
 from typing import get_args
 
 from labctl.design import addressing, versions
-from labctl.design.fabric import border_names, leaf_pairs, peering_loopbacks, spine_names, wired
-from labctl.design.images import ImageWishes, choose_images
-from labctl.design.model import (
+from labctl.design.design import (
     Cluster,
     Curl,
     Design,
@@ -25,11 +23,13 @@ from labctl.design.model import (
     Target,
     Vrf,
 )
-from labctl.spec.model import Cluster as ClusterSpec
-from labctl.spec.model import Failure, Spec, Traffic
-from labctl.spec.model import Node as NodeSpec
-from labctl.spec.model import PodEnd as PodEndSpec
-from labctl.spec.model import Pool as PoolSpec
+from labctl.design.fabric import border_names, leaf_pairs, peering_loopbacks, spine_names, wired
+from labctl.design.images import ImageWishes, choose_images
+from labctl.spec.keys import Cluster as ClusterSpec
+from labctl.spec.keys import Failure, Spec, Traffic
+from labctl.spec.keys import Node as NodeSpec
+from labctl.spec.keys import PodEnd as PodEndSpec
+from labctl.spec.keys import Pool as PoolSpec
 
 DEFAULT_POOLS: tuple[Network, ...] = (IPv4Network("10.244.0.0/16"), IPv6Network("2001:db8:42::/56"))
 DEFAULT_SERVICES: tuple[Network, ...] = (IPv4Network("10.96.0.0/16"), IPv6Network("2001:db8:42:1::/112"))

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from labctl import peers
-from labctl.design.model import Cluster, Design
+from labctl.design.design import Cluster, Design
 from labctl.render.templating import render
 from labctl.render.yamltext import documents, dump
 

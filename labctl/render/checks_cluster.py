@@ -8,7 +8,7 @@ from __future__ import annotations
 from ipaddress import ip_network
 from typing import Any
 
-from labctl.design.model import Cluster, Design, Network
+from labctl.design.design import Cluster, Design, Network
 from labctl.render.calico import bgp_configuration, ip_pools
 from labctl.render.workloads import built_in_services, built_in_workloads
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from labctl.design.model import Cluster, Design, Switch
+from labctl.design.design import Cluster, Design, Switch
 from labctl.render.checks_cluster import WINDOW
 from labctl.render.workloads import built_in_services
 

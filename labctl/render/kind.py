@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from labctl.design.model import Cluster
+from labctl.design.design import Cluster
 from labctl.render.yamltext import dump
 
 

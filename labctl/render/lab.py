@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from labctl import __version__
-from labctl.design.model import Design
+from labctl.design.design import Design
 
 SCHEMA = "labctl.lab/v1"
 SWITCH_DEADLINES = {"standin": {"ssh": 120, "push": 120}, "n9kv": {"ssh": 1800, "push": 600}}

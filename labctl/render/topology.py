@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from labctl.design.model import Design, Switch
+from labctl.design.design import Design, Switch
 from labctl.peers import EXTRAS, containerlab, nxos
 from labctl.render.yamltext import dump
 

@@ -9,10 +9,10 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_net
 from typing import Literal
 
 from labctl.design import addressing
+from labctl.design.design import Design, Target
 from labctl.design.fabric import border_names, leaf_pairs, peering_loopbacks
-from labctl.design.model import Design, Target
 from labctl.design.plan import cluster_pools, cluster_services, design, node_specs
-from labctl.spec.model import Images, Spec, Traffic
+from labctl.spec.keys import Images, Spec, Traffic
 from labctl.spec.validation import ADDRESSES, EXTERNAL_IPS, GATEWAY, PEERING, POOLS, Judge, no_host
 from labctl.yamldoc import Path
 

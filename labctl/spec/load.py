@@ -22,8 +22,8 @@ from labctl.errors import Problem, SpecError
 from labctl.spec import conflicts, manifests
 from labctl.spec import rules_cluster as cluster
 from labctl.spec import rules_fabric as fabric
+from labctl.spec.keys import Spec
 from labctl.spec.messages import Fault, fields_at, findings
-from labctl.spec.model import Spec
 from labctl.spec.rules_versions import judge_versions
 from labctl.spec.textfile import STDIN, label, read_text
 from labctl.spec.validation import Judge

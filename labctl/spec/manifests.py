@@ -15,7 +15,7 @@ from labctl.design.limits import refusals
 from labctl.design.plan import BUILT_IN, BUILT_IN_SERVICES, node_specs
 from labctl.errors import Place, Problem, did_you_mean
 from labctl.imagename import STANDIN_PODS, plain_name
-from labctl.spec.model import Cluster, Curl, Spec, is_file, stem
+from labctl.spec.keys import Cluster, Curl, Spec, is_file, stem
 from labctl.spec.textfile import read_text
 from labctl.spec.validation import Judge, near
 from labctl.yamldoc import Document, Path, documents, syntax_problem

@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 
 from labctl.errors import Problem, did_you_mean
 from labctl.imagename import ROLES
-from labctl.spec.model import SWITCH_NAME, Looks, Spec
+from labctl.spec.keys import SWITCH_NAME, Looks, Spec
 from labctl.yamldoc import VARIABLES, Document, Path
 
 Words = tuple[str, str | None]

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
 
-from labctl.spec.model import Spec
+from labctl.spec.keys import Spec
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 HEAD = """\

@@ -20,7 +20,7 @@ from labctl.design.plan import (
     managed,
     node_specs,
 )
-from labctl.spec.model import Cluster, Traffic, stem
+from labctl.spec.keys import Cluster, Traffic, stem
 from labctl.spec.rules_fabric import all_switches
 from labctl.spec.validation import EXTERNAL_IPS, GATEWAY, POOLS, Judge, near, no_host
 from labctl.yamldoc import Path

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 
 from labctl.design.fabric import border_names, leaf_pairs, spine_names
 from labctl.imagename import ROLES, image_trouble
-from labctl.spec.model import Cluster, Spec
+from labctl.spec.keys import Cluster, Spec
 from labctl.spec.validation import ADDRESSES, GATEWAY, NETWORK, PEERING, Judge, near, no_host
 from labctl.yamldoc import Path
 

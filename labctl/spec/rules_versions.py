@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from labctl import peers
 from labctl.design import versions
 from labctl.imagename import ROLES, SWITCH_ROLES, image_name, image_trouble
-from labctl.spec.model import Cluster, Spec
+from labctl.spec.keys import Cluster, Spec
 from labctl.spec.validation import Judge
 from labctl.yamldoc import Path
 

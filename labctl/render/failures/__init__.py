@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from labctl.design.model import Design
+from labctl.design.design import Design
 from labctl.render.failures import cluster, fabric
 from labctl.render.failures.parts import Facts, Step, facts_of
 from labctl.render.yamltext import dump

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from labctl.design.model import Node
+from labctl.design.design import Node
 from labctl.render.failures.parts import LOOK_SECONDS, PROVEN_SECONDS, Facts, Step, expect, fault, unbroken
 
 

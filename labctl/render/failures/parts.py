@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from labctl.design.model import Cluster, Design, Node
+from labctl.design.design import Cluster, Design, Node
 from labctl.render.failures.limits import LIMITS
 
 PROVEN_SECONDS = 35

@@ -9,8 +9,8 @@ import pytest
 
 from labctl.nxos.tree import parse
 from labctl.standin.switch.dataplane import frr, linux
-from labctl.standin.switch.dataplane.model import SwitchModel, read
 from labctl.standin.switch.dataplane.names import vrf_device
+from labctl.standin.switch.dataplane.settings import SwitchModel, read
 
 RENDERED = Path(__file__).parents[2] / "golden" / "render"
 MAC = "02:00:00:00:00:01"

@@ -13,8 +13,8 @@ from labctl.nxos.tree import parse
 from labctl.standin.switch.dataplane import frr, linux
 from labctl.standin.switch.dataplane.horizon import SplitHorizon
 from labctl.standin.switch.dataplane.linux import KIND_ORDER
-from labctl.standin.switch.dataplane.model import read
 from labctl.standin.switch.dataplane.names import kernel_name, nxos_name
+from labctl.standin.switch.dataplane.settings import read
 
 LEAF = (Path(__file__).parents[2] / "golden/render/whitepaper-standin-fabric/nxos/leaf2101.cfg").read_text()
 PORTS = [f"{part}\n" for part in LEAF.split("\nrouter bgp")[0].split("\ninterface ")[1:]]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from labctl.design.design import Design, Target
 from labctl.design.images import ImageWishes
-from labctl.design.model import Design, Target
 from labctl.design.plan import design
 from labctl.imagename import ImageName, image_name, image_trouble, where_from
 from labctl.peers import nxos as machine

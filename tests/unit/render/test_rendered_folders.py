@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from labctl.design.model import Design, Target
+from labctl.design.design import Design, Target
 from labctl.design.plan import design
 from labctl.folder import load_folder
 from labctl.render.folder import render_folder, write_folder

@@ -13,7 +13,7 @@ import pytest
 from labctl.bonding import parse_bond
 from labctl.guest.api import AgentError
 from labctl.nxos.tree import parse
-from labctl.standin.switch.dataplane.model import read
+from labctl.standin.switch.dataplane.settings import read
 from labctl.standin.switch.platform import UnknownShow
 from labctl.standin.switch.shows import bundles, form, interfaces, machine, neighbors, overlay, protocols, routes
 from labctl.standin.switch.shows.table import show

@@ -12,7 +12,7 @@ from typing import Any
 import paramiko
 import pytest
 
-from labctl.design.model import Target
+from labctl.design.design import Target
 from labctl.design.plan import design
 from labctl.engine.actions.ports import trouble
 from labctl.engine.atonce import raise_all

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_interface, ip_network
 
 from labctl.standin.switch.dataplane.linux import vpc_channels
-from labctl.standin.switch.dataplane.model import (
+from labctl.standin.switch.dataplane.names import VPC_SYSTEM_MAC, kernel_name, vrf_device
+from labctl.standin.switch.dataplane.settings import (
     BgpFamily,
     BgpInstance,
     Interface,
@@ -21,7 +22,6 @@ from labctl.standin.switch.dataplane.model import (
     SwitchModel,
     VrfModel,
 )
-from labctl.standin.switch.dataplane.names import VPC_SYSTEM_MAC, kernel_name, vrf_device
 
 FILTERS_AFTER = "bgp route-map delay-timer 1"
 """A changed filter takes effect a second later; with 0 it never would, for FRR takes that as: when somebody asks."""

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from labctl.guest.api import Op
-from labctl.standin.switch.dataplane.model import Interface, SwitchModel, VpcModel
 from labctl.standin.switch.dataplane.names import (
     BRIDGE,
     FIRST_TABLE,
@@ -23,6 +22,7 @@ from labctl.standin.switch.dataplane.names import (
     nxos_name,
     vrf_device,
 )
+from labctl.standin.switch.dataplane.settings import Interface, SwitchModel, VpcModel
 
 
 @dataclass(frozen=True, slots=True)

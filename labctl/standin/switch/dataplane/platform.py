@@ -13,8 +13,8 @@ from labctl.pace import limit, paced
 from labctl.standin.switch.dataplane import frr, linux
 from labctl.standin.switch.dataplane.frr import FrrTexts, difference
 from labctl.standin.switch.dataplane.horizon import SplitHorizon
-from labctl.standin.switch.dataplane.model import SwitchModel, read
 from labctl.standin.switch.dataplane.names import in_vrf, kernel_name
+from labctl.standin.switch.dataplane.settings import SwitchModel, read
 from labctl.standin.switch.platform import SwitchIdentity
 from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for
 

@@ -18,8 +18,8 @@ from typing import Any
 from labctl.bonding import Bond
 from labctl.guest.api import AgentError
 from labctl.standin.switch.dataplane.horizon import peers_by_port
-from labctl.standin.switch.dataplane.model import Interface
 from labctl.standin.switch.dataplane.names import BRIDGE, kernel_name, nxos_name, vrf_device
+from labctl.standin.switch.dataplane.settings import Interface
 from labctl.standin.switch.shows.form import short, table
 from labctl.standin.switch.shows.machine import Source, bond_texts, bonds, bridge_vlans, frr, is_up, link_states
 

@@ -11,8 +11,8 @@ from ipaddress import IPv4Interface, IPv6Interface
 from types import MappingProxyType
 from typing import Any
 
-from labctl.standin.switch.dataplane.model import Interface
 from labctl.standin.switch.dataplane.names import BRIDGE, kernel_name
+from labctl.standin.switch.dataplane.settings import Interface
 from labctl.standin.switch.shows.bundles import Partner, members, segment_peers
 from labctl.standin.switch.shows.form import Row, kernel_short, short, table
 from labctl.standin.switch.shows.machine import Source, addresses, bridge_vlans, is_up, link_states

@@ -1,4 +1,4 @@
-"""What a person writes. Field descriptions and examples become the JSON Schema for editors (`labctl.spec.schema`)."""
+"""What a person writes. Descriptions and examples become the JSON Schema for editors (`labctl.spec.reference`)."""
 
 from __future__ import annotations
 

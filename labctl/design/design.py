@@ -9,7 +9,7 @@ from typing import Literal
 
 from labctl.imagename import ImageName
 from labctl.peers import WRITTEN_FOR
-from labctl.spec.model import Fabric
+from labctl.spec.keys import Fabric
 
 SwitchRole = Literal["spine", "leaf", "border"]
 NodeRole = Literal["control-plane", "worker"]
