@@ -107,7 +107,7 @@ def _by_presence(
 
 def real_images(spec: Spec, wishes: ImageWishes, containerlab: str) -> dict[Part, tuple[str, ...]]:
     """The images that real parts of a spec would run, each once."""
-    from labctl.spec.rules_fabric import all_switches
+    from labctl.spec.rules import all_switches
 
     cluster = spec.cluster if isinstance(spec.cluster, Cluster) else None
     kubernetes = versions.of_cluster(spec, "kind", containerlab)[0] if cluster else ""

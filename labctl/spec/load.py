@@ -19,9 +19,7 @@ from pydantic import ValidationError
 
 from labctl.design.plan import container_names, node_specs
 from labctl.errors import Problem, SpecError
-from labctl.spec import conflicts, manifests
-from labctl.spec import rules_cluster as cluster
-from labctl.spec import rules_fabric as fabric
+from labctl.spec import conflicts, manifests, rules
 from labctl.spec.keys import Spec
 from labctl.spec.messages import Fault, fields_at, findings
 from labctl.spec.rules_versions import judge_versions
@@ -190,7 +188,7 @@ VRF: tuple[Path, ...] = (("fabric", "vrfs"),)
 
 def names(it: Judge) -> None:
     """Switches, nodes and hosts share one space of names; kind's containers and its cluster another with those two."""
-    switches = [(name, f"the switch {name}", path) for name, path in fabric.switch_names(it.spec)]
+    switches = [(name, f"the switch {name}", path) for name, path in rules.switch_names(it.spec)]
     hosts = [(e.name, f"the external host {e.name}", ("external", i, "name")) for i, e in enumerate(it.spec.external)]
     nodes = [(n.name, f"the node {n.name}", ("cluster", "nodes", i, "name")) for i, n in enumerate(node_specs(it.spec))]
     it.taken_once([*switches, *nodes, *hosts], "duplicate-name")
@@ -205,24 +203,24 @@ def names(it: Judge) -> None:
 
 RULES: tuple[tuple[Callable[[Judge], None], tuple[Path, ...]], ...] = (
     (names, ()),
-    (fabric.numbers, (*VRF, ("fabric", "anycast_mac"))),
-    (fabric.images, (("images",),)),
-    (fabric.as_numbers, (("fabric", "asn"), ("cluster", "asn"))),
-    (fabric.gateway, VRF),
-    (fabric.switches, (*SWITCHES, ("fabric", "peer_link"), ("fabric", "nxos"), ("target",))),
-    (fabric.addresses, (*SWITCHES, ("fabric", "addresses"))),
-    (fabric.loopbacks, (*SWITCHES, *VRF)),
-    (cluster.nodes, (*NODES, *VRF, ("fabric", "leaf_pairs"))),
+    (rules.numbers, (*VRF, ("fabric", "anycast_mac"))),
+    (rules.images, (("images",),)),
+    (rules.as_numbers, (("fabric", "asn"), ("cluster", "asn"))),
+    (rules.gateway, VRF),
+    (rules.switches, (*SWITCHES, ("fabric", "peer_link"), ("fabric", "nxos"), ("target",))),
+    (rules.addresses, (*SWITCHES, ("fabric", "addresses"))),
+    (rules.loopbacks, (*SWITCHES, *VRF)),
+    (rules.nodes, (*NODES, *VRF, ("fabric", "leaf_pairs"))),
     (
         judge_versions,
         (("cluster", "kubernetes"), ("cluster", "calico"), ("fabric", "nxos"), ("images",), ("target",)),
     ),
     (conflicts.overlaps, ()),
-    (cluster.ranges, (*VRF, ("cluster", "calico"), ("cluster", "services"), ("target",))),
-    (cluster.externals, (*SWITCHES, *VRF, ("external",))),
-    (cluster.workloads, (*NODES, ("workloads",), ("scenarios",), ("traffic",))),
-    (cluster.traffic, (*NODES, ("cluster", "calico"), ("traffic",))),
-    (cluster.management, (*SWITCHES, ("external",), ("management",))),
+    (rules.ranges, (*VRF, ("cluster", "calico"), ("cluster", "services"), ("target",))),
+    (rules.externals, (*SWITCHES, *VRF, ("external",))),
+    (rules.workloads, (*NODES, ("workloads",), ("scenarios",), ("traffic",))),
+    (rules.traffic, (*NODES, ("cluster", "calico"), ("traffic",))),
+    (rules.management, (*SWITCHES, ("external",), ("management",))),
 )
 
 

@@ -15,7 +15,7 @@ from labctl.guest.api import AgentError
 from labctl.nxos.tree import parse
 from labctl.standin.switch.dataplane.settings import read
 from labctl.standin.switch.platform import UnknownShow
-from labctl.standin.switch.shows import bundles, form, interfaces, machine, neighbors, overlay, protocols, routes
+from labctl.standin.switch.shows import bundles, form, forwarding, interfaces, machine, protocols, routes
 from labctl.standin.switch.shows.table import show
 from tests.unit.shows.conftest import GOLDEN
 
@@ -263,15 +263,15 @@ def test_ages() -> None:
 def test_the_oldest_route_through_a_vtep_is_its_age() -> None:
     hop = [{"onLink": True, "ip": "10.2.0.1"}]
     tables = [{"a": [{"uptime": "01d02h03m", "nexthops": hop}], "b": [{"uptime": "23:00:00", "nexthops": hop}]}]
-    assert overlay.oldest(tables) == {"10.2.0.1": "01d02h03m"}
+    assert forwarding.oldest(tables) == {"10.2.0.1": "01d02h03m"}
 
 
 def test_a_vtep_that_evpn_forgot_is_no_peer() -> None:
-    assert overlay.peer_rows({"30001": {"remoteVteps": []}, "90001": {"numRemoteVteps": "n/a"}}, {}, {}) == []
+    assert forwarding.peer_rows({"30001": {"remoteVteps": []}, "90001": {"numRemoteVteps": "n/a"}}, {}, {}) == []
 
 
 def test_an_unanswered_neighbour_is_incomplete() -> None:
-    (found,) = neighbors.adjacency_rows([{"dst": "10.4.0.0", "dev": "eth4", "state": ["FAILED"]}], set())
+    (found,) = forwarding.adjacency_rows([{"dst": "10.4.0.0", "dev": "eth4", "state": ["FAILED"]}], set())
     assert (found["mac"], found["intf-out"], found["time-stamp"]) == ("INCOMPLETE", "Ethernet1/4", "-")
 
 

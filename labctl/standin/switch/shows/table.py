@@ -12,7 +12,7 @@ from labctl.standin.switch.choice import Wrong, choose
 from labctl.standin.switch.dataplane.names import PLATFORM_CONSTANTS, vrf_device
 from labctl.standin.switch.grammar import Node, compile_pattern
 from labctl.standin.switch.platform import UnknownShow
-from labctl.standin.switch.shows import bundles, interfaces, neighbors, overlay, protocols, routes, system
+from labctl.standin.switch.shows import bundles, forwarding, interfaces, protocols, routes, system
 from labctl.standin.switch.shows.form import table
 from labctl.standin.switch.shows.machine import Source, link_states, vrf_devices
 
@@ -86,10 +86,12 @@ def _routes(family: int) -> Handler:
 def _rows(
     read: Callable[[Source], Any], text: Callable[[Any], str], body: str | Callable[[Any], dict[str, Any]]
 ) -> Handler:
-    """``body``: the name of NX-OS's table that the rows are in, or what makes one of them."""
+    """``body``: the name of NX-OS's table that the rows are in, or what makes one of them. None was read: no answer."""
 
     def answer(source: Source, _words: tuple[str, ...]) -> Answer:
         found = read(source)
+        if found is None:
+            return Answer("", {})
         return Answer(text(found), table(body, found) if isinstance(body, str) else body(found))
 
     return answer
@@ -98,18 +100,10 @@ def _rows(
 def _adjacencies(family: int) -> Handler:
     def answer(source: Source, words: tuple[str, ...]) -> Answer:
         vrf = _vrf(words)
-        found = {name: neighbors.adjacencies(source, family, name) for name in _vrfs(source, words)}
+        found = {name: forwarding.adjacencies(source, family, name) for name in _vrfs(source, words)}
         where = f"{'context' if family == 4 else 'VRF'} {vrf}" if vrf != "all" else "all contexts"
-        text = neighbors.arp_text(where, [row for rows in found.values() for row in rows], family)
-        return Answer(text, table("vrf", [neighbors.arp_row(name, rows) for name, rows in found.items()]))
-
-    return answer
-
-
-def _vpc(text: Callable[[bundles.Vpc], str], body: Callable[[bundles.Vpc], dict[str, Any]]) -> Handler:
-    def answer(source: Source, _words: tuple[str, ...]) -> Answer:
-        found = bundles.vpc(source)
-        return Answer("", {}) if found is None else Answer(text(found), body(found))
+        text = forwarding.arp_text(where, [row for rows in found.values() for row in rows], family)
+        return Answer(text, table("vrf", [forwarding.arp_row(name, rows) for name, rows in found.items()]))
 
     return answer
 
@@ -122,8 +116,8 @@ def _addresses(source: Source, words: tuple[str, ...]) -> Answer:
 
 def _macs(source: Source, words: tuple[str, ...]) -> Answer:
     vlan = words[3] if len(words) > 3 else None
-    found = [row for row in neighbors.macs(source) if vlan in (None, row["disp_vlan"])]
-    return Answer(neighbors.macs_text(found), table("mac_address", found))
+    found = [row for row in forwarding.macs(source) if vlan in (None, row["disp_vlan"])]
+    return Answer(forwarding.macs_text(found), table("mac_address", found))
 
 
 def _ospf(source: Source, _words: tuple[str, ...]) -> Answer:
@@ -134,26 +128,18 @@ def _ospf(source: Source, _words: tuple[str, ...]) -> Answer:
     return Answer(protocols.ospf_text(process, found), protocols.ospf_json(process, found))
 
 
-def _hostname(source: Source, _words: tuple[str, ...]) -> Answer:
-    return Answer(source.model.hostname, {"hostname": source.model.hostname})
-
-
 def _modules(source: Source, _words: tuple[str, ...]) -> Answer:
     rows, versions = system.modules(source), system.software(source)
     return Answer(system.modules_text(rows, versions), system.modules_json(rows, versions))
 
 
-def _platform(source: Source, _words: tuple[str, ...]) -> Answer:
-    del source
-    return Answer("\n".join(f"{name:<40} {value}" for name, value in PLATFORM_CONSTANTS), None)
-
-
+PLATFORM = Answer("\n".join(f"{name:<40} {value}" for name, value in PLATFORM_CONSTANTS), None)
 TABLE: tuple[tuple[str, Handler], ...] = (
     ("version", _rows(system.version, system.version_text, dict)),
-    ("hostname", _hostname),
+    ("hostname", lambda source, _words: Answer(source.model.hostname, {"hostname": source.model.hostname})),
     ("module", _modules),
     ("clock", _rows(system.clock, system.clock_text, dict)),
-    ("labctl platform", _platform),
+    ("labctl platform", lambda _source, _words: PLATFORM),
     ("feature", _rows(system.features, system.features_text, "cfcFeatureCtrl2Table")),
     ("vrf", _rows(system.vrfs, system.vrfs_text, "vrf")),
     ("ip route [<ip4>] [vrf <name>]", _routes(4)),
@@ -173,11 +159,11 @@ TABLE: tuple[tuple[str, Handler], ...] = (
     ("ip bgp neighbors [<ip4>] [vrf <name>]", _neighbors(4)),
     ("ipv6 bgp neighbors [<ip6>] [vrf <name>]", _neighbors(6)),
     ("bgp l2vpn evpn summary", _summary("evpn")),
-    ("nve peers", _rows(overlay.peers, overlay.peers_text, "nve_peers")),
-    ("nve vni", _rows(overlay.vni_rows, overlay.vni_text, "nve_vni")),
-    ("nve interface nve1 [detail]", _rows(overlay.interface, overlay.interface_text, overlay.interface_json)),
-    ("vpc [brief]", _vpc(bundles.vpc_text, bundles.vpc_json)),
-    ("vpc peer-keepalive", _vpc(bundles.keepalive_text, bundles.keepalive_json)),
+    ("nve peers", _rows(forwarding.peers, forwarding.peers_text, "nve_peers")),
+    ("nve vni", _rows(forwarding.vni_rows, forwarding.vni_text, "nve_vni")),
+    ("nve interface nve1 [detail]", _rows(forwarding.interface, forwarding.interface_text, forwarding.interface_json)),
+    ("vpc [brief]", _rows(bundles.vpc, bundles.vpc_text, bundles.vpc_json)),
+    ("vpc peer-keepalive", _rows(bundles.vpc, bundles.keepalive_text, bundles.keepalive_json)),
     ("port-channel summary", _rows(bundles.channels, bundles.summary_text, bundles.summary_json)),
     ("lacp neighbor", _rows(bundles.partners, bundles.partners_text, bundles.partners_json)),
     ("interface brief", _rows(interfaces.brief, interfaces.brief_text, "interface")),
