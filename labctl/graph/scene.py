@@ -111,13 +111,6 @@ class Placed(Generic[P]):
 
 
 @dataclass(frozen=True, slots=True)
-class LegendItem:
-    sample: Sample
-    rect: Rect
-    label: Text
-
-
-@dataclass(frozen=True, slots=True)
 class Scene:
     """Everything, from (0, 0) to (width, height)."""
 
@@ -134,7 +127,7 @@ class Scene:
     sessions: tuple[Placed[Session], ...]
     badges: tuple[Placed[Session], ...]
     """Their numbers, on the lines."""
-    legend: tuple[LegendItem, ...]
+    legend: tuple[Placed[Sample], ...]
     notes: tuple[Text, ...]
 
 
@@ -156,16 +149,19 @@ def heading(picture: Picture, status: Status, left: float, top: float, width: fl
     return lines, y
 
 
-def legend(picture: Picture, status: Status, left: float, top: float, width: float) -> tuple[list[LegendItem], float]:
+def legend(
+    picture: Picture, status: Status, left: float, top: float, width: float
+) -> tuple[list[Placed[Sample]], float]:
     """The items, in as many rows as they need, and where they end."""
-    found: list[LegendItem] = []
+    found: list[Placed[Sample]] = []
     x, y = left, top
     for sample, words in _items(picture, status):
         needed = SAMPLE.width + 6 + width_of(words)
         if x > left and x + needed > left + width:
             x, y = left, y + ROW
         rect = Rect(x, y + (ROW - SAMPLE.height) / 2, SAMPLE.width, SAMPLE.height)
-        found.append(LegendItem(sample, rect, line_from(words, x + SAMPLE.width + 6, y + ROW / 2, kind="soft")))
+        label = line_from(words, x + SAMPLE.width + 6, y + ROW / 2, kind="soft")
+        found.append(Placed(sample, rect, texts=(label,)))
         x += needed + 16
     return found, y + ROW
 

@@ -13,8 +13,8 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from labctl.graph.picture import Box, Channel, Lag, Pair, Picture, Session, Wire
-from labctl.graph.scene import LegendItem, Line, Placed, Point, Rect, Scene, Text
-from labctl.graph.status import SEVERITY, Part, State, Status
+from labctl.graph.scene import Line, Placed, Point, Rect, Sample, Scene, Text
+from labctl.graph.status import Part, State, Status
 
 STYLE = Path(__file__).with_name("style.css")
 """Its last four rows of states have as many classes as the rows of parts before them, and come later: they win."""
@@ -83,7 +83,8 @@ class _Drawing:
             if standing and placed.mark:
                 _sign(self._root, placed.mark, standing.state)
         for item in scene.legend:
-            self._legend(item)
+            if item.rect:
+                self._legend(item.of, item.rect, *item.texts)
         for note in scene.notes:
             _text(self._root, note)
 
@@ -100,18 +101,17 @@ class _Drawing:
         for text in placed.texts:
             _text(group, text)
 
-    def _legend(self, item: LegendItem) -> None:
-        group = SubElement(self._root, "g", {"class": "legend"})
-        middle, rect = item.rect.center, item.rect
-        if item.sample in SEVERITY:
-            _sign(group, middle, item.sample)  # type: ignore[arg-type]
-        elif item.sample == "bundle":
+    def _legend(self, sample: Sample, rect: Rect, label: Text) -> None:
+        group, middle = SubElement(self._root, "g", {"class": "legend"}), rect.center
+        if sample in ("up", "down", "unknown"):
+            _sign(group, middle, sample)
+        elif sample == "bundle":
             _rect(SubElement(group, "g", {"class": "bundle"}), rect, radius=7)
         else:
-            kind = {"wire": "wire", "fabric": "fabric"}.get(item.sample, f"session {item.sample.lower()}")
+            kind = sample if sample in ("wire", "fabric") else f"session {sample.lower()}"
             line = f"M {_n(rect.x)} {_n(middle.y)} L {_n(rect.right)} {_n(middle.y)}"
             SubElement(SubElement(group, "g", {"class": kind}), "path", {"d": line})
-        _text(group, item.label)
+        _text(group, label)
 
 
 def _told(placed: Placed[Any]) -> tuple[str, int, dict[str, str], str]:  # noqa: PLR0911 - one a kind of part

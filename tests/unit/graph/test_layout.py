@@ -109,8 +109,8 @@ def holds(one: Rect, other: Rect) -> bool:
 def texts_of(scene: Scene) -> list[Text]:
     """Every text that is drawn."""
     parts = (*scene.boxes, *scene.ports, *scene.wires, *scene.bundles, *scene.pairs, *scene.sessions, *scene.badges)
-    texts = [text for placed in parts for text in placed.texts]
-    return [*scene.heading, *texts, *(item.label for item in scene.legend), *scene.notes]
+    texts = [text for placed in (*parts, *scene.legend) for text in placed.texts]
+    return [*scene.heading, *texts, *scene.notes]
 
 
 def overlapping(rects: Sequence[Rect]) -> list[tuple[Rect, Rect]]:

@@ -174,7 +174,6 @@ class Channel:
     interface: Interface
     up: bool
     members: tuple[tuple[str, str], ...]
-    bond: Bond | None
 
 
 def channels(source: Source) -> list[Channel]:
@@ -190,7 +189,7 @@ def channels(source: Source) -> list[Channel]:
         up = any(flag == "P" for _, flag in members)
         if interface.peer_link and not ports and source.model.vpc and source.model.vpc.virtual:
             up = _virtual_peer(source, source.model.vpc.virtual[0])
-        result.append(Channel(interface, up, members, bond))
+        result.append(Channel(interface, up, members))
     return result
 
 
