@@ -196,3 +196,11 @@ FABRIC_PEERING_SINCE: Version = (10, 4)
 """vPC fabric peering on a 9000v: captured working from there on, reported not to work on 9.2 and 9.3."""
 PASSTHROUGH_FIXED = datetime(2026, 6, 29, tzinfo=UTC)
 """Before that day vrnetlab's management passthrough sent wrong TCP checksums (its pull request 492): SSH stalls."""
+
+
+def nxos(version: str, tag: str = "") -> Nxos:
+    """What a 9000v gets of its host, by NX-OS version; ``tag``: of its image, where a lite one says so
+    (``10.5.4.M.lite``)."""
+    if "lite" in tag.lower() and numbers(version)[:3] >= NXOS_LITE.since:
+        return NXOS_LITE
+    return next(row for row in NXOS if (numbers(version) or (0,))[: len(row.since)] >= row.since)

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from labctl.design.model import Design, Target
+from labctl.design.design import Design, Target
 from labctl.design.plan import design
 from labctl.render.folder import render_folder, write_folder
 from labctl.spec.load import loads

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from labctl.cli.output import say
+from labctl.design.design import Design, Target
 from labctl.design.images import ImageWishes
-from labctl.design.model import Design, Target
 from labctl.design.plan import design
 from labctl.errors import Problem
 from labctl.peers import WRITTEN_FOR

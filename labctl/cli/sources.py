@@ -104,7 +104,7 @@ def _looks_like_one(path: Path) -> bool:
     """By its top, and no other tool's file; what is wrong with a spec, broken YAML too, is said when it is read."""
     import yaml
 
-    from labctl.spec.model import Spec
+    from labctl.spec.keys import Spec
 
     try:
         document = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)

@@ -14,14 +14,14 @@ from labctl.cli.configured import image_wishes, in_docker, parse_images, parse_t
 from labctl.cli.labs import spec_name
 from labctl.cli.output import say
 from labctl.cli.rendering import planned
+from labctl.design.design import Target
 from labctl.design.images import ImageWishes, Part, choose_images
-from labctl.design.model import Target
 from labctl.errors import LabError, Problem, SpecError, UsageError
 from labctl.imagename import SWITCH_ROLES
 from labctl.peers import WRITTEN_FOR
 from labctl.runtime.select import AUTO, REAL, host_of, made_with, runtime_class, runtime_for
+from labctl.spec.keys import Cluster, Spec
 from labctl.spec.load import load
-from labctl.spec.model import Cluster, Spec
 from labctl.state import LabState, lab_state
 
 if TYPE_CHECKING:
@@ -215,7 +215,7 @@ def _not_there(images: list[str]) -> str | None:
 def real_images(spec: Spec, wishes: ImageWishes, containerlab: str) -> dict[Part, tuple[str, ...]]:
     """The images that real parts of a spec would run, each once."""
     from labctl.design import versions
-    from labctl.spec.rules_fabric import all_switches
+    from labctl.spec.rules import all_switches
 
     cluster = spec.cluster if isinstance(spec.cluster, Cluster) else None
     kubernetes = versions.of_cluster(spec, "kind", containerlab)[0] if cluster else ""

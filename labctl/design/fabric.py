@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address
 
 from labctl.design import addressing
-from labctl.design.model import ExternalPort, Link, NodePort, Switch, Uplink, VpcPair
+from labctl.design.design import ExternalPort, Link, Node, NodePort, Switch, Uplink, VpcPair
 from labctl.peers import FABRIC_PEERING_SINCE, numbers
-from labctl.spec.model import External as ExternalSpec
-from labctl.spec.model import PeerLink, Spec, SwitchAddresses
+from labctl.spec.keys import External as ExternalSpec
+from labctl.spec.keys import PeerLink, Spec, SwitchAddresses
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,15 +20,6 @@ class Pair:
 
     leafs: tuple[str, str]
     peer_link: PeerLink
-
-
-@dataclass(frozen=True, slots=True)
-class BondedNode:
-    """What the fabric has to know of a node."""
-
-    name: str
-    container: str
-    pair: int
 
 
 def leaf_pairs(spec: Spec) -> tuple[Pair, ...]:
@@ -66,20 +57,15 @@ class Ports:
         return f"Ethernet1/{self._next[switch]}"
 
 
-@dataclass(frozen=True, slots=True)
-class FabricPlan:
-    """Switches and all wires."""
-
-    switches: tuple[Switch, ...]
-    links: tuple[Link, ...]
-
-
-def plan_fabric(spec: Spec, nodes: tuple[BondedNode, ...], management: Mapping[str, IPv4Interface]) -> FabricPlan:
-    """Decide every port and address of the fabric. Links: node ports, externals, peer-links, then uplinks."""
+def wired(
+    spec: Spec, nodes: tuple[Node, ...], management: Mapping[str, IPv4Interface]
+) -> tuple[tuple[Switch, ...], tuple[Link, ...]]:
+    """Every port and address of the fabric, decided: the switches, and all wires (to nodes, to external hosts,
+    peer-links, then uplinks)."""
     ports, links = Ports(), list[Link]()
     pairs, spines, borders = leaf_pairs(spec), spine_names(spec), border_names(spec)
     leafs = [leaf for pair in pairs for leaf in pair.leafs]
-    node_ports = _node_ports(pairs, nodes, ports, links)
+    node_ports = _node_ports(nodes, ports, links)
     external_ports = _external_ports(spec.external, ports, links)
     peer_members = _peer_links(pairs, ports, links)
     uplinks = _uplinks(spines, (*leafs, *borders), ports, links)
@@ -123,17 +109,15 @@ def plan_fabric(spec: Spec, nodes: tuple[BondedNode, ...], management: Mapping[s
         )
         for name in borders
     )  # fmt: skip
-    return FabricPlan(tuple(switches), tuple(links))
+    return tuple(switches), tuple(links)
 
 
-def _node_ports(
-    pairs: tuple[Pair, ...], nodes: tuple[BondedNode, ...], ports: Ports, links: list[Link]
-) -> dict[str, list[NodePort]]:
+def _node_ports(nodes: tuple[Node, ...], ports: Ports, links: list[Link]) -> dict[str, list[NodePort]]:
     result: dict[str, list[NodePort]] = defaultdict(list)
-    for number, node in enumerate(nodes, 1):
-        for position, leaf in enumerate(pairs[node.pair].leafs):
+    for node in nodes:
+        for position, leaf in enumerate(node.leafs):
             port, interface = ports.take(leaf), f"eth{position + 1}"
-            result[leaf].append(NodePort(port, node.name, interface, 10 + number))
+            result[leaf].append(NodePort(port, node.name, interface, node.channel))
             links.append(Link((leaf, port), (node.container, interface)))
     return result
 

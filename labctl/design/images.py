@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from labctl.design.model import Images, Target
+from labctl.design.design import Images, Target
 from labctl.imagename import ROLES, ImageName, image_name
-from labctl.spec.model import Images as ImagesSpec
+from labctl.spec.keys import Images as ImagesSpec
 
 PULL = {"never": "never", "if-not-present": "IfNotPresent", "always": "always"}
 STANDIN_SWITCH = "labctl/n9kv-standin:latest"

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import get_args
 
 from labctl.design import addressing, versions
-from labctl.design.fabric import BondedNode, border_names, leaf_pairs, peering_loopbacks, plan_fabric, spine_names
-from labctl.design.images import ImageWishes, choose_images
-from labctl.design.model import (
+from labctl.design.design import (
     Cluster,
+    Curl,
     Design,
     External,
     Manifest,
     Network,
     Node,
     Peer,
+    Ping,
+    PodEnd,
     Pool,
     Switch,
     Target,
     Vrf,
 )
-from labctl.design.traffic import curls, pings
-from labctl.spec.model import Cluster as ClusterSpec
-from labctl.spec.model import Failure, Spec
-from labctl.spec.model import Node as NodeSpec
-from labctl.spec.model import Pool as PoolSpec
+from labctl.design.fabric import border_names, leaf_pairs, peering_loopbacks, spine_names, wired
+from labctl.design.images import ImageWishes, choose_images
+from labctl.spec.keys import Cluster as ClusterSpec
+from labctl.spec.keys import Failure, Spec, Traffic
+from labctl.spec.keys import Node as NodeSpec
+from labctl.spec.keys import PodEnd as PodEndSpec
+from labctl.spec.keys import Pool as PoolSpec
 
 DEFAULT_POOLS: tuple[Network, ...] = (IPv4Network("10.244.0.0/16"), IPv6Network("2001:db8:42::/56"))
 DEFAULT_SERVICES: tuple[Network, ...] = (IPv4Network("10.96.0.0/16"), IPv6Network("2001:db8:42:1::/112"))
@@ -54,22 +58,19 @@ def design(spec: Spec, target: Target, name: str | None = None, wishes: ImageWis
     vrf = _vrf(spec)
     nodes = _nodes(spec, vrf, lab)
     management = _management(spec)
-    bonded = tuple(BondedNode(node.name, node.container, _pair_of(spec, node)) for node in nodes)
-    fabric = plan_fabric(spec, bonded, management)
-    ports = {port.host: (switch.name, port) for switch in fabric.switches for port in switch.external_ports}
-    externals = tuple(External(e.name, e.attach, management[e.name], ports[e.name][1]) for e in spec.external)
-    cluster = _cluster(spec, target, nodes, fabric.switches) if nodes else None
+    switches, links = wired(spec, nodes, management)
+    ports = {port.host: port for switch in switches for port in switch.external_ports}
+    externals = tuple(External(e.name, e.attach, management[e.name], ports[e.name]) for e in spec.external)
+    cluster = _cluster(spec, target, nodes, switches) if nodes else None
     scenarios = spec.scenarios if spec.scenarios is not None else (_provable(cluster) if cluster else FABRIC_SCENARIOS)
     return Design(
         name=lab,
         target=target,
-        asn=spec.fabric.asn,
-        nxos=spec.fabric.nxos,
-        anycast_mac=spec.fabric.anycast_mac,
+        fabric=spec.fabric,
         management=spec.management,
         vrf=vrf,
-        switches=fabric.switches,
-        links=fabric.links,
+        switches=switches,
+        links=links,
         cluster=cluster,
         externals=externals,
         scenarios=tuple(scenarios),
@@ -132,10 +133,6 @@ def _nodes(spec: Spec, vrf: Vrf, lab: str) -> tuple[Node, ...]:
             )
         )
     return tuple(result)
-
-
-def _pair_of(spec: Spec, node: Node) -> int:
-    return next(index for index, pair in enumerate(leaf_pairs(spec)) if pair.leafs == node.leafs)
 
 
 def managed(spec: Spec) -> tuple[str, ...]:
@@ -236,3 +233,52 @@ def _peers(spec: Spec, nodes: tuple[Node, ...], switches: tuple[Switch, ...]) ->
                 name = f"{leaf.name.lower()}-calico-v{address.version}"
                 result[address] = Peer(name, leaf.name, address, scope)
     return tuple(result.values())
+
+
+PAGE = "Welcome to nginx!"
+
+
+def pings(
+    traffic: Traffic, nodes: tuple[Node, ...], versions: tuple[int, ...], workloads: Collection[str]
+) -> tuple[Ping, ...]:
+    """``versions``: IP versions that pods have addresses of."""
+    families = tuple(sorted({version for version in versions if version == 4 or nodes[0].address6 is not None}))
+    if traffic.pings:
+        return tuple(Ping(_end(row.sender, nodes), _end(row.target, nodes), families) for row in traffic.pings)
+    workers = _workers(nodes)
+    if "pingtest" not in workloads or len(workers) < 2:
+        return ()
+    sender, target = (PodEnd(node, selector="app=pingtest") for node in workers[:2])
+    return (Ping(sender, target, families),)
+
+
+def curls(traffic: Traffic, nodes: tuple[Node, ...], workloads: Collection[str]) -> tuple[Curl, ...]:
+    """The built-in one is fetched by the control plane from the pods of the first worker."""
+    if traffic.curls:
+        return tuple(
+            Curl(
+                _named(nodes, row.sender),
+                row.namespace,
+                row.service,
+                _named(nodes, row.backends),
+                row.endpoint,
+                row.contains,
+            )
+            for row in traffic.curls
+        )
+    if "nginx" not in workloads:
+        return ()
+    control = next(node for node in nodes if node.role == "control-plane")
+    return (Curl(control, "default", "nginx-service", _workers(nodes)[0], None, PAGE),)
+
+
+def _workers(nodes: tuple[Node, ...]) -> list[Node]:
+    return [node for node in nodes if node.role == "worker"]
+
+
+def _named(nodes: tuple[Node, ...], name: str) -> Node:
+    return next(node for node in nodes if node.name == name)
+
+
+def _end(row: PodEndSpec, nodes: tuple[Node, ...]) -> PodEnd:
+    return PodEnd(_named(nodes, row.node), row.namespace, pod=row.pod)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from labctl import peers
 from labctl.imagename import image_name, image_trouble
-from labctl.spec.model import Cluster, Spec
+from labctl.spec.keys import Cluster, Spec
 
 
 def of_cluster(spec: Spec, cluster: str, containerlab: str = peers.WRITTEN_FOR) -> tuple[str, str]:

@@ -6,11 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from labctl.graph.layout import layout
-from labctl.graph.marks import marks_of
 from labctl.graph.mermaid import mermaid
-from labctl.graph.model import Picture
-from labctl.graph.picture import picture_of
-from labctl.graph.status import Marks, status_of
+from labctl.graph.picture import Picture, picture_of
+from labctl.graph.status import Marks, marks_of, status_of
 from labctl.graph.svg import svg
 from labctl.verify.livestate import LiveState as Live
 

@@ -1,31 +1,254 @@
 """Picture and status → scene. Pure and deterministic: the same picture is the same drawing.
 
-Between two rows of boxes every line leaves its port straight, through a zone for signs and one for bands and numbers,
-before it bends: so nothing that is written lies on anything else that is written.
+What hangs on each edge of each box is found first (slots), then how wide each box is and where it stands (columns):
+nodes under their pair of leafs, the rest in the middle. Between two rows of boxes every line leaves its port straight,
+through a zone for signs and one for bands and numbers, before it bends: so nothing that is written lies on anything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from labctl.graph.columns import INSIDE, Columns, columns, pair_words
-from labctl.graph.geometry import LEADING, NORMAL, SMALL, Point, Rect, line_at
-from labctl.graph.legend import heading, legend, notes
-from labctl.graph.model import TIERS, Box, End, Pair, Picture, short
+from labctl.graph.picture import TIERS, Box, Channel, End, Lag, Pair, Picture, Session, Wire, short
 from labctl.graph.scene import (
+    LEADING,
+    NORMAL,
+    SMALL,
     Edge,
     Line,
-    PlacedBox,
-    PlacedBundle,
-    PlacedPair,
-    PlacedPort,
-    PlacedSession,
-    PlacedWire,
+    Placed,
+    Point,
+    Rect,
     Scene,
+    heading,
+    legend,
+    line_at,
+    notes,
+    width_of,
 )
-from labctl.graph.slots import Slot, badge_text, bundle_text, in_order, runs, slots_of
 from labctl.graph.status import Status
+
+AROUND = 12.0
+"""Room around a label in its slot."""
+THIN = 8.0
+"""A slot where a session's line begins without its number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A port (``end``), or an end of a session's line; ``peer``: the box at the other end."""
+
+    peer: str
+    width: float
+    end: End | None = None
+    bundle: Lag | Channel | None = None
+    session: Session | None = None
+    has_badge: bool = False
+
+
+Slots = Mapping[tuple[str, Edge], Sequence[Slot]]
+
+
+def bundle_text(bundle: Lag | Channel, status: Status) -> str:
+    """What its band says."""
+    standing = status.of(bundle)
+    return f"{bundle.name} {standing.mark}" if standing and standing.mark else bundle.name
+
+
+def badge_text(session: Session, status: Status) -> str:
+    """How many sessions, and how many of them are up where that is known."""
+    standing = status.of(session)
+    return standing.mark if standing and standing.mark else str(len(session.neighbors))
+
+
+def slots_of(picture: Picture, status: Status) -> dict[tuple[str, Edge], list[Slot]]:
+    """All slots, in the picture's order."""
+    found: dict[tuple[str, Edge], list[Slot]] = {}
+    for key, slot in (*_ports(picture, status), *_session_ends(picture, status)):
+        found.setdefault(key, []).append(slot)
+    return found
+
+
+def _towards(picture: Picture, box: str, other: str) -> Edge:
+    level = {it.name: TIERS.index(it.tier) for it in picture.boxes}
+    return "top" if level[box] > level[other] else "bottom"
+
+
+def _ports(picture: Picture, status: Status) -> Iterator[tuple[tuple[str, Edge], Slot]]:
+    bundles = {end: bundle for bundle in picture.bundles for end in bundle.ends if picture.far_end(end)}
+    beside = {wire: pair for pair in picture.pairs for wire in pair.members}
+    for wire in picture.wires:
+        for end, far in ((wire.a, wire.b), (wire.b, wire.a)):
+            bundle = bundles.get(end)
+            width = width_of(short(end[1]))
+            if bundle is not None:
+                members = sum(other is bundle for other in bundles.values())
+                width = max(width, width_of(bundle_text(bundle, status)) / members)
+            edge = _towards(picture, end[0], far[0])
+            if wire in beside:
+                edge = "right" if end[0] == beside[wire].leafs[0] else "left"
+            yield (end[0], edge), Slot(far[0], width + AROUND, end, bundle)
+
+
+def _session_ends(picture: Picture, status: Status) -> Iterator[tuple[tuple[str, Edge], Slot]]:
+    for session in picture.sessions:
+        for box, other in ((session.switch, session.peer), (session.peer, session.switch)):
+            counted = box == session.counted_at
+            room = width_of(badge_text(session, status)) + AROUND if counted else THIN
+            yield (box, _towards(picture, box, other)), Slot(other, room, None, None, session, counted)
+
+
+def in_order(slots: Sequence[Slot], across: Mapping[str, float]) -> list[Slot]:
+    """From left to right, so that lines cross little. ``across``: the middle of each box.
+
+    On a node all ports stand together, for its band, and the sessions on both sides of them; elsewhere each other box
+    has its ports and its session together.
+    """
+    ports = sorted((slot for slot in slots if slot.end), key=lambda slot: (across[slot.peer], slot.end))
+    sessions = sorted((slot for slot in slots if slot.session), key=lambda slot: across[slot.peer])
+    if any(isinstance(slot.bundle, Lag) for slot in ports):
+        half = (len(sessions) + 1) // 2
+        return [*sessions[:half], *ports, *sessions[half:]]
+    return sorted([*ports, *sessions], key=lambda slot: (across[slot.peer], slot.peer))
+
+
+def runs(slots: Sequence[Slot]) -> list[list[int]]:
+    """Positions of neighbouring slots of one bundle."""
+    found: list[list[int]] = []
+    for index, slot in enumerate(slots):
+        if slot.bundle is None:
+            continue
+        if found and found[-1][-1] == index - 1 and slots[index - 1].bundle is slot.bundle:
+            found[-1].append(index)
+        else:
+            found.append([index])
+    return found
+
+
+INSIDE = 8.0
+"""Between a box's edge and what is in it."""
+SIGN = 16.0
+"""Width of a sign with the space behind it."""
+GAP = 24.0
+"""Between boxes of one row."""
+WIDEST_GAP = 120.0
+BETWEEN_PAIRS = 48.0
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """``left`` and ``widths`` of each box; the whole is ``total`` wide."""
+
+    left: Mapping[str, float]
+    widths: Mapping[str, float]
+    total: float
+
+    def middle(self, box: str) -> float:
+        return self.left[box] + self.widths[box] / 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Leafs that belong together, and their nodes."""
+
+    leafs: tuple[str, ...]
+    between: float
+    nodes: tuple[str, ...]
+
+
+def pair_words(pair: Pair, status: Status) -> tuple[list[str], list[str]]:
+    """What stands above and below the line of a peer-link."""
+    below = ["peer-link"]
+    below += [f"Po{pair.channel}"] if pair.channel is not None else []
+    below += [] if pair.members else ["over fabric"]
+    standing = status.pairs.get(pair.leafs)
+    return [f"vPC domain {pair.domain}"], below + ([standing.mark] if standing else [])
+
+
+def box_width(box: Box, slots: Slots, status: Status) -> float:
+    """As wide as its texts and the slots of its edges need."""
+    standing = status.boxes.get(box.name)
+    texts = [width_of(box.name, NORMAL), *(width_of(line, SMALL) for line in box.lines)]
+    texts += [SIGN + width_of(standing.mark, SMALL)] if standing else []
+    side = max((slot.width for edge in ("left", "right") for slot in slots.get((box.name, edge), ())), default=0.0)
+    rows = [sum(slot.width for slot in slots.get((box.name, edge), ())) for edge in ("top", "bottom")]
+    return max(max(texts) + 2 * side, *rows) + 2 * INSIDE
+
+
+def columns(picture: Picture, slots: Slots, status: Status, least: float) -> Columns:
+    """Place all boxes. ``least``: the whole is at least so wide."""
+    widths = {box.name: box_width(box, slots, status) for box in picture.boxes}
+    tiers = {tier: [box.name for box in picture.boxes if box.tier == tier] for tier in ("external", "border", "spine")}
+    tiers["external"].sort(key=lambda host: _order(picture, host, tiers["border"]))
+    groups = _groups(picture, status)
+    spans = [
+        max(_row(group.leafs, widths, group.between), _row(group.nodes, widths, GAP), 0.0) for group in groups
+    ]  # fmt: skip
+    whole = sum(spans) + BETWEEN_PAIRS * max(0, len(groups) - 1)
+    total = max(least, whole, *(_row(names, widths, GAP) for names in tiers.values()))
+    left: dict[str, float] = {}
+    start = (total - whole) / 2
+    for group, span in zip(groups, spans, strict=True):
+        left |= _centered(group.leafs, widths, group.between, start, span)
+        left |= _centered(group.nodes, widths, GAP, start, span)
+        start += span + BETWEEN_PAIRS
+    for names in tiers.values():
+        if names:
+            spare = (total - _row(names, widths, 0.0)) / (len(names) + 1)
+            left |= _centered(names, widths, min(max(spare, GAP), WIDEST_GAP), 0.0, total)
+    return Columns(left, widths, total)
+
+
+def _row(names: Sequence[str], widths: Mapping[str, float], gap: float) -> float:
+    return sum(widths[name] for name in names) + gap * max(0, len(names) - 1)
+
+
+def _centered(
+    names: Sequence[str], widths: Mapping[str, float], gap: float, start: float, span: float
+) -> dict[str, float]:
+    left, x = {}, start + (span - _row(names, widths, gap)) / 2
+    for name in names:
+        left[name] = x
+        x += widths[name] + gap
+    return left
+
+
+def _order(picture: Picture, host: str, borders: Sequence[str]) -> int:
+    """A host stands over the border leaf that it is wired to."""
+    return min((borders.index(peer) for peer in _peers(picture, host) if peer in borders), default=len(borders))
+
+
+def _groups(picture: Picture, status: Status) -> list[_Group]:
+    """From left to right; nodes that hang on no leaf come last."""
+    leafs = [box.name for box in picture.boxes if box.tier == "leaf"]
+    nodes = [box.name for box in picture.boxes if box.tier == "node"]
+    homes = {node: next((box for box in _peers(picture, node) if box in leafs), "") for node in nodes}
+    found = []
+    for together, between in [*_together(picture, leafs, status), (("",), GAP)]:
+        mine = tuple(node for node in nodes if homes[node] in together)
+        found += [_Group(tuple(filter(None, together)), between, mine)] if mine or together != ("",) else []
+    return found
+
+
+def _together(picture: Picture, leafs: Sequence[str], status: Status) -> list[tuple[tuple[str, ...], float]]:
+    """The leafs, two of a pair together, and the room between the two: for the words of their peer-link."""
+    found: dict[tuple[str, ...], float] = {}
+    for leaf in leafs:
+        pair = picture.pair_of(leaf)
+        if pair is None or not set(pair.leafs) <= set(leafs):
+            found[leaf,] = GAP
+        else:
+            words = [word for part in pair_words(pair, status) for word in part]
+            found.setdefault(pair.leafs, max(map(width_of, words)) + 2 * INSIDE)
+    return list(found.items())
+
+
+def _peers(picture: Picture, box: str) -> list[str]:
+    """The boxes at the other ends of a box's wires."""
+    ends = [pair for wire in picture.wires for pair in ((wire.a[0], wire.b[0]), (wire.b[0], wire.a[0]))]
+    return [far for near, far in ends if near == box]
+
 
 MARGIN = 16.0
 LEAST = 328.0
@@ -48,11 +271,13 @@ def layout(picture: Picture, status: Status) -> Scene:
     above, top = heading(picture, status, MARGIN, MARGIN, across.total)
     work = _Work(picture, status, across, {key: tuple(value) for key, value in slots.items()})
     bottom = work.place(top + 12)
+    sessions, badges = work.sessions()
     below, bottom = legend(picture, status, MARGIN, bottom + 16, across.total)
     lines, bottom = notes(picture, status, MARGIN, bottom + 4, across.total)
     return Scene(
-        across.total + 2 * MARGIN, bottom + MARGIN, tuple(above), tuple(work.boxes), tuple(work.ports.values()),
-        tuple(work.wires()), tuple(work.bundles), tuple(work.pairs), tuple(work.sessions()), tuple(below), tuple(lines),
+        across.total + 2 * MARGIN, bottom + MARGIN, tuple(above), tuple(work.boxes), tuple(work.ports),
+        tuple(work.wires()), tuple(work.bundles), tuple(work.pairs), tuple(sessions), tuple(badges), tuple(below),
+        tuple(lines),
     )  # fmt: skip
 
 
@@ -64,12 +289,13 @@ class _Work:
     status: Status
     across: Columns
     slots: Mapping[tuple[str, Edge], Sequence[Slot]]
-    boxes: list[PlacedBox] = field(default_factory=list)
-    ports: dict[End, PlacedPort] = field(default_factory=dict)
-    bundles: list[PlacedBundle] = field(default_factory=list)
-    pairs: list[PlacedPair] = field(default_factory=list)
-    tips: dict[tuple[str, str, str], tuple[Point, Edge]] = field(default_factory=dict)
-    """(box, the other, kind of session) → where the session's line leaves the box."""
+    boxes: list[Placed[Box]] = field(default_factory=list)
+    ports: list[Placed[End]] = field(default_factory=list)
+    bundles: list[Placed[Lag | Channel]] = field(default_factory=list)
+    pairs: list[Placed[Pair]] = field(default_factory=list)
+    rects: dict[str, Rect] = field(default_factory=dict)
+    tips: dict[End | tuple[str, str, str], tuple[Point, Edge]] = field(default_factory=dict)
+    """A port, or (box, the other, kind of session) → where its line leaves the box."""
     reaches: dict[tuple[str, Edge], float] = field(default_factory=dict)
     """How far the lines of a box's edge go straight."""
 
@@ -85,9 +311,8 @@ class _Work:
             for box in row:
                 self._box(box, Rect(MARGIN + self.across.left[box.name], y, self.across.widths[box.name], height))
             bottom = y + height + self._reach(row, "bottom")
-        names = {placed.box.name: placed.rect for placed in self.boxes}
         for pair in self.picture.pairs:
-            self._pair(pair, names)
+            self._pair(pair)
         return bottom + bend if rows[-1] and self._reach(rows[-1], "bottom") else bottom
 
     def _reach(self, row: Sequence[Box], edge: Edge) -> float:
@@ -121,12 +346,15 @@ class _Work:
         standing = self.status.boxes.get(box.name)
         height = NORMAL * LEADING + LINE * len(box.lines) + (LINE + 2 if standing else 0.0)
         middle, y = rect.center.x, (top + bottom - height) / 2 + NORMAL * LEADING / 2
-        name = line_at(box.name, Point(middle, y), NORMAL)
+        texts, mark = [line_at(box.name, Point(middle, y), NORMAL, "strong")], None
         y += NORMAL * LEADING / 2 - LINE / 2
-        lines = [line_at(text, Point(middle, y + LINE * (number + 1))) for number, text in enumerate(box.lines)]
-        last = line_at(standing.mark, Point(middle + 8, y + LINE * (len(lines) + 1) + 2)) if standing else None
-        mark = Point(last.room.x - 8, last.room.center.y) if last else Point(middle, y)
-        self.boxes.append(PlacedBox(box, rect, name, tuple(lines), last, mark))
+        for number, text in enumerate(box.lines, 1):
+            texts.append(line_at(text, Point(middle, y + LINE * number), kind="soft"))
+        if standing:
+            texts.append(line_at(standing.mark, Point(middle + 8, y + LINE * len(texts) + 2)))
+            mark = Point(texts[-1].room.x - 8, texts[-1].room.center.y)
+        self.rects[box.name] = rect
+        self.boxes.append(Placed(box, rect, texts=tuple(texts), mark=mark))
         self._edge(box.name, "top", rect)
         self._edge(box.name, "bottom", rect)
         self._side(box.name, "left", rect)
@@ -154,7 +382,8 @@ class _Work:
             if bundle is not None:
                 left, right = starts[run[0]] + 2, starts[run[-1]] + slots[run[-1]].width - 2
                 band = Rect(left, zone, right - left, BANDS)
-                self.bundles.append(PlacedBundle(bundle, band, line_at(bundle_text(bundle, self.status), band.center)))
+                label = line_at(bundle_text(bundle, self.status), band.center)
+                self.bundles.append(Placed(bundle, band, texts=(label,)))
 
     def _side(self, box: str, edge: Edge, rect: Rect) -> None:
         """Ports of a physical peer-link, one over the other."""
@@ -170,51 +399,43 @@ class _Work:
                 self._port(slot.end, chip, Point(x, y), edge, Point(x + way * SIGNS / 2, y))
 
     def _port(self, end: End, chip: Rect, tip: Point, edge: Edge, mark: Point) -> None:
-        self.ports[end] = PlacedPort(end, chip, line_at(short(end[1]), chip.center), tip, edge, mark)
+        self.tips[end] = tip, edge
+        self.ports.append(Placed(end, chip, texts=(line_at(short(end[1]), chip.center),), mark=mark))
 
-    def _pair(self, pair: Pair, rects: Mapping[str, Rect]) -> None:
-        one, other = (rects[leaf] for leaf in pair.leafs)
+    def _pair(self, pair: Pair) -> None:
+        one, other = (self.rects[leaf] for leaf in pair.leafs)
         y = one.center.y + self._lift(pair)
         start, end = Point(one.right, y), Point(other.x, y)
         middle, half = Point((start.x + end.x) / 2, y), _half(pair)
         above, below = pair_words(pair, self.status)
-        labels = [line_at(text, Point(middle.x, middle.y - half - LINE * (len(above) - number - 0.5)))
+        labels = [line_at(text, Point(middle.x, middle.y - half - LINE * (len(above) - number - 0.5)), kind="soft")
                   for number, text in enumerate(above)]  # fmt: skip
-        labels += [line_at(text, Point(middle.x, middle.y + half + LINE * (number + 0.5)))
+        labels += [line_at(text, Point(middle.x, middle.y + half + LINE * (number + 0.5)), kind="soft")
                    for number, text in enumerate(below)]  # fmt: skip
         line = None if pair.members else Line(start, middle, middle, end)
         band = Rect(middle.x - 6, middle.y - half + 2, 12, 2 * half - 4) if pair.members else None
-        self.pairs.append(PlacedPair(pair, line, band, tuple(labels), middle))
+        self.pairs.append(Placed(pair, band, line, tuple(labels), middle))
 
-    def wires(self) -> list[PlacedWire]:
+    def wires(self) -> list[Placed[Wire]]:
         """When all ports are placed."""
-        return [
-            PlacedWire(
-                wire,
-                Line(
-                    one.tip,
-                    self._out(one.end[0], one.tip, one.edge),
-                    self._out(other.end[0], other.tip, other.edge),
-                    other.tip,
-                ),
-            )
-            for wire in self.picture.wires
-            for one, other in [(self.ports[wire.a], self.ports[wire.b])]
-        ]
+        return [Placed(wire, line=self._line(wire.a, wire.b)) for wire in self.picture.wires]
 
-    def sessions(self) -> list[PlacedSession]:
-        """When all boxes are placed."""
-        found = []
+    def sessions(self) -> tuple[list[Placed[Session]], list[Placed[Session]]]:
+        """Lines and numbers, when all boxes are placed."""
+        lines, badges = list[Placed[Session]](), list[Placed[Session]]()
         for session in self.picture.sessions:
-            here = self.tips[session.switch, session.peer, session.kind]
-            there = self.tips[session.peer, session.switch, session.kind]
-            tip, edge = here if session.kind == "iBGP" else there
+            here, there = (session.switch, session.peer, session.kind), (session.peer, session.switch, session.kind)
+            tip, edge = self.tips[here if session.counted_at == session.switch else there]
             way = -1 if edge == "top" else 1
             label = line_at(badge_text(session, self.status), Point(tip.x, tip.y + way * (SIGNS + BANDS / 2)))
             badge = Rect(label.room.x - 4, label.room.center.y - 8, label.room.width + 8, 16)
-            line = Line(here[0], self._out(session.switch, *here), self._out(session.peer, *there), there[0])
-            found.append(PlacedSession(session, line, badge, label, Point(tip.x, tip.y + way * SIGNS / 2)))
-        return found
+            lines.append(Placed(session, line=self._line(here, there)))
+            badges.append(Placed(session, badge, texts=(label,), mark=Point(tip.x, tip.y + way * SIGNS / 2)))
+        return lines, badges
+
+    def _line(self, one: End | tuple[str, str, str], other: End | tuple[str, str, str]) -> Line:
+        (start, _), (end, _) = self.tips[one], self.tips[other]
+        return Line(start, self._out(one[0], *self.tips[one]), self._out(other[0], *self.tips[other]), end)
 
     def _out(self, box: str, tip: Point, edge: Edge) -> Point:
         """Where a line may begin to bend."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from labctl.graph.model import TIERS, End, Picture, Tier, Wire, short
+from labctl.graph.picture import TIERS, End, Picture, Tier, Wire, short
 from labctl.graph.status import Standing, State, Status
 
 _TITLES: Mapping[Tier, str] = {
@@ -16,7 +16,6 @@ _TITLES: Mapping[Tier, str] = {
 }  # fmt: skip
 _SIGNS: Mapping[State, str] = {"up": "✓", "down": "✕", "unknown": "?"}
 _STROKES: Mapping[State, str] = {"up": "#1a7f37", "down": "#c4222f", "unknown": "#6b6f76"}
-_SEVERITY: Mapping[State, int] = {"up": 0, "unknown": 1, "down": 2}
 
 
 def mermaid(picture: Picture, status: Status) -> str:
@@ -94,23 +93,17 @@ class _Writer:
         words = f"{self._port(upper)} — {self._port(lower)}"
         if all(bundled):
             words += f"<br/>{bundled[0]} — {bundled[1]}"
-        known = [self._status.ports[end] for end in (upper, lower) if end in self._status.ports]
-        worst = max(known, key=lambda standing: _SEVERITY[standing.state], default=None)
-        self._edge(upper[0], "===" if all(bundled) else "---", lower[0], words, worst)
+        self._edge(upper[0], "===" if all(bundled) else "---", lower[0], words, self._status.of(wire))
 
     def _port(self, end: End) -> str:
         standing = self._status.ports.get(end)
         return f"{short(end[1])} {_SIGNS[standing.state]}" if standing else short(end[1])
 
     def _bundle(self, end: End) -> str:
-        box, port = end
-        for lag in self._picture.lags:
-            if lag.node == box and port in lag.members:
-                return _with_mark(lag.bond, self._status.lags.get(box))
-        for channel in self._picture.channels:
-            if channel.switch == box and port in channel.members:
-                return _with_mark(f"Po{channel.number}", self._status.channels.get((box, channel.number)))
-        pair = self._picture.pair_of(box)
+        for bundle in self._picture.bundles:
+            if end in bundle.ends:
+                return _with_mark(bundle.name, self._status.of(bundle))
+        pair = self._picture.pair_of(end[0])
         if pair and any(end in (wire.a, wire.b) for wire in pair.members):
             return f"Po{pair.channel} peer-link" if pair.channel is not None else "peer-link"
         return ""

@@ -1,15 +1,153 @@
-"""An artifact folder → the picture of its lab. Pure but for reading the folder's files."""
+"""What is in a picture of a lab, and an artifact folder → the picture of its lab. No places: those are the layout's.
+
+Boxes, wires with a port at each end, bundles, vPC pairs, sessions. Pure but for reading the folder's files.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from labctl.errors import Place, Problem, SpecError
 from labctl.folder import Folder, load_folder
-from labctl.graph.configs import SwitchConfig, read_configs
-from labctl.graph.model import Box, Channel, End, Lag, Pair, Picture, Session, Tier, Wire, short
+from labctl.nxos.tree import ConfigTree, Section, parse
 from labctl.verify.inputs import ChecksInput, load_checks
+
+Tier = Literal["external", "border", "spine", "leaf", "node"]
+TIERS: tuple[Tier, ...] = ("external", "border", "spine", "leaf", "node")
+"""From top to bottom."""
+End = tuple[str, str]
+"""A box and its interface, as the box calls it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A switch, Kubernetes node or external host; ``lines``: what is written below its name.
+
+    ``address``: what the other switches know a switch by, its loopback0.
+    """
+
+    name: str
+    tier: Tier
+    lines: tuple[str, ...]
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """A cable."""
+
+    a: End
+    b: End
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """A node's bond: its members, and the port-channels (switch, number) in which their wires end."""
+
+    node: str
+    bond: str
+    members: tuple[str, ...]
+    channels: tuple[tuple[str, int], ...]
+
+    @property
+    def name(self) -> str:
+        return self.bond
+
+    @property
+    def ends(self) -> tuple[End, ...]:
+        return tuple((self.node, member) for member in self.members)
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A switch's port-channel towards a node, with the ports that have a wire."""
+
+    switch: str
+    number: int
+    members: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return f"Po{self.number}"
+
+    @property
+    def ends(self) -> tuple[End, ...]:
+        return tuple((self.switch, member) for member in self.members)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two leafs of a vPC domain. ``members``: the wires of a physical peer-link; none: it runs over the fabric."""
+
+    domain: int
+    leafs: tuple[str, str]
+    channel: int | None
+    members: tuple[Wire, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """All BGP sessions of a switch with one box: an entry (family, neighbor's address) each.
+
+    ``source``: the switch's interface that they come from, empty when its configuration does not say.
+    """
+
+    switch: str
+    peer: str
+    kind: Literal["iBGP", "eBGP"]
+    neighbors: tuple[tuple[str, str], ...]
+    source: str = ""
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        return self.switch, self.peer
+
+    @property
+    def counted_at(self) -> str:
+        """The box where their number stands: below, where there is a line for each."""
+        return self.switch if self.kind == "iBGP" else self.peer
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Everything. ``notes``: what the folder names and the picture cannot show."""
+
+    name: str
+    about: str
+    boxes: tuple[Box, ...]
+    wires: tuple[Wire, ...]
+    lags: tuple[Lag, ...]
+    channels: tuple[Channel, ...]
+    pairs: tuple[Pair, ...]
+    sessions: tuple[Session, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def bundles(self) -> tuple[Lag | Channel, ...]:
+        return *self.lags, *self.channels
+
+    def pair_of(self, leaf: str) -> Pair | None:
+        """The vPC domain of a leaf."""
+        return next((pair for pair in self.pairs if leaf in pair.leafs), None)
+
+    def far_end(self, end: End) -> End | None:
+        """The other end of a port's wire."""
+        for wire in self.wires:
+            if end in (wire.a, wire.b):
+                return wire.b if end == wire.a else wire.a
+        return None
+
+
+def short(interface: str) -> str:
+    """As NX-OS abbreviates it in its tables: ``Eth1/4``, ``Po11``, ``Lo1002``."""
+    for word, letters in (("Ethernet", "Eth"), ("port-channel", "Po"), ("loopback", "Lo")):
+        if interface.startswith(word):
+            return letters + interface.removeprefix(word)
+    return interface
+
 
 _TIERS: Mapping[str, Tier] = {
     "spine": "spine", "leaf": "leaf", "border": "border", "control-plane": "node", "worker": "node",
@@ -138,3 +276,73 @@ def _sessions(
         for (switch, peer, kind), neighbors in pairs.items()
     )
     return tuple(sessions), tuple(notes)
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchConfig:
+    """Of one switch. ``loopbacks``: interface → addresses without length; ``channels``: port → its port-channel."""
+
+    asn: str
+    loopbacks: Mapping[str, tuple[str, ...]]
+    channels: Mapping[str, int]
+    domain: int | None
+    peer_address: str | None
+    """Where a virtual peer-link goes; None for a physical one."""
+    peer_link: int | None
+    """Its port-channel."""
+    sources: Mapping[str, str]
+    """BGP neighbor → the interface that its session comes from."""
+
+
+def read_configs(folder: Path, switches: tuple[str, ...]) -> dict[str, SwitchConfig]:
+    """Every switch's configuration in a folder. Raises `SpecError` with every file that cannot be read."""
+    found, problems = {}, []
+    for name in switches:
+        file = f"nxos/{name}.cfg"
+        try:
+            found[name] = _config(parse((folder / file).read_text()))
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is no text"
+            problems.append(Problem("unreadable", f"{file} cannot be read: {reason}", Place(file)))
+    if problems:
+        raise SpecError(problems)
+    return found
+
+
+def _config(tree: ConfigTree) -> SwitchConfig:
+    interfaces = {section.words[1]: section for section in tree.all("interface") if len(section.words) == 2}
+    bgp = tree.find("router", "bgp")
+    vpc = tree.find("vpc", "domain")
+    link = vpc.rest("virtual", "peer-link", "destination") if vpc else None
+    peer_links = (name for name, section in interfaces.items() if section.has("vpc peer-link"))
+    return SwitchConfig(
+        asn=bgp.words[2] if bgp and len(bgp.words) > 2 else "",
+        loopbacks={name: _addresses(it) for name, it in interfaces.items() if name.startswith("loopback")},
+        channels={name: number for name, it in interfaces.items() if (number := _number(it.rest("channel-group")))},
+        domain=_number(vpc.words[2:]) if vpc else None,
+        peer_address=link[0] if link else None,
+        peer_link=_number((next(peer_links, "").removeprefix("port-channel"),)),
+        sources=_sources(bgp) if bgp else {},
+    )
+
+
+def _addresses(section: Section) -> tuple[str, ...]:
+    lines = (*section.all("ip", "address"), *section.all("ipv6", "address"))
+    return tuple(line.words[2].partition("/")[0] for line in lines if len(line.words) > 2)
+
+
+def _number(words: tuple[str, ...] | None) -> int | None:
+    return int(words[0]) if words and words[0].isdecimal() else None
+
+
+def _sources(bgp: Section) -> dict[str, str]:
+    templates = {section.words[2]: section for section in bgp.all("template", "peer") if len(section.words) > 2}
+    found = {}
+    for scope in (bgp, *bgp.all("vrf")):
+        for neighbor in scope.all("neighbor"):
+            inherited = neighbor.rest("inherit", "peer")
+            template = templates.get(inherited[0]) if inherited else None
+            source = neighbor.rest("update-source") or (template.rest("update-source") if template else None)
+            if source and len(neighbor.words) > 1:
+                found[neighbor.words[1]] = source[0]
+    return found

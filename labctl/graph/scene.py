@@ -1,39 +1,84 @@
-"""A picture with every part at its place: what a writer draws."""
+"""A picture with every part at its place, as a writer draws it; points, rectangles and texts of known size.
+
+A text's room is known without a font because it is set in a monospaced one, whose letters are all as wide as
+``ADVANCE`` times its size.
+"""
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
-from labctl.graph.geometry import Point, Rect, Text
-from labctl.graph.model import Box, Channel, End, Lag, Pair, Session, Wire
+from labctl.graph.picture import Box, Channel, End, Lag, Pair, Picture, Session, Wire
+from labctl.graph.status import Status
+
+ADVANCE = 0.605
+LEADING = 1.3
+"""Height of a line, in sizes."""
+SMALL, NORMAL, LARGE = 10.0, 13.0, 16.0
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    x: float
+    y: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rect:
+    x: float
+    y: float
+    width: float
+    height: float
+
+    @property
+    def right(self) -> float:
+        return self.x + self.width
+
+    @property
+    def bottom(self) -> float:
+        return self.y + self.height
+
+    @property
+    def center(self) -> Point:
+        return Point(self.x + self.width / 2, self.y + self.height / 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One line in the middle of its room."""
+
+    text: str
+    room: Rect
+    size: float
+    kind: str = ""
+    """How it is set: strong, soft."""
+
+
+def width_of(text: str, size: float = SMALL) -> float:
+    """Of a line of text."""
+    return len(text) * size * ADVANCE
+
+
+def line_at(text: str, center: Point, size: float = SMALL, kind: str = "") -> Text:
+    """A line around a point."""
+    width, height = width_of(text, size), size * LEADING
+    return Text(text, Rect(center.x - width / 2, center.y - height / 2, width, height), size, kind)
+
+
+def line_from(text: str, left: float, middle: float, size: float = SMALL, kind: str = "") -> Text:
+    """A line that begins at ``left``, around the height of ``middle``."""
+    return line_at(text, Point(left + width_of(text, size) / 2, middle), size, kind)
+
+
+def wrapped(text: str, width: float, size: float = SMALL) -> list[str]:
+    """A text in lines that are not wider."""
+    return textwrap.wrap(text, max(8, int(width / (size * ADVANCE)))) or [""]
+
 
 Edge = Literal["top", "bottom", "left", "right"]
 Sample = Literal["wire", "bundle", "iBGP", "eBGP", "fabric", "up", "down", "unknown"]
-
-
-@dataclass(frozen=True, slots=True)
-class PlacedBox:
-    """``standing``: the line that says how it stands; ``mark``: the middle of the sign before it."""
-
-    box: Box
-    rect: Rect
-    name: Text
-    lines: tuple[Text, ...]
-    standing: Text | None
-    mark: Point
-
-
-@dataclass(frozen=True, slots=True)
-class PlacedPort:
-    """``tip``: where its wire leaves the box; ``mark``: where its sign stands, on the wire."""
-
-    end: End
-    chip: Rect
-    label: Text
-    tip: Point
-    edge: Edge
-    mark: Point
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,48 +96,18 @@ class Line:
         return self.start.y == self.start_out.y
 
 
-@dataclass(frozen=True, slots=True)
-class PlacedWire:
-    wire: Wire
-    line: Line
+P = TypeVar("P")
 
 
 @dataclass(frozen=True, slots=True)
-class PlacedBundle:
-    """A band around wires at the end that is bundled."""
+class Placed(Generic[P]):
+    """A part of the picture at its place: what is drawn of it, and where the sign stands that says how it is."""
 
-    bundle: Lag | Channel
-    rect: Rect
-    label: Text
-
-
-@dataclass(frozen=True, slots=True)
-class PlacedSession:
-    """``badge``: the number of sessions, on the line."""
-
-    session: Session
-    line: Line
-    badge: Rect
-    label: Text
-    mark: Point
-
-
-@dataclass(frozen=True, slots=True)
-class PlacedPair:
-    """``line``: a peer-link over the fabric; ``band``: around the wires of a physical one."""
-
-    pair: Pair
-    line: Line | None
-    band: Rect | None
-    labels: tuple[Text, ...]
-    mark: Point
-
-
-@dataclass(frozen=True, slots=True)
-class LegendItem:
-    sample: Sample
-    rect: Rect
-    label: Text
+    of: P
+    rect: Rect | None = None
+    line: Line | None = None
+    texts: tuple[Text, ...] = ()
+    mark: Point | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,24 +117,77 @@ class Scene:
     width: float
     height: float
     heading: tuple[Text, ...]
-    boxes: tuple[PlacedBox, ...]
-    ports: tuple[PlacedPort, ...]
-    wires: tuple[PlacedWire, ...]
-    bundles: tuple[PlacedBundle, ...]
-    pairs: tuple[PlacedPair, ...]
-    sessions: tuple[PlacedSession, ...]
-    legend: tuple[LegendItem, ...]
+    boxes: tuple[Placed[Box], ...]
+    ports: tuple[Placed[End], ...]
+    wires: tuple[Placed[Wire], ...]
+    bundles: tuple[Placed[Lag | Channel], ...]
+    """Bands around wires at the end that is bundled."""
+    pairs: tuple[Placed[Pair], ...]
+    """A line where the peer-link is over the fabric, a band around the wires of a physical one."""
+    sessions: tuple[Placed[Session], ...]
+    badges: tuple[Placed[Session], ...]
+    """Their numbers, on the lines."""
+    legend: tuple[Placed[Sample], ...]
     notes: tuple[Text, ...]
 
-    def texts(self) -> list[Text]:
-        """Every text that is drawn."""
-        return [
-            *self.heading,
-            *(text for box in self.boxes for text in (box.name, *box.lines, *([box.standing] if box.standing else []))),
-            *(port.label for port in self.ports),
-            *(bundle.label for bundle in self.bundles),
-            *(text for pair in self.pairs for text in pair.labels),
-            *(session.label for session in self.sessions),
-            *(item.label for item in self.legend),
-            *self.notes,
-        ]
+
+SAMPLE = Rect(0, 0, 28, 14)
+ROW = 20.0
+_LINE = SMALL * LEADING + 2
+
+
+def heading(picture: Picture, status: Status, left: float, top: float, width: float) -> tuple[list[Text], float]:
+    """The lines above, and where they end."""
+    lines, y = list[Text](), top
+    about = [picture.about, *([f"running lab, read {status.read_at}"] if status.read_at else [])]
+    rows = [(line, LARGE) for line in wrapped(picture.name, width, LARGE)]
+    rows += [(line, SMALL) for text in about for line in wrapped(text, width)]
+    for line, size in rows:
+        height = size * LEADING + 2
+        lines.append(line_from(line, left, y + height / 2, size, "soft" if lines else "strong"))
+        y += height
+    return lines, y
+
+
+def legend(
+    picture: Picture, status: Status, left: float, top: float, width: float
+) -> tuple[list[Placed[Sample]], float]:
+    """The items, in as many rows as they need, and where they end."""
+    found: list[Placed[Sample]] = []
+    x, y = left, top
+    for sample, words in _items(picture, status):
+        needed = SAMPLE.width + 6 + width_of(words)
+        if x > left and x + needed > left + width:
+            x, y = left, y + ROW
+        rect = Rect(x, y + (ROW - SAMPLE.height) / 2, SAMPLE.width, SAMPLE.height)
+        label = line_from(words, x + SAMPLE.width + 6, y + ROW / 2, kind="soft")
+        found.append(Placed(sample, rect, texts=(label,)))
+        x += needed + 16
+    return found, y + ROW
+
+
+def _items(picture: Picture, status: Status) -> list[tuple[Sample, str]]:
+    kinds = {session.kind for session in picture.sessions}
+    items: list[tuple[Sample, str]] = [("wire", "cable")]
+    items += [("bundle", "bond, port-channel")] if picture.lags or any(pair.members for pair in picture.pairs) else []
+    items += [("fabric", "vPC peer-link over the fabric")] if any(not pair.members for pair in picture.pairs) else []
+    items += [("iBGP", "iBGP EVPN sessions")] if "iBGP" in kinds else []
+    items += [("eBGP", "eBGP sessions, with number")] if "eBGP" in kinds else []
+    tables = (status.boxes, status.ports, status.channels, status.lags, status.pairs, status.sessions)
+    states = {standing.state for table in tables for standing in table.values()}
+    if status.read_at:
+        items += [("up", "up"), ("down", "down"), ("unknown", "not known: no answer")]
+    else:
+        items += [("down", "failed")] if "down" in states else []
+        items += [("unknown", "not known: no answer")] if "unknown" in states else []
+    return items
+
+
+def notes(picture: Picture, status: Status, left: float, top: float, width: float) -> tuple[list[Text], float]:
+    """What no part of the picture can show, and where it ends."""
+    found, y = [], top
+    for note in (*picture.notes, *status.notes):
+        for number, line in enumerate(wrapped(note, width - 12)):
+            found.append(line_from(line, left + (12 if number else 0), y + _LINE / 2))
+            y += _LINE
+    return found, y

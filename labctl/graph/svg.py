@@ -1,32 +1,24 @@
 """Scene → SVG: one element that stands alone as a file and inline in a page; no script, nothing from elsewhere.
 
-Each part carries what it is of (``data-box``, ``data-port``, ``data-session``) and a title that a pointer shows.
+Each part carries what it is of (``data-box``, ``data-port``, ``data-session``) and a title that a pointer shows. All
+rules of its look, in light and in dark, are bound to the drawing's own class: it may stand in a page.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeVar
+from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from labctl.graph.geometry import Point, Rect, Text
-from labctl.graph.look import NAME, style
-from labctl.graph.model import Channel, Lag, Picture
-from labctl.graph.scene import (
-    LegendItem,
-    Line,
-    PlacedBox,
-    PlacedBundle,
-    PlacedPair,
-    PlacedPort,
-    PlacedSession,
-    PlacedWire,
-    Scene,
-)
-from labctl.graph.status import Standing, State, Status
+from labctl.graph.picture import Box, Channel, Lag, Pair, Picture, Session, Wire
+from labctl.graph.scene import Line, Placed, Point, Rect, Sample, Scene, Text
+from labctl.graph.status import Part, State, Status
 
-Key = TypeVar("Key")
+STYLE = Path(__file__).with_name("style.css")
+"""Its last four rows of states have as many classes as the rows of parts before them, and come later: they win."""
+NAME = "labctl-graph"
 SMALLEST, LARGEST = 0.75, 1.5
 """So many times its own size is a drawing shown at least, to be read, and at most. What is too wide scrolls."""
 BASELINE = 0.35
@@ -46,7 +38,7 @@ def svg(picture: Picture, scene: Scene, status: Status) -> str:
         "style": f"min-width:{_n(scene.width * SMALLEST)}px;max-width:{_n(scene.width * LARGEST)}px;margin:0 auto",
     })  # fmt: skip
     SubElement(root, "title").text = f"Topology of {picture.name}"
-    SubElement(root, "style").text = style()
+    SubElement(root, "style").text = f"\n{STYLE.read_text()}"
     _rect(root, Rect(0, 0, scene.width, scene.height), "paper")
     _Drawing(root, status).draw(scene)
     ElementTree.indent(root, " ")
@@ -77,148 +69,79 @@ class _Drawing:
     def __init__(self, root: Element, status: Status) -> None:
         self._root = root
         self._status = status
-        self._signs: list[tuple[Point, Standing]] = []
 
     def draw(self, scene: Scene) -> None:
         for text in scene.heading:
-            _text(self._root, text, "strong" if text is scene.heading[0] else "soft")
-        for wire in scene.wires:
-            self._wire(wire)
-        for session in scene.sessions:
-            self._session_line(session)
-        for pair in scene.pairs:
-            self._pair(pair)
-        for box in scene.boxes:
-            self._box(box)
-        for port in scene.ports:
-            self._port(port)
-        for bundle in scene.bundles:
-            self._bundle(bundle)
-        for session in scene.sessions:
-            self._session_badge(session)
-        for point, standing in self._signs:
-            _sign(self._root, point, standing.state)
+            _text(self._root, text)
+        parts: tuple[Placed[Any], ...] = (
+            *scene.wires, *scene.sessions, *scene.pairs, *scene.boxes, *scene.ports, *scene.bundles, *scene.badges,
+        )  # fmt: skip
+        for placed in parts:
+            self._part(placed)
+        for placed in parts:
+            standing = self._status.of(placed.of)
+            if standing and placed.mark:
+                _sign(self._root, placed.mark, standing.state)
         for item in scene.legend:
-            self._legend(item)
+            if item.rect:
+                self._legend(item.of, item.rect, *item.texts)
         for note in scene.notes:
             _text(self._root, note)
 
-    def _group(self, kind: str, standing: Standing | None, title: str) -> Element:
-        group = SubElement(self._root, "g", {"class": f"{kind} {standing.state}" if standing else kind})
-        SubElement(group, "title").text = title
-        return group
-
-    def _wire(self, placed: PlacedWire) -> None:
-        ends = placed.wire.a, placed.wire.b
-        known = [self._status.ports[end] for end in ends if end in self._status.ports]
-        worst = max(known, key=lambda standing: _SEVERITY[standing.state], default=None)
-        group = self._group("wire", worst, " to ".join(map(_end, ends)))
-        group.set("data-wire", " ".join(map(_end, ends)))
-        SubElement(group, "path", {"d": _path(placed.line)})
-
-    def _box(self, placed: PlacedBox) -> None:
-        box = placed.box
-        standing = self._status.boxes.get(box.name)
-        group = self._group(f"box {box.tier}", standing, _told(box.name, standing))
-        group.set("data-box", box.name)
-        _rect(group, placed.rect, radius=6)
-        _text(group, placed.name, "strong")
-        for line in placed.lines:
-            _text(group, line, "soft")
-        if placed.standing and standing:
-            _text(group, placed.standing)
-            self._signs.append((placed.mark, standing))
-
-    def _port(self, port: PlacedPort) -> None:
-        standing = self._status.ports.get(port.end)
-        group = self._group("port", standing, _told(_end(port.end), standing))
-        group.set("data-port", _end(port.end))
-        _rect(group, port.chip, radius=3)
-        _text(group, port.label)
-        if standing:
-            self._signs.append((port.mark, standing))
-
-    def _bundle(self, placed: PlacedBundle) -> None:
-        bundle = placed.bundle
-        if isinstance(bundle, Lag):
-            standing, name = self._status.lags.get(bundle.node), f"{bundle.node} {bundle.bond}"
-            channels = " and ".join(f"port-channel{number} of {switch}" for switch, number in bundle.channels)
-            words = f"{name}: {', '.join(bundle.members)} to {channels}"
-        else:
-            standing, name = self._channel(bundle)
-            words = f"{name}: {', '.join(bundle.members)}"
-        group = self._group("bundle", standing, _told(words, standing))
-        group.set("data-bundle", name)
-        _rect(group, placed.rect, radius=8)
-        _text(group, placed.label)
-
-    def _channel(self, channel: Channel) -> tuple[Standing | None, str]:
-        key = channel.switch, channel.number
-        return self._status.channels.get(key), f"{channel.switch} port-channel{channel.number}"
-
-    def _pair(self, placed: PlacedPair) -> None:
-        pair = placed.pair
-        standing = self._status.pairs.get(pair.leafs)
-        how = "over its own cables" if pair.members else "over the fabric"
-        words = f"vPC domain {pair.domain}: {pair.leafs[0]} and {pair.leafs[1]}, peer-link {how}"
-        group = self._group("bundle" if placed.band else "fabric", standing, _told(words, standing))
-        group.set("data-pair", " ".join(pair.leafs))
+    def _part(self, placed: Placed[Any]) -> None:
+        kind, radius, data, title = _told(placed)
+        standing = self._status.of(placed.of)
+        group = SubElement(self._root, "g", {"class": f"{kind} {standing.state}" if standing else kind, **data})
+        how = standing and not isinstance(placed.of, Wire) and (standing.words or standing.mark or standing.state)
+        SubElement(group, "title").text = f"{title}: {how}" if how else title
         if placed.line:
             SubElement(group, "path", {"d": _path(placed.line)})
-        if placed.band:
-            _rect(group, placed.band, radius=6)
-        for label in placed.labels:
-            _text(group, label, "soft")
-        if standing:
-            self._signs.append((placed.mark, standing))
+        if placed.rect:
+            _rect(group, placed.rect, radius=radius)
+        for text in placed.texts:
+            _text(group, text)
 
-    def _session_line(self, placed: PlacedSession) -> None:
-        session = placed.session
-        group = self._group(*self._session(placed))
-        group.set("data-session", f"{session.switch} {session.peer}")
-        SubElement(group, "path", {"d": _path(placed.line)})
-
-    def _session_badge(self, placed: PlacedSession) -> None:
-        kind, standing, title = self._session(placed)
-        group = self._group(kind, standing, title)
-        _rect(group, placed.badge, radius=8)
-        _text(group, placed.label)
-        if standing:
-            self._signs.append((placed.mark, standing))
-
-    def _session(self, placed: PlacedSession) -> tuple[str, Standing | None, str]:
-        session = placed.session
-        neighbors = ", ".join(f"{family} {address}" for family, address in session.neighbors)
-        source = f" from {session.source}" if session.source else ""
-        words = f"{session.kind}: {session.switch}{source} with {session.peer} ({neighbors})"
-        standing = self._status.sessions.get(session.pair)
-        return f"session {session.kind.lower()}", standing, _told(words, standing)
-
-    def _legend(self, item: LegendItem) -> None:
-        group = SubElement(self._root, "g", {"class": "legend"})
-        middle, rect = item.rect.center, item.rect
-        if item.sample in _SEVERITY:
-            _sign(group, middle, item.sample)  # type: ignore[arg-type]
-        elif item.sample == "bundle":
+    def _legend(self, sample: Sample, rect: Rect, label: Text) -> None:
+        group, middle = SubElement(self._root, "g", {"class": "legend"}), rect.center
+        if sample in ("up", "down", "unknown"):
+            _sign(group, middle, sample)
+        elif sample == "bundle":
             _rect(SubElement(group, "g", {"class": "bundle"}), rect, radius=7)
         else:
-            kind = {"wire": "wire", "fabric": "fabric"}.get(item.sample, f"session {item.sample.lower()}")
+            kind = sample if sample in ("wire", "fabric") else f"session {sample.lower()}"
             line = f"M {_n(rect.x)} {_n(middle.y)} L {_n(rect.right)} {_n(middle.y)}"
             SubElement(SubElement(group, "g", {"class": kind}), "path", {"d": line})
-        _text(group, item.label, "soft")
+        _text(group, label)
 
 
-_SEVERITY: Mapping[str, int] = {"up": 0, "unknown": 1, "down": 2}
-
-
-def _told(what: str, standing: Standing | None) -> str:
-    if standing is None:
-        return what
-    return f"{what}: {standing.words or standing.mark or standing.state}"
-
-
-def _end(end: tuple[str, str]) -> str:
-    return ":".join(end)
+def _told(placed: Placed[Any]) -> tuple[str, int, dict[str, str], str]:  # noqa: PLR0911 - one a kind of part
+    """(its class, how round its rectangle is, what it is of for a program, and for who points at it)."""
+    part: Part = placed.of
+    match part:
+        case Box():
+            return f"box {part.tier}", 6, {"data-box": part.name}, part.name
+        case Wire():
+            ends = ":".join(part.a), ":".join(part.b)
+            return "wire", 0, {"data-wire": " ".join(ends)}, " to ".join(ends)
+        case Lag():
+            name = f"{part.node} {part.bond}"
+            channels = " and ".join(f"port-channel{number} of {switch}" for switch, number in part.channels)
+            return "bundle", 8, {"data-bundle": name}, f"{name}: {', '.join(part.members)} to {channels}"
+        case Channel():
+            name = f"{part.switch} port-channel{part.number}"
+            return "bundle", 8, {"data-bundle": name}, f"{name}: {', '.join(part.members)}"
+        case Pair():
+            how = "over its own cables" if part.members else "over the fabric"
+            words = f"vPC domain {part.domain}: {part.leafs[0]} and {part.leafs[1]}, peer-link {how}"
+            return "bundle" if placed.rect else "fabric", 6, {"data-pair": " ".join(part.leafs)}, words
+        case Session():
+            neighbors = ", ".join(f"{family} {address}" for family, address in part.neighbors)
+            source = f" from {part.source}" if part.source else ""
+            words = f"{part.kind}: {part.switch}{source} with {part.peer} ({neighbors})"
+            data = {"data-session": f"{part.switch} {part.peer}"} if placed.line else {}
+            return f"session {part.kind.lower()}", 8, data, words
+        case _:
+            return "port", 3, {"data-port": ":".join(part)}, ":".join(part)
 
 
 def _n(value: float) -> str:
@@ -244,10 +167,10 @@ def _rect(parent: Element, rect: Rect, kind: str | None = None, radius: float = 
     SubElement(parent, "rect", place | ({"rx": _n(radius)} if radius else {}) | ({"class": kind} if kind else {}))
 
 
-def _text(parent: Element, text: Text, kind: str | None = None) -> None:
+def _text(parent: Element, text: Text) -> None:
     center = text.room.center
     place = {"x": _n(center.x), "y": _n(center.y + BASELINE * text.size), "font-size": _n(text.size)}
-    SubElement(parent, "text", place | ({"class": kind} if kind else {})).text = text.text
+    SubElement(parent, "text", place | ({"class": text.kind} if text.kind else {})).text = text.text
 
 
 def _sign(parent: Element, point: Point, state: State) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from labctl.design.model import Cluster, Curl, Design, Ping, PodEnd, Switch
-from labctl.design.scale import NETWORKS, Scale, scale
+from labctl.design.addressing import NETWORKS, Scale, scale
+from labctl.design.design import Cluster, Curl, Design, Ping, PodEnd, Switch
 from labctl.render.checks_cluster import cluster_checks
 from labctl.render.checks_leafs import external_route, leaf_checks, routes_from_nodes
 from labctl.render.yamltext import dump

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ipaddress import ip_network
 from typing import Any
 
-from labctl.design.model import Cluster, Design, Network
+from labctl.design.design import Cluster, Design, Network
 from labctl.render.cluster import bgp_configuration, ip_pools
 from labctl.render.workloads import built_in_services, built_in_workloads
 
@@ -50,7 +50,7 @@ def cluster_checks(design: Design, cluster: Cluster) -> dict[str, Any]:
             {
                 "name": peer.name,
                 "address": str(peer.address),
-                "asn": design.asn,
+                "asn": design.fabric.asn,
                 **({"nodes": list(peer.nodes)} if peer.nodes is not None else {}),
             }
             for peer in cluster.peers

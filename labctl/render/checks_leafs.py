@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from labctl.design.model import Cluster, Design, Switch
+from labctl.design.design import Cluster, Design, Switch
 from labctl.render.checks_cluster import WINDOW
 from labctl.render.workloads import built_in_services
 
@@ -32,7 +32,7 @@ def _leaf(design: Design, leaf: Switch) -> dict[str, Any]:
         "gateway": {
             "vlan": design.vrf.node_vlan,
             "addresses": [str(gateway) for gateway in gateways],
-            "mac": design.anycast_mac,
+            "mac": design.fabric.anycast_mac,
         },
     }
     if addresses:
@@ -42,7 +42,7 @@ def _leaf(design: Design, leaf: Switch) -> dict[str, Any]:
     neighbors = _neighbors(design.cluster, leaf) if design.cluster else []
     if design.cluster and neighbors:
         row["bgp"] = {
-            "asn": design.asn,
+            "asn": design.fabric.asn,
             "remote_asn": design.cluster.asn,
             "multihop": MULTIHOP,
             "settings": list(SETTINGS),

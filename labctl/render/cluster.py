@@ -14,9 +14,9 @@ import json
 from typing import Any
 
 from labctl import peers
+from labctl.design.design import Cluster, Design
 from labctl.design.limits import CALICO as GROUP
 from labctl.design.limits import LIMITS, Limit
-from labctl.design.model import Cluster, Design
 from labctl.render.templating import render
 from labctl.render.yamltext import documents, dump
 
@@ -159,7 +159,7 @@ def bgp_peers(design: Design, cluster: Cluster) -> list[dict[str, Any]]:
     """One per leaf and family; nodes of a pair with loopbacks of its own are selected by name."""
     result = []
     for peer in cluster.peers:
-        spec: dict[str, Any] = {"asNumber": design.asn, "peerIP": str(peer.address)}
+        spec: dict[str, Any] = {"asNumber": design.fabric.asn, "peerIP": str(peer.address)}
         if peer.nodes is not None:
             names = ", ".join(f"'{name}'" for name in peer.nodes)
             spec["nodeSelector"] = f"kubernetes.io/hostname in {{ {names} }}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from labctl.design.model import Cluster, Design, Node
+from labctl.design.design import Cluster, Design, Node
 from labctl.render.workloads import BUSYBOX, NGINX, on_one_of
 from labctl.render.yamltext import dump
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from labctl.design.model import Design
+from labctl.design.design import Design
 from labctl.imagename import where_from
 from labctl.peers import containerlab, readers
 from labctl.render import cluster, failures, nodes, workloads

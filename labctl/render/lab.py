@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from labctl import __version__
-from labctl.design.model import Design
+from labctl.design.design import Design
 
 SCHEMA = "labctl.lab/v1"
 SWITCH_DEADLINES = {"standin": {"ssh": 120, "push": 120}, "n9kv": {"ssh": 1800, "push": 600}}
@@ -47,7 +47,7 @@ def lab_json(design: Design, files: Mapping[str, str]) -> str:
 
 
 def _versions(design: Design) -> dict[str, str]:
-    versions = {"nxos": design.nxos}
+    versions = {"nxos": design.fabric.nxos}
     if design.cluster:
         versions |= {"kubernetes": design.cluster.kubernetes, "calico": design.cluster.calico}
     return versions
@@ -86,7 +86,7 @@ def _inputs(design: Design) -> list[dict[str, Any]]:
         inputs.append(_input("kubernetes", design.cluster.kubernetes, images.node.digest, images.node.tagged))
     switches = list(dict.fromkeys(images.of(switch.role) for switch in design.switches))
     if design.target.switch == "n9kv":
-        inputs += [_input("nxos", design.nxos, image.digest, image.tagged) for image in switches]
+        inputs += [_input("nxos", design.fabric.nxos, image.digest, image.tagged) for image in switches]
     else:
         inputs += [_input("switch", image.tag, image.digest, image.tagged) for image in switches if image.digest]
     if design.externals and images.host.digest:

@@ -5,7 +5,7 @@ Everything goes through few ``ip -batch`` calls: in a small guest a process cost
 
 from __future__ import annotations
 
-from labctl.design.model import Design, External, Network, Node
+from labctl.design.design import Design, External, Network, Node
 from labctl.render.templating import render
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
-from labctl.design.model import Design, Network, Switch
+from labctl.design.design import Design, Network, Switch
 from labctl.render.templating import render
 
 STANDIN_OSPF = (1, 40)

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from labctl.design.model import Design, Switch
-from labctl.design.switchvm import environment
-from labctl.peers import EXTRAS, containerlab
+from labctl.design.design import Design, Switch
+from labctl.peers import EXTRAS, containerlab, nxos
 from labctl.render.yamltext import dump
 
 CREDENTIALS = {"username": "${LABCTL_SWITCH_USERNAME:=admin}", "password": "${LABCTL_SWITCH_PASSWORD:=admin}"}
@@ -75,7 +74,7 @@ def boot_delay_variable(switch: str) -> str:
 def _switch_kind(design: Design) -> dict[str, Any]:
     kind: dict[str, Any] = {"image": design.switch_image.tagged, "credentials": CREDENTIALS}
     if design.target.switch == "n9kv":
-        machine = environment(design.nxos, design.switch_image.tag)
+        machine = _machine(design.fabric.nxos, design.switch_image.tag)
         kind["env"] = {"CLAB_MGMT_PASSTHROUGH": "true", **machine}
     return kind
 
@@ -90,9 +89,15 @@ def _switch(design: Design, switch: Switch) -> dict[str, Any]:
     if not containerlab(design.target.containerlab).counts_ports:
         variables["CLAB_INTFS"] = str(sum(end[0] == switch.name for link in design.links for end in (link.a, link.b)))
     if design.target.switch == "n9kv":
-        of_kind, own = environment(design.nxos, usual.tag), environment(design.nxos, image.tag)
+        of_kind, own = _machine(design.fabric.nxos, usual.tag), _machine(design.fabric.nxos, image.tag)
         variables |= {name: value for name, value in own.items() if value != of_kind[name]}
         variables["BOOT_DELAY"] = f"${{{boot_delay_variable(switch.name)}:=0}}"
     if variables:
         node["env"] = variables
     return node
+
+
+def _machine(version: str, tag: str) -> dict[str, str]:
+    """What vrnetlab reads of the container's environment."""
+    wanted = nxos(version, tag)
+    return {"QEMU_MEMORY": str(wanted.memory), "QEMU_SMP": str(wanted.cpus)}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ipaddress import ip_address
 from typing import Any
 
-from labctl.design.model import Cluster
+from labctl.design.design import Cluster
 from labctl.render.yamltext import documents
 
 BUSYBOX = "busybox:1.36"

@@ -1,28 +1,39 @@
-"""From a file to a `Spec`: all problems at once, each with ``file:line:col``, the line, and what to write instead."""
+"""From a file to a `Spec`: all problems at once, each with ``file:line:col``, the line, and what to write instead.
+
+First what the types say, then the rules that they cannot say: names that clash, addresses that overlap, things that do
+not exist. Each rule names the parts that it cannot do without: where one of them is not even well-formed, the rule
+would judge what nobody wrote, and is not heard until the next run; all others speak up at once.
+"""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import pathlib
+from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 from copy import deepcopy
-from pathlib import Path
-from typing import Any, get_args
+from dataclasses import dataclass, field
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
+from pydantic import ValidationError
 
-from labctl import yamldoc as document
-from labctl.errors import Problem, SpecError, did_you_mean
-from labctl.spec import manifests
-from labctl.spec.model import Spec
-from labctl.spec.objects import judge_objects
-from labctl.spec.semantics import judge
+from labctl.design.plan import container_names, node_specs
+from labctl.errors import Problem, SpecError
+from labctl.spec import conflicts, manifests, rules
+from labctl.spec.keys import Spec
+from labctl.spec.messages import Fault, fields_at, findings
+from labctl.spec.rules_versions import judge_versions
 from labctl.spec.textfile import STDIN, label, read_text
-from labctl.spec.wording import MEANT, WHOLE, words
+from labctl.spec.validation import Judge
+from labctl.yamldoc import Document, Path, parse
 
 
 def load(
-    path: Path, *, target: tuple[str, str] | None = None, name: str | None = None, containerlab: str | None = None
+    path: pathlib.Path,
+    *,
+    target: tuple[str, str] | None = None,
+    name: str | None = None,
+    containerlab: str | None = None,
 ) -> Spec:
     """Read a spec. ``name``: another name for the lab; ``containerlab``: the version that will read its folder.
 
@@ -45,38 +56,48 @@ def loads(
     containerlab: str | None = None,
 ) -> Spec:
     """The same from a text; manifests of workloads are looked for beside ``file``."""
-    found, problems = document.parse(file, text)
+    found, problems = parse(file, text)
     if found is None:
         raise SpecError(problems)
-    data = {**found.data, "name": name} if name else found.data
-    malformed: set[document.Path] = set()
-    unsound: set[document.Path] = set()
-    spec: Spec | None = None
-    try:
-        spec = Spec.model_validate(data)
-        specs: tuple[Spec, ...] = (spec,)
-    except ValidationError as error:
-        said, faults = _from_pydantic(error, found)
-        problems += said
-        specs, malformed, unsound = _mended(data, faults)
-    if specs:
-        judged = [judge(one, found, target, malformed, unsound, containerlab) for one in specs]
+    read = _validated({**found.data, "name": name} if name else found.data, found)
+    problems += read.problems
+    texts: dict[str, str] = {}
+    if read.specs:
+        judged = [judge(one, found, target, read.malformed, read.unsound, containerlab) for one in read.specs]
         problems += [problem for problem in judged[0] if problem in judged[-1]]
-        texts, objects, troubles = manifests.read(specs[0], found, Path(file).parent)
+        texts, objects, troubles = manifests.read(read.specs[0], found, pathlib.Path(file).parent)
         problems += troubles
-        if not malformed and not unsound:
-            problems += judge_objects(specs[0], found, target, objects, complete=not troubles)
+        if not read.malformed and not read.unsound:
+            problems += manifests.judge_objects(read.specs[0], found, target, objects, complete=not troubles)
     problems.sort(key=lambda p: (p.place.line, p.place.column) if p.place else (0, 0))
     wrong = [problem for problem in problems if problem.severity == "error"]
     warnings = [problem for problem in problems if problem.severity == "warning"]
     if wrong:
         raise SpecError(wrong, warnings=warnings)
-    assert spec is not None  # noqa: S101 - nothing wrong means that it was validated
-    return spec.as_read(texts, warnings)
+    return read.specs[0].as_read(texts, warnings)  # nothing is wrong: it is the one that was written
 
 
-Fault = tuple[str, document.Path]
-"""pydantic's kind of a finding, and where it is in the document."""
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A document as a `Spec`, or what stands for it where it is malformed.
+
+    ``malformed``: parts that have labctl's defaults; ``unsound``: single values that were set in.
+    """
+
+    specs: tuple[Spec, ...]
+    problems: list[Problem] = field(default_factory=list)
+    malformed: AbstractSet[Path] = frozenset()
+    unsound: AbstractSet[Path] = frozenset()
+
+
+def _validated(data: dict[str, Any], found: Document) -> _Read:
+    try:
+        return _Read((Spec.model_validate(data),))
+    except ValidationError as error:
+        problems, faults = findings(error, found)
+        return _mended(data, faults, problems)
+
+
 INSTEAD: dict[str, tuple[object, object]] = {
     "name": ("instead-a", "instead-b"), "vlan": (3966, 3965), "vni": (16777213, 16777212), "pair": (1, None),
     "address": (None, "203.0.113.1"), "role": (None, None), "peer_link": (None, None), "block_size": (None, None),
@@ -87,14 +108,11 @@ INSTEAD: dict[str, tuple[object, object]] = {
 meant to be; where one is malformed of which there is no row, the rules that read its part wait for the next run."""
 
 
-def _mended(
-    data: dict[str, Any], faults: list[Fault]
-) -> tuple[tuple[Spec, ...], set[document.Path], set[document.Path]]:
-    """Specs that stand for what is meant, so that all else can be judged at once; the parts that have labctl's
-    defaults in them, and the single values that were set in."""
+def _mended(data: dict[str, Any], faults: list[Fault], problems: list[Problem]) -> _Read:
+    """Specs that stand for what is meant, so that all else can be judged at once."""
     made: list[Spec] = []
     for which in (0, 1):
-        parts, values = set[document.Path](), set[document.Path]()
+        parts, values = set[Path](), set[Path]()
         copy = deepcopy(data)
         for kind, path in faults:
             _mend(copy, kind, path, which, parts, values)
@@ -102,19 +120,22 @@ def _mended(
         if spec is None:  # what it was renamed to, or set in, is malformed again
             parts = {part for kind, path in faults for part in _parts(kind, path)}
             spec = _without(data, parts)
-            return ((spec,) if spec else ()), parts, set()
+            return _Read((spec,) if spec else (), problems, parts)
         made.append(spec)
-    return tuple(made), parts, values
+    return _Read(tuple(made), problems, parts, values)
 
 
-def _mend(
-    data: Any, kind: str, path: document.Path, which: int, parts: set[document.Path], values: set[document.Path]
-) -> None:
+def _holder(data: Any, path: Path) -> Any:
+    """The mapping of the document that has the last step of a path."""
+    for step in path[:-1]:
+        data = data[int(step)] if isinstance(data, list) else data.get(step, {})
+    return data
+
+
+def _mend(data: Any, kind: str, path: Path, which: int, parts: set[Path], values: set[Path]) -> None:
     while path and isinstance(path[-1], int):
         path = path[:-1]
-    holder: Any = data
-    for step in path[:-1]:
-        holder = holder[int(step)] if isinstance(holder, list) else holder.get(step, {})
+    holder = _holder(data, path)
     meant = _meant(path) if kind == "extra_forbidden" else None
     if meant and path[-1] in holder and meant not in holder:
         holder[meant] = holder.pop(path[-1])
@@ -128,7 +149,7 @@ def _mend(
         parts |= {part for part in _parts(kind, path) if part == path or part[-1] not in holder or len(path) > 2}
 
 
-def _without(data: dict[str, Any], unsound: set[document.Path]) -> Spec | None:
+def _without(data: dict[str, Any], unsound: set[Path]) -> Spec | None:
     """The spec with labctl's defaults for its malformed parts."""
     kept = {key: dict(value) if isinstance(value, dict) else value for key, value in data.items()}
     for top, *below in unsound:
@@ -144,114 +165,102 @@ def _without(data: dict[str, Any], unsound: set[document.Path]) -> Spec | None:
         return None
 
 
-def _from_pydantic(error: ValidationError, found: document.Document) -> tuple[list[Problem], list[Fault]]:
-    """The problems, and where they are."""
-    problems: dict[tuple[Any, ...], Problem] = {}
-    faults: list[Fault] = []
-    # of a list that could have been a number, what is wrong with the list is told first
-    said = sorted(error.errors(include_url=False), key=lambda r: r["type"] in WHOLE and isinstance(r["input"], list))
-    rows = [(row, _written(row["loc"], found, missing=row["type"] == "missing")) for row in said]
-    paths = {path for _, path in rows}
-    for row, path in rows:
-        deeper = any(len(other) > len(path) and other[: len(path)] == path for other in paths)
-        if deeper and row["type"] != "missing" and row["loc"][-1] != "[key]":
-            continue  # the reason lies deeper: this row only says that the whole is wrong then
-        also = {other["type"] for other, its_path in rows if its_path == path}
-        problem = _problem(row, path, found, also)
-        # a union reports one error per member: the first (the likeliest) is enough for a person
-        key = (problem.place.line, problem.place.column) if problem.place else path
-        if key not in problems:
-            problems[key] = problem
-            faults.append((row["type"], path))
-    return list(problems.values()), faults
-
-
-def _meant(path: document.Path) -> str | None:
+def _meant(path: Path) -> str | None:
     """The key that a misspelt one is a near miss of."""
-    near = difflib.get_close_matches(str(path[-1]), _fields_at(path[:-1]), n=1, cutoff=0.6)
+    near = difflib.get_close_matches(str(path[-1]), fields_at(path[:-1]), n=1, cutoff=0.6)
     return near[0] if near else None
 
 
-def _parts(kind: str, path: document.Path) -> set[document.Path]:
+def _parts(kind: str, path: Path) -> set[Path]:
     """The part that a finding is about; an unknown key means the one that it is a near miss of, or any beside it."""
     if kind == "extra_forbidden" and len(path) < 3:
         meant = _meant(path)
-        return {path, *((*path[:-1], key) for key in ([meant] if meant else _fields_at(path[:-1])))}
+        return {path, *((*path[:-1], key) for key in ([meant] if meant else fields_at(path[:-1])))}
     return {path[:2] if all(isinstance(step, str) for step in path[:2]) else path[:1]}
 
 
-def _written(location: tuple[str | int, ...], found: document.Document, *, missing: bool) -> document.Path:
-    """The part of pydantic's location that is in the document (it also names union members, and what is missing)."""
-    path: document.Path = ()
-    data: Any = found.data
-    for step in location:
-        in_mapping = isinstance(data, dict) and isinstance(step, str) and step in data
-        in_sequence = isinstance(data, list) and isinstance(step, int) and step < len(data)
-        if in_mapping or in_sequence:
-            path, data = (*path, step), data[step]
-        elif missing and isinstance(data, dict) and isinstance(step, str) and step == location[-1]:
-            path = (*path, step)
-    return path
+# --- what the types cannot say ---------------------------------------------------------------------------------------
+
+SWITCHES: tuple[Path, ...] = (("fabric", "spines"), ("fabric", "leaf_pairs"), ("fabric", "borders"))
+NODES: tuple[Path, ...] = (("cluster", "nodes"),)
+VRF: tuple[Path, ...] = (("fabric", "vrfs"),)
 
 
-def _problem(row: Any, path: document.Path, found: document.Document, also: set[str]) -> Problem:
-    kind, name = row["type"], str(row["loc"][-1])
-    if kind == "extra_forbidden":
-        known, homes = _fields_at(path[:-1]), [*_homes(name)]
-        hint = f"known here: {', '.join(known)}" if known else None
-        if len(homes) == 1 or "" in homes:
-            hint = "it belongs on the first level, beside name" if "" in homes else f"it belongs under {homes[0]}"
-        hint = did_you_mean(name, known, hint)
-        meant = MEANT.get(".".join(step for step in path if isinstance(step, str)))
-        hint = f"did you mean {meant}?" if meant else hint
-        return Problem("unknown-key", f"unknown key {name}", found.place(path, key=True), hint)
-    if kind == "missing":
-        if isinstance(row["loc"][-1], int):
-            place = found.place(path)
-            return Problem("missing-item", f"{path[-1]} needs {row['loc'][-1] + 1} or more", place)
-        return Problem("missing-key", f"{name} is missing", found.place(path))
-    message, hint = words(row, path, also)
-    if kind == "model_type" and path and isinstance(path[-1], int) and isinstance(row["input"], str | list):
-        item = row["input"] if isinstance(row["input"], str) else f"[{', '.join(map(str, row['input']))}]"
-        hint = f"- {{{next(iter(_written_fields(_models_at(path)[0])))}: {item}}}"
-    return Problem("bad-value", message, found.place(path, key=name == "[key]"), hint)
+def names(it: Judge) -> None:
+    """Switches, nodes and hosts share one space of names; kind's containers and its cluster another with those two."""
+    switches = [(name, f"the switch {name}", path) for name, path in rules.switch_names(it.spec)]
+    hosts = [(e.name, f"the external host {e.name}", ("external", i, "name")) for i, e in enumerate(it.spec.external)]
+    nodes = [(n.name, f"the node {n.name}", ("cluster", "nodes", i, "name")) for i, n in enumerate(node_specs(it.spec))]
+    it.taken_once([*switches, *nodes, *hosts], "duplicate-name")
+    if not nodes or not it.sound(("cluster", "nodes")):
+        return
+    others = {name.lower(): what for name, what, path in [*switches, *hosts] if it.sound(path)}
+    for box in (it.spec.name, *container_names(it.spec, it.spec.name)):
+        if box in others:
+            why = f"{box} is {others[box]} already, and the cluster of a lab {it.spec.name} has a box of that name"
+            it.say("duplicate-name", why, ("name",), "another name for one of them")
 
 
-def _homes(key: str, model: type[BaseModel] = Spec, above: str = "") -> Iterable[str]:
-    """Where a key is known: ``fabric.vrfs``."""
-    for name, field in _written_fields(model).items():
-        if name == key:
-            yield above
-        for inner in _models_in(field.annotation):
-            yield from _homes(key, inner, f"{above}.{name}".removeprefix("."))
+RULES: tuple[tuple[Callable[[Judge], None], tuple[Path, ...]], ...] = (
+    (names, ()),
+    (rules.numbers, (*VRF, ("fabric", "anycast_mac"))),
+    (rules.images, (("images",),)),
+    (rules.as_numbers, (("fabric", "asn"), ("cluster", "asn"))),
+    (rules.gateway, VRF),
+    (rules.switches, (*SWITCHES, ("fabric", "peer_link"), ("fabric", "nxos"), ("target",))),
+    (rules.addresses, (*SWITCHES, ("fabric", "addresses"))),
+    (rules.loopbacks, (*SWITCHES, *VRF)),
+    (rules.nodes, (*NODES, *VRF, ("fabric", "leaf_pairs"))),
+    (
+        judge_versions,
+        (("cluster", "kubernetes"), ("cluster", "calico"), ("fabric", "nxos"), ("images",), ("target",)),
+    ),
+    (conflicts.overlaps, ()),
+    (rules.ranges, (*VRF, ("cluster", "calico"), ("cluster", "services"), ("target",))),
+    (rules.externals, (*SWITCHES, *VRF, ("external",))),
+    (rules.workloads, (*NODES, ("workloads",), ("scenarios",), ("traffic",))),
+    (rules.traffic, (*NODES, ("cluster", "calico"), ("traffic",))),
+    (rules.management, (*SWITCHES, ("external",), ("management",))),
+)
 
 
-def _fields_at(path: document.Path) -> list[str]:
-    """Keys that the model knows at a path."""
-    return sorted({name for model in _models_at(path) for name in _written_fields(model)})
+PLANNED: tuple[tuple[Callable[[Judge], None], tuple[Path, ...]], ...] = (
+    (conflicts.room, (*NODES, *VRF)),
+    (conflicts.underlay, SWITCHES),
+    (conflicts.tenant, (("fabric", "leaf_pairs"), *VRF)),
+    (conflicts.ports, (*SWITCHES, *NODES, ("external",))),
+)
+"""Rules that ask the plan: in their turn, and only while nothing was found that leaves a lab without one."""
+NO_PLAN = frozenset({
+    "bad-gateway", "duplicate-name", "management", "no-ipv4-gateway", "no-leafs", "no-room", "no-spines", "same-leaf",
+})  # fmt: skip
 
 
-def _models_at(path: document.Path) -> list[type[BaseModel]]:
-    models: list[type[BaseModel]] = [Spec]
-    for step in path:
-        if isinstance(step, int):
+def judge(
+    spec: Spec,
+    found: Document,
+    target: tuple[str, str] | None,
+    malformed: Iterable[Path] = (),
+    unsound: AbstractSet[Path] = frozenset(),
+    containerlab: str | None = None,
+) -> list[Problem]:
+    """Every semantic problem.
+
+    ``target``: (switch, cluster) when the command line or the runtime decides it; ``malformed``: parts of the document
+    that ``spec`` has labctl's defaults for; ``unsound``: single values in it that stand in for malformed ones.
+    """
+    bad = frozenset(malformed)
+    it = Judge(spec, found, target or (spec.target.switch, spec.target.cluster), unsound | bad, containerlab)
+    for rule, parts in (*RULES, *PLANNED):
+        if (rule, parts) in PLANNED and it.codes & NO_PLAN:
             continue
-        following: list[type[BaseModel]] = []
-        for model in models:
-            fields = _written_fields(model)
-            if step in fields:
-                following += list(_models_in(fields[step].annotation))
-        models = following or models
-    return models
+        said = list(it.problems)
+        rule(it)
+        if any(_meet(part, path) for part in parts for path in bad):
+            it.problems = said  # it was run for its codes alone
+    return it.problems
 
 
-def _written_fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
-    """By the keys that a person writes."""
-    return {field.alias or name: field for name, field in model.model_fields.items()}
-
-
-def _models_in(annotation: Any) -> Iterable[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for inner in get_args(annotation):
-        yield from _models_in(inner)
+def _meet(one: Path, other: Path) -> bool:
+    shorter = min(len(one), len(other))
+    return one[:shorter] == other[:shorter]

@@ -1,4 +1,7 @@
-"""``docs/spec.md`` out of the JSON Schema: ``python -m labctl.spec.reference``."""
+"""The JSON Schema of a spec, generated from the model, and ``docs/spec.md`` out of it.
+
+``python -m labctl.spec.reference`` prints the page.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,11 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from labctl.spec.schema import json_schema
+from pydantic.json_schema import GenerateJsonSchema
 
+from labctl.spec.keys import Spec
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
 HEAD = """\
 # What a spec can say
 
@@ -20,6 +26,21 @@ LONGEST = 60
 """Characters of a default that a table still holds."""
 
 Schema = Mapping[str, Any]
+
+
+class _Schema(GenerateJsonSchema):
+    """No titles: an editor shows the key itself, and then the description."""
+
+    schema_dialect = DIALECT
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002
+        return False
+
+
+def json_schema() -> dict[str, Any]:
+    """Draft 2020-12, for editors."""
+    schema = Spec.model_json_schema(schema_generator=_Schema)
+    return {"$schema": DIALECT, **schema, "title": "labctl spec"}
 
 
 def reference() -> str:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from labctl import peers
 from labctl.design import versions
 from labctl.imagename import ROLES, SWITCH_ROLES, image_name, image_trouble
-from labctl.spec.judging import Judge
-from labctl.spec.model import Cluster, Spec
+from labctl.spec.keys import Cluster, Spec
+from labctl.spec.validation import Judge
 from labctl.yamldoc import Path
 
 KUBERNETES: Path = ("cluster", "kubernetes")
@@ -64,23 +64,31 @@ def of_cluster(spec: Spec, target: str, containerlab: str = peers.WRITTEN_FOR) -
         yield from _of_standin(wanted)
         return
     kubernetes, calico = versions.of_cluster(spec, target, containerlab)
-    library, row = peers.kind(containerlab)
+    _, row = peers.kind(containerlab)
     has = versions.image_version(spec.images.node, "node")
     said_at = KUBERNETES if wanted.kubernetes else ("images", "node") if has else CALICO
     far = peers.outside(kubernetes, row.kubernetes)
     if far:
-        its = f"the kind {library} of containerlab {containerlab} runs Kubernetes {peers.span(row.kubernetes)}"
-        newer = peers.numbers(kubernetes)[:2] > row.kubernetes[1]
-        can = newer and row is not peers.kind(peers.WRITTEN_FOR)[1]
-        hint = f"--target containerlab={peers.WRITTEN_FOR}" if can else f"leave it out for {row.images[0]}"
-        # of the newest library nobody knows yet what it cannot do; of an older one it is known
-        yield Misfit(said_at, f"{its}, not {kubernetes}", hint, far > 1 or not newer or can)
+        yield _unknown_to_kind(kubernetes, containerlab, said_at, far)
     if has and wanted.kubernetes and peers.numbers(has) != peers.numbers(wanted.kubernetes):
         why = f"this image has Kubernetes {has}, and the cluster is to have {wanted.kubernetes}"
         other = peers.numbers(has)[:2] != peers.numbers(wanted.kubernetes)[:2]
         yield Misfit(("images", "node"), why, f"cluster: {{kubernetes: {has}}}", other)
     if wanted.calico.version or not far:
         yield from _of_calico(calico, kubernetes, CALICO if wanted.calico.version else said_at)
+
+
+def _unknown_to_kind(kubernetes: str, containerlab: str, said_at: Path, far: int) -> Misfit:
+    """``far``: how many versions further than the kind in a containerlab knows.
+
+    Of the newest library nobody knows yet what it cannot do; of an older one it is known.
+    """
+    library, row = peers.kind(containerlab)
+    its = f"the kind {library} of containerlab {containerlab} runs Kubernetes {peers.span(row.kubernetes)}"
+    newer = peers.numbers(kubernetes)[:2] > row.kubernetes[1]
+    can = newer and row is not peers.kind(peers.WRITTEN_FOR)[1]
+    hint = f"--target containerlab={peers.WRITTEN_FOR}" if can else f"leave it out for {row.images[0]}"
+    return Misfit(said_at, f"{its}, not {kubernetes}", hint, far > 1 or not newer or can)
 
 
 def _of_calico(calico: str, kubernetes: str, path: Path) -> Iterator[Misfit]:

@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from labctl.cli.hosts import ContainerlabHost
-from labctl.design.model import Target
+from labctl.design.design import Target
 from labctl.design.plan import design
 from labctl.peers import WRITTEN_FOR
 from labctl.render.folder import render_folder, write_folder

@@ -34,7 +34,7 @@ def command(source: str | None, target: str | None, schema: bool, as_json: bool)
     labctl init - | labctl validate -
     """
     if schema:
-        from labctl.spec.schema import json_schema
+        from labctl.spec.reference import json_schema
 
         result_json(json_schema())
         return

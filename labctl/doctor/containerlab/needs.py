@@ -8,7 +8,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any, Literal
 
-from labctl.design.switchvm import machine
+from labctl import peers
 from labctl.errors import Problem, SpecError
 from labctl.folder import Folder, load_folder
 from labctl.peers import numbers
@@ -142,7 +142,7 @@ def _virtual_machine(folder: Folder, images: tuple[ImageNeed, ...]) -> VirtualMa
     environment = next((node.env for node in switches), {})
     image = next((image.reference for image in images if image.part == "switch"), "")
     nxos = folder.lab.versions.get("nxos", "")
-    row = machine(nxos, image.rpartition(":")[2])
+    row = peers.nxos(nxos, image.rpartition(":")[2])
     return VirtualMachine(
         nxos=nxos,
         memory=_whole(environment.get("QEMU_MEMORY"), 10240),

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from labctl.standin.switch.keys import make_key_pair
+from labctl.standin.switch.frontend import make_key_pair
 
 USERNAME = "admin"
 

@@ -1,14 +1,14 @@
-"""Which command a line means, among those that may be typed; else which word is wrong, and how."""
+"""Which command a line means, among those that may be typed; else which word is wrong, and how NX-OS marks it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Generic, Protocol, TypeVar
 
-from labctl.standin.switch.grammar import Node, Token
-from labctl.standin.switch.kinds import KINDS
+from labctl.standin.switch.grammar import KINDS, Node, Token
 
 
 class Why(Enum):
@@ -19,7 +19,7 @@ class Why(Enum):
     AMBIGUOUS = "% Ambiguous command at '^' marker."
 
 
-class Row(Protocol):
+class Choosable(Protocol):
     """A command of a table. ``key``: how many of its words name the setting (0: all)."""
 
     @property
@@ -29,7 +29,7 @@ class Row(Protocol):
     def key(self) -> int: ...
 
 
-R = TypeVar("R", bound=Row)
+R = TypeVar("R", bound=Choosable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,23 +102,32 @@ def _walk(rows: Sequence[R], words: Sequence[str]) -> list[list[_State[R]]]:
     layers[0] = [_State(row, row.start) for row in rows]
     for index, word in enumerate(words):
         steps = [(state, token, node) for state in layers[index] for token, node in state.node.edges]
-        typed = word.lower()
-        exact = any(token.literal == typed for _, token, _ in steps)
-        short = not exact and not any(token.rest for _, token, _ in steps)
+        exact = any(token.literal == word.lower() for _, token, _ in steps)
+        whole = exact or any(token.rest for _, token, _ in steps)
         for state, token, node in steps:
-            if token.literal:
-                if token.literal == typed or (short and token.literal.startswith(typed)):
-                    layers[index + 1].append(_State(state.row, node, (*state.words, token.literal)))
-            elif exact:
-                continue
-            elif token.rest:
-                layers[-1].append(_State(state.row, node, (*state.words, *words[index:])))
-            else:
-                for count in (1, 2) if KINDS[token.kind].spaced else (1,):
-                    value = token.value(" ".join(words[index : index + count]))
-                    if value is not None and index + count <= len(words):
-                        layers[index + count].append(_State(state.row, node, (*state.words, value)))
+            for count, taken in _taken(token, words[index:], exact=exact, whole=whole):
+                layers[index + count].append(_State(state.row, node, (*state.words, *taken)))
     return layers
+
+
+def _taken(token: Token, words: Sequence[str], *, exact: bool, whole: bool) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """What a place may make of the next words: (how many it takes, what they are in full).
+
+    ``exact``: a place beside this one has the next word in full; ``whole``: a beginning is not enough here.
+    """
+    typed = words[0].lower()
+    if token.literal:
+        if token.literal == typed or (token.literal.startswith(typed) and not whole):
+            yield 1, (token.literal,)
+    elif exact:
+        return
+    elif token.rest:
+        yield len(words), tuple(words)
+    else:
+        for count in (1, 2) if KINDS[token.kind].spaced else (1,):
+            value = token.value(" ".join(words[:count]))
+            if value is not None and count <= len(words):
+                yield count, (value,)
 
 
 def _split(readings: Sequence[tuple[str, ...]]) -> int | None:
@@ -127,3 +136,20 @@ def _split(readings: Sequence[tuple[str, ...]]) -> int | None:
         if len(set(column)) > 1:
             return index
     return None
+
+
+NO_INTERFACE = "Invalid interface format at '^' marker."
+"""NX-OS's words for a port that the box does not have (captured on Nexus 9000)."""
+
+
+def caret(prompt: str, position: int, words: Why | str) -> str:
+    """``position``: in the line that was typed behind the prompt."""
+    return f"{' ' * (len(prompt) + position)}^\n{words.value if isinstance(words, Why) else words}"
+
+
+def mark(prompt: str, line: str, wrong: Wrong, words: str | None = None) -> str:
+    """The caret under the wrong word; behind the line when words are missing."""
+    text = line.rstrip()
+    starts = [found.start() for found in re.finditer(r"\S+", text)]
+    position = starts[wrong.index] if wrong.index < len(starts) else len(text)
+    return caret(prompt, position, words or wrong.why)

@@ -305,33 +305,13 @@ MODES: dict[str, tuple[Command, ...]] = {
     "evpn-evi": EVPN_EVI,
 }
 
-PROMPTS: dict[str, str] = {
+_PROMPTS = {
     "config": "config",
-    "vlan": "config-vlan",
-    "route-map": "config-route-map",
-    "vrf": "config-vrf",
-    "vrf-af-ipv4": "config-vrf-af-ipv4",
-    "vrf-af-ipv6": "config-vrf-af-ipv6",
-    "vpc-domain": "config-vpc-domain",
-    "if-ethernet": "config-if",
-    "if-bundle": "config-if",
-    "if-svi": "config-if",
-    "if-loopback": "config-if",
-    "if-mgmt": "config-if",
-    "if-nve": "config-if-nve",
+    **dict.fromkeys(("if-ethernet", "if-bundle", "if-svi", "if-loopback", "if-mgmt"), "config-if"),
     "nve-vni": "config-if-nve-vni",
     "router-ospf": "config-router",
-    "router": "config-router",
-    "router-af": "config-router-af",
-    "router-neighbor": "config-router-neighbor",
-    "router-neighbor-af": "config-router-neighbor-af",
-    "router-vrf": "config-router-vrf",
-    "router-vrf-af": "config-router-vrf-af",
-    "router-vrf-neighbor": "config-router-vrf-neighbor",
-    "router-vrf-neighbor-af": "config-router-vrf-neighbor-af",
-    "evpn": "config-evpn",
-    "evpn-evi": "config-evpn-evi",
 }
+PROMPTS: dict[str, str] = {mode: _PROMPTS.get(mode, f"config-{mode}") for mode in MODES}
 
 ORDER: tuple[str, ...] = (
     "hostname", "cfs", "nv overlay evpn", "feature", "no ip domain-lookup", "ip domain-lookup",

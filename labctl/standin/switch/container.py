@@ -25,8 +25,7 @@ from typing import TYPE_CHECKING, Any
 from labctl import pace
 from labctl.guest.agent.speed import measure
 from labctl.peers import NXOS_DEFAULT
-from labctl.standin.switch.frontend import make_device
-from labctl.standin.switch.keys import make_key_pair
+from labctl.standin.switch.frontend import make_device, make_key_pair
 from labctl.standin.switch.platform import SwitchIdentity
 from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for
 

@@ -51,23 +51,14 @@ def _searched(words: Sequence[str]) -> re.Pattern[str]:
     return re.compile(text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text)
 
 
-def _include(text: str, words: Sequence[str]) -> str:
-    pattern = _searched(words)
-    return "\n".join(line for line in text.splitlines() if pattern.search(line))
+def _kept(*, matching: bool = True, words_before: int = 0, flags: re.RegexFlag = re.NOFLAG) -> Do:
+    """Lines that match, or that do not; ``words_before``: words of the filter before the pattern."""
 
+    def do(text: str, words: Sequence[str]) -> str:
+        pattern = re.compile(_searched(words[words_before:]).pattern, flags)
+        return "\n".join(line for line in text.splitlines() if bool(pattern.search(line)) is matching)
 
-def _exclude(text: str, words: Sequence[str]) -> str:
-    pattern = _searched(words)
-    return "\n".join(line for line in text.splitlines() if not pattern.search(line))
-
-
-def _ignoring_case(text: str, words: Sequence[str]) -> str:
-    pattern = re.compile(_searched(words[1:]).pattern, re.IGNORECASE)
-    return "\n".join(line for line in text.splitlines() if pattern.search(line))
-
-
-def _inverted(text: str, words: Sequence[str]) -> str:
-    return _exclude(text, words[1:])
+    return do
 
 
 def _begin(text: str, words: Sequence[str]) -> str:
@@ -90,18 +81,6 @@ def section(text: str, words: Sequence[str]) -> str:
     return "\n".join(kept)
 
 
-def _count(text: str, _words: Sequence[str]) -> str:
-    return str(len(text.splitlines()))
-
-
-def _head(text: str, words: Sequence[str]) -> str:
-    return "\n".join(text.splitlines()[: _lines(words)])
-
-
-def _last(text: str, words: Sequence[str]) -> str:
-    return "\n".join(text.splitlines()[-_lines(words) :])
-
-
 def _lines(words: Sequence[str]) -> int:
     return int(words[-1]) if words else 10
 
@@ -113,25 +92,21 @@ def _pretty(text: str, _words: Sequence[str]) -> str:
         return text
 
 
-def _same(text: str, _words: Sequence[str]) -> str:
-    return text
-
-
 FILTERS: tuple[Filter, ...] = (
-    Filter("json [native]", _same, as_json=True),
+    Filter("json [native]", lambda text, _words: text, as_json=True),
     Filter("json-pretty [native]", _pretty, as_json=True),
-    Filter("include <line>", _include),
-    Filter("exclude <line>", _exclude),
+    Filter("include <line>", _kept()),
+    Filter("exclude <line>", _kept(matching=False)),
     Filter("begin <line>", _begin),
     Filter("section <line>", section),
-    Filter("count", _count),
-    Filter("no-more", _same),
-    Filter("grep <line>", _include),
-    Filter("grep ignore-case <line>", _ignoring_case),
-    Filter("grep invert-match <line>", _inverted),
-    Filter("egrep <line>", _include),
-    Filter("head [lines] [<int>]", _head),
-    Filter("last [<int>]", _last),
+    Filter("count", lambda text, _words: str(len(text.splitlines()))),
+    Filter("no-more", lambda text, _words: text),
+    Filter("grep <line>", _kept()),
+    Filter("grep ignore-case <line>", _kept(words_before=1, flags=re.IGNORECASE)),
+    Filter("grep invert-match <line>", _kept(words_before=1, matching=False)),
+    Filter("egrep <line>", _kept()),
+    Filter("head [lines] [<int>]", lambda text, words: "\n".join(text.splitlines()[: _lines(words)])),
+    Filter("last [<int>]", lambda text, words: "\n".join(text.splitlines()[-_lines(words) :])),
 )
 _BAR = re.compile(r"\|")
 _LATER_BAR = re.compile(r"(?<=\s)\|(?=\s)")

@@ -7,7 +7,7 @@ do what the tree says and answers show commands from what the machine really doe
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from labctl.nxos.tree import ConfigTree
@@ -32,9 +32,6 @@ class SwitchIdentity:
     serves: bool = False
     """Whether this box itself is logged in to over the management interface (a container)."""
     nxos_version: str = NXOS_DEFAULT
-    state_dir: str = ""
-    """Folder inside the machine for FRR's files of this switch."""
-    extra: Mapping[str, str] = field(default_factory=dict)
 
 
 class UnknownShow(Exception):

@@ -7,14 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import RLock
 
-from labctl.standin.switch import own, rules
-from labctl.standin.switch.caret import NO_INTERFACE, caret, mark
-from labctl.standin.switch.choice import Fit, Following, Why, Wrong, choose, following
+from labctl.standin.switch.choice import NO_INTERFACE, Fit, Following, Why, Wrong, caret, choose, following, mark
 from labctl.standin.switch.commands import CONFIG, MODES, PROMPTS, Command
-from labctl.standin.switch.config import RunningConfig, identity
+from labctl.standin.switch.config import RunningConfig, Typed, identity, refused
 from labctl.standin.switch.filters import BadPipe, Pipe, after, cut, pipes
 from labctl.standin.switch.platform import Platform, UnknownShow
-from labctl.standin.switch.verbs import Do, Verb, verbs
+from labctl.standin.switch.verbs import Do, Verb, now, own_show, verbs
 
 COPY_DONE = (
     "[########################################] 100%\n"
@@ -37,7 +35,7 @@ class Device:
     def touched(self) -> None:
         """The configuration changed and is not applied yet."""
         self._dirty = True
-        self.config.last_change = own.now()
+        self.config.last_change = now()
 
     def settle(self) -> None:
         """Apply what was configured since the last time, as one change."""
@@ -205,7 +203,7 @@ class Shell:
             length = "the terminal's" if self.length is None else str(self.length)
             text = f"Length: {length} lines, Width: {self.width} columns"
         elif verb.do is Do.OWN_SHOW:
-            text = own.show(self._device.config, self._device.log, words)
+            text = own_show(self._device.config, self._device.log, words)
         else:
             try:
                 text = self._device.platform.show(words, as_json=any(pipe.row.as_json for pipe in behind))
@@ -227,7 +225,7 @@ class Shell:
             else:
                 if command.enters == "if-ethernet" and config.ports and text.split()[1] not in config.ports:
                     return self._refuse(mark(self.prompt, line, Wrong(1, Why.INVALID), NO_INTERFACE))
-                words = rules.refused(place.mode, rules.Typed(config, place.path, text))
+                words = refused(place.mode, Typed(config, place.path, text))
                 if words:
                     return self._refuse(words)
                 self._take(place, text, command)

@@ -7,6 +7,7 @@ import socket
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import paramiko
 from paramiko.common import (
@@ -64,27 +65,13 @@ class Account(paramiko.ServerInterface):
     def check_channel_request(self, kind: str, chanid: int) -> int:  # noqa: ARG002
         return OPEN_SUCCEEDED if kind == "session" else OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
 
-    def check_channel_pty_request(
-        self,
-        channel: paramiko.Channel,
-        term: bytes,  # noqa: ARG002
-        width: int,  # noqa: ARG002
-        height: int,
-        pixelwidth: int,  # noqa: ARG002
-        pixelheight: int,  # noqa: ARG002
-        modes: bytes,  # noqa: ARG002
-    ) -> bool:
+    def check_channel_pty_request(self, channel: paramiko.Channel, *wanted: Any) -> bool:
+        _terminal, _width, height, *_ = wanted
         self.wish(channel).screen.height = height
         return True
 
-    def check_channel_window_change_request(
-        self,
-        channel: paramiko.Channel,
-        width: int,  # noqa: ARG002
-        height: int,
-        pixelwidth: int,  # noqa: ARG002
-        pixelheight: int,  # noqa: ARG002
-    ) -> bool:
+    def check_channel_window_change_request(self, channel: paramiko.Channel, *wanted: Any) -> bool:
+        _width, height, *_ = wanted
         self.wish(channel).screen.height = height
         return True
 

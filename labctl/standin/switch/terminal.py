@@ -1,12 +1,180 @@
-"""A session at a terminal: prompt, line editing, help, and pages; what a person sees, and what tools send keys to."""
+"""A session at a terminal: line editing, prompt, help, and pages; what a person sees, and what tools send keys to.
+
+The keys are those of the Cisco Nexus 9000 NX-OS Fundamentals guide, "Keystroke shortcuts".
+"""
 
 from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from enum import Enum, auto
 
 import paramiko
 
 from labctl.errors import LabctlError
-from labctl.standin.switch.editor import Event, LineEditor
 from labctl.standin.switch.shell import Device, Shell
+
+HISTORY = 500
+
+
+class Event(Enum):
+    """What a key asks of the session."""
+
+    ENTER = auto()
+    HELP = auto()
+    COMPLETE = auto()
+    BREAK = auto()
+    END = auto()
+    """Ctrl-Z: do what was typed, then leave the configuration."""
+    CLOSE = auto()
+    REDRAW = auto()
+
+
+class LineEditor:
+    """One line with a cursor, and the lines before it. Without ``echo`` it says nothing."""
+
+    def __init__(self, *, echo: bool) -> None:
+        self.line = ""
+        self.cursor = 0
+        self._echo = echo
+        self._history: list[str] = []
+        self._back = 0
+        self._escape = ""
+        self._quoted = False
+        self._after_return = False
+
+    def press(self, character: str) -> tuple[str, Event | None]:  # noqa: PLR0911 - one a kind of key
+        """(what to print, what is asked)."""
+        second_half = character == "\n" and self._after_return
+        self._after_return = character == "\r"
+        if second_half:
+            return "", None  # of CR LF
+        if self._escape or (character == "\x1b" and not self._quoted):
+            return self._shown(self._sequence(character)), None
+        if self._quoted:
+            self._quoted = False
+        elif character == "\x04" and self.line:
+            return self._shown(self.delete()), None
+        elif character in _EVENTS:
+            return "", _EVENTS[character]
+        elif character in _KEYS:
+            return self._shown(_KEYS[character](self)), None
+        elif character == "\x16":
+            self._quoted = True
+            return "", None
+        return (self._shown(self.insert(character)), None) if character.isprintable() else ("", None)
+
+    def take(self) -> str:
+        """The line that was entered; the next one begins."""
+        line, self.line, self.cursor, self._back = self.line, "", 0, 0
+        if line.strip() and self._history[-1:] != [line]:
+            self._history = [*self._history, line][-HISTORY:]
+        return line
+
+    def redrawn(self) -> str:
+        """The line behind a new prompt."""
+        return self.line + "\b" * (len(self.line) - self.cursor)
+
+    def insert(self, text: str) -> str:
+        tail = self.line[self.cursor :]
+        self.line = self.line[: self.cursor] + text + tail
+        self.cursor += len(text)
+        return text + tail + "\b" * len(tail)
+
+    # --- keys -------------------------------------------------------------------------------------------------
+
+    def _shown(self, text: str) -> str:
+        return text if self._echo else ""
+
+    def _sequence(self, character: str) -> str:
+        """An escape sequence, as far as it came."""
+        self._escape += character
+        if re.fullmatch(r"\x1b(\[[0-9;]*|O)?", self._escape):
+            return ""
+        sequence, self._escape = self._escape, ""
+        return _KEYS[sequence](self) if sequence in _KEYS else ""
+
+    def to(self, place: int) -> str:
+        """Move the cursor."""
+        place = max(0, min(len(self.line), place))
+        moved = "\b" * (self.cursor - place) + self.line[self.cursor : place]
+        self.cursor = place
+        return moved
+
+    def cut(self, start: int, end: int) -> str:
+        """Take a part away; the cursor is then at its start."""
+        start, end = max(0, start), min(len(self.line), end)
+        moved = self.to(start)
+        tail, gone = self.line[end:], end - start
+        self.line = self.line[:start] + tail
+        return moved + tail + " " * gone + "\b" * (len(tail) + gone)
+
+    def walk(self, step: int) -> str:
+        """Through the history."""
+        back = self._back + step
+        if not 0 <= back <= len(self._history):
+            return ""
+        self._back = back
+        gone = self.cut(0, len(self.line))
+        return gone + self.insert(self._history[-back] if back else "")
+
+    @property
+    def word_start(self) -> int:
+        """Where the word before the cursor begins."""
+        return self.line[: self.cursor].rstrip().rfind(" ") + 1
+
+    @property
+    def word_end(self) -> int:
+        """Where the word behind the cursor ends."""
+        found = re.compile(r"\s*\S+").match(self.line, self.cursor)
+        return found.end() if found else len(self.line)
+
+    def rub_out(self) -> str:
+        return self.cut(self.cursor - 1, self.cursor) if self.cursor else ""
+
+    def delete(self) -> str:
+        return self.cut(self.cursor, self.cursor + 1)
+
+    def swap(self) -> str:
+        """The two characters before the cursor."""
+        if self.cursor < 2:
+            return ""
+        pair = self.line[self.cursor - 2 : self.cursor]
+        return self.cut(self.cursor - 2, self.cursor) + self.insert(pair[::-1])
+
+
+Action = Callable[[LineEditor], str]
+_ACTIONS: tuple[tuple[Action, tuple[str, ...]], ...] = (
+    (lambda it: it.to(it.cursor - 1), ("\x02", "\x1b[D", "\x1bOD")),
+    (lambda it: it.to(it.cursor + 1), ("\x06", "\x1b[C", "\x1bOC")),
+    (lambda it: it.to(0), ("\x01", "\x1b[H", "\x1bOH", "\x1b[1~")),
+    (lambda it: it.to(len(it.line)), ("\x05", "\x1b[F", "\x1bOF", "\x1b[4~")),
+    (lambda it: it.walk(1), ("\x10", "\x1b[A", "\x1bOA")),
+    (lambda it: it.walk(-1), ("\x0e", "\x1b[B", "\x1bOB")),
+    (lambda it: it.to(it.word_start), ("\x1bb",)),
+    (lambda it: it.to(it.word_end), ("\x1bf",)),
+    (LineEditor.rub_out, ("\x7f", "\x08")),
+    (LineEditor.delete, ("\x1b[3~",)),
+    (lambda it: it.cut(it.word_start, it.cursor), ("\x17",)),
+    (lambda it: it.cut(it.cursor, it.word_end), ("\x1bd",)),
+    (lambda it: it.cut(0, it.cursor), ("\x15", "\x18")),
+    (lambda it: it.cut(it.cursor, len(it.line)), ("\x0b",)),
+    (LineEditor.swap, ("\x14",)),
+)
+"""What is done to the line, and the keys or escape sequences that do it."""
+_KEYS: dict[str, Action] = {key: action for action, keys in _ACTIONS for key in keys}
+_EVENTS = {
+    "\r": Event.ENTER,
+    "\n": Event.ENTER,
+    "?": Event.HELP,
+    "\t": Event.COMPLETE,
+    "\x03": Event.BREAK,
+    "\x1a": Event.END,
+    "\x04": Event.CLOSE,
+    "\x0c": Event.REDRAW,
+    "\x12": Event.REDRAW,
+}
+
 
 IDLE = 0.2
 """Seconds without a keystroke after which what was configured is applied."""

@@ -13,8 +13,8 @@ from pydantic import BaseModel
 
 from labctl.cli.main import cli
 from labctl.shipped import topologies
+from labctl.spec.keys import Spec
 from labctl.spec.load import loads
-from labctl.spec.model import Spec
 from labctl.starter import renamed, starter, uncommented
 
 Run = Callable[..., Any]

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from labctl.cli.main import cli
 from labctl.cli.verbs import reset as reset_command
-from labctl.design.model import Target
+from labctl.design.design import Target
 from labctl.design.plan import design
 from labctl.engine.actions.switches import open_session
 from labctl.errors import InconclusiveError, LabError, RejectedError, UsageError

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from labctl.cli.main import cli
 from labctl.cli.verbs import save
-from labctl.design.model import Target
+from labctl.design.design import Target
 from labctl.design.plan import design
 from labctl.errors import InconclusiveError, RejectedError
 from labctl.render.folder import render_folder, write_folder

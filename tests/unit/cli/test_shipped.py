@@ -44,7 +44,7 @@ def test_topologies_by_name() -> None:
 
 
 def test_tags_in_the_notes_on_images_are_the_rendered_ones() -> None:
-    from labctl.design.model import Target
+    from labctl.design.design import Target
     from labctl.design.plan import design
     from labctl.spec.load import load
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from labctl.nxos.tree import parse
 from labctl.standin.switch.dataplane import frr, linux
-from labctl.standin.switch.dataplane.model import read
+from labctl.standin.switch.dataplane.settings import read
 from tests.rendered import rendered
 
 STATIC = "vrf context red\n  ip route 12.1.0.0/16 198.18.0.2 tag 12345\n"

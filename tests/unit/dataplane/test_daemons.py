@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from labctl.guest.api import VtyReply
-from labctl.standin.switch.dataplane import daemons
-from labctl.standin.switch.dataplane.daemons import FrrDaemons
+from labctl.standin.switch.dataplane import platform as daemons
 from labctl.standin.switch.dataplane.frr import FrrTexts
+from labctl.standin.switch.dataplane.platform import FrrDaemons
 
 BGPD = """\
 hostname leaf2102

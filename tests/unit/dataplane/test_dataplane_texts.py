@@ -8,8 +8,8 @@ import pytest
 
 from labctl.nxos.tree import parse
 from labctl.standin.switch.dataplane import frr, linux
-from labctl.standin.switch.dataplane.model import SwitchModel, read
 from labctl.standin.switch.dataplane.names import vrf_device
+from labctl.standin.switch.dataplane.settings import SwitchModel, read
 from tests.rendered import rendered
 
 MAC = "02:00:00:00:00:01"

@@ -12,8 +12,8 @@ from labctl.nxos.tree import parse
 from labctl.standin.switch.dataplane import frr, linux
 from labctl.standin.switch.dataplane.horizon import SplitHorizon
 from labctl.standin.switch.dataplane.linux import KIND_ORDER
-from labctl.standin.switch.dataplane.model import read
 from labctl.standin.switch.dataplane.names import kernel_name, nxos_name
+from labctl.standin.switch.dataplane.settings import read
 from tests.rendered import rendered
 
 LEAF = rendered("whitepaper-standin-fabric")["nxos/leaf2101.cfg"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from labctl.nxos.tree import ConfigTree, parse
-from labctl.standin.switch.dataplane.model import Address, SwitchModel, read
+from labctl.standin.switch.dataplane.settings import Address, SwitchModel, read
 
 
 def model(text: str) -> SwitchModel:

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv6Address
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labctl.design.model import Design, Target
+from labctl.design.design import Design, Target
 from labctl.design.plan import design
 from labctl.errors import SpecError
 from labctl.spec.load import loads

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from labctl.design.design import Design, Target
 from labctl.design.images import ImageWishes
-from labctl.design.model import Design, Target
 from labctl.design.plan import design
-from labctl.design.switchvm import machine
 from labctl.imagename import ImageName, image_name, image_trouble, where_from
+from labctl.peers import nxos as machine
 from labctl.spec.load import loads
 
 REAL = Target("n9kv", "kind")

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from labctl.design.design import Target
 from labctl.design.limits import LIMITS, refusals
-from labctl.design.model import Target
 from labctl.design.plan import design
 from labctl.imagename import STANDIN_PODS
 from labctl.render.folder import render_folder

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from labctl.design.model import Design, Target
+from labctl.design.design import Design, Target
 from labctl.design.plan import design
 from labctl.spec.load import load, loads
 

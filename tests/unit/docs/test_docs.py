@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from labctl.cli.rendering import folder_of
-from labctl.cli.words import RENAMED, VERBS
+from labctl.cli.words import VERBS
 from labctl.graph import draw
 from labctl.report.document import schema_text as evidence_schema
 from labctl.spec.reference import reference as spec

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from labctl.design.switchvm import machine
 from labctl.doctor.containerlab.findings import findings
 from labctl.doctor.containerlab.imagefindings import maker
 from labctl.doctor.containerlab.model import (
@@ -25,6 +24,7 @@ from labctl.doctor.containerlab.needs import ImageNeed, LabNeeds
 from labctl.doctor.findings import GB, Finding, can_run
 from labctl.doctor.page import page
 from labctl.peers import EXTRAS, ON_NODE
+from labctl.peers import nxos as machine
 
 SWITCH, NODE = "vrnetlab/cisco_n9kv:10.5.4", "kindest/node:v1.35.1"
 SUBNET = IPv4Network("172.20.20.0/24")

@@ -12,7 +12,7 @@ import pytest
 from labctl.errors import SpecError
 from labctl.folder import load_folder
 from labctl.graph import Marks, draw, draw_mermaid
-from labctl.graph.model import short
+from labctl.graph.picture import short
 from tests.goldens import Goldens
 from tests.unit.graph.conftest import FOLDERS, WHITEPAPER
 

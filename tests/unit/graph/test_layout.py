@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labctl.graph.geometry import Rect
 from labctl.graph.layout import layout
-from labctl.graph.model import TIERS, Box, Channel, End, Lag, Pair, Picture, Session, Wire
-from labctl.graph.scene import Scene
+from labctl.graph.picture import TIERS, Box, Channel, End, Lag, Pair, Picture, Session, Wire
+from labctl.graph.scene import Rect, Scene, Text
 from labctl.graph.status import Marks, Standing, State, Status, status_of
 
 STATES: tuple[State, ...] = ("up", "down", "unknown")
@@ -87,35 +86,61 @@ def in_some_state(picture: Picture, state: State) -> Status:
     )
 
 
+EDGE = 0.01
+"""Less is rounding, as nothing is drawn finer than a tenth."""
+
+
+def overlaps(one: Rect, other: Rect) -> bool:
+    """Whether they share more than an edge."""
+    return (
+        one.x < other.right - EDGE and other.x < one.right - EDGE
+        and one.y < other.bottom - EDGE and other.y < one.bottom - EDGE
+    )  # fmt: skip
+
+
+def holds(one: Rect, other: Rect) -> bool:
+    """Whether the other is wholly inside."""
+    return (
+        one.x <= other.x + EDGE and one.y <= other.y + EDGE
+        and other.right <= one.right + EDGE and other.bottom <= one.bottom + EDGE
+    )  # fmt: skip
+
+
+def texts_of(scene: Scene) -> list[Text]:
+    """Every text that is drawn."""
+    parts = (*scene.boxes, *scene.ports, *scene.wires, *scene.bundles, *scene.pairs, *scene.sessions, *scene.badges)
+    texts = [text for placed in (*parts, *scene.legend) for text in placed.texts]
+    return [*scene.heading, *texts, *scene.notes]
+
+
 def overlapping(rects: Sequence[Rect]) -> list[tuple[Rect, Rect]]:
-    return [(one, other) for one, other in itertools.combinations(rects, 2) if one.overlaps(other)]
+    return [(one, other) for one, other in itertools.combinations(rects, 2) if overlaps(one, other)]
 
 
 def is_sound(picture: Picture, scene: Scene) -> None:
     """What every drawing must be."""
     whole = Rect(0, 0, scene.width, scene.height)
-    texts = [text.room for text in scene.texts()]
-    assert all(whole.holds(room) for room in texts)
+    texts = [text.room for text in texts_of(scene)]
+    assert all(holds(whole, room) for room in texts)
     assert overlapping(texts) == []
-    boxes = {placed.box.name: placed for placed in scene.boxes}
+    boxes = {placed.of.name: placed for placed in scene.boxes}
     assert overlapping([placed.rect for placed in boxes.values()]) == []
-    signs = [Rect(p.mark.x - 6, p.mark.y - 6, 12, 12) for p in (*scene.ports, *scene.sessions)]
-    badges = [Rect(s.badge.x, s.badge.y, s.badge.width, s.badge.height) for s in scene.sessions]
+    signs = [Rect(p.mark.x - 6, p.mark.y - 6, 12, 12) for p in (*scene.ports, *scene.badges)]
+    badges = [placed.rect for placed in scene.badges]
     bands = [bundle.rect for bundle in scene.bundles]
     assert overlapping([*signs, *badges, *bands]) == []
-    assert not [room for room in texts for sign in signs if sign.overlaps(room)]
+    assert not [room for room in texts for sign in signs if overlaps(sign, room)]
     for placed in boxes.values():
-        assert all(placed.rect.holds(text.room) for text in (placed.name, *placed.lines))
+        assert all(holds(placed.rect, text.room) for text in placed.texts)
     for port in scene.ports:
-        assert boxes[port.end[0]].rect.holds(port.chip)
-        assert port.chip.holds(port.label.room)
-    for part in (*scene.bundles, *scene.sessions):
-        room = part.badge if hasattr(part, "badge") else part.rect
-        assert room.x <= part.label.room.x
-        assert part.label.room.right <= room.right
-    assert {port.end for port in scene.ports} == {end for wire in picture.wires for end in (wire.a, wire.b)}
-    assert [placed.wire for placed in scene.wires] == list(picture.wires)
-    assert [placed.session for placed in scene.sessions] == list(picture.sessions)
+        assert holds(boxes[port.of[0]].rect, port.rect)
+        assert holds(port.rect, port.texts[0].room)
+    for part in (*scene.bundles, *scene.badges):
+        assert part.rect.x <= part.texts[0].room.x
+        assert part.texts[0].room.right <= part.rect.right
+    assert {port.of for port in scene.ports} == {end for wire in picture.wires for end in (wire.a, wire.b)}
+    assert [placed.of for placed in scene.wires] == list(picture.wires)
+    assert [placed.of for placed in scene.sessions] == [placed.of for placed in scene.badges] == list(picture.sessions)
     assert set(boxes) == {box.name for box in picture.boxes}
 
 
@@ -143,7 +168,7 @@ def test_eight_leafs_and_twelve_nodes(state: State) -> None:
 
 def test_tiers_are_one_below_the_other() -> None:
     scene = layout(made(pairs=2, nodes=4), Status())
-    rows = [{placed.rect.y for placed in scene.boxes if placed.box.tier == tier} for tier in TIERS]
+    rows = [{placed.rect.y for placed in scene.boxes if placed.of.tier == tier} for tier in TIERS]
     assert all(len(row) == 1 for row in rows)
     heights = [row.pop() for row in rows]
     assert heights == sorted(heights)
@@ -151,7 +176,7 @@ def test_tiers_are_one_below_the_other() -> None:
 
 def test_a_node_stands_under_its_own_pair() -> None:
     scene = layout(made(pairs=2, nodes=4), Status())
-    at = {placed.box.name: placed.rect for placed in scene.boxes}
+    at = {placed.of.name: placed.rect for placed in scene.boxes}
     for leafs, nodes in (
         (("leaf101", "leaf102"), ("node00", "node02")),
         (("leaf103", "leaf104"), ("node01", "node03")),
@@ -162,8 +187,8 @@ def test_a_node_stands_under_its_own_pair() -> None:
 
 def test_a_bond_is_a_band_around_all_its_wires() -> None:
     scene = layout(made(nodes=1, members=2), Status())
-    (band,) = (placed for placed in scene.bundles if isinstance(placed.bundle, Lag))
-    tips = [port.tip.x for port in scene.ports if port.end[0] == "node00"]
+    (band,) = (placed for placed in scene.bundles if isinstance(placed.of, Lag))
+    tips = [port.rect.center.x for port in scene.ports if port.of[0] == "node00"]
     assert len(tips) == 4
     assert all(band.rect.x < x < band.rect.right for x in tips)
 
@@ -175,7 +200,7 @@ def test_cables_that_are_crossed_are_drawn_where_they_are() -> None:
     crossed = Channel(a.switch, a.number, (*a.members, *b.members))
     scene = layout(replace(picture, channels=(crossed,)), Status())
     is_sound(picture, scene)
-    assert [band.label.text for band in scene.bundles if band.bundle is crossed] == ["Po11", "Po11"]
+    assert [band.texts[0].text for band in scene.bundles if band.of is crossed] == ["Po11", "Po11"]
 
 
 def test_a_wire_between_boxes_of_one_tier_is_an_arc_below_them() -> None:

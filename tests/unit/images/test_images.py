@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from labctl.cli.main import cli
-from labctl.design.model import Target
+from labctl.design.design import Target
 from labctl.design.plan import design
 from labctl.errors import InconclusiveError, SpecError, UsageError
 from labctl.folder import Folder, load_folder

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from labctl.cache import cache_dir
-from labctl.design.model import Target
+from labctl.design.design import Target
 from labctl.design.plan import design
 from labctl.render.folder import render_folder, write_folder
 from labctl.spec.load import loads

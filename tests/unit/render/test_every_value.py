@@ -11,11 +11,11 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from labctl.design.model import Target
+from labctl.design.design import Target
 from labctl.design.plan import design
 from labctl.render.folder import render_folder
+from labctl.spec.keys import Spec
 from labctl.spec.load import load
-from labctl.spec.model import Spec
 
 SPEC = """\
 name: uncommon

@@ -15,7 +15,7 @@ import yaml
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
-from labctl.design.model import Design, Target
+from labctl.design.design import Design, Target
 from labctl.design.plan import design
 from labctl.folder import load_folder
 from labctl.render.folder import render_folder, write_folder

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from labctl.design.model import Target
+from labctl.design.design import Target
 from labctl.design.plan import design
 from labctl.render.folder import render_folder
 from labctl.spec.load import loads

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from labctl.design.model import Target
+from labctl.design.design import Target
 from labctl.design.plan import design
 from labctl.render.folder import render_folder
 from labctl.spec.load import loads

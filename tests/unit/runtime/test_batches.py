@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from labctl.design.model import Target
+from labctl.design.design import Target
 from labctl.design.plan import design
 from labctl.folder import Topology, load_folder
 from labctl.render.folder import render_folder, write_folder

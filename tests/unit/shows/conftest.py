@@ -11,7 +11,7 @@ import pytest
 
 from labctl.guest.api import AgentError
 from labctl.nxos.tree import parse
-from labctl.standin.switch.dataplane.model import SwitchModel, read
+from labctl.standin.switch.dataplane.settings import SwitchModel, read
 from labctl.standin.switch.platform import SwitchIdentity
 
 RECORDED = Path(__file__).parents[2] / "data" / "shows"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from labctl.standin.switch.shows import peers
+from labctl.standin.switch.shows import protocols
 from labctl.standin.switch.shows.table import show
 
 
@@ -20,7 +20,7 @@ def test_of_one_family_and_one_neighbor(leaf: Any) -> None:
 
 
 def test_a_session_that_was_dropped() -> None:
-    (row,) = peers.parse(
+    (row,) = protocols.parse_neighbors(
         {
             "vrfId": 7, "vrfName": "vrf-001",
             "10.0.0.1": {
@@ -30,12 +30,12 @@ def test_a_session_that_was_dropped() -> None:
         }
     )  # fmt: skip
     assert (row.state, row.up, row.established, row.dropped) == ("Active", None, 2, 2)
-    text = peers.as_text([row])
+    text = protocols.neighbors_text([row])
     assert "BGP state = Active\n" in text
     assert "Connections established 2, dropped 2" in text
-    assert "elapsedtime" not in str(peers.as_json([row]))
+    assert "elapsedtime" not in str(protocols.neighbors_json([row]))
 
 
 def test_a_neighbor_that_is_shut() -> None:
-    (row,) = peers.parse({"10.0.0.1": {"remoteAs": 1, "bgpState": "Idle", "adminShutDown": True}})
+    (row,) = protocols.parse_neighbors({"10.0.0.1": {"remoteAs": 1, "bgpState": "Idle", "adminShutDown": True}})
     assert row.state == "Shut (Admin)"

@@ -13,9 +13,9 @@ import pytest
 from labctl.bonding import parse_bond
 from labctl.guest.api import AgentError
 from labctl.nxos.tree import parse
-from labctl.standin.switch.dataplane.model import read
+from labctl.standin.switch.dataplane.settings import read
 from labctl.standin.switch.platform import UnknownShow
-from labctl.standin.switch.shows import bgp, bundles, form, interfaces, lacp, machine, neighbors, overlay, routes
+from labctl.standin.switch.shows import bundles, form, forwarding, interfaces, machine, protocols, routes
 from labctl.standin.switch.shows.table import show
 from tests.unit.shows.conftest import RECORDED
 
@@ -132,14 +132,14 @@ def test_the_role_is_that_of_the_designated_forwarder(flags: list[list[str]], ro
 def test_lacp_shows_what_the_partner_sent(leaf: Any) -> None:
     text = machine.bond_texts(leaf, ["po11", "po12", "po13"])["po11"]
     changed = text.replace("oper key: 15", "oper key: 32768").replace("system priority: 65535", "system priority: 100")
-    partner = lacp.parse(changed.replace("port state: 63\n\n", "port state: 60\n"))[0]
+    partner = bundles.parse_partners(changed.replace("port state: 63\n\n", "port state: 60\n"))[0]
     assert (partner.key, partner.system_priority, partner.port, partner.speed) == (32768, 100, "Ethernet1/1", 10000)
-    assert lacp.parse(text)[0].flags == "FA"
+    assert bundles.parse_partners(text)[0].flags == "FA"
 
 
 def test_a_slow_passive_partner(leaf: Any) -> None:
     head, _, tail = machine.bond_texts(leaf, ["po11", "po12", "po13"])["po11"].rpartition("port state: 63")
-    assert lacp.parse(f"{head}port state: 60{tail}")[0].flags == "SP"
+    assert bundles.parse_partners(f"{head}port state: 60{tail}")[0].flags == "SP"
 
 
 # --- routes
@@ -218,13 +218,13 @@ def peer(**more: Any) -> dict[str, Any]:
 )
 def test_the_last_column(peer_row: dict[str, Any], last: str) -> None:
     body = {"routerId": "1.1.1.1", "as": 65102, "peers": {"192.168.1.10": peer_row}}
-    item = bgp.parse_summary(body, (0, 0), bgp.Memory(), vrf="v", family="ipv4")
-    assert bgp.as_text(item).splitlines()[-1].split()[8:] == ["never", *last.split()]
+    item = protocols.parse_summary(body, (0, 0), protocols.Memory(), vrf="v", family="ipv4")
+    assert protocols.as_text(item).splitlines()[-1].split()[8:] == ["never", *last.split()]
 
 
 def test_memory_counts() -> None:
     text = "98 BGP attributes, using 28 KiB of memory\n3 BGP AS-PATH entries, using 144 bytes of memory\n"
-    assert bgp.parse_memory(text) == bgp.Memory((98, 28672), (3, 144))
+    assert protocols.parse_memory(text) == protocols.Memory((98, 28672), (3, 144))
 
 
 @pytest.mark.parametrize(
@@ -238,13 +238,13 @@ def test_memory_counts() -> None:
 def test_networks_are_prefixes_and_not_nodes_of_a_tree(statistics: Any, sizes: tuple[int, int]) -> None:
     """FRR counts branches of its tree as well (``ribCount``), and of EVPN the route distinguishers."""
     body = {"routerId": "1.1.1.1", "as": 65102, "ribCount": 29}
-    item = bgp.parse_summary(body, bgp.parse_sizes(statistics), bgp.Memory(), vrf="v", family="ipv4")
+    item = protocols.parse_summary(body, protocols.parse_sizes(statistics), protocols.Memory(), vrf="v", family="ipv4")
     assert (item.networks, item.paths) == sizes
 
 
 def test_paths_of_both_shapes_are_counted() -> None:
     path = {"peerId": "10.2.1.5", "routeType": 2}
-    assert bgp.parse_paths({"rd": {"rd": "x", "[2]": {"paths": [path, [path]]}}}) == [("10.2.1.5", 2)] * 2
+    assert protocols.parse_paths({"rd": {"rd": "x", "[2]": {"paths": [path, [path]]}}}) == [("10.2.1.5", 2)] * 2
 
 
 # --- the rest
@@ -263,15 +263,15 @@ def test_ages() -> None:
 def test_the_oldest_route_through_a_vtep_is_its_age() -> None:
     hop = [{"onLink": True, "ip": "10.2.0.1"}]
     tables = [{"a": [{"uptime": "01d02h03m", "nexthops": hop}], "b": [{"uptime": "23:00:00", "nexthops": hop}]}]
-    assert overlay.oldest(tables) == {"10.2.0.1": "01d02h03m"}
+    assert forwarding.oldest(tables) == {"10.2.0.1": "01d02h03m"}
 
 
 def test_a_vtep_that_evpn_forgot_is_no_peer() -> None:
-    assert overlay.peer_rows({"30001": {"remoteVteps": []}, "90001": {"numRemoteVteps": "n/a"}}, {}, {}) == []
+    assert forwarding.peer_rows({"30001": {"remoteVteps": []}, "90001": {"numRemoteVteps": "n/a"}}, {}, {}) == []
 
 
 def test_an_unanswered_neighbour_is_incomplete() -> None:
-    (found,) = neighbors.adjacency_rows([{"dst": "10.4.0.0", "dev": "eth4", "state": ["FAILED"]}], set())
+    (found,) = forwarding.adjacency_rows([{"dst": "10.4.0.0", "dev": "eth4", "state": ["FAILED"]}], set())
     assert (found["mac"], found["intf-out"], found["time-stamp"]) == ("INCOMPLETE", "Ethernet1/4", "-")
 
 

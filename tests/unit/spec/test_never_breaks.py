@@ -10,12 +10,12 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labctl.design.model import Target
+from labctl.design.design import Target
 from labctl.design.plan import design
 from labctl.errors import SpecError
 from labctl.render.folder import render_folder
+from labctl.spec.keys import Spec
 from labctl.spec.load import loads
-from labctl.spec.model import Spec
 
 PAPER = yaml.safe_load((Path(__file__).parents[3] / "topologies" / "whitepaper.yaml").read_text(encoding="utf-8"))
 ODD = st.one_of(

@@ -11,12 +11,12 @@ import yaml
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from labctl.design.model import Design, Network, Target
+from labctl.design.design import Design, Network, Target
 from labctl.design.plan import design
 from labctl.errors import SpecError
 from labctl.render.folder import render_folder
+from labctl.spec.keys import Spec
 from labctl.spec.load import loads
-from labctl.spec.model import Spec
 
 NAMES = ["lab", "lab-worker", "lab-worker2", "lab-control-plane", "master", "node01", "node02", "spine1", "spine2",
          "leaf101", "leaf102", "border1", "ext1", "aa", "bb", "cc", "dd", "ee", "ff"]  # fmt: skip

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from labctl.spec.load import loads
-from labctl.spec.schema import DIALECT, json_schema
+from labctl.spec.reference import DIALECT, json_schema
 
 TOPOLOGIES = sorted((Path(__file__).parents[3] / "topologies").glob("*.yaml"))
 TYPES = {"object": dict, "array": list, "string": str, "integer": int, "null": type(None)}

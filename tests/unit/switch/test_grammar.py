@@ -9,8 +9,7 @@ import pytest
 from labctl.standin.switch.choice import Why, Wrong, choose, following
 from labctl.standin.switch.commands import MODES, PROMPTS
 from labctl.standin.switch.filters import FILTERS
-from labctl.standin.switch.grammar import Node, compile_pattern, tokens
-from labctl.standin.switch.kinds import KINDS
+from labctl.standin.switch.grammar import KINDS, Node, compile_pattern, tokens
 from labctl.standin.switch.shows.table import TABLE
 from labctl.standin.switch.verbs import verbs
 

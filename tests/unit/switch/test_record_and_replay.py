@@ -12,7 +12,7 @@ from typing import Any
 import paramiko
 import pytest
 
-from labctl.design.model import Target
+from labctl.design.design import Target
 from labctl.design.plan import design
 from labctl.engine.actions.switches import trouble
 from labctl.engine.recording import Recording, record, write
@@ -27,7 +27,7 @@ from labctl.spec.load import loads
 from labctl.standin.switch.config import RunningConfig
 from labctl.standin.switch.platform import SwitchIdentity
 from labctl.standin.switch.shell import Device
-from labctl.standin.switch.shows import modules
+from labctl.standin.switch.shows import system
 from labctl.standin.switch.shows.table import TABLE
 from labctl.standin.switch.sshd import SshServer
 from tests.scripted_switch import Replay, switch
@@ -53,7 +53,7 @@ class Box:
         source: Any = self
         body: dict[str, Any] = {}
         if words == ("module",):
-            body = modules.as_json(modules.modules(source), modules.software(source))
+            body = system.modules_json(system.modules(source), system.software(source))
         if words == ("interface", "brief"):
             body = {"TABLE_interface": {"ROW_interface": [{"interface": port} for port in self.identity.interfaces]}}
         if words == ("version",):

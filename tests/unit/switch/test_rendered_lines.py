@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labctl.design.model import Design, Switch, Target
+from labctl.design.design import Design, Switch, Target
 from labctl.design.plan import design
 from labctl.nxos.push import config_lines
 from labctl.nxos.tree import compare, parse
@@ -15,7 +15,7 @@ from labctl.render.nxos import switch_config
 from labctl.spec.load import loads
 from labctl.standin.switch.config import RunningConfig
 from labctl.standin.switch.dataplane import frr, linux
-from labctl.standin.switch.dataplane.model import read
+from labctl.standin.switch.dataplane.settings import read
 from labctl.standin.switch.shell import Device, Shell
 
 GATEWAYS = ("192.168.1.1/24", '[10.9.0.1/20, "fd00:9::1/64"]')

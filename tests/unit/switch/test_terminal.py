@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from labctl.standin.switch.editor import Event, LineEditor
-from labctl.standin.switch.terminal import MORE, Screen, Terminal
+from labctl.standin.switch.terminal import MORE, Event, LineEditor, Screen, Terminal
 
 UP, DOWN, RIGHT, LEFT, DELETE = "\x1b[A", "\x1b[B", "\x1b[C", "\x1b[D", "\x1b[3~"
 CTRL = {letter: chr(ord(letter) - 96) for letter in "abcdefghijklmnopqrstuvwxyz"}

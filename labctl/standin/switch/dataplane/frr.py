@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_interface, ip_network
 
 from labctl.standin.switch.dataplane.linux import vpc_channels
-from labctl.standin.switch.dataplane.model import (
+from labctl.standin.switch.dataplane.names import VPC_SYSTEM_MAC, kernel_name, vrf_device
+from labctl.standin.switch.dataplane.settings import (
     BgpFamily,
     BgpInstance,
     Interface,
@@ -21,7 +22,6 @@ from labctl.standin.switch.dataplane.model import (
     SwitchModel,
     VrfModel,
 )
-from labctl.standin.switch.dataplane.names import VPC_SYSTEM_MAC, kernel_name, vrf_device
 
 FILTERS_AFTER = "bgp route-map delay-timer 1"
 """A changed filter takes effect a second later; with 0 it never would, for FRR takes that as: when somebody asks."""
@@ -149,18 +149,25 @@ def _exports(model: SwitchModel) -> list[str]:
             family = EVERYTHING[version][0]
             clauses = [(clause.action, clause.lines) for clause in model.route_maps if clause.name == name]
             for action, said in [*clauses, ("deny", ())]:
-                lists = [line for line in said if line.startswith(f"match {family} address prefix-list ")]
-                if not lists and any(line.startswith("match ") for line in said):
-                    continue
-                sequence += 10
-                lines += [f"route-map {EXPORT_MAP} {action} {sequence}", " match evpn route-type prefix"]
-                lines += [f" match evpn vni {vrf.vni}"]
-                lines += [f" {line}" for line in lists or [f"match {family} address prefix-list {ANY}"]]
-                for target in (line.split() for line in said if line.startswith("set extcommunity rt ")):
-                    lines += [] if "additive" in target else [f" set extended-comm-list {automatic} delete"]
-                    lines.append(f" set extcommunity rt {target[3]}")
-                lines.append("exit")
+                body = _export_clause(said, family, automatic)
+                if body:
+                    sequence += 10
+                    lines += [f"route-map {EXPORT_MAP} {action} {sequence}", " match evpn route-type prefix"]
+                    lines += [f" match evpn vni {vrf.vni}", *body, "exit"]
     return [*lines, f"route-map {EXPORT_MAP} permit {sequence + 10}", "exit"]
+
+
+def _export_clause(said: Iterable[str], family: str, automatic: str) -> list[str]:
+    """A clause of an ``export map`` for one family (``ip``, ``ipv6``); none where it matches something that EVPN does
+    not carry. ``automatic``: the list that has the VRF's automatic target."""
+    lists = [line for line in said if line.startswith(f"match {family} address prefix-list ")]
+    if not lists and any(line.startswith("match ") for line in said):
+        return []
+    lines = [f" {line}" for line in lists or [f"match {family} address prefix-list {ANY}"]]
+    for target in (line.split() for line in said if line.startswith("set extcommunity rt ")):
+        lines += [] if "additive" in target else [f" set extended-comm-list {automatic} delete"]
+        lines.append(f" set extcommunity rt {target[3]}")
+    return lines
 
 
 def _instance(model: SwitchModel, instance: BgpInstance) -> list[str]:
@@ -303,25 +310,31 @@ def _tagged(model: SwitchModel, vrf: str | None, source: str, version: int, tags
 
 
 def _evpn(model: SwitchModel, instance: BgpInstance) -> list[str]:
-    lines: list[str] = []
-    if instance.vrf is None:
-        for neighbor in instance.neighbors:
-            for family in neighbor.families:
-                if family.name == "l2vpn evpn" and neighbor.remote_as is not None:
-                    lines.append(f"  neighbor {neighbor.address} activate")
-                    if family.has("route-reflector-client"):
-                        lines.append(f"  neighbor {neighbor.address} route-reflector-client")
-                    if any(vrf.vni is not None and vrf.export_maps for vrf in model.vrfs):
-                        lines.append(f"  neighbor {neighbor.address} route-map {EXPORT_MAP} out")
-        if model.nve_members and model.nve_up:
-            lines.append("  advertise-all-vni")
-    else:
-        lines += [f"  advertise {it.name}" for it in instance.families if it.advertise_evpn and it.name in FAMILIES]
-        vrf = next((vrf for vrf in model.vrfs if vrf.name == instance.vrf), None)
-        lines += _distinguisher(model, vrf)
-        if vrf and vrf.imports and vrf.vni is not None:
-            lines += [f"  route-target import {target}" for target in (f"{model.asn}:{vrf.vni}", *vrf.imports)]
+    lines = _evpn_fabric(model, instance) if instance.vrf is None else _evpn_vrf(model, instance)
     return [" address-family l2vpn evpn", *lines, " exit-address-family"] if lines else []
+
+
+def _evpn_fabric(model: SwitchModel, instance: BgpInstance) -> list[str]:
+    lines: list[str] = []
+    exports = any(vrf.vni is not None and vrf.export_maps for vrf in model.vrfs)
+    for neighbor in instance.neighbors:
+        for family in neighbor.families:
+            if family.name == "l2vpn evpn" and neighbor.remote_as is not None:
+                lines.append(f"  neighbor {neighbor.address} activate")
+                if family.has("route-reflector-client"):
+                    lines.append(f"  neighbor {neighbor.address} route-reflector-client")
+                if exports:
+                    lines.append(f"  neighbor {neighbor.address} route-map {EXPORT_MAP} out")
+    return [*lines, "  advertise-all-vni"] if model.nve_members and model.nve_up else lines
+
+
+def _evpn_vrf(model: SwitchModel, instance: BgpInstance) -> list[str]:
+    lines = [f"  advertise {it.name}" for it in instance.families if it.advertise_evpn and it.name in FAMILIES]
+    vrf = next((vrf for vrf in model.vrfs if vrf.name == instance.vrf), None)
+    lines += _distinguisher(model, vrf)
+    if vrf and vrf.imports and vrf.vni is not None:
+        lines += [f"  route-target import {target}" for target in (f"{model.asn}:{vrf.vni}", *vrf.imports)]
+    return lines
 
 
 FIRST_RD = 60001

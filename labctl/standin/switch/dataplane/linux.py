@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from functools import partial
 
 from labctl.guest.api import Op
-from labctl.standin.switch.dataplane.model import Interface, SwitchModel, VpcModel
 from labctl.standin.switch.dataplane.names import (
     BRIDGE,
     FIRST_TABLE,
@@ -22,6 +22,7 @@ from labctl.standin.switch.dataplane.names import (
     nxos_name,
     vrf_device,
 )
+from labctl.standin.switch.dataplane.settings import Interface, SwitchModel, VpcModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +35,7 @@ class KernelObject:
     needs: tuple[str, ...] = ()
 
 
-def ip(text: str) -> Op:
-    return Op("ip", text)
-
-
-def bridge(text: str) -> Op:
-    return Op("bridge", text)
-
-
-def tc(text: str) -> Op:
-    return Op("tc", text)
-
-
-def sysctl(text: str) -> Op:
-    return Op("sysctl", text)
+ip, bridge, tc, sysctl = (partial(Op, kind) for kind in ("ip", "bridge", "tc", "sysctl"))
 
 
 def desired(model: SwitchModel, router_mac: str) -> list[KernelObject]:

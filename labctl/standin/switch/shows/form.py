@@ -8,10 +8,11 @@ from typing import Any
 
 from labctl.standin.switch.dataplane.names import nxos_name
 
-Row = Mapping[str, Any]
+Row = dict[str, Any]
+"""A row of a show command's table, with NX-OS's keys."""
 
 
-def table(name: str, rows: Sequence[Row]) -> dict[str, Any]:
+def table(name: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """``TABLE_x``/``ROW_x`` as NX-OS prints them: an object for one row, an array for several, nothing for none."""
     if not rows:
         return {}

@@ -11,16 +11,14 @@ from ipaddress import IPv4Interface, IPv6Interface
 from types import MappingProxyType
 from typing import Any
 
-from labctl.standin.switch.dataplane.model import Interface
 from labctl.standin.switch.dataplane.names import BRIDGE, kernel_name
-from labctl.standin.switch.shows.bundles import segment_peers
-from labctl.standin.switch.shows.form import kernel_short, short, table
-from labctl.standin.switch.shows.lacp import Partner, members
+from labctl.standin.switch.dataplane.settings import Interface
+from labctl.standin.switch.shows.bundles import Partner, members, segment_peers
+from labctl.standin.switch.shows.form import Row, kernel_short, short, table
 from labctl.standin.switch.shows.machine import Source, addresses, bridge_vlans, is_up, link_states
 from labctl.standin.switch.shows.system import vrf_names
 
 LINE = "-" * 80
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,68 +165,56 @@ def status_text(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
-def status_json(rows: list[Row]) -> dict[str, Any]:
-    return table("interface", rows)
-
-
-def brief_text(rows: list[Row]) -> str:
-    lines: list[str] = []
-    management = [row for row in rows if row["interface"] == "mgmt0"]
-    if management:
-        lines += [LINE, "Port   VRF          Status IP Address                              Speed    MTU", LINE]
-        lines += [
-            f"mgmt0  {'--':<12} {row['state']:<6} {row['ip_addr']:<39} {row['speed']:<8} {row['mtu']}"
-            for row in management
-        ]
-        lines.append("")
-    lines += [
-        LINE,
-        "Ethernet      VLAN    Type Mode   Status  Reason                   Speed     Port",
-        f"Interface{' ' * 67}Ch #",
-        LINE,
-    ]
-    for row in rows:
-        if row["interface"].startswith("Ethernet"):
-            lines.append(
-                f"{short(row['interface']):<13} {row['vlan']:<7} {row['type']:<4} {row['portmode']:<6} "
-                f"{row['state']:<7} "
-                f"{row['state_rsn_desc']:<24} {row['speed']:<9} {row.get('portchan', '--')}"
-            )
-    channels = [row for row in rows if row["interface"].startswith("port-channel")]
-    if channels:
-        lines += [
-            "",
+BRIEF: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    (
+        "mgmt",
+        (LINE, "Port   VRF          Status IP Address                              Speed    MTU", LINE),
+        "{interface}  --           {state:<6} {ip_addr:<39} {speed:<8} {mtu}",
+    ),
+    (
+        "Ethernet",
+        (
+            LINE,
+            "Ethernet      VLAN    Type Mode   Status  Reason                   Speed     Port",
+            f"Interface{' ' * 67}Ch #",
+            LINE,
+        ),
+        "{port:<13} {vlan:<7} {type:<4} {portmode:<6} {state:<7} {state_rsn_desc:<24} {speed:<9} {portchan}",
+    ),
+    (
+        "port-channel",
+        (
             LINE,
             "Port-channel VLAN    Type Mode   Status  Reason                    Speed   Protocol",
             "Interface",
             LINE,
-        ]
-        lines += [
-            f"{short(row['interface']):<12} {row['vlan']:<7} {row['type']:<4} {row['portmode']:<6} {row['state']:<7} "
-            f"{row['state_rsn_desc']:<25} {row['speed']:<9} {row['proto']}"
-            for row in channels
-        ]
-    loopbacks = [row for row in rows if row["interface"].startswith("loopback")]
-    if loopbacks:
-        lines += ["", LINE, "Interface     Status     Description", LINE]
-        lines += [f"{short(row['interface']):<13} {row['state']:<10} {row['desc']}" for row in loopbacks]
-    tunnels = [row for row in rows if row["interface"].startswith("nve")]
-    if tunnels:
-        lines += ["", LINE, "Port           Status Reason                    MTU", LINE]
-        lines += [
-            f"{row['interface']:<14} {row['state']:<6} {row['state_rsn_desc']:<25} {row['mtu']}" for row in tunnels
-        ]
-    vlans = [row for row in rows if row["interface"].startswith("Vlan")]
-    if vlans:
-        lines += ["", LINE[1:], "Interface Secondary VLAN(Type)                    Status Reason", LINE[1:]]
-        lines += [
-            f"{row['interface']:<9} {'--':<39} {row['svi_admin_state']:<6} {row['svi_reason_desc']}" for row in vlans
-        ]
-    return "\n".join(lines)
+        ),
+        "{port:<12} {vlan:<7} {type:<4} {portmode:<6} {state:<7} {state_rsn_desc:<25} {speed:<9} {proto}",
+    ),
+    ("loopback", (LINE, "Interface     Status     Description", LINE), "{port:<13} {state:<10} {desc}"),
+    (
+        "nve",
+        (LINE, "Port           Status Reason                    MTU", LINE),
+        "{interface:<14} {state:<6} {state_rsn_desc:<25} {mtu}",
+    ),
+    (
+        "Vlan",
+        (LINE[1:], "Interface Secondary VLAN(Type)                    Status Reason", LINE[1:]),
+        f"{{interface:<9}} {'--':<39} {{svi_admin_state:<6}} {{svi_reason_desc}}",
+    ),
+)
+"""``show interface brief``: how the names of a section's interfaces begin, its head, and a row of it."""
 
 
-def brief_json(rows: list[Row]) -> dict[str, Any]:
-    return table("interface", rows)
+def brief_text(rows: list[Row]) -> str:
+    """A section for each kind of interface that there is, and one for the ports in any case."""
+    parts = []
+    for kind, head, line in BRIEF:
+        mine = [row for row in rows if row["interface"].startswith(kind)]
+        lines = [line.format_map({"portchan": "--", **row, "port": short(row["interface"])}) for row in mine]
+        if lines or kind == "Ethernet":
+            parts.append("\n".join((*head, *lines)))
+    return "\n\n".join(parts)
 
 
 def ip_brief(source: Source, vrf: str | None) -> list[Row]:
@@ -337,7 +323,3 @@ def vlans_text(rows: list[Row]) -> str:
             for start in range(0, len(ports), 4)
         ]
     return "\n".join(lines)
-
-
-def vlans_json(rows: list[Row]) -> dict[str, Any]:
-    return table("vlanbriefxbrief", rows)

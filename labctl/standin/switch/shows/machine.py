@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from labctl.bonding import Bond, parse_bond
 from labctl.guest.api import AgentError
-from labctl.standin.switch.dataplane.model import SwitchModel
+from labctl.standin.switch.dataplane.settings import SwitchModel
 from labctl.standin.switch.platform import SwitchIdentity
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip_network
 from typing import Any
 
-from labctl.standin.switch.dataplane.model import SwitchModel
 from labctl.standin.switch.dataplane.names import in_vrf, kernel_name
+from labctl.standin.switch.dataplane.settings import SwitchModel
 from labctl.standin.switch.shows.form import duration, frr_age, kernel_short, table
 from labctl.standin.switch.shows.machine import Source, addresses, frr
 

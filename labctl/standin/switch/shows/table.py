@@ -12,19 +12,7 @@ from labctl.standin.switch.choice import Wrong, choose
 from labctl.standin.switch.dataplane.names import PLATFORM_CONSTANTS, vrf_device
 from labctl.standin.switch.grammar import Node, compile_pattern
 from labctl.standin.switch.platform import UnknownShow
-from labctl.standin.switch.shows import (
-    bgp,
-    bundles,
-    interfaces,
-    lacp,
-    modules,
-    neighbors,
-    ospf,
-    overlay,
-    peers,
-    routes,
-    system,
-)
+from labctl.standin.switch.shows import bundles, forwarding, interfaces, protocols, routes, system
 from labctl.standin.switch.shows.form import table
 from labctl.standin.switch.shows.machine import Source, link_states, vrf_devices
 
@@ -59,25 +47,25 @@ def _summary(family: str) -> Handler:
     def answer(source: Source, words: tuple[str, ...]) -> Answer:
         vrf = _vrf(words)
         names = [vrf] if vrf != "all" else ["default", *(item.vrf for item in source.model.bgp if item.vrf)]
-        found = [item for name in names if (item := bgp.summary(source, family, name)) is not None]
+        found = [item for name in names if (item := protocols.summary(source, family, name)) is not None]
         if not found:
             return Answer("", {})
-        rows = [bgp.as_json(item)["TABLE_vrf"]["ROW_vrf"] for item in found]
+        rows = [protocols.as_json(item)["TABLE_vrf"]["ROW_vrf"] for item in found]
         return Answer(lambda: _summary_text(source, family, found), table("vrf", rows))
 
     return answer
 
 
-def _summary_text(source: Source, family: str, found: Sequence[bgp.Summary]) -> str:
-    types = bgp.route_types(source) if family == "evpn" else None
-    return "\n\n".join(bgp.as_text(item, types) for item in found)
+def _summary_text(source: Source, family: str, found: Sequence[protocols.Summary]) -> str:
+    types = protocols.route_types(source) if family == "evpn" else None
+    return "\n\n".join(protocols.as_text(item, types) for item in found)
 
 
 def _neighbors(version: int) -> Handler:
     def answer(source: Source, words: tuple[str, ...]) -> Answer:
         address = words[3] if len(words) > 3 and words[3] != "vrf" else None
-        found = [row for vrf in _vrfs(source, words) for row in peers.neighbors(source, version, vrf, address)]
-        return Answer(peers.as_text(found), peers.as_json(found))
+        found = [row for vrf in _vrfs(source, words) for row in protocols.neighbors(source, version, vrf, address)]
+        return Answer(protocols.neighbors_text(found), protocols.neighbors_json(found))
 
     return answer
 
@@ -95,10 +83,16 @@ def _routes(family: int) -> Handler:
     return answer
 
 
-def _rows(read: Callable[[Source], Any], text: Callable[[Any], str], body: Callable[[Any], dict[str, Any]]) -> Handler:
+def _rows(
+    read: Callable[[Source], Any], text: Callable[[Any], str], body: str | Callable[[Any], dict[str, Any]]
+) -> Handler:
+    """``body``: the name of NX-OS's table that the rows are in, or what makes one of them. None was read: no answer."""
+
     def answer(source: Source, _words: tuple[str, ...]) -> Answer:
         found = read(source)
-        return Answer(text(found), body(found))
+        if found is None:
+            return Answer("", {})
+        return Answer(text(found), table(body, found) if isinstance(body, str) else body(found))
 
     return answer
 
@@ -106,18 +100,10 @@ def _rows(read: Callable[[Source], Any], text: Callable[[Any], str], body: Calla
 def _adjacencies(family: int) -> Handler:
     def answer(source: Source, words: tuple[str, ...]) -> Answer:
         vrf = _vrf(words)
-        found = {name: neighbors.adjacencies(source, family, name) for name in _vrfs(source, words)}
+        found = {name: forwarding.adjacencies(source, family, name) for name in _vrfs(source, words)}
         where = f"{'context' if family == 4 else 'VRF'} {vrf}" if vrf != "all" else "all contexts"
-        text = neighbors.arp_text(where, [row for rows in found.values() for row in rows], family)
-        return Answer(text, table("vrf", [neighbors.arp_row(name, rows) for name, rows in found.items()]))
-
-    return answer
-
-
-def _vpc(text: Callable[[bundles.Vpc], str], body: Callable[[bundles.Vpc], dict[str, Any]]) -> Handler:
-    def answer(source: Source, _words: tuple[str, ...]) -> Answer:
-        found = bundles.vpc(source)
-        return Answer("", {}) if found is None else Answer(text(found), body(found))
+        text = forwarding.arp_text(where, [row for rows in found.values() for row in rows], family)
+        return Answer(text, table("vrf", [forwarding.arp_row(name, rows) for name, rows in found.items()]))
 
     return answer
 
@@ -130,40 +116,32 @@ def _addresses(source: Source, words: tuple[str, ...]) -> Answer:
 
 def _macs(source: Source, words: tuple[str, ...]) -> Answer:
     vlan = words[3] if len(words) > 3 else None
-    found = [row for row in neighbors.macs(source) if vlan in (None, row["disp_vlan"])]
-    return Answer(neighbors.macs_text(found), neighbors.macs_json(found))
+    found = [row for row in forwarding.macs(source) if vlan in (None, row["disp_vlan"])]
+    return Answer(forwarding.macs_text(found), table("mac_address", found))
 
 
 def _ospf(source: Source, _words: tuple[str, ...]) -> Answer:
     process = source.model.ospf_name
     if process is None:
         return Answer("", None)
-    found = ospf.neighbors(source)
-    return Answer(ospf.as_text(process, found), ospf.as_json(process, found))
-
-
-def _hostname(source: Source, _words: tuple[str, ...]) -> Answer:
-    return Answer(source.model.hostname, {"hostname": source.model.hostname})
+    found = protocols.ospf_neighbors(source)
+    return Answer(protocols.ospf_text(process, found), protocols.ospf_json(process, found))
 
 
 def _modules(source: Source, _words: tuple[str, ...]) -> Answer:
-    rows, versions = modules.modules(source), modules.software(source)
-    return Answer(modules.as_text(rows, versions), modules.as_json(rows, versions))
+    rows, versions = system.modules(source), system.software(source)
+    return Answer(system.modules_text(rows, versions), system.modules_json(rows, versions))
 
 
-def _platform(source: Source, _words: tuple[str, ...]) -> Answer:
-    del source
-    return Answer("\n".join(f"{name:<40} {value}" for name, value in PLATFORM_CONSTANTS), None)
-
-
+PLATFORM = Answer("\n".join(f"{name:<40} {value}" for name, value in PLATFORM_CONSTANTS), None)
 TABLE: tuple[tuple[str, Handler], ...] = (
     ("version", _rows(system.version, system.version_text, dict)),
-    ("hostname", _hostname),
+    ("hostname", lambda source, _words: Answer(source.model.hostname, {"hostname": source.model.hostname})),
     ("module", _modules),
     ("clock", _rows(system.clock, system.clock_text, dict)),
-    ("labctl platform", _platform),
-    ("feature", _rows(system.features, system.features_text, system.features_json)),
-    ("vrf", _rows(system.vrfs, system.vrfs_text, system.vrfs_json)),
+    ("labctl platform", lambda _source, _words: PLATFORM),
+    ("feature", _rows(system.features, system.features_text, "cfcFeatureCtrl2Table")),
+    ("vrf", _rows(system.vrfs, system.vrfs_text, "vrf")),
     ("ip route [<ip4>] [vrf <name>]", _routes(4)),
     ("ip route <any4> [vrf <name>]", _routes(4)),
     ("ip route vrf <name> <ip4>", _routes(4)),
@@ -181,17 +159,17 @@ TABLE: tuple[tuple[str, Handler], ...] = (
     ("ip bgp neighbors [<ip4>] [vrf <name>]", _neighbors(4)),
     ("ipv6 bgp neighbors [<ip6>] [vrf <name>]", _neighbors(6)),
     ("bgp l2vpn evpn summary", _summary("evpn")),
-    ("nve peers", _rows(overlay.peers, overlay.peers_text, overlay.peers_json)),
-    ("nve vni", _rows(overlay.vni_rows, overlay.vni_text, overlay.vni_json)),
-    ("nve interface nve1 [detail]", _rows(overlay.interface, overlay.interface_text, overlay.interface_json)),
-    ("vpc [brief]", _vpc(bundles.vpc_text, bundles.vpc_json)),
-    ("vpc peer-keepalive", _vpc(bundles.keepalive_text, bundles.keepalive_json)),
+    ("nve peers", _rows(forwarding.peers, forwarding.peers_text, "nve_peers")),
+    ("nve vni", _rows(forwarding.vni_rows, forwarding.vni_text, "nve_vni")),
+    ("nve interface nve1 [detail]", _rows(forwarding.interface, forwarding.interface_text, forwarding.interface_json)),
+    ("vpc [brief]", _rows(bundles.vpc, bundles.vpc_text, bundles.vpc_json)),
+    ("vpc peer-keepalive", _rows(bundles.vpc, bundles.keepalive_text, bundles.keepalive_json)),
     ("port-channel summary", _rows(bundles.channels, bundles.summary_text, bundles.summary_json)),
-    ("lacp neighbor", _rows(lacp.partners, lacp.as_text, lacp.as_json)),
-    ("interface brief", _rows(interfaces.brief, interfaces.brief_text, interfaces.brief_json)),
-    ("interface status", _rows(interfaces.status, interfaces.status_text, interfaces.status_json)),
+    ("lacp neighbor", _rows(bundles.partners, bundles.partners_text, bundles.partners_json)),
+    ("interface brief", _rows(interfaces.brief, interfaces.brief_text, "interface")),
+    ("interface status", _rows(interfaces.status, interfaces.status_text, "interface")),
     ("ip interface brief [vrf <name>]", _addresses),
-    ("vlan [brief]", _rows(interfaces.vlans, interfaces.vlans_text, interfaces.vlans_json)),
+    ("vlan [brief]", _rows(interfaces.vlans, interfaces.vlans_text, "vlanbriefxbrief")),
     ("ip arp [vrf <name>]", _adjacencies(4)),
     ("ipv6 neighbor [vrf <name>]", _adjacencies(6)),
     ("mac address-table [vlan <vlan>]", _macs),
@@ -200,7 +178,7 @@ TABLE: tuple[tuple[str, Handler], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Show:
     """A row of the table, compiled."""
 
     start: Node
@@ -209,8 +187,8 @@ class Row:
 
 
 @lru_cache(maxsize=1)
-def compiled() -> tuple[Row, ...]:
-    return tuple(Row(compile_pattern(pattern), handler) for pattern, handler in TABLE)
+def compiled() -> tuple[Show, ...]:
+    return tuple(Show(compile_pattern(pattern), handler) for pattern, handler in TABLE)
 
 
 def _exists(source: Source, vrf: str) -> bool:

@@ -1,9 +1,11 @@
-"""What a person writes. Field descriptions and examples become the JSON Schema for editors (`labctl.spec.schema`)."""
+"""What a person writes. Descriptions and examples become the JSON Schema for editors (`labctl.spec.reference`)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
@@ -39,10 +41,33 @@ def _or_one(schema: dict[str, Any]) -> None:
     schema["anyOf"] = [listed, *listed["items"].get("anyOf", [listed["items"]])]
 
 
-LabName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,30}[a-z0-9]$")]
-SwitchName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,30}[A-Za-z0-9]$")]
-NodeName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}[a-z0-9]$")]
-Version = Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """Of a text with a pattern: what it is, in front of a person, and what such a text looks like."""
+
+    what: str
+    example: str
+
+
+SWITCH_NAME = Looks("a switch's name", "letters, digits and '-', a letter first; 2 to 32 of them")
+LabName = Annotated[
+    str,
+    Field(pattern=r"^[a-z0-9][a-z0-9-]{0,30}[a-z0-9]$"),
+    Looks("a lab's name", "lower-case letters, digits and '-'; 2 to 32 of them"),
+]
+SwitchName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,30}[A-Za-z0-9]$"), SWITCH_NAME]
+NodeName = Annotated[
+    str,
+    Field(pattern=r"^[a-z][a-z0-9-]{0,30}[a-z0-9]$"),
+    Looks("a name", "lower-case letters, digits and '-', a letter first; 2 to 32 of them"),
+]
+Version = Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$"), Looks("a version", "three numbers, as in 1.34.3")]
+Label = Annotated[
+    str,
+    Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"),
+    Looks("a name in Kubernetes", "lower-case letters, digits and '-'; 63 at most"),
+]
+"""A DNS label (RFC 1123), as Kubernetes names namespaces and services."""
 Whole = Annotated[int, Field(strict=True)]
 """No text, no truth value and no 2.0: what is odd is asked, not guessed."""
 Asn = Annotated[Whole, Field(ge=1, le=4294967295)]
@@ -65,9 +90,17 @@ Failure = Literal[
 Provable = Literal[Scenario, Failure]
 BuiltIn = Literal["pingtest", "nginx-dual", "nginx"]
 ManifestFile = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*\.ya?ml$")]
-LABEL = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
-"""A DNS label (RFC 1123), as Kubernetes names namespaces and services."""
 Pull = Literal["never", "if-not-present", "always"]
+
+
+def is_file(workload: str) -> bool:
+    """Whether an entry of ``workloads`` is a file; built-in ones have no extension."""
+    return workload.endswith((".yaml", ".yml"))
+
+
+def stem(workload: str) -> str:
+    """What the workload is called in the folder: ``k8s/<stem>.yaml``."""
+    return PurePosixPath(workload).stem if is_file(workload) else workload
 
 
 class Part(BaseModel):
@@ -94,6 +127,7 @@ class Network(Part):
     name: Annotated[
         str,
         Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$", description="The VLAN's name.", examples=["k8s-nodes"]),
+        Looks("a VLAN's name", "letters, digits, '.', '-' and '_'; 32 at most"),
     ] = "nodes"
     vlan: Annotated[Vlan, Field(description="The VLAN.")] = 3001
     vni: Annotated[Vni, Field(description="The VLAN's VNI.")] = 30001
@@ -114,7 +148,9 @@ class Vrf(Part):
     """The tenant VRF: its L3VNI, the nodes' network, and the loopbacks that peer with Calico."""
 
     name: Annotated[
-        str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,31}$", description="The VRF's name.", examples=["vrf-001"])
+        str,
+        Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,31}$", description="The VRF's name.", examples=["vrf-001"]),
+        Looks("a VRF's name", "letters, digits, '-' and '_', a letter first; 32 at most"),
     ] = "vrf-001"
     vni: Annotated[Vni, Field(description="The VRF's L3VNI.")] = 90001
     vlan: Annotated[Vlan, Field(description="VLAN that carries the L3VNI.")] = 2001
@@ -181,6 +217,7 @@ class Fabric(Part):
             description="MAC address of the anycast gateway.",
             examples=["2020.0000.00aa"],
         ),
+        Looks("a MAC address as NX-OS writes it", "as in 2020.0000.00aa"),
     ] = "2020.0000.00aa"
     nxos: Annotated[
         str,
@@ -189,6 +226,7 @@ class Fabric(Part):
             description="NX-OS version: of the 9000v image, and what the configuration is written for.",
             examples=[NXOS_DEFAULT, "10.4(5)M"],
         ),
+        Looks("an NX-OS version", "as in 10.5(4)"),
     ] = NXOS_DEFAULT
     vrfs: Annotated[tuple[Vrf, ...], Field(min_length=1, max_length=1, description="The tenant VRF: one.")] = (Vrf(),)
     addresses: Annotated[
@@ -315,9 +353,11 @@ class PodEnd(Part):
 
     node: Annotated[NodeName, Field(description="The node.", examples=["node1"])]
     pod: Annotated[
-        str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,252}$", description="The pod's name.", examples=["client"])
+        str,
+        Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,252}$", description="The pod's name.", examples=["client"]),
+        Looks("a pod's name", "lower-case letters, digits, '-' and '.'"),
     ]
-    namespace: Annotated[str, Field(pattern=LABEL, description="Its namespace.")] = "default"
+    namespace: Annotated[Label, Field(description="Its namespace.")] = "default"
 
 
 class Ping(Part):
@@ -331,8 +371,8 @@ class Curl(Part):
     """A page from a Service, fetched by a node's host, proven by scenario curl."""
 
     sender: Annotated[NodeName, Field(alias="from", description="The node that fetches.", examples=["node3"])]
-    service: Annotated[str, Field(pattern=LABEL, description="The Service.", examples=["nginx-service"])]
-    namespace: Annotated[str, Field(pattern=LABEL, description="Its namespace.")] = "default"
+    service: Annotated[Label, Field(description="The Service.", examples=["nginx-service"])]
+    namespace: Annotated[Label, Field(description="Its namespace.")] = "default"
     backends: Annotated[
         NodeName,
         Field(description="The node with the Service's pods, whose leafs are captured at.", examples=["node1"]),

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_net
 
 from labctl.errors import Problem, did_you_mean
 from labctl.peers import WRITTEN_FOR
-from labctl.spec.model import Spec
+from labctl.spec.keys import Spec
 from labctl.yamldoc import Document, Path
 
 NETWORK: Path = ("fabric", "vrfs", 0, "networks", 0)

@@ -199,38 +199,60 @@ class SwitchModel:
 
 def read(tree: ConfigTree) -> SwitchModel:
     """The tree as a switch."""
-    hostname = tree.root.rest("hostname") or ("switch",)
     nve = tree.find("interface", "nve1")
-    mac = tree.root.rest("fabric", "forwarding", "anycast-gateway-mac")
+    mac = _word(tree.root, "fabric", "forwarding", "anycast-gateway-mac")
     ospf = tree.find("router", "ospf")
     bgp = tree.find("router", "bgp")
-    source = nve.rest("source-interface") if nve else None
     return SwitchModel(
-        hostname=hostname[0],
+        hostname=_word(tree.root, "hostname") or "switch",
         features=frozenset(" ".join(section.words[1:]) for section in tree.all("feature")),
-        anycast_mac=_mac(mac[0]) if mac else None,
+        anycast_mac=_mac(mac) if mac else None,
         vlans=_vlans(tree),
-        vlan_names={int(s.words[1]): name[0] for s in tree.all("vlan") if (name := s.rest("name"))},
-        interfaces=tuple(_interface(section) for section in tree.all("interface") if section.words[1] != "nve1"),
-        vrfs=tuple(_vrf(section) for section in tree.all("vrf", "context") if section.words[2] != "management"),
+        vlan_names={int(s.words[1]): name for s in tree.all("vlan") if (name := _word(s, "name"))},
+        interfaces=tuple(map(_interface, _but(tree.all("interface"), "nve1"))),
+        vrfs=tuple(map(_vrf, _but(tree.all("vrf", "context"), "management"))),
         vpc=_vpc(tree.find("vpc", "domain")),
-        nve_source=source[0] if source else None,
+        nve_source=_word(nve, "source-interface"),
         nve_up=nve is not None and nve.has("no shutdown"),
-        nve_members={int(s.words[2]): "associate-vrf" in s.words for s in nve.all("member", "vni")} if nve else {},
-        prefix_lists=tuple(
-            (s.words[0], s.words[2], int(s.words[4]), " ".join(s.words[5:]))
-            for family in ("ip", "ipv6")
-            for s in tree.all(family, "prefix-list")
-        ),
-        route_maps=tuple(
-            RouteMapClause(s.words[1], s.words[2], int(s.words[3]), tuple(c.line for c in s.children))
-            for s in tree.all("route-map")
-        ),
-        ospf_router_id=(ospf.rest("router-id") or (None,))[0] if ospf else None,
+        nve_members=_members(nve) if nve else {},
+        prefix_lists=tuple(_prefix_list(s) for family in ("ip", "ipv6") for s in tree.all(family, "prefix-list")),
+        route_maps=tuple(map(_clause, tree.all("route-map"))),
+        ospf_router_id=_word(ospf, "router-id"),
         ospf_name=ospf.words[2] if ospf else None,
         asn=int(bgp.words[2]) if bgp else None,
         bgp=tuple(_bgp(bgp)) if bgp else (),
     )
+
+
+def _word(section: Section | None, *prefix: str) -> str | None:
+    """The word behind some words of one of a section's lines; None without such a line."""
+    found = section.rest(*prefix) if section else None
+    return found[0] if found else None
+
+
+def _number(section: Section, *prefix: str) -> int | None:
+    """The same as a number; None for any other word, too."""
+    found = _word(section, *prefix)
+    return int(found) if found and found.isdigit() else None
+
+
+def _but(sections: Iterable[Section], name: str) -> Iterable[Section]:
+    """The sections without the one of a name."""
+    return (section for section in sections if section.words[-1] != name)
+
+
+def _members(nve: Section) -> dict[int, bool]:
+    return {int(line.words[2]): "associate-vrf" in line.words for line in nve.all("member", "vni")}
+
+
+def _prefix_list(section: Section) -> tuple[str, str, int, str]:
+    words = section.words
+    return words[0], words[2], int(words[4]), " ".join(words[5:])
+
+
+def _clause(section: Section) -> RouteMapClause:
+    _, name, action, sequence = section.words
+    return RouteMapClause(name, action, int(sequence), tuple(child.line for child in section.children))
 
 
 def _mac(text: str) -> str:
@@ -241,9 +263,9 @@ def _mac(text: str) -> str:
 def _vlans(tree: ConfigTree) -> dict[int, int | None]:
     vlans: dict[int, int | None] = {}
     for section in tree.all("vlan"):
-        segment = section.rest("vn-segment")
+        segment = _number(section, "vn-segment")
         for vlan in vlan_list(section.words[1]):
-            vlans[vlan] = int(segment[0]) if segment else vlans.get(vlan)
+            vlans[vlan] = vlans.get(vlan) if segment is None else segment
     return vlans
 
 
@@ -251,26 +273,23 @@ def _interface(section: Section) -> Interface:
     addresses = [_address(s) for s in section.all("ip", "address")]
     addresses6 = [_address(s) for s in section.all("ipv6", "address") if s.words[2] != "use-link-local-only"]
     name = section.words[1]
-    allowed = section.rest("switchport", "trunk", "allowed", "vlan")
-    native = section.rest("switchport", "trunk", "native", "vlan")
-    access = section.rest("switchport", "access", "vlan")
-    channel = section.rest("channel-group")
-    vpc = section.rest("vpc")
+    allowed = _word(section, "switchport", "trunk", "allowed", "vlan")
+    native = _number(section, "switchport", "trunk", "native", "vlan")
     ospf = section.rest("ip", "router", "ospf")
     return Interface(
         name=name,
         description=" ".join(section.rest("description") or ()),
         up=not section.has("shutdown") and (section.has("no shutdown") or not name.startswith(("Vlan",))),
-        mtu=int((section.rest("mtu") or ("1500",))[0]),
-        vrf=(section.rest("vrf", "member") or (None,))[0],
+        mtu=int(_word(section, "mtu") or 1500),
+        vrf=_word(section, "vrf", "member"),
         routed=section.has("no switchport"),
         addresses=tuple(addresses),
         addresses6=tuple(addresses6),
-        native_vlan=int(native[0]) if native else (int(access[0]) if access else None),
-        allowed_vlans=_allowed(allowed[0]) if allowed else None,
-        mode=(section.rest("switchport", "mode") or ("access",))[0],
-        channel=int(channel[0]) if channel else None,
-        vpc=int(vpc[0]) if vpc and vpc[0].isdigit() else None,
+        native_vlan=native or _number(section, "switchport", "access", "vlan"),
+        allowed_vlans=_allowed(allowed) if allowed else None,
+        mode=_word(section, "switchport", "mode") or "access",
+        channel=_number(section, "channel-group"),
+        vpc=_number(section, "vpc"),
         peer_link=section.has("vpc peer-link"),
         anycast=section.has("fabric forwarding mode anycast-gateway"),
         ip_forward=section.has("ip forward"),
@@ -278,8 +297,8 @@ def _interface(section: Section) -> Interface:
         redirects6=not section.has("no ipv6 redirects"),
         ospf=ospf[0] if ospf else None,
         ospf_area=ospf[2] if ospf else "0.0.0.0",  # noqa: S104 - an OSPF area
-        ospf_hello=int((section.rest("ip", "ospf", "hello-interval") or ("10",))[0]),
-        ospf_dead=int((section.rest("ip", "ospf", "dead-interval") or ("40",))[0]),
+        ospf_hello=int(_word(section, "ip", "ospf", "hello-interval") or 10),
+        ospf_dead=int(_word(section, "ip", "ospf", "dead-interval") or 40),
         ospf_point_to_point=section.has("ip ospf network point-to-point"),
         ospf_passive=section.has("ip ospf passive-interface"),
     )
@@ -296,7 +315,6 @@ def _address(section: Section) -> Address:
 
 
 def _vrf(section: Section) -> VrfModel:
-    vni = section.rest("vni")
     imports: list[str] = []
     exports: dict[str, str] = {}
     for family in section.all("address-family"):
@@ -305,11 +323,11 @@ def _vrf(section: Section) -> VrfModel:
             for target in family.all("route-target")
             if target.words[1] in {"import", "both"} and target.words[2] != "auto" and target.words[-1] == "evpn"
         )
-        exported = family.rest("export", "map")
+        exported = _word(family, "export", "map")
         if exported:
-            exports[family.words[1]] = exported[0]
+            exports[family.words[1]] = exported
     return VrfModel(
-        section.words[2], int(vni[0]) if vni else None, tuple(_statics(section)), tuple(dict.fromkeys(imports)), exports
+        section.words[2], _number(section, "vni"), tuple(_statics(section)), tuple(dict.fromkeys(imports)), exports
     )
 
 
@@ -348,11 +366,10 @@ def _bgp(section: Section) -> Iterable[BgpInstance]:
 
 
 def _instance(section: Section, vrf: str | None, templates: dict[str, Section]) -> BgpInstance:
-    router_id = section.rest("router-id")
     timers = section.rest("timers", "bgp")
     return BgpInstance(
         vrf=vrf,
-        router_id=router_id[0] if router_id else None,
+        router_id=_word(section, "router-id"),
         timers=(int(timers[0]), int(timers[1])) if timers else None,
         relax=section.has("bestpath as-path multipath-relax"),
         families=tuple(_family(s) for s in section.all("address-family")),
@@ -364,14 +381,13 @@ def _family(section: Section) -> BgpFamily:
     networks = tuple((s.words[1], s.words[3] if len(s.words) > 3 else None) for s in section.all("network"))
     redistribute = tuple((s.words[1], s.words[3]) for s in section.all("redistribute"))
     paths = next((int(s.words[1]) for s in section.all("maximum-paths") if s.words[1] != "ibgp"), 1)
-    ibgp = section.rest("maximum-paths", "ibgp")
     return BgpFamily(
         " ".join(section.words[1:]),
         networks,
         redistribute,
         section.has("advertise l2vpn evpn"),
         paths,
-        int(ibgp[0]) if ibgp else 1,
+        int(_word(section, "maximum-paths", "ibgp") or 1),
     )
 
 

@@ -1,16 +1,20 @@
-"""``show [ip|ipv6] bgp summary`` and ``show bgp l2vpn evpn summary``."""
+"""What the routing protocols say: ``show bgp … summary``, ``show [ip|ipv6] bgp neighbors``, ``show ip ospf neighbors``.
+
+Keys of a BGP neighbor as NX-OS's JSON has them (public captures of ``show bgp ipv4 unicast neighbors | json``); of its
+hundred only what FRR can tell. OSPF's layout is that of NTC's sample of a Nexus (nxos.md 5.2).
+"""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
 from labctl.standin.switch.dataplane.names import in_vrf, vrf_device
-from labctl.standin.switch.shows.form import duration, frr_age, table
+from labctl.standin.switch.shows.form import clock, duration, frr_age, kernel_short, table
 from labctl.standin.switch.shows.machine import Source, frr
 
 AF_NAMES = {"ipv4": "IPv4 Unicast", "ipv6": "IPv6 Unicast", "evpn": "L2VPN EVPN"}
@@ -243,3 +247,156 @@ def as_json(item: Summary) -> dict[str, Any]:
         **table("af", [{"af-id": afi, **table("saf", [safi_row])}]),
     }
     return table("vrf", [vrf_row])
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbor:
+    """One session. ``up``: its age as NX-OS writes it, None while there is none."""
+
+    address: str
+    asn: int
+    external: bool
+    router_id: str
+    state: str
+    up: str | None
+    hold: int
+    keepalive: int
+    received: int
+    sent: int
+    established: int
+    dropped: int
+    reason: str
+    local: str
+    source: str
+
+
+def neighbors(source: Source, version: int, vrf: str, address: str | None = None) -> list[Neighbor]:
+    """Of one VRF and family, read now; all, or one."""
+    body = frr(source, "bgpd", f"show bgp {in_vrf(vrf)}neighbors json")
+    return [
+        row
+        for row in parse_neighbors(body)
+        if ip_address(row.address).version == version and address in {None, row.address}
+    ]
+
+
+def parse_neighbors(body: Mapping[str, Any]) -> list[Neighbor]:
+    """FRR's ``show bgp neighbors json``; pure."""
+    found = [_neighbor(address, row) for address, row in body.items() if isinstance(row, Mapping) and "bgpState" in row]
+    return sorted(found, key=lambda row: (ip_address(row.address).version, ip_address(row.address)))
+
+
+def _neighbor(address: str, row: Mapping[str, Any]) -> Neighbor:
+    up = row.get("bgpTimerUpMsec")
+    messages = row.get("messageStats") or {}
+    router_id = row.get("remoteRouterId", "0.0.0.0")  # noqa: S104 - as NX-OS has it before the first OPEN
+    state = "Shut (Admin)" if row.get("adminShutDown") else str(row["bgpState"])
+    return Neighbor(
+        address, int(row["remoteAs"]), bool(row.get("nbrExternalLink")), str(router_id),
+        state, clock(up / 1000) if up is not None and state == "Established" else None,
+        int(row.get("bgpTimerHoldTimeMsecs", 0)) // 1000, int(row.get("bgpTimerKeepAliveIntervalMsecs", 0)) // 1000,
+        int(messages.get("totalRecv", 0)), int(messages.get("totalSent", 0)),
+        int(row.get("connectionsEstablished", 0)), int(row.get("connectionsDropped", 0)),
+        str(row.get("lastResetDueTo") or "No error"), str(row.get("hostLocal") or ""),
+        str(row.get("updateSource") or ""),
+    )  # fmt: skip
+
+
+def neighbors_text(rows: Sequence[Neighbor]) -> str:
+    """The lines of NX-OS that there is something to say for."""
+    return "\n\n".join("\n".join(_neighbor_lines(index, row)) for index, row in enumerate(rows, 1))
+
+
+def _neighbor_lines(index: int, row: Neighbor) -> list[str]:
+    up = f", up for {row.up}" if row.up else ""
+    link = "ebgp" if row.external else "ibgp"
+    return [
+        f"BGP neighbor is {row.address}, remote AS {row.asn}, {link} link, Peer index {index}",
+        f"  BGP version 4, remote router ID {row.router_id}",
+        f"  BGP state = {row.state}{up}",
+        *([f"  Using {row.source} as update source for this peer"] if row.source else []),
+        f"  Hold time = {row.hold}, keepalive interval is {row.keepalive} seconds",
+        f"  Received {row.received} messages",
+        f"  Sent {row.sent} messages",
+        f"  Connections established {row.established}, dropped {row.dropped}",
+        f"  Last reset due to {row.reason}",
+        *([f"  Local host: {row.local}"] if row.local else []),
+    ]
+
+
+def neighbors_json(rows: Sequence[Neighbor]) -> dict[str, Any]:
+    """NX-OS's keys."""
+    return table(
+        "neighbor",
+        [
+            {
+                "neighbor": row.address,
+                "remoteas": str(row.asn),
+                "link": "ebgp" if row.external else "ibgp",
+                "index": str(index),
+                "version": "4",
+                "remote-id": row.router_id,
+                "state": row.state,
+                "up": "true" if row.up else "false",
+                **({"elapsedtime": duration(row.up)} if row.up else {}),
+                "holdtime": str(row.hold),
+                "keepalivetime": str(row.keepalive),
+                "msgrecvd": str(row.received),
+                "msgsent": str(row.sent),
+                "connsestablished": str(row.established),
+                "connsdropped": str(row.dropped),
+                "resetreason": row.reason,
+                **({"localaddr": row.local} if row.local else {}),
+            }
+            for index, row in enumerate(rows, 1)
+        ],
+    )
+
+
+NO_DR = " -"
+"""The second half of the state on a point-to-point link."""
+
+
+def ospf_neighbors(source: Source) -> list[dict[str, Any]]:
+    """Read now, of the default VRF: the only one in which OSPF runs here."""
+    return ospf_rows(frr(source, "ospfd", "show ip ospf neighbor json"))
+
+
+def ospf_rows(body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Pure: ospfd's JSON, neighbours by router id."""
+    found = []
+    for router, entries in (body.get("neighbors") or {}).items():
+        for entry in entries:
+            state, _, role = str(entry["nbrState"]).partition("/")
+            found.append(
+                {
+                    "rid": router,
+                    "priority": str(entry.get("nbrPriority", 1)),
+                    "state": "TWOWAY" if state == "2-Way" else state.upper(),
+                    "drstate": NO_DR if role in ("", "-") else {"Backup": "BDR", "DROther": "DROTHER"}.get(role, role),
+                    "uptime": clock(entry.get("upTimeInMsec", 0) / 1000),
+                    "addr": entry["ifaceAddress"],
+                    "intf": kernel_short(str(entry["ifaceName"]).partition(":")[0]),
+                }
+            )
+    return sorted(found, key=lambda row: (ip_address(row["rid"]), row["intf"]))
+
+
+def ospf_text(process: str, found: list[dict[str, Any]]) -> str:
+    lines = [
+        f" OSPF Process ID {process} VRF default",
+        f" Total number of neighbors: {len(found)}",
+        " Neighbor ID     Pri State            Up Time  Address         Interface",
+    ]
+    lines += [
+        f" {row['rid']:<15} {row['priority']:>3} {row['state'] + '/' + row['drstate']:<16} {row['uptime']:<8} "
+        f"{row['addr']:<15} {row['intf']}"
+        for row in found
+    ]
+    return "\n".join(lines)
+
+
+def ospf_json(process: str, found: list[dict[str, Any]]) -> dict[str, Any]:
+    bodies = [{**row, "drstate": row["drstate"].strip(), "uptime": duration(row["uptime"])} for row in found]
+    context = {"ptag": process, "cname": "default", "nbrcount": str(len(found)), **table("nbr", bodies)}
+    return table("ctx", [context])

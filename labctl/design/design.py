@@ -9,6 +9,7 @@ from typing import Literal
 
 from labctl.imagename import ImageName
 from labctl.peers import WRITTEN_FOR
+from labctl.spec.keys import Fabric
 
 SwitchRole = Literal["spine", "leaf", "border"]
 NodeRole = Literal["control-plane", "worker"]
@@ -258,9 +259,8 @@ class Design:
 
     name: str
     target: Target
-    asn: int
-    nxos: str
-    anycast_mac: str
+    fabric: Fabric
+    """As it is written: its numbers and versions are what they say; what is decided of it stands below."""
     management: IPv4Network
     vrf: Vrf
     switches: tuple[Switch, ...]
