@@ -146,7 +146,7 @@ def _running(lab: str) -> Folder:
 def _into_nodes(client: Any, lab: str, folder: Folder, archive: Path) -> list[str]:
     from labctl.errors import InconclusiveError
     from labctl.images.needed import digests_in
-    from labctl.images.nodes import import_archive, node_containers
+    from labctl.images.store import import_archive, node_containers
 
     if folder.lab.target.get("cluster") != "kind":
         say(f"lab {lab} has no real nodes: stand-ins need no image")

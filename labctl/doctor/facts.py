@@ -17,7 +17,7 @@ from labctl.guest.hostkernel import netns_refusal
 from labctl.guest.image import GuestImage, missing_packages
 from labctl.guest.launch import memory_folder
 from labctl.guest.names import AUTO
-from labctl.hostmemory import memory_free
+from labctl.hostload import memory_free
 from labctl.kube.kubectl import find_kubectl
 from labctl.setup.parts import control_plane, guest_image
 from labctl.setup.status import PartStatus, found_part

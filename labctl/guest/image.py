@@ -24,9 +24,7 @@ from pathlib import Path
 
 from labctl.errors import HostError
 from labctl.guest import recipe, userns
-from labctl.guest.cpio import cpio
-from labctl.guest.elf import use_relative_loader
-from labctl.guest.registers import write_all, writes_all
+from labctl.guest.binaries import cpio, use_relative_loader, write_all, writes_all
 
 FILES = ("root.ext4", "vmlinuz", "initrd", "linux.uml", "ld-linux-x86-64.so.2", "libc.so.6")
 NEEDED_TOOLS = {

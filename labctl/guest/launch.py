@@ -15,12 +15,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from labctl.guest.binaries import too_many
 from labctl.guest.disk import write_agent_disk
 from labctl.guest.hostkernel import netns_refusal
 from labctl.guest.image import GuestImage
 from labctl.guest.names import LAUNCHERS
 from labctl.guest.netns import start_netns
-from labctl.guest.registers import too_many
 from labctl.guest.running import DIE_WITH_PARENT, RunningGuest, open_console
 
 __all__ = ["RunningGuest", "memory_folder", "refusal", "start_guest"]

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from labctl.guest.box import GuestBox
 from labctl.guest.client import AgentClient
+from labctl.guest.hub import GuestBox
 from labctl.guest.image import GuestImage
 from labctl.guest.launch import Machine, start_guest
 from labctl.guest.trial import await_agent

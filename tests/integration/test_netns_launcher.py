@@ -20,10 +20,10 @@ from labctl.cache import look as look_in_caches
 from labctl.errors import LabctlError
 from labctl.guest import launch
 from labctl.guest.api import Op, TtySize
-from labctl.guest.box import GuestBox
 from labctl.guest.client import AgentClient
 from labctl.guest.disk import write_agent_disk
 from labctl.guest.hostkernel import netns_refusal
+from labctl.guest.hub import GuestBox
 from labctl.guest.image import GuestImage, find_image
 from labctl.guest.netns import start_netns
 from labctl.guest.trial import await_agent

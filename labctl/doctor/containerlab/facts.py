@@ -20,7 +20,7 @@ from labctl.doctor.containerlab.model import ContainerHostFacts, ContainerlabFac
 from labctl.doctor.containerlab.needs import LabNeeds
 from labctl.guest.userns import number
 from labctl.guest.userns import text as read_text
-from labctl.hostmemory import memory_free
+from labctl.hostload import memory_free
 from labctl.peers import numbers
 
 PROGRAM_LIMIT = 15

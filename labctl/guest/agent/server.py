@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from labctl.guest.agent import batch, files, kernel, packets, programs, speed, wire
-from labctl.guest.agent.vty import Vtys
+from labctl.guest.agent import changes, kernel, packets, programs, speed, wire
+from labctl.guest.agent.changes import Vtys
 
 PING_LIMIT = 60.0
 """Seconds without a sign of the other side after which a guest ends itself."""
@@ -180,10 +180,10 @@ class Server:
     def verb_speed(self, _call: Call, _request: dict[str, Any]) -> float:
         return speed.measure()
 
-    def verb_batches(self, _call: Call, request: dict[str, Any]) -> list[list[batch.Failure]]:
+    def verb_batches(self, _call: Call, request: dict[str, Any]) -> list[list[changes.Failure]]:
         groups = request["groups"]
         return [
-            batch.do_batch(namespace, [(kind, text) for kind, text in ops], request["limit"])
+            changes.do_batch(namespace, [(kind, text) for kind, text in ops], request["limit"])
             for namespace, ops in groups
         ]
 
@@ -246,13 +246,13 @@ class Server:
         while not over.wait(0.5):
             if call.closed.is_set():
                 return
-        files.write_file(request["path"], bytes(data), request["mode"], request.get("owner"))
+        changes.write_file(request["path"], bytes(data), request["mode"], request.get("owner"))
 
     def verb_read(self, call: Call, request: dict[str, Any]) -> None:
-        call.write(wire.STDOUT, files.read_file(request["path"], request.get("offset", 0)))
+        call.write(wire.STDOUT, changes.read_file(request["path"], request.get("offset", 0)))
 
     def verb_remove(self, _call: Call, request: dict[str, Any]) -> None:
-        files.remove(request["path"])
+        changes.remove(request["path"])
 
     def verb_capture(self, call: Call, request: dict[str, Any]) -> None:
         interface, expression = request["interface"], request.get("expression", "")

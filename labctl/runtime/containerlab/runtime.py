@@ -14,19 +14,18 @@ from labctl import pace
 from labctl.errors import HostError, InconclusiveError, LabctlError, LabError, UsageError
 from labctl.folder import load_folder
 from labctl.guest.agent.speed import measure
-from labctl.hostmemory import memory_free
+from labctl.hostload import memory_free
 from labctl.journal import Journal
 from labctl.runtime.api import Observation, Progress, SwitchLogin
-from labctl.runtime.containerlab import access, hostmarks, logs, looking
-from labctl.runtime.containerlab.batches import boot_environment
-from labctl.runtime.containerlab.boxes import Plan, plan_of
+from labctl.runtime.containerlab import cleanup, endpoints, logs, status
+from labctl.runtime.containerlab.boxes import Plan, boot_environment, plan_of
 from labctl.runtime.containerlab.clab import Clab
+from labctl.runtime.containerlab.cleanup import HostPaths, Sweep
 from labctl.runtime.containerlab.dockerhost import Container, DockerHost
 from labctl.runtime.containerlab.endpoints import ContainerlabEndpoints
-from labctl.runtime.containerlab.follow import Follower
-from labctl.runtime.containerlab.inside import Inside
+from labctl.runtime.containerlab.exec import Programs
+from labctl.runtime.containerlab.logs import Follower
 from labctl.runtime.containerlab.ownership import Owned, helper_labels, refuse_foreign
-from labctl.runtime.containerlab.places import HostPlaces
 from labctl.runtime.containerlab.record import (
     KIND_NETWORK,
     NAME,
@@ -37,9 +36,7 @@ from labctl.runtime.containerlab.record import (
     write_login,
     write_record,
 )
-from labctl.runtime.containerlab.repair import Repair
-from labctl.runtime.containerlab.replace import NamespaceParking, Parking, Replacement
-from labctl.runtime.containerlab.sweep import Sweep
+from labctl.runtime.containerlab.repair import NamespaceParking, Parking, Repair, Replacement
 from labctl.state import LabState
 
 MAKING_ENDS = 60.0
@@ -57,14 +54,14 @@ class ContainerlabRuntime:
         *,
         login: SwitchLogin | None = None,
         docker: DockerHost | None = None,
-        places: HostPlaces | None = None,
+        paths: HostPaths | None = None,
         parking: Callable[[str], Parking] = NamespaceParking,
     ) -> None:
         """``login``: what the switches' accounts shall be; None: what the lab was made with."""
         self._state = state
         self._login = login
         self._given_docker = docker
-        self._places = places or HostPlaces()
+        self._paths = paths or HostPaths()
         self._parking = parking
         self._making: threading.Event | None = None
         self._made = threading.Condition()
@@ -82,8 +79,8 @@ class ContainerlabRuntime:
         return Clab(self._state, self._login or read_login(self._state))
 
     @cached_property
-    def _inside(self) -> Inside:
-        return Inside(self._docker, helper_labels(self._state), proc=self._places.processes)
+    def _programs(self) -> Programs:
+        return Programs(self._docker, helper_labels(self._state), proc=self._paths.processes)
 
     def _plan(self) -> Plan:
         return plan_of(load_folder(self._state.folder))
@@ -135,8 +132,8 @@ class ContainerlabRuntime:
             plan,
             now=time.time(),
             kind_network_there=self._docker.network(KIND_NETWORK) is not None,
-            veths=hostmarks.half_links(self._places),
-            backups=self._places.backups.is_dir(),
+            veths=cleanup.half_links(self._paths),
+            backups=self._paths.backups.is_dir(),
         )
 
     def _deploy(
@@ -166,7 +163,7 @@ class ContainerlabRuntime:
 
     def _proven(self, plan: Plan, record: Record) -> Record:
         """containerlab said that it is done: look. Raises `LabError` with all that is not there."""
-        trouble = looking.missing(plan, self._nodes(record), self._inside)
+        trouble = status.missing(plan, self._nodes(record), self._programs)
         if trouble:
             raise LabError(
                 f"containerlab says that the lab is made, but: {'; '.join(trouble)}",
@@ -185,7 +182,7 @@ class ContainerlabRuntime:
             if (address := nodes[box.container].addresses.get(plan.network)) is not None
         }
         login = self._login or read_login(self._state)
-        access.write_ssh_config(self._state, addresses, login.username)
+        endpoints.write_ssh_config(self._state, addresses, login.username)
         if plan.control_plane is not None:
             self.endpoints().kubeconfig()
 
@@ -198,13 +195,13 @@ class ContainerlabRuntime:
                 return Observation(self.name, None, alive=False, nodes={}, detail="none of its boxes was made")
             nodes = self._nodes(record)
         except LabctlError as error:
-            return looking.unseen(self._state.folder, error.message)
+            return status.unseen(self._state.folder, error.message)
         try:
             plan = self._plan()
         except LabctlError as error:
-            return looking.observe_unknown(nodes, f"the lab's folder cannot be read: {error.message}")
+            return status.observe_unknown(nodes, f"the lab's folder cannot be read: {error.message}")
         bonded = "nodes" in Journal(self._state.journal).done_steps()
-        now = looking.observe(plan, nodes, self._inside, created=record.created, bonded=bonded)
+        now = status.observe(plan, nodes, self._programs, created=record.created, bonded=bonded)
         return replace(now, speed=record.speed)
 
     def endpoints(self) -> ContainerlabEndpoints:
@@ -218,7 +215,7 @@ class ContainerlabRuntime:
                 next_command=f"labctl down {self._state.name}",
             )
         return ContainerlabEndpoints(
-            self._state, plan, self._docker, self._inside, self._login or read_login(self._state)
+            self._state, plan, self._docker, self._programs, self._login or read_login(self._state)
         )
 
     def pids(self) -> dict[str, int]:
@@ -254,8 +251,8 @@ class ContainerlabRuntime:
                 hint=f"it has {', '.join(one.name for one in plan.switches())}",
                 next_command=f"labctl recover {self._state.name} {switch}",
             )
-        self._repair(plan, self._clab).rebuild(box, Replacement(self._docker, self._places, self._parking), progress)
-        access.host_keys(self._state, switch).unlink(missing_ok=True)
+        self._repair(plan, self._clab).rebuild(box, Replacement(self._docker, self._paths, self._parking), progress)
+        endpoints.host_keys(self._state, switch).unlink(missing_ok=True)
         self._write_access(plan)
 
     def recover(self, node: str, *, progress: Progress) -> None:
@@ -263,7 +260,7 @@ class ContainerlabRuntime:
         self._repair(plan, self._clab).recover(plan.box(node), progress)
 
     def _repair(self, plan: Plan, clab: Clab) -> Repair:
-        return Repair(plan, clab, self._docker, self._inside, self._nodes)
+        return Repair(plan, clab, self._docker, self._programs, self._nodes)
 
     # --- destroy -----------------------------------------------------------------------------------------------
 
@@ -278,7 +275,7 @@ class ContainerlabRuntime:
             except LabctlError as error:
                 # what it did not remove is found and removed below, or named in an error
                 progress(f"{error.message}; going on without it")
-        Sweep(self._docker, self._state, record, self._places, progress).all()
+        Sweep(self._docker, self._state, record, self._paths, progress).all()
         if self._state.runtime_file.exists():
             write_record(self._state, Record())
 

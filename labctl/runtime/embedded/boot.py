@@ -6,6 +6,7 @@ Boots only: no configuration is pushed, no manifest applied. Those are engine st
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -13,25 +14,75 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from labctl import pace
-from labctl.errors import LabctlError, LabError
+from labctl.cache import look
+from labctl.errors import HostError, LabctlError, LabError, UsageError
 from labctl.folder import Folder, load_folder
 from labctl.guest import trial
 from labctl.guest.api import Agent
-from labctl.guest.box import GuestBox
+from labctl.guest.hub import GuestBox
+from labctl.guest.image import GuestImage, find_image
+from labctl.guest.launch import Machine, start_guest
 from labctl.runtime.embedded import cluster as cluster_parts
-from labctl.runtime.embedded import guestbox, switches
+from labctl.runtime.embedded import switches
 from labctl.runtime.embedded.endpoints import EndpointTable, endpoints_file
-from labctl.runtime.embedded.management import Management, free_port, plan_management
-from labctl.runtime.embedded.secrets import make_credentials
+from labctl.runtime.embedded.network import (
+    Management,
+    free_port,
+    host_interfaces,
+    kube_node,
+    namespaces,
+    plan_management,
+    quiet,
+    wires,
+)
 from labctl.runtime.embedded.supervisor import Supervisor
-from labctl.runtime.embedded.wires import host_interfaces, kube_node, namespaces, quiet, wires
+from labctl.runtime.embedded.switches import make_credentials
 from labctl.state import LabState
 from labctl.waiting import Deadline
 
+Say = Callable[[str], None]
+
+MEMORY_BASE_MB = 300
+MEMORY_PER_BOX_MB = 40
+"""Measured in the white paper's lab: 255 MB in use of 9 boxes, FRR 30 MB a leaf. What a guest has it touches sooner or
+later, and what UML has touched stays taken from the host, so it gets little more than twice what it needs."""
+MEMORY_VARIABLE = "LABCTL_GUEST_MEMORY_MB"
+"""For labs whose workloads are scaled up: a pod of nginx takes about 5 MB."""
+
+
+def guest_memory(boxes: int, wanted: str | None) -> int:
+    """MB for a lab of so many boxes; more when a person says so. Raises `UsageError`."""
+    least = MEMORY_BASE_MB + MEMORY_PER_BOX_MB * boxes
+    if wanted is None:
+        return least
+    if not wanted.isdecimal() or int(wanted) < least:
+        raise UsageError(f"{MEMORY_VARIABLE}={wanted}: a number of MB, {least} at least", code="bad-guest-memory")
+    return int(wanted)
+
+
+def lab_image() -> GuestImage:
+    """The image that labs boot. Raises `HostError`."""
+    image = look(find_image)
+    if image is None:
+        raise HostError("the guest image is not on this host", code="no-image", next_command="labctl setup")
+    return image
+
+
+def start_box(state: LabState, image: GuestImage, launcher: str, boxes: int, say: Say) -> GuestBox:
+    """Start a guest that is big enough. Must run on a thread that lives as long as the guest. Raises `UsageError`."""
+    workdir = state.root / "guest"
+    workdir.mkdir(mode=0o700, exist_ok=True)
+    console = state.logs / "console.log"
+    if console.exists():  # of the launcher before: what it said stays apart
+        console.rename(state.logs / "console-before.log")
+    memory = guest_memory(boxes, os.environ.get(MEMORY_VARIABLE))
+    guest = start_guest(launcher, image, Machine(memory), workdir=workdir, console=console)
+    say(f"guest starts on {launcher} with {memory} MB")
+    return GuestBox(guest, state.root / "agent.sock")
+
+
 BOOT_LIMIT = 120.0
 """Seconds for guest (on each launcher that is tried) and control plane to be ready; QEMU without KVM needs about 10."""
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +182,11 @@ class EmbeddedLab:
             self._failure = f"control plane: {error.message}"
 
     def _boot_guest(self, launcher: str, folder: Folder, say: Say) -> Agent:
-        image = guestbox.lab_image()
+        image = lab_image()
 
         def start(name: str) -> GuestBox:
             boxes = len(folder.lab.nodes)
-            guest = self._supervisor.call(lambda: guestbox.start(self._state, image, name, boxes, say))
+            guest = self._supervisor.call(lambda: start_box(self._state, image, name, boxes, say))
             self._guest = guest
             for process, pid in guest.pids.items():
                 self._supervisor.record(process, pid)

@@ -13,7 +13,7 @@ from labctl.errors import HostError
 from labctl.folder import Folder
 from labctl.kube.api import Access, Api
 from labctl.kube.resources import NODES
-from labctl.runtime.embedded.management import Management, free_port
+from labctl.runtime.embedded.network import Management, free_port
 from labctl.runtime.embedded.supervisor import Supervisor
 from labctl.standin.cluster.controlplane.binaries import find_binaries
 from labctl.standin.cluster.controlplane.components import ControlPlane, Ports, control_plane

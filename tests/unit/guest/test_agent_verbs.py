@@ -13,7 +13,7 @@ import pytest
 
 from labctl.errors import ExitCode
 from labctl.guest.agent import kernel, packets, wire
-from labctl.guest.agent.batch import _by_line, groups
+from labctl.guest.agent.changes import _by_line, groups
 from labctl.guest.agent.server import Server
 from labctl.guest.api import AgentError, AgentGone, AgentTimeout, Op, TtySize
 from labctl.guest.client import AgentClient, connect

@@ -14,11 +14,20 @@ from hypothesis import strategies as st
 
 from labctl.errors import HostError, InconclusiveError, SpecError, UsageError
 from labctl.folder import load_folder
-from labctl.runtime.embedded import management
+from labctl.runtime.embedded import network
 from labctl.runtime.embedded.endpoints import EmbeddedEndpoints, EndpointTable, endpoints_file, read_table
-from labctl.runtime.embedded.management import DEFAULT_SUBNET, SUBNET6, free_port, plan_management
-from labctl.runtime.embedded.secrets import known_hosts, make_credentials, ssh_config
-from labctl.runtime.embedded.wires import host_interfaces, kube_node, namespaces, quiet, wires
+from labctl.runtime.embedded.network import (
+    DEFAULT_SUBNET,
+    SUBNET6,
+    free_port,
+    host_interfaces,
+    kube_node,
+    namespaces,
+    plan_management,
+    quiet,
+    wires,
+)
+from labctl.runtime.embedded.switches import known_hosts, make_credentials, ssh_config
 from labctl.runtime.ports import kernel_name
 from labctl.state import LabState
 
@@ -106,10 +115,10 @@ def test_no_port_is_given_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     class Free(socket.socket):
         def bind(self, _address: object) -> None: ...
 
-    monkeypatch.setattr(management, "FIRST_PORT", 20000)
-    monkeypatch.setattr(management, "LAST_PORT", 20003)
-    monkeypatch.setattr(management, "_given", set())
-    monkeypatch.setattr(management.socket, "socket", Free)
+    monkeypatch.setattr(network, "FIRST_PORT", 20000)
+    monkeypatch.setattr(network, "LAST_PORT", 20003)
+    monkeypatch.setattr(network, "_given", set())
+    monkeypatch.setattr(network.socket, "socket", Free)
     assert sorted(free_port() for _ in range(3)) == [20000, 20001, 20002]
     with pytest.raises(HostError, match="no free TCP port"):
         free_port()

@@ -1,4 +1,4 @@
-"""A lab's state folder, the host's places, Docker and containerlab, none of them this machine's."""
+"""A lab's state folder, the host's paths, Docker and containerlab, none of them this machine's."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 
 from labctl.cli.rendering import planned
 from labctl.render.folder import render_folder, write_folder
+from labctl.runtime.containerlab.cleanup import HostPaths
 from labctl.runtime.containerlab.dockerhost import DockerHost
-from labctl.runtime.containerlab.places import HostPlaces
 from labctl.runtime.containerlab.runtime import ContainerlabRuntime
 from labctl.state import LabState, lab_state
 from tests.unit.runtime.containerlab.world import Park, World
@@ -59,10 +59,10 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 
 
 @pytest.fixture
-def places(world: World, monkeypatch: pytest.MonkeyPatch) -> HostPlaces:
+def paths(world: World, monkeypatch: pytest.MonkeyPatch) -> HostPaths:
     """Also for a runtime that was not given any: no test looks at this machine's."""
     root = world.folder / "root"
-    places = HostPlaces(
+    paths = HostPaths(
         hosts=root / "etc" / "hosts",
         hosts_lock=root / "lock" / "hosts.lock",
         ssh_config=root / "ssh",
@@ -71,16 +71,16 @@ def places(world: World, monkeypatch: pytest.MonkeyPatch) -> HostPlaces:
         interfaces=root / "net",
         processes=world.proc,
     )
-    monkeypatch.setattr("labctl.runtime.containerlab.runtime.HostPlaces", lambda: places)
-    return places
+    monkeypatch.setattr("labctl.runtime.containerlab.runtime.HostPaths", lambda: paths)
+    return paths
 
 
 class Labs:
     """Makes state folders with a rendered folder in them, and runtimes on them."""
 
-    def __init__(self, world: World, places: HostPlaces, rendered: Callable[[str], Path]) -> None:
+    def __init__(self, world: World, paths: HostPaths, rendered: Callable[[str], Path]) -> None:
         self._world = world
-        self._places = places
+        self._paths = paths
         self._rendered = rendered
         self.parks: dict[str, Park] = {}
 
@@ -93,7 +93,7 @@ class Labs:
 
     def runtime(self, name: str = "paper") -> ContainerlabRuntime:
         docker = DockerHost(self._world.socket)
-        return ContainerlabRuntime(self.state(name), docker=docker, places=self._places, parking=self._park)
+        return ContainerlabRuntime(self.state(name), docker=docker, paths=self._paths, parking=self._park)
 
     def _park(self, name: str) -> Park:
         park = Park(self._world)
@@ -102,8 +102,8 @@ class Labs:
 
 
 @pytest.fixture
-def labs(world: World, places: HostPlaces, rendered: Callable[[str], Path]) -> Labs:
-    return Labs(world, places, rendered)
+def labs(world: World, paths: HostPaths, rendered: Callable[[str], Path]) -> Labs:
+    return Labs(world, paths, rendered)
 
 
 @pytest.fixture

@@ -1,9 +1,13 @@
-"""Kernel changes in bulk: consecutive changes of one kind are one process; refusals are told by line."""
+"""What is changed in the machine: its kernel in bulk, its files, its FRR daemons."""
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import socket
 import subprocess
+import threading
 from collections.abc import Sequence
 
 from labctl.guest.agent.kernel import in_network
@@ -95,3 +99,103 @@ def _by_line(words: str, operations: Sequence[Operation], indexes: list[int]) ->
     if not failures:
         failures.append((indexes[0], operations[indexes[0]][1], words.strip()))
     return failures
+
+
+def write_file(path: str, data: bytes, mode: int, owner: str | None) -> None:
+    """Write atomically (a reader sees the old or the new file)."""
+    folder = os.path.dirname(path)
+    if folder:
+        os.makedirs(folder, exist_ok=True)
+    temporary = f"{path}.labctl-new"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        os.fchmod(descriptor, mode)
+    finally:
+        os.close(descriptor)
+    if owner:
+        user, _, group = owner.partition(":")
+        shutil.chown(temporary, user, group or None)
+    os.replace(temporary, path)
+
+
+def read_file(path: str, offset: int) -> bytes:
+    """Everything from ``offset`` on."""
+    with open(path, "rb") as handle:
+        handle.seek(offset)
+        return handle.read()
+
+
+def remove(path: str) -> None:
+    """A file, or a folder with all that it holds; a missing one is fine."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path, ignore_errors=True)
+        return
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return
+
+
+END = b"\x00\x00\x00"
+_TIMEOUT = 60.0
+
+
+class Vty:
+    """One kept connection."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._socket: socket.socket | None = None
+        self._lock = threading.Lock()
+
+    def ask(self, commands: Sequence[str]) -> list[tuple[str, int]]:
+        """Send each line, read each answer. A connection that the daemon closed is made anew once."""
+        with self._lock:
+            fresh = self._socket is None
+            try:
+                return self._ask(commands)
+            except OSError:
+                self._drop()
+                if fresh:
+                    raise
+                return self._ask(commands)
+
+    def _ask(self, commands: Sequence[str]) -> list[tuple[str, int]]:
+        if self._socket is None:
+            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            self._socket.settimeout(_TIMEOUT)
+            self._socket.connect(self._path)
+            self._one("enable")
+        return [self._one(command) for command in commands]
+
+    def _one(self, command: str) -> tuple[str, int]:
+        assert self._socket is not None
+        self._socket.sendall(command.encode() + b"\x00")
+        data = bytearray()
+        while not (len(data) >= 4 and data[-4:-1] == END):
+            piece = self._socket.recv(65536)
+            if not piece:
+                raise ConnectionError(f"{self._path}: the daemon closed the connection")
+            data += piece
+        return bytes(data[:-4]).decode(errors="replace"), data[-1]
+
+    def _drop(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+
+class Vtys:
+    """All kept connections, by socket path."""
+
+    def __init__(self) -> None:
+        self._vtys: dict[str, Vty] = {}
+        self._lock = threading.Lock()
+
+    def ask(self, path: str, commands: Sequence[str]) -> list[tuple[str, int]]:
+        with self._lock:
+            vty = self._vtys.setdefault(path, Vty(path))
+        return vty.ask(commands)

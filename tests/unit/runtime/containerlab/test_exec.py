@@ -12,14 +12,11 @@ import yaml
 
 from labctl.errors import HostError, InconclusiveError, UsageError
 from labctl.guest.api import AgentError, Capture, TtySize
-from labctl.runtime.containerlab import inside as inside_module
 from labctl.runtime.containerlab.boxes import members
-from labctl.runtime.containerlab.console import Console, Telnet
 from labctl.runtime.containerlab.dockerhost import DockerHost
-from labctl.runtime.containerlab.endpoints import ContainerlabEndpoints
+from labctl.runtime.containerlab.endpoints import Console, ContainerlabEndpoints, Telnet
+from labctl.runtime.containerlab.exec import CAPTURE_IMAGE, MergedCapture, Programs, Records
 from labctl.runtime.containerlab.hijack import hijack
-from labctl.runtime.containerlab.inside import Inside
-from labctl.runtime.containerlab.pcap import MergedCapture, Records
 from tests.unit.runtime.containerlab.conftest import Labs
 from tests.unit.runtime.containerlab.world import World, pcap
 
@@ -204,11 +201,11 @@ def test_live_merging_cuts_no_packet_and_writes_one_header() -> None:
 def test_the_first_packets_wait_for_nobody(labs: Labs, world: World) -> None:
     """The interfaces of a process that is seen here are read from /proc, without asking Docker for a program."""
     labs.runtime().create(labs.state().folder, progress=lambda _text: None)
-    inside = Inside(DockerHost(world.socket), {}, root=False, proc=world.proc)
+    programs = Programs(DockerHost(world.socket), {}, root=False, proc=world.proc)
     box = DockerHost(world.socket).container("paper-worker")
     assert box is not None
     before = len(world.execs)
-    assert {"eth0", "eth1", "eth2", "lo"} <= inside.interfaces(box)
+    assert {"eth0", "eth1", "eth2", "lo"} <= programs.interfaces(box)
     assert len(world.execs) == before
 
 
@@ -230,16 +227,16 @@ def test_root_joins_the_process_only_if_it_is_the_containers(
             joined.append(join)
             return f"{ns} {interface} {expression}"
 
-    inside = Inside(docker, {}, root=True, proc=world.proc, agent=Agent())  # type: ignore[arg-type]
-    assert str(inside.exec(box, ["true"])) == "by nsenter"
-    assert str(inside.capture(box, "bond0", "")) == "None bond0 "
+    programs = Programs(docker, {}, root=True, proc=world.proc, agent=Agent())  # type: ignore[arg-type]
+    assert str(programs.exec(box, ["true"])) == "by nsenter"
+    assert str(programs.capture(box, "bond0", "")) == "None bond0 "
     assert joined == [box.pid, box.pid]
     monkeypatch.setattr("shutil.which", lambda _name: None)
     with pytest.raises(HostError, match="no tcpdump"):
-        inside.capture(box, "bond0", "icmp")
+        programs.capture(box, "bond0", "icmp")
     (world.proc / str(box.pid) / "cgroup").write_text("0::/init.scope\n")  # another process has that number here
-    assert inside.exec(box, ["echo", "docker"]).stdout == b"docker\n"
-    assert inside_module.CAPTURE_IMAGE == "labctl/host:latest"
+    assert programs.exec(box, ["echo", "docker"]).stdout == b"docker\n"
+    assert CAPTURE_IMAGE == "labctl/host:latest"
 
 
 def test_the_console_of_a_stand_in(endpoints: ContainerlabEndpoints) -> None:

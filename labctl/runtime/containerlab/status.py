@@ -10,7 +10,7 @@ from labctl.folder import load_folder
 from labctl.runtime.api import NodeKind, NodeState, NodeStatus, Observation
 from labctl.runtime.containerlab.boxes import BOND, KINDS, Box, Plan
 from labctl.runtime.containerlab.dockerhost import Container
-from labctl.runtime.containerlab.inside import Inside
+from labctl.runtime.containerlab.exec import Programs
 from labctl.runtime.containerlab.ownership import CLUSTER
 from labctl.runtime.containerlab.record import KIND_NETWORK, NAME
 
@@ -18,14 +18,14 @@ NODE_KIND = "clab-node-kind"
 NODE_NAME = "clab-node-name"
 
 
-def lost(box: Box, container: Container, inside: Inside, *, bonded: bool) -> list[str]:
+def lost(box: Box, container: Container, programs: Programs, *, bonded: bool) -> list[str]:
     """Interfaces that the topology gives the box, and its bond when it should be there, that it has not."""
-    there = inside.interfaces(container)
+    there = programs.interfaces(container)
     wanted = [*box.wires, *([BOND] if bonded and box.bonded else [])]
     return [name for name in wanted if name not in there]
 
 
-def missing(plan: Plan, nodes: Mapping[str, Container], inside: Inside) -> list[str]:
+def missing(plan: Plan, nodes: Mapping[str, Container], programs: Programs) -> list[str]:
     """Why the lab is not whole: boxes that do not run, wires that are not there. Empty when it is."""
     reasons = []
     for box in plan.boxes.values():
@@ -34,15 +34,17 @@ def missing(plan: Plan, nodes: Mapping[str, Container], inside: Inside) -> list[
             reasons.append(f"{box.name}: there is no container {box.container}")
         elif not container.running:
             reasons.append(f"{box.name}: container {box.container} is {container.state} (code {container.exit_code})")
-        elif gone := lost(box, container, inside, bonded=False):
+        elif gone := lost(box, container, programs, bonded=False):
             reasons.append(f"{box.name}: no {', '.join(gone)}")
     return reasons
 
 
-def observe(plan: Plan, nodes: Mapping[str, Container], inside: Inside, *, created: bool, bonded: bool) -> Observation:
+def observe(
+    plan: Plan, nodes: Mapping[str, Container], programs: Programs, *, created: bool, bonded: bool
+) -> Observation:
     """``created``: every box was there once; ``bonded``: the nodes' scripts have run."""
     rows = {
-        box.name: _status(plan, box, nodes.get(box.container), inside, created=created, bonded=bonded)
+        box.name: _status(plan, box, nodes.get(box.container), programs, created=created, bonded=bonded)
         for box in plan.boxes.values()
     }
     alive = any(container.running for container in nodes.values())
@@ -72,24 +74,24 @@ def unseen(folder: Path, detail: str) -> Observation:
 
 
 def _status(
-    plan: Plan, box: Box, container: Container | None, inside: Inside, *, created: bool, bonded: bool
+    plan: Plan, box: Box, container: Container | None, programs: Programs, *, created: bool, bonded: bool
 ) -> NodeStatus:
     if container is None:
         return NodeStatus(box.name, box.kind, "dead", None, "its container is gone")
     address = container.addresses.get(KIND_NETWORK if box.kind == "kube-node" else plan.network)
-    state, detail = _state(plan, box, container, inside, created=created, bonded=bonded)
+    state, detail = _state(plan, box, container, programs, created=created, bonded=bonded)
     return NodeStatus(box.name, box.kind, state, address, detail)
 
 
 def _state(
-    plan: Plan, box: Box, container: Container, inside: Inside, *, created: bool, bonded: bool
+    plan: Plan, box: Box, container: Container, programs: Programs, *, created: bool, bonded: bool
 ) -> tuple[NodeState, str]:
     again = f"labctl {'rebuild' if box.kind == 'switch' else 'recover'} {plan.lab} {box.name}"
     if not container.running:
         begins = container.state in ("created", "restarting")
         return ("starting", container.state) if begins else ("stopped", f"code {container.exit_code}; {again}")
     try:
-        gone = lost(box, container, inside, bonded=bonded)
+        gone = lost(box, container, programs, bonded=bonded)
     except (LabctlError, OSError) as error:
         return "unknown", f"its interfaces cannot be read: {error}"
     if not gone:
