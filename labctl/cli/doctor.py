@@ -43,11 +43,12 @@ def command(source: str | None, runtime: str, as_json: bool) -> None:
             next_command=f"labctl doctor --runtime containerlab {source}",
         )
     from labctl.cache import cache_dir, shared_caches
-    from labctl.doctor.facts import collect
-    from labctl.doctor.findings import chosen, findings
+    from labctl.doctor.embedded import chosen, findings
+    from labctl.doctor.facts import host_facts
 
-    facts = collect(cache_dir(), shared_caches())
-    _tell(findings(facts), "the embedded runtime", {"launcher": chosen(facts)}, as_json=as_json)
+    facts = host_facts(cache_dir(), shared_caches())
+    taken = chosen(facts)
+    _tell(findings(facts), "the embedded runtime", {"launcher": taken.name if taken else None}, as_json=as_json)
 
 
 def _containerlab(source: Path | None, *, as_json: bool) -> None:
@@ -60,8 +61,7 @@ def _containerlab(source: Path | None, *, as_json: bool) -> None:
 
 
 def _tell(seen: Sequence[Finding], subject: str, more: dict[str, Any], *, as_json: bool) -> None:
-    from labctl.doctor.findings import can_run
-    from labctl.doctor.page import page
+    from labctl.doctor.findings import can_run, page
     from labctl.report.style import wants_colour
     from labctl.report.table import width_of
 

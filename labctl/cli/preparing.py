@@ -16,8 +16,8 @@ from labctl.errors import HostError, HostUnfit, Problem
 from labctl.state import lab_state
 
 if TYPE_CHECKING:
-    from labctl.doctor.containerlab.needs import LabNeeds
     from labctl.doctor.findings import Finding
+    from labctl.doctor.needs import LabNeeds
 
 
 def brought_kubectl() -> Path | None:
@@ -62,7 +62,7 @@ def ensure_prepared() -> None:
 def needs_of_source(source: Path) -> LabNeeds:
     """What a lab asks of its host: of an artifact folder, or of a spec for the target that it names."""
     from labctl.cli.rendering import folder_of
-    from labctl.doctor.containerlab.needs import needs_of
+    from labctl.doctor.needs import needs_of
 
     with folder_of(source, containerlab=containerlab_here()) as folder:
         return needs_of(folder)
@@ -70,7 +70,7 @@ def needs_of_source(source: Path) -> LabNeeds:
 
 def containerlab_here() -> str | None:
     """The version of the containerlab on PATH, where folders are not written for it anyway; None: they are."""
-    from labctl.doctor.containerlab.facts import containerlab
+    from labctl.doctor.facts import containerlab
     from labctl.peers import CONTAINERLAB, CONTAINERLAB_OLDEST, dotted
     from labctl.peers import containerlab as row_of
 
@@ -82,11 +82,11 @@ def containerlab_here() -> str | None:
 
 def containerlab_findings(needs: LabNeeds | None) -> tuple[Finding, ...]:
     """What this host is to a lab of the containerlab runtime, or to any."""
-    from labctl.doctor.containerlab.facts import collect
-    from labctl.doctor.containerlab.findings import findings
+    from labctl.doctor.containerlab import findings
+    from labctl.doctor.facts import container_host_facts
 
     known = needs is not None and lab_state(needs.name).runtime_file.is_file()
-    return findings(collect(needs, lab_known=known), needs)
+    return findings(container_host_facts(needs, lab_known=known), needs)
 
 
 def ensure_containerlab(folder: Path) -> None:
@@ -95,7 +95,7 @@ def ensure_containerlab(folder: Path) -> None:
     Raises `HostUnfit` with everything that is in the way and its repair, `SpecError` for a folder that is not
     understood.
     """
-    from labctl.doctor.containerlab.needs import needs_of
+    from labctl.doctor.needs import needs_of
 
     needs = needs_of(folder)
     found = containerlab_findings(needs)

@@ -61,7 +61,7 @@ def status(full: bool, as_json: bool) -> None:
     """What is there: whole, broken or missing. Exit 0 whenever it could be told; `labctl doctor` judges."""
     from labctl.cache import cache_dir, shared_caches
     from labctl.guest.image import GuestImage
-    from labctl.guest.names import AUTO
+    from labctl.guest.launchers import AUTO
     from labctl.guest.trial import standing
     from labctl.setup.status import setup_status
 

@@ -17,7 +17,7 @@ from labctl.cli.reporting import Reports, exit_code, listening, report_options, 
 from labctl.cli.sources import found as found_source
 from labctl.cli.sources import spec_argument
 from labctl.errors import ExitCode, HostError, Problem, UsageError
-from labctl.guest.names import LAUNCHERS
+from labctl.guest.launchers import LAUNCHERS
 
 if TYPE_CHECKING:
     from labctl.engine.request import UpResult

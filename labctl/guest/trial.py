@@ -22,11 +22,10 @@ from typing import Any, Protocol, TypeVar
 
 from labctl.cache import cache_dir, shared_caches
 from labctl.errors import HostError, InconclusiveError
-from labctl.guest import launch
+from labctl.guest import launchers
 from labctl.guest.hub import GuestBox
 from labctl.guest.image import GuestImage
-from labctl.guest.launch import Machine, start_guest
-from labctl.guest.names import AUTO
+from labctl.guest.machine import Machine
 from labctl.state import state_root
 from labctl.waiting import Cancelled, Deadline, DeadlinePassed, NotYet, wait_for
 
@@ -139,7 +138,7 @@ class Standing:
 
 def standing(name: str, image: GuestImage) -> Standing:
     """What is known without booting."""
-    refusal, tried = launch.refusal(name, image), kept_verdict(name, image)
+    refusal, tried = launchers.refusal(name, image), kept_verdict(name, image)
     if refusal is None and tried and not tried.good:
         refusal = f"{tried.reason} (on {tried.date})"
     return Standing(name, refusal, tried)
@@ -179,7 +178,7 @@ def boot(
         guest.power_off()
         trouble = f"{name}: {verdict.reason}"
         if following is not None:
-            slower = ", which is slower" if following == "qemu-tcg" else ""
+            slower = ", which is slower" if launchers.LAUNCHERS[following].slower else ""
             say(f"{trouble}; going on with {following}{slower}")
     raise HostError(trouble, code="guest-does-not-boot", next_command=_instead(wanted, image))
 
@@ -187,18 +186,18 @@ def boot(
 def _candidates(wanted: str, image: GuestImage) -> tuple[list[str], list[str]]:
     """The launchers to try, and why not the others. What failed before is tried again when it is all there is."""
     if wanted != "auto":
-        reason = launch.refusal(wanted, image)
+        reason = launchers.refusal(wanted, image)
         return ([wanted], []) if reason is None else ([], [f"{wanted}: {reason}"])
-    known = [standing(name, image) for name in AUTO]
+    known = [standing(name, image) for name in launchers.AUTO]
     able = [one.name for one in known if one.refusal is None]
     if not able:
-        able = [one.name for one in known if launch.refusal(one.name, image) is None]
+        able = [one.name for one in known if launchers.refusal(one.name, image) is None]
     return able, [f"{one.name}: {one.refusal}" for one in known if one.refusal and one.name not in able]
 
 
 def _instead(wanted: str, image: GuestImage) -> str:
     """The command after a failure: the launcher that somebody wanted is not the only one."""
-    others = [name for name in AUTO if name != wanted and standing(name, image).refusal is None]
+    others = [name for name in launchers.AUTO if name != wanted and standing(name, image).refusal is None]
     return f"labctl up … --launcher {others[0]}" if wanted != "auto" and others else "labctl doctor"
 
 
@@ -271,7 +270,9 @@ def try_host(image: GuestImage, say: Say) -> None:
 
         def start(name: str) -> GuestBox:
             say(f"a guest is booted once, on {name}")
-            guest = start_guest(name, image, Machine(TRIAL_MEMORY_MB), workdir=work, console=work / f"{name}.log")
+            guest = launchers.start_guest(
+                name, image, Machine(TRIAL_MEMORY_MB), workdir=work, console=work / f"{name}.log"
+            )
             return GuestBox(guest, work / "agent.sock")
 
         boot("auto", image, start, limit=TRIAL_LIMIT, cancel=threading.Event(), say=say).power_off()

@@ -25,9 +25,8 @@ from labctl.containers.build import ImageArchive, build_archive, containers_cach
 from labctl.guest import recipe
 from labctl.guest.api import Completed
 from labctl.guest.client import AgentClient
-from labctl.guest.disk import ALONE
 from labctl.guest.image import GuestImage, build_image
-from labctl.guest.launch import Disk, Machine
+from labctl.guest.machine import ALONE, Disk, Machine
 from labctl.standin.cluster.controlplane.binaries import bring_binaries
 from labctl.waiting import Deadline, NotYet, wait_for
 from tests.integration.guests import booted

@@ -10,7 +10,8 @@ from pathlib import Path
 from labctl.guest.client import AgentClient
 from labctl.guest.hub import GuestBox
 from labctl.guest.image import GuestImage
-from labctl.guest.launch import Machine, start_guest
+from labctl.guest.launchers import start_guest
+from labctl.guest.machine import Machine
 from labctl.guest.trial import await_agent
 from tests.integration.patience import patient
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from labctl.guest import trial
-from labctl.guest.launch import refusal
+from labctl.guest.launchers import refusal
 from labctl.guest.trial import Verdict
 from tests.integration.harness import ROOT, Labctl
 from tests.integration.hiding import without_uml

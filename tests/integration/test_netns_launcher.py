@@ -18,14 +18,13 @@ import pytest
 
 from labctl.cache import look as look_in_caches
 from labctl.errors import LabctlError
-from labctl.guest import launch
 from labctl.guest.api import Op, TtySize
 from labctl.guest.client import AgentClient
-from labctl.guest.disk import write_agent_disk
-from labctl.guest.hostkernel import netns_refusal
 from labctl.guest.hub import GuestBox
 from labctl.guest.image import GuestImage, find_image
-from labctl.guest.netns import start_netns
+from labctl.guest.machine import Machine as TheMachine
+from labctl.guest.machine import write_agent_disk
+from labctl.guest.netns import netns_refusal, start_netns
 from labctl.guest.trial import await_agent
 from labctl.waiting import Deadline, NotYet, wait_for
 from tests.integration.guests import booted
@@ -34,14 +33,14 @@ from tests.integration.patience import patient
 
 pytestmark = [pytest.mark.booted, pytest.mark.timeout(patient(240))]
 
-MODULES = ("netns", "running", "hostkernel", "disk", "hub")
+MODULES = ("netns", "machine", "hub")
 SOURCE, WORK = "/opt/labctl", "/opt/box"
 ENVIRONMENT = {"PYTHONPATH": SOURCE, "PYTHONDONTWRITEBYTECODE": "1"}
 
 LAUNCH = f"""
 import signal
 from pathlib import Path
-from labctl.guest.disk import write_agent_disk
+from labctl.guest.machine import write_agent_disk
 from labctl.guest.hub import Hub
 from labctl.guest.netns import start_netns
 
@@ -58,7 +57,7 @@ box.power_off(30.0)
 
 ASK = """
 from pathlib import Path
-from labctl.guest.hostkernel import netns_refusal
+from labctl.guest.netns import netns_refusal
 print(netns_refusal(Path("/dev/vda")))
 """
 
@@ -129,7 +128,7 @@ def image() -> GuestImage:
 def machine(image: GuestImage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentClient]:
     """A QEMU guest that holds the launcher's code."""
     work = tmp_path_factory.mktemp("guest")
-    with booted("qemu-tcg", image, launch.Machine(1000), work) as agent:
+    with booted("qemu-tcg", image, TheMachine(1000), work) as agent:
         agent.write_file("/opt/labctl.tar", source())
         done = agent.run(["sh", "-c", f"mkdir {SOURCE} && tar -x -C {SOURCE} -f /opt/labctl.tar"])
         assert done.code == 0, done

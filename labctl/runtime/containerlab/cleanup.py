@@ -204,7 +204,7 @@ def as_root(state: LabState, command: str) -> str:
     return command if os.geteuid() == 0 else f"sudo env LABCTL_STATE_DIR={state.root.parent.parent} {command}"
 
 
-class Sweep:
+class Cleanup:
     """One lab's removal."""
 
     def __init__(

@@ -172,7 +172,7 @@ class ContainerlabEndpoints:
         self._plan = plan
         self._docker = docker
         self._programs = programs
-        self._login = login
+        self.login = login
 
     def container(self, node: str) -> Container:
         """A node's container as it is now. Raises `UsageError`, or `InconclusiveError` when it is gone."""
@@ -212,7 +212,7 @@ class ContainerlabEndpoints:
     def ssh(self, switch: str) -> SshEndpoint:
         address = self._management(switch)
         keys = host_keys(self._state, switch)
-        return SshEndpoint(address, SSH_PORT, self._login.username, self._login.password, self._state.ssh_config, keys)
+        return SshEndpoint(address, SSH_PORT, self.login.username, self.login.password, self._state.ssh_config, keys)
 
     def kubeconfig(self) -> Path:
         if self._plan.control_plane is None:

@@ -80,6 +80,17 @@ def _run(*argv: str) -> None:
         raise HostError(f"{' '.join(argv)}: {words}", code="wires-not-moved")
 
 
+def _start(docker: DockerHost, container: str) -> Container:
+    """Start it, and wait until it runs. Raises `DeadlinePassed` with its state."""
+    docker.start(container)
+
+    def runs() -> Container | NotYet:
+        now = docker.container(container)
+        return now if now is not None and now.running else NotYet(now.state if now else "gone")
+
+    return wait_for(runs, Deadline(paced(START_LIMIT)), every=0.2)
+
+
 class Replacement:
     """Replaces containers of one lab."""
 
@@ -115,14 +126,8 @@ class Replacement:
         return made
 
     def _started(self, container: str) -> Container:
-        self._docker.start(container)
-
-        def runs() -> Container | NotYet:
-            now = self._docker.container(container)
-            return now if now is not None and now.running else NotYet(now.state if now else "gone")
-
         try:
-            return wait_for(runs, Deadline(paced(START_LIMIT)), every=0.2)
+            return _start(self._docker, container)
         except DeadlinePassed as passed:
             raise LabError(f"the new container does not run: it is {passed.reason}", code="not-rebuilt") from None
 
@@ -201,14 +206,8 @@ class Repair:
         if container.running:
             return
         progress(f"starting container {box.container}, which is {container.state}")
-        self._docker.start(container.id)
-
-        def runs() -> bool | NotYet:
-            now = self._nodes().get(box.container)
-            return True if now is not None and now.running else NotYet(now.state if now else "gone")
-
         try:
-            wait_for(runs, Deadline(paced(START_LIMIT)), every=0.2)
+            _start(self._docker, container.id)
         except DeadlinePassed as passed:
             raise LabError(
                 f"container {box.container} does not run: it is {passed.reason}",
@@ -245,7 +244,7 @@ class Repair:
 
     def _there(self, end: tuple[str, str]) -> bool:
         box = self._plan.at(end[0])
-        container = self._nodes().get(box.container)
+        container = self._docker.container(box.container)
         if container is None or not container.running:
             raise LabError(
                 f"{box.name} does not run, so its wires cannot be made",

@@ -17,12 +17,12 @@ from labctl.guest.agent.speed import measure
 from labctl.hostload import memory_free
 from labctl.journal import Journal
 from labctl.runtime.api import Observation, Progress, SwitchLogin
-from labctl.runtime.containerlab import cleanup, endpoints, logs, status
+from labctl.runtime.containerlab import cleanup, logs, status
 from labctl.runtime.containerlab.boxes import Plan, boot_environment, plan_of
 from labctl.runtime.containerlab.clab import Clab
-from labctl.runtime.containerlab.cleanup import HostPaths, Sweep
+from labctl.runtime.containerlab.cleanup import HostPaths
 from labctl.runtime.containerlab.dockerhost import Container, DockerHost
-from labctl.runtime.containerlab.endpoints import ContainerlabEndpoints
+from labctl.runtime.containerlab.endpoints import ContainerlabEndpoints, host_keys, write_ssh_config
 from labctl.runtime.containerlab.exec import Programs
 from labctl.runtime.containerlab.logs import Follower
 from labctl.runtime.containerlab.ownership import Owned, helper_labels, refuse_foreign
@@ -108,10 +108,10 @@ class ContainerlabRuntime:
             record = self._begin(plan)
             boot = boot_environment(whole.topology, memory_free())
             self._deploy(plan, record, clab, boot, progress, cancel)
-            record = self._proven(plan, record)
-        self._write_access(plan)
+            nodes = self._proven(plan, record)
+        endpoints = self._write_access(plan, nodes)
         progress(f"{len(record.containers)} containers, {len(plan.wires)} wires")
-        return self.endpoints()
+        return endpoints
 
     @contextmanager
     def _creation(self) -> Iterator[threading.Event]:
@@ -161,30 +161,34 @@ class ContainerlabRuntime:
                 boot=boot,
             )
 
-    def _proven(self, plan: Plan, record: Record) -> Record:
+    def _proven(self, plan: Plan, record: Record) -> Mapping[str, Container]:
         """containerlab said that it is done: look. Raises `LabError` with all that is not there."""
-        trouble = status.missing(plan, self._nodes(record), self._programs)
+        nodes = self._nodes(record)
+        trouble = status.missing(plan, nodes, self._programs)
         if trouble:
             raise LabError(
                 f"containerlab says that the lab is made, but: {'; '.join(trouble)}",
                 code="deploy-incomplete",
                 next_command=f"labctl logs {self._state.name}",
             )
-        whole = replace(record, created=True)
-        write_record(self._state, whole)
-        return whole
+        write_record(self._state, replace(record, created=True))
+        return nodes
 
-    def _write_access(self, plan: Plan) -> None:
-        nodes = self._nodes()
+    def _write_access(self, plan: Plan, nodes: Mapping[str, Container]) -> ContainerlabEndpoints:
         addresses = {
             box.name: address
             for box in plan.switches()
             if (address := nodes[box.container].addresses.get(plan.network)) is not None
         }
-        login = self._login or read_login(self._state)
-        endpoints.write_ssh_config(self._state, addresses, login.username)
+        made = self._endpoints(plan)
+        write_ssh_config(self._state, addresses, made.login.username)
         if plan.control_plane is not None:
-            self.endpoints().kubeconfig()
+            made.kubeconfig()
+        return made
+
+    def _endpoints(self, plan: Plan) -> ContainerlabEndpoints:
+        login = self._login or read_login(self._state)
+        return ContainerlabEndpoints(self._state, plan, self._docker, self._programs, login)
 
     # --- look --------------------------------------------------------------------------------------------------
 
@@ -214,9 +218,7 @@ class ContainerlabRuntime:
                 hint="none of its containers runs",
                 next_command=f"labctl down {self._state.name}",
             )
-        return ContainerlabEndpoints(
-            self._state, plan, self._docker, self._programs, self._login or read_login(self._state)
-        )
+        return self._endpoints(plan)
 
     def pids(self) -> dict[str, int]:
         """The first process of each container that runs; none of it where Docker is not on this host."""
@@ -251,16 +253,16 @@ class ContainerlabRuntime:
                 hint=f"it has {', '.join(one.name for one in plan.switches())}",
                 next_command=f"labctl recover {self._state.name} {switch}",
             )
-        self._repair(plan, self._clab).rebuild(box, Replacement(self._docker, self._paths, self._parking), progress)
-        endpoints.host_keys(self._state, switch).unlink(missing_ok=True)
-        self._write_access(plan)
+        self._repair(plan).rebuild(box, Replacement(self._docker, self._paths, self._parking), progress)
+        host_keys(self._state, switch).unlink(missing_ok=True)
+        self._write_access(plan, self._nodes())
 
     def recover(self, node: str, *, progress: Progress) -> None:
         plan = self._plan()
-        self._repair(plan, self._clab).recover(plan.box(node), progress)
+        self._repair(plan).recover(plan.box(node), progress)
 
-    def _repair(self, plan: Plan, clab: Clab) -> Repair:
-        return Repair(plan, clab, self._docker, self._programs, self._nodes)
+    def _repair(self, plan: Plan) -> Repair:
+        return Repair(plan, self._clab, self._docker, self._programs, self._nodes)
 
     # --- destroy -----------------------------------------------------------------------------------------------
 
@@ -275,7 +277,7 @@ class ContainerlabRuntime:
             except LabctlError as error:
                 # what it did not remove is found and removed below, or named in an error
                 progress(f"{error.message}; going on without it")
-        Sweep(self._docker, self._state, record, self._paths, progress).all()
+        cleanup.Cleanup(self._docker, self._state, record, self._paths, progress).all()
         if self._state.runtime_file.exists():
             write_record(self._state, Record())
 

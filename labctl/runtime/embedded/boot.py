@@ -21,7 +21,8 @@ from labctl.guest import trial
 from labctl.guest.api import Agent
 from labctl.guest.hub import GuestBox
 from labctl.guest.image import GuestImage, find_image
-from labctl.guest.launch import Machine, start_guest
+from labctl.guest.launchers import start_guest
+from labctl.guest.machine import Machine
 from labctl.runtime.embedded import cluster as cluster_parts
 from labctl.runtime.embedded import switches
 from labctl.runtime.embedded.endpoints import EndpointTable, endpoints_file

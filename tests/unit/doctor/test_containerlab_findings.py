@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from labctl.design.switchvm import machine
-from labctl.doctor.containerlab.findings import findings
-from labctl.doctor.containerlab.imagefindings import maker
-from labctl.doctor.containerlab.model import (
+from labctl.doctor.containerlab import findings
+from labctl.doctor.findings import GB, Finding, can_run, page
+from labctl.doctor.fit import maker
+from labctl.doctor.model import (
     ContainerFact,
     ContainerHostFacts,
     ContainerlabFact,
@@ -21,9 +22,7 @@ from labctl.doctor.containerlab.model import (
     NetworkFact,
     RouteFact,
 )
-from labctl.doctor.containerlab.needs import ImageNeed, LabNeeds
-from labctl.doctor.findings import GB, Finding, can_run
-from labctl.doctor.page import page
+from labctl.doctor.needs import ImageNeed, LabNeeds
 from labctl.peers import EXTRAS, ON_NODE
 
 SWITCH, NODE = "vrnetlab/cisco_n9kv:10.5.4", "kindest/node:v1.35.1"

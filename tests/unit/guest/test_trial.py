@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from labctl.errors import ExitCode, HostError, InconclusiveError, LabctlError
-from labctl.guest import launch, trial
+from labctl.guest import launchers, qemu, trial, uml
 from labctl.guest.binaries import too_many
 from labctl.guest.image import GuestImage
-from labctl.guest.names import AUTO
+from labctl.guest.launchers import AUTO
 
 AMX_PANIC = """\
 mmapper_init - find_iomem failed
@@ -99,7 +99,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     monkeypatch.setenv("LABCTL_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setattr(trial, "SILENCE", 0.05)
     made = Host(GuestImage(tmp_path / "image", "key"), dict.fromkeys(AUTO, spoke))
-    monkeypatch.setattr(launch, "refusal", lambda name, _image: made.refusals.get(name))
+    monkeypatch.setattr(launchers, "refusal", lambda name, _image: made.refusals.get(name))
     return made
 
 
@@ -333,7 +333,7 @@ def test_a_processor_with_amx_has_too_many_registers(tmp_path: Path) -> None:
 
 
 def test_an_unpatched_uml_is_refused_where_it_would_die(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(launch, "memory_folder", lambda: (tmp_path, None))
+    monkeypatch.setattr(uml, "memory_folder", lambda: (tmp_path, None))
     image = GuestImage(tmp_path, "key")
     for amx, manifest, refused in (
         (True, None, False),  # no image yet: the one that comes will be patched
@@ -342,18 +342,18 @@ def test_an_unpatched_uml_is_refused_where_it_would_die(tmp_path: Path, monkeypa
         (True, {}, True),
         (False, {"uml_writes_all": False}, False),
     ):
-        monkeypatch.setattr(launch, "too_many", lambda amx=amx: amx)
+        monkeypatch.setattr(uml, "too_many", lambda amx=amx: amx)
         if manifest is not None:
             (tmp_path / "manifest.json").write_text(json.dumps(manifest))
-        assert ("registers" in (launch.refusal("uml", image) or "")) == refused
+        assert ("registers" in (launchers.refusal("uml", image) or "")) == refused
 
 
 def test_kvm_without_a_boot(tmp_path: Path) -> None:
     device, cpuinfo = tmp_path / "kvm", tmp_path / "cpuinfo"
     cpuinfo.write_text("flags\t\t: fpu svm_lock\n\nflags\t\t: fpu\n")
-    assert launch.kvm_refusal(device, cpuinfo) == f"there is no {device}"
+    assert qemu.kvm_refusal(device, cpuinfo) == f"there is no {device}"
     device.touch()
-    assert "offers no hardware virtualization" in (launch.kvm_refusal(device, cpuinfo) or "")
+    assert "offers no hardware virtualization" in (qemu.kvm_refusal(device, cpuinfo) or "")
     for flag in ("vmx", "svm"):
         cpuinfo.write_text(f"vendor_id\t: x\nflags\t\t: fpu {flag} sse\n")
-        assert launch.kvm_refusal(device, cpuinfo) is None
+        assert qemu.kvm_refusal(device, cpuinfo) is None

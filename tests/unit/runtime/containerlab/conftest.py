@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from labctl.cli.rendering import planned
 from labctl.render.folder import render_folder, write_folder
@@ -20,6 +21,7 @@ from tests.unit.runtime.containerlab.world import Park, World
 
 MINIMAL = Path(__file__).parents[4] / "topologies" / "minimal.yaml"
 SCRIPT = Path(__file__).with_name("scripted_containerlab.py")
+SITE = Path(yaml.__file__).parents[1]
 HOSTS = "127.0.0.1\tlocalhost\n"
 
 
@@ -44,14 +46,15 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     (folder / "root" / "etc" / "hosts").write_text(HOSTS)
     (folder / "bin").mkdir()
     program = folder / "bin" / "containerlab"
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} {SCRIPT} "$@"\n')
+    program.write_text(f'#!/bin/sh\nPYTHONPATH={SITE} exec {sys.executable} -S {SCRIPT} "$@"\n')
     program.chmod(0o755)
     monkeypatch.setenv("LABCTL_STATE_DIR", str(tmp_path / "s"))
     monkeypatch.setenv("LABCTL_CACHE_DIR", str(tmp_path / "c"))
     monkeypatch.setenv("LABCTL_TEST_WORLD", str(folder))
     monkeypatch.setenv("DOCKER_HOST", f"unix://{folder / 'docker.sock'}")
     monkeypatch.setenv("PATH", f"{folder / 'bin'}:{os.environ['PATH']}")
-    monkeypatch.setattr("labctl.runtime.containerlab.clab.LOOK_EVERY", 0.1)  # a look costs what a whole test does else
+    monkeypatch.setattr("labctl.runtime.containerlab.clab.LOOK_EVERY", 0.02)  # a look costs what a whole test does else
+    monkeypatch.setattr("labctl.runtime.containerlab.runtime.measure", lambda: 1.0)  # works for 0.15 s, in each test
     # a user with rights on Docker: containers are entered through its API, which the world can answer
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     with World(folder).serving() as world:

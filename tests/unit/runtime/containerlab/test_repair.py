@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.unit.runtime.containerlab.test_exec import as_n9kv
 
 from labctl.cli.list import state_of
 from labctl.engine.recover import recover
@@ -20,6 +19,7 @@ from labctl.runtime.containerlab.runtime import ContainerlabRuntime
 from labctl.runtime.embedded.runtime import EmbeddedRuntime
 from labctl.runtime.select import new_runtime, runtime_of
 from tests.unit.runtime.containerlab.conftest import Labs
+from tests.unit.runtime.containerlab.test_exec import as_n9kv
 from tests.unit.runtime.containerlab.world import World
 
 

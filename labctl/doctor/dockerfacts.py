@@ -12,8 +12,10 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
-from labctl.doctor.containerlab.model import ContainerFact, DockerFacts, ImageFact, NetworkFact, Trouble
+from labctl.doctor.model import ContainerFact, DockerFacts, ImageFact, NetworkFact, Trouble
+from labctl.errors import HostError
 from labctl.guest.userns import text
+from labctl.runtime.containerlab.dockerhost import DockerHost
 
 DEFAULT_ADDRESS = "unix:///var/run/docker.sock"
 CONNECT_LIMIT = 2.0
@@ -57,18 +59,11 @@ def ask(address: str, references: Iterable[str]) -> Asked:
     refused = _refused(address.removeprefix("unix://"))
     if refused:
         return refused
-    import docker
-    from docker.errors import DockerException
-    from requests.exceptions import RequestException
-
     try:
-        client = docker.APIClient(base_url=address, timeout=ANSWER_LIMIT)
-        try:
-            return _answers(client, references)
-        finally:
-            client.close()
-    except (DockerException, RequestException, ValueError) as error:
-        return Asked(None, "silent", str(error))
+        with DockerHost(Path(address.removeprefix("unix://")), limit=ANSWER_LIMIT).asking("look at this host") as api:
+            return _answers(api, references)
+    except (HostError, ValueError) as error:
+        return Asked(None, "silent", str(error.__cause__ or error))
 
 
 def _refused(path: str) -> Asked | None:

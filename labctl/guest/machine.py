@@ -1,13 +1,95 @@
-"""The agent's disk: a plain tar as second block device, so that the image holds third-party files only."""
+"""What every launcher deals in: the machine that is asked for, the agent's disk in it, the guest that runs.
+
+The agent is on a disk of its own, a plain tar as second block device, so that the image holds third-party files only.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
+import socket
+import subprocess
 import tarfile
+import threading
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 
 from labctl.guest import recipe
+
+DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A further block device of a QEMU guest. What is written to it is lost unless ``kept``."""
+
+    path: Path
+    kept: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What a guest has beside its image. ``disks`` are vdc, vdd, … of a QEMU guest."""
+
+    memory_mb: int
+    disks: tuple[Disk, ...] = ()
+    translation_mb: int = 384
+    """QEMU's room for translated code; its default is 1 GB. Of a lab's guest three times less is measurably slower."""
+    kernel: str = ""
+    """Further words for the kernel's command line."""
+
+
+@dataclass
+class RunningGuest:
+    """A guest that was started: its process, the channel into it, the link window of the channel."""
+
+    launcher: str
+    process: subprocess.Popen[bytes]
+    channel: socket.socket
+    window: int
+    console: Path
+    _pump: threading.Thread | None = field(default=None, repr=False)
+
+    @property
+    def pids(self) -> dict[str, int]:
+        return {"guest": self.process.pid}
+
+    def exited(self) -> bool:
+        return self.process.poll() is not None
+
+    def power_off(self, grace: float = 2.0) -> None:
+        """Close the channel, which makes the guest power itself off; kill it when it does not in time."""
+        with contextlib.suppress(OSError):
+            self.channel.shutdown(socket.SHUT_RDWR)
+        self.channel.close()
+        try:
+            self.process.wait(grace)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def kill(self) -> None:
+        """At once."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+    def console_text(self) -> str:
+        """What it has written to its console; all of it once its process has ended."""
+        if self._pump and self.exited():
+            self._pump.join(1.0)  # what is under way from a process that is gone
+        try:
+            return self.console.read_text(errors="replace")
+        except OSError:
+            return ""
+
+
+def open_console(path: Path) -> int:
+    """The console's log, for a process to append to; the caller closes it."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
 
 ALONE = "labctl.processors=1"
 """A word for the kernel's command line: the guest's second processor is left for somebody else to switch on."""
