@@ -13,7 +13,7 @@ from labctl.cli.interrupt import unwinding
 
 if TYPE_CHECKING:
     from labctl.setup.bundle import Bundle
-    from labctl.setup.status import PartStatus
+    from labctl.setup.parts import PartStatus
 
 
 @click.group(invoke_without_command=True)
@@ -63,7 +63,7 @@ def status(full: bool, as_json: bool) -> None:
     from labctl.guest.image import GuestImage
     from labctl.guest.launchers import AUTO
     from labctl.guest.trial import standing
-    from labctl.setup.status import setup_status
+    from labctl.setup.parts import setup_status
 
     found = setup_status(cache_dir(), shared_caches(), full=full)
     part = found.rows[0].part

@@ -40,8 +40,7 @@ from labctl.guest.userns import number, text
 from labctl.hostload import memory_free
 from labctl.kube.kubectl import find_kubectl
 from labctl.peers import numbers
-from labctl.setup.parts import control_plane, guest_image
-from labctl.setup.status import PartStatus, found_part
+from labctl.setup.parts import PartStatus, control_plane, found_part, guest_image
 from labctl.standin.cluster.controlplane import gobuild
 
 RUN_TOOLS = ("setpriv", "taskset")

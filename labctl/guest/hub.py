@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from labctl.guest.agent import wire
 
 if TYPE_CHECKING:  # a test runs the hub where nothing but the standard library is
-    from labctl.guest.client import AgentClient
+    from labctl.guest.client import Agent
     from labctl.guest.machine import RunningGuest
 
 PING_EVERY = 5.0
@@ -254,7 +254,7 @@ class GuestBox:
         """Whether the guest's agent has said a word."""
         return self._hub.open.is_set()
 
-    def connect(self) -> AgentClient:
+    def connect(self) -> Agent:
         """The agent, of a guest that answers."""
         from labctl.guest.client import connect
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from labctl.guest.client import AgentClient
+from labctl.guest.client import Agent
 from labctl.guest.hub import GuestBox
 from labctl.guest.image import GuestImage
 from labctl.guest.launchers import start_guest
@@ -17,9 +17,7 @@ from tests.integration.patience import patient
 
 
 @contextmanager
-def booted(
-    launcher: str, image: GuestImage, machine: Machine, work: Path, seconds: float = 120.0
-) -> Iterator[AgentClient]:
+def booted(launcher: str, image: GuestImage, machine: Machine, work: Path, seconds: float = 120.0) -> Iterator[Agent]:
     """Its agent, once it answers; console and socket are in ``work``."""
     guest = GuestBox(
         start_guest(launcher, image, machine, workdir=work, console=work / "console.log"), work / "agent.sock"

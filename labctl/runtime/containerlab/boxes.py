@@ -22,6 +22,7 @@ from labctl.errors import UsageError, did_you_mean
 from labctl.folder import Folder, Topology
 from labctl.runtime.api import NodeKind
 from labctl.runtime.ports import kernel_name
+from labctl.runtime.refusals import no_node
 
 TOPOLOGY = "topology.clab.yml"
 KINDS: Mapping[str, NodeKind] = {"cisco_n9kv": "switch", "ext-container": "kube-node", "linux": "host"}
@@ -73,12 +74,7 @@ class Plan:
         """By the lab's name. Raises `UsageError` with a did-you-mean."""
         found = self.boxes.get(name)
         if found is None:
-            raise UsageError(
-                f"lab {self.lab} has no node {name}",
-                code="no-such-node",
-                hint=did_you_mean(name, self.boxes, f"it has {', '.join(self.boxes)}"),
-                next_command=f"labctl status {self.lab}",
-            )
+            raise no_node(self.lab, name, self.boxes)
         return found
 
     def at(self, topology: str) -> Box:

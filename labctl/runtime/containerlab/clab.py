@@ -23,7 +23,7 @@ from labctl.peers import CONTAINERLAB_OLDEST, DEVELOPMENT, Version, dotted
 from labctl.runtime.api import Progress, SwitchLogin
 from labctl.runtime.containerlab import logs
 from labctl.runtime.containerlab.boxes import TOPOLOGY, Wire
-from labctl.runtime.processes import ProcessRecord, read_records, start_time
+from labctl.runtime.processes import ProcessRecord, numbers, open_log, read_records, start_time, stat, write_records
 from labctl.state import LabState
 from labctl.waiting import Cancelled, Deadline, DeadlinePassed, NotYet, wait_for
 
@@ -37,7 +37,7 @@ def _start(
 ) -> subprocess.Popen[bytes]:
     """Start it with its outputs in files: they are whole, and it goes on, when labctl is killed."""
     out = os.open(stdout, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    err = os.open(stderr, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    err = open_log(stderr)
     try:
         child = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=dict(env), cwd=cwd, start_new_session=True
@@ -47,27 +47,15 @@ def _start(
         os.close(err)
     started = start_time(child.pid)
     if started is not None:
-        rows = [{"name": NAME, "pid": child.pid, "started": started}]
-        new = state.processes.with_suffix(".new")
-        state.write(new, json.dumps(rows))
-        new.replace(state.processes)
+        write_records(state.processes, [ProcessRecord(NAME, child.pid, started)])
     return child
 
 
 def running_members(leader: ProcessRecord) -> list[int]:
     """Processes of the leader's session that run: the leader, and children that outlive it."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            fields = (entry / "stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue  # it has just ended
-        # proc(5): field 3 is the state, 6 the session, 22 the _start time
-        if fields[0] != "Z" and int(fields[3]) == leader.pid and int(fields[19]) >= leader.started:
-            found.append(int(entry.name))
-    return found
+    # proc(5): field 3 is the state, 6 the session, 22 the start time; what has just ended has none
+    rows = ((pid, fields) for pid in numbers() if (fields := stat(pid)) and fields[0] != "Z")
+    return [pid for pid, fields in rows if int(fields[3]) == leader.pid and int(fields[19]) >= leader.started]
 
 
 def end_all(state: LabState, say: Callable[[str], None]) -> None:

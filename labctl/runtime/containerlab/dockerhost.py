@@ -104,13 +104,18 @@ class DockerHost:
     def _api(self) -> docker.APIClient:
         import docker
 
-        api = docker.APIClient(base_url=f"unix://{self.socket}", version="auto", timeout=max(1, int(paced(self._limit))))
+        api = docker.APIClient(
+            base_url=f"unix://{self.socket}", version="auto", timeout=max(1, int(paced(self._limit)))
+        )
         api.trust_env = False  # requests would look for a proxy at every call, which no unix socket has
         return api
 
     @contextmanager
-    def asking(self, what: str) -> Iterator[docker.APIClient]:
-        """Docker's client, for one thing that is asked of it: its errors become a `HostError`."""
+    def asking(self, what: str, *fine: int) -> Iterator[docker.APIClient]:
+        """Docker's client, for one thing that is asked of it: its errors become a `HostError`.
+
+        ``fine``: answers (HTTP) that end it without one, as 404 for what is not there.
+        """
         import docker.errors
         import requests
 
@@ -129,6 +134,8 @@ class DockerHost:
         try:
             yield self._api
         except docker.errors.APIError as error:
+            if error.status_code in fine:
+                return
             words = str(error.explanation or error)
             raise HostError(f"Docker could not {what}: {words}", code="docker-refused") from error
         except (docker.errors.DockerException, requests.RequestException, OSError) as error:
@@ -147,23 +154,18 @@ class DockerHost:
 
     def container(self, name: str) -> Container | None:
         """By name or id; None when there is none."""
-        import docker.errors
-
-        with self.asking(f"look at container {name}") as api:
-            try:
-                return _container(api.inspect_container(name))
-            except docker.errors.NotFound:
-                return None
+        found = None
+        with self.asking(f"look at container {name}", 404) as api:
+            found = _container(api.inspect_container(name))
+        return found  # noqa: RET504 - it stays None where Docker knows none
 
     def remove(self, container: str) -> None:
         """Kill and remove it and its anonymous volumes; one that is not there is fine."""
         import docker.errors
 
-        with self.asking(f"remove container {container}") as api:
+        with self.asking(f"remove container {container}", 404) as api:
             try:
                 api.remove_container(container, v=True, force=True)
-            except docker.errors.NotFound:
-                return
             except docker.errors.APIError as error:
                 if error.status_code != 409 or "already in progress" not in str(error.explanation):
                     raise
@@ -199,14 +201,8 @@ class DockerHost:
 
     def kill(self, container: str, signal: str) -> None:
         """Send a signal to its first process; one that does not run any more is fine."""
-        import docker.errors
-
-        with self.asking(f"signal container {container}") as api:
-            try:
-                api.kill(container, signal)
-            except docker.errors.APIError as error:
-                if error.status_code not in (404, 409):
-                    raise
+        with self.asking(f"signal container {container}", 404, 409) as api:
+            api.kill(container, signal)
 
     def create_helper(
         self, image: str, command: Sequence[str], *, network_of: str, labels: Mapping[str, str], what: str
@@ -226,13 +222,9 @@ class DockerHost:
 
     def tail(self, container: str, lines: int | None = None) -> str:
         """The end of its log (None: all of it); empty when the container is not there."""
-        import docker.errors
-
-        with self.asking(f"read the log of {container}") as api:
-            try:
-                data: bytes = api.logs(container, stdout=True, stderr=True, tail="all" if lines is None else lines)
-            except docker.errors.NotFound:
-                return ""
+        data = b""
+        with self.asking(f"read the log of {container}", 404) as api:
+            data = api.logs(container, stdout=True, stderr=True, tail="all" if lines is None else lines)
         return data.decode(errors="replace")
 
     def create_exec(
@@ -269,29 +261,23 @@ class DockerHost:
 
     def remove_network(self, network: str) -> None:
         """Remove it; one that is not there is fine."""
-        import docker.errors
-
-        with self.asking(f"remove network {network}") as api:
-            try:
-                api.remove_network(network)
-            except docker.errors.NotFound:
-                return
+        with self.asking(f"remove network {network}", 404) as api:
+            api.remove_network(network)
 
 
 def _container(row: Mapping[str, Any]) -> Container:
-    state = row["State"]
-    networks = (row.get("NetworkSettings") or {}).get("Networks") or {}
-    ports = (row.get("NetworkSettings") or {}).get("Ports") or {}
+    state, config, settings = (row.get(part) or {} for part in ("State", "Config", "NetworkSettings"))
+    networks, ports = (settings.get(part) or {} for part in ("Networks", "Ports"))
     return Container(
         id=row["Id"],
         name=str(row["Name"]).removeprefix("/"),
-        labels=(row.get("Config") or {}).get("Labels") or {},
+        labels=config.get("Labels") or {},
         state=str(state["Status"]),
         pid=int(state.get("Pid") or 0),
         created=_moment(row.get("Created")),
         health=str((state.get("Health") or {}).get("Status") or ""),
         exit_code=int(state.get("ExitCode") or 0),
-        tty=bool((row.get("Config") or {}).get("Tty")),
+        tty=bool(config.get("Tty")),
         addresses={name: net["IPAddress"] for name, net in networks.items() if net.get("IPAddress")},
         published={inside: int(rows[0]["HostPort"]) for inside, rows in ports.items() if rows},
     )

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from labctl.errors import HostError, InconclusiveError, UsageError, did_you_mean
+from labctl.errors import InconclusiveError, UsageError, did_you_mean
 from labctl.guest.api import ByteStream, Capture, Completed, ExecStream, TtySize
 from labctl.pace import limit
 from labctl.runtime.api import SshEndpoint, SwitchLogin
@@ -21,6 +21,7 @@ from labctl.runtime.containerlab.boxes import Box, Plan, members
 from labctl.runtime.containerlab.dockerhost import Container, DockerHost
 from labctl.runtime.containerlab.exec import Programs, as_capture
 from labctl.runtime.ports import kernel_name
+from labctl.runtime.refusals import no_cluster, no_console, no_interface, ssh_config
 from labctl.standin.switch.dataplane.names import BRIDGE
 from labctl.state import LabState
 
@@ -148,17 +149,15 @@ def write_ssh_config(state: LabState, addresses: Mapping[str, str], username: st
     """One alias a switch. Its key is accepted the first time and then held to: a switch of a lab has no older one."""
     keys = state.root / "host_keys"
     keys.mkdir(mode=0o700, exist_ok=True)
-    blocks = [
-        f"Host {name}\n"
-        f"  HostName {address}\n"
-        f"  User {username}\n"
-        f'  UserKnownHostsFile "{host_keys(state, name)}"\n'
-        f"  GlobalKnownHostsFile none\n"
-        f"  StrictHostKeyChecking accept-new\n"
-        f"  PreferredAuthentications password,keyboard-interactive\n"
+    hosts = {
+        name: {
+            "HostName": address, "User": username, "UserKnownHostsFile": f'"{host_keys(state, name)}"',
+            "GlobalKnownHostsFile": "none", "StrictHostKeyChecking": "accept-new",
+            "PreferredAuthentications": "password,keyboard-interactive",
+        }
         for name, address in addresses.items()
-    ]
-    state.write(state.ssh_config, "\n".join(blocks))
+    }  # fmt: skip
+    state.write(state.ssh_config, ssh_config(hosts))
 
 
 SSH_PORT = 22
@@ -216,7 +215,7 @@ class ContainerlabEndpoints:
 
     def kubeconfig(self) -> Path:
         if self._plan.control_plane is None:
-            raise UsageError(f"lab {self._state.name} has no cluster", code="no-cluster")
+            raise no_cluster(self._state.name)
         return write_kubeconfig(self._state, self.container(self._plan.control_plane), self._programs)
 
     def exec(self, node: str, argv: Sequence[str], *, stdin: bytes = b"", timeout: float | None = None) -> Completed:
@@ -231,7 +230,7 @@ class ContainerlabEndpoints:
         there = self._programs.interfaces(container)
         for name in names:
             if name not in there:
-                raise _no_interface(node, interface, sorted(there - {"lo"}))
+                raise no_interface(node, interface, sorted(there - {"lo"}))
         captures: list[Capture] = []
         try:
             for name in names:
@@ -254,20 +253,8 @@ class ContainerlabEndpoints:
     def console(self, switch: str) -> ByteStream:
         self._switch(switch)
         if self._plan.switch == "standin":
-            raise HostError(
-                f"{switch} is a stand-in and has no serial console: its SSH answers as soon as it runs",
-                code="no-console",
-                next_command=f"labctl ssh {self._state.name} {switch}",
-            )
+            raise no_console(self._state.name, switch)
         return connect_console(self._state.name, switch, self._management(switch))
 
     def close(self) -> None:
         self._programs.close()
-
-
-def _no_interface(node: str, name: str, known: Sequence[str]) -> UsageError:
-    return UsageError(
-        f"{node} has no interface {name}",
-        code="no-such-interface",
-        hint=did_you_mean(name, known, f"it has {', '.join(known)}"),
-    )

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Literal, cast
 
 from labctl.errors import HostError, InconclusiveError
-from labctl.guest.api import Agent, AgentError, AgentTimeout, Capture, Completed, ExecStream, TtySize
+from labctl.guest.api import AgentError, AgentTimeout, Capture, Completed, ExecStream, TtySize
+from labctl.guest.client import Agent
 from labctl.pace import limit
 from labctl.runtime.containerlab.dockerhost import Container, DockerHost
 from labctl.runtime.containerlab.hijack import Hijacked, hijack
@@ -161,7 +162,7 @@ class Programs:
     def _agent(self) -> Agent:
         with self._lock:
             if self._own_agent is None:
-                from labctl.guest.local import local_agent
+                from labctl.guest.client import local_agent
 
                 self._own_agent = local_agent()
             return self._own_agent

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 from labctl import pace
-from labctl.errors import HostError, InconclusiveError, LabctlError, LabError, UsageError
+from labctl.errors import HostError, LabctlError, LabError, UsageError
 from labctl.folder import load_folder
 from labctl.guest.agent.speed import measure
 from labctl.hostload import memory_free
@@ -37,6 +37,7 @@ from labctl.runtime.containerlab.record import (
     write_record,
 )
 from labctl.runtime.containerlab.repair import NamespaceParking, Parking, Repair, Replacement
+from labctl.runtime.refusals import not_running
 from labctl.state import LabState
 
 MAKING_ENDS = 60.0
@@ -212,12 +213,7 @@ class ContainerlabRuntime:
         plan = self._plan()
         pace.know(read_record(self._state).speed)
         if not any(container.running for container in self._nodes().values()):
-            raise InconclusiveError(
-                f"lab {self._state.name} does not run",
-                code="not-running",
-                hint="none of its containers runs",
-                next_command=f"labctl down {self._state.name}",
-            )
+            raise not_running(self._state.name, "none of its containers runs")
         return self._endpoints(plan)
 
     def pids(self) -> dict[str, int]:

@@ -18,7 +18,7 @@ from labctl.cache import look
 from labctl.errors import HostError, LabctlError, LabError, UsageError
 from labctl.folder import Folder, load_folder
 from labctl.guest import trial
-from labctl.guest.api import Agent
+from labctl.guest.client import Agent
 from labctl.guest.hub import GuestBox
 from labctl.guest.image import GuestImage, find_image
 from labctl.guest.launchers import start_guest

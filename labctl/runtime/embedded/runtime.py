@@ -16,7 +16,8 @@ from labctl.pace import limit, paced
 from labctl.runtime.api import NodeStatus, Observation, Progress
 from labctl.runtime.embedded.control import DaemonGone, request
 from labctl.runtime.embedded.endpoints import EmbeddedEndpoints, endpoints_file, read_table
-from labctl.runtime.processes import ProcessRecord, end_leftovers, is_running, read_records, start_time, tail
+from labctl.runtime.processes import ProcessRecord, end_leftovers, is_running, open_log, read_records, start_time, tail
+from labctl.runtime.refusals import not_running
 from labctl.state import LabState, state_root
 from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for
 
@@ -90,7 +91,7 @@ class EmbeddedRuntime:
         return self.endpoints()
 
     def _start_daemon(self) -> subprocess.Popen[bytes]:
-        log = os.open(self._state.logs / "daemon.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        log = open_log(self._state.logs / "daemon.log")
         try:
             child = subprocess.Popen(
                 (sys.executable, "-m", "labctl.runtime.embedded.daemon", self._state.name),
@@ -166,12 +167,7 @@ class EmbeddedRuntime:
 
     def endpoints(self) -> EmbeddedEndpoints:
         if not self.alive():
-            raise InconclusiveError(
-                f"lab {self._state.name} does not run",
-                code="not-running",
-                hint="its daemon is gone",
-                next_command=f"labctl down {self._state.name}",
-            )
+            raise not_running(self._state.name, "its daemon is gone")
         return EmbeddedEndpoints(self._state, read_table(self._state))
 
     def destroy(self, *, progress: Progress) -> None:

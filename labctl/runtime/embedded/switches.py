@@ -21,6 +21,7 @@ from labctl.peers import NXOS_DEFAULT
 from labctl.runtime.embedded.supervisor import Supervisor
 from labctl.runtime.ports import kernel_name
 from labctl.runtime.processes import tail
+from labctl.runtime.refusals import ssh_config
 from labctl.standin.process import ProcessSpec
 from labctl.standin.switch.frontend import FrontEndSpec
 from labctl.standin.switch.keys import make_key_pair
@@ -63,23 +64,6 @@ def make_credentials(folder: Path) -> SwitchCredentials:
     public = make_key_pair(folder / "switch_key")
     host_public = make_key_pair(folder / "switch_host_key")
     return SwitchCredentials(USERNAME, password, folder / "switch_key", public, folder / "switch_host_key", host_public)
-
-
-def ssh_config(credentials: SwitchCredentials, ports: Mapping[str, int], known_hosts: Path) -> str:
-    """An OpenSSH client configuration with one alias a switch; strict about the lab's host key."""
-    blocks = [
-        f"Host {name}\n"
-        f"  HostName 127.0.0.1\n"
-        f"  Port {port}\n"
-        f"  User {credentials.username}\n"
-        f'  IdentityFile "{credentials.private_key}"\n'
-        f"  IdentitiesOnly yes\n"
-        f'  UserKnownHostsFile "{known_hosts}"\n'
-        f"  GlobalKnownHostsFile none\n"
-        f"  StrictHostKeyChecking yes\n"
-        for name, port in ports.items()
-    ]
-    return "\n".join(blocks)
 
 
 def known_hosts(credentials: SwitchCredentials, ports: Mapping[str, int]) -> str:
@@ -149,4 +133,12 @@ def write_ssh_files(state: LabState, credentials: SwitchCredentials, ports: Mapp
     """``ssh_config`` and ``known_hosts`` of the lab."""
     known = state.root / "known_hosts"
     state.write(known, known_hosts(credentials, ports))
-    state.write(state.ssh_config, ssh_config(credentials, ports, known))
+    hosts = {
+        name: {
+            "HostName": "127.0.0.1", "Port": str(port), "User": credentials.username,
+            "IdentityFile": f'"{credentials.private_key}"', "IdentitiesOnly": "yes",
+            "UserKnownHostsFile": f'"{known}"', "GlobalKnownHostsFile": "none", "StrictHostKeyChecking": "yes",
+        }
+        for name, port in ports.items()
+    }  # fmt: skip
+    state.write(state.ssh_config, ssh_config(hosts))

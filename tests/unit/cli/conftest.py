@@ -14,7 +14,7 @@ import pytest
 from labctl.cli.main import main
 from labctl.folder import load_folder
 from labctl.guest.api import Capture, ExecStream, TtySize
-from labctl.guest.local import local_agent
+from labctl.guest.client import local_agent
 from labctl.runtime.api import NodeStatus, Observation, SshEndpoint
 from labctl.state import LabState, lab_state
 

@@ -27,7 +27,7 @@ from labctl.runtime.embedded.network import (
     quiet,
     wires,
 )
-from labctl.runtime.embedded.switches import known_hosts, make_credentials, ssh_config
+from labctl.runtime.embedded.switches import make_credentials, write_ssh_files
 from labctl.runtime.ports import kernel_name
 from labctl.state import LabState
 
@@ -143,14 +143,14 @@ def test_credentials_are_new_private_and_work(tmp_path: Path) -> None:
 def test_ssh_files(tmp_path: Path) -> None:
     made = make_credentials(tmp_path)
     ports = {"spine1": 20001, "leaf1": 20002}
-    (tmp_path / "known").write_text(known_hosts(made, ports))
-    (tmp_path / "config").write_text(ssh_config(made, ports, tmp_path / "known"))
-    config = paramiko.SSHConfig.from_path(str(tmp_path / "config"))
+    state = LabState("demo", tmp_path)
+    write_ssh_files(state, made, ports)
+    config = paramiko.SSHConfig.from_path(str(state.ssh_config))
     assert set(config.get_hostnames()) == {"*", "spine1", "leaf1"}
     found = config.lookup("leaf1")
     assert (found["hostname"], found["port"], found["user"]) == ("127.0.0.1", "20002", "admin")
     assert found["stricthostkeychecking"] == "yes"
-    hosts = paramiko.HostKeys(str(tmp_path / "known"))
+    hosts = paramiko.HostKeys(str(tmp_path / "known_hosts"))
     host_key = paramiko.Ed25519Key.from_private_key_file(str(made.host_key))
     assert all(hosts.check(f"[127.0.0.1]:{port}", host_key) for port in ports.values())
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from labctl.guest.api import Agent, AgentError, Isolation
+from labctl.guest.api import AgentError, Isolation
+from labctl.guest.client import Agent
 from labctl.pace import limit, paced
 from labctl.standin.switch.dataplane.frr import FrrTexts, difference
 from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for

@@ -7,7 +7,8 @@ from collections.abc import Collection, Sequence
 from hashlib import sha256
 from ipaddress import ip_interface
 
-from labctl.guest.api import Agent, AgentError, Op
+from labctl.guest.api import AgentError, Op
+from labctl.guest.client import Agent
 from labctl.nxos.tree import ConfigTree
 from labctl.standin.switch.dataplane import frr, linux
 from labctl.standin.switch.dataplane.daemons import FrrDaemons
