@@ -14,7 +14,7 @@ from typing import Any
 
 from labctl.doctor.model import ContainerFact, DockerFacts, ImageFact, NetworkFact, Trouble
 from labctl.errors import HostError
-from labctl.guest.userns import text
+from labctl.host import text
 from labctl.runtime.containerlab.dockerhost import DockerHost
 
 DEFAULT_ADDRESS = "unix:///var/run/docker.sock"

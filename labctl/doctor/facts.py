@@ -36,8 +36,7 @@ from labctl.errors import HostError
 from labctl.guest import trial, userns
 from labctl.guest.image import GuestImage, missing_packages
 from labctl.guest.launchers import LAUNCHERS, launcher
-from labctl.guest.userns import number, text
-from labctl.hostload import memory_free
+from labctl.host import memory_free, number, text
 from labctl.kube.kubectl import find_kubectl
 from labctl.peers import numbers
 from labctl.setup.parts import PartStatus, control_plane, found_part, guest_image

@@ -7,6 +7,7 @@ command.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -61,6 +62,13 @@ def can_run(found: Sequence[Finding]) -> bool:
     return all(finding.severity != "error" for finding in found)
 
 
+def _counted(found: Sequence[Finding]) -> str:
+    """``1 error, 2 warnings``."""
+    counts = Counter(one.severity for one in found)
+    names: tuple[Severity, ...] = ("error", "warning")
+    return ", ".join(f"{counts[name]} {name}{'s' if counts[name] != 1 else ''}" for name in names if counts[name])
+
+
 def page(found: Sequence[Finding], subject: str, *, width: int | None = None, colour: bool = False) -> str:
     """The table, the repairs, and one line of summary: "``subject`` can run here". ``width``: of a terminal."""
     from labctl.report.style import Paint
@@ -70,8 +78,7 @@ def page(found: Sequence[Finding], subject: str, *, width: int | None = None, co
     paint = Paint(colour)
     rows = [(one.id, one.severity, one.sentence) for one in found]
     repairs = [f"{one.id}: {one.fix}" for one in found if one.fix and one.severity != "ok"]
-    counts = {name: sum(one.severity == name for one in found) for name in ("error", "warning")}
-    told = ", ".join(f"{count} {name}{'s' if count != 1 else ''}" for name, count in counts.items() if count)
+    told = _counted(found)
     able = can_run(found)
     verdict = f"{subject} {'can' if able else 'cannot'} run here" + (f" ({told})" if told else "")
     lines = [table(("FINDING", "SEVERITY", "WHAT"), rows, width=width, paint=paint)]

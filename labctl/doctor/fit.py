@@ -209,19 +209,27 @@ def _management(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
     name, subnet, networks = needs.network, needs.subnet, facts.docker.networks
     own = next((network for network in networks if network.name == name), None)
     others = (one for one in networks if one.name != name and any(map(subnet.overlaps, one.subnets)))
-    routes = [one for one in facts.routes if one.network.overlaps(subnet) and not (own and one.interface == own.bridge)]
-    inside = [one for one in routes if one.network.subnet_of(subnet)]
-    way = "".join(f"{one.network} ({one.interface})" for one in inside[:1])
-    reached = "".join(f"{one.network}, which this host reaches through {one.interface}" for one in routes[:1])
     free = free_subnet(facts, subnet.prefixlen)
     other = f"management: {free} in the spec" if free else None
     yield row(
         "management", f"{subnet} is free" if own is None else f"{subnet} is the lab's own",
         _own(own, needs, subnet) if own else None,
         _clash(facts.docker, next(others, None), subnet, other),
-        error(inside, f"{subnet} is on this host's way to {way}", other),
-        warning(routes, f"{subnet} hides a part of {reached}", other),
+        *_routes(facts, own, subnet, other),
     )  # fmt: skip
+
+
+def _routes(
+    facts: ContainerHostFacts, own: NetworkFact | None, subnet: IPv4Network, other: str | None
+) -> Iterator[Answer | None]:
+    """What this host reaches where the lab's network would be; the way to the lab's own network is none."""
+    bridge = own.bridge if own else None
+    there = [route for route in facts.routes if route.network.overlaps(subnet) and route.interface != bridge]
+    for route in (one for one in there if one.network.subnet_of(subnet)):
+        yield error(route, f"{subnet} is on this host's way to {route.network} ({route.interface})", other)
+    for route in there:
+        way = f"{route.network}, which this host reaches through {route.interface}"
+        yield warning(route, f"{subnet} hides a part of {way}", other)
 
 
 def _own(own: NetworkFact, needs: LabNeeds, subnet: IPv4Network) -> Answer | None:

@@ -52,10 +52,6 @@ class RunningGuest:
     console: Path
     _pump: threading.Thread | None = field(default=None, repr=False)
 
-    @property
-    def pids(self) -> dict[str, int]:
-        return {"guest": self.process.pid}
-
     def exited(self) -> bool:
         return self.process.poll() is not None
 
@@ -69,12 +65,6 @@ class RunningGuest:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-
-    def kill(self) -> None:
-        """At once."""
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
 
     def console_text(self) -> str:
         """What it has written to its console; all of it once its process has ended."""

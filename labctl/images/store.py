@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from labctl.errors import HostError, UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from docker import DockerClient
-import gzip
-from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, cast
 
-from labctl.errors import InconclusiveError
+from labctl.errors import HostError, InconclusiveError, UsageError
 from labctl.runtime.containerlab.dockerhost import DockerHost
 from labctl.runtime.containerlab.exec import DockerExec
 from labctl.runtime.containerlab.hijack import hijack
@@ -28,7 +19,6 @@ from labctl.runtime.containerlab.ownership import CLUSTER
 if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container
-
 
 LIMIT = 20
 """Seconds for one answer of the daemon."""

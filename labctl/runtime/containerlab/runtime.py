@@ -14,7 +14,7 @@ from labctl import pace
 from labctl.errors import HostError, LabctlError, LabError, UsageError
 from labctl.folder import load_folder
 from labctl.guest.agent.speed import measure
-from labctl.hostload import memory_free
+from labctl.host import memory_free
 from labctl.journal import Journal
 from labctl.runtime.api import Observation, Progress, SwitchLogin
 from labctl.runtime.containerlab import cleanup, logs, status

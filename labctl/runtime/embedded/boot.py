@@ -189,8 +189,7 @@ class EmbeddedLab:
             boxes = len(folder.lab.nodes)
             guest = self._supervisor.call(lambda: start_box(self._state, image, name, boxes, say))
             self._guest = guest
-            for process, pid in guest.pids.items():
-                self._supervisor.record(process, pid)
+            self._supervisor.record("guest", guest.guest.process.pid)
             return guest
 
         return trial.boot(launcher, image, start, limit=BOOT_LIMIT, cancel=self._cancel, say=say).connect()
@@ -238,7 +237,8 @@ class EmbeddedLab:
     def observe(self) -> dict[str, Any]:
         """As `labctl.runtime.api.Observation`, read now."""
         running = self._supervisor.running()
-        guest_alive = self._guest is not None and not self._guest.exited()
+        guest = self._guest.guest if self._guest else None
+        guest_alive = guest is not None and not guest.exited()
         nodes = []
         if self._plan and self._created:
             for name, node in self._plan.folder.lab.nodes.items():
@@ -247,9 +247,9 @@ class EmbeddedLab:
         detail = self._failure or (f"ended: {', '.join(dead)}" if dead else "")
         return {
             "alive": self._created and guest_alive,
-            "launcher": self._guest.launcher if self._guest else None,
+            "launcher": guest.launcher if guest else None,
             "speed": pace.speed(),
-            "guest": self._guest.pids.get("guest") if self._guest else None,
+            "guest": guest.process.pid if guest else None,
             "nodes": nodes,
             "detail": detail,
         }

@@ -58,13 +58,14 @@ def plan_management(subnet: str | None, nodes: Sequence[tuple[str, str | None]])
     except (ValueError, IndexError) as error:
         raise _cannot(f"mgmt: {error}") from None
     outside = [f"{name} {address}" for name, address in fixed.items() if address not in network or address == gateway]
-    if outside or len(set(fixed.values())) < len(fixed):
-        words = f"outside {network}, or its gateway: {', '.join(outside)}" if outside else "an address is there twice"
-        raise _cannot(f"mgmt-ipv4: {words}")
+    if outside:
+        raise _cannot(f"mgmt-ipv4: outside {network}, or its gateway: {', '.join(outside)}")
+    if len(set(fixed.values())) < len(fixed):
+        raise _cannot("mgmt-ipv4: an address is there twice")
     taken = {gateway, *fixed.values()}
     free = (address for address in network.hosts() if address not in taken)
     try:
-        addresses = {name: fixed[name] if name in fixed else next(free) for name, _ in nodes}
+        addresses = {name: fixed.get(name) or next(free) for name, _ in nodes}
     except StopIteration:
         raise _cannot(f"mgmt: {network} has not enough addresses for {len(nodes)} boxes") from None
     return Management(network, network6, gateway, network6[1], addresses)

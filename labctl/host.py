@@ -123,10 +123,12 @@ def memory_free(proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup
     for line in (proc / "meminfo").read_text().splitlines():
         if line.startswith("MemAvailable:"):
             available = int(line.split()[1]) * 1024
-    group = next((line.split(":", 2)[2] for line in _lines(proc / "self" / "cgroup") if line.startswith("0::")), "/")
+    group = next(
+        (line.split(":", 2)[2] for line in text(proc / "self" / "cgroup").splitlines() if line.startswith("0::")), "/"
+    )
     folder = cgroups / group.lstrip("/")
     for level in (folder, *folder.parents):  # a limit anywhere above holds too
-        limit, used = _number(level / "memory.max"), _number(level / "memory.current")
+        limit, used = number(level / "memory.max"), number(level / "memory.current")
         if limit is not None and used is not None:
             available = min(available, max(0, limit - used + _reclaimable(level)))
         if level == cgroups:
@@ -136,21 +138,21 @@ def memory_free(proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup
 
 def _reclaimable(group: Path) -> int:
     """File pages that the kernel gives up first; memory.current counts them."""
-    for line in _lines(group / "memory.stat"):
+    for line in text(group / "memory.stat").splitlines():
         if line.startswith("inactive_file "):
             return int(line.split()[1])
     return 0
 
 
-def _lines(path: Path) -> list[str]:
+def text(path: Path) -> str:
+    """A file's text; empty when there is none that can be read."""
     try:
-        return path.read_text(errors="replace").splitlines()
+        return path.read_text(errors="replace")
     except OSError:
-        return []
+        return ""
 
 
-def _number(path: Path) -> int | None:
-    try:
-        return int(path.read_text())
-    except (OSError, ValueError):
-        return None
+def number(path: Path) -> int | None:
+    """A file with one number in it; None when there is none."""
+    found = text(path).strip()
+    return int(found) if found.isdecimal() else None

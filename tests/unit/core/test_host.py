@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from labctl.hostload import Load, Look, between, look, overloaded
+from labctl.host import Load, Look, between, look, overloaded
 
 QUIET = Load(120.0, 0.2, 0.7, 0.0, 0.3, 0.2, 8.0)
 """A sabotaged lab that is waited for: little to do, the rounds of questions apart."""
