@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import random
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 
 from labctl.errors import HostError, Place, Problem, SpecError
+from labctl.folder import Folder
 from labctl.guest.api import Op
 from labctl.runtime.ports import kernel_name
 
@@ -73,6 +74,26 @@ def plan_management(subnet: str | None, nodes: Sequence[tuple[str, str | None]])
 
 def _cannot(message: str) -> SpecError:
     return SpecError([Problem("bad-management", message, Place("topology.clab.yml"))])
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a folder asks for, in the runtime's words."""
+
+    folder: Folder
+    management: Management
+    namespaces: Mapping[str, str]
+    """Lab name → namespace (the topology's name)."""
+
+
+def plan(folder: Folder) -> Plan:
+    """Addresses of eth0 for every box of the topology (the cluster itself is none)."""
+    boxes = [
+        (lab_node.topology, folder.topology.nodes[lab_node.topology].mgmt_ipv4)
+        for lab_node in folder.lab.nodes.values()
+    ]
+    management = plan_management(folder.topology.mgmt_ipv4_subnet, boxes)
+    return Plan(folder, management, {name: node.topology for name, node in folder.lab.nodes.items()})
 
 
 _given: set[int] = set()

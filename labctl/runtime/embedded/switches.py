@@ -12,12 +12,12 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from labctl import pace
 from labctl.errors import LabError
 from labctl.pace import limit
 from labctl.peers import NXOS_DEFAULT
+from labctl.runtime.embedded.network import Plan
 from labctl.runtime.embedded.supervisor import Supervisor
 from labctl.runtime.ports import kernel_name
 from labctl.runtime.processes import tail
@@ -27,10 +27,6 @@ from labctl.standin.switch.frontend import FrontEndSpec
 from labctl.standin.switch.keys import make_key_pair
 from labctl.standin.switch.platform import SwitchIdentity
 from labctl.state import LabState
-
-if TYPE_CHECKING:
-    from labctl.runtime.embedded.boot import Plan
-
 
 USERNAME = "admin"
 
