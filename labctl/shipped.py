@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from importlib import resources
 from pathlib import Path
 
 from labctl.errors import HostError, UsageError, did_you_mean
@@ -38,6 +37,8 @@ _KNOB = re.compile(r"^([ \t]*)#(?=[^ \n])", re.MULTILINE)
 
 def starter(name: str) -> str:
     """The commented starter for a lab of that name."""
+    from importlib import resources  # here: completion asks for the topologies alone
+
     return renamed(resources.files("labctl").joinpath("starter.yaml").read_text(encoding="utf-8"), name)
 
 

@@ -10,13 +10,7 @@ from collections.abc import Callable, Sequence
 from labctl.doctor import fit
 from labctl.doctor.findings import Answer, Finding, answer, error, row, warning
 from labctl.doctor.fit import Rows
-from labctl.doctor.model import (
-    MACHINE,
-    ContainerHostFacts,
-    ContainerlabFact,
-    DockerFacts,
-    ModuleState,
-)
+from labctl.doctor.model import MACHINE, ContainerHostFacts, ContainerlabFact, DockerFacts, ModuleState
 from labctl.doctor.needs import LabNeeds
 from labctl.peers import (
     CGROUP_V1_NEWEST,

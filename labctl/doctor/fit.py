@@ -8,23 +8,9 @@ from typing import Literal
 
 from labctl.doctor.embedded import MEMORY_WANTED
 from labctl.doctor.findings import GB, Answer, Finding, answer, error, row, size, warning
-from labctl.doctor.model import (
-    ContainerFact,
-    ContainerHostFacts,
-    DockerFacts,
-    ImageFact,
-    NetworkFact,
-)
+from labctl.doctor.model import ContainerFact, ContainerHostFacts, DockerFacts, ImageFact, NetworkFact
 from labctl.doctor.needs import MB, Box, ImageNeed, LabNeeds
-from labctl.peers import (
-    CONTAINERLAB_OLDEST,
-    DEVELOPMENT,
-    PASSTHROUGH_FIXED,
-    WRITTEN_FOR,
-    kind,
-    outside,
-    span,
-)
+from labctl.peers import CONTAINERLAB_OLDEST, DEVELOPMENT, PASSTHROUGH_FIXED, WRITTEN_FOR, kind, outside, span
 
 IMAGE_SIZES = {"n9kv": 3 * GB, "kind": GB, "standin": 300 * MB}
 """Unpacked: the most that a 9000v's was, about what kindest/node is, and what the stand-ins share."""
