@@ -23,7 +23,7 @@ def test_a_kernel_that_dies_makes_way(labctl: Labctl, tmp_path: Path, monkeypatc
     if reason := refusal("uml", image):
         pytest.skip(f"NOT TESTED on uml: {reason}")
     monkeypatch.setenv("LABCTL_CACHE_DIR", str(tmp_path / "cache"))
-    trial.keep("qemu-kvm", image, Verdict("put aside by a test", time.time()))
+    trial.keep_verdict("qemu-kvm", image, Verdict("put aside by a test", time.time()))
     user = Labctl(labctl.state, {"LABCTL_CACHE_DIR": str(tmp_path / "cache")}, labctl.program)
     assert "uml: not tried here" in user("setup", "status").expect(0).out
 
