@@ -39,6 +39,16 @@ def state_root() -> Path:
     return user_state_path("labctl", appauthor=False)
 
 
+class Part:
+    """A path of a `LabState`, below its root."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, state: LabState, _owner: type[LabState]) -> Path:
+        return state.root / self._name
+
+
 @dataclass(frozen=True, slots=True)
 class LabState:
     """The state folder of one lab: paths only, made by `make`."""
@@ -46,49 +56,20 @@ class LabState:
     name: str
     root: Path
 
-    @property
-    def folder(self) -> Path:
-        """The artifact folder that runs."""
-        return self.root / "folder"
-
-    @property
-    def journal(self) -> Path:
-        return self.root / "journal.jsonl"
-
-    @property
-    def runtime_file(self) -> Path:
-        """Which runtime and launcher the lab was made with (JSON)."""
-        return self.root / "runtime.json"
-
-    @property
-    def evidence(self) -> Path:
-        return self.root / "evidence"
-
-    @property
-    def snapshot(self) -> Path:
-        """What ``reset`` brings back: the lab as ``up`` left it."""
-        return self.root / "first-state"
-
-    @property
-    def logs(self) -> Path:
-        return self.root / "logs"
-
-    @property
-    def secrets(self) -> Path:
-        return self.root / "secrets"
-
-    @property
-    def ssh_config(self) -> Path:
-        return self.root / "ssh_config"
-
-    @property
-    def kubeconfig(self) -> Path:
-        return self.root / "kubeconfig"
-
-    @property
-    def processes(self) -> Path:
-        """Pids with start times of everything that runs for the lab (JSON)."""
-        return self.root / "processes.json"
+    folder = Part("folder")
+    """The artifact folder that runs."""
+    journal = Part("journal.jsonl")
+    runtime_file = Part("runtime.json")
+    """Which runtime and launcher the lab was made with (JSON)."""
+    evidence = Part("evidence")
+    snapshot = Part("first-state")
+    """What ``reset`` brings back: the lab as ``up`` left it."""
+    logs = Part("logs")
+    secrets = Part("secrets")
+    ssh_config = Part("ssh_config")
+    kubeconfig = Part("kubeconfig")
+    processes = Part("processes.json")
+    """Pids with start times of everything that runs for the lab (JSON)."""
 
     @property
     def began(self) -> float:

@@ -69,24 +69,23 @@ class _Builder:
         text = self.lines[mark.line] if mark.line < len(self.lines) else ""
         return Place(self.file, mark.line + 1, mark.column + 1, text)
 
+    def _say(self, code: str, message: str, node: yaml.Node, hint: str | None = None) -> None:
+        self.problems.append(Problem(code, message, self.place(node.start_mark), hint))
+
     def build(self, node: yaml.Node, path: Path, at: tuple[int, int] | None = None) -> Any:
         """The data of a node. ``at``: where an alias for it stands; the node's own marks are the anchor's."""
         self._nodes += 1
         if self._nodes > MAX_NODES or len(path) > MAX_DEPTH:
-            self.problems.append(
-                Problem("too-large", "the document is too large or too deep", self.place(node.start_mark))
-            )
+            self._say("too-large", "the document is too large or too deep", node)
             raise _TooLargeError
         if id(node) in self._open:
-            self.problems.append(
-                Problem("endless", "an alias (*) in this part means the part itself", self.place(node.start_mark))
-            )
+            self._say("endless", "an alias (*) in this part means the part itself", node)
             raise _TooLargeError
         self.values[path] = at or (node.start_mark.line + 1, node.start_mark.column + 1)
         self._seen.add(id(node))
         if not node.tag.startswith(_PLAIN):
             tag = node.tag.removeprefix("tag:yaml.org,2002:")
-            self.problems.append(Problem("tag", f"the tag {tag} means nothing here", self.place(node.start_mark)))
+            self._say("tag", f"the tag {tag} means nothing here", node)
         if not isinstance(node, yaml.CollectionNode):
             self._odd(node)
             return self._scalar(node)
@@ -102,25 +101,17 @@ class _Builder:
         result: dict[str, Any] = {}
         for key_node, value_node in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
-                self.problems.append(Problem("bad-key", "a key must be plain text", self.place(key_node.start_mark)))
+                self._say("bad-key", "a key must be plain text", key_node)
                 continue
             self._odd(key_node)
             key = str(key_node.value)
             if key == "<<":
                 hint = "write the keys out; an alias (*name) for a whole value is fine"
-                self.problems.append(
-                    Problem("merge-key", "<< merges nothing here (YAML 1.2)", self.place(key_node.start_mark), hint)
-                )
+                self._say("merge-key", "<< merges nothing here (YAML 1.2)", key_node, hint)
                 continue
             if key in result:
                 first = self.keys[(*path, key)][0]
-                self.problems.append(
-                    Problem(
-                        "duplicate-key",
-                        f"{key} is there twice, first in line {first}",
-                        self.place(key_node.start_mark),
-                    )
-                )
+                self._say("duplicate-key", f"{key} is there twice, first in line {first}", key_node)
                 continue
             mark = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
             self.keys[(*path, key)] = at or mark

@@ -19,8 +19,8 @@ from labctl.runtime.api import Examined
 from labctl.state import lab_state
 
 if TYPE_CHECKING:
-    from labctl.doctor.containerlab.needs import LabNeeds
     from labctl.doctor.findings import Finding
+    from labctl.doctor.needs import LabNeeds
 
 
 def brought_kubectl() -> Path | None:
@@ -40,8 +40,8 @@ class EmbeddedHost:
 
     def examine(self, source: Path | None) -> Examined:
         from labctl.cache import cache_dir, shared_caches
-        from labctl.doctor.facts import collect
-        from labctl.doctor.findings import chosen, findings
+        from labctl.doctor.embedded import chosen, findings
+        from labctl.doctor.facts import host_facts
 
         if source is not None:
             raise UsageError(
@@ -49,8 +49,9 @@ class EmbeddedHost:
                 code="doctor-of-lab",
                 next_command=f"labctl doctor --runtime containerlab {source}",
             )
-        facts = collect(cache_dir(), shared_caches())
-        return Examined(findings(facts), "the embedded runtime", {"launcher": chosen(facts)})
+        facts = host_facts(cache_dir(), shared_caches())
+        taken = chosen(facts)
+        return Examined(findings(facts), "the embedded runtime", {"launcher": taken.name if taken else None})
 
     def ensure(self, render: Callable[[Path], None]) -> None:
         """Guest image and control plane are there, or are brought now when a person agrees.
@@ -87,7 +88,7 @@ class ContainerlabHost:
     """`labctl.runtime.api.Host`: containerlab, Docker, the images of the lab."""
 
     def topology_reader(self) -> str | None:
-        from labctl.doctor.containerlab.facts import containerlab
+        from labctl.doctor.facts import containerlab
         from labctl.peers import CONTAINERLAB, CONTAINERLAB_OLDEST, dotted
         from labctl.peers import containerlab as row_of
 
@@ -99,7 +100,7 @@ class ContainerlabHost:
     def examine(self, source: Path | None) -> Examined:
         """Of a spec: with the target that it names."""
         from labctl.cli.rendering import folder_of
-        from labctl.doctor.containerlab.needs import needs_of
+        from labctl.doctor.needs import needs_of
 
         needs = None
         if source is not None:
@@ -112,7 +113,7 @@ class ContainerlabHost:
 
     def ensure(self, render: Callable[[Path], None]) -> None:
         """Warnings go to stderr. Raises `SpecError`, too, for a folder that is not understood."""
-        from labctl.doctor.containerlab.needs import needs_of
+        from labctl.doctor.needs import needs_of
 
         with tempfile.TemporaryDirectory(prefix="labctl-") as scratch:
             render(Path(scratch) / "folder")
@@ -131,8 +132,8 @@ class ContainerlabHost:
 
     def _findings(self, needs: LabNeeds | None) -> tuple[Finding, ...]:
         """What this host is to a lab, or to any."""
-        from labctl.doctor.containerlab.facts import collect
-        from labctl.doctor.containerlab.findings import findings
+        from labctl.doctor.containerlab import findings
+        from labctl.doctor.facts import container_host_facts
 
         known = needs is not None and lab_state(needs.name).runtime_file.is_file()
-        return findings(collect(needs, lab_known=known), needs)
+        return findings(container_host_facts(needs, lab_known=known), needs)

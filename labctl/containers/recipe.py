@@ -20,9 +20,8 @@ SUITE = "trixie"
 PYTHON_PATH = "usr/lib/python3/dist-packages"
 PROGRAMS = "usr/local/lib/labctl/controlplane"
 CODE = (
-    "__init__.py", "bonding.py", "errors.py", "imagename.py", "logs.py", "pace.py", "waiting.py",
-    "guest/__init__.py", "guest/agent", "guest/api.py", "guest/client.py", "guest/local.py", "kube", "nxos",
-    "peers.py", "standin",
+    "__init__.py", "bonding.py", "errors.py", "imagename.py", "logs.py", "pace.py", "waiting.py", "guest/__init__.py",
+    "guest/agent", "guest/api.py", "guest/client.py", "kube", "nxos", "peers.py", "standin",
 )  # fmt: skip
 """The parts of this package that a stand-in is made of."""
 INTERVAL = 30 * 10**9

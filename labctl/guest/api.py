@@ -1,19 +1,13 @@
-"""What a Linux machine that holds a lab's namespaces can do for us: the `Agent` protocol.
+"""What a Linux machine that holds a lab's namespaces gives and takes: values, streams and errors of its `Agent`.
 
-There are three implementations, all with the same meaning:
-
-* ``labctl.guest.client.AgentClient``: over a socket (the daemon's hub, and behind it the channel into the guest);
-* ``labctl.guest.local.LocalAgent``: in this very machine (a stand-in container, tests);
-* ``tests`` have scripted ones.
+The agent itself, `labctl.guest.client.Agent`, speaks to such a machine over a socket; tests have scripted ones.
 
 A namespace (``ns``) is a network namespace made with ``ip netns add NAME``; ``None`` is the machine's own.
-All methods are thread-safe and block; an `AgentError` is raised when the machine refuses or the channel is gone, an
-`AgentTimeout` when it does not answer in time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -122,14 +116,6 @@ class VtyReply:
     status: int
 
 
-@dataclass(frozen=True, slots=True)
-class Exited:
-    """A program started with `Agent.start` has ended."""
-
-    pid: int
-    code: int
-
-
 class ExecStream(Protocol):
     """A running program with its streams."""
 
@@ -178,90 +164,3 @@ class Capture(Protocol):
         """End it while somebody reads: `read` gives what is left, then None."""
 
     def close(self) -> None: ...
-
-
-class Agent(Protocol):
-    """The verbs."""
-
-    def info(self) -> MachineInfo: ...
-
-    def speed(self) -> float:
-        """How fast it does the work of a lab now, as a factor of the reference (`labctl.guest.agent.speed`)."""
-
-    def batch(self, ns: str | None, ops: Sequence[Op]) -> list[OpFailure]:
-        """Do all operations, in order, going on after a refusal (``ip -force``); returns the refusals."""
-
-    def batches(self, groups: Iterable[tuple[str | None, Sequence[Op]]]) -> list[list[OpFailure]]:
-        """Several batches in one round trip."""
-
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        ns: str | None = None,
-        stdin: bytes = b"",
-        env: Mapping[str, str] | None = None,
-        timeout: float | None = None,
-        join: int | None = None,
-    ) -> Completed:
-        """Run to its end. ``join``: enter all the namespaces of that process id.
-
-        ``timeout``: seconds, None: as long as a call may take (`labctl.pace`). Then it is killed: `AgentTimeout`.
-        """
-
-    def start(
-        self,
-        argv: Sequence[str],
-        *,
-        ns: str | None = None,
-        env: Mapping[str, str] | None = None,
-        log: str | None = None,
-        isolation: Isolation | None = None,
-    ) -> int:
-        """Start a program that stays (a daemon in the foreground); returns its process id in the machine.
-
-        Both outputs are appended to the file ``log`` when given. With ``isolation.pids`` the id is that of the
-        program's first process as seen from the machine.
-        """
-
-    def signal(self, pid: int, number: int) -> None:
-        """Send a signal to a process started here (to its whole process group). A dead one is no error."""
-
-    def wait(self, pid: int, timeout: float | None = None) -> int | None:
-        """Exit code of a started program; None when it still runs after ``timeout`` seconds (None = for ever)."""
-
-    def stream(
-        self,
-        argv: Sequence[str],
-        *,
-        ns: str | None = None,
-        env: Mapping[str, str] | None = None,
-        tty: TtySize | None = None,
-        join: int | None = None,
-    ) -> ExecStream:
-        """Run with live streams; with ``tty`` stdout and stderr are one terminal."""
-
-    def vty(self, path: str, commands: Sequence[str]) -> list[VtyReply]:
-        """Speak to an FRR daemon's vty socket; the connection is kept per path, its node (mode) as it was left."""
-
-    def write_file(self, path: str, data: bytes, *, mode: int = 0o600, owner: str | None = None) -> None:
-        """Write a file, making its folders; ``owner`` is ``user`` or ``user:group``."""
-
-    def read_file(self, path: str, *, offset: int = 0) -> bytes: ...
-
-    def remove(self, path: str) -> None:
-        """Remove a file or a folder tree; a missing one is no error."""
-
-    def capture(
-        self, ns: str | None, interface: str, expression: str = "", *, snaplen: int = 0, join: int | None = None
-    ) -> Capture:
-        """Capture on an interface with a pcap filter; returns once packets are being captured.
-
-        ``join``: in the network namespace of that process id (``ns`` is None then).
-        """
-
-    def connect(self, ns: str | None, address: tuple[str, int] | str) -> ByteStream:
-        """A TCP stream to ``(host, port)`` from inside the namespace, or to a unix socket path."""
-
-    def close(self) -> None:
-        """Close our end; programs started by `start` go on."""

@@ -1,4 +1,4 @@
-"""The agent's client: many calls from many threads over one stream (a unix socket of the hub, or a socket pair)."""
+"""The agent of a machine: many calls from many threads over one stream (a unix socket of the hub, or a socket pair)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _GRANT_AT = wire.STREAM_WINDOW // 4
 class Stream:
     """One call as its client sees it: a queue of what came, a window for what goes."""
 
-    def __init__(self, client: AgentClient, number: int) -> None:
+    def __init__(self, client: Agent, number: int) -> None:
         self._client = client
         self.number = number
         self._inbox: queue.SimpleQueue[tuple[int, bytes]] = queue.SimpleQueue()
@@ -216,8 +216,12 @@ class _Capture:
         self._stream.abandon()
 
 
-class AgentClient:
-    """`labctl.guest.api.Agent` over a connected socket."""
+class Agent:
+    """The verbs of a machine, over a connected socket.
+
+    All methods are thread-safe and block; an `AgentError` is raised when the machine refuses or the channel is gone, an
+    `AgentTimeout` when it does not answer in time.
+    """
 
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
@@ -290,12 +294,15 @@ class AgentClient:
         return MachineInfo(**self._call("info"))
 
     def speed(self) -> float:
+        """How fast it does the work of a lab now, as a factor of the reference (`labctl.guest.agent.speed`)."""
         return float(self._call("speed"))
 
     def batch(self, ns: str | None, ops: Sequence[Op]) -> list[OpFailure]:
+        """Do all operations, in order, going on after a refusal (``ip -force``); returns the refusals."""
         return self.batches([(ns, ops)])[0]
 
     def batches(self, groups: Iterable[tuple[str | None, Sequence[Op]]]) -> list[list[OpFailure]]:
+        """Several batches in one round trip."""
         body = [[ns, [[op.kind, op.text] for op in ops]] for ns, ops in groups]
         return [
             [OpFailure(*row) for row in rows]
@@ -312,6 +319,10 @@ class AgentClient:
         timeout: float | None = None,
         join: int | None = None,
     ) -> Completed:
+        """Run to its end. ``join``: enter all the namespaces of that process id.
+
+        ``timeout``: seconds, None: as long as a call may take (`labctl.pace`). Then it is killed: `AgentTimeout`.
+        """
         timeout = limit("call") if timeout is None else timeout
         encoded = base64.b64encode(stdin).decode() if stdin else None
         stream = self._open(
@@ -329,14 +340,21 @@ class AgentClient:
         log: str | None = None,
         isolation: Isolation | None = None,
     ) -> int:
+        """Start a program that stays (a daemon in the foreground); returns its process id in the machine.
+
+        Both outputs are appended to the file ``log`` when given. With ``isolation.pids`` the id is that of the
+        program's first process as seen from the machine.
+        """
         wanted = asdict(isolation) if isolation else None
         answer = self._call("start", argv=list(argv), ns=ns, env=dict(env) if env else None, log=log, isolation=wanted)
         return int(answer["pid"])
 
     def signal(self, pid: int, number: int) -> None:
+        """Send a signal to a process started here (to its whole process group). A dead one is no error."""
         self._call("signal", pid=pid, number=number)
 
     def wait(self, pid: int, timeout: float | None = None) -> int | None:
+        """Exit code of a started program; None when it still runs after ``timeout`` seconds (None = for ever)."""
         stream = self._open("wait", pid=pid, timeout=timeout)
         code = stream.result(None if timeout is None else timeout + limit("call"))[0]["code"]
         return None if code is None else int(code)
@@ -350,13 +368,16 @@ class AgentClient:
         tty: TtySize | None = None,
         join: int | None = None,
     ) -> ExecStream:
+        """Run with live streams; with ``tty`` stdout and stderr are one terminal."""
         size = [tty.rows, tty.columns] if tty else None
         return _Exec(self._open("stream", argv=list(argv), ns=ns, env=dict(env) if env else None, tty=size, join=join))
 
     def vty(self, path: str, commands: Sequence[str]) -> list[VtyReply]:
+        """Speak to an FRR daemon's vty socket; the connection is kept per path, its node (mode) as it was left."""
         return [VtyReply(text, status) for text, status in self._call("vty", "vty", path=path, commands=list(commands))]
 
     def write_file(self, path: str, data: bytes, *, mode: int = 0o600, owner: str | None = None) -> None:
+        """Write a file, making its folders; ``owner`` is ``user`` or ``user:group``."""
         stream = self._open("write", path=path, mode=mode, owner=owner)
         stream.write(data)
         stream.control({"end": True})
@@ -366,30 +387,37 @@ class AgentClient:
         return bytes(self._open("read", path=path, offset=offset).result(limit("call"))[1])
 
     def remove(self, path: str) -> None:
+        """Remove a file or a folder tree; a missing one is no error."""
         self._call("remove", path=path)
 
     def capture(
         self, ns: str | None, interface: str, expression: str = "", *, snaplen: int = 0, join: int | None = None
     ) -> Capture:
+        """Capture on an interface with a pcap filter; returns once packets are being captured.
+
+        ``join``: in the network namespace of that process id (``ns`` is None then).
+        """
         stream = self._open("capture", ns=ns, interface=interface, expression=expression, snaplen=snaplen, join=join,
                             limit=limit("call"))  # fmt: skip
         self._expect(stream)
         return _Capture(stream)
 
     def connect(self, ns: str | None, address: tuple[str, int] | str) -> ByteStream:
+        """A TCP stream to ``(host, port)`` from inside the namespace, or to a unix socket path."""
         stream = self._open("connect", ns=ns, address=address if isinstance(address, str) else list(address),
                             limit=limit("call"))  # fmt: skip
         self._expect(stream)
         return _Bytes(stream)
 
     def close(self) -> None:
+        """Close our end; programs started by `start` go on."""
         self._gone = True
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
 
-def connect(path: Path) -> AgentClient:
+def connect(path: Path) -> Agent:
     """Connect to a hub's unix socket. Raises AgentGone when nobody listens there."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.settimeout(limit("connect"))
@@ -399,4 +427,14 @@ def connect(path: Path) -> AgentClient:
         connection.close()
         raise AgentGone(f"nobody answers on the lab's agent socket: {error}") from None
     connection.settimeout(None)
-    return AgentClient(connection)
+    return Agent(connection)
+
+
+def local_agent() -> Agent:
+    """For the machine (container) that this process runs in: the agent's server in a thread. Most verbs need root."""
+    from labctl.guest.agent.server import Server
+
+    ours, theirs = socket.socketpair()
+    server = Server(lambda: theirs.recv(65536), theirs.sendall, link_acks=False)
+    threading.Thread(target=server.serve, name="local-agent", daemon=True).start()
+    return Agent(ours)

@@ -24,9 +24,7 @@ from pathlib import Path
 
 from labctl.errors import HostError
 from labctl.guest import recipe, userns
-from labctl.guest.cpio import cpio
-from labctl.guest.elf import use_relative_loader
-from labctl.guest.registers import write_all, writes_all
+from labctl.guest.binaries import cpio, use_relative_loader, write_all, writes_all
 
 FILES = ("root.ext4", "vmlinuz", "initrd", "linux.uml", "ld-linux-x86-64.so.2", "libc.so.6")
 NEEDED_TOOLS = {
@@ -89,16 +87,26 @@ def is_whole(folder: Path, *, full: bool) -> bool:
     """Whether the manifest is there and fits: sizes always, hashes when ``full``."""
     try:
         manifest = json.loads((folder / "manifest.json").read_text())
-        for name in FILES:
-            row = manifest["files"][name]
-            path = folder / name
-            if path.stat().st_size != row["size"]:
-                return False
-            if full and file_hash(path) != row["sha256"]:
-                return False
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError):
         return False
-    return True
+    return isinstance(manifest, dict) and mismatch(folder, FILES, manifest.get("files"), full=full) is None
+
+
+def mismatch(folder: Path, names: tuple[str, ...], rows: object, *, full: bool) -> str | None:
+    """The first file that is not what the manifest says; None when all are."""
+    for name in names:
+        row = rows.get(name) if isinstance(rows, dict) else None
+        if not isinstance(row, dict) or not isinstance(row.get("size"), int):
+            return f"its manifest does not list {name}"
+        try:
+            size = (folder / name).stat().st_size
+            if size != row["size"]:
+                return f"{name} has {size} bytes, its manifest says {row['size']}"
+            if full and file_hash(folder / name) != row.get("sha256"):
+                return f"{name} is not what was built: its SHA-256 differs"
+        except OSError as error:
+            return f"{name}: {error.strerror}"
+    return None
 
 
 def file_hash(path: Path) -> str:

@@ -1,27 +1,103 @@
 """The boot of a guest is the trial of its launcher: one whose guest dies or is silent makes way for the next one.
 
 Until its agent's first word a guest has nothing of the lab in it, so that the next launcher begins where this one did.
+What became of the launchers is kept, so that one which fails is not tried at each boot. A verdict holds for one
+launcher, image, kernel of the host and processor: one that was good, or whose guest ended by itself, until one of these
+changes; a guest that was silent or was killed may have had a busy machine, so that holds for a day.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 import re
 import tempfile
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
+from labctl.cache import cache_dir, shared_caches
 from labctl.errors import HostError, InconclusiveError
-from labctl.guest import launch, verdicts
-from labctl.guest.box import GuestBox
+from labctl.guest import launchers
+from labctl.guest.hub import GuestBox
 from labctl.guest.image import GuestImage
-from labctl.guest.launch import Machine, start_guest
-from labctl.guest.names import AUTO
-from labctl.guest.verdicts import Verdict
+from labctl.guest.machine import Machine
+from labctl.state import state_root
 from labctl.waiting import Cancelled, Deadline, DeadlinePassed, NotYet, wait_for
+
+NAME = "launchers.json"
+DAY = 86400.0
+MOST = 64
+"""Rows that a file keeps: hosts may share it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Of one launcher: why its guest did not boot (empty when it did), when that was, whether it lasts."""
+
+    reason: str
+    when: float
+    lasting: bool = True
+
+    @property
+    def good(self) -> bool:
+        return not self.reason
+
+    @property
+    def date(self) -> str:
+        """As people read it, in their own time zone."""
+        return time.strftime("%Y-%m-%d %H:%M", time.localtime(self.when))
+
+
+def kept_verdict(launcher: str, image: GuestImage) -> Verdict | None:
+    """The latest one that holds here and now; None when there is none."""
+    here = _here(launcher, image)
+    found = [Verdict(row["reason"], row["when"], row["lasting"]) for row in _rows() if row.items() >= here.items()]
+    return max(found, key=lambda verdict: verdict.when, default=None)
+
+
+def keep_verdict(launcher: str, image: GuestImage, verdict: Verdict) -> None:
+    """Write it down beside the image, or in the state folder where the cache may not be written."""
+    here = _here(launcher, image)
+    rows = [row for row in _rows() if not row.items() >= here.items()][-MOST:]
+    text = json.dumps([*rows, {**here, **asdict(verdict)}], indent=1)
+    for folder in (cache_dir(), state_root()):
+        temporary = folder / f".{NAME}.{os.getpid()}"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            temporary.write_text(text)
+            temporary.replace(folder / NAME)
+        except OSError:
+            continue  # a cache that is only read; without both the launcher is tried again next time
+        return
+
+
+def _rows() -> list[dict[str, Any]]:
+    """Of all files; without those that hold no longer."""
+    rows: list[dict[str, Any]] = []
+    for folder in (state_root(), *shared_caches(), cache_dir()):
+        try:
+            read = json.loads((folder / NAME).read_text())
+            rows += [row for row in read if row["lasting"] or time.time() - row["when"] < DAY]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # nothing kept_verdict there, or not by us: the launchers are tried
+    return rows
+
+
+def _here(launcher: str, image: GuestImage) -> dict[str, str]:
+    return {"launcher": launcher, "image": image.key, "kernel": os.uname().release, "processor": processor()}
+
+
+def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """Model and flags of the first processor, the flags as a hash."""
+    lines = dict(line.split("\t", 1) for line in cpuinfo.read_text().partition("\n\n")[0].splitlines() if "\t" in line)
+    model, flags = (lines.get(name, "").lstrip("\t: ") for name in ("model name", "flags"))
+    return f"{model} {hashlib.sha256(' '.join(sorted(flags.split())).encode()).hexdigest()[:12]}"
+
 
 SILENCE = 30.0
 """Seconds for the first word of a guest that is tried, when there is another launcher: UML was measured to take 1.6 s,
@@ -62,7 +138,7 @@ class Standing:
 
 def standing(name: str, image: GuestImage) -> Standing:
     """What is known without booting."""
-    refusal, tried = launch.refusal(name, image), verdicts.kept(name, image)
+    refusal, tried = launchers.refusal(name, image), kept_verdict(name, image)
     if refusal is None and tried and not tried.good:
         refusal = f"{tried.reason} (on {tried.date})"
     return Standing(name, refusal, tried)
@@ -85,7 +161,7 @@ def boot(
             "no launcher can be used: " + "; ".join(reasons), code="no-launcher", next_command=_instead(wanted, image)
         )
     for name, following in zip(names, [*names[1:], None], strict=True):
-        known = verdicts.kept(name, image)
+        known = kept_verdict(name, image)
         guest = start(name)
         try:
             patience = limit if following is None or (known and known.good) else min(SILENCE, limit)
@@ -94,15 +170,15 @@ def boot(
             guest.power_off()
             raise
         if not (known and known.good):
-            verdicts.keep(name, image, verdict)
+            keep_verdict(name, image, verdict)
         elif not verdict.good:  # it can: what was in its way may be gone tomorrow
-            verdicts.keep(name, image, replace(verdict, lasting=False))
+            keep_verdict(name, image, replace(verdict, lasting=False))
         if verdict.good:
             return guest
         guest.power_off()
         trouble = f"{name}: {verdict.reason}"
         if following is not None:
-            slower = ", which is slower" if following == "qemu-tcg" else ""
+            slower = ", which is slower" if launchers.LAUNCHERS[following].slower else ""
             say(f"{trouble}; going on with {following}{slower}")
     raise HostError(trouble, code="guest-does-not-boot", next_command=_instead(wanted, image))
 
@@ -110,18 +186,18 @@ def boot(
 def _candidates(wanted: str, image: GuestImage) -> tuple[list[str], list[str]]:
     """The launchers to try, and why not the others. What failed before is tried again when it is all there is."""
     if wanted != "auto":
-        reason = launch.refusal(wanted, image)
+        reason = launchers.refusal(wanted, image)
         return ([wanted], []) if reason is None else ([], [f"{wanted}: {reason}"])
-    known = [standing(name, image) for name in AUTO]
+    known = [standing(name, image) for name in launchers.AUTO]
     able = [one.name for one in known if one.refusal is None]
     if not able:
-        able = [one.name for one in known if launch.refusal(one.name, image) is None]
+        able = [one.name for one in known if launchers.refusal(one.name, image) is None]
     return able, [f"{one.name}: {one.refusal}" for one in known if one.refusal and one.name not in able]
 
 
 def _instead(wanted: str, image: GuestImage) -> str:
     """The command after a failure: the launcher that somebody wanted is not the only one."""
-    others = [name for name in AUTO if name != wanted and standing(name, image).refusal is None]
+    others = [name for name in launchers.AUTO if name != wanted and standing(name, image).refusal is None]
     return f"labctl up … --launcher {others[0]}" if wanted != "auto" and others else "labctl doctor"
 
 
@@ -186,7 +262,7 @@ def telling_line(console: str) -> str:
 def try_host(image: GuestImage, say: Say) -> None:
     """Boot a guest as ``auto`` would, and end it: the verdicts are known then. Raises `HostError` as `boot` does."""
     names, _ = _candidates("auto", image)
-    known = verdicts.kept(names[0], image) if names else None
+    known = kept_verdict(names[0], image) if names else None
     if known and known.good:
         return
     with tempfile.TemporaryDirectory(prefix="labctl-trial-") as folder:
@@ -194,7 +270,9 @@ def try_host(image: GuestImage, say: Say) -> None:
 
         def start(name: str) -> GuestBox:
             say(f"a guest is booted once, on {name}")
-            guest = start_guest(name, image, Machine(TRIAL_MEMORY_MB), workdir=work, console=work / f"{name}.log")
+            guest = launchers.start_guest(
+                name, image, Machine(TRIAL_MEMORY_MB), workdir=work, console=work / f"{name}.log"
+            )
             return GuestBox(guest, work / "agent.sock")
 
         boot("auto", image, start, limit=TRIAL_LIMIT, cancel=threading.Event(), say=say).power_off()

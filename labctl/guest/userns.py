@@ -8,6 +8,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from labctl.host import number, text
+
 TRIAL = ("unshare", "-Ur", "true")
 SYSCTLS = (
     ("kernel/unprivileged_userns_clone", 0, "kernel.unprivileged_userns_clone=1"),
@@ -77,17 +79,3 @@ def container(root: Path = Path("/")) -> str:
     if profile and not profile.startswith("unconfined"):
         limits.append(f"AppArmor profile {profile.split()[0]}")
     return "this container" + (f"'s {' or '.join(limits)}" if limits else "")
-
-
-def text(path: Path) -> str:
-    """A file's text; empty when there is none."""
-    try:
-        return path.read_text(errors="replace")
-    except OSError:
-        return ""
-
-
-def number(path: Path) -> int | None:
-    """A file with one number in it; None when there is none."""
-    found = text(path).strip()
-    return int(found) if found.isdecimal() else None

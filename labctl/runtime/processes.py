@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from labctl.waiting import Deadline, NotYet, wait_for
@@ -21,14 +21,23 @@ class ProcessRecord:
     started: int
 
 
-def start_time(pid: int) -> int | None:
-    """Field 22 of /proc/PID/stat; None when there is no such process or it is a zombie."""
+def stat(pid: int, proc: Path = Path("/proc")) -> list[str]:
+    """What proc(5) has in /proc/PID/stat from field 3 on; empty when there is no such process."""
     try:
-        text = Path(f"/proc/{pid}/stat").read_text()
+        return (proc / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return None
-    fields = text.rpartition(")")[2].split()
-    return None if fields[0] == "Z" else int(fields[19])
+        return []
+
+
+def numbers(proc: Path = Path("/proc")) -> Iterator[int]:
+    """Of all processes."""
+    return (int(path.name) for path in proc.glob("[0-9]*"))
+
+
+def start_time(pid: int) -> int | None:
+    """Field 22; None when there is no such process or it is a zombie."""
+    fields = stat(pid)
+    return int(fields[19]) if fields and fields[0] != "Z" else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +60,9 @@ class Cost:
 def cost(roots: Iterable[int], proc: Path = Path("/proc")) -> Cost:
     """Of processes and all that they started (proc(5): stat, smaps_rollup, statm)."""
     parents: dict[int, tuple[int, int, int]] = {}
-    for path in proc.glob("[0-9]*/stat"):
-        try:
-            fields = path.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue  # it ended meanwhile
-        parents[int(path.parent.name)] = int(fields[1]), int(fields[11]) + int(fields[12]), int(fields[19])
+    for pid in numbers(proc):
+        if fields := stat(pid, proc):  # else it ended meanwhile
+            parents[pid] = int(fields[1]), int(fields[11]) + int(fields[12]), int(fields[19])
     family = set(roots) & set(parents)
     while more := {pid for pid, row in parents.items() if row[0] in family} - family:
         family |= more
@@ -98,6 +104,19 @@ def read_records(path: Path) -> list[ProcessRecord]:
     except (OSError, ValueError):
         return []
     return [ProcessRecord(row["name"], row["pid"], row["started"]) for row in rows]
+
+
+def write_records(path: Path, records: Iterable[ProcessRecord]) -> None:
+    """All at once: a reader sees those before or these. Readable by the owner alone."""
+    new = path.with_suffix(".new")
+    new.touch(mode=0o600)
+    new.write_text(json.dumps([asdict(record) for record in records]))
+    new.replace(path)
+
+
+def open_log(path: Path) -> int:
+    """A log for a process to append to, readable by the owner alone; the caller closes it."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
 
 def end_leftovers(records: Sequence[ProcessRecord], deadline: Deadline) -> list[ProcessRecord]:

@@ -13,8 +13,7 @@ from pathlib import Path
 from labctl.errors import HostError
 from labctl.guest.image import build_image, find_image
 from labctl.guest.trial import try_host
-from labctl.setup.parts import Part, Progress, control_plane, guest_image
-from labctl.setup.status import PartStatus, found_part, part_status
+from labctl.setup.parts import Part, PartStatus, Progress, control_plane, found_part, guest_image, part_status
 from labctl.standin.cluster.controlplane.binaries import bring_binaries
 
 HEARTBEAT = 15.0
@@ -99,19 +98,21 @@ def usable(part: Part, cache: Path, progress: Progress) -> bool:
 @contextmanager
 def heartbeat(progress: Progress, every: float = HEARTBEAT) -> Iterator[Progress]:
     """Passes lines on, and repeats the last one with its age when nothing was said for a while."""
-    last = _Last("", time.monotonic(), time.monotonic())
+    line, since, spoken = "", time.monotonic(), time.monotonic()
     ended = threading.Event()
 
-    def tell(line: str) -> None:
-        last.line, last.since, last.spoken = line, time.monotonic(), time.monotonic()
-        progress(line)
+    def tell(now: str) -> None:
+        nonlocal line, since, spoken
+        line, since, spoken = now, time.monotonic(), time.monotonic()
+        progress(now)
 
     def beat() -> None:
+        nonlocal spoken
         while not ended.wait(every / 5):
             now = time.monotonic()
-            if last.line and now - last.spoken >= every:
-                last.spoken = now
-                progress(f"{last.line}: since {now - last.since:.0f} s")
+            if line and now - spoken >= every:
+                spoken = now
+                progress(f"{line}: since {now - since:.0f} s")
 
     ticker = threading.Thread(target=beat, daemon=True)
     ticker.start()
@@ -120,12 +121,3 @@ def heartbeat(progress: Progress, every: float = HEARTBEAT) -> Iterator[Progress
     finally:
         ended.set()
         ticker.join()
-
-
-@dataclass(slots=True)
-class _Last:
-    """The last line of a step, when it was first said, and when something was said at all."""
-
-    line: str
-    since: float
-    spoken: float

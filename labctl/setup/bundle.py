@@ -24,12 +24,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn
 
 from labctl import __version__
 from labctl.errors import HostError, UsageError
-from labctl.setup.parts import Part, Progress, parts
-from labctl.setup.status import part_status, setup_status
+from labctl.setup.parts import Part, Progress, part_status, parts, setup_status
 
 MANIFEST = "labctl-bundle.json"
 SCHEMA = "labctl.bundle/v1"
@@ -39,6 +38,7 @@ SPARE = 64 << 20
 """Bytes that an import leaves free on the disk."""
 GZIP_MAGIC = b"\x1f\x8b"
 _HASH = re.compile(r"[0-9a-f]{64}")
+Members = Iterator[tuple[tarfile.TarInfo, Iterator[bytes]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,25 +52,18 @@ class Bundle:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """What the bundle's manifest says of one file."""
-
-    size: int
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
 class Listed:
     """One part as the bundle's manifest lists it."""
 
     part: Part
     source: str
     made: float
-    files: Mapping[str, Row]
+    files: Mapping[str, tuple[int, str]]
+    """Size and SHA-256 by name."""
 
     @property
     def size(self) -> int:
-        return sum(row.size for row in self.files.values())
+        return sum(size for size, _ in self.files.values())
 
 
 def export_bundle(cache: Path, target: Path, progress: Progress, shared: Sequence[Path] = ()) -> Bundle:
@@ -148,15 +141,16 @@ def import_bundle(cache: Path, source: Path, progress: Progress) -> Bundle:
     Raises `UsageError` for what is no whole bundle for this labctl, `HostError` when the cache's disk is full.
     """
     clock = time.monotonic()
-    with _Reader(source) as reader, ExitStack() as stack:
-        listed = _read_manifest(reader, cache)
+    with ExitStack() as stack:
+        members = _members(source, stack)
+        listed = _read_manifest(source, members, cache)
         try:
             for item in listed:
                 stack.enter_context(item.part.lock(cache, progress))
             missing = [item for item in listed if part_status(item.part, full=True).state != "whole"]
             _check_space(cache, sum(item.size for item in missing))
             stages = {item.part.label: stack.enter_context(_stage(item.part)) for item in missing}
-            _unpack(reader, listed, stages, progress)
+            _unpack(source, members, listed, stages, progress)
             for item in missing:
                 stage = stages[item.part.label]
                 kept = item.source if item.source.startswith("import") else f"import ({item.source})"
@@ -173,61 +167,51 @@ def refuse(source: Path, reason: str, *, code: str = "bad-bundle", hint: str | N
     raise UsageError(f"{source} is not imported: {reason}", code=code, hint=hint, next_command="labctl setup build")
 
 
-class _Reader:
-    """A bundle read once from front to end; every way in which the file can be broken becomes one error."""
-
-    def __init__(self, source: Path) -> None:
-        self.source = source
-        self._stack = ExitStack()
-
-    def __enter__(self) -> Self:
-        try:
-            with self._errors():
-                raw: Any = self._stack.enter_context(self.source.open("rb"))
-                packed = raw.read(2) == GZIP_MAGIC
-                raw.seek(0)
-                if packed:
-                    raw = self._stack.enter_context(gzip.GzipFile(fileobj=raw, mode="rb"))
-                self._tar = self._stack.enter_context(tarfile.open(fileobj=raw, mode="r|"))
-        except UsageError:
-            self._stack.close()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-
-    def next(self) -> tarfile.TarInfo | None:
-        """The next member, None at the end."""
-        with self._errors():
-            return self._tar.next()
-
-    def chunks(self, member: tarfile.TarInfo) -> Iterator[bytes]:
-        """The content of a plain file."""
-        handle = self._tar.extractfile(member)
-        assert handle is not None  # noqa: S101 - it is a plain file
-        while True:
-            with self._errors():
-                data = handle.read(CHUNK)
-            if not data:
-                return
-            yield data
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError, OverflowError) as error:
-            refuse(self.source, f"it is no bundle, or was cut off ({error})")
-        except OSError as error:
-            refuse(self.source, str(error.strerror or error), code="unreadable-bundle")
+@contextmanager
+def _reading(source: Path) -> Iterator[None]:
+    """Every way in which the file can be broken becomes one error."""
+    try:
+        yield
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError, OverflowError) as error:
+        refuse(source, f"it is no bundle, or was cut off ({error})")
+    except OSError as error:
+        refuse(source, str(error.strerror or error), code="unreadable-bundle")
 
 
-def _read_manifest(reader: _Reader, cache: Path) -> tuple[Listed, ...]:
-    source, first = reader.source, reader.next()
+def _members(source: Path, stack: ExitStack) -> Members:
+    """Members and their contents, read once from front to end; the file is closed with ``stack``."""
+    with _reading(source):
+        raw: Any = stack.enter_context(source.open("rb"))
+        packed = raw.read(2) == GZIP_MAGIC
+        raw.seek(0)
+        if packed:
+            raw = stack.enter_context(gzip.GzipFile(fileobj=raw, mode="rb"))
+        tar = stack.enter_context(tarfile.open(fileobj=raw, mode="r|"))  # noqa: SIM115 - the stack closes it
+    while True:
+        with _reading(source):
+            member = tar.next()
+        if member is None:
+            return
+        yield member, _chunks(source, tar, member)
+
+
+def _chunks(source: Path, tar: tarfile.TarFile, member: tarfile.TarInfo) -> Iterator[bytes]:
+    """The content of a plain file."""
+    handle = tar.extractfile(member)
+    assert handle is not None  # noqa: S101 - it is a plain file
+    while True:
+        with _reading(source):
+            data = handle.read(CHUNK)
+        if not data:
+            return
+        yield data
+
+
+def _read_manifest(source: Path, members: Members, cache: Path) -> tuple[Listed, ...]:
+    first, chunks = next(members, (None, iter(())))
     if first is None or first.name != MANIFEST or not _is_plain(first) or first.size > MANIFEST_LIMIT:
         refuse(source, f"it does not begin with {MANIFEST}", hint="labctl setup export writes bundles")
-    text = b"".join(reader.chunks(first))
+    text = b"".join(chunks)
     try:
         body = json.loads(text)
         if body["schema"] != SCHEMA:
@@ -256,7 +240,7 @@ def _listed(part: Part, row: Mapping[str, Any], source: Path, by: str) -> Listed
         size, sha256 = row["files"][name]["size"], row["files"][name]["sha256"]
         if type(size) is not int or size < 0 or not isinstance(sha256, str) or not _HASH.fullmatch(sha256):
             refuse(source, f"size or hash of {name} is nonsense")
-        files[name] = Row(size, sha256)
+        files[name] = size, sha256
     made = float(row["made"])
     if not math.isfinite(made):
         refuse(source, f"the {part.name} was made at {made}")
@@ -284,24 +268,25 @@ def _stage(part: Part) -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _unpack(reader: _Reader, listed: tuple[Listed, ...], stages: Mapping[str, Path], progress: Progress) -> None:
+def _unpack(
+    source: Path, members: Members, listed: tuple[Listed, ...], stages: Mapping[str, Path], progress: Progress
+) -> None:
     """Every listed file once, into its stage; files of parts without a stage are only compared."""
-    source = reader.source
     waiting = {f"{item.part.label}/{name}": (item, name) for item in listed for name in item.part.files}
-    while (member := reader.next()) is not None:
+    for member, chunks in members:
         if member.name not in waiting:
             refuse(source, f"{member.name!r} is not in its manifest, or is there twice", code="foreign-name")
         if not _is_plain(member):
             refuse(source, f"{member.name} is no plain file", code="foreign-name")
         item, name = waiting.pop(member.name)
-        row = item.files[name]
-        if member.size != row.size:
-            refuse(source, f"{member.name} has {member.size} bytes, the manifest says {row.size}", code="wrong-hash")
+        size, sha256 = item.files[name]
+        if member.size != size:
+            refuse(source, f"{member.name} has {member.size} bytes, the manifest says {size}", code="wrong-hash")
         stage = stages.get(item.part.label)
-        progress(f"{'unpacking' if stage else 'comparing'} {name} ({row.size >> 20} MB)")
+        progress(f"{'unpacking' if stage else 'comparing'} {name} ({size >> 20} MB)")
         # the name in our own list, never the member's: nothing is written anywhere else
-        found = _copy(reader.chunks(member), stage / name if stage else None, executable=bool(member.mode & 0o100))
-        if found != row.sha256:
+        found = _copy(chunks, stage / name if stage else None, executable=bool(member.mode & 0o100))
+        if found != sha256:
             refuse(source, f"{member.name} is damaged: its SHA-256 is not the manifest's", code="wrong-hash")
     if waiting:
         refuse(source, f"it was cut off: {', '.join(waiting)} missing")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from labctl.hostload import Load, between, look, not_judged, overloaded
+from labctl.host import Load, between, look, not_judged, overloaded
 from labctl.verify.verdict import CheckResult
 
 

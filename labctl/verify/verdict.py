@@ -79,7 +79,7 @@ class ScenarioResult:
     started: float = 0.0
     """Seconds since verification began."""
     load: Mapping[str, float | None] | None = None
-    """What the host's processors had to do meanwhile (`labctl.hostload.Load`); None: not measured."""
+    """What the host's processors had to do meanwhile (`labctl.host.Load`); None: not measured."""
 
     @property
     def verdict(self) -> Verdict:

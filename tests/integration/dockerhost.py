@@ -24,10 +24,9 @@ from labctl.cache import cache_dir
 from labctl.containers.build import ImageArchive, build_archive, containers_cache
 from labctl.guest import recipe
 from labctl.guest.api import Completed
-from labctl.guest.client import AgentClient
-from labctl.guest.disk import ALONE
+from labctl.guest.client import Agent
 from labctl.guest.image import GuestImage, build_image
-from labctl.guest.launch import Disk, Machine
+from labctl.guest.machine import ALONE, Disk, Machine
 from labctl.standin.cluster.controlplane.binaries import bring_binaries
 from labctl.waiting import Deadline, NotYet, wait_for
 from tests.integration.guests import booted
@@ -111,7 +110,7 @@ class Running:
 class DockerHost:
     """The running machine."""
 
-    agent: AgentClient
+    agent: Agent
     work: Path
     real_containerlab: bool = False
     """Whether ``containerlab`` in the machine is the real one."""

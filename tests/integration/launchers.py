@@ -11,7 +11,7 @@ import pytest
 from labctl.cache import look
 from labctl.errors import HostError
 from labctl.guest.image import find_image
-from labctl.guest.launch import Machine
+from labctl.guest.machine import Machine
 from labctl.guest.trial import standing
 from tests.integration.guests import booted
 

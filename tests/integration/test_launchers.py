@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from labctl.guest import verdicts
-from labctl.guest.launch import refusal
-from labctl.guest.verdicts import Verdict
+from labctl.guest import trial
+from labctl.guest.launchers import refusal
+from labctl.guest.trial import Verdict
 from tests.integration.harness import ROOT, Labctl
 from tests.integration.hiding import without_uml
 from tests.integration.patience import patient
@@ -23,7 +23,7 @@ def test_a_kernel_that_dies_makes_way(labctl: Labctl, tmp_path: Path, monkeypatc
     if reason := refusal("uml", image):
         pytest.skip(f"NOT TESTED on uml: {reason}")
     monkeypatch.setenv("LABCTL_CACHE_DIR", str(tmp_path / "cache"))
-    verdicts.keep("qemu-kvm", image, Verdict("put aside by a test", time.time()))
+    trial.keep_verdict("qemu-kvm", image, Verdict("put aside by a test", time.time()))
     user = Labctl(labctl.state, {"LABCTL_CACHE_DIR": str(tmp_path / "cache")}, labctl.program)
     assert "uml: not tried here" in user("setup", "status").expect(0).out
 

@@ -18,14 +18,13 @@ import pytest
 
 from labctl.cache import look as look_in_caches
 from labctl.errors import LabctlError
-from labctl.guest import launch
 from labctl.guest.api import Op, TtySize
-from labctl.guest.box import GuestBox
-from labctl.guest.client import AgentClient
-from labctl.guest.disk import write_agent_disk
-from labctl.guest.hostkernel import netns_refusal
+from labctl.guest.client import Agent
+from labctl.guest.hub import GuestBox
 from labctl.guest.image import GuestImage, find_image
-from labctl.guest.netns import start_netns
+from labctl.guest.machine import Machine as TheMachine
+from labctl.guest.machine import write_agent_disk
+from labctl.guest.netns import netns_refusal, start_netns
 from labctl.guest.trial import await_agent
 from labctl.waiting import Deadline, NotYet, wait_for
 from tests.integration.guests import booted
@@ -34,14 +33,14 @@ from tests.integration.patience import patient
 
 pytestmark = [pytest.mark.booted, pytest.mark.timeout(patient(240))]
 
-MODULES = ("netns", "running", "hostkernel", "disk", "hub")
+MODULES = ("netns", "machine", "hub")
 SOURCE, WORK = "/opt/labctl", "/opt/box"
 ENVIRONMENT = {"PYTHONPATH": SOURCE, "PYTHONDONTWRITEBYTECODE": "1"}
 
 LAUNCH = f"""
 import signal
 from pathlib import Path
-from labctl.guest.disk import write_agent_disk
+from labctl.guest.machine import write_agent_disk
 from labctl.guest.hub import Hub
 from labctl.guest.netns import start_netns
 
@@ -58,7 +57,7 @@ box.power_off(30.0)
 
 ASK = """
 from pathlib import Path
-from labctl.guest.hostkernel import netns_refusal
+from labctl.guest.netns import netns_refusal
 print(netns_refusal(Path("/dev/vda")))
 """
 
@@ -126,10 +125,10 @@ def image() -> GuestImage:
 
 
 @pytest.fixture(scope="module")
-def machine(image: GuestImage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentClient]:
+def machine(image: GuestImage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agent]:
     """A QEMU guest that holds the launcher's code."""
     work = tmp_path_factory.mktemp("guest")
-    with booted("qemu-tcg", image, launch.Machine(1000), work) as agent:
+    with booted("qemu-tcg", image, TheMachine(1000), work) as agent:
         agent.write_file("/opt/labctl.tar", source())
         done = agent.run(["sh", "-c", f"mkdir {SOURCE} && tar -x -C {SOURCE} -f /opt/labctl.tar"])
         assert done.code == 0, done
@@ -137,7 +136,7 @@ def machine(image: GuestImage, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield agent
 
 
-def look(machine: AgentClient) -> dict[str, Any]:
+def look(machine: Agent) -> dict[str, Any]:
     """Everything of the guest that a box could leave behind or change."""
     done = machine.run(["python3", "-S", "-c", LOOK], timeout=patient(60.0))
     assert done.code == 0, done
@@ -152,7 +151,7 @@ def pump(read: Callable[[int], bytes], write: Callable[[bytes], None], over: Cal
     over()
 
 
-def dial(machine: AgentClient) -> AgentClient:
+def dial(machine: Agent) -> Agent:
     """A client of the box's agent: its hub's socket is inside the guest."""
 
     def inside() -> Any:
@@ -168,11 +167,11 @@ def dial(machine: AgentClient) -> AgentClient:
         (theirs.recv, stream.sendall, stream.close),
     ):
         threading.Thread(target=pump, args=(read, write, over), daemon=True).start()
-    return AgentClient(ours)
+    return Agent(ours)
 
 
 @contextlib.contextmanager
-def box(machine: AgentClient, end: int) -> Iterator[AgentClient]:
+def box(machine: Agent, end: int) -> Iterator[Agent]:
     """A box in the guest; ended with a signal to its launcher, after which nothing of it is left."""
     before = look(machine)
     pid = machine.start(["python3", "-S", "-c", LAUNCH], env=ENVIRONMENT, log="/opt/launch.log")
@@ -214,14 +213,14 @@ def side(number: int) -> list[Op]:
     """)
 
 
-def test_a_kernel_that_has_everything_is_not_refused(machine: AgentClient) -> None:
+def test_a_kernel_that_has_everything_is_not_refused(machine: Agent) -> None:
     before = look(machine)
     done = machine.run(["python3", "-S", "-c", ASK], env=ENVIRONMENT, timeout=patient(60.0))
     assert (done.code, done.stdout) == (0, b"None\n"), done
     assert {key: value for key, value in look(machine).items() if value != before[key]} == {}
 
 
-def test_a_lab_in_a_box(machine: AgentClient) -> None:
+def test_a_lab_in_a_box(machine: Agent) -> None:
     with box(machine, 15) as agent:
         assert agent.info().kernel == machine.info().kernel
         wires = [f"link add leg{n} netns one type veth peer name leg{n} netns two" for n in (0, 1)]
@@ -251,7 +250,7 @@ def test_a_lab_in_a_box(machine: AgentClient) -> None:
         assert [one.index for one in refused] == [0, 1]
 
 
-def test_a_launcher_that_is_killed_takes_the_box_with_it(machine: AgentClient) -> None:
+def test_a_launcher_that_is_killed_takes_the_box_with_it(machine: Agent) -> None:
     with box(machine, 9) as agent:
         assert agent.batch(None, lines("netns add one\nlink add v0 type veth peer name v1 netns one")) == []
         agent.start(["sleep", "1000"], ns="one")

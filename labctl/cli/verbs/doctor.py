@@ -29,8 +29,7 @@ def command(source: str | None, runtime: str, as_json: bool) -> None:
     labctl doctor
     labctl doctor whitepaper --runtime containerlab
     """
-    from labctl.doctor.findings import can_run
-    from labctl.doctor.page import page
+    from labctl.doctor.findings import can_run, page
     from labctl.report.style import wants_colour
     from labctl.report.table import width_of
 

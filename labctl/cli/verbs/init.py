@@ -31,7 +31,7 @@ def command(file: Path, name: str | None, topology: str | None) -> None:
     labctl init
     labctl init paper.yaml --from whitepaper
     """
-    from labctl.starter import beside, copy_of, starter
+    from labctl.shipped import beside, copy_of, starter
     from labctl.state import NAME, lab_state
 
     if name is not None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from labctl.images.needed import Need
     from labctl.images.store import Stored
     from labctl.setup.bundle import Bundle
-    from labctl.setup.status import PartStatus
+    from labctl.setup.parts import PartStatus
 
 
 PARTS = ("PART", "STATE", "VERSION", "SIZE", "SOURCE")
@@ -74,9 +74,9 @@ def status(full: bool, as_json: bool) -> None:
     """What is there: whole, broken or missing. Exit 0 whenever it could be told; `labctl doctor` judges."""
     from labctl.cache import cache_dir, shared_caches
     from labctl.guest.image import GuestImage
-    from labctl.guest.names import AUTO
+    from labctl.guest.launchers import AUTO
     from labctl.guest.trial import standing
-    from labctl.setup.status import setup_status
+    from labctl.setup.parts import setup_status
 
     found = setup_status(cache_dir(), shared_caches(), full=full)
     part = found.rows[0].part
@@ -328,7 +328,7 @@ def _running(lab: str) -> Folder:
 
 def _into_nodes(client: Any, lab: str, folder: Folder, archive: Path) -> list[str]:
     from labctl.images.needed import digests_in
-    from labctl.images.nodes import import_archive, node_containers
+    from labctl.images.store import import_archive, node_containers
 
     if folder.lab.target.get("cluster") != "kind":
         say(f"lab {lab} has no real nodes: stand-ins need no image")

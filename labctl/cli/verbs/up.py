@@ -19,7 +19,7 @@ from labctl.cli.reporting import Reports, Telling, exit_code, report_options, te
 from labctl.cli.sources import found as found_source
 from labctl.cli.sources import spec_argument
 from labctl.errors import ExitCode, HostError, UsageError
-from labctl.guest.names import LAUNCHERS
+from labctl.guest.launchers import LAUNCHERS
 from labctl.runtime.select import AUTO, RUNTIMES
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ def command(as_json: bool) -> None:
     labctl version --json
     """
     from labctl.cache import cache_dir
-    from labctl.setup.status import setup_status
+    from labctl.setup.parts import setup_status
 
     parts = [(row.part.name, row.part.version, row.state) for row in setup_status(cache_dir(), full=False).rows]
     body: dict[str, Any] = {"schema": "labctl.version/v1", "labctl": __version__, "python": platform.python_version()}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from labctl.errors import CheckFailed, GateMissed, InconclusiveError
-from labctl.hostload import between, look, not_judged, overloaded
+from labctl.host import between, look, not_judged, overloaded
 from labctl.kube.api import Api, ApiError, ApiUnreachable, Json
 from labctl.kube.apply import Applier, documents, load
 from labctl.kube.kubectl import kustomize

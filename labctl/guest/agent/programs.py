@@ -31,18 +31,8 @@ def joined(argv: Sequence[str], join: int | None) -> list[str]:
     """The command, inside all namespaces and the root of a process when asked."""
     if join is None:
         return list(argv)
-    return [
-        "/usr/bin/nsenter",
-        f"--target={join}",
-        "--mount",
-        "--uts",
-        "--net",
-        "--pid",
-        "--root",
-        "--wd=/",
-        "--",
-        *argv,
-    ]
+    namespaces = ("--mount", "--uts", "--net", "--pid", "--root", "--wd=/")
+    return ["/usr/bin/nsenter", f"--target={join}", *namespaces, "--", *argv]
 
 
 @dataclass
@@ -64,11 +54,12 @@ class Programs:
     def run(
         self,
         argv: Sequence[str],
-        ns: str | None,
-        stdin: bytes,
-        env: Mapping[str, str] | None,
         timeout: float,
-        join: int | None,
+        *,
+        ns: str | None = None,
+        stdin: bytes = b"",
+        env: Mapping[str, str] | None = None,
+        join: int | None = None,
     ) -> tuple[int, bytes, bytes]:
         """Run to the end: (code, stdout, stderr). Raises TimeoutError after killing it."""
 
@@ -92,10 +83,11 @@ class Programs:
     def start(
         self,
         argv: Sequence[str],
-        ns: str | None,
-        env: Mapping[str, str] | None,
-        log: str | None,
-        isolation: Mapping[str, Any] | None,
+        *,
+        ns: str | None = None,
+        env: Mapping[str, str] | None = None,
+        log: str | None = None,
+        isolation: Mapping[str, Any] | None = None,
     ) -> int:
         """Start a program that stays; returns its pid in the machine."""
         prepare, command, overlay = isolate(argv, isolation or {})
@@ -214,13 +206,20 @@ class Interactive:
     """A program with live streams; a client that goes away ends it."""
 
     def __init__(
-        self, argv: Sequence[str], ns: str | None, env: Mapping[str, str] | None, size: Any, join: int | None
+        self,
+        argv: Sequence[str],
+        *,
+        ns: str | None = None,
+        env: Mapping[str, str] | None = None,
+        tty: Any = None,
+        join: int | None = None,
     ) -> None:
+        """``tty``: rows and columns of its terminal; None: it has none."""
         self._master: int | None = None
         command = joined(argv, join)
-        if size:
+        if tty:
             master, slave = pty.openpty()
-            _resize(master, size)
+            _resize(master, tty)
             try:
                 self.child = kernel.in_network(ns, lambda: _with_terminal(command, env, slave))
             finally:

@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from labctl.guest.agent import batch, files, kernel, packets, programs, speed, wire
-from labctl.guest.agent.vty import Vtys
+from labctl.guest.agent import changes, kernel, packets, programs, speed, wire
+from labctl.guest.agent.changes import Vtys
 
 PING_LIMIT = 60.0
 """Seconds without a sign of the other side after which a guest ends itself."""
@@ -98,7 +98,7 @@ class Server:
         self._calls: dict[int, Call] = {}
         self._programs = programs.Programs()
         self._vtys = Vtys()
-        self._verbs: dict[str, Callable[[Call, dict[str, Any]], Any]] = {
+        self._verbs: dict[str, Callable[..., Any]] = {
             name.removeprefix("verb_"): getattr(self, name) for name in dir(self) if name.startswith("verb_")
         }
         self.heard = time.monotonic()
@@ -150,15 +150,15 @@ class Server:
             found.close()
 
     def _work(self, call: Call, request: dict[str, Any]) -> None:
+        name = request.pop("verb", None)
         try:
-            verb = self._verbs[request["verb"]]
-            body: dict[str, Any] = {"ok": verb(call, request)}
+            body: dict[str, Any] = {"ok": self._verbs[name](call, **request)}
         except KeyError as error:
             body = {"error": f"unknown {error}"}
         except (TimeoutError, subprocess.TimeoutExpired) as error:
-            body = {"error": f"{request.get('verb')}: {error}", "late": True}
+            body = {"error": f"{name}: {error}", "late": True}
         except (OSError, ValueError, LookupError, TypeError, subprocess.SubprocessError) as error:
-            body = {"error": f"{request.get('verb')}: {error}", "cause": _cause(error)}
+            body = {"error": f"{name}: {error}", "cause": _cause(error)}
         call.put("over", None)
         self._calls.pop(call.stream, None)
         try:
@@ -166,9 +166,9 @@ class Server:
         except OSError:
             return  # the stream is gone: nobody is left to hear it, and `serve` ends by itself
 
-    # --- verbs: (call, request) -> JSON -----------------------------------------------------------------------
+    # --- verbs: what the client sent as arguments, JSON back --------------------------------------------------
 
-    def verb_info(self, _call: Call, _request: dict[str, Any]) -> dict[str, Any]:
+    def verb_info(self, _call: Call) -> dict[str, Any]:
         name = os.uname()
         return {
             "kernel": name.release,
@@ -177,47 +177,29 @@ class Server:
             "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         }
 
-    def verb_speed(self, _call: Call, _request: dict[str, Any]) -> float:
+    def verb_speed(self, _call: Call) -> float:
         return speed.measure()
 
-    def verb_batches(self, _call: Call, request: dict[str, Any]) -> list[list[batch.Failure]]:
-        groups = request["groups"]
-        return [
-            batch.do_batch(namespace, [(kind, text) for kind, text in ops], request["limit"])
-            for namespace, ops in groups
-        ]
+    def verb_batches(self, _call: Call, groups: Any, limit: float) -> list[list[changes.Failure]]:
+        return [changes.do_batch(ns, [(kind, text) for kind, text in ops], limit) for ns, ops in groups]
 
-    def verb_run(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        stdin = base64.b64decode(request.get("stdin", ""))
-        code, out, err = self._programs.run(
-            request["argv"],
-            request.get("ns"),
-            stdin,
-            request.get("env"),
-            request["timeout"],
-            request.get("join"),
-        )
+    def verb_run(self, call: Call, stdin: str = "", **program: Any) -> dict[str, Any]:
+        code, out, err = self._programs.run(stdin=base64.b64decode(stdin), **program)
         call.write(wire.STDOUT, out)
         call.write(wire.STDERR, err)
         return {"code": code}
 
-    def verb_start(self, _call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "pid": self._programs.start(
-                request["argv"], request.get("ns"), request.get("env"), request.get("log"), request.get("isolation")
-            )
-        }
+    def verb_start(self, _call: Call, **program: Any) -> dict[str, Any]:
+        return {"pid": self._programs.start(**program)}
 
-    def verb_wait(self, _call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        return {"code": self._programs.wait(request["pid"], request.get("timeout"))}
+    def verb_wait(self, _call: Call, pid: int, timeout: float | None = None) -> dict[str, Any]:
+        return {"code": self._programs.wait(pid, timeout)}
 
-    def verb_signal(self, _call: Call, request: dict[str, Any]) -> None:
-        self._programs.signal(request["pid"], request["number"])
+    def verb_signal(self, _call: Call, pid: int, number: int) -> None:
+        self._programs.signal(pid, number)
 
-    def verb_stream(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        program = programs.Interactive(
-            request["argv"], request.get("ns"), request.get("env"), request.get("tty"), request.get("join")
-        )
+    def verb_stream(self, call: Call, **words: Any) -> dict[str, Any]:
+        program = programs.Interactive(**words)
 
         def control(body: dict[str, Any]) -> None:
             if "resize" in body:
@@ -234,10 +216,10 @@ class Server:
         finally:
             program.end()
 
-    def verb_vty(self, _call: Call, request: dict[str, Any]) -> list[tuple[str, int]]:
-        return self._vtys.ask(request["path"], request["commands"])
+    def verb_vty(self, _call: Call, path: str, commands: list[str]) -> list[tuple[str, int]]:
+        return self._vtys.ask(path, commands)
 
-    def verb_write(self, call: Call, request: dict[str, Any]) -> None:
+    def verb_write(self, call: Call, path: str, mode: int, owner: str | None = None) -> None:
         over = threading.Event()
         data = bytearray()
         call.on_data = data.extend
@@ -246,38 +228,42 @@ class Server:
         while not over.wait(0.5):
             if call.closed.is_set():
                 return
-        files.write_file(request["path"], bytes(data), request["mode"], request.get("owner"))
+        changes.write_file(path, bytes(data), mode, owner)
 
-    def verb_read(self, call: Call, request: dict[str, Any]) -> None:
-        call.write(wire.STDOUT, files.read_file(request["path"], request.get("offset", 0)))
+    def verb_read(self, call: Call, path: str, offset: int = 0) -> None:
+        call.write(wire.STDOUT, changes.read_file(path, offset))
 
-    def verb_remove(self, _call: Call, request: dict[str, Any]) -> None:
-        files.remove(request["path"])
+    def verb_remove(self, _call: Call, path: str) -> None:
+        changes.remove(path)
 
-    def verb_capture(self, call: Call, request: dict[str, Any]) -> None:
-        interface, expression = request["interface"], request.get("expression", "")
-        sock = kernel.in_network(
-            request.get("ns"), lambda: packets.open_socket(interface, expression, request["limit"]), request.get("join")
-        )
+    def verb_capture(
+        self,
+        call: Call,
+        interface: str,
+        limit: float,
+        expression: str = "",
+        snaplen: int = 0,
+        ns: str | None = None,
+        join: int | None = None,
+    ) -> None:
+        sock = kernel.in_network(ns, lambda: packets.open_socket(interface, expression, limit), join)
         over = threading.Event()
         call.on_control = lambda _body: over.set()
         call.on_close = over.set
         threading.Thread(target=call.feed, daemon=True).start()
         call.event({"capturing": True})
         with sock:
-            packets.pump(sock, request.get("snaplen", 0), over, lambda data: call.write(wire.STDOUT, data))
+            packets.pump(sock, snaplen, over, lambda data: call.write(wire.STDOUT, data))
 
-    def verb_connect(self, call: Call, request: dict[str, Any]) -> None:
-        address = request["address"]
-
+    def verb_connect(self, call: Call, address: Any, limit: float, ns: str | None = None) -> None:
         def dial() -> socket.socket:
             if isinstance(address, str):
                 unix = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
                 unix.connect(address)
                 return unix
-            return socket.create_connection((address[0], address[1]), timeout=request["limit"])
+            return socket.create_connection((address[0], address[1]), timeout=limit)
 
-        connection = kernel.in_network(request.get("ns"), dial)
+        connection = kernel.in_network(ns, dial)
         connection.settimeout(None)
 
         def drop() -> None:

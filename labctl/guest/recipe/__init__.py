@@ -9,7 +9,7 @@ from importlib import resources
 SUITE = "trixie"
 FORMAT = 2
 """Of what labctl itself writes into an image; counts up when the code that does it gives other files, since the key is
-hashed over it. 2: linux.uml writes all registers back (`labctl.guest.registers`)."""
+hashed over it. 2: linux.uml writes all registers back (`labctl.guest.binaries`)."""
 
 PACKAGES = (
     "frr", "bird2", "iproute2", "iptables", "nftables", "tcpdump", "curl", "iputils-ping", "busybox-static",

@@ -1,6 +1,8 @@
-"""The ``containerlab`` command: its arguments, its environment, its log while it runs.
+"""The ``containerlab`` command: its arguments, its environment, its log while it runs, its end.
 
-Its exit code proves nothing (containerlab.md 3.2): what it made, and what it left, is looked up in Docker.
+Its exit code proves nothing (containerlab.md 3.2): what it made, and what it left, is looked up in Docker. A process
+and its children are a group of their own, known by pid and start time, so that a labctl that comes later can end what
+an earlier one left running.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -18,10 +21,85 @@ from labctl.errors import HostError, InconclusiveError, LabctlError, LabError
 from labctl.pace import paced
 from labctl.peers import CONTAINERLAB_OLDEST, DEVELOPMENT, Version, dotted
 from labctl.runtime.api import Progress, SwitchLogin
-from labctl.runtime.containerlab import group, telling
+from labctl.runtime.containerlab import logs
 from labctl.runtime.containerlab.boxes import TOPOLOGY, Wire
+from labctl.runtime.processes import ProcessRecord, numbers, open_log, read_records, start_time, stat, write_records
 from labctl.state import LabState
 from labctl.waiting import Cancelled, Deadline, DeadlinePassed, NotYet, wait_for
+
+ENDING = ((signal.SIGINT, 10.0), (signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0))
+"""Signals and the seconds that each gets; containerlab takes SIGINT and SIGTERM as the wish to stop."""
+NAME = "containerlab"
+
+
+def _start(
+    state: LabState, argv: Sequence[str], env: Mapping[str, str], cwd: Path, stdout: Path, stderr: Path
+) -> subprocess.Popen[bytes]:
+    """Start it with its outputs in files: they are whole, and it goes on, when labctl is killed."""
+    out = os.open(stdout, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    err = open_log(stderr)
+    try:
+        child = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=dict(env), cwd=cwd, start_new_session=True
+        )
+    finally:
+        os.close(out)
+        os.close(err)
+    started = start_time(child.pid)
+    if started is not None:
+        write_records(state.processes, [ProcessRecord(NAME, child.pid, started)])
+    return child
+
+
+def running_members(leader: ProcessRecord) -> list[int]:
+    """Processes of the leader's session that run: the leader, and children that outlive it."""
+    # proc(5): field 3 is the state, 6 the session, 22 the start time; what has just ended has none
+    rows = ((pid, fields) for pid in numbers() if (fields := stat(pid)) and fields[0] != "Z")
+    return [pid for pid, fields in rows if int(fields[3]) == leader.pid and int(fields[19]) >= leader.started]
+
+
+def end_all(state: LabState, say: Callable[[str], None]) -> None:
+    """End every containerlab of the lab that still runs, whoever started it. Raises `HostError` when one stays."""
+    for record in read_records(state.processes):
+        _end(record, say)
+    state.processes.unlink(missing_ok=True)
+
+
+def _end(record: ProcessRecord, say: Callable[[str], None]) -> None:
+    if not running_members(record):
+        return
+    say(f"ending {record.name} (pid {record.pid})")
+    for number, seconds in ENDING:
+        for pid in running_members(record):
+            _signal(pid, number, record)
+
+        def gone() -> bool | NotYet:
+            left = running_members(record)
+            return NotYet(f"still running: {', '.join(map(str, left))}") if left else True
+
+        try:
+            wait_for(gone, Deadline(seconds), every=0.05)
+        except DeadlinePassed:
+            continue
+        return
+    raise HostError(
+        f"{record.name} (pid {record.pid}) does not end", code="process-stays", next_command=f"kill -9 {record.pid}"
+    )
+
+
+def _signal(pid: int, number: signal.Signals, record: ProcessRecord) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
+    except PermissionError:
+        raise HostError(
+            f"{record.name} (pid {pid}) runs as root, so this user cannot end it",
+            code="process-stays",
+            hint="down again once it is gone",
+            next_command=f"sudo kill -INT {pid}",
+        ) from None
+
 
 DEPLOY_LIMIT = 1200.0
 """Seconds; the white paper's lab takes 145 on two slow processors (containerlab-run.md 6)."""
@@ -33,7 +111,6 @@ LOOK_EVERY = 0.2
 """Seconds between two looks at its log."""
 LINK_MTU = 9500
 """containerlab's own for every link."""
-LOG = "containerlab.log"
 
 Started = Callable[[], bool]
 """Whether kind has made a container of the lab's cluster yet."""
@@ -58,7 +135,7 @@ class Clab:
 
     @property
     def log(self) -> Path:
-        return self._state.logs / LOG
+        return self._state.logs / logs.FILE
 
     def program(self) -> str:
         """Raises `HostError` when it is not on PATH."""
@@ -85,7 +162,7 @@ class Clab:
             text = done.stdout.decode(errors="replace")
         match = re.search(r"(\d+)\.(\d+)\.(\d+)", text)
         if not match:
-            words = telling.last_words(done.stderr.decode(errors="replace").splitlines())
+            words = logs.last_words(done.stderr.decode(errors="replace").splitlines())
             raise HostError(f"containerlab does not say its version: {words}", code="containerlab-version")
         version = tuple(int(part) for part in match.groups())
         if DEVELOPMENT != version < CONTAINERLAB_OLDEST:
@@ -107,7 +184,7 @@ class Clab:
         limit: float | None = None,
         boot: Mapping[str, str] | None = None,
     ) -> None:
-        """Make what is missing of the lab. Raises what `telling.as_error` makes of its words, or its deadline's.
+        """Make what is missing of the lab. Raises what `logs.as_error` makes of its words, or its deadline's.
 
         ``cancel`` is set by whoever takes the lab away while it is being made; ``boot``: variables of the topology by
         which this host says when each switch boots.
@@ -143,7 +220,7 @@ class Clab:
     def end(self, progress: Progress) -> None:
         """End what runs of it for this lab, also what an earlier labctl started. Raises `HostError` when it stays."""
         with self._starting:
-            group.end_all(self._state, progress)
+            end_all(self._state, progress)
 
     def _run(
         self,
@@ -162,7 +239,7 @@ class Clab:
         with self._starting:
             if cancel is not None and cancel.is_set():
                 raise _cancelled(what)
-            child = group.start(
+            child = _start(
                 self._state, command, {**self._environment(), **(more or {})}, self._state.folder, out, self.log
             )
         reader = _Reader(self.log, start, progress)
@@ -188,7 +265,7 @@ class Clab:
         if cancel is not None and cancel.is_set():
             raise _cancelled(what)
         if child.returncode != 0:
-            raise telling.as_error(self._state.name, what, reader.lines)
+            raise logs.as_error(self._state.name, what, reader.lines)
 
     def _given_up(self, what: str, limit: float, reason: str, reader: _Reader) -> LabctlError:
         if reader.waiting:
@@ -240,12 +317,12 @@ class _Reader:
 
     def _take(self, line: str) -> None:
         self.lines.append(line)
-        if telling.WAITING.search(line):
+        if logs.WAITING.search(line):
             if not self.waiting:
                 self.waiting, self._waits_since = True, Deadline(paced(STUCK_LIMIT))
-        elif telling.plain(line).strip():
+        elif logs.plain(line).strip():
             self.waiting, self._waits_since = False, None
-        text = telling.of_containerlab(line)
+        text = logs.of_containerlab(line)
         if text:
             self.newest = text
             self._progress(text)

@@ -90,8 +90,10 @@ Wanted = Callable[[Mapping[str, str]], bool]
 class DockerHost:
     """The daemon behind one socket. Safe to use from several threads."""
 
-    def __init__(self, socket: Path | None = None) -> None:
+    def __init__(self, socket: Path | None = None, *, limit: float = CALL_LIMIT) -> None:
+        """``limit``: seconds for one call."""
         self._given_socket = socket
+        self._limit = limit
 
     @cached_property
     def socket(self) -> Path:
@@ -102,12 +104,18 @@ class DockerHost:
     def _api(self) -> docker.APIClient:
         import docker
 
-        api = docker.APIClient(base_url=f"unix://{self.socket}", version="auto", timeout=int(paced(CALL_LIMIT)))
+        api = docker.APIClient(
+            base_url=f"unix://{self.socket}", version="auto", timeout=max(1, int(paced(self._limit)))
+        )
         api.trust_env = False  # requests would look for a proxy at every call, which no unix socket has
         return api
 
     @contextmanager
-    def _asking(self, what: str) -> Iterator[docker.APIClient]:
+    def asking(self, what: str, *fine: int) -> Iterator[docker.APIClient]:
+        """Docker's client, for one thing that is asked of it: its errors become a `HostError`.
+
+        ``fine``: answers (HTTP) that end it without one, as 404 for what is not there.
+        """
         import docker.errors
         import requests
 
@@ -126,6 +134,8 @@ class DockerHost:
         try:
             yield self._api
         except docker.errors.APIError as error:
+            if error.status_code in fine:
+                return
             words = str(error.explanation or error)
             raise HostError(f"Docker could not {what}: {words}", code="docker-refused") from error
         except (docker.errors.DockerException, requests.RequestException, OSError) as error:
@@ -136,7 +146,7 @@ class DockerHost:
 
         Each is looked at with a call of its own: those whose ids are in ``without`` are left out, and cost none.
         """
-        with self._asking("list containers") as api:
+        with self.asking("list containers") as api:
             rows = api.containers(all=True)
         ids = [row["Id"] for row in rows if where(row["Labels"] or {})]
         found = [self.container(name) for name in ids if name not in without]
@@ -144,46 +154,41 @@ class DockerHost:
 
     def container(self, name: str) -> Container | None:
         """By name or id; None when there is none."""
-        import docker.errors
-
-        with self._asking(f"look at container {name}") as api:
-            try:
-                return _container(api.inspect_container(name))
-            except docker.errors.NotFound:
-                return None
+        found = None
+        with self.asking(f"look at container {name}", 404) as api:
+            found = _container(api.inspect_container(name))
+        return found  # noqa: RET504 - it stays None where Docker knows none
 
     def remove(self, container: str) -> None:
         """Kill and remove it and its anonymous volumes; one that is not there is fine."""
         import docker.errors
 
-        with self._asking(f"remove container {container}") as api:
+        with self.asking(f"remove container {container}", 404) as api:
             try:
                 api.remove_container(container, v=True, force=True)
-            except docker.errors.NotFound:
-                return
             except docker.errors.APIError as error:
                 if error.status_code != 409 or "already in progress" not in str(error.explanation):
                     raise
 
     def start(self, container: str) -> None:
         """Start one that has ended; one that runs is fine."""
-        with self._asking(f"start container {container}") as api:
+        with self.asking(f"start container {container}") as api:
             api.start(container)
 
     def stop(self, container: str, grace: int = 10) -> None:
         """SIGTERM, and SIGKILL after ``grace`` seconds; one that does not run is fine."""
-        with self._asking(f"stop container {container}") as api:
+        with self.asking(f"stop container {container}") as api:
             api.stop(container, timeout=grace)
 
     def rename(self, container: str, name: str) -> None:
         """Another name; the one that it has is fine."""
-        with self._asking(f"rename container {container}") as api:
+        with self.asking(f"rename container {container}") as api:
             if str(api.inspect_container(container)["Name"]).removeprefix("/") != name:
                 api.rename(container, name)
 
     def create_like(self, container: str, name: str) -> str:
         """A container with the configuration of another one, not yet started; returns its id."""
-        with self._asking(f"make container {name}") as api:
+        with self.asking(f"make container {name}") as api:
             row = api.inspect_container(container)
             networks = (row.get("NetworkSettings") or {}).get("Networks") or {}
             ends = {
@@ -196,20 +201,14 @@ class DockerHost:
 
     def kill(self, container: str, signal: str) -> None:
         """Send a signal to its first process; one that does not run any more is fine."""
-        import docker.errors
-
-        with self._asking(f"signal container {container}") as api:
-            try:
-                api.kill(container, signal)
-            except docker.errors.APIError as error:
-                if error.status_code not in (404, 409):
-                    raise
+        with self.asking(f"signal container {container}", 404, 409) as api:
+            api.kill(container, signal)
 
     def create_helper(
         self, image: str, command: Sequence[str], *, network_of: str, labels: Mapping[str, str], what: str
     ) -> str:
         """A container in another one's network, removed by Docker when it ends; returns its id, not yet started."""
-        with self._asking(what) as api:
+        with self.asking(what) as api:
             config = api.create_host_config(network_mode=f"container:{network_of}", auto_remove=True)
             made = api.create_container(
                 image,
@@ -223,20 +222,16 @@ class DockerHost:
 
     def tail(self, container: str, lines: int | None = None) -> str:
         """The end of its log (None: all of it); empty when the container is not there."""
-        import docker.errors
-
-        with self._asking(f"read the log of {container}") as api:
-            try:
-                data: bytes = api.logs(container, stdout=True, stderr=True, tail="all" if lines is None else lines)
-            except docker.errors.NotFound:
-                return ""
+        data = b""
+        with self.asking(f"read the log of {container}", 404) as api:
+            data = api.logs(container, stdout=True, stderr=True, tail="all" if lines is None else lines)
         return data.decode(errors="replace")
 
     def create_exec(
         self, container: str, argv: Sequence[str], *, tty: bool, stdin: bool, environment: Mapping[str, str]
     ) -> str:
         """Prepare a program; returns its id."""
-        with self._asking(f"run {argv[0]} in {container}") as api:
+        with self.asking(f"run {argv[0]} in {container}") as api:
             made = api.exec_create(
                 container, list(argv), stdin=stdin, tty=tty, environment=dict(environment), privileged=True, user="root"
             )
@@ -244,17 +239,17 @@ class DockerHost:
 
     def exec_code(self, program: str) -> int | None:
         """Exit code of a program; None while it runs."""
-        with self._asking("look at a program") as api:
+        with self.asking("look at a program") as api:
             row = api.exec_inspect(program)
         return None if row.get("Running") else int(row.get("ExitCode") or 0)
 
     def resize_exec(self, program: str, rows: int, columns: int) -> None:
-        with self._asking("resize a terminal") as api:
+        with self.asking("resize a terminal") as api:
             api.exec_resize(program, height=rows, width=columns)
 
     def network(self, name: str) -> Network | None:
         """By its exact name; None when there is none."""
-        with self._asking("list networks") as api:
+        with self.asking("list networks") as api:
             rows = [row for row in api.networks(names=[name]) if row["Name"] == name]
             if not rows:
                 return None
@@ -266,29 +261,23 @@ class DockerHost:
 
     def remove_network(self, network: str) -> None:
         """Remove it; one that is not there is fine."""
-        import docker.errors
-
-        with self._asking(f"remove network {network}") as api:
-            try:
-                api.remove_network(network)
-            except docker.errors.NotFound:
-                return
+        with self.asking(f"remove network {network}", 404) as api:
+            api.remove_network(network)
 
 
 def _container(row: Mapping[str, Any]) -> Container:
-    state = row["State"]
-    networks = (row.get("NetworkSettings") or {}).get("Networks") or {}
-    ports = (row.get("NetworkSettings") or {}).get("Ports") or {}
+    state, config, settings = (row.get(part) or {} for part in ("State", "Config", "NetworkSettings"))
+    networks, ports = (settings.get(part) or {} for part in ("Networks", "Ports"))
     return Container(
         id=row["Id"],
         name=str(row["Name"]).removeprefix("/"),
-        labels=(row.get("Config") or {}).get("Labels") or {},
+        labels=config.get("Labels") or {},
         state=str(state["Status"]),
         pid=int(state.get("Pid") or 0),
         created=_moment(row.get("Created")),
         health=str((state.get("Health") or {}).get("Status") or ""),
         exit_code=int(state.get("ExitCode") or 0),
-        tty=bool((row.get("Config") or {}).get("Tty")),
+        tty=bool(config.get("Tty")),
         addresses={name: net["IPAddress"] for name, net in networks.items() if net.get("IPAddress")},
         published={inside: int(rows[0]["HostPort"]) for inside, rows in ports.items() if rows},
     )

@@ -11,22 +11,21 @@ from functools import cached_property
 from pathlib import Path
 
 from labctl import pace
-from labctl.errors import HostError, InconclusiveError, LabctlError, LabError, UsageError
+from labctl.errors import HostError, LabctlError, LabError, UsageError
 from labctl.folder import load_folder
 from labctl.guest.agent.speed import measure
-from labctl.hostmemory import memory_free
+from labctl.host import memory_free
 from labctl.journal import Journal
 from labctl.runtime.api import Observation, Progress, SwitchLogin
-from labctl.runtime.containerlab import access, hostmarks, logs, looking
-from labctl.runtime.containerlab.batches import boot_environment
-from labctl.runtime.containerlab.boxes import Plan, plan_of
+from labctl.runtime.containerlab import cleanup, logs, status
+from labctl.runtime.containerlab.boxes import Plan, boot_environment, plan_of
 from labctl.runtime.containerlab.clab import Clab
+from labctl.runtime.containerlab.cleanup import HostPaths
 from labctl.runtime.containerlab.dockerhost import Container, DockerHost
-from labctl.runtime.containerlab.endpoints import ContainerlabEndpoints
-from labctl.runtime.containerlab.follow import Follower
-from labctl.runtime.containerlab.inside import Inside
+from labctl.runtime.containerlab.endpoints import ContainerlabEndpoints, host_keys, write_ssh_config
+from labctl.runtime.containerlab.exec import Programs
+from labctl.runtime.containerlab.logs import Follower
 from labctl.runtime.containerlab.ownership import Owned, helper_labels, refuse_foreign
-from labctl.runtime.containerlab.places import HostPlaces
 from labctl.runtime.containerlab.record import (
     KIND_NETWORK,
     NAME,
@@ -37,9 +36,8 @@ from labctl.runtime.containerlab.record import (
     write_login,
     write_record,
 )
-from labctl.runtime.containerlab.repair import Repair
-from labctl.runtime.containerlab.replace import NamespaceParking, Parking, Replacement
-from labctl.runtime.containerlab.sweep import Sweep
+from labctl.runtime.containerlab.repair import NamespaceParking, Parking, Repair, Replacement
+from labctl.runtime.refusals import not_running
 from labctl.state import LabState
 
 MAKING_ENDS = 60.0
@@ -59,14 +57,14 @@ class ContainerlabRuntime:
         *,
         login: SwitchLogin | None = None,
         docker: DockerHost | None = None,
-        places: HostPlaces | None = None,
+        paths: HostPaths | None = None,
         parking: Callable[[str], Parking] = NamespaceParking,
     ) -> None:
         """``login``: what the switches' accounts shall be; None: what the lab was made with."""
         self._state = state
         self._login = login
         self._given_docker = docker
-        self._places = places or HostPlaces()
+        self._paths = paths or HostPaths()
         self._parking = parking
         self._making: threading.Event | None = None
         self._made = threading.Condition()
@@ -89,8 +87,8 @@ class ContainerlabRuntime:
         return Clab(self._state, self._login or read_login(self._state))
 
     @cached_property
-    def _inside(self) -> Inside:
-        return Inside(self._docker, helper_labels(self._state), proc=self._places.processes)
+    def _programs(self) -> Programs:
+        return Programs(self._docker, helper_labels(self._state), proc=self._paths.processes)
 
     def _plan(self) -> Plan:
         return plan_of(load_folder(self._state.folder))
@@ -118,10 +116,10 @@ class ContainerlabRuntime:
             record = self._begin(plan)
             boot = boot_environment(whole.topology, memory_free())
             self._deploy(plan, record, clab, boot, progress, cancel)
-            record = self._proven(plan, record)
-        self._write_access(plan)
+            nodes = self._proven(plan, record)
+        endpoints = self._write_access(plan, nodes)
         progress(f"{len(record.containers)} containers, {len(plan.wires)} wires")
-        return self.endpoints()
+        return endpoints
 
     @contextmanager
     def _creation(self) -> Iterator[threading.Event]:
@@ -142,8 +140,8 @@ class ContainerlabRuntime:
             plan,
             now=time.time(),
             kind_network_there=self._docker.network(KIND_NETWORK) is not None,
-            veths=hostmarks.half_links(self._places),
-            backups=self._places.backups.is_dir(),
+            veths=cleanup.half_links(self._paths),
+            backups=self._paths.backups.is_dir(),
         )
 
     def _deploy(
@@ -171,30 +169,34 @@ class ContainerlabRuntime:
                 boot=boot,
             )
 
-    def _proven(self, plan: Plan, record: Record) -> Record:
+    def _proven(self, plan: Plan, record: Record) -> Mapping[str, Container]:
         """containerlab said that it is done: look. Raises `LabError` with all that is not there."""
-        trouble = looking.missing(plan, self._nodes(record), self._inside)
+        nodes = self._nodes(record)
+        trouble = status.missing(plan, nodes, self._programs)
         if trouble:
             raise LabError(
                 f"containerlab says that the lab is made, but: {'; '.join(trouble)}",
                 code="deploy-incomplete",
                 next_command=f"labctl logs {self._state.name}",
             )
-        whole = replace(record, created=True)
-        write_record(self._state, whole)
-        return whole
+        write_record(self._state, replace(record, created=True))
+        return nodes
 
-    def _write_access(self, plan: Plan) -> None:
-        nodes = self._nodes()
+    def _write_access(self, plan: Plan, nodes: Mapping[str, Container]) -> ContainerlabEndpoints:
         addresses = {
             box.name: address
             for box in plan.switches()
             if (address := nodes[box.container].addresses.get(plan.network)) is not None
         }
-        login = self._login or read_login(self._state)
-        access.write_ssh_config(self._state, addresses, login.username)
+        made = self._endpoints(plan)
+        write_ssh_config(self._state, addresses, made.login.username)
         if plan.control_plane is not None:
-            self.endpoints().kubeconfig()
+            made.kubeconfig()
+        return made
+
+    def _endpoints(self, plan: Plan) -> ContainerlabEndpoints:
+        login = self._login or read_login(self._state)
+        return ContainerlabEndpoints(self._state, plan, self._docker, self._programs, login)
 
     # --- look --------------------------------------------------------------------------------------------------
 
@@ -205,28 +207,21 @@ class ContainerlabRuntime:
                 return Observation(self.name, None, alive=False, nodes={}, detail="none of its boxes was made")
             nodes = self._nodes(record)
         except LabctlError as error:
-            return looking.unseen(self._state.folder, error.message)
+            return status.unseen(self._state.folder, error.message)
         try:
             plan = self._plan()
         except LabctlError as error:
-            return looking.observe_unknown(nodes, f"the lab's folder cannot be read: {error.message}")
+            return status.observe_unknown(nodes, f"the lab's folder cannot be read: {error.message}")
         bonded = "nodes" in Journal(self._state.journal).done_steps()
-        now = looking.observe(plan, nodes, self._inside, created=record.created, bonded=bonded)
+        now = status.observe(plan, nodes, self._programs, created=record.created, bonded=bonded)
         return replace(now, speed=record.speed)
 
     def endpoints(self) -> ContainerlabEndpoints:
         plan = self._plan()
         pace.know(read_record(self._state).speed)
         if not any(container.running for container in self._nodes().values()):
-            raise InconclusiveError(
-                f"lab {self._state.name} does not run",
-                code="not-running",
-                hint="none of its containers runs",
-                next_command=f"labctl down {self._state.name}",
-            )
-        return ContainerlabEndpoints(
-            self._state, plan, self._docker, self._inside, self._login or read_login(self._state)
-        )
+            raise not_running(self._state.name, "none of its containers runs")
+        return self._endpoints(plan)
 
     def pids(self) -> dict[str, int]:
         """The first process of each container that runs; none of it where Docker is not on this host."""
@@ -261,16 +256,16 @@ class ContainerlabRuntime:
                 hint=f"it has {', '.join(one.name for one in plan.switches())}",
                 next_command=f"labctl repair {self._state.name} {switch}",
             )
-        self._repair(plan, self._clab).rebuild(box, Replacement(self._docker, self._places, self._parking), progress)
-        access.host_keys(self._state, switch).unlink(missing_ok=True)
-        self._write_access(plan)
+        self._repair(plan).rebuild(box, Replacement(self._docker, self._paths, self._parking), progress)
+        host_keys(self._state, switch).unlink(missing_ok=True)
+        self._write_access(plan, self._nodes())
 
     def recover(self, node: str, *, progress: Progress) -> None:
         plan = self._plan()
-        self._repair(plan, self._clab).recover(plan.box(node), progress)
+        self._repair(plan).recover(plan.box(node), progress)
 
-    def _repair(self, plan: Plan, clab: Clab) -> Repair:
-        return Repair(plan, clab, self._docker, self._inside, self._nodes)
+    def _repair(self, plan: Plan) -> Repair:
+        return Repair(plan, self._clab, self._docker, self._programs, self._nodes)
 
     # --- destroy -----------------------------------------------------------------------------------------------
 
@@ -285,7 +280,7 @@ class ContainerlabRuntime:
             except LabctlError as error:
                 # what it did not remove is found and removed below, or named in an error
                 progress(f"{error.message}; going on without it")
-        Sweep(self._docker, self._state, record, self._places, progress).all()
+        cleanup.Cleanup(self._docker, self._state, record, self._paths, progress).all()
         if self._state.runtime_file.exists():
             write_record(self._state, Record())
 

@@ -6,52 +6,172 @@ Boots only: no configuration is pushed, no manifest applied. Those are engine st
 from __future__ import annotations
 
 import json
+import os
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from labctl import pace
-from labctl.errors import LabctlError, LabError
+from labctl.cache import look
+from labctl.errors import HostError, LabctlError, LabError, UsageError
 from labctl.folder import Folder, load_folder
 from labctl.guest import trial
-from labctl.guest.api import Agent
-from labctl.guest.box import GuestBox
-from labctl.runtime.embedded import cluster as cluster_parts
-from labctl.runtime.embedded import guestbox, switches
+from labctl.guest.client import Agent
+from labctl.guest.hub import GuestBox
+from labctl.guest.image import GuestImage, find_image
+from labctl.guest.launchers import start_guest
+from labctl.guest.machine import Machine
+from labctl.kube.api import Access, Api
+from labctl.kube.resources import NODES
+from labctl.runtime.embedded import switches
 from labctl.runtime.embedded.endpoints import EndpointTable, endpoints_file
-from labctl.runtime.embedded.management import Management, free_port, plan_management
-from labctl.runtime.embedded.secrets import make_credentials
+from labctl.runtime.embedded.network import (
+    Management,
+    Plan,
+    free_port,
+    host_interfaces,
+    kube_node,
+    namespaces,
+    plan,
+    quiet,
+    wires,
+)
 from labctl.runtime.embedded.supervisor import Supervisor
-from labctl.runtime.embedded.wires import host_interfaces, kube_node, namespaces, quiet, wires
+from labctl.runtime.embedded.switches import make_credentials
+from labctl.standin.cluster.controlplane.binaries import find_binaries
+from labctl.standin.cluster.controlplane.components import ControlPlane, Ports, control_plane
+from labctl.standin.cluster.kubelet.node import control_plane_node
+from labctl.standin.cluster.spec import AgentsSpec, NodeSpec
+from labctl.standin.process import ProcessSpec
 from labctl.state import LabState
 from labctl.waiting import Deadline
 
-BOOT_LIMIT = 120.0
-"""Seconds for guest (on each launcher that is tried) and control plane to be ready; QEMU without KVM needs about 10."""
-
-Say = Callable[[str], None]
+DEFAULT_SERVICES = ("10.96.0.0/16",)
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What the folder asks for, in the runtime's words."""
+class Cluster:
+    """A control plane and what the node agents will be told."""
 
-    folder: Folder
-    management: Management
-    namespaces: Mapping[str, str]
-    """Lab name → namespace (the topology's name)."""
+    plane: ControlPlane
+    agents: AgentsSpec
+    admin: Access
+
+    @property
+    def port(self) -> int:
+        """The API server's."""
+        return self.plane.ports.api
 
 
-def plan(folder: Folder) -> Plan:
-    """Addresses of eth0 for every box of the topology (the cluster itself is none)."""
-    boxes = [
-        (lab_node.topology, folder.topology.nodes[lab_node.topology].mgmt_ipv4)
-        for lab_node in folder.lab.nodes.values()
-    ]
-    management = plan_management(folder.topology.mgmt_ipv4_subnet, boxes)
-    return Plan(folder, management, {name: node.topology for name, node in folder.lab.nodes.items()})
+def prepare_cluster(state: LabState, folder: Folder, management: Management) -> Cluster:
+    """Certificates, kubeconfig, ports. Raises `HostError` when the programs are not on this host."""
+    binaries = look(find_binaries)
+    if binaries is None:
+        raise HostError(
+            "the control plane's programs are not on this host", code="no-control-plane", next_command="labctl setup"
+        )
+    config = folder.cluster
+    services = (config.service_subnets if config else ()) or DEFAULT_SERVICES
+    plane = control_plane(
+        binaries, state.root / "cluster", state.logs, state.kubeconfig, Ports(free_port(), free_port(), free_port()),
+        folder.lab.name, services, pod_ranges=config.pod_subnets if config else (),
+    )  # fmt: skip
+    nodes = []
+    names = config.node_names if config else ()
+    for index, (lab_name, name) in enumerate(zip(folder.lab.kube_nodes, names, strict=True)):
+        box = folder.lab.nodes[lab_name].topology
+        serving = plane.authority.kubelet(f"kubelet-{name}", name, ("localhost", "127.0.0.1"))
+        nodes.append(
+            NodeSpec(
+                name,
+                box,
+                index == 0,
+                str(management.addresses[box]),
+                free_port(),
+                str(serving.certificate),
+                str(serving.key),
+            )
+        )
+    system = plane.authority.calico_node()
+    admin = plane.client("node-admin", "labctl:node-admin", ("system:masters",))
+    authority = str(plane.authority.certificate)
+    spec = AgentsSpec(
+        plane.server, authority, str(state.root / "agent.sock"), folder.lab.versions.get("kubernetes", ""),
+        tuple(config.pod_subnets if config else ()),
+        str(system.certificate), str(system.key), tuple(nodes),
+    )  # fmt: skip
+    return Cluster(plane, spec, Access(plane.server, authority, str(admin.certificate), str(admin.key)))
+
+
+def start_control_plane(
+    cluster: Cluster, supervisor: Supervisor, say: Callable[[str], None], deadline: Deadline, cancel: threading.Event
+) -> None:
+    """Start the control plane; returns when its API is ready and the control plane's Node is registered with its role.
+
+    Role and taint are kubeadm's to set: a kubelet may not (NodeRestriction).
+    """
+    supervisor.start_all(cluster.plane.processes, deadline, cancel)
+    api = Api(cluster.admin, connections=1)
+    for node in cluster.agents.nodes:
+        if node.control_plane:
+            api.create(NODES.path(), control_plane_node(node.name))
+    say(f"Kubernetes API answers on port {cluster.port}")
+
+
+def start_agents(cluster: Cluster, state: LabState, supervisor: Supervisor) -> None:
+    """Start the node agents' process (it registers the nodes)."""
+    path = state.root / "node-agents.json"
+    replace(cluster.agents, speed=pace.speed()).write(path)
+    argv = (sys.executable, "-m", "labctl.standin.cluster.agents", str(path))
+    supervisor.start(ProcessSpec("node-agents", argv, state.logs / "node-agents.log"))
+
+
+Say = Callable[[str], None]
+
+MEMORY_BASE_MB = 300
+MEMORY_PER_BOX_MB = 40
+"""Measured in the white paper's lab: 255 MB in use of 9 boxes, FRR 30 MB a leaf. What a guest has it touches sooner or
+later, and what UML has touched stays taken from the host, so it gets little more than twice what it needs."""
+MEMORY_VARIABLE = "LABCTL_GUEST_MEMORY_MB"
+"""For labs whose workloads are scaled up: a pod of nginx takes about 5 MB."""
+
+
+def guest_memory(boxes: int, wanted: str | None) -> int:
+    """MB for a lab of so many boxes; more when a person says so. Raises `UsageError`."""
+    least = MEMORY_BASE_MB + MEMORY_PER_BOX_MB * boxes
+    if wanted is None:
+        return least
+    if not wanted.isdecimal() or int(wanted) < least:
+        raise UsageError(f"{MEMORY_VARIABLE}={wanted}: a number of MB, {least} at least", code="bad-guest-memory")
+    return int(wanted)
+
+
+def lab_image() -> GuestImage:
+    """The image that labs boot. Raises `HostError`."""
+    image = look(find_image)
+    if image is None:
+        raise HostError("the guest image is not on this host", code="no-image", next_command="labctl setup")
+    return image
+
+
+def start_box(state: LabState, image: GuestImage, launcher: str, boxes: int, say: Say) -> GuestBox:
+    """Start a guest that is big enough. Must run on a thread that lives as long as the guest. Raises `UsageError`."""
+    workdir = state.root / "guest"
+    workdir.mkdir(mode=0o700, exist_ok=True)
+    console = state.logs / "console.log"
+    if console.exists():  # of the launcher before: what it said stays apart
+        console.rename(state.logs / "console-before.log")
+    memory = guest_memory(boxes, os.environ.get(MEMORY_VARIABLE))
+    guest = start_guest(launcher, image, Machine(memory), workdir=workdir, console=console)
+    say(f"guest starts on {launcher} with {memory} MB")
+    return GuestBox(guest, state.root / "agent.sock")
+
+
+BOOT_LIMIT = 120.0
+"""Seconds for guest (on each launcher that is tried) and control plane to be ready; QEMU without KVM needs about 10."""
 
 
 class EmbeddedLab:
@@ -95,7 +215,7 @@ class EmbeddedLab:
         switch_ports = {name: free_port() for name in folder.lab.switches}
         credentials = make_credentials(self._state.secrets)
         zygote = self._zygote = switches.start_zygote(self._state, self._supervisor)  # ends when its channel closes
-        control_plane = cluster_parts.prepare(self._state, folder, made.management) if folder.lab.kube_nodes else None
+        control_plane = prepare_cluster(self._state, folder, made.management) if folder.lab.kube_nodes else None
         agents = threading.Event()
         if control_plane:
             self._plane = threading.Thread(
@@ -117,28 +237,25 @@ class EmbeddedLab:
         self._write_table(made, switch_ports, credentials.username, str(credentials.password_file), control_plane)
         agents.set()
 
-    def _start_cluster(
-        self, cluster: cluster_parts.Cluster, boxes: threading.Event, say: Say, deadline: Deadline
-    ) -> None:
+    def _start_cluster(self, cluster: Cluster, boxes: threading.Event, say: Say, deadline: Deadline) -> None:
         """Beside everything else; that the API answers is a gate of the engine, its failure is told by `observe`."""
         try:
-            cluster_parts.start(cluster, self._supervisor, say, deadline, self._cancel)
+            start_control_plane(cluster, self._supervisor, say, deadline, self._cancel)
             while not boxes.wait(0.1):
                 if self._cancel.is_set():
                     return
-            cluster_parts.start_agents(cluster, self._state, self._supervisor)
+            start_agents(cluster, self._state, self._supervisor)
         except LabctlError as error:
             self._failure = f"control plane: {error.message}"
 
     def _boot_guest(self, launcher: str, folder: Folder, say: Say) -> Agent:
-        image = guestbox.lab_image()
+        image = lab_image()
 
         def start(name: str) -> GuestBox:
             boxes = len(folder.lab.nodes)
-            guest = self._supervisor.call(lambda: guestbox.start(self._state, image, name, boxes, say))
+            guest = self._supervisor.call(lambda: start_box(self._state, image, name, boxes, say))
             self._guest = guest
-            for process, pid in guest.pids.items():
-                self._supervisor.record(process, pid)
+            self._supervisor.record("guest", guest.guest.process.pid)
             return guest
 
         return trial.boot(launcher, image, start, limit=BOOT_LIMIT, cancel=self._cancel, say=say).connect()
@@ -186,7 +303,8 @@ class EmbeddedLab:
     def observe(self) -> dict[str, Any]:
         """As `labctl.runtime.api.Observation`, read now."""
         running = self._supervisor.running()
-        guest_alive = self._guest is not None and not self._guest.exited()
+        guest = self._guest.guest if self._guest else None
+        guest_alive = guest is not None and not guest.exited()
         nodes = []
         if self._plan and self._created:
             for name, node in self._plan.folder.lab.nodes.items():
@@ -195,9 +313,9 @@ class EmbeddedLab:
         detail = self._failure or (f"ended: {', '.join(dead)}" if dead else "")
         return {
             "alive": self._created and guest_alive,
-            "launcher": self._guest.launcher if self._guest else None,
+            "launcher": guest.launcher if guest else None,
             "speed": pace.speed(),
-            "guest": self._guest.pids.get("guest") if self._guest else None,
+            "guest": guest.process.pid if guest else None,
             "nodes": nodes,
             "detail": detail,
         }

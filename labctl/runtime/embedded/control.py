@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +18,11 @@ from labctl.errors import InconclusiveError, LabctlError, LabError
 from labctl.pace import limit
 from labctl.waiting import Late
 
-_ERRORS: dict[str, type[LabctlError]] = {
-    kind.__name__: kind
-    for kind in (
-        errors.UsageError,
-        errors.GateMissed,
-        errors.InconclusiveError,
-        errors.HostError,
-        errors.LabError,
-        errors.CheckFailed,
-    )
-}
+_KINDS = (
+    errors.UsageError, errors.GateMissed, errors.InconclusiveError, errors.HostError, errors.LabError,
+    errors.CheckFailed,
+)  # fmt: skip
+_ERRORS: dict[str, type[LabctlError]] = {kind.__name__: kind for kind in _KINDS}
 
 
 class DaemonGone(LabError):
@@ -74,45 +69,30 @@ def request(
 
 
 def describe(error: LabctlError) -> dict[str, Any]:
-    """An error as it travels."""
-    body: dict[str, Any] = {"code": error.code, "next": error.next_command}
+    """An error as it travels: as the nearest class that both sides know."""
+    body = {"code": error.code, "next": error.next_command, "hint": error.hint, "place": _spot(error.place)}
     if isinstance(error, errors.SpecError):
-        rejected = isinstance(error, errors.RejectedError)
-        return body | {
-            "type": "RejectedError" if rejected else "SpecError",
-            "message": error.render(),
-            "problems": [
-                {
-                    "code": problem.code,
-                    "message": problem.message,
-                    "hint": problem.hint,
-                    "place": _place(problem.place),
-                }
-                for problem in error.problems
-            ],
-        }
-    kind = next(
-        (kind for kind in _ERRORS.values() if isinstance(error, kind) and kind.exit_code == error.exit_code),
-        LabctlError,
-    )
-    return body | {"type": kind.__name__, "message": error.message, "hint": error.hint, "place": _place(error.place)}
-
-
-def _place(place: errors.Place | None) -> list[Any] | None:
-    return None if place is None else [place.file, place.line, place.column, place.text]
+        kind: type[LabctlError] = errors.RejectedError if isinstance(error, errors.RejectedError) else errors.SpecError
+        problems = [{**asdict(problem), "place": _spot(problem.place)} for problem in error.problems]
+        return {**body, "type": kind.__name__, "message": error.render(), "problems": problems}
+    same = (kind for kind in _ERRORS.values() if isinstance(error, kind) and kind.exit_code == error.exit_code)
+    return {**body, "type": next(same, LabctlError).__name__, "message": error.message}
 
 
 def rebuild(data: dict[str, Any]) -> LabctlError:
     """The error on this side."""
-    if data["type"] in ("SpecError", "RejectedError"):
-        problems = [
-            errors.Problem(
-                row["code"], row["message"], errors.Place(*row["place"]) if row["place"] else None, row["hint"]
-            )
-            for row in data["problems"]
-        ]
+    if "problems" in data:
+        problems = [errors.Problem(**{**row, "place": _place(row["place"])}) for row in data["problems"]]
         many = errors.RejectedError if data["type"] == "RejectedError" else errors.SpecError
         return many(problems, next_command=data.get("next"))
     kind = _ERRORS.get(data["type"], LabError)
-    place = errors.Place(*data["place"]) if data.get("place") else None
+    place = _place(data.get("place"))
     return kind(data["message"], code=data["code"], place=place, hint=data.get("hint"), next_command=data.get("next"))
+
+
+def _spot(place: errors.Place | None) -> list[Any] | None:
+    return None if place is None else [place.file, place.line, place.column, place.text]
+
+
+def _place(spot: list[Any] | None) -> errors.Place | None:
+    return errors.Place(*spot) if spot else None

@@ -10,13 +10,14 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from labctl import pace
-from labctl.errors import HostError, InconclusiveError, UsageError, did_you_mean
-from labctl.guest.api import Agent, AgentError, ByteStream, Capture, Completed, ExecStream, TtySize
+from labctl.errors import InconclusiveError
+from labctl.guest.api import AgentError, ByteStream, Capture, Completed, ExecStream, TtySize
+from labctl.guest.client import Agent
 from labctl.runtime.api import SshEndpoint
 from labctl.runtime.ports import kernel_name
+from labctl.runtime.refusals import no_cluster, no_console, no_interface, no_node
 from labctl.state import LabState
 
 
@@ -33,9 +34,6 @@ class EndpointTable:
     api_port: int | None
     speed: float | None = None
     """The guest's, as it was measured when it had booted."""
-
-    def as_dict(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
 
 
 def endpoints_file(state: LabState) -> Path:
@@ -76,7 +74,7 @@ class EmbeddedEndpoints:
     def ssh(self, switch: str) -> SshEndpoint:
         port = self._table.ssh_ports.get(switch)
         if port is None:
-            raise self._unknown(switch, self._table.ssh_ports, "switch")
+            raise no_node(self._state.name, switch, self._table.ssh_ports, "switch")
         secret = Path(self._table.password_file)
         return SshEndpoint(
             "127.0.0.1", port, self._table.username, secret.read_text().strip(), self._state.ssh_config,
@@ -85,7 +83,7 @@ class EmbeddedEndpoints:
 
     def kubeconfig(self) -> Path:
         if self._table.api_port is None:
-            raise UsageError(f"lab {self._state.name} has no cluster", code="no-cluster")
+            raise no_cluster(self._state.name)
         return self._state.kubeconfig
 
     def kind(self, node: str) -> str | None:
@@ -96,7 +94,7 @@ class EmbeddedEndpoints:
         """The network namespace of a node in the guest."""
         namespace = self._table.namespaces.get(node)
         if namespace is None:
-            raise self._unknown(node, self._table.namespaces, "node")
+            raise no_node(self._state.name, node, self._table.namespaces)
         return namespace
 
     def exec(self, node: str, argv: Sequence[str], *, stdin: bytes = b"", timeout: float | None = None) -> Completed:
@@ -113,7 +111,7 @@ class EmbeddedEndpoints:
             known = self._interfaces(node)
             if name in known:
                 raise
-            raise self._no_interface(node, interface, known) from None
+            raise no_interface(node, interface, known) from None
 
     def _interfaces(self, node: str) -> list[str]:
         """Names that the kernel has now."""
@@ -127,30 +125,10 @@ class EmbeddedEndpoints:
         return kernel_name(interface)
 
     def console(self, switch: str) -> ByteStream:
-        raise HostError(
-            f"{switch} is a stand-in and has no serial console: its SSH answers as soon as it runs",
-            code="no-console",
-            next_command=f"labctl ssh {self._state.name} {switch}",
-        )
+        raise no_console(self._state.name, switch)
 
     def close(self) -> None:
         with self._lock:
             if self._agent is not None:
                 self._agent.close()
                 self._agent = None
-
-    @staticmethod
-    def _no_interface(node: str, name: str, known: Sequence[str]) -> UsageError:
-        return UsageError(
-            f"{node} has no interface {name}",
-            code="no-such-interface",
-            hint=did_you_mean(name, known, f"it has {', '.join(known)}"),
-        )
-
-    def _unknown(self, name: str, known: Mapping[str, Any], what: str) -> UsageError:
-        return UsageError(
-            f"lab {self._state.name} has no {what} {name}",
-            code=f"no-such-{what}",
-            hint=did_you_mean(name, known, f"it has {', '.join(known)}"),
-            next_command=f"labctl status {self._state.name}",
-        )

@@ -1,4 +1,4 @@
-"""The embedded runtime as the engine sees it: starts the lab's daemon and is its client."""
+"""The embedded runtime as the engine sees it: starts the lab's daemon, is its client, and reads its logs."""
 
 from __future__ import annotations
 
@@ -11,14 +11,54 @@ from pathlib import Path
 
 from labctl.cache import cache_dir
 from labctl.errors import HostError, InconclusiveError, LabError
+from labctl.guest.api import AgentError
 from labctl.pace import limit, paced
 from labctl.runtime.api import NodeStatus, Observation, Progress, SwitchLogin
 from labctl.runtime.embedded.control import DaemonGone, request
 from labctl.runtime.embedded.endpoints import EmbeddedEndpoints, endpoints_file, read_table
-from labctl.runtime.embedded.logs import collect
-from labctl.runtime.processes import ProcessRecord, end_leftovers, is_running, read_records, start_time, tail
+from labctl.runtime.processes import ProcessRecord, end_leftovers, is_running, open_log, read_records, start_time, tail
+from labctl.runtime.refusals import not_running
 from labctl.state import LabState, state_root
 from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for
+
+GUEST_FOLDERS = {"switch": "/var/log/labctl/{node}", "kube-node": "/run/labctl/calico/{namespace}"}
+AGENTS = "node-agents"
+
+
+def collect(folder: Path, node: str | None, endpoints: EmbeddedEndpoints | None) -> str:
+    """Texts with a heading each. ``node``: a node of the lab or the name of one of its processes; None: all of them.
+
+    ``endpoints`` is None when the lab does not run: then the guest's own logs are gone with it.
+    """
+    pieces = []
+    for path in sorted(folder.glob("*.log")):
+        text = path.read_text(errors="replace")
+        if node is None or path.name.removesuffix(".log") == node:
+            pieces.append((path.name, text))
+        elif path.name == f"{AGENTS}.log":
+            # one process serves all nodes: each of its lines names its node after the time
+            lines = [line for line in text.splitlines() if line.partition(" ")[2].startswith(f"{node} ")]
+            pieces.append((f"{path.name} (lines of {node})", "\n".join(lines)))
+    if node is not None and endpoints is not None:
+        pieces += _guest(node, endpoints)
+    return "\n".join(f"==> {name} <==\n{text.rstrip()}" for name, text in pieces if text.strip())
+
+
+def _guest(node: str, endpoints: EmbeddedEndpoints) -> list[tuple[str, str]]:
+    kind = endpoints.kind(node)
+    if kind not in GUEST_FOLDERS:
+        return []
+    folder = GUEST_FOLDERS[kind].format(node=node, namespace=endpoints.namespace(node))
+    pieces = []
+    try:
+        listed = endpoints.exec(node, ["find", folder, "-name", "*.log", "-size", "+0"])
+        for name in sorted(listed.stdout.decode(errors="replace").split()):
+            text = endpoints.agent.read_file(name).decode(errors="replace")
+            pieces.append((f"guest:{name}", text))
+    except (AgentError, InconclusiveError) as error:
+        pieces.append(("guest", f"its logs cannot be read now: {error}"))
+    return pieces
+
 
 CREATE_LIMIT = 600.0
 """Seconds between two words of a daemon that makes the boxes: it has limits of its own."""
@@ -58,7 +98,7 @@ class EmbeddedRuntime:
         return self.endpoints()
 
     def _start_daemon(self) -> subprocess.Popen[bytes]:
-        log = os.open(self._state.logs / "daemon.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        log = open_log(self._state.logs / "daemon.log")
         try:
             child = subprocess.Popen(
                 (sys.executable, "-m", "labctl.runtime.embedded.daemon", self._state.name),
@@ -134,12 +174,7 @@ class EmbeddedRuntime:
 
     def endpoints(self) -> EmbeddedEndpoints:
         if not self.alive():
-            raise InconclusiveError(
-                f"lab {self._state.name} does not run",
-                code="not-running",
-                hint="its daemon is gone",
-                next_command=f"labctl down {self._state.name}",
-            )
+            raise not_running(self._state.name, "its daemon is gone")
         return EmbeddedEndpoints(self._state, read_table(self._state))
 
     def destroy(self, *, progress: Progress) -> None:

@@ -7,7 +7,6 @@ the child, so all children are started by one thread that lives as long as the d
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from labctl.errors import InconclusiveError, LabError
-from labctl.runtime.processes import ProcessRecord, is_running, start_time, tail
+from labctl.runtime.processes import ProcessRecord, is_running, open_log, start_time, tail, write_records
 from labctl.standin.process import ProcessSpec
 from labctl.waiting import Cancelled, Deadline, DeadlinePassed, NotYet, wait_for
 
@@ -48,7 +47,7 @@ class Supervisor:
     def _start(self, spec: ProcessSpec, stdin: int | None, pass_fds: tuple[int, ...]) -> subprocess.Popen[bytes]:
         spec.log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         environment: Mapping[str, str] = {**os.environ, **spec.env}
-        log = os.open(spec.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        log = open_log(spec.log)
         try:
             child = subprocess.Popen(
                 ("setpriv", "--pdeathsig", "KILL", "--", *spec.argv),
@@ -113,10 +112,7 @@ class Supervisor:
             return
         with self._lock:
             self._records[name] = ProcessRecord(name, pid, started)
-            rows = [{"name": r.name, "pid": r.pid, "started": r.started} for r in self._records.values()]
-            temporary = self._record_file.with_suffix(".new")
-            temporary.write_text(json.dumps(rows))
-            temporary.replace(self._record_file)
+            write_records(self._record_file, self._records.values())
 
     def running(self) -> dict[str, bool]:
         """Each process by name: does it run?"""

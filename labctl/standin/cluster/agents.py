@@ -13,9 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from labctl import pace, peers
-from labctl.guest.api import Agent
-from labctl.guest.client import connect
-from labctl.guest.local import local_agent
+from labctl.guest.client import Agent, connect, local_agent
 from labctl.kube.api import Api
 from labctl.logs import to_stream
 from labctl.standin.cluster.calico.cluster import ClusterState

@@ -10,7 +10,8 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from labctl.guest.api import Agent, AgentError, Op
+from labctl.guest.api import AgentError, Op
+from labctl.guest.client import Agent
 
 BUILT_IN = {
     "nat": ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from labctl.errors import LabError
-from labctl.guest.api import Agent
+from labctl.guest.client import Agent
 from labctl.standin.cluster.spec import NodeSpec
 
 

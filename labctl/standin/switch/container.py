@@ -111,7 +111,7 @@ def host_key() -> paramiko.PKey:
 
 def serve(hostname: str, login: Login, ports: Mapping[str, str]) -> None:
     """Make the switch, take its startup configuration, serve SSH; returns when it answers."""
-    from labctl.guest.local import local_agent
+    from labctl.guest.client import local_agent
     from labctl.standin.switch.sshd import SshServer
 
     address, gateway = management()

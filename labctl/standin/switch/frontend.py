@@ -14,7 +14,7 @@ from labctl import pace
 from labctl.standin.switch.platform import SwitchIdentity
 
 if TYPE_CHECKING:
-    from labctl.guest.api import Agent
+    from labctl.guest.client import Agent
     from labctl.standin.switch.shell import Device
 
 

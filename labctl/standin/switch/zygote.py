@@ -19,7 +19,6 @@ from pathlib import Path
 import paramiko
 
 import labctl.guest.client
-import labctl.guest.local
 import labctl.standin.switch.dataplane.platform
 import labctl.standin.switch.shell
 import labctl.standin.switch.shows.table

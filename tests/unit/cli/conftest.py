@@ -15,7 +15,7 @@ from labctl.cli.main import main
 from labctl.engine import down  # noqa: F401 - it takes the real runtime_of before `here` stands in for it
 from labctl.folder import load_folder
 from labctl.guest.api import Capture, ExecStream, TtySize
-from labctl.guest.local import local_agent
+from labctl.guest.client import local_agent
 from labctl.runtime.api import NodeStatus, Observation, SshEndpoint
 from labctl.state import LabState, lab_state
 

@@ -12,10 +12,9 @@ from click.shell_completion import ShellComplete
 from pydantic import BaseModel
 
 from labctl.cli.main import cli
-from labctl.shipped import topologies
+from labctl.shipped import renamed, starter, topologies, uncommented
 from labctl.spec.keys import Spec
 from labctl.spec.load import loads
-from labctl.starter import renamed, starter, uncommented
 
 Run = Callable[..., Any]
 ALTERNATIVE = re.compile(r"^([ \t]*)(\w+): [^\n]*\n\1# or: (\2: [^\n]*)$", re.MULTILINE)

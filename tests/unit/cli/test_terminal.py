@@ -16,8 +16,7 @@ from pathlib import Path
 import pytest
 
 from labctl.cli.errorview import shown
-from labctl.doctor.findings import Finding
-from labctl.doctor.page import page
+from labctl.doctor.findings import Finding, page
 from labctl.errors import Place, Problem, SpecError, UsageError
 from labctl.report.style import Paint
 from labctl.report.table import table

@@ -213,7 +213,7 @@ class Started:
 
 
 class Machine:
-    """`labctl.guest.api.Agent` without a machine."""
+    """`labctl.guest.client.Agent` without a machine."""
 
     def __init__(self) -> None:
         self.programs: dict[int, Started] = {}

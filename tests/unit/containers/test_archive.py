@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from labctl.containers.archive import Entry, Layer, write_archive, write_tar
+from labctl.containers.build import Entry, Layer, write_archive, write_tar
 
 
 @pytest.fixture

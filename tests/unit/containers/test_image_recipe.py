@@ -20,7 +20,7 @@ from labctl.standin.cluster.controlplane.binaries import Binaries
 STARTED = (
     "labctl.standin.switch.container", "labctl.standin.switch.sshd", "labctl.standin.switch.dataplane.platform",
     "labctl.standin.switch.shows.table", "labctl.standin.cluster.agents", "labctl.standin.cluster.container.kubeadm",
-    "labctl.standin.cluster.container.start", "labctl.guest.local",
+    "labctl.standin.cluster.container.start", "labctl.guest.client",
 )  # fmt: skip
 """What the containers' programs import, sooner or later."""
 

@@ -7,7 +7,8 @@ from typing import Any, cast
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labctl.guest.api import Agent, Op
+from labctl.guest.api import Op
+from labctl.guest.client import Agent
 from labctl.nxos.tree import parse
 from labctl.standin.switch.dataplane import frr, linux
 from labctl.standin.switch.dataplane.horizon import SplitHorizon

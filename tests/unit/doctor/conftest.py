@@ -9,8 +9,9 @@ from ipaddress import IPv4Network
 
 import pytest
 
-from labctl.doctor.containerlab.hostfindings import ALL_MODULES
-from labctl.doctor.containerlab.model import (
+from labctl.doctor.containerlab import ALL_MODULES
+from labctl.doctor.findings import GB
+from labctl.doctor.model import (
     ContainerHostFacts,
     ContainerlabFact,
     DockerFacts,
@@ -19,8 +20,7 @@ from labctl.doctor.containerlab.model import (
     NetworkFact,
     RouteFact,
 )
-from labctl.doctor.containerlab.needs import Box, ImageNeed, LabNeeds, VirtualMachine
-from labctl.doctor.findings import GB
+from labctl.doctor.needs import Box, ImageNeed, LabNeeds, VirtualMachine
 
 SWITCH, NODE, HOST = "vrnetlab/cisco_n9kv:10.5.4", "kindest/node:v1.35.1", "labctl/host:latest"
 STANDIN_SWITCH, STANDIN_NODE = "labctl/n9kv-standin:latest", "labctl/k8s-standin:latest"

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from labctl.doctor.containerlab import dockerapi, facts, kernel
-from labctl.doctor.containerlab.dockerapi import ask
-from labctl.doctor.containerlab.facts import Edge, collect
+from labctl.doctor import dockerfacts, facts
+from labctl.doctor.dockerfacts import ask
+from labctl.doctor.facts import Edge, container_host_facts
 
 ABOUT = {
     "Driver": "overlay2", "CgroupVersion": "2", "KernelVersion": "6.1.0", "OperatingSystem": "Debian GNU/Linux 12",
@@ -117,7 +117,7 @@ def test_podman_is_no_docker(tmp_path: Path) -> None:
 
 
 def test_a_daemon_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dockerapi, "ANSWER_LIMIT", 0.2)
+    monkeypatch.setattr(dockerfacts, "ANSWER_LIMIT", 0.2)
     with daemon(tmp_path, info=None) as address:
         asked = ask(address, [])
     assert asked.trouble == "silent"
@@ -142,34 +142,34 @@ def test_a_remote_daemon_is_not_asked(address: str) -> None:
 
 
 def test_where_docker_is() -> None:
-    assert dockerapi.address_of({}) == "unix:///var/run/docker.sock"
-    assert dockerapi.address_of({"DOCKER_HOST": "tcp://x:1"}) == "tcp://x:1"
+    assert dockerfacts.address_of({}) == "unix:///var/run/docker.sock"
+    assert dockerfacts.address_of({"DOCKER_HOST": "tcp://x:1"}) == "tcp://x:1"
 
 
 def test_the_context_of_the_docker_cli(tmp_path: Path) -> None:
     home = {"HOME": str(tmp_path)}
-    assert dockerapi.context_of(home) is None
+    assert dockerfacts.context_of(home) is None
     (tmp_path / ".docker").mkdir()
     config = tmp_path / ".docker" / "config.json"
     config.write_text('{"currentContext": "far"}')
-    assert dockerapi.context_of(home) == "far"
-    assert dockerapi.context_of({**home, "DOCKER_HOST": "unix:///x"}) is None
-    assert dockerapi.context_of({**home, "DOCKER_CONTEXT": "default"}) is None
+    assert dockerfacts.context_of(home) == "far"
+    assert dockerfacts.context_of({**home, "DOCKER_HOST": "unix:///x"}) is None
+    assert dockerfacts.context_of({**home, "DOCKER_CONTEXT": "default"}) is None
     for broken in ("[]", "{", '{"currentContext": "default"}'):
         config.write_text(broken)
-        assert dockerapi.context_of(home) is None
+        assert dockerfacts.context_of(home) is None
 
 
 def test_capabilities_of_a_bounding_set(tmp_path: Path) -> None:
     (tmp_path / "self").mkdir()
     status = tmp_path / "self" / "status"
-    assert kernel.lacking_capabilities(tmp_path) == ()
+    assert facts.lacking_capabilities(tmp_path) == ()
     status.write_text("Name:\tx\nCapBnd:\t000001ffffffffff\n")
-    assert kernel.lacking_capabilities(tmp_path) == ()
+    assert facts.lacking_capabilities(tmp_path) == ()
     status.write_text("CapBnd:\t000001fffeffffff\n")  # what a Firecracker sandbox of ours had
-    assert kernel.lacking_capabilities(tmp_path) == ("CAP_SYS_RESOURCE",)
+    assert facts.lacking_capabilities(tmp_path) == ("CAP_SYS_RESOURCE",)
     status.write_text("CapBnd:\t00000000a80425fb\n")  # Docker's default for a container
-    assert kernel.lacking_capabilities(tmp_path) == ("CAP_NET_ADMIN", "CAP_SYS_ADMIN", "CAP_SYS_RESOURCE")
+    assert facts.lacking_capabilities(tmp_path) == ("CAP_NET_ADMIN", "CAP_SYS_ADMIN", "CAP_SYS_RESOURCE")
 
 
 def test_modules_as_modprobe_finds_them(tmp_path: Path) -> None:
@@ -177,42 +177,42 @@ def test_modules_as_modprobe_finds_them(tmp_path: Path) -> None:
     folder = tmp_path / "lib" / "6.1"
     folder.mkdir(parents=True)
     names = ("bonding", "vxlan", "8021q", "act_mirred", "vrf")
-    unknown = kernel.modules(names, "6.1", tmp_path / "sys", tmp_path / "lib")
+    unknown = facts.modules(names, "6.1", tmp_path / "sys", tmp_path / "lib")
     assert unknown == {"bonding": "loaded", **dict.fromkeys(names[1:], "unknown")}
     (folder / "modules.builtin").write_text("kernel/drivers/net/vxlan/vxlan.ko\n")
     dependencies = "kernel/net/8021q/8021q.ko.xz: kernel/net/802/mrp.ko.xz\nkernel/net/sched/act-mirred.ko:\n"
     (folder / "modules.dep").write_text(dependencies)
-    known = kernel.modules(names, "6.1", tmp_path / "sys", tmp_path / "lib")
+    known = facts.modules(names, "6.1", tmp_path / "sys", tmp_path / "lib")
     assert list(known.values()) == ["loaded", "loaded", "loadable", "loadable", "missing"]
 
 
 def test_virtualisation_and_containers_as_containerlab_sees_them(tmp_path: Path) -> None:
-    assert (kernel.virtualisation(tmp_path), kernel.in_container(tmp_path)) == (False, True)
+    assert (facts.virtualisation(tmp_path), facts.in_container(tmp_path)) == (False, True)
     (tmp_path / "cpuinfo").write_text("flags : fpu svm\n")
     (tmp_path / "2").mkdir()
     (tmp_path / "2" / "status").write_text("Name:\tkthreadd\nState: S\n")
-    assert (kernel.virtualisation(tmp_path), kernel.in_container(tmp_path)) == (True, False)
+    assert (facts.virtualisation(tmp_path), facts.in_container(tmp_path)) == (True, False)
     (tmp_path / "2" / "status").write_text("Name:\tbash\nkthreadd\n")
-    assert kernel.in_container(tmp_path)
+    assert facts.in_container(tmp_path)
 
 
 def test_kvm_is_opened(tmp_path: Path) -> None:
     device = tmp_path / "kvm"
-    assert kernel.kvm_refusal(device, root=True) == f"there is no {device}"
+    assert facts.kvm_refusal(device, root=True) == f"there is no {device}"
     device.touch()
-    assert kernel.kvm_refusal(device, root=True) is None
+    assert facts.kvm_refusal(device, root=True) is None
     device.unlink()
     device.mkdir()
-    assert "EISDIR" in (kernel.kvm_refusal(device, root=True) or "")
+    assert "EISDIR" in (facts.kvm_refusal(device, root=True) or "")
 
 
 def test_a_kvm_that_a_user_may_not_open_is_no_trouble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*_: object) -> int:
         raise PermissionError
 
-    monkeypatch.setattr(kernel.os, "open", refused)
-    assert kernel.kvm_refusal(tmp_path, root=False) is None  # a privileged container opens it as root
-    assert "not even by root" in (kernel.kvm_refusal(tmp_path, root=True) or "")
+    monkeypatch.setattr(facts.os, "open", refused)
+    assert facts.kvm_refusal(tmp_path, root=False) is None  # a privileged container opens it as root
+    assert "not even by root" in (facts.kvm_refusal(tmp_path, root=True) or "")
 
 
 def test_routes_without_default_ones(tmp_path: Path) -> None:
@@ -222,21 +222,21 @@ def test_routes_without_default_ones(tmp_path: Path) -> None:
         "eno1\t00000000\t0101A8C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n"
         "tun0\t001014AC\t00000000\t0001\t0\t0\t0\t00F0FFFF\t0\t0\t0\n"
     )
-    (route,) = kernel.routes(tmp_path)
+    (route,) = facts.routes(tmp_path)
     assert (str(route.network), route.interface) == ("172.20.16.0/20", "tun0")
-    assert kernel.routes(tmp_path / "nowhere") == ()
+    assert facts.routes(tmp_path / "nowhere") == ()
 
 
 def test_ipv6(tmp_path: Path) -> None:
     switch = tmp_path / "sys/net/ipv6/conf/all/disable_ipv6"
     switch.parent.mkdir(parents=True)
     (tmp_path / "net").mkdir()
-    assert not kernel.ipv6(tmp_path)
+    assert not facts.ipv6(tmp_path)
     (tmp_path / "net" / "if_inet6").touch()
     switch.write_text("0\n")
-    assert kernel.ipv6(tmp_path)
+    assert facts.ipv6(tmp_path)
     switch.write_text("1\n")
-    assert not kernel.ipv6(tmp_path)
+    assert not facts.ipv6(tmp_path)
 
 
 def test_debian(tmp_path: Path) -> None:
@@ -293,13 +293,13 @@ def test_the_chain_docker_user(tmp_path: Path, code: int, there: bool) -> None:
 
 
 def test_the_daemon_by_its_pid_file(tmp_path: Path) -> None:
-    assert dockerapi.daemon_pid(tmp_path, tmp_path) is None
+    assert dockerfacts.daemon_pid(tmp_path, tmp_path) is None
     (tmp_path / "docker.pid").write_text("77")
     (tmp_path / "77").mkdir()
     (tmp_path / "77" / "comm").write_text("sshd\n")
-    assert dockerapi.daemon_pid(tmp_path, tmp_path) is None  # the number has gone to another program
+    assert dockerfacts.daemon_pid(tmp_path, tmp_path) is None  # the number has gone to another program
     (tmp_path / "77" / "comm").write_text("dockerd\n")
-    assert dockerapi.daemon_pid(tmp_path, tmp_path) == "77"
+    assert dockerfacts.daemon_pid(tmp_path, tmp_path) == "77"
 
 
 def test_a_whole_host(tmp_path: Path) -> None:
@@ -314,7 +314,7 @@ def test_a_whole_host(tmp_path: Path) -> None:
             os_release=tmp_path / "os-release", kvm=tmp_path / "kvm",
             environment={"PATH": str(tmp_path / "bin"), "DOCKER_HOST": address, "HOME": str(tmp_path)},
         )  # fmt: skip
-        found = collect(None, edge=edge)
+        found = container_host_facts(None, edge=edge)
     assert found.docker is not None
     assert found.containerlab is not None
     assert found.containerlab.version == (0, 79, 1)

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from labctl.doctor.containerlab.findings import findings
-from labctl.doctor.containerlab.imagefindings import maker
-from labctl.doctor.containerlab.model import (
+from labctl.doctor.containerlab import findings
+from labctl.doctor.findings import GB, Finding, can_run, page
+from labctl.doctor.fit import maker
+from labctl.doctor.model import (
     ContainerFact,
     ContainerHostFacts,
     ContainerlabFact,
@@ -20,9 +21,7 @@ from labctl.doctor.containerlab.model import (
     NetworkFact,
     RouteFact,
 )
-from labctl.doctor.containerlab.needs import ImageNeed, LabNeeds
-from labctl.doctor.findings import GB, Finding, can_run
-from labctl.doctor.page import page
+from labctl.doctor.needs import ImageNeed, LabNeeds
 from labctl.peers import EXTRAS, ON_NODE
 from labctl.peers import nxos as machine
 

@@ -14,9 +14,9 @@ import pytest
 from labctl.cli.hosts import ContainerlabHost
 from labctl.cli.main import main
 from labctl.cli.rendering import planned
-from labctl.doctor.containerlab import facts as edge
-from labctl.doctor.containerlab.model import ContainerHostFacts
-from labctl.doctor.containerlab.needs import LabNeeds, needs_of
+from labctl.doctor import facts as edge
+from labctl.doctor.model import ContainerHostFacts
+from labctl.doctor.needs import LabNeeds, needs_of
 from labctl.errors import HostError, HostUnfit, SpecError
 from labctl.render.folder import render_folder, write_folder
 
@@ -123,7 +123,7 @@ def on_host(monkeypatch: pytest.MonkeyPatch) -> Callable[[ContainerHostFacts], l
             asked.append({"needs": needs, "lab_known": lab_known})
             return replace(host, lab_known=lab_known)
 
-        monkeypatch.setattr(edge, "collect", collect)
+        monkeypatch.setattr(edge, "container_host_facts", collect)
         return asked
 
     return use

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from labctl.doctor.facts import collect, longest_range, memory_free
-from labctl.doctor.findings import findings
+from labctl.doctor.embedded import findings
+from labctl.doctor.facts import host_facts, longest_range, memory_free
 
 
 def test_this_host_without_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,7 +17,7 @@ def test_this_host_without_network(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(socket.socket, "connect", no_network)
     monkeypatch.setattr(socket, "getaddrinfo", no_network)
-    facts = collect(tmp_path)
+    facts = host_facts(tmp_path)
     assert facts.image.state == facts.control_plane.state == "missing"
     assert facts.cpus >= 1
     assert facts.memory_free > 0
@@ -27,7 +27,7 @@ def test_this_host_without_network(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_cache_that_is_not_there_and_one_that_is_shared(tmp_path: Path) -> None:
-    facts = collect(tmp_path / "not" / "there", [tmp_path])
+    facts = host_facts(tmp_path / "not" / "there", [tmp_path])
     assert facts.image.state == "missing"
     assert facts.disk_free > 0
     assert facts.cache_writable

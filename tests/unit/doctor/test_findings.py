@@ -9,7 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labctl.doctor.findings import GB, Finding, HostFacts, LauncherFact, PartFact, can_run, chosen, findings
+from labctl.doctor.embedded import chosen, findings
+from labctl.doctor.findings import GB, Finding, can_run
+from labctl.doctor.model import HostFacts, LauncherFact, PartFact
+from labctl.guest.launchers import LAUNCHERS
 from labctl.guest.userns import Refusal
 
 WHOLE = PartFact("whole", None, "1")
@@ -35,7 +38,6 @@ GOOD = HostFacts(
         LauncherFact("uml", None),
         LauncherFact("qemu-tcg", None),
     ),
-    uml_memory="/dev/shm",
     cpus=4,
     memory_free=8 * GB,
     disk_free=20 * GB,
@@ -61,7 +63,9 @@ def finding(facts: HostFacts, identity: str) -> Finding:
 def launchers(**refusals: str | None) -> tuple[LauncherFact, ...]:
     """Refusals of kvm, uml and tcg."""
     names = {"kvm": "qemu-kvm", "uml": "uml", "tcg": "qemu-tcg"}
-    return tuple(LauncherFact(names[short], refusals.get(short)) for short in names)
+    return tuple(
+        LauncherFact(name, refusals.get(short), slower=LAUNCHERS[name].slower) for short, name in names.items()
+    )
 
 
 def test_a_good_host() -> None:
@@ -169,15 +173,21 @@ def test_a_host_that_can_build() -> None:
 
 
 def test_auto_takes_the_first_that_is_not_refused() -> None:
-    assert chosen(GOOD) == "qemu-kvm"
-    assert chosen(host(launchers=launchers(kvm="no"))) == "uml"
-    assert chosen(host(launchers=launchers(kvm="no", uml="no"))) == "qemu-tcg"
-    assert chosen(host(launchers=launchers(kvm="no", uml="no", tcg="no"))) is None
+    for taken, facts in (
+        ("qemu-kvm", GOOD),
+        ("uml", host(launchers=launchers(kvm="no"))),
+        ("qemu-tcg", host(launchers=launchers(kvm="no", uml="no"))),
+        (None, host(launchers=launchers(kvm="no", uml="no", tcg="no"))),
+    ):
+        found = chosen(facts)
+        assert (found.name if found else None) == taken
 
 
 def test_a_launcher_is_called_usable_only_when_a_guest_has_booted_with_it() -> None:
     assert finding(GOOD, "launcher-qemu-kvm").sentence == "can be used: a guest booted on 2026-11-30 21:00"
     assert finding(GOOD, "launcher-qemu-tcg").sentence == "not tried here"
+    noted = host(launchers=(LauncherFact("uml", None, note="the guest's memory is in /dev/shm"),))
+    assert finding(noted, "launcher-uml").sentence == "not tried here; the guest's memory is in /dev/shm"
     untried = host(launchers=launchers(kvm="no"))
     assert finding(untried, "launcher").sentence == "auto tries uml first, and the next one when no guest boots with it"
     failed = host(
@@ -221,7 +231,7 @@ def test_whatever_the_host(
 
 @pytest.mark.parametrize(("refusal", "words"), [(None, "can be used"), ("needs root", "cannot be used: needs root")])
 def test_a_launcher_for_those_who_ask_is_information(refusal: str | None, words: str) -> None:
-    facts = host(launchers=(*launchers(kvm="no", uml="no", tcg="no"), LauncherFact("netns", refusal)))
+    facts = host(launchers=(*launchers(kvm="no", uml="no", tcg="no"), LauncherFact("netns", refusal, auto=False)))
     netns = finding(facts, "launcher-netns")
     assert (netns.severity, netns.fix) == ("ok", None)
     assert netns.sentence == f"only when asked for (--launcher netns), {words}"

@@ -9,7 +9,7 @@ import pytest
 
 from labctl.engine.actions import cluster
 from labctl.errors import CheckFailed, ExitCode, InconclusiveError
-from labctl.hostload import Look
+from labctl.host import Look
 from labctl.waiting import Deadline
 
 WAITED = "the guest waited 80% of the time for a processor"

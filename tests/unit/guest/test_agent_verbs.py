@@ -13,44 +13,43 @@ import pytest
 
 from labctl.errors import ExitCode
 from labctl.guest.agent import kernel, packets, wire
-from labctl.guest.agent.batch import _by_line, groups
+from labctl.guest.agent.changes import _by_line, groups
 from labctl.guest.agent.server import Server
 from labctl.guest.api import AgentError, AgentGone, AgentTimeout, Op, TtySize
-from labctl.guest.client import AgentClient, connect
+from labctl.guest.client import Agent, connect, local_agent
 from labctl.guest.hub import Hub
-from labctl.guest.local import local_agent
 from labctl.pace import LIMITS
 
 
 @pytest.fixture
-def agent() -> Iterator[AgentClient]:
+def agent() -> Iterator[Agent]:
     agent = local_agent()
     yield agent
     agent.close()
 
 
-def test_info_is_read_from_the_machine(agent: AgentClient) -> None:
+def test_info_is_read_from_the_machine(agent: Agent) -> None:
     info = agent.info()
     assert info.kernel
     assert info.cpus >= 1
     assert info.memory > 1 << 20
 
 
-def test_run_gives_code_and_both_outputs(agent: AgentClient) -> None:
+def test_run_gives_code_and_both_outputs(agent: Agent) -> None:
     done = agent.run(["sh", "-c", "cat; echo bad >&2; exit 7"], stdin=b"good")
     assert (done.code, done.stdout, done.stderr) == (7, b"good", b"bad\n")
 
 
-def test_run_has_the_environment_that_it_was_given(agent: AgentClient) -> None:
+def test_run_has_the_environment_that_it_was_given(agent: Agent) -> None:
     assert agent.run(["sh", "-c", "echo $LAB $SECRET"], env={"LAB": "paper"}).stdout == b"paper\n"
 
 
-def test_much_output_comes_whole(agent: AgentClient) -> None:
+def test_much_output_comes_whole(agent: Agent) -> None:
     size = 3 * wire.STREAM_WINDOW
     assert len(agent.run(["head", "-c", str(size), "/dev/zero"]).stdout) == size
 
 
-def test_a_program_that_takes_too_long_is_ended(agent: AgentClient) -> None:
+def test_a_program_that_takes_too_long_is_ended(agent: Agent) -> None:
     with pytest.raises(AgentTimeout, match="sleep: not done after 0 s") as late:
         agent.run(["sleep", "30"], timeout=0.1)
     assert late.value.exit_code is ExitCode.INCONCLUSIVE
@@ -59,7 +58,7 @@ def test_a_program_that_takes_too_long_is_ended(agent: AgentClient) -> None:
 def test_a_machine_that_does_not_answer_is_no_broken_labctl(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("labctl.pace.LIMITS", dict.fromkeys(LIMITS, 0.02))
     ours, theirs = socket.socketpair()
-    client = AgentClient(ours)
+    client = Agent(ours)
     for ask in (client.info, lambda: client.batch(None, [Op("ip", "link show")]), lambda: client.run(["true"]),
                 lambda: client.capture(None, "eth0"), lambda: client.read_file("/etc/hostname")):  # fmt: skip
         with pytest.raises(AgentTimeout, match="the machine did not answer within 0 s"):
@@ -68,12 +67,12 @@ def test_a_machine_that_does_not_answer_is_no_broken_labctl(monkeypatch: pytest.
     theirs.close()
 
 
-def test_a_program_that_is_not_there(agent: AgentClient) -> None:
+def test_a_program_that_is_not_there(agent: Agent) -> None:
     with pytest.raises(AgentError, match="no-such-program"):
         agent.run(["no-such-program"])
 
 
-def test_an_unknown_namespace(agent: AgentClient) -> None:
+def test_an_unknown_namespace(agent: Agent) -> None:
     with pytest.raises(AgentError, match="No such file"):
         agent.run(["true"], ns="labctl-no-such-namespace")
 
@@ -82,7 +81,7 @@ def test_an_unknown_namespace(agent: AgentClient) -> None:
     ("where", "path"), [({"ns": "leaf1"}, "/run/netns/leaf1"), ({"ns": None, "join": 4711}, "/proc/4711/ns/net")]
 )
 def test_a_capture_is_opened_in_the_namespace_that_was_named(
-    agent: AgentClient, where: dict[str, Any], path: str, monkeypatch: pytest.MonkeyPatch
+    agent: Agent, where: dict[str, Any], path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entered: list[tuple[str, int]] = []
     opened: list[tuple[str, str, int]] = []
@@ -102,7 +101,7 @@ def test_a_capture_is_opened_in_the_namespace_that_was_named(
     assert data.endswith(b"packet")
 
 
-def test_start_wait_signal(agent: AgentClient, tmp_path: Path) -> None:
+def test_start_wait_signal(agent: Agent, tmp_path: Path) -> None:
     log = tmp_path / "logs" / "sleep.log"
     pid = agent.start(["sh", "-c", "echo up; exec sleep 30"], log=str(log))
     assert agent.wait(pid, 0.05) is None
@@ -112,12 +111,12 @@ def test_start_wait_signal(agent: AgentClient, tmp_path: Path) -> None:
     agent.signal(pid, signal.SIGTERM)  # a dead one is no error
 
 
-def test_waiting_for_a_stranger_is_an_error(agent: AgentClient) -> None:
+def test_waiting_for_a_stranger_is_an_error(agent: Agent) -> None:
     with pytest.raises(AgentError, match="unknown 1"):
         agent.wait(1)
 
 
-def test_a_stream_talks_both_ways(agent: AgentClient) -> None:
+def test_a_stream_talks_both_ways(agent: Agent) -> None:
     stream = agent.stream(["sh", "-c", "read line; echo got $line; echo oops >&2; exit 3"])
     stream.write(b"hello\n")
     pieces: dict[str, bytes] = {}
@@ -127,7 +126,7 @@ def test_a_stream_talks_both_ways(agent: AgentClient) -> None:
     assert stream.code() == 3
 
 
-def test_a_stream_ends_when_its_input_does(agent: AgentClient) -> None:
+def test_a_stream_ends_when_its_input_does(agent: Agent) -> None:
     stream = agent.stream(["cat"])
     stream.write(b"x" * 5000)
     stream.close_stdin()
@@ -138,13 +137,13 @@ def test_a_stream_ends_when_its_input_does(agent: AgentClient) -> None:
     assert stream.code() == 0
 
 
-def test_a_terminal_has_its_size(agent: AgentClient) -> None:
+def test_a_terminal_has_its_size(agent: Agent) -> None:
     stream = agent.stream(["stty", "size"], tty=TtySize(33, 77))
     assert stream.read() == ("stdout", b"33 77\r\n")
     stream.close()
 
 
-def test_files(agent: AgentClient, tmp_path: Path) -> None:
+def test_files(agent: Agent, tmp_path: Path) -> None:
     path, data = tmp_path / "deep" / "er" / "file", bytes(range(256)) * 3000
     agent.write_file(str(path), data, mode=0o640)
     assert path.stat().st_mode & 0o777 == 0o640
@@ -157,7 +156,7 @@ def test_files(agent: AgentClient, tmp_path: Path) -> None:
         agent.read_file(str(path))
 
 
-def test_a_byte_stream_to_a_unix_socket(agent: AgentClient, tmp_path: Path) -> None:
+def test_a_byte_stream_to_a_unix_socket(agent: Agent, tmp_path: Path) -> None:
     path = tmp_path / "echo.sock"
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(path))
@@ -182,7 +181,7 @@ def test_a_byte_stream_to_a_unix_socket(agent: AgentClient, tmp_path: Path) -> N
         agent.connect(None, str(tmp_path / "nobody.sock"))
 
 
-def test_calls_of_many_threads_do_not_mix(agent: AgentClient) -> None:
+def test_calls_of_many_threads_do_not_mix(agent: Agent) -> None:
     answers: dict[int, bytes] = {}
 
     def ask(number: int) -> None:
@@ -196,13 +195,13 @@ def test_calls_of_many_threads_do_not_mix(agent: AgentClient) -> None:
     assert answers == {number: f"{number}\n".encode() for number in range(12)}
 
 
-def test_an_unknown_verb_is_an_error_not_the_end(agent: AgentClient) -> None:
+def test_an_unknown_verb_is_an_error_not_the_end(agent: Agent) -> None:
     with pytest.raises(AgentError, match="unknown 'nonsense'"):
         agent._call("nonsense")
     assert agent.info().cpus
 
 
-def test_frr_daemon_is_asked_over_its_vty(agent: AgentClient, tmp_path: Path) -> None:
+def test_frr_daemon_is_asked_over_its_vty(agent: Agent, tmp_path: Path) -> None:
     path = tmp_path / "zebra.vty"
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(path))
@@ -232,7 +231,7 @@ def test_frr_daemon_is_asked_over_its_vty(agent: AgentClient, tmp_path: Path) ->
     listener.close()
 
 
-def test_a_closed_channel_is_told_to_everyone(agent: AgentClient) -> None:
+def test_a_closed_channel_is_told_to_everyone(agent: Agent) -> None:
     errors: list[Exception] = []
     begun = threading.Event()
 

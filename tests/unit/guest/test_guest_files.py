@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labctl.errors import HostError
-from labctl.guest.cpio import cpio
-from labctl.guest.elf import RELATIVE, use_relative_loader
+from labctl.guest.binaries import RELATIVE, cpio, use_relative_loader
 
 FILES = st.dictionaries(
     st.from_regex(r"[a-z]{1,8}(/[a-z]{1,8})?", fullmatch=True),

@@ -9,8 +9,8 @@ import pytest
 
 from labctl.errors import HostError
 from labctl.guest import image, recipe
+from labctl.guest.binaries import LONG, SHORT, write_all
 from labctl.guest.image import FILES, GuestImage, build_image, find_image, guest_cache, older_image, write_manifest
-from labctl.guest.registers import LONG, SHORT, write_all
 
 AROUND = (b"\x7fELF code ", b" more code")
 UML = SHORT.join(AROUND)

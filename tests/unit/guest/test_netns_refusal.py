@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from labctl.guest import hostkernel, launch, netns
+from labctl.guest import launchers, netns
 from labctl.guest.agent.main import channel_path, open_channel
-from labctl.guest.hostkernel import FEATURES, Feature, judge, netns_refusal, read_answer, script
 from labctl.guest.image import GuestImage
-from labctl.guest.names import AUTO, LAUNCHERS
+from labctl.guest.launchers import AUTO, LAUNCHERS
+from labctl.guest.netns import FEATURES, Feature, judge, netns_refusal, read_answer, script
 
 NAMES = [one.name for one in FEATURES]
 DONE = "labctl: all tried\n"
 
 
-def trial(answer: str | frozenset[str]) -> hostkernel.Trial:
+def trial(answer: str | frozenset[str]) -> netns.Trial:
     return lambda _features: answer
 
 
@@ -62,8 +62,8 @@ def test_script_tries_all_and_says_so() -> None:
 
 
 def test_not_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(hostkernel.os, "geteuid", lambda: 1000)
-    assert launch.refusal("netns", GuestImage(tmp_path, "key")) == "needs root"
+    monkeypatch.setattr(netns.os, "geteuid", lambda: 1000)
+    assert launchers.refusal("netns", GuestImage(tmp_path, "key")) == "needs root"
 
 
 @pytest.fixture
@@ -75,14 +75,14 @@ def as_root(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
         asked.append(arguments)
         return arguments[:2] == ("-n", "-q") and arguments[2] == "bonding"
 
-    monkeypatch.setattr(hostkernel.os, "geteuid", lambda: 0)
-    monkeypatch.setattr(hostkernel.shutil, "which", lambda name, **_: f"/usr/bin/{name}")
+    monkeypatch.setattr(netns.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(netns.shutil, "which", lambda name, **_: f"/usr/bin/{name}")
     monkeypatch.setattr(netns, "modprobe", modprobe)
     return asked
 
 
 def test_tools_missing(as_root: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(hostkernel.shutil, "which", lambda name, **_: None if name in {"tar", "unshare"} else name)
+    monkeypatch.setattr(netns.shutil, "which", lambda name, **_: None if name in {"tar", "unshare"} else name)
     assert netns_refusal(tmp_path) == "not installed: unshare, tar"
     assert as_root == []
 
@@ -90,7 +90,7 @@ def test_tools_missing(as_root: list[tuple[str, ...]], monkeypatch: pytest.Monke
 def test_modules_are_loaded_so_that_they_make_no_interfaces(
     as_root: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(hostkernel, "_try", lambda _image, _features: frozenset({"vrf"}))
+    monkeypatch.setattr(netns, "_try", lambda _image, _features: frozenset({"vrf"}))
     assert (netns_refusal(tmp_path) or "").endswith("lacks vrf")
     assert as_root[:2] == [("-q", "bonding", "max_bonds=0"), ("-q", "dummy", "numdummies=0")]
     assert as_root[2][:2] == ("-q", "-a")
@@ -106,7 +106,7 @@ def test_a_mere_look_loads_nothing_and_tries_nothing_that_would_load(
         tried.extend(one.name for one in features)
         return frozenset()
 
-    monkeypatch.setattr(hostkernel, "_try", attempt)
+    monkeypatch.setattr(netns, "_try", attempt)
     assert netns_refusal(tmp_path, load=False) is None
     assert tried == [name for name in NAMES if name != "bonding"]
     assert all(words[:2] == ("-n", "-q") for words in as_root)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from labctl.guest.agent.processors import SO_TIMESTAMP, switch_on
-from labctl.guest.disk import ALONE, BOOT
+from labctl.guest.machine import ALONE, BOOT
 
 
 def test_a_socket_with_timestamps_is_kept_and_the_processor_switched_on(tmp_path: Path) -> None:

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from labctl.errors import ExitCode, HostError, InconclusiveError, LabctlError
-from labctl.guest import launch, trial, verdicts
+from labctl.guest import launchers, qemu, trial, uml
+from labctl.guest.binaries import too_many
 from labctl.guest.image import GuestImage
-from labctl.guest.names import AUTO
-from labctl.guest.registers import too_many
+from labctl.guest.launchers import AUTO
 
 AMX_PANIC = """\
 mmapper_init - find_iomem failed
@@ -99,7 +99,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     monkeypatch.setenv("LABCTL_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setattr(trial, "SILENCE", 0.05)
     made = Host(GuestImage(tmp_path / "image", "key"), dict.fromkeys(AUTO, spoke))
-    monkeypatch.setattr(launch, "refusal", lambda name, _image: made.refusals.get(name))
+    monkeypatch.setattr(launchers, "refusal", lambda name, _image: made.refusals.get(name))
     return made
 
 
@@ -185,12 +185,12 @@ def test_a_death_is_remembered_until_something_changes(host: Host, monkeypatch: 
     assert host.up() == "qemu-tcg"
     assert host.started == ["qemu-tcg"]
     assert host.said[1].startswith(f"not uml: {DEAD} (on 20")
-    monkeypatch.setattr(verdicts, "DAY", 0)
+    monkeypatch.setattr(trial, "DAY", 0)
     assert host.up() == "qemu-tcg"  # a death is no matter of time
     assert host.started == ["qemu-tcg"]
     for change in (
         lambda: monkeypatch.setattr(host, "image", GuestImage(host.image.folder, "another")),
-        lambda: monkeypatch.setattr(verdicts, "processor", lambda: "another"),
+        lambda: monkeypatch.setattr(trial, "processor", lambda: "another"),
     ):
         change()
         host.up()
@@ -207,7 +207,7 @@ def test_what_a_busy_machine_may_have_done_is_forgotten(
     host.guests["qemu-kvm"] = spoke
     assert host.up() == "uml"
     assert host.started == ["uml"]
-    monkeypatch.setattr(verdicts, "DAY", 0)
+    monkeypatch.setattr(trial, "DAY", 0)
     assert host.up() == "qemu-kvm"
 
 
@@ -228,7 +228,7 @@ def test_a_death_of_one_that_has_worked_is_forgotten(host: Host, monkeypatch: py
     assert host.up() == "uml"
     assert host.started == ["uml"]
     host.guests["qemu-kvm"] = spoke
-    monkeypatch.setattr(verdicts, "DAY", 0)
+    monkeypatch.setattr(trial, "DAY", 0)
     assert host.up() == "qemu-kvm"
 
 
@@ -255,7 +255,7 @@ def test_a_cache_that_is_only_read_keeps_no_verdicts_but_the_state_does(host: Ho
     host.up()
     host.up()
     assert host.started == ["qemu-tcg"]
-    assert (tmp_path / "state" / verdicts.NAME).is_file()
+    assert (tmp_path / "state" / trial.NAME).is_file()
 
 
 @pytest.mark.parametrize(
@@ -263,14 +263,14 @@ def test_a_cache_that_is_only_read_keeps_no_verdicts_but_the_state_does(host: Ho
 )
 def test_a_file_of_verdicts_that_is_broken_is_none(host: Host, tmp_path: Path, text: str) -> None:
     (tmp_path / "cache").mkdir()
-    (tmp_path / "cache" / verdicts.NAME).write_text(text)
+    (tmp_path / "cache" / trial.NAME).write_text(text)
     assert host.up() == "qemu-kvm"
     assert trial.standing("qemu-kvm", host.image).tried is not None
 
 
 def test_verdicts_of_other_hosts_stay(host: Host, tmp_path: Path) -> None:
     host.up()
-    file = tmp_path / "cache" / verdicts.NAME
+    file = tmp_path / "cache" / trial.NAME
     (row,) = json.loads(file.read_text())
     file.write_text(json.dumps([{**row, "kernel": "another", "when": time.time()}]))
     host.up()
@@ -333,7 +333,7 @@ def test_a_processor_with_amx_has_too_many_registers(tmp_path: Path) -> None:
 
 
 def test_an_unpatched_uml_is_refused_where_it_would_die(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(launch, "memory_folder", lambda: (tmp_path, None))
+    monkeypatch.setattr(uml, "memory_folder", lambda: (tmp_path, None))
     image = GuestImage(tmp_path, "key")
     for amx, manifest, refused in (
         (True, None, False),  # no image yet: the one that comes will be patched
@@ -342,18 +342,18 @@ def test_an_unpatched_uml_is_refused_where_it_would_die(tmp_path: Path, monkeypa
         (True, {}, True),
         (False, {"uml_writes_all": False}, False),
     ):
-        monkeypatch.setattr(launch, "too_many", lambda amx=amx: amx)
+        monkeypatch.setattr(uml, "too_many", lambda amx=amx: amx)
         if manifest is not None:
             (tmp_path / "manifest.json").write_text(json.dumps(manifest))
-        assert ("registers" in (launch.refusal("uml", image) or "")) == refused
+        assert ("registers" in (launchers.refusal("uml", image) or "")) == refused
 
 
 def test_kvm_without_a_boot(tmp_path: Path) -> None:
     device, cpuinfo = tmp_path / "kvm", tmp_path / "cpuinfo"
     cpuinfo.write_text("flags\t\t: fpu svm_lock\n\nflags\t\t: fpu\n")
-    assert launch.kvm_refusal(device, cpuinfo) == f"there is no {device}"
+    assert qemu.kvm_refusal(device, cpuinfo) == f"there is no {device}"
     device.touch()
-    assert "offers no hardware virtualization" in (launch.kvm_refusal(device, cpuinfo) or "")
+    assert "offers no hardware virtualization" in (qemu.kvm_refusal(device, cpuinfo) or "")
     for flag in ("vmx", "svm"):
         cpuinfo.write_text(f"vendor_id\t: x\nflags\t\t: fpu {flag} sse\n")
-        assert launch.kvm_refusal(device, cpuinfo) is None
+        assert qemu.kvm_refusal(device, cpuinfo) is None

@@ -14,11 +14,20 @@ from hypothesis import strategies as st
 
 from labctl.errors import HostError, InconclusiveError, SpecError, UsageError
 from labctl.folder import load_folder
-from labctl.runtime.embedded import management
+from labctl.runtime.embedded import network
 from labctl.runtime.embedded.endpoints import EmbeddedEndpoints, EndpointTable, endpoints_file, read_table
-from labctl.runtime.embedded.management import DEFAULT_SUBNET, SUBNET6, free_port, plan_management
-from labctl.runtime.embedded.secrets import known_hosts, make_credentials, ssh_config
-from labctl.runtime.embedded.wires import host_interfaces, kube_node, namespaces, quiet, wires
+from labctl.runtime.embedded.network import (
+    DEFAULT_SUBNET,
+    SUBNET6,
+    free_port,
+    host_interfaces,
+    kube_node,
+    namespaces,
+    plan_management,
+    quiet,
+    wires,
+)
+from labctl.runtime.embedded.switches import make_credentials, write_ssh_files
 from labctl.runtime.ports import kernel_name
 from labctl.state import LabState
 from tests.rendered import rendered_folder
@@ -107,10 +116,10 @@ def test_no_port_is_given_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     class Free(socket.socket):
         def bind(self, _address: object) -> None: ...
 
-    monkeypatch.setattr(management, "FIRST_PORT", 20000)
-    monkeypatch.setattr(management, "LAST_PORT", 20003)
-    monkeypatch.setattr(management, "_given", set())
-    monkeypatch.setattr(management.socket, "socket", Free)
+    monkeypatch.setattr(network, "FIRST_PORT", 20000)
+    monkeypatch.setattr(network, "LAST_PORT", 20003)
+    monkeypatch.setattr(network, "_given", set())
+    monkeypatch.setattr(network.socket, "socket", Free)
     assert sorted(free_port() for _ in range(3)) == [20000, 20001, 20002]
     with pytest.raises(HostError, match="no free TCP port"):
         free_port()
@@ -135,14 +144,14 @@ def test_credentials_are_new_private_and_work(tmp_path: Path) -> None:
 def test_ssh_files(tmp_path: Path) -> None:
     made = make_credentials(tmp_path)
     ports = {"spine1": 20001, "leaf1": 20002}
-    (tmp_path / "known").write_text(known_hosts(made, ports))
-    (tmp_path / "config").write_text(ssh_config(made, ports, tmp_path / "known"))
-    config = paramiko.SSHConfig.from_path(str(tmp_path / "config"))
+    state = LabState("demo", tmp_path)
+    write_ssh_files(state, made, ports)
+    config = paramiko.SSHConfig.from_path(str(state.ssh_config))
     assert set(config.get_hostnames()) == {"*", "spine1", "leaf1"}
     found = config.lookup("leaf1")
     assert (found["hostname"], found["port"], found["user"]) == ("127.0.0.1", "20002", "admin")
     assert found["stricthostkeychecking"] == "yes"
-    hosts = paramiko.HostKeys(str(tmp_path / "known"))
+    hosts = paramiko.HostKeys(str(tmp_path / "known_hosts"))
     host_key = paramiko.Ed25519Key.from_private_key_file(str(made.host_key))
     assert all(hosts.check(f"[127.0.0.1]:{port}", host_key) for port in ports.values())
 

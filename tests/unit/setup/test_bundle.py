@@ -22,8 +22,7 @@ from hypothesis import strategies as st
 from labctl.errors import HostError, UsageError
 from labctl.setup import bundle
 from labctl.setup.bundle import MANIFEST, SCHEMA, export_bundle, import_bundle
-from labctl.setup.parts import guest_image, parts
-from labctl.setup.status import setup_status
+from labctl.setup.parts import guest_image, parts, setup_status
 
 
 def silent(_: str) -> None:

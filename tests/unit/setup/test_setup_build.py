@@ -10,8 +10,7 @@ import pytest
 
 from labctl.errors import HostError
 from labctl.setup import build as building
-from labctl.setup.parts import parts
-from labctl.setup.status import setup_status
+from labctl.setup.parts import parts, setup_status
 
 
 @pytest.fixture

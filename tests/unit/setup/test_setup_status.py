@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from labctl.guest.image import find_image
-from labctl.setup.parts import control_plane, guest_image, parts
-from labctl.setup.status import part_status, setup_status
+from labctl.setup.parts import control_plane, guest_image, part_status, parts, setup_status
 from labctl.standin.cluster.controlplane.binaries import find_binaries
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from labctl.hostload import Look
+from labctl.host import Look
 from labctl.verify.fairness import Fair
 from labctl.verify.verdict import CheckResult
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from labctl.guest.api import Agent, AgentError
+from labctl.guest.api import AgentError
+from labctl.guest.client import Agent
 
 FINAL = re.compile(r"^(\d{4}) (.*)$")
 RECONFIGURED = ("0003", "0004", "0005", "0018")

@@ -9,7 +9,8 @@ import json
 from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 
-from labctl.guest.api import Agent, AgentError, Op
+from labctl.guest.api import AgentError, Op
+from labctl.guest.client import Agent
 from labctl.kube.api import Api
 from labctl.kube.resources import CONFIG_MAPS
 from labctl.standin.cluster.calico.blocks import Address, interface_name

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, ip_network
 
-from labctl.guest.api import Agent, AgentError, Isolation
+from labctl.guest.api import AgentError, Isolation
+from labctl.guest.client import Agent
 from labctl.kube.api import Api, Json
 from labctl.kube.resources import NODES
 from labctl.peers import Calico

@@ -18,7 +18,7 @@ from labctl import pace
 from labctl.errors import InconclusiveError, LabError
 from labctl.guest.agent.speed import measure
 from labctl.guest.api import Op
-from labctl.guest.local import local_agent
+from labctl.guest.client import local_agent
 from labctl.kube.api import Access, Api, ApiError, ApiUnreachable
 from labctl.kube.resources import NODES
 from labctl.standin.cluster.container.record import KUBERNETES, LOGS, NAMESPACE, NodeRecord

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from labctl.errors import LabError
-from labctl.guest.api import Agent, AgentError, Isolation
+from labctl.guest.api import AgentError, Isolation
+from labctl.guest.client import Agent
 from labctl.kube.api import Json
 from labctl.standin.cluster.images import Image
 from labctl.standin.cluster.kubelet.podstatus import ContainerState, terminated

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 
-from labctl.guest.api import Agent
+from labctl.guest.client import Agent
 from labctl.kube.api import Api, Json
 from labctl.kube.informer import Informer
 from labctl.kube.resources import PODS

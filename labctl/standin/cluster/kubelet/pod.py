@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from labctl.errors import LabError
-from labctl.guest.api import Agent, Op
+from labctl.guest.api import Op
+from labctl.guest.client import Agent
 from labctl.kube.api import Api, ApiError, ApiUnreachable, Json
 from labctl.kube.resources import CONFIG_MAPS, PODS
 from labctl.standin.cluster import images

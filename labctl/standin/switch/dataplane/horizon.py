@@ -11,7 +11,8 @@ import json
 import threading
 from collections.abc import Callable, Mapping
 
-from labctl.guest.api import Agent, AgentError
+from labctl.guest.api import AgentError
+from labctl.guest.client import Agent
 from labctl.standin.switch.dataplane.linux import horizon, peer_mark
 
 EVERY = 0.25

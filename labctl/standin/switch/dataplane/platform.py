@@ -7,7 +7,8 @@ from collections.abc import Collection, Sequence
 from hashlib import sha256
 from ipaddress import ip_interface
 
-from labctl.guest.api import Agent, AgentError, Isolation, Op
+from labctl.guest.api import AgentError, Isolation, Op
+from labctl.guest.client import Agent
 from labctl.nxos.tree import ConfigTree
 from labctl.pace import limit, paced
 from labctl.standin.switch.dataplane import frr, linux

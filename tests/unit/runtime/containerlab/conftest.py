@@ -1,4 +1,4 @@
-"""A lab's state folder, the host's places, Docker and containerlab, none of them this machine's."""
+"""A lab's state folder, the host's paths, Docker and containerlab, none of them this machine's."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from labctl.cli.rendering import planned
 from labctl.render.folder import render_folder, write_folder
+from labctl.runtime.containerlab.cleanup import HostPaths
 from labctl.runtime.containerlab.dockerhost import DockerHost
-from labctl.runtime.containerlab.places import HostPlaces
 from labctl.runtime.containerlab.runtime import ContainerlabRuntime
 from labctl.state import LabState, lab_state
 from tests.unit.runtime.containerlab.world import Park, World
 
 MINIMAL = Path(__file__).parents[4] / "topologies" / "minimal.yaml"
 SCRIPT = Path(__file__).with_name("scripted_containerlab.py")
+SITE = Path(yaml.__file__).parents[1]
 HOSTS = "127.0.0.1\tlocalhost\n"
 
 
@@ -44,14 +46,15 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     (folder / "root" / "etc" / "hosts").write_text(HOSTS)
     (folder / "bin").mkdir()
     program = folder / "bin" / "containerlab"
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} {SCRIPT} "$@"\n')
+    program.write_text(f'#!/bin/sh\nPYTHONPATH={SITE} exec {sys.executable} -S {SCRIPT} "$@"\n')
     program.chmod(0o755)
     monkeypatch.setenv("LABCTL_STATE_DIR", str(tmp_path / "s"))
     monkeypatch.setenv("LABCTL_CACHE_DIR", str(tmp_path / "c"))
     monkeypatch.setenv("LABCTL_TEST_WORLD", str(folder))
     monkeypatch.setenv("DOCKER_HOST", f"unix://{folder / 'docker.sock'}")
     monkeypatch.setenv("PATH", f"{folder / 'bin'}:{os.environ['PATH']}")
-    monkeypatch.setattr("labctl.runtime.containerlab.clab.LOOK_EVERY", 0.1)  # a look costs what a whole test does else
+    monkeypatch.setattr("labctl.runtime.containerlab.clab.LOOK_EVERY", 0.02)  # a look costs what a whole test does else
+    monkeypatch.setattr("labctl.runtime.containerlab.runtime.measure", lambda: 1.0)  # works for 0.15 s, in each test
     # a user with rights on Docker: containers are entered through its API, which the world can answer
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     with World(folder).serving() as world:
@@ -59,10 +62,10 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 
 
 @pytest.fixture
-def places(world: World, monkeypatch: pytest.MonkeyPatch) -> HostPlaces:
+def paths(world: World, monkeypatch: pytest.MonkeyPatch) -> HostPaths:
     """Also for a runtime that was not given any: no test looks at this machine's."""
     root = world.folder / "root"
-    places = HostPlaces(
+    paths = HostPaths(
         hosts=root / "etc" / "hosts",
         hosts_lock=root / "lock" / "hosts.lock",
         ssh_config=root / "ssh",
@@ -71,16 +74,16 @@ def places(world: World, monkeypatch: pytest.MonkeyPatch) -> HostPlaces:
         interfaces=root / "net",
         processes=world.proc,
     )
-    monkeypatch.setattr("labctl.runtime.containerlab.runtime.HostPlaces", lambda: places)
-    return places
+    monkeypatch.setattr("labctl.runtime.containerlab.runtime.HostPaths", lambda: paths)
+    return paths
 
 
 class Labs:
     """Makes state folders with a rendered folder in them, and runtimes on them."""
 
-    def __init__(self, world: World, places: HostPlaces, rendered: Callable[[str], Path]) -> None:
+    def __init__(self, world: World, paths: HostPaths, rendered: Callable[[str], Path]) -> None:
         self._world = world
-        self._places = places
+        self._paths = paths
         self._rendered = rendered
         self.parks: dict[str, Park] = {}
 
@@ -93,7 +96,7 @@ class Labs:
 
     def runtime(self, name: str = "paper") -> ContainerlabRuntime:
         docker = DockerHost(self._world.socket)
-        return ContainerlabRuntime(self.state(name), docker=docker, places=self._places, parking=self._park)
+        return ContainerlabRuntime(self.state(name), docker=docker, paths=self._paths, parking=self._park)
 
     def _park(self, name: str) -> Park:
         park = Park(self._world)
@@ -102,8 +105,8 @@ class Labs:
 
 
 @pytest.fixture
-def labs(world: World, places: HostPlaces, rendered: Callable[[str], Path]) -> Labs:
-    return Labs(world, places, rendered)
+def labs(world: World, paths: HostPaths, rendered: Callable[[str], Path]) -> Labs:
+    return Labs(world, paths, rendered)
 
 
 @pytest.fixture

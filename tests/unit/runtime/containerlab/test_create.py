@@ -15,9 +15,8 @@ import pytest
 from labctl.errors import HostError, InconclusiveError, LabctlError, LabError, UsageError
 from labctl.runtime.api import SwitchLogin
 from labctl.runtime.containerlab import clab as clab_module
-from labctl.runtime.containerlab import group
+from labctl.runtime.containerlab.cleanup import HostPaths
 from labctl.runtime.containerlab.dockerhost import DockerHost
-from labctl.runtime.containerlab.places import HostPlaces
 from labctl.runtime.containerlab.record import read_record
 from labctl.runtime.containerlab.runtime import ContainerlabRuntime
 from labctl.runtime.processes import read_records
@@ -51,10 +50,10 @@ def await_told(told: list[str], text: str) -> None:
     wait_for(lambda: True if any(text in line for line in told) else NotYet(f"{told}"), Deadline(10), every=0.02)
 
 
-def test_the_command_and_its_environment(labs: Labs, world: World, told: list[str], places: HostPlaces) -> None:
+def test_the_command_and_its_environment(labs: Labs, world: World, told: list[str], paths: HostPaths) -> None:
     state = labs.state()
     login = SwitchLogin("ops", "Very-Secret")
-    ContainerlabRuntime(state, login=login, docker=DockerHost(world.socket), places=places).create(
+    ContainerlabRuntime(state, login=login, docker=DockerHost(world.socket), paths=paths).create(
         state.folder, progress=told.append
     )
     deploy = world.calls[-1]
@@ -67,11 +66,11 @@ def test_the_command_and_its_environment(labs: Labs, world: World, told: list[st
     assert (environment["LABCTL_SWITCH_USERNAME"], environment["LABCTL_SWITCH_PASSWORD"]) == ("ops", "Very-Secret")
 
 
-def test_the_password_is_in_secrets_alone(labs: Labs, world: World, told: list[str], places: HostPlaces) -> None:
+def test_the_password_is_in_secrets_alone(labs: Labs, world: World, told: list[str], paths: HostPaths) -> None:
     state = labs.state()
     login = SwitchLogin("ops", "Very-Secret")
     assert "Very-Secret" not in repr(login)
-    runtime = ContainerlabRuntime(state, login=login, docker=DockerHost(world.socket), places=places)
+    runtime = ContainerlabRuntime(state, login=login, docker=DockerHost(world.socket), paths=paths)
     assert "Very-Secret" not in repr(runtime.create(state.folder, progress=told.append).ssh("leaf101"))
     holders = [path for path in state.root.rglob("*") if path.is_file() and b"Very-Secret" in path.read_bytes()]
     assert holders == [state.secrets / "switch_login.json"]
@@ -194,13 +193,13 @@ def test_the_deadline(labs: Labs, world: World, told: list[str]) -> None:
 
 @pytest.mark.parametrize("plot", ["hang", "stubborn"])
 def test_ctrl_c_in_the_middle_leaves_nothing(
-    plot: str, labs: Labs, world: World, told: list[str], monkeypatch: pytest.MonkeyPatch, places: HostPlaces
+    plot: str, labs: Labs, world: World, told: list[str], monkeypatch: pytest.MonkeyPatch, paths: HostPaths
 ) -> None:
     """The engine takes the lab away while its creation runs (also one that hears no SIGINT)."""
-    monkeypatch.setattr(group, "ENDING", ((signal.SIGINT, 0.5), (signal.SIGTERM, 2.0), (signal.SIGKILL, 2.0)))
+    monkeypatch.setattr(clab_module, "ENDING", ((signal.SIGINT, 0.5), (signal.SIGTERM, 2.0), (signal.SIGKILL, 2.0)))
     runtime, state = labs.runtime(), labs.state()
     world.plot.add(plot)
-    monkeypatch.setattr("labctl.runtime.containerlab.hostmarks._interface", lambda name: _remove(places, name))
+    monkeypatch.setattr("labctl.runtime.containerlab.cleanup._interface", lambda name: _remove(paths, name))
     making = Making(runtime, state.folder, told)
     await_told(told, "hanging")
     runtime.destroy(progress=told.append)
@@ -213,8 +212,8 @@ def test_ctrl_c_in_the_middle_leaves_nothing(
     assert list((world.folder / "root" / "net").iterdir()) == [], "half a link"
 
 
-def _remove(places: HostPlaces, name: str) -> bool:
-    (places.interfaces / name).unlink()
+def _remove(paths: HostPaths, name: str) -> bool:
+    (paths.interfaces / name).unlink()
     return True
 
 
@@ -224,7 +223,7 @@ def test_an_interrupted_creation_is_not_gone_on_with(labs: Labs, world: World, t
     making = Making(runtime, state.folder, told)
     await_told(told, "hanging")
     (record,) = read_records(state.processes)
-    for pid in group.members(record):
+    for pid in clab_module.running_members(record):
         os.kill(pid, signal.SIGKILL)
     error = making.over()
     assert error is not None
@@ -277,10 +276,10 @@ def test_an_old_containerlab(labs: Labs, world: World, told: list[str]) -> None:
 
 
 def test_no_containerlab_and_no_docker(
-    labs: Labs, world: World, told: list[str], monkeypatch: pytest.MonkeyPatch, places: HostPlaces
+    labs: Labs, world: World, told: list[str], monkeypatch: pytest.MonkeyPatch, paths: HostPaths
 ) -> None:
     state = labs.state()
-    gone = ContainerlabRuntime(state, docker=DockerHost(world.folder / "no.sock"), places=places)
+    gone = ContainerlabRuntime(state, docker=DockerHost(world.folder / "no.sock"), paths=paths)
     with pytest.raises(HostError) as caught:
         gone.create(state.folder, progress=told.append)
     assert caught.value.code == "docker-not-running"

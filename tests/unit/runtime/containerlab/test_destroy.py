@@ -12,9 +12,8 @@ import pytest
 
 from labctl.engine.down import take_down
 from labctl.errors import HostError
-from labctl.runtime.containerlab import sweep as sweep_module
-from labctl.runtime.containerlab.hostmarks import _without_block
-from labctl.runtime.containerlab.places import HostPlaces
+from labctl.runtime.containerlab import cleanup
+from labctl.runtime.containerlab.cleanup import HostPaths, _without_block
 from labctl.runtime.processes import is_running, read_records
 from labctl.waiting import Deadline, NotYet, wait_for
 from tests.unit.runtime.containerlab.conftest import HOSTS, Labs
@@ -102,7 +101,7 @@ def test_a_network_is_the_labs_only_if_it_came_after_it(labs: Labs, world: World
 def test_what_cannot_be_removed_is_named(
     labs: Labs, world: World, told: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweep_module, "GONE_LIMIT", 0.3)
+    monkeypatch.setattr(cleanup, "GONE_LIMIT", 0.3)
     up(labs)
     world.stubborn |= {"clab-paper-leaf102"}
     with pytest.raises(HostError) as caught:
@@ -117,35 +116,35 @@ def test_what_cannot_be_removed_is_named(
     nothing_left(world)
 
 
-def test_a_mark_that_cannot_be_removed_is_named(labs: Labs, world: World, places: HostPlaces, told: list[str]) -> None:
+def test_a_mark_that_cannot_be_removed_is_named(labs: Labs, world: World, paths: HostPaths, told: list[str]) -> None:
     up(labs)
     world.plot.add("destroy-0")
-    config = places.ssh_config / "clab-paper.conf"
+    config = paths.ssh_config / "clab-paper.conf"
     config.unlink()
     (config / "a-folder").mkdir(parents=True)
     with pytest.raises(HostError, match=r"still there: .*clab-paper\.conf"):
         labs.runtime().destroy(progress=told.append)
 
 
-def test_neighbours_survive(labs: Labs, world: World, places: HostPlaces, told: list[str]) -> None:
+def test_neighbours_survive(labs: Labs, world: World, paths: HostPaths, told: list[str]) -> None:
     """Labs whose names begin alike, a cluster, a network, a namespace, backups and host files of others."""
     world.add("clab-paper-x-leaf101", {"containerlab": "paper-x", "clab-topo-file": "/home/eve/x.clab.yml"})
     world.add("paper-x-control-plane", {"io.x-k8s.kind.cluster": "paper-x"}, {"kind": "172.18.0.9"})
     world.add_network("kind")
     world.add_network("paper-mgmt-2")
-    places.namespaces.mkdir()
-    (places.namespaces / "clab-paper-x-leaf101").symlink_to("/proc/1/ns/net")
-    (places.namespaces / "paper-worker").touch()  # somebody's `ip netns add`
-    places.ssh_config.mkdir()
-    (places.ssh_config / "clab-paper-x.conf").write_text("Host y\n")
+    paths.namespaces.mkdir()
+    (paths.namespaces / "clab-paper-x-leaf101").symlink_to("/proc/1/ns/net")
+    (paths.namespaces / "paper-worker").touch()  # somebody's `ip netns add`
+    paths.ssh_config.mkdir()
+    (paths.ssh_config / "clab-paper-x.conf").write_text("Host y\n")
     block = "###### CLAB-paper-x-START ######\n10.0.0.1\tclab-paper-x-a 1\t# Kind: x\n###### CLAB-paper-x-END ######\n"
-    places.hosts.write_text(HOSTS + block)
-    places.backups.mkdir(parents=True)
-    (places.backups / "260101_000000_topology.clab.yml").write_text("name: another\n")
-    before = (set(world.boxes), set(world.networks), marks(world), places.hosts.read_text())
+    paths.hosts.write_text(HOSTS + block)
+    paths.backups.mkdir(parents=True)
+    (paths.backups / "260101_000000_topology.clab.yml").write_text("name: another\n")
+    before = (set(world.boxes), set(world.networks), marks(world), paths.hosts.read_text())
     up(labs)
     labs.runtime().destroy(progress=told.append)
-    assert (set(world.boxes), set(world.networks), marks(world), places.hosts.read_text()) == before
+    assert (set(world.boxes), set(world.networks), marks(world), paths.hosts.read_text()) == before
 
 
 def test_a_lab_of_the_same_name_from_another_folder_survives(labs: Labs, world: World, told: list[str]) -> None:

@@ -12,14 +12,14 @@ from labctl.errors import HostError, InconclusiveError, LabError, UsageError
 from labctl.folder import load_folder
 from labctl.journal import Journal
 from labctl.runtime.api import SwitchLogin
+from labctl.runtime.containerlab.cleanup import HostPaths
 from labctl.runtime.containerlab.dockerhost import DockerHost
-from labctl.runtime.containerlab.places import HostPlaces
 from labctl.runtime.containerlab.record import write_login
 from labctl.runtime.containerlab.runtime import ContainerlabRuntime
 from labctl.runtime.embedded.runtime import EmbeddedRuntime
 from labctl.runtime.select import new_runtime, runtime_of
 from tests.unit.runtime.containerlab.conftest import Labs
-from tests.unit.runtime.containerlab.test_inside import as_n9kv
+from tests.unit.runtime.containerlab.test_exec import as_n9kv
 from tests.unit.runtime.containerlab.world import World
 
 
@@ -88,10 +88,8 @@ def test_a_control_plane_that_ended_is_told_to_who_waits_for_it(runtime: Contain
     assert states(runtime)["master"] == "dead"
 
 
-def test_docker_that_does_not_answer(
-    labs: Labs, world: World, places: HostPlaces, runtime: ContainerlabRuntime
-) -> None:
-    gone = ContainerlabRuntime(labs.state(), docker=DockerHost(world.folder / "no.sock"), places=places)
+def test_docker_that_does_not_answer(labs: Labs, world: World, paths: HostPaths, runtime: ContainerlabRuntime) -> None:
+    gone = ContainerlabRuntime(labs.state(), docker=DockerHost(world.folder / "no.sock"), paths=paths)
     now = gone.observe()
     assert not now.alive
     assert "Docker does not answer" in now.detail

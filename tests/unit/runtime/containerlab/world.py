@@ -244,7 +244,7 @@ class World:
 
 
 class Park:
-    """Where wires wait while a container is replaced (`labctl.runtime.containerlab.replace.Parking`)."""
+    """Where wires wait while a container is replaced (`labctl.runtime.containerlab.repair.Parking`)."""
 
     def __init__(self, world: World) -> None:
         self.world = world

@@ -1,0 +1,251 @@
+"""Facts about a host, and a lab's needs → findings for containerlab, in the order in which a person would repair it.
+
+Pure. Without a lab they are those of the host alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from labctl.doctor import fit
+from labctl.doctor.findings import Answer, Finding, answer, error, row, warning
+from labctl.doctor.fit import Rows
+from labctl.doctor.model import MACHINE, ContainerHostFacts, ContainerlabFact, DockerFacts, ModuleState
+from labctl.doctor.needs import LabNeeds
+from labctl.peers import (
+    CGROUP_V1_NEWEST,
+    CONTAINERLAB_KNOWN,
+    CONTAINERLAB_OLDEST,
+    CONTAINERLAB_TESTED,
+    DEVELOPMENT,
+    WRITTEN_FOR,
+    Version,
+    dotted,
+    numbers,
+    readers,
+)
+from labctl.peers import containerlab as row_of
+
+BASIC_MODULES = ("bonding", "8021q", "vxlan")
+"""bond0, its VLANs and overlays."""
+CONTAINERLAB_MODULES = ("ip_tables", "ip6_tables")
+"""containerlab loads them itself, and gives up when the kernel has none."""
+CLUSTER_MODULES = ("ipip",)
+VIRTUAL_MACHINE_MODULES = ("sch_ingress", "act_mirred", "cls_flower")
+"""vrnetlab's wires between a container's interface and its virtual machine's."""
+STANDIN_MODULES = ("vrf", "bridge", "dummy")
+ALL_MODULES = (*BASIC_MODULES, *CONTAINERLAB_MODULES, *CLUSTER_MODULES, *VIRTUAL_MACHINE_MODULES, *STANDIN_MODULES)
+WATCHES_A_NODE, INSTANCES_A_NODE = 131072, 128
+"""kind's documentation asks for 524288 watches and 512 instances; that has been enough for clusters of four nodes."""
+KIND_NODES = 4
+INSTALLATION = "its documentation's page Installation has packages and a script"
+
+
+def findings(facts: ContainerHostFacts, needs: LabNeeds | None) -> tuple[Finding, ...]:
+    """All of them."""
+    rules: Sequence[Callable[[ContainerHostFacts, LabNeeds | None], Rows]] = (
+        _machine, _kernel_modules, _inotify, _docker, _firewall, _containerlab, *fit.RULES,
+    )  # fmt: skip
+    return tuple(finding for rule in rules for finding in rule(facts, needs) if finding)
+
+
+# --- the machine and its kernel --------------------------------------------------------------------------------------
+
+
+def _machine(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
+    yield row(
+        "machine", facts.machine,
+        error(facts.machine != MACHINE,
+              f"this is {facts.machine}; the images of switches and nodes are for {MACHINE}"),
+    )  # fmt: skip
+    why = f"nothing on this machine can have {', '.join(facts.lacking_capabilities)}: no privileged container starts"
+    yield row(
+        "privileged", "privileged containers can have what they need",
+        error(facts.lacking_capabilities, f"{why}; a machine of its own, or a virtual one, is needed"),
+    )  # fmt: skip
+    # containerlab refuses cisco_n9kv, even a stand-in, without the processor's flags
+    why = "no vmx or svm in /proc/cpuinfo: containerlab refuses every cisco_n9kv, stand-ins too"
+    yield row(
+        "virtualisation", "the processor has vmx or svm",
+        answer(not facts.virtualisation and facts.in_container, "ok",
+               "no vmx or svm; containerlab does not look for it in a container"),
+        error(not facts.virtualisation, f"{why}; switch virtualisation on in the firmware, or nested on the host"),
+    )  # fmt: skip
+    lacks = facts.kvm or ""
+    yield row(
+        "kvm", "/dev/kvm can be used",
+        answer(needs and needs.switch == "standin", "ok", "not needed: the lab's switches are stand-ins"),
+        answer(lacks, "error" if needs else "warning", f"{lacks}: a licensed switch image does not boot without it",
+               facts.as_root("modprobe -a kvm_intel kvm_amd") if "there is no" in lacks else None),
+    )  # fmt: skip
+
+
+def wanted_modules(needs: LabNeeds | None) -> tuple[str, ...]:
+    """The kernel modules for a lab; for none in particular those that every lab needs."""
+    wanted = list(BASIC_MODULES)
+    if needs is None or needs.cluster:
+        wanted += CLUSTER_MODULES
+    if needs and needs.switch == "n9kv":
+        wanted += VIRTUAL_MACHINE_MODULES
+    if needs is None or "standin" in {needs.switch, needs.cluster}:
+        wanted += STANDIN_MODULES
+    return tuple(wanted)
+
+
+def _kernel_modules(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
+    """A container cannot load a module."""
+    wanted = wanted_modules(needs)
+    states: dict[ModuleState, list[str]] = {"loaded": [], "loadable": [], "missing": [], "unknown": []}
+    for name in wanted:
+        states[facts.modules.get(name, "unknown")].append(name)
+    states["missing"] += [name for name in CONTAINERLAB_MODULES if facts.modules.get(name) == "missing"]
+    missing, loadable, unknown = states["missing"], states["loadable"], states["unknown"]
+    why = f"kernel {facts.kernel} has no {', '.join(missing)}; Debian's full kernel has, its cloud kernel lacks some"
+    fix = facts.install("linux-image-amd64") if facts.debian else None
+    fine = None if loadable or unknown else f"loaded: {', '.join(wanted)}"
+    yield row("kernel-modules", fine, error(missing, why, fix))
+    why = f"not loaded: {', '.join(loadable)}; a container cannot load them"
+    yield row("kernel-modules-load", None, warning(loadable, why, facts.as_root(f"modprobe -a {' '.join(loadable)}")))
+    why = f"not loaded, or built into kernel {facts.kernel}, whose files are not here: {', '.join(unknown)}"
+    yield row("kernel-modules-unknown", None, warning(unknown, why, facts.as_root(f"modprobe -a {' '.join(unknown)}")))
+
+
+def _inotify(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
+    """Real Kubernetes nodes share the host's limits; with too few, kubelets fail with "too many open files"."""
+    if needs is not None and needs.cluster != "kind":
+        return
+    nodes = max(KIND_NODES, needs.count("node") if needs else 0)
+    wanted = {"max_user_watches": nodes * WATCHES_A_NODE, "max_user_instances": nodes * INSTANCES_A_NODE}
+    found = {"max_user_watches": facts.inotify_watches, "max_user_instances": facts.inotify_instances}
+    low = {name: value for name, value in wanted.items() if (found[name] or 0) < value}
+    there = ", ".join(f"{name} is {found[name]}" for name in low)
+    fix = facts.as_root(" ".join(["sysctl -w", *(f"fs.inotify.{name}={value}" for name, value in low.items())]))
+    yield row(
+        "inotify", f"limits are enough for {nodes} Kubernetes nodes",
+        warning(low, f"{there}: {nodes} Kubernetes nodes may run out of it", fix),
+    )  # fmt: skip
+
+
+# --- Docker and containerlab: there, new enough, and allowed ---------------------------------------------------------
+
+
+def _docker(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
+    """The daemon: local, answering, of a kind that can do it."""
+    trouble, said, docker = facts.docker_trouble, facts.docker_words, facts.docker
+    remote = f"DOCKER_HOST is {_public(facts.docker_address)}: containerlab makes the wires in this kernel"
+    details = f"{docker.storage_driver}, control groups version {docker.cgroup_version}" if docker else ""
+    told = row(
+        "docker", f"Docker {docker.version} answers ({details})" if docker else None,
+        error(trouble == "remote", f"{remote}, so Docker must run on it (a unix socket)", "unset DOCKER_HOST"),
+        error(trouble == "foreign", f"{said}, which kind and labctl do not drive", facts.install("docker.io")),
+        error(trouble == "denied", f"{facts.user} may not ask Docker ({said}); log in again after",
+              facts.as_root(f"usermod --append --groups docker {facts.user}")),
+        error(trouble == "missing" and not facts.dockerd, "the Docker daemon is not installed",
+              facts.install("docker.io")),
+        error(docker is None, f"Docker does not answer: {said}", facts.as_root("systemctl restart docker")),
+    )  # fmt: skip
+    yield told
+    if docker is not None and told is not None and told.severity == "ok":
+        yield from _daemon(facts, docker, needs)
+    # Debian's docker.io had the client in it until 12
+    package = "docker-cli" if (facts.debian or 0) >= 13 else "docker.io"
+    no_client = "no docker on PATH: the kind inside containerlab runs it"
+    yield row("docker-cli", facts.docker_cli, error(not facts.docker_cli, no_client, facts.install(package)))
+    why = f"docker's context is {facts.docker_context}, which kind would use and containerlab would not"
+    fix = "docker context use default"
+    yield row("docker-context", None, error(facts.docker_context, f"{why}: both must reach one Docker", fix))
+
+
+def _public(address: str) -> str:
+    """An address without a user and password in it."""
+    scheme, _, rest = address.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"
+
+
+def _daemon(facts: ContainerHostFacts, docker: DockerFacts, needs: LabNeeds | None) -> Rows:
+    restart = facts.as_root("systemctl restart docker")
+    why = f"Docker runs on another kernel ({docker.system}, {docker.kernel}) than this one ({facts.kernel})"
+    other = docker.kernel != facts.kernel or docker.system == "Docker Desktop"
+    yield row("docker-kernel", None, error(other, f"{why}: containerlab's wires would end here"))
+    why = "Docker runs rootless: containerlab cannot wire its containers"
+    yield row("docker-rootless", None, error("rootless" in docker.security, why, "unset DOCKER_HOST"))
+    why = "Docker maps users (userns-remap), which allows no privileged containers"
+    why = f"{why}; take it out of daemon.json, then restart"
+    yield row("docker-userns", None, error("userns" in docker.security, why, restart))
+    first = docker.cgroup_version == "1" and (needs is None or needs.cluster == "kind")
+    newer = needs is not None and numbers(needs.kubernetes or "")[:2] > CGROUP_V1_NEWEST
+    why = "control groups version 1: Kubernetes from 1.35 on does not start on them"
+    why = f"{why}; boot with systemd.unified_cgroup_hierarchy=1"
+    yield row("cgroups", None, answer(first, "error" if newer else "warning", why))
+    why = "Docker's storage driver is vfs: every container is a whole copy of its image"
+    why = f"{why}; set overlay2 in daemon.json, then restart"
+    yield row("docker-storage", None, warning(docker.storage_driver == "vfs", why, restart))
+    modules = sorted({"apparmor", "selinux"} & docker.security)
+    confined = f"{', '.join(modules)}: privileged containers are not confined by it"
+    yield row("docker-security", confined if modules else None)
+
+
+def _firewall(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
+    """Docker's chain into which containerlab writes; without it that is a warning of containerlab's."""
+    del needs
+    if facts.docker is None:
+        return
+    unseen = "only root, with iptables, can see whether the chain DOCKER-USER is there"
+    why = "there is no chain DOCKER-USER: Docker runs without iptables, so boxes may be out of reach"
+    yield row(
+        "docker-user", "the chain DOCKER-USER is there",
+        answer(facts.docker_user_chain is None, "ok", unseen),
+        warning(not facts.docker_user_chain, why, facts.as_root("systemctl restart docker")),
+    )  # fmt: skip
+
+
+def _containerlab(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
+    """The program, its version, whether it reads this lab's folder, and how it becomes root."""
+    program, minimum = facts.containerlab, dotted(CONTAINERLAB_OLDEST)
+    if program is None:
+        yield Finding("containerlab", "error", f"no containerlab on PATH ({minimum} or newer; {INSTALLATION})")
+        return
+    version = program.version or ()
+    untold = f"{program.path} does not tell its version: {program.said}"
+    built = f"{program.path} is a build without a version: it is taken for {WRITTEN_FOR} or newer"
+    old = f"containerlab {dotted(version)} is too old: {minimum} or newer"
+    yield row(
+        "containerlab", f"containerlab {dotted(version)} ({program.path})",
+        error(not version, untold, f"{program.path} version"),
+        warning(version == DEVELOPMENT, f"{built}; `--target containerlab=VERSION` says otherwise"),
+        error(version < CONTAINERLAB_OLDEST, old, facts.as_root("containerlab version upgrade")),
+        _newer(version, f"containerlab {dotted(version)} ({program.path})"),
+    )  # fmt: skip
+    if needs and needs.moved_keys and version >= CONTAINERLAB_OLDEST:
+        keys = needs.moved_keys
+        why = f"topology.clab.yml says {', '.join(sorted(keys))} of a node, which {readers(keys)} reads"
+        target = f"switch={needs.switch},cluster={needs.cluster},containerlab={dotted(version[:2])}"
+        yield row(
+            "topology", None,
+            error(not keys <= row_of(version).cluster_keys,
+                  f"containerlab {dotted(version)} does not read this folder: {why}",
+                  f"labctl generate SPEC -o DIR --target {target}"),
+        )  # fmt: skip
+    yield _rights(facts, program)
+
+
+def _newer(version: Version, what: str) -> Answer | None:
+    """What nobody has run labctl with is never called well."""
+    tested, known = dotted(CONTAINERLAB_TESTED), dotted(CONTAINERLAB_KNOWN)
+    by_notes = f"{what}: labctl was run with {tested}, and knows this one by its release notes"
+    beyond = f"{what} is newer than any that labctl knows (up to {known}; it was run with {tested})"
+    return warning(version[:2] > CONTAINERLAB_TESTED, by_notes if version[:2] <= CONTAINERLAB_KNOWN else beyond)
+
+
+def _rights(facts: ContainerHostFacts, program: ContainerlabFact) -> Finding | None:
+    path, user = program.path, facts.user
+    member = ", clab_admins" if facts.clab_group else ""
+    outsider = facts.clab_group and "clab_admins" not in facts.groups
+    return row(
+        "rights", f"{user}, with containerlab's SUID bit{member}",
+        answer(facts.root, "ok", "root"),
+        error(not program.setuid, f"containerlab needs root: run labctl as root, or give {path} root's SUID bit",
+              f"sudo chown root {path} && sudo chmod u+s {path}"),
+        error(outsider, f"{user} is not in the group clab_admins, which containerlab asks for; log in again after",
+              f"sudo usermod --append --groups clab_admins {user}"),
+    )  # fmt: skip

@@ -1,0 +1,295 @@
+"""Whether a lab fits this host: memory, disk, images, networks, names. Facts and needs → findings, pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import IPv4Network
+from typing import Literal
+
+from labctl.doctor.embedded import MEMORY_WANTED
+from labctl.doctor.findings import GB, Answer, Finding, answer, error, row, size, warning
+from labctl.doctor.model import ContainerFact, ContainerHostFacts, DockerFacts, ImageFact, NetworkFact
+from labctl.doctor.needs import MB, Box, ImageNeed, LabNeeds
+from labctl.peers import CONTAINERLAB_OLDEST, DEVELOPMENT, PASSTHROUGH_FIXED, WRITTEN_FOR, kind, outside, span
+
+IMAGE_SIZES = {"n9kv": 3 * GB, "kind": GB, "standin": 300 * MB}
+"""Unpacked: the most that a 9000v's was, about what kindest/node is, and what the stand-ins share."""
+BOX_SIZES = {"n9kv": 2 * GB, "kind": 3 * GB // 2, "standin": 100 * MB}
+"""What a box writes in the first hours: flash of a switch, the image store of a node. Estimates."""
+DISK_LEAST = GB
+STANDIN_LABEL = "labctl.standin"
+CANDIDATES = IPv4Network("172.31.0.0/16")
+"""Where another management network is looked for."""
+REBUILD = "make -C vrnetlab/cisco/n9kv docker-image"
+
+Maker = Literal["standin", "srl-labs", "plain", "unknown"]
+Rows = Iterator[Finding | None]
+
+
+# --- memory, processors and disk for the boxes -----------------------------------------------------------------------
+
+
+def still_to_start(facts: ContainerHostFacts, needs: LabNeeds) -> tuple[Box, ...]:
+    """Boxes that do not run yet: the memory of those that do is taken already."""
+    running = {one.name for one in facts.docker.containers if one.running} if facts.docker else set()
+    return tuple(box for box in needs.boxes if box.container not in running)
+
+
+def _capacity(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
+    free, there = f"{size(facts.memory_free)} of memory free", f"{facts.cpus} processors"
+    machine = needs.virtual_machine if needs else None
+    if needs is None:
+        paper = f"{free}: a lab of the paper's size wants {size(MEMORY_WANTED)} with stand-ins"
+        yield row("memory", free, warning(facts.memory_free < MEMORY_WANTED, paper))
+    else:
+        boxes = still_to_start(facts, needs)
+        wanted, least = sum(box.memory for box in boxes), sum(box.least for box in boxes)
+        asked = f"{len(boxes)} boxes take about {size(wanted)}"
+        yield row(
+            "memory", f"{free}, {asked}",
+            error(facts.memory_free < min(least, wanted), f"{free}, but {asked}"),
+            warning(facts.memory_free < wanted, f"{free}, but {asked}"),
+        )  # fmt: skip
+    if machine is not None:
+        given, nxos = f"a switch gets {machine.memory} MB", f"NX-OS {machine.nxos}"
+        fix = f"QEMU_MEMORY: '{machine.wanted}' in topology.clab.yml"
+        too_few = f"{given}; {nxos} does not boot with less than {machine.least}"
+        yield row(
+            "switch-memory", f"{given}, enough for {nxos}",
+            error(machine.memory < machine.least, too_few, fix),
+            warning(machine.memory < machine.wanted, f"{given}; {nxos} wants {machine.wanted}", fix),
+        )  # fmt: skip
+    # virtual processors are shared, so too few of the host's are slow, not wrong
+    virtual = machine.cpus * needs.count("switch") if needs and machine else 0
+    slow = f"{there} for {virtual} virtual ones of switches: they boot slowly, or not within their time limit"
+    yield row(
+        "cpus", there, warning(virtual > 2 * facts.cpus, slow),
+        warning(facts.cpus < 2, "one processor: booting takes about twice as long"),
+    )  # fmt: skip
+
+
+def _disk(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
+    """Where Docker keeps images and containers."""
+    docker = facts.docker
+    if docker is None:
+        return
+    if docker.disk_free is None:
+        yield Finding("disk", "ok", f"how much is free in {docker.root_dir} cannot be seen from here")
+        return
+    images = boxes = 0
+    if needs is not None:
+        lacking = (image for image in needs.images if docker.images.get(image.reference) is None)
+        images = sum(IMAGE_SIZES[_sort(needs, image.part)] for image in lacking)
+        boxes = sum(BOX_SIZES[_sort(needs, box.part)] for box in still_to_start(facts, needs))
+    wanted, least = max(images + boxes, DISK_LEAST), max(images, DISK_LEAST)
+    free, fix = f"{size(docker.disk_free)} free in {docker.root_dir}", "docker image prune"
+    severity: Literal["warning", "error"] = "warning" if docker.disk_free >= least else "error"
+    yield row(
+        "disk", free, answer(docker.disk_free < wanted, severity, f"{free}; the lab may want {size(wanted)}", fix)
+    )
+
+
+def _sort(needs: LabNeeds, part: str) -> str:
+    if part == "switch":
+        return needs.switch
+    return needs.cluster or "standin" if part == "node" else "standin"
+
+
+# --- images: there by exact name, and made by somebody whose boxes containerlab can start ----------------------------
+
+
+def maker(image: ImageFact) -> Maker:
+    """Who built a switch image, by what the image says of itself.
+
+    Both forks of vrnetlab start ``/launch.py`` and have ``/healthcheck.py``. The one that containerlab drives, now
+    srl-labs/vrnetlab, publishes NX-API's port 443 as well; the plain one does not, and neither did the other before it
+    could pass the management address through.
+    """
+    if image.labels.get(STANDIN_LABEL) == "switch":
+        return "standin"
+    starts = any(word.endswith("launch.py") for word in image.entrypoint)
+    if not starts or not any(word.endswith("healthcheck.py") for word in image.healthcheck):
+        return "unknown" if not any("launch_" in word for word in image.entrypoint) else "plain"
+    return "srl-labs" if "uv" in image.entrypoint or "443/tcp" in image.ports else "plain"
+
+
+def _images(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
+    """One finding an image, more for one that has something wrong with it."""
+    if needs is None or facts.docker is None:
+        return
+    for need in needs.images:
+        name, reference = f"image-{need.part}", need.reference
+        why = f"{reference} is a digest: kind pulls one anew that `docker load` has dropped; write the tag"
+        yield row(f"{name}-digest", None, warning("@sha256:" in reference, why))
+        found = facts.docker.images.get(reference)
+        if found is not None and need.part == "switch":
+            yield from _switch(needs, need, found)
+            continue
+        yield row(
+            name, f"{reference} is here",
+            warning(found is None and needs.pulled, f"{reference} is not here, and is pulled when the lab starts",
+                    _bring(needs, need)),
+            error(found is None, f"{reference} is not here", _bring(needs, need)),
+        )  # fmt: skip
+
+
+def _bring(needs: LabNeeds, need: ImageNeed) -> str:
+    """The command that brings an image: ours are built, a node's is public, a switch's is the owner's own file."""
+    if need.reference.startswith("labctl/"):
+        return "make image"
+    if need.part == "switch" and needs.switch == "n9kv":
+        return "labctl setup images load ARCHIVE"
+    return f"docker pull {need.reference}"
+
+
+def _switch(needs: LabNeeds, need: ImageNeed, found: ImageFact) -> Rows:
+    made, here = maker(found), f"{need.reference} is here"
+    if needs.switch == "standin":
+        why = f"{here}, but is no stand-in of labctl: it has no {STANDIN_LABEL}=switch"
+        yield row("image-switch", f"{here}, a stand-in", error(made != "standin", why, "make image"))
+        return
+    other = "srl-labs/vrnetlab, folder cisco/n9kv, is needed"
+    plain = f"{here}, but plain vrnetlab built it (or a very old fork): it does not know containerlab's options"
+    start = " ".join(found.entrypoint) or "nothing"
+    odd = f"{here}, but starts {start}, without vrnetlab's launch.py or health check: no switch image that is known"
+    folder = f"{here}, by its name built in vrnetlab's folder nxos, which is for a switch with other ports"
+    yield row(
+        "image-switch", f"{here}, built by srl-labs/vrnetlab",
+        error(made == "standin", f"{here}, but is a stand-in, and the lab was rendered for a 9000v",
+              "labctl generate SPEC --target switch=standin,cluster=kind"),
+        error(made == "plain", f"{plain}; {other}", REBUILD),
+        error(made == "unknown", f"{odd}; {other}", REBUILD),
+        warning("nxos" in need.reference.partition(":")[0], folder, REBUILD),
+    )  # fmt: skip
+    machine = needs.virtual_machine
+    if machine and machine.passthrough and made == "srl-labs" and found.created and found.created < PASSTHROUGH_FIXED:
+        built, fixed = found.created.date().isoformat(), PASSTHROUGH_FIXED.date().isoformat()
+        why = f"built on {built}: before {fixed} CLAB_MGMT_PASSTHROUGH sent bad checksums"
+        yield Finding("image-switch-age", "warning", f"{why}, so SSH to mgmt0 may stall", REBUILD)
+
+
+def _kubernetes(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
+    """The node image's Kubernetes against the kind library inside containerlab."""
+    if needs is None or needs.cluster != "kind" or not needs.kubernetes or facts.containerlab is None:
+        return
+    version = facts.containerlab.version
+    untold = version in {None, DEVELOPMENT}
+    library, known = kind(CONTAINERLAB_OLDEST if version is None or untold else version)
+    which = f"Kubernetes {needs.kubernetes}, with kind {library} in containerlab"
+    beyond, runs = outside(needs.kubernetes, known.kubernetes), span(known.kubernetes)
+    newest = known is kind(WRITTEN_FOR)[1]
+    yield row(
+        "kubernetes", which,
+        warning(beyond and (newest or untold), f"{which}, which is known to run {runs}"),
+        error(beyond, f"{which}, which runs {runs}", f"kubernetes: {known.images[0]} in the spec"),
+    )  # fmt: skip
+
+
+# --- networks and names: free, or the lab's own ----------------------------------------------------------------------
+
+
+def _management(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
+    """The lab's management network against Docker's networks and the host's routes."""
+    if needs is None or needs.subnet is None or facts.docker is None:
+        return
+    name, subnet, networks = needs.network, needs.subnet, facts.docker.networks
+    own = next((network for network in networks if network.name == name), None)
+    others = (one for one in networks if one.name != name and any(map(subnet.overlaps, one.subnets)))
+    free = free_subnet(facts, subnet.prefixlen)
+    other = f"management: {free} in the spec" if free else None
+    yield row(
+        "management", f"{subnet} is free" if own is None else f"{subnet} is the lab's own",
+        _own(own, needs, subnet) if own else None,
+        _clash(facts.docker, next(others, None), subnet, other),
+        *_routes(facts, own, subnet, other),
+    )  # fmt: skip
+
+
+def _routes(
+    facts: ContainerHostFacts, own: NetworkFact | None, subnet: IPv4Network, other: str | None
+) -> Iterator[Answer | None]:
+    """What this host reaches where the lab's network would be; the way to the lab's own network is none."""
+    bridge = own.bridge if own else None
+    there = [route for route in facts.routes if route.network.overlaps(subnet) and route.interface != bridge]
+    for route in (one for one in there if one.network.subnet_of(subnet)):
+        yield error(route, f"{subnet} is on this host's way to {route.network} ({route.interface})", other)
+    for route in there:
+        way = f"{route.network}, which this host reaches through {route.interface}"
+        yield warning(route, f"{subnet} hides a part of {way}", other)
+
+
+def _own(own: NetworkFact, needs: LabNeeds, subnet: IPv4Network) -> Answer | None:
+    """What is wrong with a network of the lab's name."""
+    foreign = f"there is a Docker network {own.name} that containerlab did not make"
+    there = ", ".join(map(str, own.subnets)) or "no IPv4"
+    differs = f"the Docker network {own.name} is there with {there}, not {subnet}; containerlab would use it as it is"
+    return error("containerlab" not in own.labels, foreign, _rename(needs)) or error(
+        subnet not in own.subnets, differs, f"docker network rm {own.name}"
+    )
+
+
+def _clash(docker: DockerFacts, one: NetworkFact | None, subnet: IPv4Network, other: str | None) -> Answer | None:
+    """A network of somebody else's that overlaps the lab's."""
+    if one is None:
+        return None
+    left = "containerlab" in one.labels and not any(one.name in container.networks for container in docker.containers)
+    what = f"left over from a lab, {one.name}," if left else one.name
+    words = f"{subnet} overlaps the Docker network {what} of this host"
+    return "error", words, f"docker network rm {one.name}" if left else other
+
+
+def _rename(needs: LabNeeds) -> str:
+    return f"labctl up SPEC --name {needs.name}-2"
+
+
+def free_subnet(facts: ContainerHostFacts, prefix: int) -> IPv4Network | None:
+    """A network of that size which nothing on this host uses."""
+    taken = [route.network for route in facts.routes]
+    taken += [subnet for network in (facts.docker.networks if facts.docker else ()) for subnet in network.subnets]
+    most = max(prefix, CANDIDATES.prefixlen)
+    return next((one for one in CANDIDATES.subnets(new_prefix=most) if not any(map(one.overlaps, taken))), None)
+
+
+def _kind_network(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
+    """kind's own network, which all clusters of a host share and which outlives them."""
+    if facts.docker is None or (needs is not None and needs.cluster is None):
+        return
+    dual = needs is not None and needs.dual_stack
+    name = facts.kind_network
+    there = next((network for network in facts.docker.networks if network.name == name), None)
+    off = "IPv6 is switched off here, and the lab's cluster has both families"
+    without = f"the Docker network {name} has no IPv6, and the lab's cluster has both families"
+    used = [container.name for container in facts.docker.containers if name in container.networks]
+    also = f"; {', '.join(used)} must leave it first" if used else ""
+    yield row(
+        "kind-network", f"the Docker network {name} is there" if there else f"kind makes its network {name}",
+        error(dual and not there and not facts.ipv6, off,
+              facts.as_root("sysctl -w net.ipv6.conf.all.disable_ipv6=0")),
+        error(dual and there and not there.ipv6, without + also, f"docker network rm {name}"),
+    )  # fmt: skip
+
+
+def _names(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
+    """Containers that have the names of the lab's boxes already: its own, or those of somebody else."""
+    if needs is None or facts.docker is None:
+        return
+    wanted = {box.container for box in needs.boxes}
+    there = [container for container in facts.docker.containers if container.name in wanted]
+    foreign = [one for one in there if not _belongs(one, needs.name)] if facts.lab_known else there
+    whose = "are not of this lab" if facts.lab_known else "are of no lab of this user"
+    some = ", ".join(sorted(container.name for container in foreign)[:3])
+    more = f" and {len(foreign) - 3} more" if len(foreign) > 3 else ""
+    own = f"{len(there)} containers of lab {needs.name} are there already"
+    yield row(
+        "names", own if there else f"no container has a name of lab {needs.name}",
+        error(foreign, f"containers that {whose} have its names: {some}{more}", _rename(needs)),
+    )  # fmt: skip
+
+
+def _belongs(container: ContainerFact, lab: str) -> bool:
+    """Whether the labels say that it is a box of a lab of that name: ours, or a node of its cluster."""
+    return container.labels.get("labctl.lab") == lab or container.labels.get("io.x-k8s.kind.cluster") == lab
+
+
+RULES = (_capacity, _disk, _images, _kubernetes, _management, _kind_network, _names)
+"""In the order in which a person would repair the host."""
