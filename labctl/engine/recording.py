@@ -20,7 +20,7 @@ from labctl.nxos.push import push
 from labctl.nxos.redact import Redactor, known_of
 from labctl.nxos.session import Exchange, NxosSession, Tap
 from labctl.pace import paced
-from labctl.verify.commands import switch_commands
+from labctl.verify.scenarios import switch_commands
 
 SCHEMA = "labctl.record/v1"
 RUNNING = "show running-config"

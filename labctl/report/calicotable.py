@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from labctl.verify.birdsessions import BirdSession
+from labctl.verify.topics.bird import BirdSession
 
 COLUMNS = ("PEER ADDRESS", "PEER TYPE", "STATE", "SINCE", "INFO")
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from labctl.report.text import clean
-from labctl.verify.wanted import Wanted
+from labctl.verify.checks import Wanted
 
 SCHEMA = "labctl.comparison/v1"
 RANK = {"PASS": 2, "INCONCLUSIVE": 1, "FAIL": 0}

@@ -6,12 +6,20 @@ Sources: Calico documentation "Advertise Kubernetes service IP addresses"; errat
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_network
 
 from labctl import peers
-from labctl.kube.api import Json
+from labctl.kube.api import Json, Resource
+from labctl.kube.resources import (
+    BGP_CONFIGURATIONS,
+    BLOCK_AFFINITIES,
+    ENDPOINT_SLICES,
+    NODES,
+    PODS,
+    SERVICES,
+)
 
 EXCLUDE_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers"
 Network = IPv4Network | IPv6Network
@@ -207,3 +215,69 @@ def pod_address(pod: Json, version: int) -> str | None:
     """A pod's address of one family."""
     rows = (pod.get("status") or {}).get("podIPs") or []
     return next((row["ip"] for row in rows if ip_address(row["ip"]).version == version), None)
+
+
+KINDS = {
+    NODES: "nodes", SERVICES: "services", ENDPOINT_SLICES: "slices", BLOCK_AFFINITIES: "affinities",
+    BGP_CONFIGURATIONS: "configurations", PODS: "pods",
+}  # fmt: skip
+"""Kind of object → its field of `Cluster`."""
+ADVERTISED = (NODES, SERVICES, ENDPOINT_SLICES, BLOCK_AFFINITIES, BGP_CONFIGURATIONS)
+"""What decides which prefixes a node advertises."""
+
+
+def view(calico: str, objects: Mapping[Resource, Sequence[Json]]) -> Cluster:
+    """A `Cluster` of what was listed."""
+    return Cluster(calico, **{KINDS[kind]: items for kind, items in objects.items()})
+
+
+def named(items: Iterable[Json], name: str, namespace: str | None = None) -> Json | None:
+    """The object of that name."""
+    return next(
+        (
+            item
+            for item in items
+            if item["metadata"]["name"] == name and namespace in (None, item["metadata"].get("namespace"))
+        ),
+        None,
+    )
+
+
+def labelled(pods: Iterable[Json], namespace: str, selector: str) -> list[Json]:
+    """Pods of a namespace with a label ``key=value`` that are not being deleted."""
+    key, _, value = selector.partition("=")
+    return [
+        pod
+        for pod in pods
+        if pod["metadata"]["namespace"] == namespace
+        and (pod["metadata"].get("labels") or {}).get(key) == value
+        and "deletionTimestamp" not in pod["metadata"]
+    ]
+
+
+def pod_ready(pod: Json) -> bool:
+    """Running, and every container ready."""
+    status = pod.get("status") or {}
+    conditions = {row["type"]: row["status"] for row in status.get("conditions") or []}
+    return status.get("phase") == "Running" and conditions.get("Ready") == "True"
+
+
+def inside(text: str, outer: str) -> bool:
+    inner, network = ip_network(text, strict=False), ip_network(outer)
+    return inner.version == network.version and inner.subnet_of(network)  # type: ignore[arg-type]
+
+
+def network_pods(pods: Sequence[Json]) -> list[Json]:
+    """Running pods that have a network of their own."""
+    return [
+        pod
+        for pod in pods
+        if not pod["spec"].get("hostNetwork")
+        and (pod.get("status") or {}).get("phase") == "Running"
+        and "deletionTimestamp" not in pod["metadata"]
+    ]
+
+
+def pod_ips(pod: Json) -> list[str]:
+    """Its addresses."""
+    return [str(row["ip"]) for row in (pod.get("status") or {}).get("podIPs") or []]

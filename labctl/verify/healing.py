@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from labctl.kube.api import Api, ApiError
-from labctl.kube.apply import Applier, load
+from labctl.kube.apply import Applier
 from labctl.pace import paced
-from labctl.verify import scaleroutes
 from labctl.verify.change import Healers
 from labctl.verify.hands import Hands
+from labctl.verify.topics import ipip, scale
 from labctl.waiting import Deadline, NotYet, wait_for
 
 GONE_LIMIT = 60.0
@@ -57,17 +57,6 @@ def _gone(api: Api, paths: list[str]) -> bool | NotYet:
     return NotYet(f"{', '.join(left)} is still there") if left else True
 
 
-def calico_mode(hands: Hands, data: Mapping[str, Any]) -> None:
-    """``{seconds}``: the mode that the folder begins with, applied within that time."""
-    apply_mode(hands, hands.folder.lab.mode, Deadline(float(data.get("seconds", 120.0))))
-
-
-def apply_mode(hands: Hands, mode: str, deadline: Deadline) -> None:
-    """``calico/modes/<mode>/*`` through the API."""
-    folder = hands.folder.path
-    Applier(hands.cluster).apply(load(sorted((folder / "calico" / "modes" / mode).glob("*.yaml"))), deadline)
-
-
 def by_itself(hands: Hands, data: Mapping[str, Any]) -> None:
     """Nothing to undo: a session that was cleared, a pod that was deleted, come back by themselves."""
     del hands, data
@@ -78,7 +67,7 @@ HEALERS: Healers = {
     "node-commands": node_commands,
     "kube-patch": kube_patch,
     "kube-delete": kube_delete,
-    "calico-mode": calico_mode,
+    "calico-mode": ipip.heal,
     "by-itself": by_itself,
-    "scale-routes": scaleroutes.heal,
+    "scale-routes": scale.heal,
 }

@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, TypeVar
 
 from labctl.errors import LabctlError
 from labctl.kube.api import Api, Json, Resource
-from labctl.kube.exec import PodExec
+from labctl.kube.exec import PodCommand, PodExec
 from labctl.kube.resources import PODS
 from labctl.nxos.session import NxosSession
+from labctl.pace import limit
 from labctl.runtime.api import Endpoints
 from labctl.verify.evidence import Evidence
-from labctl.verify.podcommand import NoPod, run_in_pod
 
 _Answer = TypeVar("_Answer")
 
@@ -42,6 +42,11 @@ class Command:
     target: str
     text: str
     pod: str = ""
+
+
+def listing(resource: Resource, namespace: str | None = None) -> Command:
+    """The question for all API objects of a kind."""
+    return Command("kube", "kubernetes", resource.path(namespace))
 
 
 @dataclass(slots=True)
@@ -161,3 +166,29 @@ class Observer:
 def _cause(box: str, words: str) -> str:
     """Without the box's name and what it had printed so far."""
     return words.removeprefix(f"{box}: ").partition("; last: ")[0]
+
+
+class NoPod(Exception):
+    """No pod with the label runs there; the text says which and where."""
+
+
+def run_in_pod(
+    listed: Callable[[str], Sequence[Json]], pods: PodExec, node: str, where: str, command: Sequence[str]
+) -> PodCommand:
+    """Run it to its end in the newest pod ``namespace/key=value`` on a node (Kubernetes name).
+
+    ``listed``: the pods of a namespace. Raises `NoPod`, or `InconclusiveError` when API or node do not answer.
+    """
+    namespace, _, selector = where.partition("/")
+    key, _, value = selector.partition("=")
+    found = [
+        pod
+        for pod in listed(namespace)
+        if (pod["metadata"].get("labels") or {}).get(key) == value
+        and pod["spec"].get("nodeName") == node
+        and (pod.get("status") or {}).get("phase") == "Running"
+    ]
+    if not found:
+        raise NoPod(f"no pod {selector} runs on {node}")
+    newest = max(found, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
+    return pods.run(namespace, newest["metadata"]["name"], list(command), timeout=limit("call"))

@@ -225,3 +225,21 @@ def _listed(names: Sequence[str]) -> str:
     """``leaf101, leaf102 and leaf103``."""
     shown = [*names[:NAMED], *([f"{len(names) - NAMED} more"] if len(names) > NAMED else [])]
     return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
+
+
+def differing(what: str, expected: Mapping[str, Any], seen: Mapping[str, Any]) -> Judgement:
+    """PASS when every expected field is seen; else FAIL with each that differs."""
+    wrong = [f"{key} is {_word(seen.get(key))}, expected {_word(value)}" for key, value in expected.items()
+             if seen.get(key) != value]  # fmt: skip
+    if wrong:
+        return Judgement("FAIL", f"{what}: {'; '.join(wrong)}", dict(expected), dict(seen))
+    told = ", ".join(f"{key} {_word(value)}" for key, value in expected.items())
+    return Judgement("PASS", f"{what}: {told}", dict(expected), dict(seen))
+
+
+def _word(value: Any) -> str:
+    if value is None:
+        return "not set"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ", ".join(map(str, value)) or "none" if isinstance(value, (list, tuple)) else str(value)

@@ -1,29 +1,97 @@
-"""A step ``expect`` as checks: which commands are asked, and which pure judge decides."""
+"""A step ``expect`` as checks: which commands are asked, and which pure judge decides.
+
+Whether a session was reset is judged by what the switch counts: ``connsestablished`` and ``connsdropped`` of
+``show ip bgp neighbors`` (NX-OS JSON) grow with each new session, so one that was down between two looks shows, however
+short it was.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from labctl.bonding import parse_bond
 from labctl.kube.api import Json
 from labctl.kube.resources import NODES, PODS
-from labctl.verify import expectation, judges
+from labctl.nxos.tables import flag_words, neighbors, rows
+from labctl.verify import expectation
 from labctl.verify.capturing import channel_of
-from labctl.verify.checks import Check
-from labctl.verify.clusterview import cluster_check
+from labctl.verify.checks import Check, cluster_check
 from labctl.verify.expectation import Cluster
-from labctl.verify.faults.switches import default_vrf
-from labctl.verify.inputs import EndpointsOf, RouteInput, SessionInput
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Command
-from labctl.verify.scenarios.bgp import SUMMARY, judge_route, kinds_of
-from labctl.verify.steps.expectmodel import Bond, Evpn, Expect, Nodes, PodsAt, PortChannel, Route, Sessions, VpcState
-from labctl.verify.steps.sessions import COMMAND, Counted, reset, unbroken
+from labctl.verify.steps.faults import default_vrf
+from labctl.verify.steps.model import Bond, Evpn, Expect, Nodes, PodsAt, PortChannel, Route, Sessions, VpcState
+from labctl.verify.topics import bgp
+from labctl.verify.topics.bgp import SUMMARY, BgpInput, RouteInput, SessionInput, judge_route, kinds_of
+from labctl.verify.values import EndpointsOf
 from labctl.verify.verdict import Judgement, Verdict
 
-COUNTED: Mapping[str, Callable[..., Judgement]] = {"unbroken": unbroken, "reset": reset}
+CONNECTIONS = {"ipv4": "show ip bgp neighbors", "ipv6": "show ipv6 bgp neighbors"}
+ADDRESS_KEYS = ("neighbor", "ipv6neighbor", "ipv4neighbor")
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What a switch says of one neighbor. ``up``: how long, in its words."""
+
+    state: str
+    established: int
+    dropped: int
+    up: str
+
+
+def counted(body: Any) -> dict[str, Counted]:
+    """Address → what is counted."""
+    found = {}
+    for row in rows(body, "neighbor"):
+        address = next((str(row[key]) for key in ADDRESS_KEYS if key in row), None)
+        if address is not None and "connsestablished" in row:
+            found[address] = Counted(
+                str(row.get("state")),
+                int(row["connsestablished"]),
+                int(row.get("connsdropped") or 0),
+                str(row.get("elapsedtime") or "-"),
+            )
+    return found
+
+
+def judge_unbroken(switch: str, neighbor: str, before: Mapping[str, Counted], body: Any) -> Judgement:
+    """Established, by the same connection as before."""
+    then, now = before.get(neighbor), counted(body).get(neighbor)
+    if then is None:
+        return Judgement("INCONCLUSIVE", f"{switch}: neighbor {neighbor} was not there when the scenario began")
+    expected = {"state": "Established", "connections": then.established, "dropped": then.dropped}
+    if now is None:
+        return Judgement("FAIL", f"{switch}: neighbor {neighbor} is not there any more", expected, None)
+    seen = {"state": now.state, "connections": now.established, "dropped": now.dropped, "up_for": now.up}
+    if now.state != "Established":
+        return Judgement("FAIL", f"{switch}: session with {neighbor} is {now.state}", expected, seen)
+    if (now.established, now.dropped) != (then.established, then.dropped):
+        why = f"{now.established} connections and {now.dropped} dropped, {then.established} and {then.dropped} before"
+        return Judgement("FAIL", f"{switch}: session with {neighbor} was reset: {why}", expected, seen)
+    return Judgement("PASS", f"{switch}: session with {neighbor} is unbroken, up for {now.up}", expected, seen)
+
+
+def judge_reset(switch: str, neighbor: str, before: Mapping[str, Counted], body: Any) -> Judgement:
+    """Established again, by a newer connection than before."""
+    then, now = before.get(neighbor), counted(body).get(neighbor)
+    if then is None:
+        return Judgement("INCONCLUSIVE", f"{switch}: neighbor {neighbor} was not there when the scenario began")
+    expected = {"state": "Established", "connections": f"more than {then.established}"}
+    if now is None:
+        return Judgement("FAIL", f"{switch}: neighbor {neighbor} is not there any more", expected, None)
+    seen = {"state": now.state, "connections": now.established, "dropped": now.dropped, "up_for": now.up}
+    if now.state != "Established":
+        return Judgement("FAIL", f"{switch}: session with {neighbor} is {now.state}", expected, seen)
+    if now.established <= then.established:
+        return Judgement("FAIL", f"{switch}: session with {neighbor} was not reset", expected, seen)
+    return Judgement("PASS", f"{switch}: session with {neighbor} is a new one, up for {now.up}", expected, seen)
+
+
+COUNTED: Mapping[str, Callable[..., Judgement]] = {"unbroken": judge_unbroken, "reset": judge_reset}
 """Judged by the connections that the switch counts."""
 Baseline = Mapping[tuple[str, str], Mapping[str, Counted]]
 """(switch, command) → what was counted when the scenario began."""
@@ -48,7 +116,7 @@ def session_rows(lab: LabUnderTest, row: Sessions) -> list[SessionInput]:
     """The lab's sessions that an expectation is about."""
     return [
         session
-        for session in lab.mode.bgp.sessions
+        for session in lab.section(BgpInput).sessions
         if (row.switch is None or session.switch in row.switch)
         and (row.node is None or session.node in row.node)
         and row.family in {None, session.family}
@@ -57,7 +125,7 @@ def session_rows(lab: LabUnderTest, row: Sessions) -> list[SessionInput]:
 
 def counters(rows: Sequence[SessionInput]) -> list[Command]:
     """What is asked to count the connections of sessions."""
-    found = [Command("nxos", row.switch, f"{COMMAND[row.family]} vrf {row.vrf}") for row in rows]
+    found = [Command("nxos", row.switch, f"{CONNECTIONS[row.family]} vrf {row.vrf}") for row in rows]
     return list(dict.fromkeys(found))
 
 
@@ -71,18 +139,18 @@ def _sessions(lab: LabUnderTest, row: Sessions, identity: str, baseline: Baselin
             yield Check(name, title, (command,), partial(COUNTED[row.are], session.switch, session.neighbor, before))
             continue
         command = Command("nxos", session.switch, f"{SUMMARY[session.family]} vrf {session.vrf}")
-        judge = partial(judges.session, session.switch, session.neighbor, session.asn)
+        judge = partial(bgp.judge_session, session.switch, session.neighbor, session.asn)
         yield Check(
             name, title, (command,), judge if row.are == "up" else partial(_down, session.switch, session.neighbor)
         )
 
 
 def _evpn(lab: LabUnderTest, row: Evpn, identity: str) -> Iterator[Check]:
-    for switch in lab.mode.bgp.evpn:
+    for switch in lab.section(BgpInput).evpn:
         for neighbor in switch.neighbors:
             if (row.switch and switch.switch not in row.switch) or (row.neighbor and neighbor not in row.neighbor):
                 continue
-            judge = partial(judges.session, switch.switch, neighbor, None)
+            judge = partial(bgp.judge_session, switch.switch, neighbor, None)
             yield Check(
                 f"{identity}.{switch.switch}.{neighbor}", f"EVPN of {switch.switch} with {neighbor} is {row.are}",
                 (Command("nxos", switch.switch, "show bgp l2vpn evpn summary"),),
@@ -91,7 +159,7 @@ def _evpn(lab: LabUnderTest, row: Evpn, identity: str) -> Iterator[Check]:
 
 
 def _down(switch: str, neighbor: str, body: Any) -> Judgement:
-    row = judges.neighbors(body).get(neighbor)
+    row = neighbors(body).get(neighbor)
     expected = {"state": "not Established"}
     if row is None:
         return Judgement("FAIL", f"{switch}: neighbor {neighbor} is not configured", expected, None)
@@ -164,12 +232,12 @@ def _port_channel(lab: LabUnderTest, row: PortChannel, switch: str, identity: st
 def judge_channel(switch: str, name: str, body: Any, *, up: bool) -> Judgement:
     """Whether a port-channel bundles a member. Pure."""
     number = name.removeprefix("port-channel")
-    found = next((row for row in judges.rows(body, "channel") if str(row.get("group")) == number), None)
+    found = next((row for row in rows(body, "channel") if str(row.get("group")) == number), None)
     if found is None:
         return Judgement("FAIL", f"{switch}: there is no {name}", "up" if up else "down", None)
-    seen = {str(row["port"]): str(row["port-status"]) for row in judges.rows(found, "member")}
+    seen = {str(row["port"]): str(row["port-status"]) for row in rows(found, "member")}
     is_up = "P" in seen.values()
-    words = ", ".join(f"{port} is {judges.flag_words(flag)}" for port, flag in seen.items()) or "no member"
+    words = ", ".join(f"{port} is {flag_words(flag)}" for port, flag in seen.items()) or "no member"
     verdict: Verdict = "PASS" if is_up is up else "FAIL"
     return Judgement(verdict, f"{switch}: {name}: {words}", "up" if up else "down", seen)
 

@@ -16,20 +16,17 @@ from labctl.pace import paced
 from labctl.verify.capture.loss import Loss
 from labctl.verify.capture.match import ExpectedPacket, ExpectedStack, find
 from labctl.verify.capture.packet import decode
+from labctl.verify.capturing import Recording
 from labctl.verify.change import Change, Changes
 from labctl.verify.checks import Check, hold, poll
-from labctl.verify.faults.plan import plan
 from labctl.verify.healing import HEALERS
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Unanswered
-from labctl.verify.recording import Recording
-from labctl.verify.scenarios import bgp, links
-from labctl.verify.steps.expectmodel import Expect, LossOf, Packets
-from labctl.verify.steps.expects import COUNTED, Baseline, checks, counters
-from labctl.verify.steps.faultmodel import Fault
-from labctl.verify.steps.model import Capture, Heal, ScenarioFile, Step, Stop, Traffic
-from labctl.verify.steps.sessions import counted
-from labctl.verify.traffic import Measured, Running, begin
+from labctl.verify.steps.expects import COUNTED, Baseline, checks, counted, counters
+from labctl.verify.steps.faults import plan
+from labctl.verify.steps.model import Capture, Expect, Fault, Heal, LossOf, Packets, ScenarioFile, Step, Stop, Traffic
+from labctl.verify.steps.traffic import Measured, Running, begin
+from labctl.verify.topics import bgp, links
 from labctl.verify.verdict import CheckResult, Judgement, combine
 from labctl.waiting import Cancelled, Deadline, DeadlinePassed
 
@@ -76,7 +73,7 @@ class _Run:
     def _whole(self, word: str, otherwise: Any) -> CheckResult:
         """The checks of links and BGP, as one: what the scenario begins from, and what it must come back to."""
         lab = self._lab
-        asked = [*links.checks(lab), *bgp.checks(lab, lab.mode.bgp)]
+        asked = [*links.checks(lab), *bgp.checks(lab)]
         results = poll(asked, lab.observer, lab.deadline("converged"), lab.cancel, lambda _result: None)
         wrong = [result for result in results if result.verdict != "PASS"]
         verdict = combine(result.verdict for result in results)
@@ -99,7 +96,7 @@ class _Run:
         """The connections of all sessions, where an expectation will ask whether they are unbroken."""
         wanted = any(isinstance(step, Expect) and step.sessions and step.sessions.are in COUNTED
                      for step in self._file.steps)  # fmt: skip
-        commands = counters(self._lab.mode.bgp.sessions) if wanted else []
+        commands = counters(self._lab.section(bgp.BgpInput).sessions) if wanted else []
         return {(row.target, row.text): counted(self._lab.observer.ask(row)[0]) for row in commands}
 
     def _objects(self) -> list[CheckResult]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from labctl.report.calicotable import node_status
-from labctl.verify.birdsessions import BirdSession, parse, peers_of, session
 from labctl.verify.observer import Unanswered
+from labctl.verify.topics.bird import BirdSession, judge_session, parse, peers_of
 
 BIRD_1 = """\
 BIRD v0.3.3+birdv1.6.8 ready.
@@ -59,11 +59,11 @@ def test_no_bird_is_no_answer(text: str) -> None:
 
 
 def test_a_session_is_judged_by_state_and_type() -> None:
-    assert session("node01", "192.168.100.1", "global", BIRD_2).verdict == "PASS"
-    down = session("node01", "2001:193:168:1:0::4", "global", BIRD_2)
+    assert judge_session("node01", "192.168.100.1", "global", BIRD_2).verdict == "PASS"
+    down = judge_session("node01", "2001:193:168:1:0::4", "global", BIRD_2)
     assert (down.verdict, down.sentence[:49]) == ("FAIL", "node01: peer 2001:193:168:1:0::4 is start Active ")
-    assert session("node01", "192.168.100.1", "node specific", BIRD_2).verdict == "FAIL"
-    missing = session("node01", "192.168.100.9", "global", BIRD_2)
+    assert judge_session("node01", "192.168.100.1", "node specific", BIRD_2).verdict == "FAIL"
+    missing = judge_session("node01", "192.168.100.9", "global", BIRD_2)
     assert missing.sentence == (
         "node01 has no BGP session with 192.168.100.9 (it has: 192.168.100.1, 2001:193:168:1::4)"
     )

@@ -14,11 +14,10 @@ from typing import Any
 
 import pytest
 
-from labctl.verify.checks import Check
+from labctl.verify.checks import Check, Wanted
 from labctl.verify.lab import LabUnderTest
-from labctl.verify.scenarios import cluster, leafs
+from labctl.verify.topics import cluster, leafs
 from labctl.verify.verdict import CheckResult
-from labctl.verify.wanted import Wanted
 from labctl.waiting import Deadline
 from tests.unit.verify.recordedlab import RecordedLab, under_test
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from labctl.errors import LabError
+from labctl.verify.capturing import Recording
 from labctl.verify.checks import poll
 from labctl.verify.lab import LabUnderTest
-from labctl.verify.recording import Recording
-from labctl.verify.steps.expectmodel import Bond, Expect, PodsAt, VpcState
 from labctl.verify.steps.expects import checks, judge_bond, judge_channel, judge_pods, judge_vpc
+from labctl.verify.steps.model import Bond, Expect, PodsAt, VpcState
 from labctl.verify.verdict import Judgement
 from labctl.waiting import Deadline
 from tests.unit.verify.conftest import Boxes

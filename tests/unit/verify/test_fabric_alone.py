@@ -12,12 +12,13 @@ import pytest
 
 from labctl.folder import load_folder
 from labctl.standin.switch.shows import ospf
-from labctl.verify import bgpjudges, judges
-from labctl.verify.inputs import PeersInput, UnderlayInput, load_checks
+from labctl.verify.inputs import load_checks
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Observer
-from labctl.verify.run import chosen
-from labctl.verify.scenarios import bgp, links
+from labctl.verify.scenarios import chosen
+from labctl.verify.topics import bgp, links
+from labctl.verify.topics.bgp import PeersInput
+from labctl.verify.topics.links import UnderlayInput
 from tests.unit.verify.conftest import Boxes
 
 FOLDER = Path(__file__).parents[2] / "golden" / "render" / "fabric-standin-fabric"
@@ -36,7 +37,7 @@ def table(name: str, *rows: Any) -> dict[str, Any]:
 
 def route(prefix: str, hop: str, segment: int = 90001) -> str:
     """As ``show ip route`` prints a hop over VXLAN."""
-    tunnel = bgpjudges.tunnel_id(hop)
+    tunnel = bgp.tunnel_id(hop)
     return (
         f'IP Route Table for VRF "vrf-001"\n\n{prefix}, ubest/mbest: 1/0\n    *via {hop}%default, [200/0], 00:00:11, '
         f"bgp-65102, internal, tag 65102, segid: {segment} tunnelid: {tunnel} encap: VXLAN\n \n"
@@ -96,14 +97,14 @@ def test_a_lost_link_and_a_route_that_does_not_cross_are_seen(fabric: LabUnderTe
 )  # fmt: skip
 def test_a_neighbor_needs_one_link_that_is_full(states: list[str], verdict: str) -> None:
     body = table("ctx", table("nbr", *({"rid": "10.2.1.201", "state": state} for state in states)))
-    found = judges.underlay(UnderlayInput(switch="l", neighbors=("10.2.1.201",)), body)
+    found = links.judge_underlay(UnderlayInput(switch="l", neighbors=("10.2.1.201",)), body)
     assert found.verdict == verdict
 
 
 def test_the_judge_reads_what_the_stand_in_prints() -> None:
     body = ospf.as_json("UNDERLAY", ospf.rows(NEIGHBORS))
-    assert judges.underlay(UnderlayInput(switch="l", neighbors=("10.2.1.201",)), body).verdict == "PASS"
-    assert "10.2.1.202 is not there" in judges.underlay(
+    assert links.judge_underlay(UnderlayInput(switch="l", neighbors=("10.2.1.201",)), body).verdict == "PASS"
+    assert "10.2.1.202 is not there" in links.judge_underlay(
         UnderlayInput(switch="l", neighbors=("10.2.1.201", "10.2.1.202")), body
     ).sentence  # fmt: skip
 
@@ -124,7 +125,7 @@ def test_the_judge_reads_what_the_stand_in_prints() -> None:
     ],
 )
 def test_a_route_over_vxlan_has_its_segment_and_its_tunnel(text: str, words: str) -> None:
-    found = bgpjudges.tunnelled("leaf101", "12.1.0.0/16", ["10.2.0.101"], 90001, text)
+    found = bgp.judge_tunnelled("leaf101", "12.1.0.0/16", ["10.2.0.101"], 90001, text)
     assert found.verdict == ("PASS" if " via 10.2.0.101 over VXLAN" in words else "FAIL")
     assert re.search(words, found.sentence), found.sentence
 
@@ -135,7 +136,7 @@ def test_a_route_that_the_paper_prints() -> None:
         'IP Route Table for VRF "vrf-001"\n\n192.168.100.1/32, ubest/mbest: 1/0\n    *via 10.2.0.3%default, [200/0], '
         "09:11:59, bgp-65102, internal, tag 65102, segid: 90001 tunnelid: 0xa020003 encap: VXLAN\n"
     )
-    found = bgpjudges.tunnelled("leaf2102", "192.168.100.1/32", ["10.2.0.3"], 90001, text)
+    found = bgp.judge_tunnelled("leaf2102", "192.168.100.1/32", ["10.2.0.3"], 90001, text)
     assert found.verdict == "PASS", found.sentence
 
 
@@ -146,7 +147,7 @@ def test_a_route_that_the_paper_prints() -> None:
 def test_peers_of_a_summary(configured: str | None, capable: str | None, verdict: str) -> None:
     saf = {"configuredpeers": configured, "capablepeers": capable} if configured else {}
     body = table("vrf", table("af", table("saf", saf))) if saf else {}
-    found = bgpjudges.peers(PeersInput(switch="leaf101", vrf="v", family="ipv4", count=3), body)
+    found = bgp.judge_peers(PeersInput(switch="leaf101", vrf="v", family="ipv4", count=3), body)
     assert found.verdict == verdict
 
 
@@ -154,5 +155,5 @@ def test_an_ipv6_route_over_vxlan_has_an_ipv4_hop() -> None:
     text = route("2001:193:168:1::5/128", "10.2.0.1").replace(
         "via 10.2.0.1%default", "via ::ffff:10.2.0.1%default:IPv4"
     )
-    found = bgpjudges.tunnelled("leaf101", "2001:193:168:1::5/128", ["10.2.0.1"], 90001, text)
+    found = bgp.judge_tunnelled("leaf101", "2001:193:168:1::5/128", ["10.2.0.1"], 90001, text)
     assert found.verdict == "PASS", found.sentence

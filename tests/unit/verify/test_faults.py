@@ -10,12 +10,11 @@ import pytest
 
 from labctl.guest.api import Completed
 from labctl.verify.change import Change, Changes
-from labctl.verify.faults.plan import plan
-from labctl.verify.faults.switches import peer_link_members, vpc_domain
 from labctl.verify.hands import NotDone
 from labctl.verify.healing import HEALERS
 from labctl.verify.lab import LabUnderTest
-from labctl.verify.steps.faultmodel import Fault
+from labctl.verify.steps.faults import peer_link_members, plan, vpc_domain
+from labctl.verify.steps.model import Fault
 from tests.unit.verify.conftest import FOLDER, Boxes
 
 RUNNING = (FOLDER / "nxos" / "leaf2101.cfg").read_text()

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
-from labctl.verify import judges
-from labctl.verify.inputs import ChannelInput, CopyInput, CurlInput, LacpInput, PingInput, VpcInput
-from labctl.verify.scenarios.curl import judge_page
-from labctl.verify.scenarios.ping import block_routes, judge_ping
+from labctl.nxos.tables import rows
+from labctl.verify.topics import bgp, links
+from labctl.verify.topics.bgp import CopyInput
+from labctl.verify.topics.curl import CurlInput, judge_page
+from labctl.verify.topics.links import ChannelInput, LacpInput, VpcInput
+from labctl.verify.topics.ping import PingInput, block_routes, judge_ping
 from labctl.verify.verdict import CheckResult, Judgement, Report, ScenarioResult, combine
 
 SHOWS = Path(__file__).parents[2] / "golden" / "shows"
@@ -42,7 +44,7 @@ def of(judgement: Judgement) -> tuple[str, str]:
     ],
 )
 def test_tables_are_objects_or_arrays(body: Any, count: int) -> None:
-    assert len(judges.rows(body, "a", "b")) == count
+    assert len(rows(body, "a", "b")) == count
 
 
 def summary(*rows: tuple[str, int, str, int]) -> dict[str, Any]:
@@ -76,7 +78,7 @@ UP = summary(("192.168.1.10", 65531, "Established", 3), ("192.168.1.11", 65531, 
     ],
 )  # fmt: skip
 def test_sessions(neighbor: str, asn: int | None, body: Any, expected: tuple[str, str]) -> None:
-    assert of(judges.session("leaf1", neighbor, asn, body)) == expected
+    assert of(bgp.judge_session("leaf1", neighbor, asn, body)) == expected
 
 
 THREE = ["10.96.0.0/16", "10.244.219.64/26", "203.0.113.0/24"]
@@ -95,7 +97,7 @@ THREE = ["10.96.0.0/16", "10.244.219.64/26", "203.0.113.0/24"]
     ],
 )  # fmt: skip
 def test_prefixes(neighbor: str, expected: list[str], verdict: str, sentence: str) -> None:
-    assert of(judges.prefixes("leaf1", "master", neighbor, expected, UP)) == (verdict, sentence)
+    assert of(bgp.judge_prefixes("leaf1", "master", neighbor, expected, UP)) == (verdict, sentence)
 
 
 def route_table(prefix: str, *paths: dict[str, Any]) -> dict[str, Any]:
@@ -126,7 +128,7 @@ def path(hop: str, best: str = "true", segment: int | None = None) -> dict[str, 
     ],
 )
 def test_routes(hops: list[str], segment: int | None, paths: list[Any], expected: tuple[str, str]) -> None:
-    found = judges.route("leaf1", "10.96.120.215/32", hops, segment, route_table("10.96.120.215/32", *paths))
+    found = bgp.judge_hops("leaf1", "10.96.120.215/32", hops, segment, route_table("10.96.120.215/32", *paths))
     assert found.verdict == expected[0]
     assert expected[1] in found.sentence
 
@@ -146,7 +148,7 @@ COPY = CopyInput(
 )
 def test_a_copy_of_another_pair(hops: list[str], verdict: str, words: str) -> None:
     paths = [{"ipnexthop": hop, "ubest": "true"} for hop in hops]
-    found = judges.only_copy(COPY, route_table(COPY.prefix, *paths))
+    found = bgp.judge_copy(COPY, route_table(COPY.prefix, *paths))
     assert found.verdict == verdict
     assert found.sentence.startswith("leaf1: 192.168.100.2/32 is ")
     assert words in found.sentence
@@ -166,16 +168,16 @@ def test_a_copy_of_another_pair(hops: list[str], verdict: str, words: str) -> No
 )
 def test_a_route_by_some_of_several_leafs(hops: list[str], expected: tuple[str, str]) -> None:
     table = route_table("10.96.0.9/32", *map(path, hops))
-    assert of(judges.route_by("leaf1", "10.96.0.9/32", ["10.2.0.3", "10.2.0.4"], table)) == expected
+    assert of(bgp.judge_some_of("leaf1", "10.96.0.9/32", ["10.2.0.3", "10.2.0.4"], table)) == expected
 
 
 def test_not_knowing_a_loopback_is_no_copy() -> None:
-    assert of(judges.only_copy(COPY, {})) == ("PASS", "leaf1: 192.168.100.2/32 is not known, no copy of another pair")
+    assert of(bgp.judge_copy(COPY, {})) == ("PASS", "leaf1: 192.168.100.2/32 is not known, no copy of another pair")
 
 
 @pytest.mark.parametrize("body", [{}, route_table("10.96.0.0/16", path("10.0.0.1"))])
 def test_no_route(body: Any) -> None:
-    assert of(judges.route("leaf1", "10.96.120.215/32", [], None, body)) == (
+    assert of(bgp.judge_hops("leaf1", "10.96.120.215/32", [], None, body)) == (
         "FAIL", "leaf1: no route to 10.96.120.215/32",
     )  # fmt: skip
 
@@ -211,7 +213,7 @@ CHANNEL = ChannelInput(channel=11, members=("Ethernet1/1", "Ethernet1/2"))
     ],
 )
 def test_port_channels(body: Any, expected: tuple[str, str]) -> None:
-    assert of(judges.port_channel("leaf1", CHANNEL, body)) == expected
+    assert of(links.judge_port_channel("leaf1", CHANNEL, body)) == expected
 
 
 def vpc_brief(peer: str = "peer-ok", consistency: str = "consistent", **legs: str) -> dict[str, Any]:
@@ -245,7 +247,7 @@ GOOD = "1 consistent"
     ],
 )
 def test_vpc(body: Any, expected: tuple[str, str]) -> None:
-    assert of(judges.vpc(VpcInput(switch="leaf1", domain=1, vpcs=(11, 12)), body)) == expected
+    assert of(links.judge_vpc(VpcInput(switch="leaf1", domain=1, vpcs=(11, 12)), body)) == expected
 
 
 def bond(*members: tuple[str, str, int, int, int], active: int = 1) -> str:
@@ -298,22 +300,22 @@ GOOD_MEMBERS = (("eth1", "up", 1, 63, 63), ("eth2", "up", 1, 63, 61))
     ],
 )
 def test_lacp(text: str, expected: tuple[str, str]) -> None:
-    assert of(judges.lacp(LacpInput(node="node01", bond="bond0", members=("eth1", "eth2")), text)) == expected
+    assert of(links.judge_lacp(LacpInput(node="node01", bond="bond0", members=("eth1", "eth2")), text)) == expected
 
 
 RECORDED: list[tuple[str, Callable[[Any], Judgement]]] = [
-    ("show bgp l2vpn evpn summary", lambda body: judges.session("l", "10.2.1.5", None, body)),
-    ("show ip bgp summary vrf vrf-001", lambda body: judges.session("l", "192.168.1.11", 65531, body)),
-    ("show ipv6 bgp summary vrf vrf-001", lambda body: judges.session("l", "2001:192:168:1::11", 65531, body)),
+    ("show bgp l2vpn evpn summary", lambda body: bgp.judge_session("l", "10.2.1.5", None, body)),
+    ("show ip bgp summary vrf vrf-001", lambda body: bgp.judge_session("l", "192.168.1.11", 65531, body)),
+    ("show ipv6 bgp summary vrf vrf-001", lambda body: bgp.judge_session("l", "2001:192:168:1::11", 65531, body)),
     (
         "show ip route vrf vrf-001",
-        lambda body: judges.route("l", "10.96.120.215/32", ["192.168.1.11", "192.168.1.13"], None, body),
+        lambda body: bgp.judge_hops("l", "10.96.120.215/32", ["192.168.1.11", "192.168.1.13"], None, body),
     ),
     (
         "show port-channel summary",
-        lambda body: judges.port_channel("l", ChannelInput(channel=11, members=("Ethernet1/1",)), body),
+        lambda body: links.judge_port_channel("l", ChannelInput(channel=11, members=("Ethernet1/1",)), body),
     ),
-    ("show vpc brief", lambda body: judges.vpc(VpcInput(switch="l", domain=1, vpcs=(11, 12, 13)), body)),
+    ("show vpc brief", lambda body: links.judge_vpc(VpcInput(switch="l", domain=1, vpcs=(11, 12, 13)), body)),
 ]
 
 
@@ -326,7 +328,7 @@ def test_judges_read_what_the_stand_in_prints(command: str, judge: Callable[[Any
 def test_judges_see_the_failed_leg_that_the_stand_in_prints() -> None:
     body = json.loads((SHOWS / "leaf2101-leg-down.json").read_text())
     found = [
-        judges.port_channel(
+        links.judge_port_channel(
             "l", ChannelInput(channel=n, members=(f"Ethernet1/{n - 10}",)), body["show port-channel summary"]
         )
         for n in (11, 12, 13)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from labctl.verify.leafconfig import neighbor, running, trouble_of_filter
+from labctl.verify.topics.leafs import configuration, neighbor_of, trouble_of_filter
 
 CONFIG = """\
 ip prefix-list A seq 10 permit 10.0.0.0/8 le 24
@@ -45,7 +45,7 @@ router bgp 65102
     ],
 )
 def test_the_first_entry_that_matches_decides(prefix: str, permitted: bool) -> None:
-    trouble = trouble_of_filter(running(CONFIG), "OUT", [prefix])
+    trouble = trouble_of_filter(configuration(CONFIG), "OUT", [prefix])
     assert (trouble == f"route-map OUT permits {prefix}") is permitted
     if not permitted:
         assert trouble is None
@@ -53,26 +53,26 @@ def test_the_first_entry_that_matches_decides(prefix: str, permitted: bool) -> N
 
 def test_what_nothing_permits_is_denied() -> None:
     text = CONFIG.replace("route-map OUT permit 30\n  match tag 7\n", "")
-    assert trouble_of_filter(running(text), "OUT", ["10.1.3.0/24", "11.0.0.0/8", "2001:db8::/64"]) is None
+    assert trouble_of_filter(configuration(text), "OUT", ["10.1.3.0/24", "11.0.0.0/8", "2001:db8::/64"]) is None
 
 
 def test_what_is_not_defined_is_no_filter() -> None:
-    assert trouble_of_filter(running(CONFIG), "NONE", []) == "route-map NONE is not defined"
+    assert trouble_of_filter(configuration(CONFIG), "NONE", []) == "route-map NONE is not defined"
     text = CONFIG.replace("match ip address prefix-list B", "match ip address prefix-list C")
-    assert trouble_of_filter(running(text), "OUT", []) == (
+    assert trouble_of_filter(configuration(text), "OUT", []) == (
         "route-map OUT matches ip prefix-list C, which is not defined"
     )
 
 
 def test_a_neighbor_goes_before_its_template() -> None:
-    first = neighbor(running(CONFIG), 65102, "v", "192.168.1.10")
+    first = neighbor_of(configuration(CONFIG), 65102, "v", "192.168.1.10")
     assert first is not None
     assert (first.setting("remote-as"), first.has("ipv4", "as-override")) == ("65530", True)
     assert (first.route_map("ipv4", "out"), first.route_map("ipv4", "in")) == ("OUT", None)
-    second = neighbor(running(CONFIG), 65102, "v", "192.168.1.11")
+    second = neighbor_of(configuration(CONFIG), 65102, "v", "192.168.1.11")
     assert second is not None
     assert (second.setting("remote-as"), second.route_map("ipv4", "in"), second.has("ipv4", "as-override")) == (
         "65000", "IN", False,
     )  # fmt: skip
-    assert neighbor(running(CONFIG), 65102, "v", "192.168.1.12") is None
-    assert neighbor(running(CONFIG), 65103, "v", "192.168.1.10") is None
+    assert neighbor_of(configuration(CONFIG), 65102, "v", "192.168.1.12") is None
+    assert neighbor_of(configuration(CONFIG), 65103, "v", "192.168.1.10") is None

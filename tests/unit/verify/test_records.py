@@ -16,9 +16,9 @@ from labctl.errors import InconclusiveError, LabError, SpecError, UsageError
 from labctl.journal import Journal
 from labctl.verify.change import Change, Changes, NotHealed, change, heal_left_over, open_changes, write
 from labctl.verify.evidence import Evidence, redact
-from labctl.verify.inputs import AdvertisedBy, ClusterIpOf, EndpointsOf, PortChannelOf, load_checks
-from labctl.verify.run import chosen
-from labctl.verify.scenarios.files import ORDER
+from labctl.verify.inputs import load_checks
+from labctl.verify.scenarios import ORDER, chosen
+from labctl.verify.values import AdvertisedBy, ClusterIpOf, EndpointsOf, PortChannelOf
 from labctl.verify.verdict import CheckResult, Report, ScenarioResult
 
 # --- changes ----------------------------------------------------------------------------------------------------

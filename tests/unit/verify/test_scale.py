@@ -11,13 +11,13 @@ import pytest
 
 from labctl.errors import InconclusiveError
 from labctl.guest.api import Completed
-from labctl.verify import scaleroutes
 from labctl.verify.change import open_changes
 from labctl.verify.hands import NotDone
-from labctl.verify.inputs import BgpInput, ScaleInput
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Unanswered
-from labctl.verify.scenarios import scale
+from labctl.verify.topics import scale
+from labctl.verify.topics.bgp import BgpInput
+from labctl.verify.topics.scale import ScaleInput
 
 BEFORE = {"ipv4": 20, "ipv6": 10}
 
@@ -102,7 +102,7 @@ def small(lab: LabUnderTest, monkeypatch: pytest.MonkeyPatch, boxes: Any) -> Lab
     assert inputs is not None
     rows = tuple(row.model_copy(update={"count": {"ipv4": 40, "ipv6": 8}[row.family]}) for row in inputs.routes)
     routed = lab.checks.modes.routed.model_copy(
-        update={"ping": (), "curl": (), "bgp": BgpInput(evpn=lab.mode.bgp.evpn[:1])}
+        update={"ping": (), "curl": (), "bgp": BgpInput(evpn=lab.checks.mode(lab.folder.lab.mode).bgp.evpn[:1])}
     )
     checks = lab.checks.model_copy(
         update={"scale": inputs.model_copy(update={"routes": rows}),
@@ -163,9 +163,9 @@ def test_what_a_killed_run_left_is_taken_away_line_by_line(small: LabUnderTest, 
     assert small.checks.scale is not None
     fabric.routes = ["ip route 198.19.0.8/29 198.18.0.2 tag 12345", "ip route 198.19.0.0/24 198.18.0.2 tag 1"]
     data = small.checks.scale.model_dump(mode="json")
-    scaleroutes.heal(small.hands, data)
+    scale.heal(small.hands, data)
     assert fabric.sessions == [["vrf context vrf-001", "no ip route 198.19.0.8/29 198.18.0.2"]]
-    scaleroutes.heal(small.hands, data)
+    scale.heal(small.hands, data)
     assert len(fabric.sessions) == 1, "nothing is left: nothing is configured"
 
 

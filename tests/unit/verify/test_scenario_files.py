@@ -13,12 +13,10 @@ from hypothesis import strategies as st
 
 from labctl.errors import SpecError, UsageError
 from labctl.folder import load_folder
+from labctl.verify import scenarios
 from labctl.verify.inputs import load_checks
-from labctl.verify.scenarios import files
-from labctl.verify.steps.expectmodel import Expect
-from labctl.verify.steps.faultmodel import Fault
 from labctl.verify.steps.load import load_scenario, loads
-from labctl.verify.steps.model import Capture, Heal, Stop, Traffic
+from labctl.verify.steps.model import Capture, Expect, Fault, Heal, Stop, Traffic
 from tests.unit.verify.conftest import FOLDER
 
 HEAD = "schema: labctl.scenario/v1\nname: mine\nsteps:\n"
@@ -199,9 +197,9 @@ _CACHE: list[Any] = []
 
 def test_all_eleven_are_rendered_and_read(whitepaper: Any) -> None:
     folder, checks = whitepaper
-    assert files.names(folder.path) == list(files.ORDER)
-    for name in files.ORDER:
-        scenario = files.of_folder(folder, checks, name)
+    assert scenarios.names(folder.path) == list(scenarios.ORDER)
+    for name in scenarios.ORDER:
+        scenario = scenarios.of_folder(folder, checks, name)
         assert (scenario.name, scenario.disruptive) == (name, True)
 
 
@@ -209,12 +207,12 @@ def test_a_name_that_is_labctls_own(whitepaper: Any, tmp_path: Path) -> None:
     file = tmp_path / "leaf.yaml"
     file.write_text((FOLDER / "scenarios" / "leaf.yaml").read_text())
     with pytest.raises(SpecError) as caught:
-        files.of_user(file, *whitepaper)
+        scenarios.of_user(file, *whitepaper)
     assert [row.code for row in caught.value.problems] == ["name-taken"]
     file.write_text(HEAD + UP)
-    assert files.of_user(file, *whitepaper).name == "mine"
+    assert scenarios.of_user(file, *whitepaper).name == "mine"
 
 
 @pytest.mark.parametrize(("word", "is_file"), [("mine.yaml", True), ("./mine", True), ("leaf", False), ("a.yml", True)])
 def test_what_is_a_file(word: str, is_file: bool) -> None:
-    assert files.is_file(word) is is_file
+    assert scenarios.is_file(word) is is_file

@@ -14,14 +14,13 @@ import pytest
 
 from labctl.errors import InconclusiveError
 from labctl.guest.api import Completed
-from labctl.verify import judges
 from labctl.verify.capturing import bond_mac, capturing, gateway_macs, judge, resolve
 from labctl.verify.checks import poll
-from labctl.verify.clusterview import KINDS
-from labctl.verify.inputs import BlockOf, CaptureInput, ClusterIpOf, PortChannelOf
+from labctl.verify.expectation import KINDS
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Unanswered
-from labctl.verify.scenarios import bgp, curl, ipip, links, ping
+from labctl.verify.topics import bgp, curl, ipip, links, ping
+from labctl.verify.values import BlockOf, CaptureInput, ClusterIpOf, PortChannelOf
 from labctl.verify.verdict import CheckResult
 from labctl.waiting import Cancelled, Deadline
 
@@ -58,9 +57,11 @@ def slice_of(name: str, *rows: tuple[str, str]) -> dict[str, Any]:
 @pytest.fixture
 def objects(boxes: Any, lab: LabUnderTest) -> dict[str, list[Any]]:
     """The cluster's objects as the scenarios need them."""
-    curls = {row.service.partition("/")[2] for row in lab.mode.curl}
+    curls = {row.service.partition("/")[2] for row in lab.checks.mode(lab.folder.lab.mode).curl}
     routed = {
-        row.prefix.cluster_ip_of.partition("/")[2] for row in lab.mode.bgp.routes if isinstance(row.prefix, ClusterIpOf)
+        row.prefix.cluster_ip_of.partition("/")[2]
+        for row in lab.checks.mode(lab.folder.lab.mode).bgp.routes
+        if isinstance(row.prefix, ClusterIpOf)
     }
     names = sorted(curls | routed)
     boxes.objects = {
@@ -83,7 +84,7 @@ def verdicts(results: Any) -> set[str]:
 
 
 def test_a_fabric_that_does_not_answer_is_inconclusive(lab: LabUnderTest, boxes: Any) -> None:
-    found = poll(bgp.checks(lab, lab.mode.bgp), lab.observer, Deadline(0), lab.cancel, lab.told)
+    found = poll(bgp.checks(lab), lab.observer, Deadline(0), lab.cancel, lab.told)
     assert found
     assert verdicts(found) == {"INCONCLUSIVE"}
     assert all("is not up" in row.sentence for row in found)
@@ -91,7 +92,7 @@ def test_a_fabric_that_does_not_answer_is_inconclusive(lab: LabUnderTest, boxes:
 
 def test_sessions_without_an_api_are_judged_and_prefixes_are_not(lab: LabUnderTest, boxes: Any) -> None:
     boxes.objects = None
-    row = next(row for row in lab.mode.bgp.sessions if row.family == "ipv4")
+    row = next(row for row in lab.checks.mode(lab.folder.lab.mode).bgp.sessions if row.family == "ipv4")
     neighbor = {"neighborid": row.neighbor, "neighboras": str(row.asn), "state": "Established", "prefixreceived": "3"}
     saf = {"TABLE_neighbor": {"ROW_neighbor": neighbor}}
     body = {"TABLE_vrf": {"ROW_vrf": {"TABLE_af": {"ROW_af": {"TABLE_saf": {"ROW_saf": saf}}}}}}
@@ -118,7 +119,7 @@ def route_body(prefix: str, *hops: str) -> dict[str, Any]:
 def test_a_service_route_has_the_nodes_with_endpoints_as_next_hops(
     lab: LabUnderTest, objects: Any, hops: tuple[str, ...], verdict: str
 ) -> None:
-    row = next(row for row in lab.mode.bgp.routes if isinstance(row.prefix, ClusterIpOf))
+    row = next(row for row in lab.checks.mode(lab.folder.lab.mode).bgp.routes if isinstance(row.prefix, ClusterIpOf))
     name = row.prefix.cluster_ip_of.partition("/")[2]
     ip = next(item["spec"]["clusterIP"] for item in objects["services"] if item["metadata"]["name"] == name)
     assert bgp.judge_route(lab.kube_name, row, lab.cluster(*KINDS), route_body(f"{ip}/32", *hops)).verdict == verdict
@@ -278,7 +279,7 @@ def test_a_ping_whose_pod_is_just_being_started_is_tried_again(
     lab: LabUnderTest, monkeypatch: pytest.MonkeyPatch, answers: Any, seconds: float, verdict: str, attempts: int
 ) -> None:
     monkeypatch.setattr(ping, "EXEC_PAUSE", 0.01)
-    row = lab.mode.ping[0]
+    row = lab.checks.mode(lab.folder.lab.mode).ping[0]
     found = ping._ping(lab, Pods(*answers), row, "ping.x", "pingtest-1", "10.244.0.1", Deadline(seconds))
     assert (found.verdict, found.attempts) == (verdict, attempts)
 
@@ -287,7 +288,15 @@ def test_a_ping_that_was_waited_for_when_it_was_cut_short_is_no_failure(lab: Lab
     lab.cancel.set()
     lost = SimpleNamespace(stdout="5 packets transmitted, 0 packets received\n", stderr="")
     with pytest.raises(Cancelled, match="cut short, last: "):
-        ping._ping(lab, Pods(lost), lab.mode.ping[0], "ping.x", "pingtest-1", "10.244.0.1", Deadline(30))
+        ping._ping(
+            lab,
+            Pods(lost),
+            lab.checks.mode(lab.folder.lab.mode).ping[0],
+            "ping.x",
+            "pingtest-1",
+            "10.244.0.1",
+            Deadline(30),
+        )
 
 
 def test_a_capture_of_a_ping_that_was_not_sent_tells_nothing() -> None:
@@ -305,7 +314,7 @@ def test_a_capture_of_a_ping_that_was_not_sent_tells_nothing() -> None:
 @pytest.fixture
 def page(lab: LabUnderTest, objects: Any, boxes: Any) -> Any:
     """The first curl of the lab without captures; how it is answered."""
-    row = replace_model(lab.mode.curl[0], captures=())
+    row = replace_model(lab.checks.mode(lab.folder.lab.mode).curl[0], captures=())
     name = row.service.partition("/")[2]
     ip = next(item["spec"]["clusterIP"] for item in objects["services"] if item["metadata"]["name"] == name)
     command = (row.sender.node, f"curl -sS -m 4 http://{ip}:{row.port}/")
@@ -343,10 +352,12 @@ def test_a_page_is_fetched_until_it_was_a_certain_pods(
 ) -> None:
     """kube-proxy chooses: the capture says which pod it was."""
     wanted, other = "10.244.140.70", "10.244.196.130"
-    capture = lab.mode.curl[0].captures[0].model_dump()
+    capture = lab.checks.mode(lab.folder.lab.mode).curl[0].captures[0].model_dump()
     capture["expect"]["inner"]["target"] = wanted
     capture["expect"]["source_mac"] = None
-    row = replace_model(lab.mode.curl[0], endpoint=wanted, captures=(CaptureInput.model_validate(capture),))
+    row = replace_model(
+        lab.checks.mode(lab.folder.lab.mode).curl[0], endpoint=wanted, captures=(CaptureInput.model_validate(capture),)
+    )
     tries = []
 
     def execute(node: str, argv: list[str], **_options: Any) -> Completed:
@@ -518,7 +529,7 @@ def test_names_of_nodes(lab: LabUnderTest, whitepaper: Any) -> None:
 def test_a_nodes_block_is_known_from_that_node_alone(
     lab: LabUnderTest, objects: Any, hops: tuple[str, ...], verdict: str, words: str
 ) -> None:
-    rows = [row for row in lab.mode.bgp.routes if isinstance(row.prefix, BlockOf)]
+    rows = [row for row in lab.checks.mode(lab.folder.lab.mode).bgp.routes if isinstance(row.prefix, BlockOf)]
     row = next(row for row in rows if isinstance(row.prefix, BlockOf) and row.prefix.block_of == "node01")
     found = bgp.judge_route(lab.kube_name, row, lab.cluster(*KINDS), route_body("10.244.196.128/26", *hops))
     assert (found.verdict, words in found.sentence) == (verdict, True), found.sentence
@@ -540,6 +551,6 @@ def test_an_external_route_has_its_preference_and_tag(pref: str | None, tag: str
     rows = body["TABLE_vrf"]["ROW_vrf"]["TABLE_addrf"]["ROW_addrf"]["TABLE_prefix"]["ROW_prefix"]
     rows[0]["TABLE_path"]["ROW_path"][0].update({"pref": pref, "tag": tag})
     marks = {"preference": 20, "tag": 65531}
-    found = judges.route("leaf2101", "10.96.0.0/16", ["192.168.1.11"], None, body, marks)
+    found = bgp.judge_hops("leaf2101", "10.96.0.0/16", ["192.168.1.11"], None, body, marks)
     assert words in found.sentence
     assert (found.verdict == "PASS") is words.startswith("via")

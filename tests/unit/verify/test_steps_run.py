@@ -12,11 +12,13 @@ import pytest
 from labctl.errors import InconclusiveError
 from labctl.guest.api import Completed
 from labctl.verify.change import open_changes
-from labctl.verify.inputs import BgpInput, ChecksInput, LacpInput, LinksInput, ModeInput, ModesInput, SessionInput
+from labctl.verify.inputs import ChecksInput, ModeInput, ModesInput
 from labctl.verify.lab import LabUnderTest
-from labctl.verify.steps.expectmodel import Packets
 from labctl.verify.steps.load import loads
+from labctl.verify.steps.model import Packets
 from labctl.verify.steps.run import judge_packets, run
+from labctl.verify.topics.bgp import BgpInput, SessionInput
+from labctl.verify.topics.links import LacpInput, LinksInput
 from labctl.verify.verdict import CheckResult, combine
 from labctl.waiting import Cancelled
 from tests.unit.verify.conftest import Boxes

@@ -10,11 +10,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import ip_address
 
-from labctl.verify.clusterinputs import BirdInput
+from labctl.verify.checks import Check
 from labctl.verify.observer import Command, Unanswered
+from labctl.verify.values import Model
 from labctl.verify.verdict import Judgement
+
+
+class BirdInput(Model):
+    """Where a node's BIRD is asked: control sockets in the calico-node pod (Calico has one BIRD a family)."""
+
+    namespace: str
+    selector: str
+    sockets: tuple[str, ...]
+
 
 TYPES = {"Global": "global", "Node": "node specific", "Mesh": "node-to-node mesh"}
 """calicoctl's words (projectcalico/calico, calicoctl/commands/node/status.go)."""
@@ -45,6 +56,17 @@ def commands(row: BirdInput, node: str) -> tuple[Command, ...]:
     return tuple(Command("pod", node, f"birdcl -s {socket} show protocols", where) for socket in row.sockets)
 
 
+def checks(row: BirdInput, node: str, kube: str, peers: Mapping[str, str]) -> list[Check]:
+    """The sessions that a node is to have. ``peers``: address → type; ``kube``: the node's name in Kubernetes."""
+    return [
+        Check(
+            f"cluster.session.{node}.{address}", f"{node}'s BGP session with {address}", commands(row, kube),
+            partial(judge_session, node, address, kind),
+        )
+        for address, kind in peers.items()
+    ]  # fmt: skip
+
+
 def parse(*texts: str) -> list[BirdSession]:
     """Sessions of all answers, sorted by address. Raises `Unanswered` for what BIRD did not say."""
     found: dict[str, BirdSession] = {}
@@ -70,7 +92,7 @@ def _address(text: str) -> str:
         return str(ip_address(text.replace("_", ":")))
 
 
-def session(node: str, address: str, kind: str, *texts: str) -> Judgement:
+def judge_session(node: str, address: str, kind: str, *texts: str) -> Judgement:
     """A node's session with a peer is up and Established, of that type (white paper: Figure 10)."""
     expected = {"type": kind, "state": "up", "info": "Established"}
     sessions = parse(*texts)

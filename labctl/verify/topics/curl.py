@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
 from labctl.errors import LabctlError
 from labctl.kube.resources import ENDPOINT_SLICES, SERVICES
 from labctl.pace import limit, within
 from labctl.verify import expectation
 from labctl.verify.capturing import capturing, judge
 from labctl.verify.checks import CUT, Stopwatch, unanswered_by
-from labctl.verify.inputs import CurlInput
-from labctl.verify.lab import LabUnderTest
+from labctl.verify.lab import LabUnderTest, Scenario
 from labctl.verify.observer import Unanswered
-from labctl.verify.scenario import Scenario
+from labctl.verify.values import (
+    CaptureInput,
+    Model,
+)
 from labctl.verify.verdict import CheckResult, Judgement
 from labctl.waiting import Cancelled, Deadline, tell_reason
+
+
+class HostInput(Model):
+    node: str
+
+
+class CurlInput(Model):
+    name: str
+    sender: Annotated[HostInput, Field(alias="from")]
+    service: str
+    port: int
+    contains: str
+    endpoint: str | None = None
+    """The pod that is to be seen answering: the page is fetched until it was that one's."""
+    captures: tuple[CaptureInput, ...] = ()
+
 
 CODES = {
     6: "the name was not resolved",
@@ -29,7 +51,7 @@ def run(lab: LabUnderTest) -> list[CheckResult]:
     deadline = lab.deadline("converged")
     found: list[CheckResult] = []
     with within(lambda: deadline.remaining):
-        for row in lab.mode.curl:
+        for row in lab.parts(CurlInput):
             identity = f"curl.{row.name}"
             if lab.wanted.flow(identity):
                 found += lab.tell(one(lab, row, identity, deadline))

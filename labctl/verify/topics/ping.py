@@ -7,6 +7,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from labctl.errors import LabctlError
 from labctl.kube.api import Json
@@ -16,15 +19,28 @@ from labctl.kube.resources import BLOCK_AFFINITIES, PODS
 from labctl.pace import limit, within
 from labctl.verify import expectation
 from labctl.verify.capturing import capturing, judge
-from labctl.verify.checks import CUT, Check, Stopwatch, poll
-from labctl.verify.clusterview import cluster_check
+from labctl.verify.checks import CUT, Check, Stopwatch, cluster_check, poll
 from labctl.verify.expectation import Cluster
-from labctl.verify.inputs import PingInput, PodInput
-from labctl.verify.lab import LabUnderTest
+from labctl.verify.lab import LabUnderTest, Scenario
 from labctl.verify.observer import Command, Unanswered
-from labctl.verify.scenario import Scenario
+from labctl.verify.values import (
+    CaptureInput,
+    Model,
+    PodInput,
+)
 from labctl.verify.verdict import CheckResult, Judgement
 from labctl.waiting import Cancelled, Deadline, DeadlinePassed, NotYet, tell_reason, wait_for
+
+
+class PingInput(Model):
+    name: str
+    family: Literal["ipv4", "ipv6"]
+    sender: Annotated[PodInput, Field(alias="from")]
+    target: Annotated[PodInput, Field(alias="to")]
+    count: int
+    ttl: int
+    captures: tuple[CaptureInput, ...] = ()
+
 
 INTERVAL = "0.2"
 EXEC_PAUSE = 0.5
@@ -50,7 +66,7 @@ def run(lab: LabUnderTest) -> list[CheckResult]:
     deadline = lab.deadline("converged")
     found: list[CheckResult] = []
     with within(lambda: deadline.remaining):
-        for row in lab.mode.ping:
+        for row in lab.parts(PingInput):
             identity = f"ping.{row.name}"
             if lab.wanted.flow(identity):
                 found += lab.tell(one(lab, row, identity, deadline))

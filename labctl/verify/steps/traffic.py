@@ -16,11 +16,10 @@ from labctl.kube.resources import NODES, PODS
 from labctl.verify import expectation
 from labctl.verify.capture.loss import Loss, measure
 from labctl.verify.capture.packet import decode
+from labctl.verify.capturing import Output, Recording
 from labctl.verify.hands import NotDone
 from labctl.verify.lab import LabUnderTest
-from labctl.verify.recording import Output, Recording
-from labctl.verify.steps.forms import Pod
-from labctl.verify.steps.model import Traffic
+from labctl.verify.steps.model import Pod, Traffic
 from labctl.waiting import Deadline, NotYet, wait_for
 
 VERSION = {"ipv4": 4, "ipv6": 6}

@@ -12,34 +12,93 @@ import re
 from collections.abc import Mapping
 from functools import partial
 from ipaddress import ip_network
-from typing import Any
+from itertools import islice
+from typing import Any, Literal
 
+from labctl.nxos.tables import neighbors, rows
 from labctl.pace import paced
-from labctl.verify import judges
 from labctl.verify.change import Change, change
 from labctl.verify.checks import Check, Stopwatch
-from labctl.verify.healing import HEALERS
-from labctl.verify.inputs import ScaleInput, ScaleRoutesInput
-from labctl.verify.lab import LabUnderTest
+from labctl.verify.hands import Hands
+from labctl.verify.lab import LabUnderTest, Scenario
 from labctl.verify.observer import Command, Unanswered
-from labctl.verify.scaleroutes import IP, LIMIT, lines
-from labctl.verify.scenario import Scenario
-from labctl.verify.scenarios import curl, ping
+from labctl.verify.topics import bgp, curl, ping
+from labctl.verify.topics.bgp import BgpInput
+from labctl.verify.values import Model
 from labctl.verify.verdict import CheckResult, Judgement, Verdict
+
+
+class ScaleRoutesInput(Model):
+    """``count`` prefixes of a length, the first ones of a range, as static routes via an external host."""
+
+    family: Literal["ipv4", "ipv6"]
+    range: str
+    length: int
+    count: int
+    via: str
+    next_hop: str
+    """The VTEP by which the leafs reach them."""
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """In their order. A range that has not so many gives all that it has."""
+        return tuple(
+            str(network) for network in islice(ip_network(self.range).subnets(new_prefix=self.length), self.count)
+        )
+
+
+class ScaleInput(Model):
+    switch: str
+    vrf: str
+    tag: int
+    routes: tuple[ScaleRoutesInput, ...]
+    leafs: tuple[str, ...]
+    nodes: tuple[str, ...] = ()
+
+
+LIMIT = 300.0
+"""Seconds for the configuration of all routes, or of their removal."""
+IP = {"ipv4": "ip", "ipv6": "ipv6"}
+
+
+def lines(inputs: ScaleInput) -> list[str]:
+    """What the border leaf is told."""
+    routes = [
+        f"{IP[row.family]} route {prefix} {row.via} tag {inputs.tag}"
+        for row in inputs.routes
+        for prefix in row.prefixes
+    ]
+    return [f"vrf context {inputs.vrf}", *routes]
+
+
+def removal(inputs: ScaleInput, running: str) -> list[str]:
+    """What takes those routes away that a running configuration has: some may have been taken already."""
+    ours = {f"{IP[row.family]} route {prefix} {row.via}" for row in inputs.routes for prefix in row.prefixes}
+    said = [" ".join(line.split()[:4]) for line in running.splitlines()]
+    there = [line for line in dict.fromkeys(said) if line in ours]
+    return [f"vrf context {inputs.vrf}", *(f"no {line}" for line in there)] if there else []
+
+
+def heal(hands: Hands, data: Mapping[str, Any]) -> None:
+    """``data``: a `ScaleInput`. Raises `NotDone` when the switch keeps one."""
+    inputs = ScaleInput.model_validate(data)
+    gone = removal(inputs, hands.command(inputs.switch, "show running-config"))
+    if gone:
+        hands.configure(inputs.switch, gone, timeout=paced(LIMIT))
+
 
 WINDOW = 3.0
 """Seconds over which no node may have one of the prefixes."""
 SLACK = 3.0
 """Seconds by which a session's age may be behind the clock: it is told in whole seconds."""
 DAY = 86400.0
-
 Age = tuple[float, float]
 """(age of a session, what its last digit stands for), in seconds."""
 
 
 def run(lab: LabUnderTest) -> list[CheckResult]:
     """Grow, prove, shrink, prove."""
-    inputs = lab.checks.scale
+    inputs = next(iter(lab.parts(ScaleInput)), None)
     if inputs is None:
         raise Unanswered("this lab has no border leaf with an external host, from where the prefixes would come")
     before = {
@@ -55,7 +114,7 @@ def run(lab: LabUnderTest) -> list[CheckResult]:
     def grow() -> None:
         lab.hands.configure(inputs.switch, lines(inputs), timeout=paced(LIMIT))
 
-    with change(lab.journal, growth, grow, lab.hands, HEALERS):
+    with change(lab.journal, growth, grow, lab.hands, {growth.healer: heal}):
         pushed = watch.seconds
         large = [
             _has(inputs, leaf, row, before[leaf, row.family], watch, pushed)
@@ -65,9 +124,9 @@ def run(lab: LabUnderTest) -> list[CheckResult]:
         large += [_reaches(inputs, leaf, row) for leaf in inputs.leafs for row in inputs.routes]
         found += lab.poll(large, lab.deadline("converged"))
         deadline = lab.deadline("converged")
-        for pinged in lab.mode.ping:
+        for pinged in lab.parts(ping.PingInput):
             found += lab.tell(ping.one(lab, pinged, f"scale.ping.{pinged.name}", deadline))
-        for fetched in lab.mode.curl:
+        for fetched in lab.parts(curl.CurlInput):
             found += lab.tell(curl.one(lab, fetched, f"scale.curl.{fetched.name}", deadline))
         unheard = [_unheard(node, row) for node in inputs.nodes for row in inputs.routes]
         found += lab.hold(unheard, WINDOW, found) if unheard else []
@@ -76,9 +135,6 @@ def run(lab: LabUnderTest) -> list[CheckResult]:
         found += lab.poll(kept, lab.deadline("scenario"))
     gone = [_gone(inputs, leaf, row, before[leaf, row.family]) for leaf in inputs.leafs for row in inputs.routes]
     return found + lab.poll(gone, lab.deadline("converged"))
-
-
-# --- what is looked at -------------------------------------------------------------------------------------------
 
 
 def _summary(family: str, vrf: str) -> str:
@@ -92,13 +148,13 @@ def _networks(lab: LabUnderTest, inputs: ScaleInput, leaf: str, family: str) -> 
 
 def sizes(body: Any) -> tuple[int, int]:
     """(networks, paths) of a BGP summary; zeros when there is none. Pure."""
-    row = next(iter(judges.rows(body, "vrf", "af", "saf")), {})
+    row = next(iter(rows(body, "vrf", "af", "saf")), {})
     return int(row.get("totalnetworks") or 0), int(row.get("totalpaths") or 0)
 
 
 def _sessions(lab: LabUnderTest) -> list[tuple[str, str]]:
     """(switch, summary) of every session that the lab's BGP checks are about."""
-    bgp = lab.mode.bgp
+    bgp = lab.section(BgpInput)
     found = [(row.switch, "show bgp l2vpn evpn summary") for row in bgp.evpn]
     found += [(row.switch, _summary(row.family, row.vrf)) for row in bgp.sessions]
     return list(dict.fromkeys(found))
@@ -130,7 +186,7 @@ def _reaches(inputs: ScaleInput, leaf: str, row: ScaleRoutesInput) -> Check:
     return Check(
         f"scale.route.{leaf}.{row.family}", f"{leaf} routes the last of them, {last}",
         (Command("nxos", leaf, f"show {IP[row.family]} route {last} vrf {inputs.vrf}"),),
-        lambda body: judges.route(leaf, last, [row.next_hop], None, body),
+        lambda body: bgp.judge_hops(leaf, last, [row.next_hop], None, body),
     )  # fmt: skip
 
 
@@ -187,7 +243,7 @@ def judge_kept(switch: str, before: Mapping[str, Age], now: Mapping[str, Age], e
 
 def _ages(body: Any) -> dict[str, Age]:
     """Neighbor → age of each session that is Established."""
-    found = {neighbor: _seconds(str(row.get("time", ""))) for neighbor, row in judges.neighbors(body).items()
+    found = {neighbor: _seconds(str(row.get("time", ""))) for neighbor, row in neighbors(body).items()
              if row.get("state") == "Established"}  # fmt: skip
     return {neighbor: age for neighbor, age in found.items() if age is not None}
 

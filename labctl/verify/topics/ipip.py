@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
+from labctl.kube.apply import Applier, load
 from labctl.kube.resources import BGP_CONFIGURATIONS, BLOCK_AFFINITIES
 from labctl.verify import expectation
 from labctl.verify.change import Change, change
-from labctl.verify.checks import Check, poll
-from labctl.verify.clusterview import cluster_check
+from labctl.verify.checks import Check, cluster_check, poll
 from labctl.verify.expectation import Cluster
-from labctl.verify.healing import HEALERS, apply_mode
-from labctl.verify.inputs import PingInput
-from labctl.verify.lab import LabUnderTest
+from labctl.verify.hands import Hands
+from labctl.verify.lab import LabUnderTest, Scenario
 from labctl.verify.observer import Command
-from labctl.verify.scenario import Scenario
-from labctl.verify.scenarios import ping
+from labctl.verify.topics import ping
+from labctl.verify.topics.ping import PingInput
 from labctl.verify.verdict import CheckResult, Judgement
+from labctl.waiting import Deadline
 
 CHANGE = "mode-ipip"
 TUNNEL = "tunl0"
@@ -27,13 +29,13 @@ PROTOCOLS = {"bird": {"bird", "12"}, "80": {"80"}}
 def run(lab: LabUnderTest) -> list[CheckResult]:
     """Move, prove, move back, and prove that it is back."""
     home, limit = lab.folder.lab.mode, lab.deadline("scenario").seconds
-    inputs = [row for row in lab.checks.modes.ipip.ping if lab.wanted.flow(f"ping-ipip.{row.name}")]
+    inputs = [row for row in lab.parts(ping.PingInput, "ipip") if lab.wanted.flow(f"ping-ipip.{row.name}")]
     found: list[CheckResult] = []
 
     def make() -> None:
         apply_mode(lab.hands, "ipip", lab.deadline("scenario"))
 
-    with change(lab.journal, Change(CHANGE, "calico-mode", {"seconds": limit}), make, lab.hands, HEALERS):
+    with change(lab.journal, Change(CHANGE, "calico-mode", {"seconds": limit}), make, lab.hands, {"calico-mode": heal}):
         deadline = lab.deadline("converged")
         for row in inputs:
             gate = poll([_tunnelled(lab, row, expected=True)], lab.observer, deadline, lab.cancel, lab.told)
@@ -44,6 +46,17 @@ def run(lab: LabUnderTest) -> list[CheckResult]:
         back = [_tunnelled(lab, row, expected=False) for row in inputs]
         found += poll(back, lab.observer, lab.deadline("converged"), lab.cancel, lab.told)
     return found
+
+
+def heal(hands: Hands, data: Mapping[str, Any]) -> None:
+    """``{seconds}``: the mode that the folder begins with, applied within that time."""
+    apply_mode(hands, hands.folder.lab.mode, Deadline(float(data.get("seconds", 120.0))))
+
+
+def apply_mode(hands: Hands, mode: str, deadline: Deadline) -> None:
+    """``calico/modes/<mode>/*`` through the API."""
+    folder = hands.folder.path
+    Applier(hands.cluster).apply(load(sorted((folder / "calico" / "modes" / mode).glob("*.yaml"))), deadline)
 
 
 def _tunnelled(lab: LabUnderTest, row: PingInput, *, expected: bool) -> Check:

@@ -1,0 +1,433 @@
+"""``bgp``: every session in both families, prefixes by Calico's rules, service routes with the right next hops."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from ipaddress import ip_address
+from typing import Any, Literal
+
+from labctl.kube.api import Resource
+from labctl.kube.resources import BLOCK_AFFINITIES, ENDPOINT_SLICES, NODES, SERVICES
+from labctl.nxos.tables import as_number, neighbors, rows
+from labctl.verify import expectation
+from labctl.verify.checks import Check, cluster_check
+from labctl.verify.expectation import ADVERTISED, Cluster
+from labctl.verify.lab import LabUnderTest, Scenario
+from labctl.verify.observer import Command
+from labctl.verify.values import (
+    AdvertisedBy,
+    BlockOf,
+    ClusterIpOf,
+    EndpointsOf,
+    Model,
+)
+from labctl.verify.verdict import CheckResult, Judgement
+
+
+class EvpnInput(Model):
+    switch: str
+    neighbors: tuple[str, ...]
+
+
+class SessionInput(Model):
+    switch: str
+    vrf: str
+    family: Literal["ipv4", "ipv6"]
+    neighbor: str
+    asn: int
+    node: str
+    prefixes: AdvertisedBy | int | None = None
+
+
+class RouteInput(Model):
+    """A route; ``preference`` and ``tag`` (the neighbor's AS) as ``show ip route`` prints them, where asked."""
+
+    switch: str
+    vrf: str
+    prefix: ClusterIpOf | BlockOf | str
+    next_hops: EndpointsOf | tuple[str, ...]
+    segment: int | None = None
+    preference: int | None = None
+    tag: int | None = None
+
+
+class PeersInput(Model):
+    """How many neighbors a leaf is to have configured in a family of a VRF, all of them capable."""
+
+    switch: str
+    vrf: str
+    family: Literal["ipv4", "ipv6"]
+    count: int
+
+
+class CopyInput(Model):
+    """An address that other leafs have, too: their copy must never be reached. ``others``: VTEP → whose it is."""
+
+    switch: str
+    vrf: str
+    prefix: str
+    others: Mapping[str, str]
+
+
+class BgpInput(Model):
+    evpn: tuple[EvpnInput, ...] = ()
+    sessions: tuple[SessionInput, ...] = ()
+    peers: tuple[PeersInput, ...] = ()
+    routes: tuple[RouteInput, ...] = ()
+    copies: tuple[CopyInput, ...] = ()
+
+
+VERSION = {"ipv4": 4, "ipv6": 6}
+SUMMARY = {"ipv4": "show ip bgp summary", "ipv6": "show ipv6 bgp summary"}
+WINDOW = 3.0
+"""Seconds over which another pair's copy of a loopback must not be reached."""
+
+
+def run(lab: LabUnderTest) -> list[CheckResult]:
+    found = lab.poll(checks(lab), lab.deadline("converged"))
+    copies = [_copy(row) for row in lab.section(BgpInput).copies]
+    return found + (lab.hold(copies, WINDOW, found) if copies else [])
+
+
+def checks(lab: LabUnderTest) -> list[Check]:
+    """What must be there."""
+    inputs = lab.section(BgpInput)
+    found = [
+        Check(
+            f"bgp.evpn.{row.switch}.{neighbor}", f"EVPN of {row.switch} with {neighbor}",
+            (Command("nxos", row.switch, "show bgp l2vpn evpn summary"),),
+            partial(judge_session, row.switch, neighbor, None),
+        )
+        for row in inputs.evpn
+        for neighbor in row.neighbors
+    ]  # fmt: skip
+    for session in inputs.sessions:
+        found += _session(lab, session)
+    found += [
+        Check(
+            f"bgp.peers.{row.switch}.{row.family}", f"{row.count} peers of {row.switch} in {row.family}",
+            (Command("nxos", row.switch, f"{SUMMARY[row.family]} vrf {row.vrf}"),), partial(judge_peers, row),
+        )
+        for row in inputs.peers
+    ]  # fmt: skip
+    return found + [_route(lab, row) for row in inputs.routes]
+
+
+def _session(lab: LabUnderTest, row: SessionInput) -> list[Check]:
+    command = Command("nxos", row.switch, f"{SUMMARY[row.family]} vrf {row.vrf}")
+    found = [
+        Check(
+            f"bgp.session.{row.switch}.{row.neighbor}", f"{row.switch} with {row.node} ({row.neighbor})", (command,),
+            partial(judge_session, row.switch, row.neighbor, row.asn),
+        )
+    ]  # fmt: skip
+    if row.prefixes is not None:
+        found.append(
+            cluster_check(
+                f"bgp.prefixes.{row.switch}.{row.neighbor}",
+                f"prefixes of {row.node} at {row.switch}, {row.family}",
+                (command,),
+                partial(_prefixes, lab.kube_name, row),
+                calico=lab.calico,
+                kinds=ADVERTISED if isinstance(row.prefixes, AdvertisedBy) else (),
+            )
+        )
+    return found
+
+
+def _prefixes(name: Callable[[str], str], row: SessionInput, cluster: Cluster, body: Any) -> Judgement:
+    if isinstance(row.prefixes, AdvertisedBy):
+        expected = expectation.advertised(cluster, name(row.prefixes.advertised_by), VERSION[row.family])
+    else:
+        expected = ["any"] * int(row.prefixes or 0)
+    return judge_prefixes(row.switch, row.node, row.neighbor, expected, body)
+
+
+def _route(lab: LabUnderTest, row: RouteInput) -> Check:
+    what = _words(row.prefix)
+    if row.segment is not None and isinstance(row.prefix, str) and not isinstance(row.next_hops, EndpointsOf):
+        # what the hop over VXLAN is called in JSON differs by release: its segment and tunnel are read as they print
+        text = f"show {'ipv6' if ':' in row.prefix else 'ip'} route {row.prefix.partition('/')[0]} vrf {row.vrf}"
+        return Check(
+            f"bgp.route.{row.switch}.{what}", f"route to {what} at {row.switch}",
+            (Command("nxos-text", row.switch, text),),
+            partial(judge_tunnelled, row.switch, row.prefix, list(row.next_hops), row.segment),
+        )  # fmt: skip
+    # the prefix of a Service is known when it is applied: the whole table is read, the judge picks
+    return route_check(
+        lab, row, f"bgp.route.{row.switch}.{what}", f"route to {what} at {row.switch}",
+        _table(row.switch, row.vrf, what),
+    )  # fmt: skip
+
+
+def _words(prefix: ClusterIpOf | BlockOf | str) -> str:
+    if isinstance(prefix, ClusterIpOf):
+        return prefix.cluster_ip_of
+    return f"block-of-{prefix.block_of}" if isinstance(prefix, BlockOf) else prefix
+
+
+def _copy(row: CopyInput) -> Check:
+    return Check(
+        f"bgp.only-copy.{row.switch}.{row.prefix}", f"{row.switch} reaches no other pair's {row.prefix}",
+        (_table(row.switch, row.vrf, row.prefix),), partial(judge_copy, row),
+    )  # fmt: skip
+
+
+def _table(switch: str, vrf: str, what: str) -> Command:
+    """The routing table of a prefix's family; Services have IPv4 ones."""
+    return Command("nxos", switch, f"show {'ipv6' if ':' in what else 'ip'} route vrf {vrf}")
+
+
+def route_check(lab: LabUnderTest, row: RouteInput, identity: str, title: str, table: Command) -> Check:
+    """A route by its input, in a routing table; what is known by an API object's name is looked up in each round."""
+    judge, kinds = partial(judge_route, lab.kube_name, row), kinds_of(row.prefix, row.next_hops)
+    return cluster_check(identity, title, (table,), judge, calico=lab.calico, kinds=kinds)
+
+
+def kinds_of(prefix: object, next_hops: object) -> tuple[Resource, ...]:
+    """The kinds of API object by which `judge_route` looks a route up: none for what is said in addresses."""
+    if isinstance(prefix, BlockOf):
+        return (BLOCK_AFFINITIES,)
+    if isinstance(next_hops, EndpointsOf):
+        return (NODES, SERVICES, ENDPOINT_SLICES)
+    return (SERVICES,) if isinstance(prefix, ClusterIpOf) else ()
+
+
+def judge_route(name: Callable[[str], str], row: RouteInput, cluster: Cluster, body: Any) -> Judgement:
+    """A route by its input and the API objects. ``name``: Kubernetes' of a node of the lab. Pure."""
+    prefix = row.prefix
+    if isinstance(prefix, BlockOf):
+        return _judge_block(row, name(prefix.block_of), cluster, body)
+    if isinstance(prefix, ClusterIpOf):
+        service = expectation.service_of(cluster, prefix.cluster_ip_of)
+        if service is None:
+            return Judgement("FAIL", f"there is no Service {prefix.cluster_ip_of}", prefix.cluster_ip_of, None)
+        prefix = f"{service['spec']['clusterIP']}/32"
+    hops: list[str]
+    if isinstance(row.next_hops, EndpointsOf):
+        behind = {name(node): vteps for node, vteps in row.next_hops.behind.items()}
+        hops, some_of = expectation.service_hops(cluster, row.next_hops.endpoints_of, 4, behind)
+        if some_of:
+            return judge_some_of(row.switch, prefix, some_of, body)
+    else:
+        hops = list(row.next_hops)
+    return judge_hops(row.switch, prefix, hops, row.segment, body, _marks(row))
+
+
+def _marks(row: RouteInput) -> dict[str, int]:
+    marks = {"preference": row.preference, "tag": row.tag}
+    return {name: value for name, value in marks.items() if value is not None}
+
+
+def _judge_block(row: RouteInput, node: str, cluster: Cluster, body: Any) -> Judgement:
+    """Each block of a node is reached at that node alone."""
+    blocks = expectation.block_of(cluster, node, 4)
+    hops = [] if isinstance(row.next_hops, EndpointsOf) else list(row.next_hops)
+    found = [judge_hops(row.switch, block, hops, row.segment, body, _marks(row)) for block in blocks]
+    if not found:
+        return Judgement("FAIL", f"{node} has no address block", f"a block of {node}", [])
+    return next((judgement for judgement in found if judgement.verdict != "PASS"), found[0])
+
+
+def judge_session(switch: str, neighbor: str, asn: int | None, body: Any) -> Judgement:
+    """A neighbor is Established, with the right AS."""
+    expected = {"state": "Established", **({"asn": asn} if asn is not None else {})}
+    row = neighbors(body).get(neighbor)
+    if row is None:
+        known = ", ".join(neighbors(body)) or "none"
+        return Judgement(
+            "FAIL", f"{switch}: neighbor {neighbor} is not configured (there are: {known})", expected, None
+        )
+    seen = {"state": row.get("state"), "asn": as_number(str(row.get("neighboras") or 0))}
+    if asn is not None and seen["asn"] != asn:
+        return Judgement(
+            "FAIL",
+            f"{switch}: neighbor {neighbor} is configured with AS {seen['asn']}, not {asn}, and is {seen['state']}",
+            expected,
+            seen,
+        )
+    if seen["state"] != "Established":
+        return Judgement("FAIL", f"{switch}: neighbor {neighbor} is {seen['state']}, not Established", expected, seen)
+    return Judgement("PASS", f"{switch}: neighbor {neighbor} is Established", expected, seen)
+
+
+def judge_prefixes(switch: str, node: str, neighbor: str, expected: Sequence[str], body: Any) -> Judgement:
+    """PfxRcd is the number that Calico's rules give."""
+    row = neighbors(body).get(neighbor)
+    wanted = {"count": len(expected), "prefixes": list(expected)}
+    if row is None or row.get("state") != "Established":
+        state = row.get("state") if row else "not configured"
+        return Judgement("FAIL", f"{switch}: no prefixes of {node}: neighbor {neighbor} is {state}", wanted, None)
+    count = int(row.get("prefixreceived") or 0)
+    if count != len(expected):
+        return Judgement(
+            "FAIL",
+            f"{switch}: {count} prefixes received from {node} ({neighbor}), "
+            f"expected {len(expected)}: {', '.join(expected)}",
+            wanted,
+            count,
+        )
+    return Judgement("PASS", f"{switch}: {count} prefixes from {node} ({neighbor})", wanted, count)
+
+
+def judge_some_of(switch: str, prefix: str, some_of: Sequence[str], body: Any) -> Judgement:
+    """A route has next hops, all of them among these: how many there are, ``maximum-paths`` decides."""
+    expected = {"prefix": prefix, "next_hops_among": list(some_of)}
+    found = next((row for row in rows(body, "vrf", "addrf", "prefix") if row.get("ipprefix") == prefix), None)
+    hops = _best_hops(rows(found, "path")) if found is not None else []
+    seen = {"prefix": prefix, "next_hops": hops}
+    if not hops:
+        return Judgement("FAIL", f"{switch}: no route to {prefix}", expected, seen)
+    wrong = [hop for hop in hops if hop not in some_of]
+    if wrong:
+        among = ", ".join(some_of)
+        return Judgement(
+            "FAIL", f"{switch}: {prefix} has next hops {', '.join(wrong)}, not among {among}", expected, seen
+        )
+    return Judgement("PASS", f"{switch}: {prefix} via {', '.join(hops)}", expected, seen)
+
+
+def judge_copy(check: CopyInput, body: Any) -> Judgement:
+    """A route to an address that several pairs have leads to none of the other pairs; having no route is fine."""
+    expected = {"prefix": check.prefix, "not_by": dict(check.others)}
+    found = next((row for row in rows(body, "vrf", "addrf", "prefix") if row.get("ipprefix") == check.prefix), None)
+    hops = _best_hops(rows(found, "path")) if found is not None else []
+    seen = {"prefix": check.prefix, "next_hops": hops}
+    wrong = [f"{check.others[hop]} ({hop})" for hop in hops if hop in check.others]
+    if wrong:
+        return Judgement(
+            "FAIL",
+            f"{check.switch}: {check.prefix} is duplicated: it is reached at {' and '.join(wrong)}, "
+            "which has the same address in another pair (is its colour missing?)",
+            expected,
+            seen,
+        )
+    where = f"reached via {', '.join(hops)} alone" if any(hops) else "its own" if found is not None else "not known"
+    return Judgement("PASS", f"{check.switch}: {check.prefix} is {where}, no copy of another pair", expected, seen)
+
+
+def _best_hops(paths: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Next hops of the best paths, without the VRF behind ``%`` and the IPv6 form of an IPv4 VTEP."""
+    return sorted(
+        {
+            str(row.get("ipnexthop", "")).removeprefix("::ffff:").partition("%")[0]
+            for row in paths
+            if row.get("ubest") == "true"
+        }
+    )
+
+
+def judge_hops(
+    switch: str,
+    prefix: str,
+    next_hops: Sequence[str],
+    segment: int | None,
+    body: Any,
+    marks: Mapping[str, int] | None = None,
+) -> Judgement:
+    """A route has exactly these next hops, and comes over VXLAN where a segment is asked for.
+
+    ``marks``: preference and tag that every path is to have.
+    """
+    expected = {"prefix": prefix, "next_hops": sorted(next_hops), **({"segment": segment} if segment else {})}
+    expected |= marks or {}
+    found = next((row for row in rows(body, "vrf", "addrf", "prefix") if row.get("ipprefix") == prefix), None)
+    if found is None:
+        return Judgement("FAIL", f"{switch}: no route to {prefix}", expected, None)
+    paths = rows(found, "path")
+    hops = _best_hops(paths)
+    seen: dict[str, Any] = {"prefix": prefix, "next_hops": hops}
+    segments = {int(row["segmentid"]) for row in paths if row.get("segmentid")}
+    if segments:
+        seen["segment"] = sorted(segments)[0]
+    if hops != sorted(next_hops):
+        return Judgement(
+            "FAIL",
+            f"{switch}: {prefix} has next hops {', '.join(hops) or 'none'}, "
+            f"expected {', '.join(sorted(next_hops)) or 'none'}",
+            expected,
+            seen,
+        )
+    if segment and segments and segments != {segment}:
+        return Judgement(
+            "FAIL", f"{switch}: {prefix} is in segment {sorted(segments)}, expected {segment}", expected, seen
+        )
+    for name, key in (("preference", "pref"), ("tag", "tag")):
+        if marks and name in marks:
+            found_marks = {int(row.get(key) or 0) for row in paths if row.get("ubest") == "true"}
+            seen[name] = sorted(found_marks)[0] if len(found_marks) == 1 else sorted(found_marks)
+            if found_marks != {marks[name]}:
+                words = f"{switch}: {prefix} has {name} {seen[name]}, expected {marks[name]}"
+                return Judgement("FAIL", words, expected, seen)
+    over = f" over VXLAN segment {segment}" if segment and segments else ""
+    return Judgement("PASS", f"{switch}: {prefix} via {', '.join(hops)}{over}", expected, seen)
+
+
+VIA = re.compile(r"^\s*\*via (?:::ffff:)?(?P<hop>[0-9A-Fa-f.:]+)")
+"""The hop of an IPv6 route over VXLAN is an IPv4 address in IPv6's form (``::ffff:10.2.0.1%default:IPv4``)."""
+SEGMENT = re.compile(r"segid: (?P<segment>\d+)")
+TUNNEL = re.compile(r"tunnelid: (?P<tunnel>0x[0-9a-f]+)")
+ENCAPSULATION = re.compile(r"encap: (?P<encap>\S+)")
+
+
+def tunnel_id(address: str) -> str:
+    """NX-OS's tunnel id of a VTEP: its IPv4 address in hex without leading zero (10.2.0.1 is 0xa020001)."""
+    return f"0x{int(ip_address(address)):x}"
+
+
+def judge_tunnelled(switch: str, prefix: str, next_hops: Sequence[str], segment: int, text: str) -> Judgement:
+    """``show ip route PREFIX`` as it prints: these next hops, over VXLAN, in the segment, each by its own tunnel."""
+    expected: dict[str, Any] = {
+        "prefix": prefix, "next_hops": sorted(next_hops), "segment": segment, "encapsulation": "VXLAN",
+        "tunnels": sorted(tunnel_id(hop) for hop in next_hops),
+    }  # fmt: skip
+    lines = text.splitlines()
+    start = next((number for number, line in enumerate(lines) if line.startswith(f"{prefix},")), None)
+    if start is None:
+        return Judgement("FAIL", f"{switch}: no route to {prefix}", expected, None)
+    hops: dict[str, list[str]] = {"next_hops": [], "segments": [], "tunnels": [], "encapsulation": []}
+    patterns = dict(zip(hops, (VIA, SEGMENT, TUNNEL, ENCAPSULATION), strict=True))
+    for line in lines[start + 1 :]:
+        if line.strip() and not line.lstrip().startswith("*"):
+            break
+        for key, pattern in patterns.items():
+            hops[key] += [match[1] for match in [pattern.search(line)] if match]
+    seen: dict[str, Any] = {"prefix": prefix, **{key: sorted(set(found)) for key, found in hops.items()}}
+    seen["segments"] = [int(text) for text in seen["segments"]]
+    told = ", ".join(seen["next_hops"])
+    if seen["next_hops"] != expected["next_hops"]:
+        wanted = ", ".join(expected["next_hops"])
+        return Judgement(
+            "FAIL", f"{switch}: {prefix} has next hops {told or 'none'}, expected {wanted}", expected, seen
+        )
+    if seen["encapsulation"] != ["VXLAN"]:
+        return Judgement("FAIL", f"{switch}: {prefix} via {told} is not over VXLAN", expected, seen)
+    if seen["segments"] != [segment]:
+        return Judgement(
+            "FAIL", f"{switch}: {prefix} is in segment {seen['segments']}, expected {segment}", expected, seen
+        )
+    if seen["tunnels"] != expected["tunnels"]:
+        have, want = ", ".join(seen["tunnels"]), ", ".join(expected["tunnels"])
+        return Judgement("FAIL", f"{switch}: {prefix} goes by tunnel {have}, expected {want}", expected, seen)
+    tunnels = ", ".join(seen["tunnels"])
+    return Judgement(
+        "PASS", f"{switch}: {prefix} via {told} over VXLAN segment {segment}, tunnel {tunnels}", expected, seen
+    )
+
+
+def judge_peers(row: PeersInput, body: Any) -> Judgement:
+    """``config peers`` and ``capable peers`` of a summary (white paper: Figure 16)."""
+    families = rows(body, "vrf", "af", "saf")
+    expected = {"configured": row.count, "capable": row.count}
+    if not families:
+        return Judgement("FAIL", f"{row.switch} has no BGP in VRF {row.vrf}, {row.family}", expected, None)
+    seen = {word: int(families[0].get(f"{word}peers") or 0) for word in expected}
+    words = f"{row.switch}: {row.family}: config peers {seen['configured']}, capable peers {seen['capable']}"
+    if seen != expected:
+        return Judgement("FAIL", f"{words}, expected {row.count} of both", expected, seen)
+    return Judgement("PASS", words, expected, seen)
+
+
+SCENARIO = Scenario("bgp", "BGP between fabric and Calico", run, fabric_title="BGP EVPN in the fabric")
