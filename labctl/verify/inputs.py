@@ -18,7 +18,7 @@ from labctl.verify.topics.scale import ScaleInput
 from labctl.verify.values import Model
 from labctl.yamldoc import parse
 
-SCHEMA = "labctl.checks/v1"
+SCHEMA = "labctl.checks/v2"
 FILE = "checks.yaml"
 _Part = TypeVar("_Part")
 
@@ -35,11 +35,11 @@ class ModesInput(Model):
 
 
 class ChecksInput(Model):
-    schema_: Annotated[Literal["labctl.checks/v1"], Field(alias="schema")]
+    schema_: Annotated[Literal["labctl.checks/v2"], Field(alias="schema")]
     links: LinksInput = LinksInput()
     modes: ModesInput = ModesInput()
     cluster: ClusterInput | None = None
-    leafs: LeafsInput = LeafsInput()
+    leafs: LeafsInput | None = None
     scale: ScaleInput | None = None
 
     def of(self, kind: type[_Part], mode: str) -> tuple[_Part, ...]:

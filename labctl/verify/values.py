@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, model_validator
@@ -14,20 +13,10 @@ class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
-class AdvertisedBy(Model):
-    """As many prefixes as Calico's rules let this node advertise now."""
-
-    advertised_by: str
-
-
 class EndpointsOf(Model):
-    """The nodes (as next hops) or addresses (as targets) of a Service's endpoints, ``namespace/name``.
-
-    ``behind``: nodes of other leafs → the VTEPs by which they are reached, when none of the leaf's own has an endpoint.
-    """
+    """The nodes (as next hops) or addresses (as targets) of a Service's endpoints, ``namespace/name``."""
 
     endpoints_of: str
-    behind: Mapping[str, tuple[str, ...]] = {}
 
 
 class ClusterIpOf(Model):

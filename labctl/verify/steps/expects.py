@@ -25,7 +25,7 @@ from labctl.verify.observer import Command
 from labctl.verify.steps.faults import default_vrf
 from labctl.verify.steps.model import Bond, Evpn, Expect, Nodes, PodsAt, PortChannel, Route, Sessions, VpcState
 from labctl.verify.topics import bgp
-from labctl.verify.topics.bgp import SUMMARY, BgpInput, RouteInput, SessionInput, judge_route, kinds_of
+from labctl.verify.topics.bgp import SUMMARY, BgpInput, NodeSession, RouteInput, judge_route, kinds_of
 from labctl.verify.values import EndpointsOf
 from labctl.verify.verdict import Judgement, Verdict
 
@@ -112,7 +112,7 @@ def checks(lab: LabUnderTest, expect: Expect, identity: str, baseline: Baseline)
     return list(makers[type(row)]())
 
 
-def session_rows(lab: LabUnderTest, row: Sessions) -> list[SessionInput]:
+def session_rows(lab: LabUnderTest, row: Sessions) -> list[NodeSession]:
     """The lab's sessions that an expectation is about."""
     return [
         session
@@ -123,7 +123,7 @@ def session_rows(lab: LabUnderTest, row: Sessions) -> list[SessionInput]:
     ]
 
 
-def counters(rows: Sequence[SessionInput]) -> list[Command]:
+def counters(rows: Sequence[NodeSession]) -> list[Command]:
     """What is asked to count the connections of sessions."""
     found = [Command("nxos", row.switch, f"{CONNECTIONS[row.family]} vrf {row.vrf}") for row in rows]
     return list(dict.fromkeys(found))

@@ -137,7 +137,7 @@ def clear_bgp(lab: LabUnderTest, row: Neighbor) -> Plan:
 def default_vrf(lab: LabUnderTest) -> str:
     """The VRF of the lab's sessions with nodes, else of its routes; NX-OS's default where it has neither."""
     bgp = lab.section(BgpInput)
-    return next(iter([*(row.vrf for row in bgp.sessions), *(row.vrf for row in bgp.routes)]), "default")
+    return next(iter([*(row.vrf for row in bgp.sessions), *(row.vrf for row in bgp.all_routes)]), "default")
 
 
 def vpc_domain(running: str) -> tuple[str | None, list[str]]:

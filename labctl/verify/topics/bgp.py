@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
 from ipaddress import ip_address
 from typing import Any, Literal
 
@@ -17,7 +19,6 @@ from labctl.verify.expectation import ADVERTISED, Cluster
 from labctl.verify.lab import LabUnderTest, Scenario
 from labctl.verify.observer import Command
 from labctl.verify.values import (
-    AdvertisedBy,
     BlockOf,
     ClusterIpOf,
     EndpointsOf,
@@ -25,24 +26,34 @@ from labctl.verify.values import (
 )
 from labctl.verify.verdict import CheckResult, Judgement
 
+Family = Literal["ipv4", "ipv6"]
+
 
 class EvpnInput(Model):
     switch: str
     neighbors: tuple[str, ...]
 
 
-class SessionInput(Model):
+@dataclass(frozen=True, slots=True)
+class NodeSession:
+    """A leaf's session with an address of a node of its pair."""
+
     switch: str
     vrf: str
-    family: Literal["ipv4", "ipv6"]
     neighbor: str
     asn: int
     node: str
-    prefixes: AdvertisedBy | int | None = None
+
+    @property
+    def family(self) -> Family:
+        return "ipv6" if ":" in self.neighbor else "ipv4"
 
 
 class RouteInput(Model):
-    """A route; ``preference`` and ``tag`` (the neighbor's AS) as ``show ip route`` prints them, where asked."""
+    """A route; ``preference`` and ``tag`` (the neighbor's AS) as ``show ip route`` prints them, where asked.
+
+    ``behind``: nodes of other leafs → the VTEPs by which they are reached, when none of the leaf's own has an endpoint.
+    """
 
     switch: str
     vrf: str
@@ -51,15 +62,69 @@ class RouteInput(Model):
     segment: int | None = None
     preference: int | None = None
     tag: int | None = None
+    behind: Mapping[str, tuple[str, ...]] = {}
 
 
-class PeersInput(Model):
-    """How many neighbors a leaf is to have configured in a family of a VRF, all of them capable."""
+class PairInput(Model):
+    """Leafs (of a vPC pair) with their VTEPs, and the nodes at them: each leaf has a session with each address."""
 
-    switch: str
+    leafs: Mapping[str, str]
+    nodes: Mapping[str, tuple[str, ...]]
+
+
+class HeardInput(Model):
+    """What a leaf hears of the nodes of its pair: as many prefixes as Calico's rules let each advertise, each node's
+    own blocks (``blocks``), ranges of Services from all of them, and Services from those that have an endpoint.
+
+    ``preference``: as ``show ip route`` prints it; the tag is the nodes' AS.
+    """
+
+    preference: int
+    blocks: bool
+    ranges: tuple[str, ...]
+    services: tuple[str, ...]
+
+
+class NodesInput(Model):
+    """The nodes as the leafs' BGP neighbors. ``heard`` None: the mesh is on, so each node passes the others' prefixes
+    on, and what one leaf hears of one node says nothing."""
+
     vrf: str
-    family: Literal["ipv4", "ipv6"]
-    count: int
+    asn: int
+    pairs: tuple[PairInput, ...]
+    heard: HeardInput | None = None
+
+    def sessions(self) -> Iterator[NodeSession]:
+        """Leaf by leaf."""
+        for pair in self.pairs:
+            for leaf in pair.leafs:
+                for node, addresses in pair.nodes.items():
+                    for address in addresses:
+                        yield NodeSession(leaf, self.vrf, address, self.asn, node)
+
+    def routes(self) -> Iterator[RouteInput]:
+        """What each leaf hears, and of a Service whose endpoints are at other leafs, how they are reached."""
+        heard = self.heard
+        if heard is None:
+            return
+        vteps: dict[str, tuple[str, ...]] = {}
+        for pair in self.pairs:
+            vteps |= {node: (*vteps.get(node, ()), *pair.leafs.values()) for node in pair.nodes}
+        for leaf in dict.fromkeys(leaf for pair in self.pairs for leaf in pair.leafs):
+            own = {node: hops for pair in self.pairs if leaf in pair.leafs for node, hops in pair.nodes.items()}
+            behind = {node: hops for node, hops in vteps.items() if node not in own}
+            of_leaf = partial(RouteInput, switch=leaf, vrf=self.vrf)
+            of_node = partial(of_leaf, preference=heard.preference, tag=self.asn)
+            for name in heard.services:
+                make = of_leaf if behind else of_node  # of endpoints at another pair the route comes over the fabric
+                yield make(
+                    prefix=ClusterIpOf(cluster_ip_of=name), next_hops=EndpointsOf(endpoints_of=name), behind=behind
+                )
+            hops = {node: hop for node, addresses in own.items() for hop in addresses if ":" not in hop}
+            for node, hop in hops.items() if heard.blocks else ():
+                yield of_node(prefix=BlockOf(block_of=node), next_hops=(hop,))
+            for network in heard.ranges if hops else ():
+                yield of_node(prefix=network, next_hops=tuple(hops.values()))
 
 
 class CopyInput(Model):
@@ -72,11 +137,22 @@ class CopyInput(Model):
 
 
 class BgpInput(Model):
+    """Of one mode. ``nodes`` None: a fabric without a cluster."""
+
     evpn: tuple[EvpnInput, ...] = ()
-    sessions: tuple[SessionInput, ...] = ()
-    peers: tuple[PeersInput, ...] = ()
+    nodes: NodesInput | None = None
     routes: tuple[RouteInput, ...] = ()
     copies: tuple[CopyInput, ...] = ()
+
+    @cached_property
+    def sessions(self) -> tuple[NodeSession, ...]:
+        """With nodes."""
+        return tuple(self.nodes.sessions()) if self.nodes else ()
+
+    @cached_property
+    def all_routes(self) -> tuple[RouteInput, ...]:
+        """Those that are said one by one, too."""
+        return (*(self.nodes.routes() if self.nodes else ()), *self.routes)
 
 
 VERSION = {"ipv4": 4, "ipv6": 6}
@@ -104,18 +180,20 @@ def checks(lab: LabUnderTest) -> list[Check]:
         for neighbor in row.neighbors
     ]  # fmt: skip
     for session in inputs.sessions:
-        found += _session(lab, session)
+        found += _session(lab, session, heard=inputs.nodes is not None and inputs.nodes.heard is not None)
+    counts = Counter((row.switch, row.vrf, row.family) for row in inputs.sessions)
     found += [
         Check(
-            f"bgp.peers.{row.switch}.{row.family}", f"{row.count} peers of {row.switch} in {row.family}",
-            (Command("nxos", row.switch, f"{SUMMARY[row.family]} vrf {row.vrf}"),), partial(judge_peers, row),
+            f"bgp.peers.{switch}.{family}", f"{count} peers of {switch} in {family}",
+            (Command("nxos", switch, f"{SUMMARY[family]} vrf {vrf}"),),
+            partial(judge_peers, switch, vrf, family, count),
         )
-        for row in inputs.peers
+        for (switch, vrf, family), count in counts.items()
     ]  # fmt: skip
-    return found + [_route(lab, row) for row in inputs.routes]
+    return found + [_route(lab, row) for row in inputs.all_routes]
 
 
-def _session(lab: LabUnderTest, row: SessionInput) -> list[Check]:
+def _session(lab: LabUnderTest, row: NodeSession, *, heard: bool) -> list[Check]:
     command = Command("nxos", row.switch, f"{SUMMARY[row.family]} vrf {row.vrf}")
     found = [
         Check(
@@ -123,7 +201,7 @@ def _session(lab: LabUnderTest, row: SessionInput) -> list[Check]:
             partial(judge_session, row.switch, row.neighbor, row.asn),
         )
     ]  # fmt: skip
-    if row.prefixes is not None:
+    if heard:
         found.append(
             cluster_check(
                 f"bgp.prefixes.{row.switch}.{row.neighbor}",
@@ -131,17 +209,14 @@ def _session(lab: LabUnderTest, row: SessionInput) -> list[Check]:
                 (command,),
                 partial(_prefixes, lab.kube_name, row),
                 calico=lab.calico,
-                kinds=ADVERTISED if isinstance(row.prefixes, AdvertisedBy) else (),
+                kinds=ADVERTISED,
             )
         )
     return found
 
 
-def _prefixes(name: Callable[[str], str], row: SessionInput, cluster: Cluster, body: Any) -> Judgement:
-    if isinstance(row.prefixes, AdvertisedBy):
-        expected = expectation.advertised(cluster, name(row.prefixes.advertised_by), VERSION[row.family])
-    else:
-        expected = ["any"] * int(row.prefixes or 0)
+def _prefixes(name: Callable[[str], str], row: NodeSession, cluster: Cluster, body: Any) -> Judgement:
+    expected = expectation.advertised(cluster, name(row.node), VERSION[row.family])
     return judge_prefixes(row.switch, row.node, row.neighbor, expected, body)
 
 
@@ -207,7 +282,7 @@ def judge_route(name: Callable[[str], str], row: RouteInput, cluster: Cluster, b
         prefix = f"{service['spec']['clusterIP']}/32"
     hops: list[str]
     if isinstance(row.next_hops, EndpointsOf):
-        behind = {name(node): vteps for node, vteps in row.next_hops.behind.items()}
+        behind = {name(node): vteps for node, vteps in row.behind.items()}
         hops, some_of = expectation.service_hops(cluster, row.next_hops.endpoints_of, 4, behind)
         if some_of:
             return judge_some_of(row.switch, prefix, some_of, body)
@@ -417,16 +492,16 @@ def judge_tunnelled(switch: str, prefix: str, next_hops: Sequence[str], segment:
     )
 
 
-def judge_peers(row: PeersInput, body: Any) -> Judgement:
+def judge_peers(switch: str, vrf: str, family: Family, count: int, body: Any) -> Judgement:
     """``config peers`` and ``capable peers`` of a summary (white paper: Figure 16)."""
     families = rows(body, "vrf", "af", "saf")
-    expected = {"configured": row.count, "capable": row.count}
+    expected = {"configured": count, "capable": count}
     if not families:
-        return Judgement("FAIL", f"{row.switch} has no BGP in VRF {row.vrf}, {row.family}", expected, None)
+        return Judgement("FAIL", f"{switch} has no BGP in VRF {vrf}, {family}", expected, None)
     seen = {word: int(families[0].get(f"{word}peers") or 0) for word in expected}
-    words = f"{row.switch}: {row.family}: config peers {seen['configured']}, capable peers {seen['capable']}"
+    words = f"{switch}: {family}: config peers {seen['configured']}, capable peers {seen['capable']}"
     if seen != expected:
-        return Judgement("FAIL", f"{words}, expected {row.count} of both", expected, seen)
+        return Judgement("FAIL", f"{words}, expected {count} of both", expected, seen)
     return Judgement("PASS", words, expected, seen)
 
 

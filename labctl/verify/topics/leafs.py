@@ -6,23 +6,23 @@ here, apart from the renderer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from ipaddress import ip_interface, ip_network
 from typing import Any, Literal
 
-from labctl.kube.api import Json
 from labctl.kube.resources import ENDPOINT_SLICES, NODES, SERVICES
 from labctl.nxos.normal import interface_name
 from labctl.nxos.tables import rows
 from labctl.nxos.tree import ConfigTree, Section, compare, normalise, parse
 from labctl.verify import expectation
 from labctl.verify.capturing import GATEWAY_MACS
-from labctl.verify.checks import Check
+from labctl.verify.checks import Check, cluster_check
 from labctl.verify.expectation import Cluster
 from labctl.verify.lab import LabUnderTest, Scenario
-from labctl.verify.observer import Command, listing
+from labctl.verify.observer import Command
+from labctl.verify.topics.bgp import BgpInput, NodeSession
 from labctl.verify.values import Model
 from labctl.verify.verdict import CheckResult, Judgement, differing
 
@@ -36,19 +36,10 @@ class GatewayInput(Model):
 
 
 class LoopbackInput(Model):
-    """The loopback that peers with the nodes."""
+    """The loopback that peers with the nodes; its addresses are each leaf's own."""
 
     interface: str
-    addresses: tuple[str, ...]
     tag: int
-
-
-class LeafNeighborInput(Model):
-    """A node as BGP neighbor."""
-
-    node: str
-    address: str
-    family: Literal["ipv4", "ipv6"]
 
 
 class LeafBgpInput(Model):
@@ -60,28 +51,31 @@ class LeafBgpInput(Model):
     multihop: int
     settings: tuple[str, ...]
     hidden: tuple[str, ...]
-    neighbors: tuple[LeafNeighborInput, ...]
 
 
 class LeafInput(Model):
-    """One leaf. ``local``: Services of which it knows a /32, with endpoint nodes alone as next hops; ``absent``:
-    Services of which it must not know one."""
+    """What is one leaf's own. ``loopback``: addresses of the one that peers; none: it has no such loopback."""
 
     switch: str
-    vrf: str
-    gateway: GatewayInput
-    loopback: LoopbackInput | None = None
-    bgp: LeafBgpInput | None = None
+    loopback: tuple[str, ...] = ()
     peer_link: Literal["physical", "fabric"] | None = None
-    local: tuple[str, ...] = ()
-    absent: tuple[str, ...] = ()
 
 
 class LeafsInput(Model):
-    """``window``: seconds over which what must not be is looked for."""
+    """What all leafs have. Those that peer with nodes (`BgpInput.nodes`) are judged by ``bgp``, too, know a /32 of the
+    Services ``local``, with endpoint nodes alone as next hops, and none of the Services ``absent``.
 
-    window: float = 3.0
-    switches: tuple[LeafInput, ...] = ()
+    ``window``: seconds over which what must not be is looked for.
+    """
+
+    window: float
+    vrf: str
+    gateway: GatewayInput
+    switches: tuple[LeafInput, ...]
+    loopback: LoopbackInput | None = None
+    bgp: LeafBgpInput | None = None
+    local: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
 
 
 RUNNING = "show running-config"
@@ -95,64 +89,65 @@ def run(lab: LabUnderTest) -> list[CheckResult]:
 
 def checks(lab: LabUnderTest) -> list[Check]:
     """What must be there."""
-    return [check for leaf in lab.section(LeafsInput).switches for check in _leaf(lab, leaf)]
+    return [check for rules in lab.parts(LeafsInput) for leaf in rules.switches for check in _leaf(lab, rules, leaf)]
 
 
 def negatives(lab: LabUnderTest) -> list[Check]:
     """What a leaf must never know. With the mesh on (IPIP) a leaf has every route from every node."""
-    found = []
-    for leaf in lab.section(LeafsInput).switches:
-        local = leaf.local if lab.folder.lab.mode == "routed" else ()
-        table = Command("nxos", leaf.switch, f"show ip route vrf {leaf.vrf}")
-        objects = [listing(kind) for kind in (SERVICES, ENDPOINT_SLICES, NODES)]
+    rules = lab.section(LeafsInput)
+    peering = {row.switch for row in lab.section(BgpInput).sessions}
+    return [
+        cluster_check(
+            f"leafs.{kind}.{leaf.switch}.{service}",
+            f"{words} {service} at {leaf.switch}",
+            (Command("nxos", leaf.switch, f"show ip route vrf {rules.vrf}"),),
+            partial(judge, leaf.switch, service),
+            calico=lab.calico,
+            kinds=(SERVICES, ENDPOINT_SLICES, NODES),
+        )
+        for leaf in rules.switches
+        if leaf.switch in peering
         for kind, services, judge, words in (
-            ("absent", leaf.absent, judge_no_host_route, "no host route to"),
-            ("next-hops", local, judge_only_endpoints, "only nodes with an endpoint as next hops of"),
-        ):
-            for service in services:
-                judged = partial(_of_cluster, lab.folder.lab.versions.get("calico", "0.0.0"),
-                                 partial(judge, leaf.switch, service))  # fmt: skip
-                title = f"{words} {service} at {leaf.switch}"
-                found.append(Check(f"leafs.{kind}.{leaf.switch}.{service}", title, (table, *objects), judged))
-    return found
-
-
-def _of_cluster(
-    calico: str, judge: Any, body: Any, services: list[Json], slices: list[Json], nodes: list[Json]
-) -> Judgement:
-    found: Judgement = judge(Cluster(calico, nodes, services, slices), body)
-    return found
-
-
-def _leaf(lab: LabUnderTest, leaf: LeafInput) -> list[Check]:
-    name = leaf.switch
-    running = Command("nxos-text", name, RUNNING)
-    brief = Command("nxos", name, f"show ip interface brief vrf {leaf.vrf}")
-    macs, svi = Command("nxos", name, GATEWAY_MACS), f"Vlan{leaf.gateway.vlan}"
-    found = [
-        Check(f"leafs.gateway.{name}", f"anycast gateway {svi} of {name}", (running,),
-              partial(judge_gateway, leaf)),
-        Check(f"leafs.gateway-up.{name}", f"{svi} of {name} is up and answers", (brief, macs),
-              partial(judge_gateway_up, leaf)),
+            ("absent", rules.absent, judge_no_host_route, "no host route to"),
+            ("next-hops", rules.local if lab.folder.lab.mode == "routed" else (), judge_only_endpoints,
+             "only nodes with an endpoint as next hops of"),
+        )
+        for service in services
     ]  # fmt: skip
-    if leaf.loopback:
-        title = f"{leaf.loopback.interface} of {name}"
-        found.append(Check(f"leafs.loopback.{name}", title, (running, brief), partial(judge_loopback, leaf)))
+
+
+def _leaf(lab: LabUnderTest, rules: LeafsInput, leaf: LeafInput) -> list[Check]:
+    name, svi = leaf.switch, f"Vlan{rules.gateway.vlan}"
+    running = Command("nxos-text", name, RUNNING)
+    brief = Command("nxos", name, f"show ip interface brief vrf {rules.vrf}")
+
+    def check(kind: str, title: str, commands: Sequence[Command], judge: Callable[..., Judgement]) -> Check:
+        return Check(f"leafs.{kind}.{name}", title, tuple(commands), judge)
+
+    found = [
+        check("gateway", f"anycast gateway {svi} of {name}", (running,), partial(judge_gateway, rules, name)),
+        check("gateway-up", f"{svi} of {name} is up and answers", (brief, Command("nxos", name, GATEWAY_MACS)),
+              partial(judge_gateway_up, rules, name)),
+    ]  # fmt: skip
+    if leaf.loopback and rules.loopback:
+        judge = partial(judge_loopback, rules.vrf, rules.loopback, leaf)
+        found.append(check("loopback", f"{rules.loopback.interface} of {name}", (running, brief), judge))
     if leaf.peer_link:
-        judge = partial(judge_own_vtep, leaf)
-        found.append(Check(f"leafs.own-vtep.{name}", f"{name} is reached at its own VTEP address", (running,), judge))
+        own_vtep = partial(judge_own_vtep, name)
+        found.append(check("own-vtep", f"{name} is reached at its own VTEP address", (running,), own_vtep))
         judge = partial(judge_peer_link, leaf)
-        found.append(Check(f"leafs.peer-link.{name}", f"peer-link of {name}", (Command("nxos", name, VPC),), judge))
-    if leaf.bgp:
+        found.append(check("peer-link", f"peer-link of {name}", (Command("nxos", name, VPC),), judge))
+    nodes = [row for row in lab.section(BgpInput).sessions if row.switch == name]
+    if rules.bgp and nodes:
         pushed = (lab.folder.path / "nxos" / f"{name}.cfg").read_text(encoding="utf-8")
-        judge = partial(judge_bgp_config, leaf, leaf.bgp.asn, pushed)
-        found.append(Check(f"leafs.bgp-config.{name}", f"router bgp of {name}", (running,), judge))
-        for row in leaf.bgp.neighbors:
-            judge = partial(judge_neighbor, leaf, leaf.bgp, row)
-            title = f"{name}'s neighbor {row.address}"
-            found.append(Check(f"leafs.neighbor.{name}.{row.address}", title, (running,), judge))
-        for family in family_of(leaf.bgp):
-            judge = partial(judge_filter, leaf, leaf.bgp, family)
+        judge = partial(judge_bgp_config, name, rules.bgp.asn, pushed)
+        found.append(check("bgp-config", f"router bgp of {name}", (running,), judge))
+        for row in nodes:
+            judge = partial(judge_neighbor, rules, rules.bgp, row)
+            title = f"{name}'s neighbor {row.neighbor}"
+            found.append(Check(f"leafs.neighbor.{name}.{row.neighbor}", title, (running,), judge))
+        for family in dict.fromkeys(row.family for row in nodes):
+            judge = partial(judge_filter, rules.bgp, [row for row in nodes if row.family == family])
             title = f"filter of {name} towards the nodes, {family}"
             found.append(Check(f"leafs.filter.{name}.{family}", title, (running,), judge))
     return found
@@ -163,51 +158,50 @@ FABRIC = ("advertise-pip", "advertise virtual-rmac")
 """By which a leaf of a pair is reached at its own VTEP address (white paper, design of the service leafs)."""
 
 
-def judge_gateway(leaf: LeafInput, text: str) -> Judgement:
+def judge_gateway(rules: LeafsInput, leaf: str, text: str) -> Judgement:
     """The SVI as configured: VRF, addresses, anycast mode, and the shared MAC (white paper: Figure 17)."""
     tree = configuration(text)
-    name = f"Vlan{leaf.gateway.vlan}"
+    name = f"Vlan{rules.gateway.vlan}"
     svi = tree.find("interface", name)
     mac = tree.root.rest("fabric", "forwarding", "anycast-gateway-mac")
     expected = {
-        "vrf": leaf.vrf, "addresses": [str(ip_interface(text)) for text in leaf.gateway.addresses],
-        "anycast": True, "mac": leaf.gateway.mac.lower(),
+        "vrf": rules.vrf, "addresses": [str(ip_interface(text)) for text in rules.gateway.addresses],
+        "anycast": True, "mac": rules.gateway.mac.lower(),
     }  # fmt: skip
     if svi is None:
-        return Judgement("FAIL", f"{leaf.switch} has no interface {name}", expected, None)
+        return Judgement("FAIL", f"{leaf} has no interface {name}", expected, None)
     seen = {
         "vrf": " ".join(svi.rest("vrf", "member") or ()), "addresses": _addresses(svi),
         "anycast": svi.has("fabric forwarding mode anycast-gateway"), "mac": " ".join(mac or ()).lower(),
     }  # fmt: skip
-    return differing(f"{leaf.switch}: {name}", expected, seen)
+    return differing(f"{leaf}: {name}", expected, seen)
 
 
-def judge_gateway_up(leaf: LeafInput, brief: Any, macs: Any) -> Judgement:
+def judge_gateway_up(rules: LeafsInput, leaf: str, brief: Any, macs: Any) -> Judgement:
     """The SVI is up with its address, and the leaf answers at the shared MAC."""
-    wanted = next((ip_interface(text) for text in leaf.gateway.addresses if ":" not in text), None)
-    row = _brief(brief, f"Vlan{leaf.gateway.vlan}")
+    wanted = next((ip_interface(text) for text in rules.gateway.addresses if ":" not in text), None)
+    row = _brief(brief, f"Vlan{rules.gateway.vlan}")
     own = sorted(
         str(entry.get("disp_mac_addr")).lower()
         for entry in rows(macs, "mac_address")
-        if entry.get("disp_type") == "G" and str(entry.get("disp_vlan")) == str(leaf.gateway.vlan)
+        if entry.get("disp_type") == "G" and str(entry.get("disp_vlan")) == str(rules.gateway.vlan)
     )
     seen = {
         "protocol": row.get("proto-state") if row else None, "address": row.get("prefix") if row else None,
-        "gateway MAC": leaf.gateway.mac.lower() if leaf.gateway.mac.lower() in own else ", ".join(own) or None,
+        "gateway MAC": rules.gateway.mac.lower() if rules.gateway.mac.lower() in own else ", ".join(own) or None,
     }  # fmt: skip
     expected = {
-        "protocol": "up", **({"address": str(wanted.ip)} if wanted else {}), "gateway MAC": leaf.gateway.mac.lower(),
+        "protocol": "up", **({"address": str(wanted.ip)} if wanted else {}), "gateway MAC": rules.gateway.mac.lower(),
     }  # fmt: skip
-    return differing(f"{leaf.switch}: Vlan{leaf.gateway.vlan}", expected, seen)
+    return differing(f"{leaf}: Vlan{rules.gateway.vlan}", expected, seen)
 
 
-def judge_loopback(leaf: LeafInput, text: str, brief: Any) -> Judgement:
+def judge_loopback(vrf: str, rule: LoopbackInput, leaf: LeafInput, text: str, brief: Any) -> Judgement:
     """The peering loopback: VRF, addresses and tag as configured, and up."""
-    assert leaf.loopback is not None  # noqa: S101 - the check is made for leafs that have one
-    name = leaf.loopback.interface
+    name = rule.interface
     found = configuration(text).find("interface", name)
     expected: dict[str, Any] = {
-        "vrf": leaf.vrf, "addresses": list(leaf.loopback.addresses), "tag": str(leaf.loopback.tag), "protocol": "up",
+        "vrf": vrf, "addresses": list(leaf.loopback), "tag": str(rule.tag), "protocol": "up",
     }  # fmt: skip
     if found is None:
         return Judgement("FAIL", f"{leaf.switch} has no interface {name}", expected, None)
@@ -233,76 +227,76 @@ def _brief(body: Any, name: str) -> Mapping[str, Any] | None:
     return next((row for row in rows(body, "intf") if interface_name(str(row.get("intf-name"))) == name), None)
 
 
-def judge_bgp_config(leaf: LeafInput, asn: int, pushed: str, text: str) -> Judgement:
+def judge_bgp_config(leaf: str, asn: int, pushed: str, text: str) -> Judgement:
     """``router bgp`` runs as it was pushed: no line is missing, none is there beyond it (white paper: Figure 18)."""
     intended = ConfigTree(tuple(parse(pushed).all("router", "bgp")))
-    expected = f"router bgp {asn} of nxos/{leaf.switch}.cfg"
+    expected = f"router bgp {asn} of nxos/{leaf}.cfg"
     if not intended.sections:
-        return Judgement("FAIL", f"nxos/{leaf.switch}.cfg has no router bgp", expected, None)
+        return Judgement("FAIL", f"nxos/{leaf}.cfg has no router bgp", expected, None)
     found = compare(intended, parse(text))
     seen = [f"{row.kind}: {' / '.join((*row.path, row.line))}" for row in found]
     if found:
         first = found[0]
-        where = f"nxos/{leaf.switch}.cfg:{first.number}: " if first.number else ""
+        where = f"nxos/{leaf}.cfg:{first.number}: " if first.number else ""
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        return Judgement("FAIL", f"{leaf.switch}: {where}{seen[0]}{more}", expected, seen)
+        return Judgement("FAIL", f"{leaf}: {where}{seen[0]}{more}", expected, seen)
     lines = sum(1 for section in intended.sections for _ in _lines(section))
-    return Judgement("PASS", f"{leaf.switch}: router bgp runs as it was pushed, {lines} lines", expected, seen)
+    return Judgement("PASS", f"{leaf}: router bgp runs as it was pushed, {lines} lines", expected, seen)
 
 
 def _lines(section: Section) -> list[str]:
     return [section.line, *(line for child in section.children for line in _lines(child))]
 
 
-def judge_neighbor(leaf: LeafInput, rule: LeafBgpInput, row: LeafNeighborInput, text: str) -> Judgement:
+def judge_neighbor(rules: LeafsInput, rule: LeafBgpInput, row: NodeSession, text: str) -> Judgement:
     """What holds for a node's neighbor once its template is followed."""
-    source = leaf.loopback.interface if leaf.loopback else None
+    source = rules.loopback.interface if rules.loopback else None
     expected = {
         "remote-as": str(rule.remote_asn), "update-source": source, "ebgp-multihop": str(rule.multihop),
         **dict.fromkeys(rule.settings, True),
     }  # fmt: skip
-    found = neighbor_of(configuration(text), rule.asn, leaf.vrf, row.address)
+    found = neighbor_of(configuration(text), rule.asn, row.vrf, row.neighbor)
     if found is None:
         return Judgement(
-            "FAIL", f"{leaf.switch}: neighbor {row.address} ({row.node}) is not configured", expected, None
+            "FAIL", f"{row.switch}: neighbor {row.neighbor} ({row.node}) is not configured", expected, None
         )
     seen = {
         **{name: found.setting(name) for name in ("remote-as", "update-source", "ebgp-multihop")},
         **{name: found.has(row.family, name) for name in rule.settings},
     }
-    return differing(f"{leaf.switch}: neighbor {row.address} ({row.node})", expected, seen)
+    return differing(f"{row.switch}: neighbor {row.neighbor} ({row.node})", expected, seen)
 
 
-def judge_filter(leaf: LeafInput, rule: LeafBgpInput, family: str, text: str) -> Judgement:
-    """Every node's neighbor has an out-filter that is defined and keeps the peering loopbacks in (errata E11, E12)."""
-    tree = configuration(text)
+def judge_filter(rule: LeafBgpInput, sessions: Sequence[NodeSession], text: str) -> Judgement:
+    """Every node's neighbor has an out-filter that is defined and keeps the peering loopbacks in (errata E11, E12).
+
+    ``sessions``: of one leaf, in one family.
+    """
+    tree, leaf, family = configuration(text), sessions[0].switch, sessions[0].family
     names: dict[str, list[str]] = {}
-    for row in rule.neighbors:
-        if row.family == family:
-            found = neighbor_of(tree, rule.asn, leaf.vrf, row.address)
-            names.setdefault((found.route_map(family, "out") if found else None) or "", []).append(row.address)
+    for row in sessions:
+        found = neighbor_of(tree, rule.asn, row.vrf, row.neighbor)
+        names.setdefault((found.route_map(family, "out") if found else None) or "", []).append(row.neighbor)
     hidden = [prefix for prefix in rule.hidden if (":" in prefix) == (family == "ipv6")]
     expected = {"out": "a route-map on each neighbor", "denied": hidden}
     if "" in names:
-        return Judgement(
-            "FAIL", f"{leaf.switch}: neighbor {', '.join(names[''])} has no out-filter in {family}", expected, names
-        )
+        words = f"{leaf}: neighbor {', '.join(names[''])} has no out-filter in {family}"
+        return Judgement("FAIL", words, expected, names)
     for name in names:
         trouble = trouble_of_filter(tree, name, hidden)
         if trouble:
-            return Judgement("FAIL", f"{leaf.switch}: {trouble}", expected, names)
-    told = ", ".join(names)
-    return Judgement("PASS", f"{leaf.switch}: {told} lets no peering loopback out to a node", expected, names)
+            return Judgement("FAIL", f"{leaf}: {trouble}", expected, names)
+    return Judgement("PASS", f"{leaf}: {', '.join(names)} lets no peering loopback out to a node", expected, names)
 
 
-def judge_own_vtep(leaf: LeafInput, text: str) -> Judgement:
+def judge_own_vtep(leaf: str, text: str) -> Judgement:
     """``advertise-pip`` and ``advertise virtual-rmac`` run."""
     tree = configuration(text)
     router = next(iter(tree.all("router", "bgp")), EMPTY)
     family = router.find("address-family", "l2vpn", "evpn") or EMPTY
     nve = tree.find("interface", "nve1") or EMPTY
     seen = {FABRIC[0]: family.has(FABRIC[0]), FABRIC[1]: nve.has(FABRIC[1])}
-    return differing(leaf.switch, dict.fromkeys(FABRIC, True), seen)
+    return differing(leaf, dict.fromkeys(FABRIC, True), seen)
 
 
 def judge_peer_link(leaf: LeafInput, body: Any) -> Judgement:
@@ -359,11 +353,6 @@ def _row_of(body: Any, prefix: str) -> Mapping[str, Any] | None:
 
 def _hops(route: Mapping[str, Any]) -> list[str]:
     return sorted({str(row.get("ipnexthop", "")).partition("%")[0] for row in rows(route, "path")})
-
-
-def family_of(rule: LeafBgpInput) -> Sequence[str]:
-    """Families in which the leaf has nodes as neighbors."""
-    return list(dict.fromkeys(row.family for row in rule.neighbors))
 
 
 EMPTY = Section("")

@@ -17,7 +17,6 @@ from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Observer
 from labctl.verify.scenarios import chosen
 from labctl.verify.topics import bgp, links
-from labctl.verify.topics.bgp import PeersInput
 from labctl.verify.topics.links import UnderlayInput
 from tests.unit.verify.conftest import Boxes
 
@@ -147,7 +146,7 @@ def test_a_route_that_the_paper_prints() -> None:
 def test_peers_of_a_summary(configured: str | None, capable: str | None, verdict: str) -> None:
     saf = {"configuredpeers": configured, "capablepeers": capable} if configured else {}
     body = table("vrf", table("af", table("saf", saf))) if saf else {}
-    found = bgp.judge_peers(PeersInput(switch="leaf101", vrf="v", family="ipv4", count=3), body)
+    found = bgp.judge_peers("leaf101", "v", "ipv4", 3, body)
     assert found.verdict == verdict
 
 

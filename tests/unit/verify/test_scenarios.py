@@ -60,7 +60,7 @@ def objects(boxes: Any, lab: LabUnderTest) -> dict[str, list[Any]]:
     curls = {row.service.partition("/")[2] for row in lab.checks.mode(lab.folder.lab.mode).curl}
     routed = {
         row.prefix.cluster_ip_of.partition("/")[2]
-        for row in lab.checks.mode(lab.folder.lab.mode).bgp.routes
+        for row in lab.checks.mode(lab.folder.lab.mode).bgp.all_routes
         if isinstance(row.prefix, ClusterIpOf)
     }
     names = sorted(curls | routed)
@@ -98,7 +98,8 @@ def test_sessions_without_an_api_are_judged_and_prefixes_are_not(lab: LabUnderTe
     body = {"TABLE_vrf": {"ROW_vrf": {"TABLE_af": {"ROW_af": {"TABLE_saf": {"ROW_saf": saf}}}}}}
     boxes.switches[row.switch] = {f"show ip bgp summary vrf {row.vrf}": body}
     found = {
-        result.id: result for result in poll(bgp._session(lab, row), lab.observer, Deadline(0), lab.cancel, lab.told)
+        result.id: result
+        for result in poll(bgp._session(lab, row, heard=True), lab.observer, Deadline(0), lab.cancel, lab.told)
     }
     assert found[f"bgp.session.{row.switch}.{row.neighbor}"].verdict == "PASS"
     prefixes = found[f"bgp.prefixes.{row.switch}.{row.neighbor}"]
@@ -119,7 +120,9 @@ def route_body(prefix: str, *hops: str) -> dict[str, Any]:
 def test_a_service_route_has_the_nodes_with_endpoints_as_next_hops(
     lab: LabUnderTest, objects: Any, hops: tuple[str, ...], verdict: str
 ) -> None:
-    row = next(row for row in lab.checks.mode(lab.folder.lab.mode).bgp.routes if isinstance(row.prefix, ClusterIpOf))
+    row = next(
+        row for row in lab.checks.mode(lab.folder.lab.mode).bgp.all_routes if isinstance(row.prefix, ClusterIpOf)
+    )
     name = row.prefix.cluster_ip_of.partition("/")[2]
     ip = next(item["spec"]["clusterIP"] for item in objects["services"] if item["metadata"]["name"] == name)
     assert bgp.judge_route(lab.kube_name, row, lab.cluster(*KINDS), route_body(f"{ip}/32", *hops)).verdict == verdict
@@ -529,7 +532,7 @@ def test_names_of_nodes(lab: LabUnderTest, whitepaper: Any) -> None:
 def test_a_nodes_block_is_known_from_that_node_alone(
     lab: LabUnderTest, objects: Any, hops: tuple[str, ...], verdict: str, words: str
 ) -> None:
-    rows = [row for row in lab.checks.mode(lab.folder.lab.mode).bgp.routes if isinstance(row.prefix, BlockOf)]
+    rows = [row for row in lab.checks.mode(lab.folder.lab.mode).bgp.all_routes if isinstance(row.prefix, BlockOf)]
     row = next(row for row in rows if isinstance(row.prefix, BlockOf) and row.prefix.block_of == "node01")
     found = bgp.judge_route(lab.kube_name, row, lab.cluster(*KINDS), route_body("10.244.196.128/26", *hops))
     assert (found.verdict, words in found.sentence) == (verdict, True), found.sentence

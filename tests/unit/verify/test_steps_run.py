@@ -17,7 +17,7 @@ from labctl.verify.lab import LabUnderTest
 from labctl.verify.steps.load import loads
 from labctl.verify.steps.model import Packets
 from labctl.verify.steps.run import judge_packets, run
-from labctl.verify.topics.bgp import BgpInput, SessionInput
+from labctl.verify.topics.bgp import BgpInput, NodesInput, PairInput
 from labctl.verify.topics.links import LacpInput, LinksInput
 from labctl.verify.verdict import CheckResult, combine
 from labctl.waiting import Cancelled
@@ -47,7 +47,7 @@ def neighbors(established: int = 1, dropped: int = 0, state: str = "Established"
 
 def summary(state: str = "Established") -> Any:
     row = {"neighborid": "192.168.1.11", "neighboras": "65531", "state": state, "prefixreceived": "3"}
-    saf = {"TABLE_neighbor": {"ROW_neighbor": row}}
+    saf = {"configuredpeers": "1", "capablepeers": "1", "TABLE_neighbor": {"ROW_neighbor": row}}
     af = {"TABLE_saf": {"ROW_saf": saf}}
     return {"TABLE_vrf": {"ROW_vrf": {"TABLE_af": {"ROW_af": af}}}}
 
@@ -55,13 +55,12 @@ def summary(state: str = "Established") -> Any:
 @pytest.fixture
 def small(lab: LabUnderTest, boxes: Boxes, done: Callable[..., Completed]) -> LabUnderTest:
     """The white paper's lab with one bond and one session to be whole; a shut port takes a leg of the bond."""
-    session = SessionInput(
-        switch="leaf2101", vrf="vrf-001", family="ipv4", neighbor="192.168.1.11", asn=65531, node="node01"
-    )
+    pair = PairInput(leafs={"leaf2101": "10.2.0.3"}, nodes={"node01": ("192.168.1.11",)})
+    nodes = NodesInput(vrf="vrf-001", asn=65531, pairs=(pair,))
     checks = ChecksInput(
-        schema_="labctl.checks/v1",
+        schema_="labctl.checks/v2",
         links=LinksInput(lacp=(LacpInput(node="node01", bond="bond0", members=("eth1", "eth2")),)),
-        modes=ModesInput(routed=ModeInput(bgp=BgpInput(sessions=(session,)))),
+        modes=ModesInput(routed=ModeInput(bgp=BgpInput(nodes=nodes))),
     )
     boxes.nodes["node01", BOND] = done(BOTH)
     boxes.switches["leaf2101"] = {SUMMARY: summary(), NEIGHBORS: neighbors()}

@@ -1,41 +1,31 @@
-"""The section ``cluster`` of ``checks.yaml``: Kubernetes and Calico as they are to be, and a node's routing table.
+"""The section ``cluster`` of ``checks.yaml``: Kubernetes and Calico as they are to be.
 
-White paper: Figures 2 to 14 and the host route table.
+White paper: Figures 2 to 14.
 """
 
 from __future__ import annotations
 
-from ipaddress import ip_network
 from typing import Any
 
-from labctl.design.model import Cluster, Design, Network
+from labctl.design.model import Cluster, Design
 from labctl.render.calico import bgp_configuration, ip_pools
+from labctl.render.checks import nodes
 from labctl.render.workloads import built_in_services, built_in_workloads
 
 SYSTEM = "kube-system"
-NODE_MASK = {4: 24, 6: 64}
-"""kubeadm's ``node-cidr-mask-size-ipv4`` and ``-ipv6``; its allocator gives at most 2^16 networks of a range."""
-MOST_NETWORKS = 16
 BIRDS = {"standin": ("bird",), "kind": ("bird", "bird6")}
 """Calico runs one BIRD 1.6 a family, a stand-in node one BIRD 2 for both."""
 WINDOW = 3.0
 """Seconds over which what must not be is looked for."""
 
 
-def cluster_checks(design: Design, cluster: Cluster) -> dict[str, Any]:
+def section(design: Design, cluster: Cluster) -> dict[str, Any]:
     """The section."""
     return {
         "kubernetes": cluster.kubernetes,
         "window": WINDOW,
-        "nodes": [
-            {
-                "node": node.name,
-                "role": node.role,
-                "addresses": [str(address) for address in (node.address, node.address6) if address],
-            }
-            for node in cluster.nodes
-        ],
-        "pod_cidrs": _pod_cidrs(cluster),
+        "nodes": nodes.rows(cluster),
+        "pod_cidrs": nodes.pod_cidrs(cluster),
         "components": _components(design, cluster),
         "config": {
             "name": "calico-config",
@@ -60,27 +50,11 @@ def cluster_checks(design: Design, cluster: Cluster) -> dict[str, Any]:
             "selector": "k8s-app=calico-node",
             "sockets": [f"/var/run/calico/{name}.ctl" for name in BIRDS[design.target.cluster]],
         },
-        "routes": _routes(design, cluster),
+        "routes": nodes.routes(design, cluster),
         "service_ranges": [str(network) for network in cluster.services],
         "workloads": built_in_workloads(cluster),
         "services": built_in_services(cluster),
     }
-
-
-def pod_cidr_masks(pools: tuple[Network, ...]) -> dict[Network, int]:
-    """Length of a node's network in each range; nothing where a range has no room for networks of that length."""
-    masks = {pool: NODE_MASK[pool.version] for pool in pools}
-    fits = all(0 <= mask - pool.prefixlen <= MOST_NETWORKS for pool, mask in masks.items())
-    return masks if fits else {}
-
-
-def _pod_cidrs(cluster: Cluster) -> list[dict[str, Any]]:
-    """Of the first pool of each family, which is the cluster's pod range (`labctl.render.kind`)."""
-    first: dict[int, Network] = {}
-    for pool in cluster.pools:
-        first.setdefault(pool.cidr.version, pool.cidr)
-    masks = pod_cidr_masks(tuple(first.values()))
-    return [{"range": str(pool), "length": mask} for pool, mask in masks.items()]
 
 
 def _components(design: Design, cluster: Cluster) -> list[dict[str, Any]]:
@@ -142,20 +116,4 @@ def _bgp(cluster: Cluster) -> dict[str, Any]:
         "mesh": {"routed": routed[mesh], "ipip": ipip[mesh]},
         "service_cluster_ips": [row["cidr"] for row in routed["serviceClusterIPs"]],
         "service_external_ips": [row["cidr"] for row in routed.get("serviceExternalIPs") or []],
-    }
-
-
-def _routes(design: Design, cluster: Cluster) -> dict[str, Any]:
-    gateways = [gateway for gateway in (design.vrf.gateway, design.vrf.gateway6) if gateway]
-    loopbacks = [loopback for leaf in design.by_role("leaf") for loopback in (leaf.peering, leaf.peering6) if loopback]
-    peered = [address for address in loopbacks if any(peer.address == address for peer in cluster.peers)]
-    lengths = {4: 24, 6: 64}
-    statics = {ip_network(f"{address}/{lengths[address.version]}", strict=False) for address in peered}
-    return {
-        "device": "bond0",
-        "gateways": [str(gateway.ip) for gateway in gateways],
-        "statics": sorted((str(network) for network in statics), key=lambda text: (":" in text, text)),
-        "external": [str(network) for network in design.announced],
-        "services": [str(network) for network in (*cluster.services, *cluster.external_ips)],
-        "absent": list(dict.fromkeys(f"{address}/{address.max_prefixlen}" for address in loopbacks)),
     }
