@@ -20,7 +20,7 @@ from labctl.verify.capture.packet import decode
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Command, Unanswered
 from labctl.verify.values import CaptureInput, ExpectInput, PortChannelOf, PortChannelsInput, StackInput
-from labctl.verify.verdict import CheckResult, Judgement
+from labctl.verify.verdict import CheckResult, Judgement, fails, passes
 
 GATEWAY_MACS = "show mac address-table"
 
@@ -115,8 +115,7 @@ def _judge(taken: Taken, expected: ExpectedPacket, where: str) -> Judgement:
         found = find(decode(data), expected)
         if found.packets:
             seen = {"at": place, "packets": len(found.packets), "first": found.packets[0].describe()}
-            return Judgement(
-                "PASS",
+            return passes(
                 f"{place}: {len(found.packets)} packets as expected: {found.packets[0].describe()}",
                 expected.as_json(),
                 seen,
@@ -129,7 +128,7 @@ def _judge(taken: Taken, expected: ExpectedPacket, where: str) -> Judgement:
             expected.as_json(),
             nearest,
         )
-    return Judgement("FAIL", f"no packet at {where} is as expected; {'; '.join(nearest)}", expected.as_json(), nearest)
+    return fails(f"no packet at {where} is as expected; {'; '.join(nearest)}", expected.as_json(), nearest)
 
 
 def resolve(lab: LabUnderTest, row: CaptureInput, addresses: Addresses) -> ExpectedPacket:

@@ -17,6 +17,7 @@ from labctl.bonding import parse_bond
 from labctl.folder import Folder
 from labctl.kube.resources import NODES, PODS
 from labctl.nxos.tables import neighbors, rows
+from labctl.verify.expectation import is_ready
 from labctl.verify.inputs import ChecksInput
 from labctl.verify.observer import Command, Observer, Unanswered
 
@@ -167,12 +168,6 @@ def summary_sessions(switch: str, family: Family, body: Any) -> list[Session]:
         )
         for neighbor, row in neighbors(body).items()
     ]  # fmt: skip
-
-
-def is_ready(item: Mapping[str, Any]) -> bool:
-    """The condition Ready of a Node or a Pod."""
-    conditions = (item.get("status") or {}).get("conditions") or []
-    return any(row.get("type") == "Ready" and row.get("status") == "True" for row in conditions)
 
 
 def pod_row(item: Mapping[str, Any], names: Mapping[str, str]) -> Pod:

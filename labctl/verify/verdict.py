@@ -35,6 +35,21 @@ class Judgement:
     box: str | None = None
 
 
+def fails(sentence: str, expected: Any = None, seen: Any = None) -> Judgement:
+    """Something else was seen than what must be."""
+    return Judgement("FAIL", sentence, expected, seen)
+
+
+def passes(sentence: str, expected: Any = None, seen: Any = None) -> Judgement:
+    """It is as it must be."""
+    return Judgement("PASS", sentence, expected, seen)
+
+
+def judged(what: str, wrong: Sequence[str], right: str, expected: Any, seen: Any) -> Judgement:
+    """FAIL with all that is wrong with something; PASS with what is right where nothing is."""
+    return Judgement("FAIL" if wrong else "PASS", f"{what}: {'; '.join(wrong) or right}", expected, seen)
+
+
 @dataclass(frozen=True, slots=True)
 class CheckResult:
     """A judgement with its identity and its evidence (paths inside the evidence folder)."""
@@ -231,10 +246,8 @@ def differing(what: str, expected: Mapping[str, Any], seen: Mapping[str, Any]) -
     """PASS when every expected field is seen; else FAIL with each that differs."""
     wrong = [f"{key} is {_word(seen.get(key))}, expected {_word(value)}" for key, value in expected.items()
              if seen.get(key) != value]  # fmt: skip
-    if wrong:
-        return Judgement("FAIL", f"{what}: {'; '.join(wrong)}", dict(expected), dict(seen))
     told = ", ".join(f"{key} {_word(value)}" for key, value in expected.items())
-    return Judgement("PASS", f"{what}: {told}", dict(expected), dict(seen))
+    return judged(what, wrong, told, dict(expected), dict(seen))
 
 
 def _word(value: Any) -> str:

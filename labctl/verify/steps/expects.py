@@ -27,7 +27,7 @@ from labctl.verify.steps.model import Bond, Evpn, Expect, Nodes, PodsAt, PortCha
 from labctl.verify.topics import bgp
 from labctl.verify.topics.bgp import SUMMARY, BgpInput, NodeSession, RouteInput, judge_route, kinds_of
 from labctl.verify.values import EndpointsOf
-from labctl.verify.verdict import Judgement, Verdict
+from labctl.verify.verdict import Judgement, Verdict, fails, passes
 
 CONNECTIONS = {"ipv4": "show ip bgp neighbors", "ipv6": "show ipv6 bgp neighbors"}
 ADDRESS_KEYS = ("neighbor", "ipv6neighbor", "ipv4neighbor")
@@ -65,14 +65,14 @@ def judge_unbroken(switch: str, neighbor: str, before: Mapping[str, Counted], bo
         return Judgement("INCONCLUSIVE", f"{switch}: neighbor {neighbor} was not there when the scenario began")
     expected = {"state": "Established", "connections": then.established, "dropped": then.dropped}
     if now is None:
-        return Judgement("FAIL", f"{switch}: neighbor {neighbor} is not there any more", expected, None)
+        return fails(f"{switch}: neighbor {neighbor} is not there any more", expected, None)
     seen = {"state": now.state, "connections": now.established, "dropped": now.dropped, "up_for": now.up}
     if now.state != "Established":
-        return Judgement("FAIL", f"{switch}: session with {neighbor} is {now.state}", expected, seen)
+        return fails(f"{switch}: session with {neighbor} is {now.state}", expected, seen)
     if (now.established, now.dropped) != (then.established, then.dropped):
         why = f"{now.established} connections and {now.dropped} dropped, {then.established} and {then.dropped} before"
-        return Judgement("FAIL", f"{switch}: session with {neighbor} was reset: {why}", expected, seen)
-    return Judgement("PASS", f"{switch}: session with {neighbor} is unbroken, up for {now.up}", expected, seen)
+        return fails(f"{switch}: session with {neighbor} was reset: {why}", expected, seen)
+    return passes(f"{switch}: session with {neighbor} is unbroken, up for {now.up}", expected, seen)
 
 
 def judge_reset(switch: str, neighbor: str, before: Mapping[str, Counted], body: Any) -> Judgement:
@@ -82,13 +82,13 @@ def judge_reset(switch: str, neighbor: str, before: Mapping[str, Counted], body:
         return Judgement("INCONCLUSIVE", f"{switch}: neighbor {neighbor} was not there when the scenario began")
     expected = {"state": "Established", "connections": f"more than {then.established}"}
     if now is None:
-        return Judgement("FAIL", f"{switch}: neighbor {neighbor} is not there any more", expected, None)
+        return fails(f"{switch}: neighbor {neighbor} is not there any more", expected, None)
     seen = {"state": now.state, "connections": now.established, "dropped": now.dropped, "up_for": now.up}
     if now.state != "Established":
-        return Judgement("FAIL", f"{switch}: session with {neighbor} is {now.state}", expected, seen)
+        return fails(f"{switch}: session with {neighbor} is {now.state}", expected, seen)
     if now.established <= then.established:
-        return Judgement("FAIL", f"{switch}: session with {neighbor} was not reset", expected, seen)
-    return Judgement("PASS", f"{switch}: session with {neighbor} is a new one, up for {now.up}", expected, seen)
+        return fails(f"{switch}: session with {neighbor} was not reset", expected, seen)
+    return passes(f"{switch}: session with {neighbor} is a new one, up for {now.up}", expected, seen)
 
 
 COUNTED: Mapping[str, Callable[..., Judgement]] = {"unbroken": judge_unbroken, "reset": judge_reset}
@@ -162,11 +162,11 @@ def _down(switch: str, neighbor: str, body: Any) -> Judgement:
     row = neighbors(body).get(neighbor)
     expected = {"state": "not Established"}
     if row is None:
-        return Judgement("FAIL", f"{switch}: neighbor {neighbor} is not configured", expected, None)
+        return fails(f"{switch}: neighbor {neighbor} is not configured", expected, None)
     seen = {"state": row.get("state")}
     if row.get("state") == "Established":
-        return Judgement("FAIL", f"{switch}: neighbor {neighbor} is still Established", expected, seen)
-    return Judgement("PASS", f"{switch}: neighbor {neighbor} is {row.get('state')}", expected, seen)
+        return fails(f"{switch}: neighbor {neighbor} is still Established", expected, seen)
+    return passes(f"{switch}: neighbor {neighbor} is {row.get('state')}", expected, seen)
 
 
 def _route(lab: LabUnderTest, row: Route, switch: str, identity: str) -> Check:
@@ -216,8 +216,8 @@ def judge_bond(row: Bond, text: str) -> Judgement:
     wrong = [f"{name} does not distribute" for name in row.up if name not in carrying]
     wrong += [f"{name} still distributes" for name in row.down if name in carrying]
     if wrong:
-        return Judgement("FAIL", f"{row.node}: {', '.join(wrong)}", expected, carrying)
-    return Judgement("PASS", f"{row.node}: {', '.join(carrying) or 'no member'} distributes", expected, carrying)
+        return fails(f"{row.node}: {', '.join(wrong)}", expected, carrying)
+    return passes(f"{row.node}: {', '.join(carrying) or 'no member'} distributes", expected, carrying)
 
 
 def _port_channel(lab: LabUnderTest, row: PortChannel, switch: str, identity: str) -> Check:
@@ -234,7 +234,7 @@ def judge_channel(switch: str, name: str, body: Any, *, up: bool) -> Judgement:
     number = name.removeprefix("port-channel")
     found = next((row for row in rows(body, "channel") if str(row.get("group")) == number), None)
     if found is None:
-        return Judgement("FAIL", f"{switch}: there is no {name}", "up" if up else "down", None)
+        return fails(f"{switch}: there is no {name}", "up" if up else "down", None)
     seen = {str(row["port"]): str(row["port-status"]) for row in rows(found, "member")}
     is_up = "P" in seen.values()
     words = ", ".join(f"{port} is {flag_words(flag)}" for port, flag in seen.items()) or "no member"
@@ -290,10 +290,8 @@ def judge_pods(row: PodsAt, kube_name: Any, items: Sequence[Json]) -> Judgement:
     expected = {"pods": row.count, "node": row.node, "not_on": row.not_on}
     words = ", ".join(f"{name} on {node}" for name, node in seen.items()) or "none"
     if row.not_on is not None and kube_name(row.not_on) in seen.values():
-        return Judgement("FAIL", f"{row.pod} is still on {row.not_on}: {words}", expected, seen)
+        return fails(f"{row.pod} is still on {row.not_on}: {words}", expected, seen)
     if len(here) != row.count:
         where = f" on {row.node}" if row.node else ""
-        return Judgement(
-            "FAIL", f"{len(here)} pods {row.pod} are ready{where}, not {row.count}: {words}", expected, seen
-        )
-    return Judgement("PASS", f"ready: {words}", expected, seen)
+        return fails(f"{len(here)} pods {row.pod} are ready{where}, not {row.count}: {words}", expected, seen)
+    return passes(f"ready: {words}", expected, seen)

@@ -27,7 +27,7 @@ from labctl.verify.steps.faults import plan
 from labctl.verify.steps.model import Capture, Expect, Fault, Heal, LossOf, Packets, ScenarioFile, Step, Stop, Traffic
 from labctl.verify.steps.traffic import Measured, Running, begin
 from labctl.verify.topics import bgp, links
-from labctl.verify.verdict import CheckResult, Judgement, combine
+from labctl.verify.verdict import CheckResult, Judgement, combine, fails, passes
 from labctl.waiting import Cancelled, Deadline, DeadlinePassed
 
 Troubles = (LabctlError, Unanswered, DeadlinePassed)
@@ -255,16 +255,16 @@ def judge_loss(row: LossOf, measured: Measured, platform: str) -> Judgement:
         return Judgement("INCONCLUSIVE", f"{row.of}: nothing was answered, {loss.requests} requests", expected, seen)
     words = lost(row, loss)
     if loss.outages and loss.outages[-1].end is None:
-        return Judgement("FAIL", f"{words}, which did not end", expected, seen)
+        return fails(f"{words}, which did not end", expected, seen)
     wrong = []
     if loss.lost > limits.get("packets", float("inf")):
         wrong.append(f"{limits['packets']:g} packets")
     if loss.longest_ms > limits.get("ms", float("inf")):
         wrong.append(f"{limits['ms']:g} ms")
     if wrong:
-        return Judgement("FAIL", f"{words}: more than {' and '.join(wrong)} on {platform}", expected, seen)
+        return fails(f"{words}: more than {' and '.join(wrong)} on {platform}", expected, seen)
     allowed = ", ".join(f"{value:g} {'packets' if word == 'packets' else 'ms'}" for word, value in limits.items())
-    return Judgement("PASS", f"{words} (at most {allowed} on {platform})", expected, seen)
+    return passes(f"{words} (at most {allowed} on {platform})", expected, seen)
 
 
 def judge_packets(row: Packets, data: bytes) -> Judgement:
@@ -276,7 +276,7 @@ def judge_packets(row: Packets, data: bytes) -> Judgement:
     seen = {"packets": count, "of": found.seen, "first": found.packets[0].describe() if found.packets else None}
     words = f"{row.of}: {count} packets from {row.source} to {row.target}"
     if row.at_least is not None and count < row.at_least:
-        return Judgement("FAIL", f"{words}, at least {row.at_least} expected; {found.nearest}", expected, seen)
+        return fails(f"{words}, at least {row.at_least} expected; {found.nearest}", expected, seen)
     if row.at_most is not None and count > row.at_most:
-        return Judgement("FAIL", f"{words}, at most {row.at_most} expected", expected, seen)
-    return Judgement("PASS", words, expected, seen)
+        return fails(f"{words}, at most {row.at_most} expected", expected, seen)
+    return passes(words, expected, seen)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from labctl.verify.capturing import Output, Recording
 from labctl.verify.hands import NotDone
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.steps.model import Pod, Traffic
+from labctl.verify.topics.nodes import interface_of
 from labctl.waiting import Deadline, NotYet, wait_for
 
 VERSION = {"ipv4": 4, "ipv6": 6}
@@ -148,9 +148,9 @@ def _ends(lab: LabUnderTest, row: Traffic) -> _Ends | NotYet:
     address = expectation.pod_address(found, version)
     if address is None:
         return NotYet(f"pod {found['metadata']['name']} has no {row.family} address")
-    name, namespace = found["metadata"]["name"], found["metadata"]["namespace"]
+    name = found["metadata"]["name"]
     node = _lab_name(lab, found["spec"]["nodeName"])
-    return _Ends(f"pod {name}", node, calico_interface(namespace, name), address, target, name)
+    return _Ends(f"pod {name}", node, interface_of(found), address, target, name)
 
 
 def _address(lab: LabUnderTest, end: Pod, version: int) -> str | NotYet:
@@ -209,12 +209,6 @@ def _own_address(lab: LabUnderTest, node: str, interface: str, version: int) -> 
 
 def _lab_name(lab: LabUnderTest, kube_name: str) -> str:
     return next((node for node in lab.folder.lab.kube_nodes if lab.kube_name(node) == kube_name), kube_name)
-
-
-def calico_interface(namespace: str, pod: str) -> str:
-    """The node's end of a pod's wire, as Calico's CNI plugin names it: of the SHA-1 of ``namespace.pod``
-    (projectcalico/calico, libcalico-go/lib/backend/k8s/conversion, VethNameForWorkload)."""
-    return "cali" + hashlib.sha1(f"{namespace}.{pod}".encode(), usedforsecurity=False).hexdigest()[:11]
 
 
 def _ping(lab: LabUnderTest, row: Traffic, ends: _Ends) -> ExecStream | PodSession:

@@ -24,7 +24,7 @@ from labctl.verify.values import (
     EndpointsOf,
     Model,
 )
-from labctl.verify.verdict import CheckResult, Judgement
+from labctl.verify.verdict import CheckResult, Judgement, fails, passes
 
 Family = Literal["ipv4", "ipv6"]
 
@@ -278,7 +278,7 @@ def judge_route(name: Callable[[str], str], row: RouteInput, cluster: Cluster, b
     if isinstance(prefix, ClusterIpOf):
         service = expectation.service_of(cluster, prefix.cluster_ip_of)
         if service is None:
-            return Judgement("FAIL", f"there is no Service {prefix.cluster_ip_of}", prefix.cluster_ip_of, None)
+            return fails(f"there is no Service {prefix.cluster_ip_of}", prefix.cluster_ip_of, None)
         prefix = f"{service['spec']['clusterIP']}/32"
     hops: list[str]
     if isinstance(row.next_hops, EndpointsOf):
@@ -302,7 +302,7 @@ def _judge_block(row: RouteInput, node: str, cluster: Cluster, body: Any) -> Jud
     hops = [] if isinstance(row.next_hops, EndpointsOf) else list(row.next_hops)
     found = [judge_hops(row.switch, block, hops, row.segment, body, _marks(row)) for block in blocks]
     if not found:
-        return Judgement("FAIL", f"{node} has no address block", f"a block of {node}", [])
+        return fails(f"{node} has no address block", f"a block of {node}", [])
     return next((judgement for judgement in found if judgement.verdict != "PASS"), found[0])
 
 
@@ -312,20 +312,17 @@ def judge_session(switch: str, neighbor: str, asn: int | None, body: Any) -> Jud
     row = neighbors(body).get(neighbor)
     if row is None:
         known = ", ".join(neighbors(body)) or "none"
-        return Judgement(
-            "FAIL", f"{switch}: neighbor {neighbor} is not configured (there are: {known})", expected, None
-        )
+        return fails(f"{switch}: neighbor {neighbor} is not configured (there are: {known})", expected, None)
     seen = {"state": row.get("state"), "asn": as_number(str(row.get("neighboras") or 0))}
     if asn is not None and seen["asn"] != asn:
-        return Judgement(
-            "FAIL",
+        return fails(
             f"{switch}: neighbor {neighbor} is configured with AS {seen['asn']}, not {asn}, and is {seen['state']}",
             expected,
             seen,
         )
     if seen["state"] != "Established":
-        return Judgement("FAIL", f"{switch}: neighbor {neighbor} is {seen['state']}, not Established", expected, seen)
-    return Judgement("PASS", f"{switch}: neighbor {neighbor} is Established", expected, seen)
+        return fails(f"{switch}: neighbor {neighbor} is {seen['state']}, not Established", expected, seen)
+    return passes(f"{switch}: neighbor {neighbor} is Established", expected, seen)
 
 
 def judge_prefixes(switch: str, node: str, neighbor: str, expected: Sequence[str], body: Any) -> Judgement:
@@ -334,17 +331,16 @@ def judge_prefixes(switch: str, node: str, neighbor: str, expected: Sequence[str
     wanted = {"count": len(expected), "prefixes": list(expected)}
     if row is None or row.get("state") != "Established":
         state = row.get("state") if row else "not configured"
-        return Judgement("FAIL", f"{switch}: no prefixes of {node}: neighbor {neighbor} is {state}", wanted, None)
+        return fails(f"{switch}: no prefixes of {node}: neighbor {neighbor} is {state}", wanted, None)
     count = int(row.get("prefixreceived") or 0)
     if count != len(expected):
-        return Judgement(
-            "FAIL",
+        return fails(
             f"{switch}: {count} prefixes received from {node} ({neighbor}), "
             f"expected {len(expected)}: {', '.join(expected)}",
             wanted,
             count,
         )
-    return Judgement("PASS", f"{switch}: {count} prefixes from {node} ({neighbor})", wanted, count)
+    return passes(f"{switch}: {count} prefixes from {node} ({neighbor})", wanted, count)
 
 
 def judge_some_of(switch: str, prefix: str, some_of: Sequence[str], body: Any) -> Judgement:
@@ -354,14 +350,12 @@ def judge_some_of(switch: str, prefix: str, some_of: Sequence[str], body: Any) -
     hops = _best_hops(rows(found, "path")) if found is not None else []
     seen = {"prefix": prefix, "next_hops": hops}
     if not hops:
-        return Judgement("FAIL", f"{switch}: no route to {prefix}", expected, seen)
+        return fails(f"{switch}: no route to {prefix}", expected, seen)
     wrong = [hop for hop in hops if hop not in some_of]
     if wrong:
         among = ", ".join(some_of)
-        return Judgement(
-            "FAIL", f"{switch}: {prefix} has next hops {', '.join(wrong)}, not among {among}", expected, seen
-        )
-    return Judgement("PASS", f"{switch}: {prefix} via {', '.join(hops)}", expected, seen)
+        return fails(f"{switch}: {prefix} has next hops {', '.join(wrong)}, not among {among}", expected, seen)
+    return passes(f"{switch}: {prefix} via {', '.join(hops)}", expected, seen)
 
 
 def judge_copy(check: CopyInput, body: Any) -> Judgement:
@@ -372,15 +366,14 @@ def judge_copy(check: CopyInput, body: Any) -> Judgement:
     seen = {"prefix": check.prefix, "next_hops": hops}
     wrong = [f"{check.others[hop]} ({hop})" for hop in hops if hop in check.others]
     if wrong:
-        return Judgement(
-            "FAIL",
+        return fails(
             f"{check.switch}: {check.prefix} is duplicated: it is reached at {' and '.join(wrong)}, "
             "which has the same address in another pair (is its colour missing?)",
             expected,
             seen,
         )
     where = f"reached via {', '.join(hops)} alone" if any(hops) else "its own" if found is not None else "not known"
-    return Judgement("PASS", f"{check.switch}: {check.prefix} is {where}, no copy of another pair", expected, seen)
+    return passes(f"{check.switch}: {check.prefix} is {where}, no copy of another pair", expected, seen)
 
 
 def _best_hops(paths: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -410,7 +403,7 @@ def judge_hops(
     expected |= marks or {}
     found = next((row for row in rows(body, "vrf", "addrf", "prefix") if row.get("ipprefix") == prefix), None)
     if found is None:
-        return Judgement("FAIL", f"{switch}: no route to {prefix}", expected, None)
+        return fails(f"{switch}: no route to {prefix}", expected, None)
     paths = rows(found, "path")
     hops = _best_hops(paths)
     seen: dict[str, Any] = {"prefix": prefix, "next_hops": hops}
@@ -418,26 +411,23 @@ def judge_hops(
     if segments:
         seen["segment"] = sorted(segments)[0]
     if hops != sorted(next_hops):
-        return Judgement(
-            "FAIL",
+        return fails(
             f"{switch}: {prefix} has next hops {', '.join(hops) or 'none'}, "
             f"expected {', '.join(sorted(next_hops)) or 'none'}",
             expected,
             seen,
         )
     if segment and segments and segments != {segment}:
-        return Judgement(
-            "FAIL", f"{switch}: {prefix} is in segment {sorted(segments)}, expected {segment}", expected, seen
-        )
+        return fails(f"{switch}: {prefix} is in segment {sorted(segments)}, expected {segment}", expected, seen)
     for name, key in (("preference", "pref"), ("tag", "tag")):
         if marks and name in marks:
             found_marks = {int(row.get(key) or 0) for row in paths if row.get("ubest") == "true"}
             seen[name] = sorted(found_marks)[0] if len(found_marks) == 1 else sorted(found_marks)
             if found_marks != {marks[name]}:
                 words = f"{switch}: {prefix} has {name} {seen[name]}, expected {marks[name]}"
-                return Judgement("FAIL", words, expected, seen)
+                return fails(words, expected, seen)
     over = f" over VXLAN segment {segment}" if segment and segments else ""
-    return Judgement("PASS", f"{switch}: {prefix} via {', '.join(hops)}{over}", expected, seen)
+    return passes(f"{switch}: {prefix} via {', '.join(hops)}{over}", expected, seen)
 
 
 VIA = re.compile(r"^\s*\*via (?:::ffff:)?(?P<hop>[0-9A-Fa-f.:]+)")
@@ -461,7 +451,7 @@ def judge_tunnelled(switch: str, prefix: str, next_hops: Sequence[str], segment:
     lines = text.splitlines()
     start = next((number for number, line in enumerate(lines) if line.startswith(f"{prefix},")), None)
     if start is None:
-        return Judgement("FAIL", f"{switch}: no route to {prefix}", expected, None)
+        return fails(f"{switch}: no route to {prefix}", expected, None)
     hops: dict[str, list[str]] = {"next_hops": [], "segments": [], "tunnels": [], "encapsulation": []}
     patterns = dict(zip(hops, (VIA, SEGMENT, TUNNEL, ENCAPSULATION), strict=True))
     for line in lines[start + 1 :]:
@@ -474,22 +464,16 @@ def judge_tunnelled(switch: str, prefix: str, next_hops: Sequence[str], segment:
     told = ", ".join(seen["next_hops"])
     if seen["next_hops"] != expected["next_hops"]:
         wanted = ", ".join(expected["next_hops"])
-        return Judgement(
-            "FAIL", f"{switch}: {prefix} has next hops {told or 'none'}, expected {wanted}", expected, seen
-        )
+        return fails(f"{switch}: {prefix} has next hops {told or 'none'}, expected {wanted}", expected, seen)
     if seen["encapsulation"] != ["VXLAN"]:
-        return Judgement("FAIL", f"{switch}: {prefix} via {told} is not over VXLAN", expected, seen)
+        return fails(f"{switch}: {prefix} via {told} is not over VXLAN", expected, seen)
     if seen["segments"] != [segment]:
-        return Judgement(
-            "FAIL", f"{switch}: {prefix} is in segment {seen['segments']}, expected {segment}", expected, seen
-        )
+        return fails(f"{switch}: {prefix} is in segment {seen['segments']}, expected {segment}", expected, seen)
     if seen["tunnels"] != expected["tunnels"]:
         have, want = ", ".join(seen["tunnels"]), ", ".join(expected["tunnels"])
-        return Judgement("FAIL", f"{switch}: {prefix} goes by tunnel {have}, expected {want}", expected, seen)
+        return fails(f"{switch}: {prefix} goes by tunnel {have}, expected {want}", expected, seen)
     tunnels = ", ".join(seen["tunnels"])
-    return Judgement(
-        "PASS", f"{switch}: {prefix} via {told} over VXLAN segment {segment}, tunnel {tunnels}", expected, seen
-    )
+    return passes(f"{switch}: {prefix} via {told} over VXLAN segment {segment}, tunnel {tunnels}", expected, seen)
 
 
 def judge_peers(switch: str, vrf: str, family: Family, count: int, body: Any) -> Judgement:
@@ -497,12 +481,12 @@ def judge_peers(switch: str, vrf: str, family: Family, count: int, body: Any) ->
     families = rows(body, "vrf", "af", "saf")
     expected = {"configured": count, "capable": count}
     if not families:
-        return Judgement("FAIL", f"{switch} has no BGP in VRF {vrf}, {family}", expected, None)
+        return fails(f"{switch} has no BGP in VRF {vrf}, {family}", expected, None)
     seen = {word: int(families[0].get(f"{word}peers") or 0) for word in expected}
     words = f"{switch}: {family}: config peers {seen['configured']}, capable peers {seen['capable']}"
     if seen != expected:
-        return Judgement("FAIL", f"{words}, expected {count} of both", expected, seen)
-    return Judgement("PASS", words, expected, seen)
+        return fails(f"{words}, expected {count} of both", expected, seen)
+    return passes(words, expected, seen)
 
 
 SCENARIO = Scenario("bgp", "BGP between fabric and Calico", run, fabric_title="BGP EVPN in the fabric")

@@ -16,7 +16,7 @@ from ipaddress import ip_address
 from labctl.verify.checks import Check
 from labctl.verify.observer import Command, Unanswered
 from labctl.verify.values import Model
-from labctl.verify.verdict import Judgement
+from labctl.verify.verdict import Judgement, fails, passes
 
 
 class BirdInput(Model):
@@ -99,13 +99,13 @@ def judge_session(node: str, address: str, kind: str, *texts: str) -> Judgement:
     found = next((row for row in sessions if row.address == str(ip_address(address))), None)
     if found is None:
         known = ", ".join(row.address for row in sessions) or "none"
-        return Judgement("FAIL", f"{node} has no BGP session with {address} (it has: {known})", expected, None)
+        return fails(f"{node} has no BGP session with {address} (it has: {known})", expected, None)
     seen = {"type": found.type, "state": found.state, "info": found.info, "since": found.since}
     if found.type != kind:
-        return Judgement("FAIL", f"{node}: peer {address} is {found.type}, expected {kind}", expected, seen)
+        return fails(f"{node}: peer {address} is {found.type}, expected {kind}", expected, seen)
     if (found.state, found.info) != ("up", "Established"):
-        return Judgement("FAIL", f"{node}: peer {address} is {found.state} {found.info}".rstrip(), expected, seen)
-    return Judgement("PASS", f"{node}: peer {address} ({kind}) is up, Established", expected, seen)
+        return fails(f"{node}: peer {address} is {found.state} {found.info}".rstrip(), expected, seen)
+    return passes(f"{node}: peer {address} ({kind}) is up, Established", expected, seen)
 
 
 def peers_of(node: str, peers: Iterable[tuple[str, Sequence[str] | None]]) -> Mapping[str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from ipaddress import ip_network
 from typing import Any, Literal
@@ -24,7 +25,7 @@ from labctl.kube.resources import (
     SERVICES,
 )
 from labctl.verify.checks import Check
-from labctl.verify.expectation import inside, labelled, named, pod_ready
+from labctl.verify.expectation import inside, named, pod_ready, pods_with
 from labctl.verify.lab import LabUnderTest, Scenario
 from labctl.verify.observer import listing
 from labctl.verify.topics import bird, nodes
@@ -34,7 +35,7 @@ from labctl.verify.topics.nodes import (
     KubeNodeInput,
 )
 from labctl.verify.values import Model
-from labctl.verify.verdict import CheckResult, Judgement, differing
+from labctl.verify.verdict import CheckResult, Judgement, differing, fails, passes
 
 
 class PodCidrInput(Model):
@@ -249,34 +250,35 @@ def judge_node(name: str, version: str, nodes: Sequence[Json]) -> Judgement:
     found = named(nodes, name)
     expected = {"Ready": "True", "version": f"v{version}"}
     if found is None:
-        return Judgement("FAIL", f"there is no Node {name}", expected, [item["metadata"]["name"] for item in nodes])
+        return fails(f"there is no Node {name}", expected, [item["metadata"]["name"] for item in nodes])
     status = found.get("status") or {}
     ready: Json = next((row for row in status.get("conditions") or [] if row["type"] == "Ready"), {})
     seen = {"Ready": ready.get("status"), "version": (status.get("nodeInfo") or {}).get("kubeletVersion")}
     judgement = differing(f"node {name}", expected, seen)
     if seen["Ready"] != "True" and ready.get("message"):
-        return Judgement("FAIL", f"{judgement.sentence} ({ready['message']})", expected, seen)
+        return fails(f"{judgement.sentence} ({ready['message']})", expected, seen)
     return judgement
 
 
 def judge_component(row: ComponentInput, nodes: Sequence[str], pods: Sequence[Json]) -> Judgement:
     """Its pods are ready where they are to run, of the expected image tag."""
-    found = labelled(pods, row.namespace, row.selector)
+    found = pods_with(pods, row.namespace, row.selector)
     ready = sorted({str(pod["spec"].get("nodeName")) for pod in found if pod_ready(pod)})
     images = sorted({str(box["image"]) for pod in found for box in pod["spec"]["containers"]})
     expected = {"on": "each" if row.spread else "one", "nodes": list(nodes), **({"tag": row.tag} if row.tag else {})}
     seen = {"ready_on": ready, "images": images}
     missing = [name for name in nodes if name not in ready]
     if row.spread and missing:
-        return Judgement("FAIL", f"{row.name} is not ready on {', '.join(missing)}", expected, seen)
-    if not set(ready) & set(nodes):
+        return fails(f"{row.name} is not ready on {', '.join(missing)}", expected, seen)
+    if len(missing) == len(nodes):
         where = ", ".join(ready) or "nowhere"
-        return Judgement("FAIL", f"{row.name} is ready {where}, not on {' or '.join(nodes)}", expected, seen)
-    tags = {_tag(image) for image in images}
-    if row.tag and tags != {row.tag}:
-        return Judgement("FAIL", f"{row.name} runs {', '.join(images)}, expected {row.tag}", expected, seen)
-    version = f" ({row.tag})" if row.tag else ""
-    return Judgement("PASS", f"{row.name}{version} is ready on {', '.join(ready)}", expected, seen)
+        return fails(f"{row.name} is ready {where}, not on {' or '.join(nodes)}", expected, seen)
+    where = f"is ready on {', '.join(ready)}"
+    if row.tag is None:
+        return passes(f"{row.name} {where}", expected, seen)
+    if {_tag(image) for image in images} != {row.tag}:
+        return fails(f"{row.name} runs {', '.join(images)}, expected {row.tag}", expected, seen)
+    return passes(f"{row.name} ({row.tag}) {where}", expected, seen)
 
 
 def _tag(image: str) -> str:
@@ -290,7 +292,7 @@ def judge_calico_config(row: CalicoConfigInput, config_maps: Sequence[Json]) -> 
     what = f"ConfigMap {row.namespace}/{row.name}"
     expected = {"calico_backend": row.backend, "datastore_type": row.datastore, **row.ipam}
     if found is None:
-        return Judgement("FAIL", f"there is no {what}", expected, None)
+        return fails(f"there is no {what}", expected, None)
     data = found.get("data") or {}
     # install-cni fills in __CNI_MTU__, which stands where a number belongs: it is no JSON before that
     text = str(data.get("cni_network_config") or "").replace("__CNI_MTU__", "0")
@@ -298,7 +300,7 @@ def judge_calico_config(row: CalicoConfigInput, config_maps: Sequence[Json]) -> 
         plugins = json.loads(text)["plugins"]
         plugin = next(item for item in plugins if item["type"] == "calico")
     except (ValueError, KeyError, TypeError, StopIteration):
-        return Judgement("FAIL", f"{what}: cni_network_config has no plugin calico", expected, text[:200])
+        return fails(f"{what}: cni_network_config has no plugin calico", expected, text[:200])
     ipam = plugin.get("ipam") or {}
     seen = {"calico_backend": data.get("calico_backend"), "datastore_type": plugin.get("datastore_type")}
     return differing(what, expected, seen | {key: ipam.get(key) for key in row.ipam})
@@ -312,7 +314,7 @@ def judge_pool(row: PoolInput, mode: str, pools: Sequence[Json]) -> Judgement:
     }  # fmt: skip
     found = named(pools, row.name)
     if found is None:
-        return Judgement("FAIL", f"there is no IPPool {row.name}", expected, [p["metadata"]["name"] for p in pools])
+        return fails(f"there is no IPPool {row.name}", expected, [p["metadata"]["name"] for p in pools])
     spec = found["spec"]
     unset = {"ipipMode": "Never", "vxlanMode": "Never", "natOutgoing": False, "nodeSelector": "all()"}
     return differing(f"IPPool {row.name}", expected, {key: spec.get(key, unset.get(key)) for key in expected})
@@ -326,7 +328,7 @@ def judge_bgp_configuration(row: BgpConfigurationInput, mode: str, configuration
     }  # fmt: skip
     found = named(configurations, "default")
     if found is None:
-        return Judgement("FAIL", "there is no BGPConfiguration default", expected, None)
+        return fails("there is no BGPConfiguration default", expected, None)
     spec = found["spec"]
     seen = {
         "asNumber": spec.get("asNumber", 64512), "nodeToNodeMeshEnabled": spec.get("nodeToNodeMeshEnabled", True),
@@ -346,7 +348,7 @@ def judge_peer(row: PeerInput, nodes: Sequence[str] | None, peers: Sequence[Json
     found = named(peers, row.name)
     if found is None:
         known = ", ".join(item["metadata"]["name"] for item in peers) or "none"
-        return Judgement("FAIL", f"there is no BGPPeer {row.name} (there are: {known})", expected, None)
+        return fails(f"there is no BGPPeer {row.name} (there are: {known})", expected, None)
     spec = found["spec"]
     chosen: Any = "all"
     if spec.get("node"):
@@ -361,27 +363,27 @@ def judge_peer(row: PeerInput, nodes: Sequence[str] | None, peers: Sequence[Json
 
 def judge_pod_cidrs(name: str, ranges: Sequence[PodCidrInput], nodes: Sequence[Json]) -> Judgement:
     """A Node has a network of each pod range, which no other Node has (white paper: Figure 7)."""
-    found = named(nodes, name)
     expected = [f"a /{row.length} of {row.range}" for row in ranges]
-    if found is None:
-        return Judgement("FAIL", f"there is no Node {name}", expected, None)
-    own = [str(text) for text in found["spec"].get("podCIDRs") or []]
-    others = {text for item in nodes if item is not found for text in item["spec"].get("podCIDRs") or []}
+    cidrs = {item["metadata"]["name"]: [str(text) for text in item["spec"].get("podCIDRs") or []] for item in nodes}
+    if name not in cidrs:
+        return fails(f"there is no Node {name}", expected, None)
+    own = cidrs.pop(name)
+    others = {text for texts in cidrs.values() for text in texts}
     wrong = []
     for row in ranges:
         fitting = [text for text in own if inside(text, row.range) and ip_network(text).prefixlen == row.length]
         if len(fitting) != 1:
             wrong.append(f"has {len(fitting)} networks /{row.length} of {row.range}")
         wrong += [f"shares {text} with another node" for text in fitting if text in others]
-    if wrong or len(own) != len(ranges):
-        told = "; ".join(wrong) or f"has {len(own)} networks, expected {len(ranges)}"
-        return Judgement("FAIL", f"node {name}: podCIDRs {', '.join(own) or 'none'}: {told}", expected, own)
-    return Judgement("PASS", f"node {name}: podCIDRs {', '.join(own)}", expected, own)
+    if not wrong and len(own) != len(ranges):
+        wrong = [f"has {len(own)} networks, expected {len(ranges)}"]
+    told = f"node {name}: podCIDRs {', '.join(own) or 'none'}"
+    return fails(f"{told}: {'; '.join(wrong)}", expected, own) if wrong else passes(told, expected, own)
 
 
 def judge_workload(row: WorkloadInput, pods: Sequence[Json]) -> Judgement:
     """As many pods with the label are running and ready as there are to be (white paper: Figure 11)."""
-    found = labelled(pods, row.namespace, row.selector)
+    found = pods_with(pods, row.namespace, row.selector)
     ready = [pod for pod in found if pod_ready(pod)]
     seen = {pod["metadata"]["name"]: (pod.get("status") or {}).get("phase") for pod in found}
     words = f"{len(ready)} of {row.pods} pods {row.selector} are running and ready"
@@ -391,6 +393,7 @@ def judge_workload(row: WorkloadInput, pods: Sequence[Json]) -> Judgement:
 def judge_service(row: ServiceInput, ranges: Sequence[str], services: Sequence[Json]) -> Judgement:
     """Type, port, families and cluster IPs of a Service (white paper: Figures 13 and 14)."""
     namespace, _, name = row.service.partition("/")
+    what = f"Service {row.service}"
     wanted = {
         "type": row.type, "port": row.port, "nodePort": row.node_port, "externalTrafficPolicy": row.traffic,
         "ipFamilyPolicy": row.family_policy, "ipFamilies": list(row.families),
@@ -398,23 +401,20 @@ def judge_service(row: ServiceInput, ranges: Sequence[str], services: Sequence[J
     expected = {key: value for key, value in wanted.items() if value is not None}
     found = named(services, name, namespace)
     if found is None:
-        return Judgement("FAIL", f"there is no Service {row.service}", expected, None)
+        return fails(f"there is no {what}", expected, None)
     spec = found["spec"]
     port = (spec.get("ports") or [{}])[0]
     ips = [str(ip) for ip in spec.get("clusterIPs") or []]
-    seen = {**{key: spec.get(key) for key in expected}, "port": port.get("port"), "clusterIPs": ips}
-    if row.node_port is not None:
-        seen["nodePort"] = port.get("nodePort")
-    judgement = differing(f"Service {row.service}", expected, seen)
+    seen = {key: (port if key in ("port", "nodePort") else spec).get(key) for key in expected} | {"clusterIPs": ips}
     strange = [ip for ip in ips if not any(inside(ip, text) for text in ranges)]
     if strange or len(ips) != len(row.families):
         why = f"{', '.join(strange)} is in no service range" if strange else f"it has {len(ips)} cluster IPs"
-        return Judgement("FAIL", f"Service {row.service}: {why}", expected, seen)
+        return fails(f"{what}: {why}", expected, seen)
     if row.type == "NodePort" and port.get("nodePort") not in NODE_PORTS:
-        return Judgement("FAIL", f"Service {row.service}: node port {port.get('nodePort')}", expected, seen)
-    return judgement if judgement.verdict == "FAIL" else Judgement(
-        "PASS", f"{judgement.sentence}, clusterIPs {', '.join(ips)}", expected, seen
-    )  # fmt: skip
+        return fails(f"{what}: node port {port.get('nodePort')}", expected, seen)
+    judgement = differing(what, expected, seen)
+    told = "" if judgement.verdict == "FAIL" else f", clusterIPs {', '.join(ips)}"
+    return replace(judgement, sentence=judgement.sentence + told)
 
 
 SCENARIO = Scenario("cluster", "Kubernetes and Calico, nodes' routes", run, late=True)

@@ -18,7 +18,7 @@ from labctl.verify.values import (
     CaptureInput,
     Model,
 )
-from labctl.verify.verdict import CheckResult, Judgement
+from labctl.verify.verdict import CheckResult, Judgement, fails, passes
 from labctl.waiting import Cancelled, Deadline, tell_reason
 
 
@@ -129,12 +129,10 @@ def judge_page(row: CurlInput, url: str, code: int, page: str, words: str, endpo
     if code != 0:
         known = CODES[code].format(limit=limit("page")) if code in CODES else None
         why = known or words.strip() or f"curl ended with {code}"
-        return Judgement("FAIL", f"{row.sender.node}: {url}: {why}; {behind}", expected, seen)
+        return fails(f"{row.sender.node}: {url}: {why}; {behind}", expected, seen)
     if row.contains not in page:
-        return Judgement(
-            "FAIL", f"{row.sender.node}: {url}: the page does not contain {row.contains!r}", expected, seen
-        )
-    return Judgement("PASS", f"{row.sender.node}: {url}: the page came ({len(page)} bytes)", expected, seen)
+        return fails(f"{row.sender.node}: {url}: the page does not contain {row.contains!r}", expected, seen)
+    return passes(f"{row.sender.node}: {url}: the page came ({len(page)} bytes)", expected, seen)
 
 
 SCENARIO = Scenario("curl", "curl of a ClusterIP", run)

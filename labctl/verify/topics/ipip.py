@@ -17,7 +17,7 @@ from labctl.verify.lab import LabUnderTest, Scenario
 from labctl.verify.observer import Command
 from labctl.verify.topics import ping
 from labctl.verify.topics.ping import PingInput
-from labctl.verify.verdict import CheckResult, Judgement
+from labctl.verify.verdict import CheckResult, Judgement, fails, passes
 from labctl.waiting import Deadline
 
 CHANGE = "mode-ipip"
@@ -87,8 +87,8 @@ def _tunnelled(lab: LabUnderTest, row: PingInput, *, expected: bool) -> Check:
                 wrong.append(f"{here} still reaches {', '.join(left)} by {TUNNEL}")
         wanted = {here: TUNNEL if expected else "not the tunnel" for here, _ in ends}
         if wrong:
-            return Judgement("FAIL", "; ".join(wrong), wanted, seen)
-        return Judgement("PASS", f"blocks are reached {'through' if expected else 'without'} {TUNNEL}", wanted, seen)
+            return fails("; ".join(wrong), wanted, seen)
+        return passes(f"blocks are reached {'through' if expected else 'without'} {TUNNEL}", wanted, seen)
 
     return cluster_check(
         f"ping-ipip.{row.name}.{word}",

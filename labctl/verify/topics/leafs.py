@@ -24,7 +24,7 @@ from labctl.verify.lab import LabUnderTest, Scenario
 from labctl.verify.observer import Command
 from labctl.verify.topics.bgp import BgpInput, NodeSession
 from labctl.verify.values import Model
-from labctl.verify.verdict import CheckResult, Judgement, differing
+from labctl.verify.verdict import CheckResult, Judgement, differing, fails, passes
 
 
 class GatewayInput(Model):
@@ -169,7 +169,7 @@ def judge_gateway(rules: LeafsInput, leaf: str, text: str) -> Judgement:
         "anycast": True, "mac": rules.gateway.mac.lower(),
     }  # fmt: skip
     if svi is None:
-        return Judgement("FAIL", f"{leaf} has no interface {name}", expected, None)
+        return fails(f"{leaf} has no interface {name}", expected, None)
     seen = {
         "vrf": " ".join(svi.rest("vrf", "member") or ()), "addresses": _addresses(svi),
         "anycast": svi.has("fabric forwarding mode anycast-gateway"), "mac": " ".join(mac or ()).lower(),
@@ -204,7 +204,7 @@ def judge_loopback(vrf: str, rule: LoopbackInput, leaf: LeafInput, text: str, br
         "vrf": vrf, "addresses": list(leaf.loopback), "tag": str(rule.tag), "protocol": "up",
     }  # fmt: skip
     if found is None:
-        return Judgement("FAIL", f"{leaf.switch} has no interface {name}", expected, None)
+        return fails(f"{leaf.switch} has no interface {name}", expected, None)
     tags = {line[line.index("tag") + 1] for line in _address_lines(found) if "tag" in line}
     row = _brief(brief, name)
     seen = {
@@ -232,16 +232,16 @@ def judge_bgp_config(leaf: str, asn: int, pushed: str, text: str) -> Judgement:
     intended = ConfigTree(tuple(parse(pushed).all("router", "bgp")))
     expected = f"router bgp {asn} of nxos/{leaf}.cfg"
     if not intended.sections:
-        return Judgement("FAIL", f"nxos/{leaf}.cfg has no router bgp", expected, None)
+        return fails(f"nxos/{leaf}.cfg has no router bgp", expected, None)
     found = compare(intended, parse(text))
     seen = [f"{row.kind}: {' / '.join((*row.path, row.line))}" for row in found]
     if found:
         first = found[0]
         where = f"nxos/{leaf}.cfg:{first.number}: " if first.number else ""
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        return Judgement("FAIL", f"{leaf}: {where}{seen[0]}{more}", expected, seen)
+        return fails(f"{leaf}: {where}{seen[0]}{more}", expected, seen)
     lines = sum(1 for section in intended.sections for _ in _lines(section))
-    return Judgement("PASS", f"{leaf}: router bgp runs as it was pushed, {lines} lines", expected, seen)
+    return passes(f"{leaf}: router bgp runs as it was pushed, {lines} lines", expected, seen)
 
 
 def _lines(section: Section) -> list[str]:
@@ -257,9 +257,7 @@ def judge_neighbor(rules: LeafsInput, rule: LeafBgpInput, row: NodeSession, text
     }  # fmt: skip
     found = neighbor_of(configuration(text), rule.asn, row.vrf, row.neighbor)
     if found is None:
-        return Judgement(
-            "FAIL", f"{row.switch}: neighbor {row.neighbor} ({row.node}) is not configured", expected, None
-        )
+        return fails(f"{row.switch}: neighbor {row.neighbor} ({row.node}) is not configured", expected, None)
     seen = {
         **{name: found.setting(name) for name in ("remote-as", "update-source", "ebgp-multihop")},
         **{name: found.has(row.family, name) for name in rule.settings},
@@ -281,12 +279,12 @@ def judge_filter(rule: LeafBgpInput, sessions: Sequence[NodeSession], text: str)
     expected = {"out": "a route-map on each neighbor", "denied": hidden}
     if "" in names:
         words = f"{leaf}: neighbor {', '.join(names[''])} has no out-filter in {family}"
-        return Judgement("FAIL", words, expected, names)
+        return fails(words, expected, names)
     for name in names:
         trouble = trouble_of_filter(tree, name, hidden)
         if trouble:
-            return Judgement("FAIL", f"{leaf}: {trouble}", expected, names)
-    return Judgement("PASS", f"{leaf}: {', '.join(names)} lets no peering loopback out to a node", expected, names)
+            return fails(f"{leaf}: {trouble}", expected, names)
+    return passes(f"{leaf}: {', '.join(names)} lets no peering loopback out to a node", expected, names)
 
 
 def judge_own_vtep(leaf: str, text: str) -> Judgement:
@@ -314,20 +312,20 @@ def judge_no_host_route(switch: str, service: str, cluster: Cluster, body: Any) 
     """The leaf knows no host route to a Service without a local traffic policy."""
     found = expectation.service_of(cluster, service)
     if found is None:
-        return Judgement("FAIL", f"there is no Service {service}", None, None)
+        return fails(f"there is no Service {service}", None, None)
     address = str(found["spec"]["clusterIP"])
     prefix = str(ip_network(address))
     there = _row_of(body, prefix)
     if there is not None:
-        return Judgement("FAIL", f"{switch} knows {prefix} of {service}", f"no {prefix}", _hops(there))
-    return Judgement("PASS", f"{switch} does not know {prefix} of {service}", f"no {prefix}", None)
+        return fails(f"{switch} knows {prefix} of {service}", f"no {prefix}", _hops(there))
+    return passes(f"{switch} does not know {prefix} of {service}", f"no {prefix}", None)
 
 
 def judge_only_endpoints(switch: str, service: str, cluster: Cluster, body: Any) -> Judgement:
     """No next hop of a Local Service's host route is a node without an endpoint."""
     found = expectation.service_of(cluster, service)
     if found is None:
-        return Judgement("FAIL", f"there is no Service {service}", None, None)
+        return fails(f"there is no Service {service}", None, None)
     prefix = f"{found['spec']['clusterIP']}/32"
     allowed = expectation.endpoint_nodes(cluster, service, 4)
     names = {
@@ -340,11 +338,11 @@ def judge_only_endpoints(switch: str, service: str, cluster: Cluster, body: Any)
     wrong = [f"{hop} ({names[hop]})" for hop in hops if hop in names and hop not in allowed]
     expected = f"next hops of {prefix} out of {', '.join(allowed) or 'none'}"
     if wrong:
-        return Judgement("FAIL", f"{switch}: {prefix} of {service} via {', '.join(wrong)}, which has no endpoint",
+        return fails(f"{switch}: {prefix} of {service} via {', '.join(wrong)}, which has no endpoint",
                          expected, hops)  # fmt: skip
     if not hops:
-        return Judgement("FAIL", f"{switch} does not know {prefix} of {service}", expected, hops)
-    return Judgement("PASS", f"{switch}: {prefix} of {service} never via a node without endpoint", expected, hops)
+        return fails(f"{switch} does not know {prefix} of {service}", expected, hops)
+    return passes(f"{switch}: {prefix} of {service} never via a node without endpoint", expected, hops)
 
 
 def _row_of(body: Any, prefix: str) -> Mapping[str, Any] | None:

@@ -12,7 +12,7 @@ from labctl.verify.checks import Check
 from labctl.verify.lab import LabUnderTest, Scenario
 from labctl.verify.observer import Command
 from labctl.verify.values import ChannelInput, Model, PortChannelsInput
-from labctl.verify.verdict import CheckResult, Judgement
+from labctl.verify.verdict import CheckResult, Judgement, fails, passes
 
 
 class LacpInput(Model):
@@ -97,10 +97,8 @@ def judge_lacp(check: LacpInput, text: str) -> Judgement:
     missing = [name for name in check.members if name not in carrying]
     if missing:
         words = [_member_trouble(name, seen.get(name), bond) for name in missing]
-        return Judgement("FAIL", f"{check.node}: {'; '.join(words)}", expected, seen)
-    return Judgement(
-        "PASS", f"{check.node}: {' and '.join(check.members)} distribute to {bond.partner_mac}", expected, seen
-    )
+        return fails(f"{check.node}: {'; '.join(words)}", expected, seen)
+    return passes(f"{check.node}: {' and '.join(check.members)} distribute to {bond.partner_mac}", expected, seen)
 
 
 def _member_trouble(name: str, row: Mapping[str, Any] | None, bond: Bond) -> str:
@@ -123,14 +121,12 @@ def judge_port_channel(switch: str, check: ChannelInput, body: Any) -> Judgement
     found = next((row for row in rows(body, "channel") if str(row.get("group")) == str(check.channel)), None)
     expected = dict.fromkeys(check.members, "P")
     if found is None:
-        return Judgement("FAIL", f"{switch}: there is no port-channel{check.channel}", expected, None)
+        return fails(f"{switch}: there is no port-channel{check.channel}", expected, None)
     seen = {str(row["port"]): str(row["port-status"]) for row in rows(found, "member")}
     wrong = [f"{name} is {flag_words(seen.get(name))}" for name in check.members if seen.get(name) != "P"]
     if wrong:
-        return Judgement("FAIL", f"{switch}: port-channel{check.channel}: {', '.join(wrong)}", expected, seen)
-    return Judgement(
-        "PASS", f"{switch}: port-channel{check.channel} bundles {', '.join(check.members)}", expected, seen
-    )
+        return fails(f"{switch}: port-channel{check.channel}: {', '.join(wrong)}", expected, seen)
+    return passes(f"{switch}: port-channel{check.channel} bundles {', '.join(check.members)}", expected, seen)
 
 
 def judge_vpc(check: VpcInput, body: Any) -> Judgement:
@@ -162,8 +158,8 @@ def judge_vpc(check: VpcInput, body: Any) -> Judgement:
     ]
     wrong += [f"vPC {number} is not consistent with the peer" for number in unlike]
     if wrong:
-        return Judgement("FAIL", f"{check.switch}: {'; '.join(dict.fromkeys(wrong))}", expected, seen)
-    return Judgement("PASS", f"{check.switch}: peer ok, {len(check.vpcs)} vPCs up and consistent", expected, seen)
+        return fails(f"{check.switch}: {'; '.join(dict.fromkeys(wrong))}", expected, seen)
+    return passes(f"{check.switch}: peer ok, {len(check.vpcs)} vPCs up and consistent", expected, seen)
 
 
 def judge_underlay(check: UnderlayInput, body: Any) -> Judgement:
@@ -175,8 +171,8 @@ def judge_underlay(check: UnderlayInput, body: Any) -> Judgement:
         seen[neighbor] = "FULL" if seen.get(neighbor) == "FULL" else state
     wrong = [f"{name} is {seen.get(name, 'not there')}" for name in check.neighbors if seen.get(name) != "FULL"]
     if wrong:
-        return Judgement("FAIL", f"{check.switch}: OSPF neighbor {', '.join(wrong)}", expected, seen)
-    return Judgement("PASS", f"{check.switch}: {len(expected)} OSPF neighbors are FULL", expected, seen)
+        return fails(f"{check.switch}: OSPF neighbor {', '.join(wrong)}", expected, seen)
+    return passes(f"{check.switch}: {len(expected)} OSPF neighbors are FULL", expected, seen)
 
 
 SCENARIO = Scenario("links", "LACP and vPC", run, fabric_title="vPC and underlay")

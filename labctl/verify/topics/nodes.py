@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_network
+from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any, Literal
 
 from labctl.kube.api import Json
@@ -21,17 +21,16 @@ from labctl.kube.resources import (
 )
 from labctl.verify import expectation
 from labctl.verify.checks import Check
-from labctl.verify.expectation import NODE_ADDRESS, inside, named, network_pods, pod_ips
+from labctl.verify.expectation import NODE_ADDRESS, annotation, inside, network_pods, pod_ips
 from labctl.verify.observer import Command, Unanswered, listing
 from labctl.verify.values import Model
-from labctl.verify.verdict import Judgement
+from labctl.verify.verdict import Judgement, fails, judged, passes
 
 ROUTES4 = "ip -j -4 route show"
 ROUTES6 = "ip -j -6 route show"
 ADDRESSES = "ip -j address show"
 TUNNEL = "tunl0"
 TUNNEL_ADDRESS = "projectcalico.org/IPv4IPIPTunnelAddr"
-Network = IPv4Network | IPv6Network
 
 
 class KubeNodeInput(Model):
@@ -135,8 +134,7 @@ def _static(rules: HostRoutesInput, row: KubeNodeInput) -> list[tuple[str, str, 
 
 def _blocks(affinities: Sequence[Json], kube: str) -> list[str]:
     """A node's blocks; one of a single address is the pod's own route, no blackhole."""
-    blocks = [str(item["spec"]["cidr"]) for item in affinities if item["spec"]["node"] == kube]
-    return sorted(block for block in blocks if ip_network(block).num_addresses > 1)
+    return sorted(block for block in expectation.blocks_of(affinities, kube) if ip_network(block).num_addresses > 1)
 
 
 def _remote(
@@ -160,16 +158,10 @@ def _remote(
             version = 6 if ":" in block else 4
             hops = [(gateways.get(version, ""), device)]
             if encapsulates:
-                address = _node_address(nodes, owner, version)
+                address = (annotation(nodes, owner, NODE_ADDRESS[version]) or "nowhere").partition("/")[0]
                 hops = [(address, TUNNEL)] if version == 4 else [*hops, (address, device)]
             wanted[block] = hops
     return judge_exactly(node, "remote blocks", wanted, table(routes4, routes6))
-
-
-def _node_address(nodes: Sequence[Json], name: str, version: int) -> str:
-    found: Any = expectation.named(nodes, name) or {"metadata": {}}
-    text = (found["metadata"].get("annotations") or {}).get(NODE_ADDRESS[version])
-    return str(text).partition("/")[0] if text else "nowhere"
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,12 +180,16 @@ class Route:
                 self.hops]  # fmt: skip
         return " ".join(filter(None, (self.kind if self.kind != "unicast" else "", " and ".join(hops))))
 
+    def leads_to(self, device: str) -> bool:
+        """Whether a hop is a device whose name begins so."""
+        return any(name.startswith(device) for _, name in self.hops)
 
-def interface_of(namespace: str, pod: str) -> str:
+
+def interface_of(pod: Json) -> str:
     """Calico's name of a pod's host interface: ``cali`` and 11 hex digits of SHA-1 over ``namespace.pod``
-    (projectcalico/calico, libcalico-go, VethNameForWorkload)."""
-    digest = hashlib.sha1(f"{namespace}.{pod}".encode(), usedforsecurity=False).hexdigest()
-    return f"cali{digest[:11]}"
+    (projectcalico/calico, libcalico-go/lib/backend/k8s/conversion, VethNameForWorkload)."""
+    text = f"{pod['metadata']['namespace']}.{pod['metadata']['name']}"
+    return f"cali{hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()[:11]}"
 
 
 def json_rows(text: str, what: str) -> list[Mapping[str, Any]]:
@@ -235,24 +231,17 @@ def judge_exactly(
     wrong = []
     for prefix, hops in wanted.items():
         found = routes.get(prefix, [])
-        allowed = set(hops)
         if not found:
             wrong.append(f"no route to {prefix}")
-        elif len(found) > 1 or found[0].kind != "unicast" or len(found[0].hops) != 1 or found[0].hops[0] not in allowed:
-            told = "; ".join(route.words for route in found)
-            wrong.append(f"{prefix} {told}, expected {' or '.join(expected[prefix])}")
-    if wrong:
-        return Judgement("FAIL", f"{node}: {'; '.join(wrong)}", expected, seen)
-    return Judgement("PASS", f"{node}: {what}: {_count(len(wanted), 'route')} as expected", expected, seen)
+        elif len(found) > 1 or found[0].kind != "unicast" or found[0].hops not in {(hop,) for hop in hops}:
+            wrong.append(f"{prefix} {'; '.join(seen[prefix])}, expected {' or '.join(expected[prefix])}")
+    count = f"{len(wanted)} route{'' if len(wanted) == 1 else 's'}"
+    return judged(node, wrong, f"{what}: {count} as expected", expected, seen)
 
 
 def _hop(hop: tuple[str, str]) -> str:
     gateway, device = hop
     return f"via {gateway} dev {device}" if gateway else f"dev {device}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def judge_default(node: str, device: str, gateways: Sequence[str], routes: Mapping[str, list[Route]]) -> Judgement:
@@ -262,10 +251,10 @@ def judge_default(node: str, device: str, gateways: Sequence[str], routes: Mappi
     expected = f"not via {' or '.join(gateways)} on {device}"
     into = [hop for route in found for hop in route.hops if hop[1] == device or hop[0] in gateways]
     if into:
-        return Judgement("FAIL", f"{node}: the default route leads into the fabric: {_hop(into[0])}", expected, seen)
+        return fails(f"{node}: the default route leads into the fabric: {_hop(into[0])}", expected, seen)
     if not routes.get("default-4"):
-        return Judgement("FAIL", f"{node}: there is no default route", expected, seen)
-    return Judgement("PASS", f"{node}: default {seen[0]}", expected, seen)
+        return fails(f"{node}: there is no default route", expected, seen)
+    return passes(f"{node}: default {seen[0]}", expected, seen)
 
 
 def judge_own_blocks(node: str, blocks: Sequence[str], routes: Mapping[str, list[Route]]) -> Judgement:
@@ -274,70 +263,56 @@ def judge_own_blocks(node: str, blocks: Sequence[str], routes: Mapping[str, list
     seen = {block: [route.words for route in routes.get(block, [])] for block in blocks}
     expected = dict.fromkeys(blocks, "blackhole")
     if not blocks:
-        return Judgement("FAIL", f"{node} has no address block", expected, seen)
+        return fails(f"{node} has no address block", expected, seen)
     wrong = [
         f"{block} is {'; '.join(seen[block]) or 'not there'}, expected blackhole"
         for block in blocks
         if [route.kind for route in routes.get(block, [])] != ["blackhole"]
     ]
-    if wrong:
-        return Judgement("FAIL", f"{node}: {'; '.join(wrong)}", expected, seen)
-    return Judgement("PASS", f"{node}: own blocks {', '.join(blocks)} are blackholes", expected, seen)
+    return judged(node, wrong, f"own blocks {', '.join(blocks)} are blackholes", expected, seen)
 
 
 def judge_pods(node: str, kube: str, objects: Sequence[Json], routes: Mapping[str, list[Route]]) -> Judgement:
     """One host route a local pod and family on its own interface, and no other on a ``cali`` interface."""
-    wanted: dict[str, list[tuple[str, str]]] = {}
-    for pod in network_pods(objects):
-        if pod["spec"].get("nodeName") == kube:
-            name = interface_of(pod["metadata"]["namespace"], pod["metadata"]["name"])
-            wanted |= {str(ip_network(ip)): [("", name)] for ip in pod_ips(pod)}
+    wanted = {
+        str(ip_network(ip)): [("", interface_of(pod))] for pod in network_pods(objects, kube) for ip in pod_ips(pod)
+    }
     judgement = judge_exactly(node, "local pods", wanted, routes)
     if judgement.verdict == "FAIL":
         return judgement
-    wide = [route.prefix for found in routes.values() for route in found
-            if route.prefix in wanted and ":" not in route.prefix and route.scope != "link"]  # fmt: skip
+    found = [route for rows in routes.values() for route in rows]
+    ours = [route for route in found if route.prefix in wanted]
+    wide = [route.prefix for route in ours if ":" not in route.prefix and route.scope != "link"]
     if wide:
-        return Judgement("FAIL", f"{node}: {', '.join(wide)} is not of scope link", judgement.expected, judgement.seen)
-    stray = [
-        f"{route.prefix} {route.words}"
-        for found in routes.values()
-        for route in found
-        if route.prefix not in wanted and any(device.startswith("cali") for _, device in route.hops)
-    ]
+        return fails(f"{node}: {', '.join(wide)} is not of scope link", judgement.expected, judgement.seen)
+    stray = [f"{route.prefix} {route.words}" for route in found if route not in ours and route.leads_to("cali")]
     if stray:
-        return Judgement(
-            "FAIL", f"{node}: {', '.join(stray)}: no running pod has that address", judgement.expected, stray
-        )
+        return fails(f"{node}: {', '.join(stray)}: no running pod has that address", judgement.expected, stray)
     return judgement
 
 
 def judge_interfaces(node: str, kube: str, objects: Sequence[Json], text: str) -> Judgement:
     """Every pod of the node has the interface that Calico's rule computes, and it is up (white paper: Figure 12)."""
-    there = {str(row["ifname"]): row for row in json_rows(text, ADDRESSES)}
-    mine = [pod for pod in network_pods(objects) if pod["spec"].get("nodeName") == kube]
-    expected = {pod["metadata"]["name"]: interface_of(pod["metadata"]["namespace"], pod["metadata"]["name"])
-                for pod in mine}  # fmt: skip
-    seen = sorted(name for name in there if name.startswith("cali"))
-    missing = [f"{name} of {pod}" for pod, name in expected.items() if name not in there]
-    down = [name for name in expected.values() if name in there and "UP" not in (there[name].get("flags") or [])]
+    up = {str(row["ifname"]): "UP" in (row.get("flags") or []) for row in json_rows(text, ADDRESSES)}
+    expected = {pod["metadata"]["name"]: interface_of(pod) for pod in network_pods(objects, kube)}
+    seen = sorted(name for name in up if name.startswith("cali"))
+    missing = [f"{name} of {pod}" for pod, name in expected.items() if name not in up]
     if missing:
-        return Judgement("FAIL", f"{node} has no interface {', '.join(missing)}", expected, seen)
+        return fails(f"{node} has no interface {', '.join(missing)}", expected, seen)
+    down = [name for name in expected.values() if not up[name]]
     if down:
-        return Judgement("FAIL", f"{node}: {', '.join(down)} is down", expected, seen)
+        return fails(f"{node}: {', '.join(down)} is down", expected, seen)
     told = ", ".join(f"{pod} {name}" for pod, name in expected.items())
-    return Judgement("PASS", f"{node}: {told or 'no pods with a network of their own'}", expected, seen)
+    return passes(f"{node}: {told or 'no pods with a network of their own'}", expected, seen)
 
 
 def judge_addresses(
     node: str, kube: str, device: str, wanted: Sequence[str], objects: Sequence[Json], text: str
 ) -> Judgement:
     """Calico's annotation, the device's address and what is expected are the same, in each family (Figure 7)."""
-    found = named(objects, kube)
-    annotations = ((found or {}).get("metadata") or {}).get("annotations") or {}
-    on_device = _on_device(json_rows(text, ADDRESSES), device)
+    on_device = _on_device(text, device)
     expected = {f"IPv{ip_interface(address).version}": address for address in wanted}
-    annotated = {f"IPv{version}": annotations.get(key) for version, key in NODE_ADDRESS.items()}
+    annotated = {f"IPv{version}": annotation(objects, kube, key) for version, key in NODE_ADDRESS.items()}
     seen = {family: {"annotation": annotated[family], device: on_device.get(family, [])} for family in expected}
     wrong = []
     for family, address in expected.items():
@@ -346,15 +321,13 @@ def judge_addresses(
             wrong.append(f"Calico's annotation says {noted or f'no {family} address'}, expected {address}")
         if address not in on_device.get(family, []):
             wrong.append(f"{device} has {', '.join(on_device.get(family, [])) or 'no address'}, expected {address}")
-    if wrong:
-        return Judgement("FAIL", f"{node}: {'; '.join(wrong)}", expected, seen)
-    return Judgement("PASS", f"{node}: annotation and {device}: {', '.join(expected.values())}", expected, seen)
+    return judged(node, wrong, f"annotation and {device}: {', '.join(expected.values())}", expected, seen)
 
 
-def _on_device(found: Iterable[Mapping[str, Any]], device: str) -> dict[str, list[str]]:
+def _on_device(text: str, device: str) -> dict[str, list[str]]:
     """IPv4/IPv6 → global addresses of a device with their lengths."""
     result: dict[str, list[str]] = {}
-    for row in found:
+    for row in json_rows(text, ADDRESSES):
         if str(row.get("ifname")).partition("@")[0] == device:
             for item in row.get("addr_info") or []:
                 address = ip_interface(f"{item['local']}/{item['prefixlen']}")
@@ -368,78 +341,63 @@ def judge_tunnel(
 ) -> Judgement:
     """With an encapsulating pool tunl0 has the annotation's address, out of a block of the node; without one neither
     has an address."""
-    found = named(objects, kube)
-    noted = (((found or {}).get("metadata") or {}).get("annotations") or {}).get(TUNNEL_ADDRESS)
-    on_device = [
-        address.partition("/")[0] for address in _on_device(json_rows(text, ADDRESSES), TUNNEL).get("IPv4", [])
-    ]
-    blocks = [str(item["spec"]["cidr"]) for item in affinities if item["spec"]["node"] == kube]
+    noted = annotation(objects, kube, TUNNEL_ADDRESS)
+    on_device = [address.partition("/")[0] for address in _on_device(text, TUNNEL).get("IPv4", [])]
+    told = f"annotation {noted or 'none'}, {TUNNEL} {', '.join(on_device) or 'none'}"
     seen = {"annotation": noted, TUNNEL: on_device}
     if not encapsulates:
         expected: Any = {"annotation": None, TUNNEL: []}
         if noted or on_device:
-            told = f"annotation {noted or 'none'}, {TUNNEL} {', '.join(on_device) or 'none'}"
-            return Judgement(
-                "FAIL", f"{node} has a tunnel address although no pool encapsulates: {told}", expected, seen
-            )
-        return Judgement("PASS", f"{node}: no pool encapsulates, and {TUNNEL} has no address", expected, seen)
+            return fails(f"{node} has a tunnel address although no pool encapsulates: {told}", expected, seen)
+        return passes(f"{node}: no pool encapsulates, and {TUNNEL} has no address", expected, seen)
+    blocks = expectation.blocks_of(affinities, kube)
     expected = {"annotation": f"an address of {', '.join(blocks)}", TUNNEL: "the same"}
     if noted is None or on_device != [noted]:
-        told = f"annotation {noted or 'none'}, {TUNNEL} {', '.join(on_device) or 'none'}"
-        return Judgement("FAIL", f"{node}: the tunnel's address is not the same everywhere: {told}", expected, seen)
-    if not any(ip_address(noted) in ip_network(block) for block in blocks):
-        return Judgement("FAIL", f"{node}: {TUNNEL} has {noted}, which is in no block of the node", expected, seen)
-    return Judgement("PASS", f"{node}: {TUNNEL} and annotation have {noted} of its block", expected, seen)
+        return fails(f"{node}: the tunnel's address is not the same everywhere: {told}", expected, seen)
+    if not any(inside(noted, block) for block in blocks):
+        return fails(f"{node}: {TUNNEL} has {noted}, which is in no block of the node", expected, seen)
+    return passes(f"{node}: {TUNNEL} and annotation have {noted} of its block", expected, seen)
 
 
 def judge_within(node: str, what: str, networks: Sequence[str], routes: Mapping[str, list[Route]]) -> Judgement:
     """No route to anything in these networks is in the table; ``what`` they are, for the sentence."""
-    outer = [ip_network(text) for text in networks]
-    found = [f"{route.prefix} {route.words}" for routes_ in routes.values() for route in routes_
-             if not route.prefix.startswith("default") and _in_any(route.prefix, outer)]  # fmt: skip
+    found = [
+        f"{route.prefix} {route.words}"
+        for rows in routes.values()
+        for route in rows
+        if not route.prefix.startswith("default") and any(inside(route.prefix, network) for network in networks)
+    ]
     expected = f"no route in {', '.join(networks)}"
     if found:
-        return Judgement("FAIL", f"{node} has {what} in its table: {', '.join(found)}", expected, found)
-    return Judgement("PASS", f"{node} has no {what} in its table", expected, [])
-
-
-def _in_any(prefix: str, outer: Sequence[Network]) -> bool:
-    network = ip_network(prefix)
-    return any(network.version == other.version and network.subnet_of(other) for other in outer)  # type: ignore[arg-type]
+        return fails(f"{node} has {what} in its table: {', '.join(found)}", expected, found)
+    return passes(f"{node} has no {what} in its table", expected, [])
 
 
 def judge_usable(node: str, routes: Mapping[str, list[Route]], *, encapsulates: bool) -> Judgement:
     """No route is ``unreachable`` (BIRD could not resolve its next hop); none leads into the tunnel without IPIP."""
-    found = [route for rows_ in routes.values() for route in rows_]
+    found = [route for rows in routes.values() for route in rows]
     lost = [route.prefix for route in found if route.kind in ("unreachable", "prohibit")]
-    tunnelled = [route.prefix for route in found if any(device == TUNNEL for _, device in route.hops)]
     expected = "no unreachable route" + ("" if encapsulates else f", none into {TUNNEL}")
     if lost:
-        return Judgement("FAIL", f"{node}: unreachable: {', '.join(lost)}", expected, lost)
-    if tunnelled and not encapsulates:
-        return Judgement(
-            "FAIL", f"{node}: into {TUNNEL} although no pool encapsulates: {', '.join(tunnelled)}", expected, tunnelled
-        )
-    return Judgement("PASS", f"{node}: {expected}", expected, [])
+        return fails(f"{node}: unreachable: {', '.join(lost)}", expected, lost)
+    stray = [] if encapsulates else [route.prefix for route in found if route.leads_to(TUNNEL)]
+    if stray:
+        return fails(f"{node}: into {TUNNEL} although no pool encapsulates: {', '.join(stray)}", expected, stray)
+    return passes(f"{node}: {expected}", expected, [])
 
 
 def judge_pod_addresses(name: str, pools: Sequence[str], pods: Sequence[Json], affinities: Sequence[Json]) -> Judgement:
     """Every pod of a node outside the host's network has an address of each pool family, out of a block of its node."""
-    mine = [pod for pod in network_pods(pods) if pod["spec"].get("nodeName") == name]
-    blocks = [str(item["spec"]["cidr"]) for item in affinities if item["spec"]["node"] == name]
+    blocks = expectation.blocks_of(affinities, name)
     families = sorted({ip_network(text).version for text in pools})
-    expected = {"families": families, "blocks": blocks}
-    seen = {pod["metadata"]["name"]: pod_ips(pod) for pod in mine}
+    seen = {pod["metadata"]["name"]: pod_ips(pod) for pod in network_pods(pods, name)}
     wrong = []
     for pod, ips in seen.items():
         if sorted({ip_address(ip).version for ip in ips}) != families:
             wrong.append(f"{pod} has {', '.join(ips) or 'no address'}, expected one of each of IPv{families}")
-        for ip in ips:
-            if not any(inside(ip, text) for text in pools):
-                wrong.append(f"{pod} has {ip}, which is in no pool")
-            elif not any(inside(ip, text) for text in blocks):
-                wrong.append(f"{pod} has {ip}, which is in no block of {name}")
-    if wrong:
-        return Judgement("FAIL", f"node {name}: {'; '.join(wrong)}", expected, seen)
-    words = f"node {name}: {len(mine)} pods have addresses of its blocks {', '.join(blocks)}"
-    return Judgement("PASS", words, expected, seen)
+        strange = [ip for ip in ips if not any(inside(ip, text) for text in pools)]
+        wrong += [f"{pod} has {ip}, which is in no pool" for ip in strange]
+        foreign = [ip for ip in ips if ip not in strange and not any(inside(ip, text) for text in blocks)]
+        wrong += [f"{pod} has {ip}, which is in no block of {name}" for ip in foreign]
+    right = f"{len(seen)} pods have addresses of its blocks {', '.join(blocks)}"
+    return judged(f"node {name}", wrong, right, {"families": families, "blocks": blocks}, seen)

@@ -28,7 +28,7 @@ from labctl.verify.values import (
     Model,
     PodInput,
 )
-from labctl.verify.verdict import CheckResult, Judgement
+from labctl.verify.verdict import CheckResult, Judgement, fails, passes
 from labctl.waiting import Cancelled, Deadline, DeadlinePassed, NotYet, tell_reason, wait_for
 
 
@@ -180,9 +180,9 @@ def route_check(lab: LabUnderTest, row: PingInput, identity: str) -> Check:
                 )
         expected = {here: f"a route to the block of {there}" for here, there in ends}
         if missing:
-            return Judgement("FAIL", "no route to the other node's block: " + "; ".join(missing), expected, seen)
+            return fails("no route to the other node's block: " + "; ".join(missing), expected, seen)
         words = [f"{here}: {next(filter(None, routes.values()))}" for here, routes in seen.items()]
-        return Judgement("PASS", "; ".join(words), expected, seen)
+        return passes("; ".join(words), expected, seen)
 
     return cluster_check(
         f"{identity}.route", f"routes between {row.sender.node} and {row.target.node}, {row.family}", commands, judged,
@@ -256,15 +256,14 @@ def judge_ping(row: PingInput, address: str, text: str) -> Judgement:
     seen = {"sent": sent, "received": received, "ttl": ttls}
     what = f"{row.sender.node} to {row.target.node} ({address})"
     if received != row.count:
-        return Judgement("FAIL", f"{what}: {received} of {row.count} answered", expected, seen)
+        return fails(f"{what}: {received} of {row.count} answered", expected, seen)
     if ttls != [row.ttl]:
-        return Judgement(
-            "FAIL",
+        return fails(
             f"{what}: {received} of {row.count} answered, with ttl {', '.join(map(str, ttls))} and not {row.ttl}",
             expected,
             seen,
         )
-    return Judgement("PASS", f"{what}: {received} of {row.count} answered, ttl {row.ttl}", expected, seen)
+    return passes(f"{what}: {received} of {row.count} answered, ttl {row.ttl}", expected, seen)
 
 
 SCENARIO = Scenario("ping", "pod ping", run)

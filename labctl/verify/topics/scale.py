@@ -25,7 +25,7 @@ from labctl.verify.observer import Command, Unanswered
 from labctl.verify.topics import bgp, curl, ping
 from labctl.verify.topics.bgp import BgpInput
 from labctl.verify.values import Model
-from labctl.verify.verdict import CheckResult, Judgement, Verdict
+from labctl.verify.verdict import CheckResult, Judgement, Verdict, fails, passes
 
 
 class ScaleRoutesInput(Model):
@@ -166,12 +166,9 @@ def _has(inputs: ScaleInput, leaf: str, row: ScaleRoutesInput, before: int, watc
         expected, seen = {"networks": row.count}, {"networks": networks, "paths": paths, "before": before}
         what = f"{leaf}: {networks} networks and {paths} paths of {row.family} in {inputs.vrf}"
         if networks < max(row.count, before + row.count):
-            return Judgement("FAIL", f"{what}, expected {row.count} and the {before} from before", expected, seen)
-        return Judgement(
-            "PASS",
-            f"{what} {watch.seconds:.1f} s after the first line ({pushed:.1f} s of it for the lines)",
-            expected,
-            seen,
+            return fails(f"{what}, expected {row.count} and the {before} from before", expected, seen)
+        return passes(
+            f"{what} {watch.seconds:.1f} s after the first line ({pushed:.1f} s of it for the lines)", expected, seen
         )
 
     return Check(
@@ -207,13 +204,10 @@ def judge_unheard(node: str, row: ScaleRoutesInput, text: str) -> Judgement:
     heard = [dst for dst in routes if dst != "default" and ip_network(dst, strict=False).subnet_of(room)]
     seen = {"routes": len(routes), "inside": heard[:5]}
     if heard:
-        return Judgement(
-            "FAIL",
-            f"{node} has {len(heard)} routes of {row.range}, the first {heard[0]}: the leafs let them out",
-            0,
-            seen,
+        return fails(
+            f"{node} has {len(heard)} routes of {row.range}, the first {heard[0]}: the leafs let them out", 0, seen
         )
-    return Judgement("PASS", f"{node}: none of {len(routes)} routes is of {row.range}", 0, seen)
+    return passes(f"{node}: none of {len(routes)} routes is of {row.range}", 0, seen)
 
 
 def _kept(switch: str, command: str, before: Mapping[str, Age], elapsed: float) -> Check:
@@ -230,15 +224,15 @@ def judge_kept(switch: str, before: Mapping[str, Age], now: Mapping[str, Age], e
     seen = {neighbor: f"{age:.0f} s" for neighbor, (age, _) in now.items()}
     lost = [neighbor for neighbor in before if neighbor not in now]
     if lost:
-        return Judgement("FAIL", f"{switch}: not Established any more: {', '.join(lost)}", expected, seen)
+        return fails(f"{switch}: not Established any more: {', '.join(lost)}", expected, seen)
     reset = [
         f"{neighbor} ({now[neighbor][0]:.0f} s ago)"
         for neighbor, (age, _) in before.items()
         if now[neighbor][0] + now[neighbor][1] + SLACK < age + elapsed
     ]
     if reset:
-        return Judgement("FAIL", f"{switch}: reset meanwhile: {', '.join(reset)}", expected, seen)
-    return Judgement("PASS", f"{switch}: none of {len(before)} sessions was reset in {elapsed:.0f} s", expected, seen)
+        return fails(f"{switch}: reset meanwhile: {', '.join(reset)}", expected, seen)
+    return passes(f"{switch}: none of {len(before)} sessions was reset in {elapsed:.0f} s", expected, seen)
 
 
 def _ages(body: Any) -> dict[str, Age]:
