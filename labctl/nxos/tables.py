@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 
@@ -25,6 +25,18 @@ def rows(body: Any, *names: str) -> list[Mapping[str, Any]]:
 def neighbors(body: Any) -> dict[str, Mapping[str, Any]]:
     """Address → row of a BGP summary's neighbor table."""
     return {str(row["neighborid"]): row for row in rows(body, "vrf", "af", "saf", "neighbor")}
+
+
+def route_paths(body: Any, prefix: str) -> list[Mapping[str, Any]] | None:
+    """Paths of a prefix in ``show ip route``; None where it has no entry."""
+    entry = next((row for row in rows(body, "vrf", "addrf", "prefix") if row.get("ipprefix") == prefix), None)
+    return None if entry is None else rows(entry, "path")
+
+
+def best_hops(paths: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Next hops of the best paths, without the VRF behind ``%`` and the IPv6 form of an IPv4 VTEP."""
+    best = (str(row.get("ipnexthop", "")) for row in paths if row.get("ubest") == "true")
+    return sorted({hop.removeprefix("::ffff:").partition("%")[0] for hop in best})
 
 
 def flag_words(flag: str | None) -> str:

@@ -97,9 +97,7 @@ def judge(lab: LabUnderTest, name: str, row: CaptureInput, taken: Taken, address
         judgement = _judge(taken, expected, f"{where} of {places}")
     except Unanswered as unanswered:
         judgement = Judgement("INCONCLUSIVE", str(unanswered))
-    return CheckResult(
-        identity, title, judgement.verdict, judgement.sentence, judgement.expected, judgement.seen, 1, (), files
-    )
+    return judgement.of(identity, title, captures=files)
 
 
 def _judge(taken: Taken, expected: ExpectedPacket, where: str) -> Judgement:

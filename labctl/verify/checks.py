@@ -246,20 +246,8 @@ def unanswered_by(silent: Unanswered) -> Judgement:
 
 
 def _result(check: Check, state: _State) -> CheckResult:
-    judgement = state.judgement
-    return CheckResult(
-        check.id,
-        check.title,
-        judgement.verdict,
-        judgement.sentence,
-        judgement.expected,
-        judgement.seen,
-        state.attempts,
-        state.files,
-        seconds=state.seconds,
-        cause=judgement.cause,
-        box=judgement.box,
-    )
+    more = {"attempts": state.attempts, "commands": state.files, "seconds": state.seconds}
+    return state.judgement.of(check.id, check.title, **more)
 
 
 def _cut_short(check: Check, state: _State) -> CheckResult:

@@ -128,10 +128,13 @@ def _service(
         return {_host(ip) for ip, networks in offered if any(network.num_addresses == 1 for network in networks)}
     if node not in _nodes_that_count(cluster, meta["namespace"], meta["name"]):
         return set()
-    addresses: list[str] = []
-    if with_cluster_ips:
-        addresses = list(spec.get("clusterIPs") or []) if cluster.behaviour.all_cluster_ips else [spec["clusterIP"]]
-    return {_host(ip) for ip in (*addresses, *(ip for ip, networks in offered if networks))}
+    own = _cluster_ips(cluster, spec) if with_cluster_ips else []
+    return {_host(ip) for ip in (*own, *(ip for ip, networks in offered if networks))}
+
+
+def _cluster_ips(cluster: Cluster, spec: Json) -> list[str]:
+    """Those that this version of Calico advertises."""
+    return list(spec.get("clusterIPs") or ()) if cluster.behaviour.all_cluster_ips else [spec["clusterIP"]]
 
 
 def _public(service: Json) -> list[str]:
@@ -186,12 +189,12 @@ def is_pod(pod: Json, namespace: str, *, selector: str | None = None, name: str 
 
 
 def pod_at(
-    cluster: Cluster, node: str, namespace: str, *, selector: str | None = None, name: str | None = None
+    pods: Iterable[Json], node: str, namespace: str, *, selector: str | None = None, name: str | None = None
 ) -> Json | None:
     """The running pod with a name or a label on a node; the newest when there are several."""
     found = [
         pod
-        for pod in cluster.pods
+        for pod in pods
         if is_pod(pod, namespace, selector=selector, name=name) and pod["spec"].get("nodeName") == node and running(pod)
     ]
     return max(found, key=lambda pod: str(pod["metadata"]["creationTimestamp"])) if found else None

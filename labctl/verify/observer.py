@@ -20,6 +20,7 @@ from labctl.nxos.session import NxosSession
 from labctl.pace import limit
 from labctl.runtime.api import Endpoints
 from labctl.verify.evidence import Evidence
+from labctl.verify.expectation import pod_at
 
 _Answer = TypeVar("_Answer")
 
@@ -180,15 +181,7 @@ def run_in_pod(
     ``listed``: the pods of a namespace. Raises `NoPod`, or `InconclusiveError` when API or node do not answer.
     """
     namespace, _, selector = where.partition("/")
-    key, _, value = selector.partition("=")
-    found = [
-        pod
-        for pod in listed(namespace)
-        if (pod["metadata"].get("labels") or {}).get(key) == value
-        and pod["spec"].get("nodeName") == node
-        and (pod.get("status") or {}).get("phase") == "Running"
-    ]
-    if not found:
+    pod = pod_at(listed(namespace), node, namespace, selector=selector)
+    if pod is None:
         raise NoPod(f"no pod {selector} runs on {node}")
-    newest = max(found, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
-    return pods.run(namespace, newest["metadata"]["name"], list(command), timeout=limit("call"))
+    return pods.run(namespace, pod["metadata"]["name"], list(command), timeout=limit("call"))

@@ -105,32 +105,42 @@ class _Verification:
             if timer:
                 timer.start()
             self._heal_left_over(self._lab(observer, self._told))
-            wanted = [scenario for scenario in (ALWAYS, *self._chosen) if request.only.scenario(scenario.name)]
-            beside = [[row for row in wanted if not row.disruptive and row.late == late] for late in (False, True)]
-            results: list[ScenarioResult] = []
-            for batch in beside:
-                results += self._at_once(batch, observer)
-            self._drift.over()  # what is changed on purpose from here on is not to be read as a drift
-            for scenario in wanted:
-                results += self._at_once([scenario], observer) if scenario.disruptive else []
+            results = self._all(observer)
         finally:
             if timer:
                 timer.cancel()
             observer.close()
-        report = Report(
-            self._folder.lab.name, tuple(results), self._watch.seconds, self._environment(),
-            {scenario.id: round(scenario.seconds, 3) for scenario in results}, self._files,
-            only=request.only.patterns, cut=self._cut or (INTERRUPTED if request.cancel.is_set() else ""),
+        report = self._with_drift(
+            Report(
+                self._folder.lab.name, tuple(results), self._watch.seconds, self._environment(),
+                {scenario.id: round(scenario.seconds, 3) for scenario in results}, self._files,
+                only=request.only.patterns, cut=self._cut or (INTERRUPTED if request.cancel.is_set() else ""),
+            )
         )  # fmt: skip
-        if report.verdict != "PASS":
-            if not report.cut:
-                self._drift.begin()
-                self._drift.over()
-            report = replace(report, drift=self._drift.found, seconds=self._watch.seconds)
         if request.catalogue is not None:
             report = replace(report, catalogue=tuple(request.catalogue(report)))
         self._evidence.report(report)
         return report
+
+    def _all(self, observer: Observer) -> list[ScenarioResult]:
+        """Those that change nothing side by side, the late ones of them after the others; then the disruptive ones."""
+        wanted = [row for row in (ALWAYS, *self._chosen) if self._request.only.scenario(row.name)]
+        calm = [row for row in wanted if not row.disruptive]
+        results = self._at_once([row for row in calm if not row.late], observer)
+        results += self._at_once([row for row in calm if row.late], observer)
+        self._drift.over()  # what is changed on purpose from here on is not to be read as a drift
+        for row in wanted:
+            results += self._at_once([row], observer) if row.disruptive else []
+        return results
+
+    def _with_drift(self, report: Report) -> Report:
+        """What somebody changed since ``up`` stands in the report of what is not as expected."""
+        if report.verdict == "PASS":
+            return report
+        if not report.cut:
+            self._drift.begin()
+            self._drift.over()
+        return replace(report, drift=self._drift.found, seconds=self._watch.seconds)
 
     def _at_once(self, scenarios: Sequence[Scenario], observer: Observer) -> list[ScenarioResult]:
         """In threads, also a single one: Ctrl-C then never comes in the middle of what is undone."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
 
 Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE"]
@@ -33,6 +33,10 @@ class Judgement:
     seen: Any = None
     cause: str | None = None
     box: str | None = None
+
+    def of(self, identity: str, title: str, **more: Any) -> CheckResult:
+        """As the result of a check; ``more``: what else `CheckResult` has."""
+        return CheckResult(identity, title, **{key.name: getattr(self, key.name) for key in fields(self)}, **more)
 
 
 def fails(sentence: str, expected: Any = None, seen: Any = None) -> Judgement:

@@ -58,40 +58,30 @@ def counted(body: Any) -> dict[str, Counted]:
     return found
 
 
-def judge_unbroken(switch: str, neighbor: str, before: Mapping[str, Counted], body: Any) -> Judgement:
-    """Established, by the same connection as before."""
+def judge_connections(are: str, switch: str, neighbor: str, before: Mapping[str, Counted], body: Any) -> Judgement:
+    """Established: ``unbroken``, by the same connection as before; ``reset``, by a newer one."""
     then, now = before.get(neighbor), counted(body).get(neighbor)
     if then is None:
         return Judgement("INCONCLUSIVE", f"{switch}: neighbor {neighbor} was not there when the scenario began")
-    expected = {"state": "Established", "connections": then.established, "dropped": then.dropped}
+    same = are == "unbroken"
+    expected: dict[str, Any] = {"state": "Established", "connections": f"more than {then.established}"}
+    if same:
+        expected |= {"connections": then.established, "dropped": then.dropped}
     if now is None:
         return fails(f"{switch}: neighbor {neighbor} is not there any more", expected, None)
     seen = {"state": now.state, "connections": now.established, "dropped": now.dropped, "up_for": now.up}
+    session = f"session with {neighbor}"
     if now.state != "Established":
-        return fails(f"{switch}: session with {neighbor} is {now.state}", expected, seen)
-    if (now.established, now.dropped) != (then.established, then.dropped):
+        return fails(f"{switch}: {session} is {now.state}", expected, seen)
+    if same and (now.established, now.dropped) != (then.established, then.dropped):
         why = f"{now.established} connections and {now.dropped} dropped, {then.established} and {then.dropped} before"
-        return fails(f"{switch}: session with {neighbor} was reset: {why}", expected, seen)
-    return passes(f"{switch}: session with {neighbor} is unbroken, up for {now.up}", expected, seen)
+        return fails(f"{switch}: {session} was reset: {why}", expected, seen)
+    if not same and now.established <= then.established:
+        return fails(f"{switch}: {session} was not reset", expected, seen)
+    return passes(f"{switch}: {session} is {'unbroken' if same else 'a new one'}, up for {now.up}", expected, seen)
 
 
-def judge_reset(switch: str, neighbor: str, before: Mapping[str, Counted], body: Any) -> Judgement:
-    """Established again, by a newer connection than before."""
-    then, now = before.get(neighbor), counted(body).get(neighbor)
-    if then is None:
-        return Judgement("INCONCLUSIVE", f"{switch}: neighbor {neighbor} was not there when the scenario began")
-    expected = {"state": "Established", "connections": f"more than {then.established}"}
-    if now is None:
-        return fails(f"{switch}: neighbor {neighbor} is not there any more", expected, None)
-    seen = {"state": now.state, "connections": now.established, "dropped": now.dropped, "up_for": now.up}
-    if now.state != "Established":
-        return fails(f"{switch}: session with {neighbor} is {now.state}", expected, seen)
-    if now.established <= then.established:
-        return fails(f"{switch}: session with {neighbor} was not reset", expected, seen)
-    return passes(f"{switch}: session with {neighbor} is a new one, up for {now.up}", expected, seen)
-
-
-COUNTED: Mapping[str, Callable[..., Judgement]] = {"unbroken": judge_unbroken, "reset": judge_reset}
+COUNTED = ("unbroken", "reset")
 """Judged by the connections that the switch counts."""
 Baseline = Mapping[tuple[str, str], Mapping[str, Counted]]
 """(switch, command) → what was counted when the scenario began."""
@@ -136,7 +126,9 @@ def _sessions(lab: LabUnderTest, row: Sessions, identity: str, baseline: Baselin
         if row.are in COUNTED:
             command = counters([session])[0]
             before = baseline.get((command.target, command.text), {})
-            yield Check(name, title, (command,), partial(COUNTED[row.are], session.switch, session.neighbor, before))
+            yield Check(
+                name, title, (command,), partial(judge_connections, row.are, session.switch, session.neighbor, before)
+            )
             continue
         command = Command("nxos", session.switch, f"{SUMMARY[session.family]} vrf {session.vrf}")
         judge = partial(bgp.judge_session, session.switch, session.neighbor, session.asn)
@@ -274,17 +266,7 @@ def _pods(lab: LabUnderTest, row: PodsAt, identity: str) -> Check:
 
 def judge_pods(row: PodsAt, kube_name: Any, items: Sequence[Json]) -> Judgement:
     """Ready pods with the label, and where they are. Pure."""
-    key, _, value = row.pod.partition("=")
-    ready = [
-        pod
-        for pod in items
-        if (pod["metadata"].get("labels") or {}).get(key) == value
-        and "deletionTimestamp" not in pod["metadata"]
-        and any(
-            condition["type"] == "Ready" and condition["status"] == "True"
-            for condition in (pod.get("status") or {}).get("conditions") or []
-        )
-    ]
+    ready = [pod for pod in expectation.pods_with(items, row.namespace, row.pod) if expectation.is_ready(pod)]
     seen = {pod["metadata"]["name"]: pod["spec"].get("nodeName") for pod in ready}
     here = [name for name, node in seen.items() if row.node is None or node == kube_name(row.node)]
     expected = {"pods": row.count, "node": row.node, "not_on": row.not_on}

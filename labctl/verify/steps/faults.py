@@ -20,6 +20,7 @@ from labctl.kube.api import Json
 from labctl.kube.resources import ENDPOINT_SLICES, NODES, PODS
 from labctl.nxos.tree import parse
 from labctl.verify.change import Change
+from labctl.verify.expectation import labelled, pods_with, running
 from labctl.verify.hands import NotDone
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.steps.model import Drain, Fault, Leg, Neighbor, PodOf, Port
@@ -214,15 +215,11 @@ def drain(lab: LabUnderTest, row: Drain) -> Plan:
 
 
 def _pod(lab: LabUnderTest, row: PodOf) -> Json:
-    key, _, value = row.pod.partition("=")
     node = lab.kube_name(row.node) if row.node is not None else None
     found = [
         pod
-        for pod in lab.hands.cluster.list(PODS, row.namespace)
-        if (pod["metadata"].get("labels") or {}).get(key) == value
-        and "deletionTimestamp" not in pod["metadata"]
-        and (pod.get("status") or {}).get("phase") == "Running"
-        and node in {None, pod["spec"].get("nodeName")}
+        for pod in pods_with(lab.hands.cluster.list(PODS, row.namespace), row.namespace, row.pod)
+        if running(pod) and node in {None, pod["spec"].get("nodeName")}
     ]
     if len(found) != 1:
         where = f" on {row.node}" if row.node else ""
@@ -237,7 +234,7 @@ def _endpoint_pods(lab: LabUnderTest, service: str, node: str) -> list[str]:
         {
             str(endpoint["targetRef"]["name"])
             for item in lab.hands.cluster.list(ENDPOINT_SLICES, namespace)
-            if (item["metadata"].get("labels") or {}).get("kubernetes.io/service-name") == name
+            if labelled(item, f"kubernetes.io/service-name={name}")
             for endpoint in item.get("endpoints") or []
             if endpoint.get("nodeName") == node and (endpoint.get("targetRef") or {}).get("kind") == "Pod"
         }

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -22,8 +22,14 @@ Family = Literal["ipv4", "ipv6"]
 Platform = Literal["standin", "n9kv"]
 
 
+NameOf = Literal["switch", "node", "node or host", "leaf", "box"]
+
+
 class StepModel(BaseModel):
+    """A mapping of a scenario file. ``names``: its fields that name something of the lab, and what."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    names: ClassVar[Mapping[str, NameOf]] = {}
 
 
 def listed(value: Any) -> Any:
@@ -75,6 +81,7 @@ End = Annotated[Pod, BeforeValidator(as_place)]
 class Port(StepModel):
     """Interfaces of a switch."""
 
+    names = {"switch": "switch"}
     switch: str
     interface: Names = Field(description="one, or a list")
 
@@ -82,6 +89,7 @@ class Port(StepModel):
 class Leg(StepModel):
     """An interface of a node or host."""
 
+    names = {"node": "node or host"}
     node: str
     interface: Names = Field(description="one, or a list")
 
@@ -89,6 +97,7 @@ class Leg(StepModel):
 class Neighbor(StepModel):
     """A BGP neighbor of a switch."""
 
+    names = {"switch": "switch"}
     switch: str
     neighbor: str
     vrf: str | None = Field(default=None, description="the VRF of the lab's sessions where it is left out")
@@ -97,6 +106,7 @@ class Neighbor(StepModel):
 class PodOf(StepModel):
     """A pod by its label."""
 
+    names = {"node": "node"}
     pod: str = Field(pattern=LABEL)
     namespace: str = "default"
     node: str | None = Field(default=None, description="the node that it is on")
@@ -105,6 +115,7 @@ class PodOf(StepModel):
 class Drain(StepModel):
     """The endpoints of a Service on one node."""
 
+    names = {"node": "node"}
     service: str = Field(pattern=SERVICE, description="`namespace/name`")
     node: str
 
@@ -112,6 +123,7 @@ class Drain(StepModel):
 class Fault(StepModel):
     """What is broken: exactly one of these, under a name by which it is healed."""
 
+    names = {"isolate": "switch", "node_down": "node", "keepalive": "leaf", "peer_link": "leaf"}
     name: StepName
     shutdown: Port | None = Field(default=None, description="`shutdown` on the interfaces of a switch")
     isolate: str | None = Field(
@@ -169,6 +181,7 @@ class LossOf(StepModel):
 class Sessions(StepModel):
     """Sessions between leafs and nodes: all of the lab's, or those of some leafs and nodes."""
 
+    names = {"switch": "switch", "node": "node"}
     switch: Names | None = None
     node: Names | None = None
     family: Family | None = None
@@ -181,6 +194,7 @@ class Sessions(StepModel):
 class Evpn(StepModel):
     """EVPN sessions of switches with the spines."""
 
+    names = {"switch": "switch"}
     switch: Names | None = None
     neighbor: Names | None = None
     are: Literal["up", "down"]
@@ -195,6 +209,7 @@ class Nodes(StepModel):
 class Route(StepModel):
     """The next hops of a route on a switch."""
 
+    names = {"switch": "switch"}
     switch: Names
     prefix: ClusterIpOf | str = Field(description="a prefix, or `{cluster_ip_of: namespace/name}`")
     next_hops: EndpointsOf | Nodes | Annotated[tuple[str, ...], BeforeValidator(listed)] = Field(
@@ -206,6 +221,7 @@ class Route(StepModel):
 class Bond(StepModel):
     """Members of a node's bond0: which distribute, which do not."""
 
+    names = {"node": "node"}
     node: str
     up: tuple[str, ...] = ()
     down: tuple[str, ...] = ()
@@ -214,6 +230,7 @@ class Bond(StepModel):
 class PortChannel(StepModel):
     """A leaf's port-channel towards a node."""
 
+    names = {"switch": "switch", "node": "node"}
     switch: Names
     node: str
     state: Literal["up", "down"] = Field(alias="is")
@@ -222,6 +239,7 @@ class PortChannel(StepModel):
 class VpcState(StepModel):
     """The vPC domain of a leaf, as it says itself."""
 
+    names = {"switch": "leaf"}
     switch: Names
     peer: Literal["ok", "down"] | None = None
     keepalive: Literal["alive", "down"] | None = None
@@ -230,6 +248,7 @@ class VpcState(StepModel):
 class PodsAt(StepModel):
     """Running pods with a label."""
 
+    names = {"node": "node", "not_on": "node"}
     pod: str = Field(pattern=LABEL)
     namespace: str = "default"
     node: str | None = Field(default=None, description="they are on this node")
@@ -293,6 +312,7 @@ class Traffic(StepModel):
 class Capture(StepModel):
     """Packets at an interface, kept as evidence; judged by `packets`."""
 
+    names = {"at": "box"}
     name: StepName
     at: str = Field(description="a switch, node or host")
     interface: str = Field(description="as the lab names it: `Ethernet1/4`, `port-channel11`, `bond0`, `eth1`")

@@ -172,7 +172,7 @@ def _pod(lab: LabUnderTest, end: Pod) -> Json | NotYet:
     for node in nodes:
         words = str(end.pod)
         by = {"selector": words} if "=" in words else {"name": words}
-        pod = expectation.pod_at(cluster, node, end.namespace, **by)
+        pod = expectation.pod_at(cluster.pods, node, end.namespace, **by)
         if pod is not None:
             return pod
     return NotYet(f"no pod {end.pod} runs{f' on {end.node}' if end.node else ''}")

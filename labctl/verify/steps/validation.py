@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from labctl.errors import Problem, did_you_mean
 from labctl.folder import Folder
 from labctl.verify.inputs import ChecksInput
-from labctl.verify.steps.model import MEASURED, Capture, Expect, Fault, Heal, Pod, Step, Stop, Traffic
+from labctl.verify.steps.model import (
+    MEASURED,
+    Bond,
+    Capture,
+    Drain,
+    Expect,
+    Fault,
+    Heal,
+    Leg,
+    LossOf,
+    NameOf,
+    Neighbor,
+    Packets,
+    Pod,
+    PodOf,
+    Port,
+    Step,
+    StepModel,
+    Stop,
+    Traffic,
+)
 from labctl.yamldoc import Document
 from labctl.yamldoc import Path as DocumentPath
 
@@ -70,23 +89,28 @@ def _references(document: Document, steps: Sequence[Placed]) -> Iterator[tuple[s
             case Stop(name) if name not in running:
                 why = f"no traffic or capture {name} was begun before"
                 yield name, Problem("nothing-to-stop", why, document.place(path), did_you_mean(name, running))
-            case Expect(loss=loss) if loss is not None and not isinstance(running.get(loss.of), Traffic):
-                known = [name for name, other in running.items() if isinstance(other, Traffic)]
-                yield loss.of, _unknown(document, (*path, "loss", "of"), loss.of, "traffic", known)
-            case Expect(packets=packets) if packets is not None and not isinstance(running.get(packets.of), Capture):
-                known = [name for name, other in running.items() if isinstance(other, Capture)]
-                yield packets.of, _unknown(document, (*path, "packets", "of"), packets.of, "capture", known)
+            case Expect(loss=LossOf(of=name)):
+                yield from _measured(document, (*path, "loss", "of"), name, running, Traffic)
+            case Expect(packets=Packets(of=name)):
+                yield from _measured(document, (*path, "packets", "of"), name, running, Capture)
             case _:
                 pass
 
 
+def _measured(
+    document: Document, path: DocumentPath, name: str, running: Mapping[str, Step], kind: type[Traffic | Capture]
+) -> Iterator[tuple[str, Problem]]:
+    """An expectation that is judged out of a traffic or a capture: there must be one of that name."""
+    if not isinstance(running.get(name), kind):
+        known = [name for name, other in running.items() if isinstance(other, kind)]
+        hint = did_you_mean(name, known, f"there is {', '.join(known)}" if known else None)
+        what = kind.__name__.lower()
+        problem = Problem(f"no-such-{what}", f"no {what} {name} was begun before", document.place(path), hint)
+        yield name, problem
+
+
 def _open(faults: dict[str, bool]) -> list[str]:
     return [name for name, is_open in faults.items() if is_open]
-
-
-def _unknown(document: Document, path: DocumentPath, name: str, what: str, known: Sequence[str]) -> Problem:
-    hint = did_you_mean(name, known, f"there is {', '.join(known)}" if known else None)
-    return Problem(f"no-such-{what}", f"no {what} {name} was begun before", document.place(path), hint)
 
 
 def _proofs(document: Document, steps: Sequence[Placed], *, expects: bool) -> Iterator[Problem]:
@@ -97,15 +121,19 @@ def _proofs(document: Document, steps: Sequence[Placed], *, expects: bool) -> It
             hint = f"expect: {{name: …, loss: {{of: {step.name}, ms: 1000}}}}"
             yield Problem("not-judged", f"nothing says what {step.name} may lose", document.place(path), hint)
     for step, path in expected:
-        timed = [word for word in ("within", "hold") if getattr(step, word) is not None]
-        if len(timed) == 2:
-            yield Problem("two-times", "within and hold do not go together", document.place((*path, "hold"), key=True))
-        if timed and step.kind in MEASURED:
-            why = f"{step.kind} is judged once, out of what was captured"
-            yield Problem("no-time", why, document.place((*path, timed[0]), key=True), f"leave {timed[0]} out")
+        yield from _timed(document, step, path)
     if steps and not expects:
         why = "nothing is expected, so nothing could fail"
         yield Problem("nothing-expected", why, document.place(("steps",)), "a step expect")
+
+
+def _timed(document: Document, step: Expect, path: DocumentPath) -> Iterator[Problem]:
+    timed = [word for word in ("within", "hold") if getattr(step, word) is not None]
+    if len(timed) == 2:
+        yield Problem("two-times", "within and hold do not go together", document.place((*path, "hold"), key=True))
+    if timed and step.kind in MEASURED:
+        why = f"{step.kind} is judged once, out of what was captured"
+        yield Problem("no-time", why, document.place((*path, timed[0]), key=True), f"leave {timed[0]} out")
 
 
 BOND = "bond0"
@@ -121,13 +149,16 @@ class LabNames:
         self.switches = lab.switches
         self.nodes = lab.kube_nodes
         self.hosts = lab.hosts
-        self.vpc = tuple(row.switch for row in checks.links.vpc)
         self.platform = lab.target.get("switch", "standin")
         self._sessions = checks.mode(lab.mode).bgp.sessions
 
-    @cached_property
-    def boxes(self) -> tuple[str, ...]:
-        return (*self.switches, *self.nodes, *self.hosts)
+        self.boxes = (*self.switches, *self.nodes, *self.hosts)
+        self.named: Mapping[NameOf, tuple[str, Sequence[str]]] = {
+            "switch": ("switch", self.switches), "node": ("node", self.nodes), "box": ("switch", self.boxes),
+            "node or host": ("node", (*self.nodes, *self.hosts)),
+            "leaf": ("leaf of a vPC pair", tuple(row.switch for row in checks.links.vpc)),
+        }  # fmt: skip
+        """What a field may name: how it is called in a message, and those that there are."""
 
     def interfaces(self, box: str) -> list[str]:
         """Of a switch, those that it has a configuration for; of a node, its wires and its bond."""
@@ -165,83 +196,51 @@ class _Names:
                 if step.sender.address is not None:
                     yield self._problem("bad-value", "a traffic is sent by a node, a host or a pod", ("from",))
             case Capture():
-                yield from self._interface(step.at, (step.interface,), "at", (), self._lab.boxes)
-            case Fault():
-                yield from self._fault(step)
-            case Expect():
-                yield from self._expect(step)
-            case _:
-                pass
+                yield from self._row(step, ())
+            case Fault() | Expect():
+                row = getattr(step, step.kind)
+                yield from self._row(row if isinstance(row, StepModel) else step, (step.kind,))
 
     def _end(self, end: Pod, below: DocumentPath) -> Iterator[Problem]:
         if end.node is not None:
-            known = self._lab.nodes if end.pod is not None else (*self._lab.nodes, *self._lab.hosts)
-            yield from self._known((end.node,), known, "node", (*below, "node"))
+            known = self._lab.named["node" if end.pod is not None else "node or host"]
+            yield from self._known((end.node,), *known, (*below, "node"))
         if end.pod is not None and not self._lab.nodes:
             yield self._problem("no-cluster", "this lab has no cluster, so no pods", below)
 
-    def _fault(self, fault: Fault) -> Iterator[Problem]:
-        lab, kind = self._lab, fault.kind
-        if fault.shutdown:
-            row = fault.shutdown
-            yield from self._interface(row.switch, row.interface, "switch", (kind,), lab.switches)
-        if fault.unplug:
-            leg = fault.unplug
-            yield from self._interface(leg.node, leg.interface, "node", (kind,), (*lab.nodes, *lab.hosts))
-        if fault.isolate:
-            yield from self._known((fault.isolate,), lab.switches, "switch", (kind,))
-        if fault.node_down:
-            yield from self._known((fault.node_down,), lab.nodes, "node", (kind,))
-        for leaf in (fault.keepalive, fault.peer_link):
-            if leaf:
-                yield from self._known((leaf,), lab.vpc, "leaf of a vPC pair", (kind,))
-        if fault.clear_bgp:
-            neighbor = fault.clear_bgp
-            yield from self._known((neighbor.switch,), lab.switches, "switch", (kind, "switch"))
-            if neighbor.switch in lab.switches and neighbor.vrf is None:
-                known = lab.neighbors(neighbor.switch)
-                yield from self._known(
-                    (neighbor.neighbor,), known, f"neighbor of {neighbor.switch}", (kind, "neighbor")
-                )
-        for pod in (fault.restart_pod, fault.move_pod, fault.drain):
-            if pod is not None and not lab.nodes:
-                yield self._problem("no-cluster", "this lab has no cluster, so no pods", (kind,))
-            elif pod is not None and pod.node is not None:
-                yield from self._known((pod.node,), lab.nodes, "node", (kind, "node"))
-
-    def _expect(self, expect: Expect) -> Iterator[Problem]:
-        lab, kind = self._lab, expect.kind
-        row = getattr(expect, kind)
-        for word, known in (("switch", lab.switches), ("node", lab.nodes)):
-            names = getattr(row, word, None)
-            if names:
-                yield from self._known((names,) if isinstance(names, str) else names, known, word, (kind, word))
-        if expect.pods and expect.pods.not_on:
-            yield from self._known((expect.pods.not_on,), lab.nodes, "node", (kind, "not_on"))
-        if expect.vpc:
-            yield from self._known(expect.vpc.switch, lab.vpc, "leaf of a vPC pair", (kind, "switch"))
-        if expect.bond:
-            members = [name for name in lab.interfaces(expect.bond.node) if name != BOND] if (
-                expect.bond.node in lab.nodes) else []  # fmt: skip
-            for word in ("up", "down"):
-                if members:
-                    yield from self._known(getattr(expect.bond, word), members, f"member of {BOND}", (kind, word))
-        if expect.loss:
-            for word in ("packets", "ms"):
-                limits = getattr(expect.loss, word)
-                if limits is not None and lab.platform not in limits:
-                    why = f"there is no limit for {lab.platform}, the switches of this lab"
-                    yield self._problem("no-limit", why, (kind, word))
-
-    def _interface(
-        self, box: str, names: Iterable[str], word: str, below: DocumentPath, boxes: Sequence[str]
-    ) -> Iterator[Problem]:
-        if box not in boxes:
-            yield from self._known((box,), boxes, "node" if word == "node" else "switch", (*below, word))
+    def _row(self, row: StepModel, below: DocumentPath) -> Iterator[Problem]:
+        """The fields of a mapping that name something, then those whose names depend on these."""
+        if isinstance(row, PodOf | Drain) and not self._lab.nodes:
+            yield self._problem("no-cluster", "this lab has no cluster, so no pods", below)
             return
-        yield from self._known(tuple(names), self._lab.interfaces(box), f"interface of {box}", (*below, "interface"))
+        for field, what in row.names.items():
+            value = getattr(row, field)
+            if value is not None:
+                path = below if below == (field,) else (*below, field)  # a fault may be a name and no mapping
+                yield from self._known((value,) if isinstance(value, str) else value, *self._lab.named[what], path)
+        match row:
+            case Port(switch=box) | Leg(node=box) | Capture(at=box) if box in self._lab.boxes:
+                names = (row.interface,) if isinstance(row.interface, str) else row.interface
+                known = self._lab.interfaces(box)
+                yield from self._known(names, f"interface of {box}", known, (*below, "interface"))
+            case Neighbor(switch=switch, vrf=None) if switch in self._lab.switches:
+                known = self._lab.neighbors(switch)
+                yield from self._known((row.neighbor,), f"neighbor of {switch}", known, (*below, "neighbor"))
+            case Bond(node=node) if node in self._lab.nodes:
+                members = [name for name in self._lab.interfaces(node) if name != BOND]
+                for word in ("up", "down") if members else ():
+                    yield from self._known(getattr(row, word), f"member of {BOND}", members, (*below, word))
+            case LossOf():
+                yield from self._limits(row, below)
 
-    def _known(self, names: Iterable[str], known: Sequence[str], what: str, below: DocumentPath) -> Iterator[Problem]:
+    def _limits(self, row: LossOf, below: DocumentPath) -> Iterator[Problem]:
+        platform = self._lab.platform
+        for word, limits in (("packets", row.packets), ("ms", row.ms)):
+            if limits is not None and platform not in limits:
+                why = f"there is no limit for {platform}, the switches of this lab"
+                yield self._problem("no-limit", why, (*below, word))
+
+    def _known(self, names: Iterable[str], what: str, known: Sequence[str], below: DocumentPath) -> Iterator[Problem]:
         for index, name in enumerate(names):
             if name not in known:
                 path: DocumentPath = (*below, index)

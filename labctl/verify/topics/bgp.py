@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from ipaddress import ip_address
+from itertools import takewhile
 from typing import Any, Literal
 
 from labctl.kube.api import Resource
 from labctl.kube.resources import BLOCK_AFFINITIES, ENDPOINT_SLICES, NODES, SERVICES
-from labctl.nxos.tables import as_number, neighbors, rows
+from labctl.nxos.tables import as_number, best_hops, neighbors, route_paths, rows
 from labctl.verify import expectation
 from labctl.verify.checks import Check, cluster_check
 from labctl.verify.expectation import ADVERTISED, Cluster
@@ -104,8 +105,7 @@ class NodesInput(Model):
 
     def routes(self) -> Iterator[RouteInput]:
         """What each leaf hears, and of a Service whose endpoints are at other leafs, how they are reached."""
-        heard = self.heard
-        if heard is None:
+        if self.heard is None:
             return
         vteps: dict[str, tuple[str, ...]] = {}
         for pair in self.pairs:
@@ -113,18 +113,21 @@ class NodesInput(Model):
         for leaf in dict.fromkeys(leaf for pair in self.pairs for leaf in pair.leafs):
             own = {node: hops for pair in self.pairs if leaf in pair.leafs for node, hops in pair.nodes.items()}
             behind = {node: hops for node, hops in vteps.items() if node not in own}
-            of_leaf = partial(RouteInput, switch=leaf, vrf=self.vrf)
-            of_node = partial(of_leaf, preference=heard.preference, tag=self.asn)
-            for name in heard.services:
-                make = of_leaf if behind else of_node  # of endpoints at another pair the route comes over the fabric
-                yield make(
-                    prefix=ClusterIpOf(cluster_ip_of=name), next_hops=EndpointsOf(endpoints_of=name), behind=behind
-                )
             hops = {node: hop for node, addresses in own.items() for hop in addresses if ":" not in hop}
-            for node, hop in hops.items() if heard.blocks else ():
-                yield of_node(prefix=BlockOf(block_of=node), next_hops=(hop,))
-            for network in heard.ranges if hops else ():
-                yield of_node(prefix=network, next_hops=tuple(hops.values()))
+            yield from self._heard_by(leaf, self.heard, hops, behind)
+
+    def _heard_by(
+        self, leaf: str, heard: HeardInput, hops: Mapping[str, str], behind: Mapping[str, tuple[str, ...]]
+    ) -> Iterator[RouteInput]:
+        of_leaf = partial(RouteInput, switch=leaf, vrf=self.vrf)
+        of_node = partial(of_leaf, preference=heard.preference, tag=self.asn)
+        for name in heard.services:
+            make = of_leaf if behind else of_node  # of endpoints at another pair the route comes over the fabric
+            yield make(prefix=ClusterIpOf(cluster_ip_of=name), next_hops=EndpointsOf(endpoints_of=name), behind=behind)
+        if heard.blocks:
+            yield from (of_node(prefix=BlockOf(block_of=node), next_hops=(hop,)) for node, hop in hops.items())
+        if hops:
+            yield from (of_node(prefix=network, next_hops=tuple(hops.values())) for network in heard.ranges)
 
 
 class CopyInput(Model):
@@ -346,8 +349,7 @@ def judge_prefixes(switch: str, node: str, neighbor: str, expected: Sequence[str
 def judge_some_of(switch: str, prefix: str, some_of: Sequence[str], body: Any) -> Judgement:
     """A route has next hops, all of them among these: how many there are, ``maximum-paths`` decides."""
     expected = {"prefix": prefix, "next_hops_among": list(some_of)}
-    found = next((row for row in rows(body, "vrf", "addrf", "prefix") if row.get("ipprefix") == prefix), None)
-    hops = _best_hops(rows(found, "path")) if found is not None else []
+    hops = best_hops(route_paths(body, prefix) or ())
     seen = {"prefix": prefix, "next_hops": hops}
     if not hops:
         return fails(f"{switch}: no route to {prefix}", expected, seen)
@@ -361,30 +363,16 @@ def judge_some_of(switch: str, prefix: str, some_of: Sequence[str], body: Any) -
 def judge_copy(check: CopyInput, body: Any) -> Judgement:
     """A route to an address that several pairs have leads to none of the other pairs; having no route is fine."""
     expected = {"prefix": check.prefix, "not_by": dict(check.others)}
-    found = next((row for row in rows(body, "vrf", "addrf", "prefix") if row.get("ipprefix") == check.prefix), None)
-    hops = _best_hops(rows(found, "path")) if found is not None else []
+    paths = route_paths(body, check.prefix)
+    hops = best_hops(paths or ())
     seen = {"prefix": check.prefix, "next_hops": hops}
     wrong = [f"{check.others[hop]} ({hop})" for hop in hops if hop in check.others]
     if wrong:
-        return fails(
-            f"{check.switch}: {check.prefix} is duplicated: it is reached at {' and '.join(wrong)}, "
-            "which has the same address in another pair (is its colour missing?)",
-            expected,
-            seen,
-        )
-    where = f"reached via {', '.join(hops)} alone" if any(hops) else "its own" if found is not None else "not known"
+        words = f"{check.switch}: {check.prefix} is duplicated: it is reached at {' and '.join(wrong)}, "
+        words += "which has the same address in another pair (is its colour missing?)"
+        return fails(words, expected, seen)
+    where = f"reached via {', '.join(hops)} alone" if any(hops) else "its own" if paths is not None else "not known"
     return passes(f"{check.switch}: {check.prefix} is {where}, no copy of another pair", expected, seen)
-
-
-def _best_hops(paths: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Next hops of the best paths, without the VRF behind ``%`` and the IPv6 form of an IPv4 VTEP."""
-    return sorted(
-        {
-            str(row.get("ipnexthop", "")).removeprefix("::ffff:").partition("%")[0]
-            for row in paths
-            if row.get("ubest") == "true"
-        }
-    )
 
 
 def judge_hops(
@@ -399,42 +387,44 @@ def judge_hops(
 
     ``marks``: preference and tag that every path is to have.
     """
-    expected = {"prefix": prefix, "next_hops": sorted(next_hops), **({"segment": segment} if segment else {})}
-    expected |= marks or {}
-    found = next((row for row in rows(body, "vrf", "addrf", "prefix") if row.get("ipprefix") == prefix), None)
-    if found is None:
+    wanted, marks = sorted(next_hops), marks or {}
+    expected = {"prefix": prefix, "next_hops": wanted, **({"segment": segment} if segment else {}), **marks}
+    paths = route_paths(body, prefix)
+    if paths is None:
         return fails(f"{switch}: no route to {prefix}", expected, None)
-    paths = rows(found, "path")
-    hops = _best_hops(paths)
-    seen: dict[str, Any] = {"prefix": prefix, "next_hops": hops}
-    segments = {int(row["segmentid"]) for row in paths if row.get("segmentid")}
-    if segments:
-        seen["segment"] = sorted(segments)[0]
-    if hops != sorted(next_hops):
-        return fails(
-            f"{switch}: {prefix} has next hops {', '.join(hops) or 'none'}, "
-            f"expected {', '.join(sorted(next_hops)) or 'none'}",
-            expected,
-            seen,
-        )
-    if segment and segments and segments != {segment}:
-        return fails(f"{switch}: {prefix} is in segment {sorted(segments)}, expected {segment}", expected, seen)
-    for name, key in (("preference", "pref"), ("tag", "tag")):
-        if marks and name in marks:
-            found_marks = {int(row.get(key) or 0) for row in paths if row.get("ubest") == "true"}
-            seen[name] = sorted(found_marks)[0] if len(found_marks) == 1 else sorted(found_marks)
-            if found_marks != {marks[name]}:
-                words = f"{switch}: {prefix} has {name} {seen[name]}, expected {marks[name]}"
-                return fails(words, expected, seen)
+    hops, segments = best_hops(paths), sorted({int(row["segmentid"]) for row in paths if row.get("segmentid")})
+    found = {name: _marks_of(paths, MARKS[name]) for name in marks}
+    seen: dict[str, Any] = {"prefix": prefix, "next_hops": hops, **({"segment": segments[0]} if segments else {})}
+    seen |= {name: values[0] if len(values) == 1 else values for name, values in found.items()}
+    what = f"{switch}: {prefix}"
+    if hops != wanted:
+        told = f"{', '.join(hops) or 'none'}, expected {', '.join(wanted) or 'none'}"
+        return fails(f"{what} has next hops {told}", expected, seen)
+    if segment and segments and segments != [segment]:
+        return fails(f"{what} is in segment {segments}, expected {segment}", expected, seen)
+    wrong = next((name for name, values in found.items() if values != [marks[name]]), None)
+    if wrong:
+        return fails(f"{what} has {wrong} {seen[wrong]}, expected {marks[wrong]}", expected, seen)
     over = f" over VXLAN segment {segment}" if segment and segments else ""
-    return passes(f"{switch}: {prefix} via {', '.join(hops)}{over}", expected, seen)
+    return passes(f"{what} via {', '.join(hops)}{over}", expected, seen)
 
 
-VIA = re.compile(r"^\s*\*via (?:::ffff:)?(?P<hop>[0-9A-Fa-f.:]+)")
-"""The hop of an IPv6 route over VXLAN is an IPv4 address in IPv6's form (``::ffff:10.2.0.1%default:IPv4``)."""
-SEGMENT = re.compile(r"segid: (?P<segment>\d+)")
-TUNNEL = re.compile(r"tunnelid: (?P<tunnel>0x[0-9a-f]+)")
-ENCAPSULATION = re.compile(r"encap: (?P<encap>\S+)")
+MARKS = {"preference": "pref", "tag": "tag"}
+"""Of a path, in NX-OS's JSON."""
+
+
+def _marks_of(paths: Sequence[Mapping[str, Any]], key: str) -> list[int]:
+    return sorted({int(row.get(key) or 0) for row in paths if row.get("ubest") == "true"})
+
+
+PRINTED = {
+    "next_hops": re.compile(r"^\s*\*via (?:::ffff:)?([0-9A-Fa-f.:]+)"),
+    "segments": re.compile(r"segid: (\d+)"),
+    "tunnels": re.compile(r"tunnelid: (0x[0-9a-f]+)"),
+    "encapsulation": re.compile(r"encap: (\S+)"),
+}
+"""What ``show ip route`` prints of a path over VXLAN. The hop of an IPv6 route is an IPv4 address in IPv6's form
+(``::ffff:10.2.0.1%default:IPv4``)."""
 
 
 def tunnel_id(address: str) -> str:
@@ -448,32 +438,33 @@ def judge_tunnelled(switch: str, prefix: str, next_hops: Sequence[str], segment:
         "prefix": prefix, "next_hops": sorted(next_hops), "segment": segment, "encapsulation": "VXLAN",
         "tunnels": sorted(tunnel_id(hop) for hop in next_hops),
     }  # fmt: skip
-    lines = text.splitlines()
-    start = next((number for number, line in enumerate(lines) if line.startswith(f"{prefix},")), None)
-    if start is None:
+    lines = _printed(prefix, text)
+    if lines is None:
         return fails(f"{switch}: no route to {prefix}", expected, None)
-    hops: dict[str, list[str]] = {"next_hops": [], "segments": [], "tunnels": [], "encapsulation": []}
-    patterns = dict(zip(hops, (VIA, SEGMENT, TUNNEL, ENCAPSULATION), strict=True))
-    for line in lines[start + 1 :]:
-        if line.strip() and not line.lstrip().startswith("*"):
-            break
-        for key, pattern in patterns.items():
-            hops[key] += [match[1] for match in [pattern.search(line)] if match]
-    seen: dict[str, Any] = {"prefix": prefix, **{key: sorted(set(found)) for key, found in hops.items()}}
-    seen["segments"] = [int(text) for text in seen["segments"]]
-    told = ", ".join(seen["next_hops"])
+    seen: dict[str, Any] = {"prefix": prefix}
+    for key, pattern in PRINTED.items():
+        seen[key] = sorted({match[1] for line in lines for match in [pattern.search(line)] if match})
+    seen["segments"] = [int(number) for number in seen["segments"]]
+    what, told = f"{switch}: {prefix}", ", ".join(seen["next_hops"])
     if seen["next_hops"] != expected["next_hops"]:
         wanted = ", ".join(expected["next_hops"])
-        return fails(f"{switch}: {prefix} has next hops {told or 'none'}, expected {wanted}", expected, seen)
+        return fails(f"{what} has next hops {told or 'none'}, expected {wanted}", expected, seen)
     if seen["encapsulation"] != ["VXLAN"]:
-        return fails(f"{switch}: {prefix} via {told} is not over VXLAN", expected, seen)
+        return fails(f"{what} via {told} is not over VXLAN", expected, seen)
     if seen["segments"] != [segment]:
-        return fails(f"{switch}: {prefix} is in segment {seen['segments']}, expected {segment}", expected, seen)
-    if seen["tunnels"] != expected["tunnels"]:
-        have, want = ", ".join(seen["tunnels"]), ", ".join(expected["tunnels"])
-        return fails(f"{switch}: {prefix} goes by tunnel {have}, expected {want}", expected, seen)
+        return fails(f"{what} is in segment {seen['segments']}, expected {segment}", expected, seen)
     tunnels = ", ".join(seen["tunnels"])
-    return passes(f"{switch}: {prefix} via {told} over VXLAN segment {segment}, tunnel {tunnels}", expected, seen)
+    if seen["tunnels"] != expected["tunnels"]:
+        return fails(f"{what} goes by tunnel {tunnels}, expected {', '.join(expected['tunnels'])}", expected, seen)
+    return passes(f"{what} via {told} over VXLAN segment {segment}, tunnel {tunnels}", expected, seen)
+
+
+def _printed(prefix: str, text: str) -> list[str] | None:
+    """The lines of a route's paths; None without the route."""
+    lines = iter(text.splitlines())
+    if not any(line.startswith(f"{prefix},") for line in lines):
+        return None
+    return list(takewhile(lambda line: not line.strip() or line.lstrip().startswith("*"), lines))
 
 
 def judge_peers(switch: str, vrf: str, family: Family, count: int, body: Any) -> Judgement:

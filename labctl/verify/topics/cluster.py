@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from ipaddress import ip_network
+from itertools import chain
 from typing import Any, Literal
 
 from labctl.kube.api import Json
@@ -265,20 +266,19 @@ def judge_component(row: ComponentInput, nodes: Sequence[str], pods: Sequence[Js
     found = pods_with(pods, row.namespace, row.selector)
     ready = sorted({str(pod["spec"].get("nodeName")) for pod in found if pod_ready(pod)})
     images = sorted({str(box["image"]) for pod in found for box in pod["spec"]["containers"]})
-    expected = {"on": "each" if row.spread else "one", "nodes": list(nodes), **({"tag": row.tag} if row.tag else {})}
+    tag = {} if row.tag is None else {"tag": row.tag}
+    expected = {"on": "each" if row.spread else "one", "nodes": list(nodes), **tag}
     seen = {"ready_on": ready, "images": images}
     missing = [name for name in nodes if name not in ready]
+    where = ", ".join(ready)
     if row.spread and missing:
         return fails(f"{row.name} is not ready on {', '.join(missing)}", expected, seen)
     if len(missing) == len(nodes):
-        where = ", ".join(ready) or "nowhere"
-        return fails(f"{row.name} is ready {where}, not on {' or '.join(nodes)}", expected, seen)
-    where = f"is ready on {', '.join(ready)}"
-    if row.tag is None:
-        return passes(f"{row.name} {where}", expected, seen)
-    if {_tag(image) for image in images} != {row.tag}:
+        return fails(f"{row.name} is ready {where or 'nowhere'}, not on {' or '.join(nodes)}", expected, seen)
+    if row.tag is not None and set(map(_tag, images)) != {row.tag}:
         return fails(f"{row.name} runs {', '.join(images)}, expected {row.tag}", expected, seen)
-    return passes(f"{row.name} ({row.tag}) {where}", expected, seen)
+    version = f" ({row.tag})" if row.tag else ""
+    return passes(f"{row.name}{version} is ready on {where}", expected, seen)
 
 
 def _tag(image: str) -> str:
@@ -368,17 +368,22 @@ def judge_pod_cidrs(name: str, ranges: Sequence[PodCidrInput], nodes: Sequence[J
     if name not in cidrs:
         return fails(f"there is no Node {name}", expected, None)
     own = cidrs.pop(name)
-    others = {text for texts in cidrs.values() for text in texts}
-    wrong = []
-    for row in ranges:
-        fitting = [text for text in own if inside(text, row.range) and ip_network(text).prefixlen == row.length]
-        if len(fitting) != 1:
-            wrong.append(f"has {len(fitting)} networks /{row.length} of {row.range}")
-        wrong += [f"shares {text} with another node" for text in fitting if text in others]
+    fitting = [[text for text in own if _is_of(text, row)] for row in ranges]
+    wrong = [
+        f"has {len(found)} networks /{row.length} of {row.range}"
+        for row, found in zip(ranges, fitting, strict=True)
+        if len(found) != 1
+    ]
+    others = set(chain(*cidrs.values()))
+    wrong += [f"shares {text} with another node" for text in chain(*fitting) if text in others]
     if not wrong and len(own) != len(ranges):
         wrong = [f"has {len(own)} networks, expected {len(ranges)}"]
     told = f"node {name}: podCIDRs {', '.join(own) or 'none'}"
     return fails(f"{told}: {'; '.join(wrong)}", expected, own) if wrong else passes(told, expected, own)
+
+
+def _is_of(text: str, row: PodCidrInput) -> bool:
+    return inside(text, row.range) and ip_network(text).prefixlen == row.length
 
 
 def judge_workload(row: WorkloadInput, pods: Sequence[Json]) -> Judgement:
@@ -402,16 +407,17 @@ def judge_service(row: ServiceInput, ranges: Sequence[str], services: Sequence[J
     found = named(services, name, namespace)
     if found is None:
         return fails(f"there is no {what}", expected, None)
-    spec = found["spec"]
-    port = (spec.get("ports") or [{}])[0]
+    port = (found["spec"].get("ports") or [{}])[0]
+    spec = {**found["spec"], **{key: port.get(key) for key in ("port", "nodePort")}}
     ips = [str(ip) for ip in spec.get("clusterIPs") or []]
-    seen = {key: (port if key in ("port", "nodePort") else spec).get(key) for key in expected} | {"clusterIPs": ips}
+    seen = {key: spec.get(key) for key in expected} | {"clusterIPs": ips}
     strange = [ip for ip in ips if not any(inside(ip, text) for text in ranges)]
-    if strange or len(ips) != len(row.families):
-        why = f"{', '.join(strange)} is in no service range" if strange else f"it has {len(ips)} cluster IPs"
-        return fails(f"{what}: {why}", expected, seen)
-    if row.type == "NodePort" and port.get("nodePort") not in NODE_PORTS:
-        return fails(f"{what}: node port {port.get('nodePort')}", expected, seen)
+    if strange:
+        return fails(f"{what}: {', '.join(strange)} is in no service range", expected, seen)
+    if len(ips) != len(row.families):
+        return fails(f"{what}: it has {len(ips)} cluster IPs", expected, seen)
+    if row.type == "NodePort" and spec["nodePort"] not in NODE_PORTS:
+        return fails(f"{what}: node port {spec['nodePort']}", expected, seen)
     judgement = differing(what, expected, seen)
     told = "" if judgement.verdict == "FAIL" else f", clusterIPs {', '.join(ips)}"
     return replace(judgement, sentence=judgement.sentence + told)

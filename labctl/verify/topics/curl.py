@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated
 
 from pydantic import Field
@@ -70,39 +71,46 @@ def one(lab: LabUnderTest, row: CurlInput, identity: str, deadline: Deadline) ->
         attempts += 1
         lab.observer.release([path])
         try:
-            cluster = lab.cluster(SERVICES, ENDPOINT_SLICES)
-            service = expectation.service_of(cluster, row.service)
-            if service is None:
-                return [CheckResult(f"{identity}.answered", title, "FAIL", f"there is no Service {row.service}")]
-            before = _endpoints(cluster, row.service)
-            with capturing(lab, row.captures) as taken:
-                judgement, path = _fetch(lab, row, service["spec"]["clusterIP"], len(before))
-            after = lab.cluster(ENDPOINT_SLICES)  # one may have come while curl waited
-            endpoints = before | _endpoints(after, row.service)
+            judgement, path, captures = _fetched(lab, row, identity)
         except Unanswered as unanswered:
             judgement, path = unanswered_by(unanswered), ""
-            taken, endpoints = [], frozenset()
+        if not path and judgement.verdict == "FAIL":
+            return [judgement.of(f"{identity}.answered", title)]
         late = deadline.passed
         over = late or lab.cancel.wait(0.1)
         if judgement.verdict != "PASS" and not late:
             tell_reason(judgement.sentence)
             if over:
                 raise Cancelled(f"{CUT}, last: {judgement.sentence}")
-        if judgement.verdict == "PASS":
-            resolved = {"endpoints": endpoints}
-            captures = [
-                judge(lab, identity, capture, result, resolved)
-                for capture, result in zip(row.captures, taken, strict=True)
-            ]
-            over |= row.endpoint is None or all(result.verdict == "PASS" for result in captures)
-        if over:
+        passed = judgement.verdict == "PASS"
+        if over or (passed and (row.endpoint is None or _all_pass(captures))):
             break
-    answered = CheckResult(
-        f"{identity}.answered", title, judgement.verdict, judgement.sentence, judgement.expected, judgement.seen,
-        attempts, (path,) if path else (), seconds=watch.seconds, cause=judgement.cause, box=judgement.box,
-        telling="the page came" if judgement.verdict == "PASS" else None,
+    answered = judgement.of(
+        f"{identity}.answered", title, attempts=attempts, commands=(path,) if path else (), seconds=watch.seconds,
+        telling="the page came" if passed else None,
     )  # fmt: skip
-    return [answered, *captures] if judgement.verdict == "PASS" else [answered]
+    return [answered, *captures] if passed else [answered]
+
+
+def _all_pass(results: Iterable[CheckResult]) -> bool:
+    return all(result.verdict == "PASS" for result in results)
+
+
+def _fetched(lab: LabUnderTest, row: CurlInput, identity: str) -> tuple[Judgement, str, list[CheckResult]]:
+    """The page once, captured: what is to be said of it, where its answer is kept, and its captures when it came."""
+    cluster = lab.cluster(SERVICES, ENDPOINT_SLICES)
+    service = expectation.service_of(cluster, row.service)
+    if service is None:
+        return fails(f"there is no Service {row.service}"), "", []
+    before = _endpoints(cluster, row.service)
+    with capturing(lab, row.captures) as taken:
+        judgement, path = _fetch(lab, row, service["spec"]["clusterIP"], len(before))
+    after = _endpoints(lab.cluster(ENDPOINT_SLICES), row.service)  # one may have come while curl waited
+    if judgement.verdict != "PASS":
+        return judgement, path, []
+    resolved = {"endpoints": before | after}
+    pairs = zip(row.captures, taken, strict=True)
+    return judgement, path, [judge(lab, identity, capture, result, resolved) for capture, result in pairs]
 
 
 def _endpoints(cluster: expectation.Cluster, service: str) -> frozenset[str]:

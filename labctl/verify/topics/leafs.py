@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from labctl.kube.resources import ENDPOINT_SLICES, NODES, SERVICES
 from labctl.nxos.normal import interface_name
-from labctl.nxos.tables import rows
+from labctl.nxos.tables import route_paths, rows
 from labctl.nxos.tree import ConfigTree, Section, compare, normalise, parse
 from labctl.verify import expectation
 from labctl.verify.capturing import GATEWAY_MACS
@@ -312,45 +312,38 @@ def judge_no_host_route(switch: str, service: str, cluster: Cluster, body: Any) 
     """The leaf knows no host route to a Service without a local traffic policy."""
     found = expectation.service_of(cluster, service)
     if found is None:
-        return fails(f"there is no Service {service}", None, None)
-    address = str(found["spec"]["clusterIP"])
-    prefix = str(ip_network(address))
-    there = _row_of(body, prefix)
-    if there is not None:
-        return fails(f"{switch} knows {prefix} of {service}", f"no {prefix}", _hops(there))
+        return fails(f"there is no Service {service}")
+    prefix = str(ip_network(found["spec"]["clusterIP"]))
+    hops = _hops(body, prefix)
+    if hops is not None:
+        return fails(f"{switch} knows {prefix} of {service}", f"no {prefix}", hops)
     return passes(f"{switch} does not know {prefix} of {service}", f"no {prefix}", None)
+
+
+def _hops(body: Any, prefix: str) -> list[str] | None:
+    """Next hops of all paths, the best or not."""
+    paths = route_paths(body, prefix)
+    return None if paths is None else sorted({str(row.get("ipnexthop", "")).partition("%")[0] for row in paths})
 
 
 def judge_only_endpoints(switch: str, service: str, cluster: Cluster, body: Any) -> Judgement:
     """No next hop of a Local Service's host route is a node without an endpoint."""
     found = expectation.service_of(cluster, service)
     if found is None:
-        return fails(f"there is no Service {service}", None, None)
+        return fails(f"there is no Service {service}")
     prefix = f"{found['spec']['clusterIP']}/32"
     allowed = expectation.endpoint_nodes(cluster, service, 4)
-    names = {
-        expectation.node_address(cluster, item["metadata"]["name"], 4): item["metadata"]["name"]
-        for item in cluster.nodes
-    }
-    there = _row_of(body, prefix)
-    hops = _hops(there) if there is not None else []
+    nodes = [str(item["metadata"]["name"]) for item in cluster.nodes]
+    names = {expectation.node_address(cluster, name, 4): name for name in nodes}
+    hops = _hops(body, prefix) or []
     # over the fabric a route's next hop is a leaf; only a node's own address can be a wrong node
     wrong = [f"{hop} ({names[hop]})" for hop in hops if hop in names and hop not in allowed]
-    expected = f"next hops of {prefix} out of {', '.join(allowed) or 'none'}"
+    expected, what = f"next hops of {prefix} out of {', '.join(allowed) or 'none'}", f"{prefix} of {service}"
     if wrong:
-        return fails(f"{switch}: {prefix} of {service} via {', '.join(wrong)}, which has no endpoint",
-                         expected, hops)  # fmt: skip
+        return fails(f"{switch}: {what} via {', '.join(wrong)}, which has no endpoint", expected, hops)
     if not hops:
-        return fails(f"{switch} does not know {prefix} of {service}", expected, hops)
-    return passes(f"{switch}: {prefix} of {service} never via a node without endpoint", expected, hops)
-
-
-def _row_of(body: Any, prefix: str) -> Mapping[str, Any] | None:
-    return next((row for row in rows(body, "vrf", "addrf", "prefix") if row.get("ipprefix") == prefix), None)
-
-
-def _hops(route: Mapping[str, Any]) -> list[str]:
-    return sorted({str(row.get("ipnexthop", "")).partition("%")[0] for row in rows(route, "path")})
+        return fails(f"{switch} does not know {what}", expected, hops)
+    return passes(f"{switch}: {what} never via a node without endpoint", expected, hops)
 
 
 EMPTY = Section("")

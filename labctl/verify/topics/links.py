@@ -12,7 +12,7 @@ from labctl.verify.checks import Check
 from labctl.verify.lab import LabUnderTest, Scenario
 from labctl.verify.observer import Command
 from labctl.verify.values import ChannelInput, Model, PortChannelsInput
-from labctl.verify.verdict import CheckResult, Judgement, fails, passes
+from labctl.verify.verdict import CheckResult, Judgement, fails, judged, passes
 
 
 class LacpInput(Model):
@@ -131,35 +131,23 @@ def judge_port_channel(switch: str, check: ChannelInput, body: Any) -> Judgement
 
 def judge_vpc(check: VpcInput, body: Any) -> Judgement:
     """Peer there, configuration consistent, every vPC up."""
-    up = {str(number): "up" for number in check.vpcs}
-    expected = {"peer": "peer-ok", "consistency": "consistent", "vpcs": up, "inconsistent_vpcs": []}
+    said: Mapping[str, Any] = body if isinstance(body, Mapping) else {}
     legs = {str(row["vpc-id"]): row for row in rows(body, "vpc")}
     vpcs = {number: "up" if str(row.get("vpc-port-state")) == "1" else "down" for number, row in legs.items()}
+    wanted = [str(number) for number in check.vpcs]
     unlike = [
-        number
-        for number, row in legs.items()
-        if str(row.get("vpc-consistency")) != "consistent" and int(number) in check.vpcs
+        number for number, row in legs.items() if number in wanted and str(row.get("vpc-consistency")) != "consistent"
     ]
-    seen = {
-        "peer": body.get("vpc-peer-status") if isinstance(body, Mapping) else None,
-        "consistency": body.get("vpc-peer-consistency") if isinstance(body, Mapping) else None,
-        "vpcs": vpcs,
-        "inconsistent_vpcs": unlike,
-    }
-    wrong = []
-    if seen["peer"] != "peer-ok":
-        wrong.append(f"peer status is {seen['peer']}")
-    if seen["consistency"] != "consistent":
-        wrong.append(f"configuration is {seen['consistency']}")
-    wrong += [
-        f"vPC {number} is {vpcs.get(str(number), 'not there')}"
-        for number in check.vpcs
-        if vpcs.get(str(number)) != "up"
-    ]
+    peer, consistency = said.get("vpc-peer-status"), said.get("vpc-peer-consistency")
+    seen = {"peer": peer, "consistency": consistency, "vpcs": vpcs, "inconsistent_vpcs": unlike}
+    expected = {
+        "peer": "peer-ok", "consistency": "consistent", "vpcs": dict.fromkeys(wanted, "up"), "inconsistent_vpcs": [],
+    }  # fmt: skip
+    wrong = [] if peer == "peer-ok" else [f"peer status is {peer}"]
+    wrong += [] if consistency == "consistent" else [f"configuration is {consistency}"]
+    wrong += [f"vPC {number} is {vpcs.get(number, 'not there')}" for number in wanted if vpcs.get(number) != "up"]
     wrong += [f"vPC {number} is not consistent with the peer" for number in unlike]
-    if wrong:
-        return fails(f"{check.switch}: {'; '.join(dict.fromkeys(wrong))}", expected, seen)
-    return passes(f"{check.switch}: peer ok, {len(check.vpcs)} vPCs up and consistent", expected, seen)
+    return judged(check.switch, wrong, f"peer ok, {len(check.vpcs)} vPCs up and consistent", expected, seen)
 
 
 def judge_underlay(check: UnderlayInput, body: Any) -> Judgement:

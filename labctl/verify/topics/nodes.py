@@ -274,18 +274,16 @@ def judge_own_blocks(node: str, blocks: Sequence[str], routes: Mapping[str, list
 
 def judge_pods(node: str, kube: str, objects: Sequence[Json], routes: Mapping[str, list[Route]]) -> Judgement:
     """One host route a local pod and family on its own interface, and no other on a ``cali`` interface."""
-    wanted = {
-        str(ip_network(ip)): [("", interface_of(pod))] for pod in network_pods(objects, kube) for ip in pod_ips(pod)
-    }
+    pods = network_pods(objects, kube)
+    wanted = {str(ip_network(ip)): [("", interface_of(pod))] for pod in pods for ip in pod_ips(pod)}
     judgement = judge_exactly(node, "local pods", wanted, routes)
     if judgement.verdict == "FAIL":
         return judgement
-    found = [route for rows in routes.values() for route in rows]
-    ours = [route for route in found if route.prefix in wanted]
-    wide = [route.prefix for route in ours if ":" not in route.prefix and route.scope != "link"]
+    wide = [prefix for prefix in wanted if ":" not in prefix and routes[prefix][0].scope != "link"]
     if wide:
         return fails(f"{node}: {', '.join(wide)} is not of scope link", judgement.expected, judgement.seen)
-    stray = [f"{route.prefix} {route.words}" for route in found if route not in ours and route.leads_to("cali")]
+    others = [route for prefix, found in routes.items() if prefix not in wanted for route in found]
+    stray = [f"{route.prefix} {route.words}" for route in others if route.leads_to("cali")]
     if stray:
         return fails(f"{node}: {', '.join(stray)}: no running pod has that address", judgement.expected, stray)
     return judgement
@@ -354,7 +352,7 @@ def judge_tunnel(
     expected = {"annotation": f"an address of {', '.join(blocks)}", TUNNEL: "the same"}
     if noted is None or on_device != [noted]:
         return fails(f"{node}: the tunnel's address is not the same everywhere: {told}", expected, seen)
-    if not any(inside(noted, block) for block in blocks):
+    if not _in_any(noted, blocks):
         return fails(f"{node}: {TUNNEL} has {noted}, which is in no block of the node", expected, seen)
     return passes(f"{node}: {TUNNEL} and annotation have {noted} of its block", expected, seen)
 
@@ -365,7 +363,7 @@ def judge_within(node: str, what: str, networks: Sequence[str], routes: Mapping[
         f"{route.prefix} {route.words}"
         for rows in routes.values()
         for route in rows
-        if not route.prefix.startswith("default") and any(inside(route.prefix, network) for network in networks)
+        if not route.prefix.startswith("default") and _in_any(route.prefix, networks)
     ]
     expected = f"no route in {', '.join(networks)}"
     if found:
@@ -391,13 +389,19 @@ def judge_pod_addresses(name: str, pools: Sequence[str], pods: Sequence[Json], a
     blocks = expectation.blocks_of(affinities, name)
     families = sorted({ip_network(text).version for text in pools})
     seen = {pod["metadata"]["name"]: pod_ips(pod) for pod in network_pods(pods, name)}
-    wrong = []
-    for pod, ips in seen.items():
-        if sorted({ip_address(ip).version for ip in ips}) != families:
-            wrong.append(f"{pod} has {', '.join(ips) or 'no address'}, expected one of each of IPv{families}")
-        strange = [ip for ip in ips if not any(inside(ip, text) for text in pools)]
-        wrong += [f"{pod} has {ip}, which is in no pool" for ip in strange]
-        foreign = [ip for ip in ips if ip not in strange and not any(inside(ip, text) for text in blocks)]
-        wrong += [f"{pod} has {ip}, which is in no block of {name}" for ip in foreign]
+    wrong = [
+        f"{pod} has {', '.join(ips) or 'no address'}, expected one of each of IPv{families}"
+        for pod, ips in seen.items()
+        if sorted({ip_address(ip).version for ip in ips}) != families
+    ]
+    for pod, ip in ((pod, ip) for pod, ips in seen.items() for ip in ips):
+        if not _in_any(ip, pools):
+            wrong.append(f"{pod} has {ip}, which is in no pool")
+        elif not _in_any(ip, blocks):
+            wrong.append(f"{pod} has {ip}, which is in no block of {name}")
     right = f"{len(seen)} pods have addresses of its blocks {', '.join(blocks)}"
     return judged(f"node {name}", wrong, right, {"families": families, "blocks": blocks}, seen)
+
+
+def _in_any(text: str, networks: Iterable[str]) -> bool:
+    return any(inside(text, network) for network in networks)

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -19,7 +18,7 @@ from labctl.kube.resources import BLOCK_AFFINITIES, PODS
 from labctl.pace import limit, within
 from labctl.verify import expectation
 from labctl.verify.capturing import capturing, judge
-from labctl.verify.checks import CUT, Check, Stopwatch, cluster_check, poll
+from labctl.verify.checks import CUT, Check, Stopwatch, cluster_check, poll, unanswered_by
 from labctl.verify.expectation import Cluster
 from labctl.verify.lab import LabUnderTest, Scenario
 from labctl.verify.observer import Command, Unanswered
@@ -79,21 +78,14 @@ def one(lab: LabUnderTest, row: PingInput, identity: str, deadline: Deadline) ->
     try:
         sender, target = _await_pod(lab, row.sender, deadline), _await_pod(lab, row.target, deadline)
     except DeadlinePassed as passed:
-        return [CheckResult(f"{identity}.answered", title, "FAIL", passed.reason)]
+        return [fails(passed.reason).of(f"{identity}.answered", title)]
     except Unanswered as trouble:
-        return [
-            CheckResult(
-                f"{identity}.answered", title, "INCONCLUSIVE", str(trouble), cause=trouble.cause, box=trouble.box
-            )
-        ]
+        return [unanswered_by(trouble).of(f"{identity}.answered", title)]
     version = VERSION[row.family]
     address = target.addresses.get(version)
     if address is None or version not in sender.addresses:
-        return [
-            CheckResult(
-                f"{identity}.answered", title, "FAIL", f"a pod has no {row.family} address", None, target.addresses
-            )
-        ]
+        found = fails(f"a pod has no {row.family} address", None, target.addresses)
+        return [found.of(f"{identity}.answered", title)]
     routes = poll([route_check(lab, row, identity)], lab.observer, deadline, lab.cancel, lambda _result: None)
     if routes[0].verdict != "PASS":
         return routes
@@ -136,7 +128,7 @@ def _await_pod(lab: LabUnderTest, wanted: PodInput, deadline: Deadline) -> PodFo
 
     def there() -> PodFound | NotYet:
         cluster = lab.cluster(PODS)
-        pod = expectation.pod_at(cluster, node, wanted.namespace, selector=wanted.selector, name=wanted.pod)
+        pod = expectation.pod_at(cluster.pods, node, wanted.namespace, selector=wanted.selector, name=wanted.pod)
         if pod is None:
             why = pod_absence(cluster.pods, node, wanted)
             return NotYet(f"no pod {wanted.pod or wanted.selector} runs on {wanted.node}: {why}")
@@ -192,25 +184,16 @@ def route_check(lab: LabUnderTest, row: PingInput, identity: str) -> Check:
 
 def block_routes(text: str, blocks: list[str]) -> dict[str, str | None]:
     """Block → ``via …`` of a route that is no default, no black hole; None when there is none. Pure."""
-    result: dict[str, str | None] = {}
-    for block in blocks:
-        network = ip_network(block)
-        result[block] = None
-        for row in json.loads(text or "[]"):
-            destination = row.get("dst", "default")
-            if destination == "default" or row.get("type") in ("blackhole", "unreachable", "prohibit"):
-                continue
-            other = ip_network(destination)
-            if _within(network, other) and (row.get("gateway") or row.get("nexthops")):
-                gateway = row.get("gateway") or ", ".join(str(hop.get("gateway")) for hop in row["nexthops"])
+    result: dict[str, str | None] = dict.fromkeys(blocks)
+    for row in json.loads(text or "[]"):
+        nowhere = row.get("type") in ("blackhole", "unreachable", "prohibit")
+        gateway = row.get("gateway") or ", ".join(str(hop.get("gateway")) for hop in row.get("nexthops") or [])
+        if row.get("dst", "default") == "default" or nowhere or not gateway:
+            continue
+        for block in blocks:
+            if expectation.inside(block, row["dst"]):
                 result[block] = f"{block} via {gateway} dev {row.get('dev', '')}".strip()
     return result
-
-
-def _within(inner: IPv4Network | IPv6Network, outer: IPv4Network | IPv6Network) -> bool:
-    if isinstance(inner, IPv4Network):
-        return isinstance(outer, IPv4Network) and inner.subnet_of(outer)
-    return isinstance(outer, IPv6Network) and inner.subnet_of(outer)
 
 
 def _ping(
@@ -240,11 +223,9 @@ def _ping(
             if lab.cancel.is_set():
                 raise Cancelled(f"{CUT}, last: {judgement.sentence}")
         if judgement.verdict == "PASS" or deadline.passed:
-            return CheckResult(
-                f"{identity}.answered", title, judgement.verdict, judgement.sentence, judgement.expected,
-                judgement.seen, attempts, (path,), seconds=watch.seconds,
-                telling=f"{row.count} of {row.count} answered, ttl {row.ttl}" if judgement.verdict == "PASS" else None,
-            )  # fmt: skip
+            told = f"{row.count} of {row.count} answered, ttl {row.ttl}" if judgement.verdict == "PASS" else None
+            more = {"attempts": attempts, "commands": (path,), "seconds": watch.seconds, "telling": told}
+            return judgement.of(f"{identity}.answered", title, **more)
 
 
 def judge_ping(row: PingInput, address: str, text: str) -> Judgement:

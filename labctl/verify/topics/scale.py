@@ -101,14 +101,10 @@ def run(lab: LabUnderTest) -> list[CheckResult]:
     inputs = next(iter(lab.parts(ScaleInput)), None)
     if inputs is None:
         raise Unanswered("this lab has no border leaf with an external host, from where the prefixes would come")
-    before = {
-        (leaf, row.family): _networks(lab, inputs, leaf, row.family) for leaf in inputs.leafs for row in inputs.routes
-    }
-    sessions = _sessions(lab)
-    ages = {
-        (switch, command): _ages(lab.observer.ask(Command("nxos", switch, command))[0]) for switch, command in sessions
-    }
-    watch, found = Stopwatch(), list[CheckResult]()
+    tables = [(leaf, row) for leaf in inputs.leafs for row in inputs.routes]
+    before = {(leaf, row.family): _networks(lab, inputs, leaf, row.family) for leaf, row in tables}
+    ages = {asked: _ages(lab.observer.ask(asked)[0]) for asked in _sessions(lab)}
+    watch = Stopwatch()
     growth = Change("scale", "scale-routes", inputs.model_dump(mode="json"))
 
     def grow() -> None:
@@ -116,25 +112,27 @@ def run(lab: LabUnderTest) -> list[CheckResult]:
 
     with change(lab.journal, growth, grow, lab.hands, {growth.healer: heal}):
         pushed = watch.seconds
-        large = [
-            _has(inputs, leaf, row, before[leaf, row.family], watch, pushed)
-            for leaf in inputs.leafs
-            for row in inputs.routes
-        ]
-        large += [_reaches(inputs, leaf, row) for leaf in inputs.leafs for row in inputs.routes]
-        found += lab.poll(large, lab.deadline("converged"))
-        deadline = lab.deadline("converged")
-        for pinged in lab.parts(ping.PingInput):
-            found += lab.tell(ping.one(lab, pinged, f"scale.ping.{pinged.name}", deadline))
-        for fetched in lab.parts(curl.CurlInput):
-            found += lab.tell(curl.one(lab, fetched, f"scale.curl.{fetched.name}", deadline))
+        large = [_has(inputs, leaf, row, before[leaf, row.family], watch, pushed) for leaf, row in tables]
+        large += [_reaches(inputs, leaf, row) for leaf, row in tables]
+        found = lab.poll(large, lab.deadline("converged"))
+        found += _flows(lab)
         unheard = [_unheard(node, row) for node in inputs.nodes for row in inputs.routes]
         found += lab.hold(unheard, WINDOW, found) if unheard else []
         elapsed = watch.seconds  # now, since a session's age is told later: what it then has more proves nothing less
-        kept = [_kept(switch, command, ages[switch, command], elapsed) for switch, command in sessions]
+        kept = [_kept(asked, age, elapsed) for asked, age in ages.items()]
         found += lab.poll(kept, lab.deadline("scenario"))
-    gone = [_gone(inputs, leaf, row, before[leaf, row.family]) for leaf in inputs.leafs for row in inputs.routes]
+    gone = [_gone(inputs, leaf, row, before[leaf, row.family]) for leaf, row in tables]
     return found + lab.poll(gone, lab.deadline("converged"))
+
+
+def _flows(lab: LabUnderTest) -> list[CheckResult]:
+    """Pings and pages as before."""
+    deadline, found = lab.deadline("converged"), list[CheckResult]()
+    for pinged in lab.parts(ping.PingInput):
+        found += lab.tell(ping.one(lab, pinged, f"scale.ping.{pinged.name}", deadline))
+    for fetched in lab.parts(curl.CurlInput):
+        found += lab.tell(curl.one(lab, fetched, f"scale.curl.{fetched.name}", deadline))
+    return found
 
 
 def _summary(family: str, vrf: str) -> str:
@@ -152,11 +150,11 @@ def sizes(body: Any) -> tuple[int, int]:
     return int(row.get("totalnetworks") or 0), int(row.get("totalpaths") or 0)
 
 
-def _sessions(lab: LabUnderTest) -> list[tuple[str, str]]:
-    """(switch, summary) of every session that the lab's BGP checks are about."""
+def _sessions(lab: LabUnderTest) -> list[Command]:
+    """The summary of every session that the lab's BGP checks are about."""
     bgp = lab.section(BgpInput)
-    found = [(row.switch, "show bgp l2vpn evpn summary") for row in bgp.evpn]
-    found += [(row.switch, _summary(row.family, row.vrf)) for row in bgp.sessions]
+    found = [Command("nxos", row.switch, "show bgp l2vpn evpn summary") for row in bgp.evpn]
+    found += [Command("nxos", row.switch, _summary(row.family, row.vrf)) for row in bgp.sessions]
     return list(dict.fromkeys(found))
 
 
@@ -210,11 +208,12 @@ def judge_unheard(node: str, row: ScaleRoutesInput, text: str) -> Judgement:
     return passes(f"{node}: none of {len(routes)} routes is of {row.range}", 0, seen)
 
 
-def _kept(switch: str, command: str, before: Mapping[str, Age], elapsed: float) -> Check:
-    family = "evpn" if "evpn" in command else "ipv6" if command.startswith("show ipv6") else "ipv4"
+def _kept(asked: Command, before: Mapping[str, Age], elapsed: float) -> Check:
+    switch = asked.target
+    family = "evpn" if "evpn" in asked.text else "ipv6" if asked.text.startswith("show ipv6") else "ipv4"
     return Check(
-        f"scale.sessions.{switch}.{family}", f"no session of {switch} was reset, {family}",
-        (Command("nxos", switch, command),), lambda body: judge_kept(switch, before, _ages(body), elapsed),
+        f"scale.sessions.{switch}.{family}", f"no session of {switch} was reset, {family}", (asked,),
+        lambda body: judge_kept(switch, before, _ages(body), elapsed),
     )  # fmt: skip
 
 

@@ -79,7 +79,7 @@ def test_vpc(peer: str, alive: str, wanted: dict[str, str], verdict: str) -> Non
 
 def pod(name: str, node: str, *, ready: str = "True", **meta: Any) -> Any:
     return {
-        "metadata": {"name": name, "labels": {"app": "web"}, **meta},
+        "metadata": {"name": name, "namespace": "default", "labels": {"app": "web"}, **meta},
         "spec": {"nodeName": node},
         "status": {"conditions": [{"type": "Ready", "status": ready}]},
     }
