@@ -28,6 +28,7 @@ from labctl.verify.steps.model import (
     StepModel,
     Stop,
     Traffic,
+    listed,
 )
 from labctl.yamldoc import Document
 from labctl.yamldoc import Path as DocumentPath
@@ -214,22 +215,20 @@ class _Names:
             yield self._problem("no-cluster", "this lab has no cluster, so no pods", below)
             return
         for field, what in row.names.items():
-            value = getattr(row, field)
-            if value is not None:
-                path = below if below == (field,) else (*below, field)  # a fault may be a name and no mapping
-                yield from self._known((value,) if isinstance(value, str) else value, *self._lab.named[what], path)
+            path = below if below == (field,) else (*below, field)  # a fault may be a name and no mapping
+            yield from self._known(listed(getattr(row, field)) or (), *self._lab.named[what], path)
         match row:
             case Port(switch=box) | Leg(node=box) | Capture(at=box) if box in self._lab.boxes:
-                names = (row.interface,) if isinstance(row.interface, str) else row.interface
                 known = self._lab.interfaces(box)
-                yield from self._known(names, f"interface of {box}", known, (*below, "interface"))
+                yield from self._known(listed(row.interface), f"interface of {box}", known, (*below, "interface"))
             case Neighbor(switch=switch, vrf=None) if switch in self._lab.switches:
                 known = self._lab.neighbors(switch)
                 yield from self._known((row.neighbor,), f"neighbor of {switch}", known, (*below, "neighbor"))
             case Bond(node=node) if node in self._lab.nodes:
                 members = [name for name in self._lab.interfaces(node) if name != BOND]
-                for word in ("up", "down") if members else ():
-                    yield from self._known(getattr(row, word), f"member of {BOND}", members, (*below, word))
+                if members:
+                    yield from self._known(row.up, f"member of {BOND}", members, (*below, "up"))
+                    yield from self._known(row.down, f"member of {BOND}", members, (*below, "down"))
             case LossOf():
                 yield from self._limits(row, below)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from ipaddress import ip_address
 from itertools import takewhile
+from types import MappingProxyType
 from typing import Any, Literal
 
 from labctl.kube.api import Resource
@@ -381,36 +382,45 @@ def judge_hops(
     next_hops: Sequence[str],
     segment: int | None,
     body: Any,
-    marks: Mapping[str, int] | None = None,
+    marks: Mapping[str, int] = MappingProxyType({}),
 ) -> Judgement:
     """A route has exactly these next hops, and comes over VXLAN where a segment is asked for.
 
     ``marks``: preference and tag that every path is to have.
     """
-    wanted, marks = sorted(next_hops), marks or {}
+    wanted = sorted(next_hops)
     expected = {"prefix": prefix, "next_hops": wanted, **({"segment": segment} if segment else {}), **marks}
     paths = route_paths(body, prefix)
     if paths is None:
         return fails(f"{switch}: no route to {prefix}", expected, None)
-    hops, segments = best_hops(paths), sorted({int(row["segmentid"]) for row in paths if row.get("segmentid")})
+    hops, segments = best_hops(paths), _segments(paths)
     found = {name: _marks_of(paths, MARKS[name]) for name in marks}
-    seen: dict[str, Any] = {"prefix": prefix, "next_hops": hops, **({"segment": segments[0]} if segments else {})}
-    seen |= {name: values[0] if len(values) == 1 else values for name, values in found.items()}
-    what = f"{switch}: {prefix}"
+    seen: dict[str, Any] = {"prefix": prefix, "next_hops": hops, **_singly({"segment": segments[:1]}), **_singly(found)}
+    over = segment is not None and bool(segments)
     if hops != wanted:
-        told = f"{', '.join(hops) or 'none'}, expected {', '.join(wanted) or 'none'}"
-        return fails(f"{what} has next hops {told}", expected, seen)
-    if segment and segments and segments != [segment]:
-        return fails(f"{what} is in segment {segments}, expected {segment}", expected, seen)
-    wrong = next((name for name, values in found.items() if values != [marks[name]]), None)
-    if wrong:
-        return fails(f"{what} has {wrong} {seen[wrong]}, expected {marks[wrong]}", expected, seen)
-    over = f" over VXLAN segment {segment}" if segment and segments else ""
-    return passes(f"{what} via {', '.join(hops)}{over}", expected, seen)
+        trouble = f"has next hops {', '.join(hops) or 'none'}, expected {', '.join(wanted) or 'none'}"
+    elif over and segments != [segment]:
+        trouble = f"is in segment {segments}, expected {segment}"
+    else:
+        wrong = (name for name, values in found.items() if values != [marks[name]])
+        trouble = next((f"has {name} {seen[name]}, expected {marks[name]}" for name in wrong), "")
+    if trouble:
+        return fails(f"{switch}: {prefix} {trouble}", expected, seen)
+    told = f" over VXLAN segment {segment}" if over else ""
+    return passes(f"{switch}: {prefix} via {', '.join(hops)}{told}", expected, seen)
 
 
 MARKS = {"preference": "pref", "tag": "tag"}
 """Of a path, in NX-OS's JSON."""
+
+
+def _singly(found: Mapping[str, list[int]]) -> dict[str, Any]:
+    """What has one value as that; what has several as a list; nothing of what has none."""
+    return {name: values[0] if len(values) == 1 else values for name, values in found.items() if values}
+
+
+def _segments(paths: Sequence[Mapping[str, Any]]) -> list[int]:
+    return sorted({int(row["segmentid"]) for row in paths if row.get("segmentid")})
 
 
 def _marks_of(paths: Sequence[Mapping[str, Any]], key: str) -> list[int]:

@@ -8,7 +8,7 @@ routed, or IPIP with the mesh) has a key for each.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from ipaddress import ip_network
@@ -264,21 +264,24 @@ def judge_node(name: str, version: str, nodes: Sequence[Json]) -> Judgement:
 def judge_component(row: ComponentInput, nodes: Sequence[str], pods: Sequence[Json]) -> Judgement:
     """Its pods are ready where they are to run, of the expected image tag."""
     found = pods_with(pods, row.namespace, row.selector)
-    ready = sorted({str(pod["spec"].get("nodeName")) for pod in found if pod_ready(pod)})
+    ready = _nodes_of(filter(pod_ready, found))
     images = sorted({str(box["image"]) for pod in found for box in pod["spec"]["containers"]})
-    tag = {} if row.tag is None else {"tag": row.tag}
-    expected = {"on": "each" if row.spread else "one", "nodes": list(nodes), **tag}
+    expected = {"on": "each" if row.spread else "one", "nodes": list(nodes)} | ({"tag": row.tag} if row.tag else {})
     seen = {"ready_on": ready, "images": images}
     missing = [name for name in nodes if name not in ready]
-    where = ", ".join(ready)
+    where = ", ".join(ready) or "nowhere"
     if row.spread and missing:
         return fails(f"{row.name} is not ready on {', '.join(missing)}", expected, seen)
     if len(missing) == len(nodes):
-        return fails(f"{row.name} is ready {where or 'nowhere'}, not on {' or '.join(nodes)}", expected, seen)
-    if row.tag is not None and set(map(_tag, images)) != {row.tag}:
+        return fails(f"{row.name} is ready {where}, not on {' or '.join(nodes)}", expected, seen)
+    if row.tag and set(map(_tag, images)) != {row.tag}:
         return fails(f"{row.name} runs {', '.join(images)}, expected {row.tag}", expected, seen)
     version = f" ({row.tag})" if row.tag else ""
     return passes(f"{row.name}{version} is ready on {where}", expected, seen)
+
+
+def _nodes_of(pods: Iterable[Json]) -> list[str]:
+    return sorted({str(pod["spec"].get("nodeName")) for pod in pods})
 
 
 def _tag(image: str) -> str:
@@ -368,22 +371,21 @@ def judge_pod_cidrs(name: str, ranges: Sequence[PodCidrInput], nodes: Sequence[J
     if name not in cidrs:
         return fails(f"there is no Node {name}", expected, None)
     own = cidrs.pop(name)
-    fitting = [[text for text in own if _is_of(text, row)] for row in ranges]
-    wrong = [
-        f"has {len(found)} networks /{row.length} of {row.range}"
-        for row, found in zip(ranges, fitting, strict=True)
-        if len(found) != 1
-    ]
-    others = set(chain(*cidrs.values()))
-    wrong += [f"shares {text} with another node" for text in chain(*fitting) if text in others]
+    wrong = _unfit(own, ranges, set(chain(*cidrs.values())))
     if not wrong and len(own) != len(ranges):
         wrong = [f"has {len(own)} networks, expected {len(ranges)}"]
     told = f"node {name}: podCIDRs {', '.join(own) or 'none'}"
     return fails(f"{told}: {'; '.join(wrong)}", expected, own) if wrong else passes(told, expected, own)
 
 
-def _is_of(text: str, row: PodCidrInput) -> bool:
-    return inside(text, row.range) and ip_network(text).prefixlen == row.length
+def _unfit(own: Sequence[str], ranges: Sequence[PodCidrInput], others: Collection[str]) -> list[str]:
+    wrong = []
+    for row in ranges:
+        fitting = [text for text in own if inside(text, row.range) and ip_network(text).prefixlen == row.length]
+        if len(fitting) != 1:
+            wrong.append(f"has {len(fitting)} networks /{row.length} of {row.range}")
+        wrong += [f"shares {text} with another node" for text in fitting if text in others]
+    return wrong
 
 
 def judge_workload(row: WorkloadInput, pods: Sequence[Json]) -> Judgement:
@@ -411,16 +413,21 @@ def judge_service(row: ServiceInput, ranges: Sequence[str], services: Sequence[J
     spec = {**found["spec"], **{key: port.get(key) for key in ("port", "nodePort")}}
     ips = [str(ip) for ip in spec.get("clusterIPs") or []]
     seen = {key: spec.get(key) for key in expected} | {"clusterIPs": ips}
-    strange = [ip for ip in ips if not any(inside(ip, text) for text in ranges)]
-    if strange:
-        return fails(f"{what}: {', '.join(strange)} is in no service range", expected, seen)
-    if len(ips) != len(row.families):
-        return fails(f"{what}: it has {len(ips)} cluster IPs", expected, seen)
-    if row.type == "NodePort" and spec["nodePort"] not in NODE_PORTS:
-        return fails(f"{what}: node port {spec['nodePort']}", expected, seen)
+    trouble = _trouble_of_addresses(ips, len(row.families), ranges)
+    if trouble is None and row.type == "NodePort" and spec["nodePort"] not in NODE_PORTS:
+        trouble = f"node port {spec['nodePort']}"
+    if trouble:
+        return fails(f"{what}: {trouble}", expected, seen)
     judgement = differing(what, expected, seen)
     told = "" if judgement.verdict == "FAIL" else f", clusterIPs {', '.join(ips)}"
     return replace(judgement, sentence=judgement.sentence + told)
+
+
+def _trouble_of_addresses(ips: Sequence[str], count: int, ranges: Sequence[str]) -> str | None:
+    strange = [ip for ip in ips if not any(inside(ip, text) for text in ranges)]
+    if strange:
+        return f"{', '.join(strange)} is in no service range"
+    return None if len(ips) == count else f"it has {len(ips)} cluster IPs"
 
 
 SCENARIO = Scenario("cluster", "Kubernetes and Calico, nodes' routes", run, late=True)

@@ -75,15 +75,14 @@ def one(lab: LabUnderTest, row: CurlInput, identity: str, deadline: Deadline) ->
         except Unanswered as unanswered:
             judgement, path = unanswered_by(unanswered), ""
         if not path and judgement.verdict == "FAIL":
-            return [judgement.of(f"{identity}.answered", title)]
-        late = deadline.passed
+            return [judgement.of(f"{identity}.answered", title)]  # there is no such Service
+        passed, late = judgement.verdict == "PASS", deadline.passed
         over = late or lab.cancel.wait(0.1)
-        if judgement.verdict != "PASS" and not late:
+        if not passed and not late:
             tell_reason(judgement.sentence)
             if over:
                 raise Cancelled(f"{CUT}, last: {judgement.sentence}")
-        passed = judgement.verdict == "PASS"
-        if over or (passed and (row.endpoint is None or _all_pass(captures))):
+        if over or (passed and _served(row, captures)):
             break
     answered = judgement.of(
         f"{identity}.answered", title, attempts=attempts, commands=(path,) if path else (), seconds=watch.seconds,
@@ -92,8 +91,9 @@ def one(lab: LabUnderTest, row: CurlInput, identity: str, deadline: Deadline) ->
     return [answered, *captures] if passed else [answered]
 
 
-def _all_pass(results: Iterable[CheckResult]) -> bool:
-    return all(result.verdict == "PASS" for result in results)
+def _served(row: CurlInput, captures: Iterable[CheckResult]) -> bool:
+    """Whether it was the page of the endpoint that is asked for."""
+    return row.endpoint is None or all(result.verdict == "PASS" for result in captures)
 
 
 def _fetched(lab: LabUnderTest, row: CurlInput, identity: str) -> tuple[Judgement, str, list[CheckResult]]:

@@ -21,10 +21,10 @@ from labctl.verify.topics.bgp import BgpInput, NodesInput, PairInput
 from labctl.verify.topics.links import LacpInput, LinksInput
 from labctl.verify.verdict import CheckResult, combine
 from labctl.waiting import Cancelled
+from tests.unit.verify.capture.test_loss import ping
+from tests.unit.verify.capture.test_packets import echo, ethernet, ip4, pcap
 from tests.unit.verify.conftest import Boxes
-from tests.unit.verify.test_judges import bond
-from tests.unit.verify.test_loss import ping
-from tests.unit.verify.test_packets import echo, ethernet, ip4, pcap
+from tests.unit.verify.topics.test_links import bond
 
 BOND = "cat /proc/net/bonding/bond0"
 BOTH = bond(("eth1", "up", 1, 63, 63), ("eth2", "up", 1, 63, 63))

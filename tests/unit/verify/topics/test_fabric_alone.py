@@ -20,7 +20,7 @@ from labctl.verify.topics import bgp, links
 from labctl.verify.topics.links import UnderlayInput
 from tests.unit.verify.conftest import Boxes
 
-FOLDER = Path(__file__).parents[2] / "golden" / "render" / "fabric-standin-fabric"
+FOLDER = Path(__file__).parents[3] / "golden" / "render" / "fabric-standin-fabric"
 NEIGHBORS = {"neighbors": {"10.2.1.201": [{"nbrState": "Full/-", "ifaceAddress": "10.4.0.0", "ifaceName": "e1-1:1"}]}}
 
 

@@ -13,7 +13,7 @@ from labctl.verify.capture.packet import Frame, Header, Packet, decode
 from labctl.verify.steps.model import LossOf
 from labctl.verify.steps.run import judge_loss
 from labctl.verify.steps.traffic import Measured
-from tests.unit.verify.test_packets import ethernet, ip4, ip6, pcap
+from tests.unit.verify.capture.test_packets import ethernet, ip4, ip6, pcap
 
 A, B = "10.0.0.1", "10.0.0.2"
 INTERVAL = 0.02

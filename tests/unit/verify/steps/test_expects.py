@@ -16,7 +16,7 @@ from labctl.verify.steps.model import Bond, Expect, PodsAt, VpcState
 from labctl.verify.verdict import Judgement
 from labctl.waiting import Deadline
 from tests.unit.verify.conftest import Boxes
-from tests.unit.verify.test_judges import bond
+from tests.unit.verify.topics.test_links import bond
 
 BOTH = bond(("eth1", "up", 1, 63, 63), ("eth2", "up", 1, 63, 63))
 ONE = bond(("eth1", "down", 1, 63, 63), ("eth2", "up", 1, 63, 63))
