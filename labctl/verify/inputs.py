@@ -20,6 +20,7 @@ from labctl.yamldoc import parse
 
 SCHEMA = "labctl.checks/v2"
 FILE = "checks.yaml"
+RENDER_ANEW = "render the folder anew: labctl generate SPEC -o DIR"
 _Part = TypeVar("_Part")
 
 
@@ -62,6 +63,10 @@ def load_checks(folder: Path) -> ChecksInput:
     document, problems = parse(FILE, text)
     if document is None or problems:
         raise SpecError(problems)
+    written = document.data.get("schema")
+    if written != SCHEMA and str(written).startswith("labctl.checks/"):
+        why = f"it is {written}, and this labctl reads {SCHEMA}"
+        raise SpecError([Problem("wrong-schema", why, document.place(("schema",)), RENDER_ANEW)])
     try:
         return ChecksInput.model_validate(document.data)
     except ValidationError as error:

@@ -384,7 +384,8 @@ def test_every_rendered_folder_is_read() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "line", "words"),
     [
-        ("labctl.checks/v2", "labctl.checks/v9", 1, "schema"),
+        ("labctl.checks/v2", "labctl.checks/v1", 1, "it is labctl.checks/v1, and this labctl reads labctl.checks/v2"),
+        ("labctl.checks/v2", "labctl.other/v2", 1, "schema"),
         ("bond: bond0, ", "", 4, "links.lacp.0.bond: Field required"),
         ("asn: 65531", "asn: many", 10, "modes.routed.bgp.nodes.asn: Input should be a valid integer"),
         ("family: ipv4", "family: ipv5", 25, "Input should be 'ipv4' or 'ipv6'"),
