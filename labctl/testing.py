@@ -28,7 +28,7 @@ from labctl.runtime.api import Endpoints
 from labctl.runtime.select import runtime_of
 from labctl.state import lab_state
 from labctl.verify.run import VerifyRequest, verify
-from labctl.verify.steps.forms import SCHEMA
+from labctl.verify.steps.model import SCHEMA
 from labctl.verify.verdict import Report, ScenarioResult
 
 STEPS_NAME = "steps"

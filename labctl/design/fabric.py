@@ -47,7 +47,7 @@ def border_names(spec: Spec) -> tuple[str, ...]:
 
 
 class Ports:
-    """Hands out Ethernet1/1, 1/2, … of each switch: low numbers without gaps (CLAB_INTFS counts links)."""
+    """LabClient out Ethernet1/1, 1/2, … of each switch: low numbers without gaps (CLAB_INTFS counts links)."""
 
     def __init__(self) -> None:
         self._next: dict[str, int] = defaultdict(int)

@@ -12,11 +12,10 @@ from labctl.kube.api import Api, access_from_kubeconfig
 from labctl.kube.exec import PodExec
 from labctl.kube.resources import PODS
 from labctl.runtime.api import Endpoints
-from labctl.verify import birdsessions
-from labctl.verify.birdsessions import BirdSession
 from labctl.verify.inputs import load_checks
-from labctl.verify.observer import Unanswered
-from labctl.verify.podcommand import NoPod, run_in_pod
+from labctl.verify.observer import NoPod, Unanswered, run_in_pod
+from labctl.verify.topics import bird
+from labctl.verify.topics.bird import BirdSession
 
 
 def calico_status(
@@ -28,7 +27,7 @@ def calico_status(
     inputs = load_checks(folder).cluster
     if inputs is None:
         raise UsageError(f"checks.yaml of lab {lab.lab.name} does not say where BIRD is asked", code="no-bird")
-    bird = inputs.bird
+    asked = inputs.bird
     api = Api(access_from_kubeconfig(endpoints.kubeconfig(), secrets), connections=8)
     pods = PodExec(api.access)
     listed: dict[str, list[object]] = {}
@@ -41,10 +40,10 @@ def calico_status(
     def one(item: tuple[str, str]) -> list[BirdSession] | str:
         try:
             texts = []
-            for command in birdsessions.commands(bird, item[1]):
+            for command in bird.commands(asked, item[1]):
                 done = run_in_pod(in_namespace, pods, item[1], command.pod, command.text.split())  # type: ignore[arg-type]
                 texts.append(done.stdout if done.code == 0 else done.stderr)
-            return birdsessions.parse(*texts)
+            return bird.parse(*texts)
         except (LabctlError, NoPod, Unanswered) as error:
             return str(error)
 

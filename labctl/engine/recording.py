@@ -26,7 +26,7 @@ from labctl.pace import paced
 from labctl.parallel import tried
 from labctl.state import write_private
 from labctl.troubles import unwritten
-from labctl.verify.commands import switch_commands
+from labctl.verify.scenarios import switch_commands
 
 SCHEMA = "labctl.record/v1"
 RUNNING = "show running-config"

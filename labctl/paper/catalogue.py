@@ -1,4 +1,4 @@
-"""The catalogue of what the white paper shows, and what a verification says of each row. Pure.
+"""The catalogue of what the white paper shows (``rows.yaml``), and what a verification says of each row. Pure.
 
 The paper: Cisco, "Extending Kubernetes Clusters with Cisco NX-OS VxLAN and Calico", updated 7 June 2023.
 """
@@ -8,16 +8,42 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from labctl.errors import UsageError, did_you_mean
-from labctl.paper.claims import CLAIMS
-from labctl.paper.figures import FIGURES
-from labctl.paper.row import Kind, Mode, Row
-from labctl.paper.tables import TABLES
 from labctl.verify.verdict import Report, Verdict, combine
 
-ROWS: tuple[Row, ...] = (*FIGURES, *TABLES, *CLAIMS)
+Kind = Literal["figure", "table", "claim"]
+Mode = Literal["routed", "ipip", "both"]
+
+
+class Row(BaseModel):
+    """Something that the white paper shows or says, and the checks that reproduce it. What a field means stands at the
+    head of ``rows.yaml``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    id: str = Field(pattern=r"^(figure|table|claim)-[a-z0-9-]+$")
+    title: str
+    place: str
+    checks: tuple[str, ...] = ()
+    mode: Mode = "routed"
+    prints: tuple[str, ...] = ()
+    note: str = ""
+    lab: str = "whitepaper"
+
+    @property
+    def kind(self) -> Kind:
+        return cast("Kind", self.id.partition("-")[0])
+
+
+ROWS = TypeAdapter(tuple[Row, ...]).validate_python(
+    yaml.load(Path(__file__).with_name("rows.yaml").read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+)
 """Figures first, then tables and listings, then claims, each in the paper's order."""
 
 

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from labctl.paper.catalogue import ROWS
+from labctl.paper.catalogue import ROWS, Row
 from labctl.paper.recorded import read
-from labctl.paper.row import Row
 
 RUN = Path("docs/whitepaper-run.json")
 HEAD = """\

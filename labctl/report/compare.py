@@ -15,7 +15,7 @@ from labctl.report.evidencefolder import flat
 from labctl.report.markdown import code, details, escape
 from labctl.report.style import Paint
 from labctl.report.text import clean, wrap
-from labctl.verify.wanted import Wanted
+from labctl.verify.checks import Wanted
 
 SCHEMA = "labctl.comparison/v1"
 RANK = {"PASS": 2, "INCONCLUSIVE": 1, "FAIL": 0}

@@ -14,7 +14,7 @@ from labctl.report.style import Paint, wants_colour
 from labctl.report.text import cells, wrap
 
 if TYPE_CHECKING:
-    from labctl.verify.birdsessions import BirdSession
+    from labctl.verify.topics.bird import BirdSession
 
 GAP = "   "
 LAST = 24

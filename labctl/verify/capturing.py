@@ -1,8 +1,9 @@
-"""Captures around one action: started before it, stopped after it, judged against what ``checks.yaml`` expects."""
+"""Captures: around one action, judged against what ``checks.yaml`` expects; and those that go on for long."""
 
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -10,14 +11,16 @@ from contextvars import copy_context
 from dataclasses import dataclass, field
 
 from labctl.errors import LabctlError
-from labctl.guest.api import Capture
-from labctl.verify import judges
+from labctl.guest.api import Capture, ExecStream
+from labctl.kube.exec import PodSession
+from labctl.nxos.tables import rows
+from labctl.pace import limit
 from labctl.verify.capture.match import ExpectedPacket, ExpectedStack, find
 from labctl.verify.capture.packet import decode
-from labctl.verify.inputs import CaptureInput, ExpectInput, PortChannelOf, StackInput
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Command, Unanswered
-from labctl.verify.verdict import CheckResult, Judgement
+from labctl.verify.values import CaptureInput, ExpectInput, PortChannelOf, PortChannelsInput, StackInput
+from labctl.verify.verdict import CheckResult, Judgement, fails, passes
 
 GATEWAY_MACS = "show mac address-table"
 
@@ -74,7 +77,7 @@ def channel_of(lab: LabUnderTest, switch: str, node: str) -> str:
         for end, other in (link, link[::-1])
         if end[0] == lab.folder.lab.nodes[switch].topology and other[0] == box
     }
-    for row in lab.checks.links.port_channels:
+    for row in lab.parts(PortChannelsInput):
         if row.switch == switch:
             for channel in row.channels:
                 if set(channel.members) & ports:
@@ -94,9 +97,7 @@ def judge(lab: LabUnderTest, name: str, row: CaptureInput, taken: Taken, address
         judgement = _judge(taken, expected, f"{where} of {places}")
     except Unanswered as unanswered:
         judgement = Judgement("INCONCLUSIVE", str(unanswered))
-    return CheckResult(
-        identity, title, judgement.verdict, judgement.sentence, judgement.expected, judgement.seen, 1, (), files
-    )
+    return judgement.of(identity, title, captures=files)
 
 
 def _judge(taken: Taken, expected: ExpectedPacket, where: str) -> Judgement:
@@ -112,8 +113,7 @@ def _judge(taken: Taken, expected: ExpectedPacket, where: str) -> Judgement:
         found = find(decode(data), expected)
         if found.packets:
             seen = {"at": place, "packets": len(found.packets), "first": found.packets[0].describe()}
-            return Judgement(
-                "PASS",
+            return passes(
                 f"{place}: {len(found.packets)} packets as expected: {found.packets[0].describe()}",
                 expected.as_json(),
                 seen,
@@ -126,7 +126,7 @@ def _judge(taken: Taken, expected: ExpectedPacket, where: str) -> Judgement:
             expected.as_json(),
             nearest,
         )
-    return Judgement("FAIL", f"no packet at {where} is as expected; {'; '.join(nearest)}", expected.as_json(), nearest)
+    return fails(f"no packet at {where} is as expected; {'; '.join(nearest)}", expected.as_json(), nearest)
 
 
 def resolve(lab: LabUnderTest, row: CaptureInput, addresses: Addresses) -> ExpectedPacket:
@@ -165,8 +165,70 @@ def gateway_macs(lab: LabUnderTest, row: CaptureInput) -> frozenset[str]:
     found: set[str] = set()
     for place in row.places:
         body, _ = lab.observer.ask(Command("nxos", place, GATEWAY_MACS))
-        for entry in judges.rows(body, "mac_address"):
+        for entry in rows(body, "mac_address"):
             if entry.get("disp_type") == "G":
                 digits = str(entry["disp_mac_addr"]).replace(".", "")
                 found.add(":".join(digits[start : start + 2] for start in range(0, 12, 2)))
     return frozenset(found)
+
+
+class Recording:
+    """Reads a capture from now on."""
+
+    def __init__(self, capture: Capture) -> None:
+        self._capture = capture
+        self._data = bytearray()
+        self._trouble: LabctlError | None = None
+        self._reader = threading.Thread(target=self._read, name="recording", daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        try:
+            while (piece := self._capture.read()) is not None:
+                self._data += piece
+        except LabctlError as error:
+            self._trouble = error
+
+    def stop(self) -> bytes:
+        """End it and give the whole pcap file. Raises what reading raised."""
+        self._capture.end()
+        self._reader.join(limit("end"))
+        self._capture.close()
+        if self._trouble is not None:
+            raise self._trouble
+        return bytes(self._data)
+
+    def close(self) -> None:
+        """Give it up."""
+        self._capture.close()
+
+
+class Output:
+    """What a program prints, read from now on."""
+
+    def __init__(self, stream: ExecStream | PodSession) -> None:
+        self._stream = stream
+        self._data = bytearray()
+        self._reader = threading.Thread(target=self._read, name="output", daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        try:
+            while (piece := self._stream.read()) is not None:
+                self._data += piece[1]
+        except LabctlError as error:
+            self._data += f"\n{error}\n".encode()  # it is what the program's reader sees last
+
+    @property
+    def text(self) -> str:
+        """So far."""
+        return bytes(self._data).decode(errors="replace")
+
+    @property
+    def over(self) -> bool:
+        """Whether the program has ended."""
+        return not self._reader.is_alive()
+
+    def join(self) -> None:
+        """Until it has, or as long as an end may take."""
+        self._reader.join(limit("end"))

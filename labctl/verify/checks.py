@@ -2,31 +2,72 @@
 
 A positive check may fail for a while and pass later; its last judgement counts. Every box is asked in turn, so a slow
 one does not hide the others. A negative check (a leaf must *not* know a route) proves nothing before convergence and
-nothing by one look: `hold` asks again and again over a window, and one look that fails decides.
+nothing by one look: `hold` asks again and again over a window, and one look that fails decides. Which checks of a
+verification are asked at all says `Wanted`.
 """
 
 from __future__ import annotations
 
+import re
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from typing import Any
 
+from labctl.kube.api import Resource
 from labctl.pace import within
-from labctl.verify.observer import Command, Observer, Unanswered
+from labctl.verify.expectation import view
+from labctl.verify.observer import Command, Observer, Unanswered, listing
 from labctl.verify.verdict import CheckResult, Judgement, in_brief, troubles
 from labctl.waiting import LONGEST_PAUSE, Cancelled, Deadline, tell_reason
 
+WILD = re.compile(r"[*?\[]")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """``patterns``: shell patterns of check ids (``*`` matches dots too); None: every check."""
+
+    patterns: tuple[str, ...] | None = None
+
+    def check(self, identity: str) -> bool:
+        """Whether a check is wanted."""
+        return self.patterns is None or any(fnmatchcase(identity, pattern) for pattern in self.patterns)
+
+    def flow(self, prefix: str) -> bool:
+        """Whether a check may be wanted whose id begins with ``prefix`` and a dot: those of a flow come together."""
+        if self.patterns is None:
+            return True
+        return any(_meet(f"{prefix}.", pattern) for pattern in self.patterns)
+
+    def scenario(self, name: str) -> bool:
+        """Whether a scenario has anything that may be wanted."""
+        return self.flow(name)
+
+    def scenarios(self, known: Iterable[str]) -> Sequence[str]:
+        """Those of the known ones that have."""
+        return [name for name in known if self.scenario(name)]
+
+
+def _meet(prefix: str, pattern: str) -> bool:
+    """Whether some id that begins with ``prefix`` may fit the pattern: they agree up to the first wildcard."""
+    wild = WILD.search(pattern)
+    fixed = pattern[: wild.start()] if wild else pattern
+    if len(fixed) <= len(prefix):
+        return prefix.startswith(fixed) if wild else False
+    return fixed.startswith(prefix)
+
+
+EVERY = Wanted()
 PAUSE = 0.15
 """Seconds between two rounds, at the least: a pause is as long as the round took, so that questions do not keep a slow
 host from becoming what is waited for."""
-
 CUT = "the verification was cut short"
 """The cause of all that was still waited for."""
-
 Judge = Callable[..., Judgement]
 
 
@@ -205,20 +246,8 @@ def unanswered_by(silent: Unanswered) -> Judgement:
 
 
 def _result(check: Check, state: _State) -> CheckResult:
-    judgement = state.judgement
-    return CheckResult(
-        check.id,
-        check.title,
-        judgement.verdict,
-        judgement.sentence,
-        judgement.expected,
-        judgement.seen,
-        state.attempts,
-        state.files,
-        seconds=state.seconds,
-        cause=judgement.cause,
-        box=judgement.box,
-    )
+    more = {"attempts": state.attempts, "commands": state.files, "seconds": state.seconds}
+    return state.judgement.of(check.id, check.title, **more)
 
 
 def _cut_short(check: Check, state: _State) -> CheckResult:
@@ -231,3 +260,22 @@ def _cut_short(check: Check, state: _State) -> CheckResult:
 def _waits(pending: Sequence[Check], states: Mapping[str, _State]) -> str:
     """Why a round was not the last one."""
     return in_brief(troubles(_result(check, states[check.id]).gist for check in pending))
+
+
+def cluster_check(
+    identity: str,
+    title: str,
+    commands: Sequence[Command],
+    judge: Callable[..., Judgement],
+    *,
+    calico: str,
+    kinds: Sequence[Resource],
+) -> Check:
+    """A check whose judge gets a `Cluster` of some kinds of object before the commands' observations."""
+    listed = tuple(map(listing, kinds))
+
+    def judged(*seen: Any) -> Judgement:
+        asked, objects = seen[: len(commands)], seen[len(commands) :]
+        return judge(view(calico, dict(zip(kinds, objects, strict=True))), *asked)
+
+    return Check(identity, title, (*commands, *listed), judged)

@@ -6,12 +6,21 @@ Sources: Calico documentation "Advertise Kubernetes service IP addresses"; errat
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_network
+from typing import Any
 
 from labctl import peers
-from labctl.kube.api import Json
+from labctl.kube.api import Json, Resource
+from labctl.kube.resources import (
+    BGP_CONFIGURATIONS,
+    BLOCK_AFFINITIES,
+    ENDPOINT_SLICES,
+    NODES,
+    PODS,
+    SERVICES,
+)
 
 EXCLUDE_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers"
 Network = IPv4Network | IPv6Network
@@ -38,36 +47,25 @@ class Cluster:
 def service_of(cluster: Cluster, reference: str) -> Json | None:
     """By ``namespace/name``."""
     namespace, _, name = reference.partition("/")
-    return next(
-        (
-            item
-            for item in cluster.services
-            if (item["metadata"]["namespace"], item["metadata"]["name"]) == (namespace, name)
-        ),
-        None,
-    )
+    return named(cluster.services, name, namespace)
 
 
 def endpoints(cluster: Cluster, reference: str) -> list[tuple[str, str | None]]:
     """(address, node) of the ready endpoints of a Service."""
     namespace, _, name = reference.partition("/")
-    found = []
-    for item in cluster.slices:
-        labels = item["metadata"].get("labels") or {}
-        if item["metadata"]["namespace"] == namespace and labels.get("kubernetes.io/service-name") == name:
-            for endpoint in item.get("endpoints") or []:
-                if (endpoint.get("conditions") or {}).get("ready") in (None, True):
-                    found += [(address, endpoint.get("nodeName")) for address in endpoint["addresses"]]
-    return sorted(set(found))
+    found = _endpoints(cluster, namespace, name, ready_only=True)
+    return sorted({(address, row.get("nodeName")) for row in found for address in row["addresses"]})
+
+
+def annotation(nodes: Iterable[Json], name: str, key: str) -> str | None:
+    """Of a Node."""
+    return ((named(nodes, name) or {"metadata": {}})["metadata"].get("annotations") or {}).get(key)
 
 
 def node_address(cluster: Cluster, node: str, version: int) -> str | None:
     """The address that Calico has chosen on a node."""
-    for item in cluster.nodes:
-        if item["metadata"]["name"] == node:
-            text = (item["metadata"].get("annotations") or {}).get(NODE_ADDRESS[version])
-            return str(ip_interface(text).ip) if text else None
-    return None
+    text = annotation(cluster.nodes, node, NODE_ADDRESS[version])
+    return str(ip_interface(text).ip) if text else None
 
 
 def endpoint_nodes(cluster: Cluster, reference: str, version: int) -> list[str]:
@@ -114,10 +112,8 @@ def _ranges(spec: Mapping[str, list[Mapping[str, str]]], key: str) -> list[Netwo
 
 def _excluded(cluster: Cluster, node: str) -> bool:
     """The label takes every service prefix off a node, its blocks stay."""
-    labels = next(
-        (item["metadata"].get("labels") or {} for item in cluster.nodes if item["metadata"]["name"] == node), {}
-    )
-    return bool(labels.get(EXCLUDE_LABEL) == "true")
+    found = named(cluster.nodes, node)
+    return found is not None and labelled(found, f"{EXCLUDE_LABEL}=true")
 
 
 def _service(
@@ -127,31 +123,38 @@ def _service(
     spec, meta = service["spec"], service["metadata"]
     if spec.get("clusterIP") in (None, "", "None"):
         return set()
-    ingress = ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
-    public = [*(spec.get("externalIPs") or []), *(row["ip"] for row in ingress if row.get("ip"))]
-    offered = [(ip, [network for network in outside if ip_address(ip) in network]) for ip in public]
+    offered = [(ip, [network for network in outside if ip_address(ip) in network]) for ip in _public(service)]
     if spec.get("externalTrafficPolicy") != "Local":
         return {_host(ip) for ip, networks in offered if any(network.num_addresses == 1 for network in networks)}
     if node not in _nodes_that_count(cluster, meta["namespace"], meta["name"]):
         return set()
-    addresses: list[str] = []
-    if with_cluster_ips:
-        addresses = list(spec.get("clusterIPs") or []) if cluster.behaviour.all_cluster_ips else [spec["clusterIP"]]
-    return {_host(ip) for ip in (*addresses, *(ip for ip, networks in offered if networks))}
+    own = _cluster_ips(cluster, spec) if with_cluster_ips else []
+    return {_host(ip) for ip in (*own, *(ip for ip, networks in offered if networks))}
+
+
+def _cluster_ips(cluster: Cluster, spec: Json) -> list[str]:
+    """Those that this version of Calico advertises."""
+    return list(spec.get("clusterIPs") or ()) if cluster.behaviour.all_cluster_ips else [spec["clusterIP"]]
+
+
+def _public(service: Json) -> list[str]:
+    """External and load balancer's addresses."""
+    ingress = ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
+    return [*(service["spec"].get("externalIPs") or []), *(row["ip"] for row in ingress if row.get("ip"))]
 
 
 def _nodes_that_count(cluster: Cluster, namespace: str, name: str) -> set[str]:
     """Nodes with an endpoint of a service; whether it must be ready depends on Calico's version."""
-    ready_only = cluster.behaviour.ready_endpoints
-    return {
-        str(endpoint["nodeName"])
-        for item in cluster.slices
-        if item["metadata"]["namespace"] == namespace
-        and (item["metadata"].get("labels") or {}).get("kubernetes.io/service-name") == name
-        for endpoint in item.get("endpoints") or []
-        if endpoint.get("nodeName")
-        and (not ready_only or (endpoint.get("conditions") or {}).get("ready") in (None, True))
-    }
+    found = _endpoints(cluster, namespace, name, ready_only=cluster.behaviour.ready_endpoints)
+    return {str(endpoint["nodeName"]) for endpoint in found if endpoint.get("nodeName")}
+
+
+def _endpoints(cluster: Cluster, namespace: str, name: str, *, ready_only: bool) -> Iterator[Json]:
+    for item in cluster.slices:
+        if item["metadata"]["namespace"] == namespace and labelled(item, f"kubernetes.io/service-name={name}"):
+            for endpoint in item.get("endpoints") or []:
+                if not ready_only or (endpoint.get("conditions") or {}).get("ready") in (None, True):
+                    yield endpoint
 
 
 def _host(ip: str) -> str:
@@ -168,42 +171,114 @@ def tunnel_protocol(cluster: Cluster) -> str:
     return "80" if cluster.behaviour.felix_tunnels and said.get("default") not in BY_BIRD else "bird"
 
 
+def blocks_of(affinities: Iterable[Json], node: str) -> list[str]:
+    """A node's address blocks, of both families."""
+    return [str(item["spec"]["cidr"]) for item in affinities if item["spec"]["node"] == node]
+
+
 def block_of(cluster: Cluster, node: str, version: int) -> list[str]:
-    """A node's own address blocks."""
-    return sorted(
-        item["spec"]["cidr"]
-        for item in cluster.affinities
-        if item["spec"]["node"] == node and ip_network(item["spec"]["cidr"]).version == version
-    )
+    """A node's own address blocks of one family."""
+    return sorted(block for block in blocks_of(cluster.affinities, node) if ip_network(block).version == version)
 
 
 def is_pod(pod: Json, namespace: str, *, selector: str | None = None, name: str | None = None) -> bool:
     """Whether it is in a namespace and has the name, or the label ``key=value``, that is asked for."""
-    meta = pod["metadata"]
-    if meta["namespace"] != namespace:
+    if pod["metadata"]["namespace"] != namespace:
         return False
-    if name is not None:
-        return bool(meta["name"] == name)
-    key, _, value = (selector or "").partition("=")
-    return bool((meta.get("labels") or {}).get(key) == value)
+    return bool(pod["metadata"]["name"] == name) if name is not None else labelled(pod, selector or "")
 
 
 def pod_at(
-    cluster: Cluster, node: str, namespace: str, *, selector: str | None = None, name: str | None = None
+    pods: Iterable[Json], node: str, namespace: str, *, selector: str | None = None, name: str | None = None
 ) -> Json | None:
     """The running pod with a name or a label on a node; the newest when there are several."""
     found = [
         pod
-        for pod in cluster.pods
-        if is_pod(pod, namespace, selector=selector, name=name)
-        and pod["spec"].get("nodeName") == node
-        and "deletionTimestamp" not in pod["metadata"]
-        and (pod.get("status") or {}).get("phase") == "Running"
+        for pod in pods
+        if is_pod(pod, namespace, selector=selector, name=name) and pod["spec"].get("nodeName") == node and running(pod)
     ]
     return max(found, key=lambda pod: str(pod["metadata"]["creationTimestamp"])) if found else None
 
 
 def pod_address(pod: Json, version: int) -> str | None:
     """A pod's address of one family."""
-    rows = (pod.get("status") or {}).get("podIPs") or []
-    return next((row["ip"] for row in rows if ip_address(row["ip"]).version == version), None)
+    return next((ip for ip in pod_ips(pod) if ip_address(ip).version == version), None)
+
+
+KINDS = {
+    NODES: "nodes", SERVICES: "services", ENDPOINT_SLICES: "slices", BLOCK_AFFINITIES: "affinities",
+    BGP_CONFIGURATIONS: "configurations", PODS: "pods",
+}  # fmt: skip
+"""Kind of object → its field of `Cluster`."""
+ADVERTISED = (NODES, SERVICES, ENDPOINT_SLICES, BLOCK_AFFINITIES, BGP_CONFIGURATIONS)
+"""What decides which prefixes a node advertises."""
+
+
+def view(calico: str, objects: Mapping[Resource, Sequence[Json]]) -> Cluster:
+    """A `Cluster` of what was listed."""
+    return Cluster(calico, **{KINDS[kind]: items for kind, items in objects.items()})
+
+
+def named(items: Iterable[Json], name: str, namespace: str | None = None) -> Json | None:
+    """The object of that name."""
+    return next(
+        (
+            item
+            for item in items
+            if item["metadata"]["name"] == name and namespace in (None, item["metadata"].get("namespace"))
+        ),
+        None,
+    )
+
+
+def labelled(item: Json, selector: str) -> bool:
+    """Whether an object has a label, ``key=value``."""
+    key, _, value = selector.partition("=")
+    return bool((item["metadata"].get("labels") or {}).get(key) == value)
+
+
+def pods_with(pods: Iterable[Json], namespace: str, selector: str) -> list[Json]:
+    """Pods of a namespace with a label that are not being deleted."""
+    return [
+        pod
+        for pod in pods
+        if pod["metadata"]["namespace"] == namespace
+        and labelled(pod, selector)
+        and "deletionTimestamp" not in pod["metadata"]
+    ]
+
+
+def running(pod: Json) -> bool:
+    """It runs, and is not being deleted."""
+    return (pod.get("status") or {}).get("phase") == "Running" and "deletionTimestamp" not in pod["metadata"]
+
+
+def is_ready(item: Mapping[str, Any]) -> bool:
+    """The condition Ready of a Node or a Pod (of which every container is ready then)."""
+    conditions = (item.get("status") or {}).get("conditions") or []
+    return any(row.get("type") == "Ready" and row.get("status") == "True" for row in conditions)
+
+
+def pod_ready(pod: Json) -> bool:
+    """Running, and every container ready."""
+    return (pod.get("status") or {}).get("phase") == "Running" and is_ready(pod)
+
+
+def inside(text: str, outer: str) -> bool:
+    """Whether an address or a network lies in another one."""
+    inner, network = ip_network(text, strict=False), ip_network(outer)
+    return inner.version == network.version and inner.subnet_of(network)  # type: ignore[arg-type]
+
+
+def network_pods(pods: Iterable[Json], node: str) -> list[Json]:
+    """Running pods of a node that have a network of their own."""
+    return [
+        pod
+        for pod in pods
+        if running(pod) and not pod["spec"].get("hostNetwork") and pod["spec"].get("nodeName") == node
+    ]
+
+
+def pod_ips(pod: Json) -> list[str]:
+    """Its addresses."""
+    return [str(row["ip"]) for row in (pod.get("status") or {}).get("podIPs") or []]

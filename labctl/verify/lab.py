@@ -6,19 +6,26 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from labctl.folder import Folder
 from labctl.kube.api import Api, Resource
 from labctl.kube.exec import PodExec
 from labctl.restore.client import LabClient
-from labctl.verify.checks import Check, hold, poll
-from labctl.verify.clusterview import view
-from labctl.verify.expectation import Cluster
-from labctl.verify.inputs import ChecksInput, ModeInput
+from labctl.verify.checks import EVERY, Check, Wanted, hold, poll
+from labctl.verify.expectation import Cluster, view
 from labctl.verify.observer import Observer, Unanswered
 from labctl.verify.verdict import CheckResult
-from labctl.verify.wanted import EVERY, Wanted
 from labctl.waiting import Deadline
+
+_Part = TypeVar("_Part")
+
+
+class Sections(Protocol):
+    """``checks.yaml``, of which each topic asks for its own part by the part's model (`labctl.verify.inputs`)."""
+
+    def of(self, kind: type[_Part], mode: str) -> tuple[_Part, ...]:
+        """Every part of a kind, in a mode: a section is one, the pings are several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +36,7 @@ class LabUnderTest:
     """
 
     folder: Folder
-    checks: ChecksInput
+    checks: Sections
     observer: Observer
     cancel: threading.Event
     told: Callable[[CheckResult], None]
@@ -63,10 +70,15 @@ class LabUnderTest:
     def _wanted(self, checks: Sequence[Check]) -> list[Check]:
         return [check for check in checks if self.wanted.check(check.id)]
 
-    @property
-    def mode(self) -> ModeInput:
-        """The checks of the mode that the lab is in."""
-        return self.checks.mode(self.folder.lab.mode)
+    def section(self, kind: type[_Part]) -> _Part:
+        """The section of a kind, in the lab's mode. Raises `Unanswered` where checks.yaml has none."""
+        for part in self.parts(kind):
+            return part
+        raise Unanswered(f"checks.yaml says nothing of the {kind.__name__.removesuffix('Input').lower()}")
+
+    def parts(self, kind: type[_Part], mode: str | None = None) -> tuple[_Part, ...]:
+        """All parts of a kind, in the lab's mode or another one."""
+        return self.checks.of(kind, mode or self.folder.lab.mode)
 
     @property
     def api(self) -> Api:
@@ -109,3 +121,25 @@ class LabUnderTest:
     def cluster(self, *kinds: Resource) -> Cluster:
         """The API objects of some kinds (of `clusterview.KINDS`), now. Raises `Unanswered`."""
         return view(self.calico, {kind: self.observer.list(kind) for kind in kinds})
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """``run`` gives the results of its checks; what it raises makes the scenario INCONCLUSIVE.
+
+    ``fabric_title``: its title for a lab without a cluster. ``disruptive``: it changes the lab for a while, so it runs
+    alone, and only when that was asked for. ``late``: it asks every box much, so it begins when those that prove
+    traffic are over. ``on_request``: every lab has it, whatever its spec lists, and it runs when it is named.
+    """
+
+    name: str
+    title: str
+    run: Callable[[LabUnderTest], list[CheckResult]]
+    disruptive: bool = False
+    fabric_title: str | None = None
+    late: bool = False
+    on_request: bool = False
+
+    def title_for(self, lab: LabUnderTest) -> str:
+        """As a person reads it."""
+        return self.fabric_title if self.fabric_title and not lab.folder.lab.kube_nodes else self.title

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, TypeVar
 
 from labctl.errors import LabctlError
 from labctl.kube.api import Api, Json, Resource
-from labctl.kube.exec import PodExec
+from labctl.kube.exec import PodCommand, PodExec
 from labctl.kube.resources import PODS
 from labctl.nxos.session import NxosSession
+from labctl.pace import limit
 from labctl.runtime.api import Endpoints
 from labctl.verify.evidence import Evidence
-from labctl.verify.podcommand import NoPod, run_in_pod
+from labctl.verify.expectation import pod_at
 
 _Answer = TypeVar("_Answer")
 
@@ -42,6 +43,11 @@ class Command:
     target: str
     text: str
     pod: str = ""
+
+
+def listing(resource: Resource, namespace: str | None = None) -> Command:
+    """The question for all API objects of a kind."""
+    return Command("kube", "kubernetes", resource.path(namespace))
 
 
 @dataclass(slots=True)
@@ -161,3 +167,21 @@ class Observer:
 def _cause(box: str, words: str) -> str:
     """Without the box's name and what it had printed so far."""
     return words.removeprefix(f"{box}: ").partition("; last: ")[0]
+
+
+class NoPod(Exception):
+    """No pod with the label runs there; the text says which and where."""
+
+
+def run_in_pod(
+    listed: Callable[[str], Sequence[Json]], pods: PodExec, node: str, where: str, command: Sequence[str]
+) -> PodCommand:
+    """Run it to its end in the newest pod ``namespace/key=value`` on a node (Kubernetes name).
+
+    ``listed``: the pods of a namespace. Raises `NoPod`, or `InconclusiveError` when API or node do not answer.
+    """
+    namespace, _, selector = where.partition("/")
+    pod = pod_at(listed(namespace), node, namespace, selector=selector)
+    if pod is None:
+        raise NoPod(f"no pod {selector} runs on {node}")
+    return pods.run(namespace, pod["metadata"]["name"], list(command), timeout=limit("call"))

@@ -14,24 +14,22 @@ from pathlib import Path
 from typing import Any
 
 from labctl import __version__
-from labctl.errors import LabctlError, UsageError, did_you_mean
+from labctl.errors import LabctlError, UsageError
 from labctl.events import INTERRUPTED, Event, Listener, interruption
-from labctl.folder import Folder, load_folder
+from labctl.folder import load_folder
+from labctl.host import Load, between, look, not_judged, overloaded
 from labctl.kube.api import Api, access_from_kubeconfig
 from labctl.nxos.session import NxosSession
 from labctl.restore.changes import HEALERS, heal_left_over
 from labctl.runtime.api import Endpoints
-from labctl.verify.checks import CUT, Stopwatch
+from labctl.verify.checks import CUT, EVERY, Stopwatch, Wanted
 from labctl.verify.drift import Drift
 from labctl.verify.evidence import Evidence
-from labctl.verify.fairness import Fair
-from labctl.verify.inputs import ChecksInput, load_checks
-from labctl.verify.lab import LabUnderTest
+from labctl.verify.inputs import load_checks
+from labctl.verify.lab import LabUnderTest, Scenario
 from labctl.verify.observer import Observer, Unanswered
-from labctl.verify.scenario import Scenario
-from labctl.verify.scenarios import ALWAYS, SCENARIOS, files
+from labctl.verify.scenarios import ALWAYS, chosen
 from labctl.verify.verdict import CheckResult, Report, ScenarioResult
-from labctl.verify.wanted import EVERY, Wanted
 from labctl.waiting import Cancelled, Deadline, all_over, reasons_to
 
 
@@ -66,46 +64,6 @@ class VerifyRequest:
     wait: bool = True
     limit: Deadline | None = None
     drift: Callable[[], Sequence[str]] | None = None
-
-
-def chosen(
-    folder: Folder, checks: ChecksInput, wanted: Sequence[str] | None, *, disruptive: bool, failures: bool = False
-) -> list[Scenario]:
-    """The scenarios to run, in their order; a wanted one may be a file. ``failures``: all of the folder's, too.
-
-    Raises `UsageError` for one that the lab does not have, and for ``failures`` where there are none; `SpecError` for a
-    file that is not as it should be.
-    """
-    listed = folder.lab.scenarios
-    in_folder = files.names(folder.path)
-    if failures and not in_folder:
-        raise UsageError(
-            f"lab {folder.lab.name} has no failure scenarios: they need two workers with pods of the workload pingtest",
-            code="no-failures",
-            hint="add pingtest to workloads of the spec, or write a scenario of your own (docs/scenarios.md)",
-        )
-    if wanted is None:
-        names = [name for name in SCENARIOS if name in listed and (disruptive or not SCENARIOS[name].disruptive)]
-        broken = [name for name in in_folder if failures or (disruptive and name in listed)]
-        return [*(SCENARIOS[name] for name in names), *(files.of_folder(folder, checks, name) for name in broken)]
-    known = [name for name in SCENARIOS if name in listed or SCENARIOS[name].on_request]
-    for name in wanted:
-        if files.is_file(name):
-            continue
-        if name != ALWAYS.name and name not in known and name not in in_folder:
-            options = [ALWAYS.name, *known, *in_folder]
-            raise UsageError(
-                f"lab {folder.lab.name} has no scenario {name}",
-                code="no-such-scenario",
-                hint=did_you_mean(name, options, f"it has {', '.join(options)}"),
-            )
-        if not disruptive and (name in in_folder or (name in SCENARIOS and SCENARIOS[name].disruptive)):
-            raise UsageError(f"scenario {name} changes the lab for a while", code="disruptive", hint="add --disruptive")
-    return [
-        *(SCENARIOS[name] for name in known if name in wanted),
-        *(files.of_folder(folder, checks, name) for name in in_folder if failures or name in wanted),
-        *(files.of_user(Path(name), folder, checks) for name in wanted if files.is_file(name)),
-    ]
 
 
 def verify(request: VerifyRequest) -> Report:
@@ -146,32 +104,42 @@ class _Verification:
             if timer:
                 timer.start()
             self._heal_left_over(self._lab(observer, self._told))
-            wanted = [scenario for scenario in (ALWAYS, *self._chosen) if request.only.scenario(scenario.name)]
-            beside = [[row for row in wanted if not row.disruptive and row.late == late] for late in (False, True)]
-            results: list[ScenarioResult] = []
-            for batch in beside:
-                results += self._at_once(batch, observer)
-            self._drift.over()  # what is changed on purpose from here on is not to be read as a drift
-            for scenario in wanted:
-                results += self._at_once([scenario], observer) if scenario.disruptive else []
+            results = self._all(observer)
         finally:
             if timer:
                 timer.cancel()
             observer.close()
-        report = Report(
-            self._folder.lab.name, tuple(results), self._watch.seconds, self._environment(),
-            {scenario.id: round(scenario.seconds, 3) for scenario in results}, self._files,
-            only=request.only.patterns, cut=self._cut or (INTERRUPTED if request.cancel.is_set() else ""),
+        report = self._with_drift(
+            Report(
+                self._folder.lab.name, tuple(results), self._watch.seconds, self._environment(),
+                {scenario.id: round(scenario.seconds, 3) for scenario in results}, self._files,
+                only=request.only.patterns, cut=self._cut or (INTERRUPTED if request.cancel.is_set() else ""),
+            )
         )  # fmt: skip
-        if report.verdict != "PASS":
-            if not report.cut:
-                self._drift.begin()
-                self._drift.over()
-            report = replace(report, drift=self._drift.found, seconds=self._watch.seconds)
         if request.catalogue is not None:
             report = replace(report, catalogue=tuple(request.catalogue(report)))
         self._evidence.report(report)
         return report
+
+    def _all(self, observer: Observer) -> list[ScenarioResult]:
+        """Those that change nothing side by side, the late ones of them after the others; then the disruptive ones."""
+        wanted = [row for row in (ALWAYS, *self._chosen) if self._request.only.scenario(row.name)]
+        calm = [row for row in wanted if not row.disruptive]
+        results = self._at_once([row for row in calm if not row.late], observer)
+        results += self._at_once([row for row in calm if row.late], observer)
+        self._drift.over()  # what is changed on purpose from here on is not to be read as a drift
+        for row in wanted:
+            results += self._at_once([row], observer) if row.disruptive else []
+        return results
+
+    def _with_drift(self, report: Report) -> Report:
+        """What somebody changed since ``up`` stands in the report of what is not as expected."""
+        if report.verdict == "PASS":
+            return report
+        if not report.cut:
+            self._drift.begin()
+            self._drift.over()
+        return replace(report, drift=self._drift.found, seconds=self._watch.seconds)
 
     def _at_once(self, scenarios: Sequence[Scenario], observer: Observer) -> list[ScenarioResult]:
         """In threads, also a single one: Ctrl-C then never comes in the middle of what is undone."""
@@ -294,3 +262,33 @@ class _Judged:
             timed.append(replace(check, started=max(began, ended - seconds), seconds=seconds))
             last = ended
         return tuple(timed)
+
+
+class Fair:
+    """Whether a failed check may be called one: not where the host kept the lab from its work meanwhile.
+
+    On an overloaded host what is only late looks like what is broken: sessions time out, packets are lost, pods are
+    Pending. Over one scenario, from now on. Thread-safe: what was said of a check once stays said.
+    """
+
+    def __init__(self, guest: int | None) -> None:
+        self._guest = guest
+        self._began = look(guest)
+        self._said: dict[tuple[str, str], CheckResult] = {}
+
+    def load(self) -> Load:
+        """Of the host until now."""
+        return between(self._began, look(self._guest))
+
+    def judged(self, result: CheckResult) -> CheckResult:
+        """A result as it may be told: a FAIL on an overloaded host is INCONCLUSIVE, with both reasons."""
+        if result.verdict != "FAIL":
+            return result
+        return self._said.setdefault((result.id, result.sentence), self._fair(result))
+
+    def _fair(self, result: CheckResult) -> CheckResult:
+        why = overloaded(self.load())
+        if why is None:
+            return result
+        sentence, cause = not_judged(why, result.sentence), f"the host was overloaded ({why})"
+        return replace(result, verdict="INCONCLUSIVE", sentence=sentence, cause=cause)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
 
 Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE"]
@@ -33,6 +33,25 @@ class Judgement:
     seen: Any = None
     cause: str | None = None
     box: str | None = None
+
+    def of(self, identity: str, title: str, **more: Any) -> CheckResult:
+        """As the result of a check; ``more``: what else `CheckResult` has."""
+        return CheckResult(identity, title, **{key.name: getattr(self, key.name) for key in fields(self)}, **more)
+
+
+def fails(sentence: str, expected: Any = None, seen: Any = None) -> Judgement:
+    """Something else was seen than what must be."""
+    return Judgement("FAIL", sentence, expected, seen)
+
+
+def passes(sentence: str, expected: Any = None, seen: Any = None) -> Judgement:
+    """It is as it must be."""
+    return Judgement("PASS", sentence, expected, seen)
+
+
+def judged(what: str, wrong: Sequence[str], right: str, expected: Any, seen: Any) -> Judgement:
+    """FAIL with all that is wrong with something; PASS with what is right where nothing is."""
+    return Judgement("FAIL" if wrong else "PASS", f"{what}: {'; '.join(wrong) or right}", expected, seen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,3 +244,19 @@ def _listed(names: Sequence[str]) -> str:
     """``leaf101, leaf102 and leaf103``."""
     shown = [*names[:NAMED], *([f"{len(names) - NAMED} more"] if len(names) > NAMED else [])]
     return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
+
+
+def differing(what: str, expected: Mapping[str, Any], seen: Mapping[str, Any]) -> Judgement:
+    """PASS when every expected field is seen; else FAIL with each that differs."""
+    wrong = [f"{key} is {_word(seen.get(key))}, expected {_word(value)}" for key, value in expected.items()
+             if seen.get(key) != value]  # fmt: skip
+    told = ", ".join(f"{key} {_word(value)}" for key, value in expected.items())
+    return judged(what, wrong, told, dict(expected), dict(seen))
+
+
+def _word(value: Any) -> str:
+    if value is None:
+        return "not set"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ", ".join(map(str, value)) or "none" if isinstance(value, (list, tuple)) else str(value)

@@ -16,10 +16,11 @@ from labctl.errors import UsageError
 
 def complete_scenarios(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Shell completion: scenario names, and the failures of the lab that was typed before."""
-    from labctl.verify.scenarios import ALWAYS, SCENARIOS, files
+    from labctl.verify import scenarios
+    from labctl.verify.scenarios import ALWAYS, SCENARIOS
 
     lab = typed_lab(context)
-    failures = files.names(lab.folder) if lab else []
+    failures = scenarios.names(lab.folder) if lab else []
     return [CompletionItem(name) for name in (ALWAYS.name, *SCENARIOS, *failures) if name.startswith(incomplete)]
 
 
@@ -64,9 +65,9 @@ def command(
     """
     from labctl.engine.proving import verify_request
     from labctl.restore.changes import open_changes
+    from labctl.verify.checks import EVERY, Wanted
     from labctl.verify.run import verify
-    from labctl.verify.scenarios.files import is_file
-    from labctl.verify.wanted import EVERY, Wanted
+    from labctl.verify.scenarios import is_file
 
     reports.check()
     only = EVERY

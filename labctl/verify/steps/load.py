@@ -12,12 +12,22 @@ from pydantic import BaseModel, ValidationError
 from labctl.errors import Problem, SpecError, UsageError, did_you_mean
 from labctl.folder import Folder
 from labctl.verify.inputs import ChecksInput
-from labctl.verify.steps.expectmodel import EXPECTATIONS, Expect
-from labctl.verify.steps.faultmodel import FAULTS, Fault
-from labctl.verify.steps.forms import LABEL, NAME, SCHEMA, SERVICE
-from labctl.verify.steps.model import STEPS, Heal, ScenarioFile, Step, Stop
-from labctl.verify.steps.naming import LabNames, judge_names
-from labctl.verify.steps.order import judge_order
+from labctl.verify.steps.model import (
+    EXPECTATIONS,
+    FAULTS,
+    LABEL,
+    NAME,
+    SCHEMA,
+    SERVICE,
+    STEPS,
+    Expect,
+    Fault,
+    Heal,
+    ScenarioFile,
+    Step,
+    Stop,
+)
+from labctl.verify.steps.validation import LabNames, judge_names, judge_order
 from labctl.yamldoc import Document, parse
 from labctl.yamldoc import Path as DocumentPath
 

@@ -17,19 +17,16 @@ from labctl.restore.changes import HEALERS, Change, Changes
 from labctl.verify.capture.loss import Loss
 from labctl.verify.capture.match import ExpectedPacket, ExpectedStack, find
 from labctl.verify.capture.packet import decode
+from labctl.verify.capturing import Recording
 from labctl.verify.checks import Check, hold, poll
-from labctl.verify.faults.plan import plan
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Unanswered
-from labctl.verify.recording import Recording
-from labctl.verify.scenarios import bgp, links
-from labctl.verify.steps.expectmodel import Expect, LossOf, Packets
-from labctl.verify.steps.expects import COUNTED, Baseline, checks, counters
-from labctl.verify.steps.faultmodel import Fault
-from labctl.verify.steps.model import Capture, Heal, ScenarioFile, Step, Stop, Traffic
-from labctl.verify.steps.sessions import counted
-from labctl.verify.traffic import Measured, Running, begin
-from labctl.verify.verdict import CheckResult, Judgement, combine
+from labctl.verify.steps.expects import COUNTED, Baseline, checks, counted, counters
+from labctl.verify.steps.faults import plan
+from labctl.verify.steps.model import Capture, Expect, Fault, Heal, LossOf, Packets, ScenarioFile, Step, Stop, Traffic
+from labctl.verify.steps.traffic import Measured, Running, begin
+from labctl.verify.topics import bgp, links
+from labctl.verify.verdict import CheckResult, Judgement, combine, fails, passes
 from labctl.waiting import Cancelled, Deadline, DeadlinePassed
 
 Troubles = (LabctlError, Unanswered, DeadlinePassed)
@@ -75,7 +72,7 @@ class _Run:
     def _whole(self, word: str, otherwise: Any) -> CheckResult:
         """The checks of links and BGP, as one: what the scenario begins from, and what it must come back to."""
         lab = self._lab
-        asked = [*links.checks(lab), *bgp.checks(lab, lab.mode.bgp)]
+        asked = [*links.checks(lab), *bgp.checks(lab)]
         results = poll(asked, lab.observer, lab.deadline("converged"), lab.cancel, lambda _result: None)
         wrong = [result for result in results if result.verdict != "PASS"]
         verdict = combine(result.verdict for result in results)
@@ -98,7 +95,7 @@ class _Run:
         """The connections of all sessions, where an expectation will ask whether they are unbroken."""
         wanted = any(isinstance(step, Expect) and step.sessions and step.sessions.are in COUNTED
                      for step in self._file.steps)  # fmt: skip
-        commands = counters(self._lab.mode.bgp.sessions) if wanted else []
+        commands = counters(self._lab.section(bgp.BgpInput).sessions) if wanted else []
         return {(row.target, row.text): counted(self._lab.observer.ask(row)[0]) for row in commands}
 
     def _objects(self) -> list[CheckResult]:
@@ -257,16 +254,16 @@ def judge_loss(row: LossOf, measured: Measured, platform: str) -> Judgement:
         return Judgement("INCONCLUSIVE", f"{row.of}: nothing was answered, {loss.requests} requests", expected, seen)
     words = lost(row, loss)
     if loss.outages and loss.outages[-1].end is None:
-        return Judgement("FAIL", f"{words}, which did not end", expected, seen)
+        return fails(f"{words}, which did not end", expected, seen)
     wrong = []
     if loss.lost > limits.get("packets", float("inf")):
         wrong.append(f"{limits['packets']:g} packets")
     if loss.longest_ms > limits.get("ms", float("inf")):
         wrong.append(f"{limits['ms']:g} ms")
     if wrong:
-        return Judgement("FAIL", f"{words}: more than {' and '.join(wrong)} on {platform}", expected, seen)
+        return fails(f"{words}: more than {' and '.join(wrong)} on {platform}", expected, seen)
     allowed = ", ".join(f"{value:g} {'packets' if word == 'packets' else 'ms'}" for word, value in limits.items())
-    return Judgement("PASS", f"{words} (at most {allowed} on {platform})", expected, seen)
+    return passes(f"{words} (at most {allowed} on {platform})", expected, seen)
 
 
 def judge_packets(row: Packets, data: bytes) -> Judgement:
@@ -278,7 +275,7 @@ def judge_packets(row: Packets, data: bytes) -> Judgement:
     seen = {"packets": count, "of": found.seen, "first": found.packets[0].describe() if found.packets else None}
     words = f"{row.of}: {count} packets from {row.source} to {row.target}"
     if row.at_least is not None and count < row.at_least:
-        return Judgement("FAIL", f"{words}, at least {row.at_least} expected; {found.nearest}", expected, seen)
+        return fails(f"{words}, at least {row.at_least} expected; {found.nearest}", expected, seen)
     if row.at_most is not None and count > row.at_most:
-        return Judgement("FAIL", f"{words}, at most {row.at_most} expected", expected, seen)
-    return Judgement("PASS", words, expected, seen)
+        return fails(f"{words}, at most {row.at_most} expected", expected, seen)
+    return passes(words, expected, seen)

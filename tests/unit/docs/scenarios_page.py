@@ -13,10 +13,8 @@ from pydantic.fields import FieldInfo
 
 from labctl.render.failures import ABOUT, BUILT_IN, LIMITS, MEASURED
 from labctl.verify.capture.loss import SETTLE
-from labctl.verify.inputs import ClusterIpOf, EndpointsOf
-from labctl.verify.steps.expectmodel import EXPECTATIONS, Expect
-from labctl.verify.steps.faultmodel import FAULTS, Fault
-from labctl.verify.steps.model import Capture, Traffic
+from labctl.verify.steps.model import EXPECTATIONS, FAULTS, Capture, Expect, Fault, Traffic
+from labctl.verify.values import ClusterIpOf, EndpointsOf
 
 HEAD = f"""\
 # Failures, and scenarios of your own

@@ -10,16 +10,7 @@ import pytest
 from labctl.graph import Marks, draw, draw_mermaid
 from labctl.graph.picture import picture_of
 from labctl.graph.status import Standing, Status, status_of
-from labctl.verify.livestate import (
-    CLUSTER,
-    ChannelMember,
-    KubeNode,
-    Lacp,
-    LiveState,
-    Port,
-    Session,
-    Vpc,
-)
+from labctl.verify.livestate import CLUSTER, ChannelMember, KubeNode, Lacp, LiveState, Port, Session, Vpc
 from tests.unit.graph.conftest import WHITEPAPER
 
 PICTURE = picture_of(WHITEPAPER)

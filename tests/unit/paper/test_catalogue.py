@@ -16,9 +16,11 @@ from labctl.paper import recorded
 from labctl.paper.catalogue import ROWS, as_evidence, find_row, results, scenarios_of
 from labctl.paper.reference import RUN, reference
 from labctl.verify.checks import Check
-from labctl.verify.inputs import CaptureInput, load_checks
+from labctl.verify.inputs import load_checks
 from labctl.verify.lab import LabUnderTest
-from labctl.verify.scenarios import ALWAYS, SCENARIOS, bgp, cluster, leafs, links
+from labctl.verify.scenarios import ALWAYS, SCENARIOS
+from labctl.verify.topics import bgp, cluster, leafs, links
+from labctl.verify.values import CaptureInput
 from labctl.verify.verdict import CheckResult, Report, ScenarioResult, Verdict
 from tests.rendered import LABS, rendered_folder
 
@@ -28,7 +30,7 @@ ROOT = Path(__file__).parents[3]
 def checks_of(folder: Path) -> list[Check]:
     """Of the scenarios that are lists of checks."""
     lab = LabUnderTest(load_folder(folder), load_checks(folder), None, threading.Event(), print, folder / "journal")  # type: ignore[arg-type]
-    found = [*links.checks(lab), *bgp.checks(lab, lab.mode.bgp), *leafs.checks(lab), *leafs.negatives(lab)]
+    found = [*links.checks(lab), *bgp.checks(lab), *leafs.checks(lab), *leafs.negatives(lab)]
     if lab.checks.cluster:
         found += [*cluster.checks(lab), *cluster.negatives(lab)]
     return found

@@ -161,7 +161,7 @@ def pod(name: str, where: str, phase: str = "Running", app: str = "ping", **meta
     ],
 )
 def test_pods(pods: list[Any], found: str | None) -> None:
-    chosen = pod_at(Cluster("3.20.0", pods=pods), "node01", "default", selector="app=ping")
+    chosen = pod_at(pods, "node01", "default", selector="app=ping")
     assert (chosen and chosen["metadata"]["name"]) == found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from labctl.host import Look
-from labctl.verify.fairness import Fair
+from labctl.verify.run import Fair
 from labctl.verify.verdict import CheckResult
 
 LATE = CheckResult("ping.a.answered", "a to b", "FAIL", "pod pingtest-x is Pending", "a pod", "none")
@@ -13,7 +13,7 @@ LATE = CheckResult("ping.a.answered", "a to b", "FAIL", "pod pingtest-x is Pendi
 
 def fair(monkeypatch: pytest.MonkeyPatch, waited: float) -> Fair:
     looks = iter([Look(0, 0, 0, 0, 0, 0, 0), *[Look(60, 60, 0, 0, 12000, 10, waited)] * 3])
-    monkeypatch.setattr("labctl.verify.fairness.look", lambda _guest: next(looks))
+    monkeypatch.setattr("labctl.verify.run.look", lambda _guest: next(looks))
     return Fair(4711)
 
 

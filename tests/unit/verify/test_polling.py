@@ -13,8 +13,7 @@ import pytest
 from labctl.errors import InconclusiveError
 from labctl.kube.resources import NODES
 from labctl.pace import LIMITS, limit
-from labctl.verify.checks import CUT, Check, Stopwatch, hold, poll
-from labctl.verify.clusterview import cluster_check
+from labctl.verify.checks import CUT, Check, Stopwatch, cluster_check, hold, poll
 from labctl.verify.evidence import Evidence
 from labctl.verify.expectation import Cluster
 from labctl.verify.observer import Command, Observer, Unanswered

@@ -16,9 +16,9 @@ from labctl.errors import InconclusiveError, LabError, SpecError, UsageError
 from labctl.journal import Journal
 from labctl.restore.changes import Change, Changes, NotHealed, change, heal_left_over, open_changes, write
 from labctl.verify.evidence import Evidence, redact
-from labctl.verify.inputs import AdvertisedBy, ClusterIpOf, EndpointsOf, PortChannelOf, load_checks
-from labctl.verify.run import chosen
-from labctl.verify.scenarios.files import ORDER
+from labctl.verify.inputs import load_checks
+from labctl.verify.scenarios import ORDER, chosen
+from labctl.verify.values import BlockOf, ClusterIpOf, EndpointsOf, PortChannelOf
 from labctl.verify.verdict import CheckResult, Report, ScenarioResult
 from tests.rendered import LABS, rendered_folder
 
@@ -288,21 +288,22 @@ def test_the_report(evidence: Evidence, golden: Any) -> None:
 # --- inputs -----------------------------------------------------------------------------------------------------
 
 TEXT = """\
-schema: labctl.checks/v1
+schema: labctl.checks/v2
 links:
   lacp:
     - {node: node01, bond: bond0, members: [eth1, eth2]}
 modes:
   routed:
     bgp:
-      sessions:
-        - switch: leaf1
-          vrf: v
-          family: ipv4
-          neighbor: 192.168.1.11
-          asn: 65531
-          node: node01
-          prefixes: {advertised_by: node01}
+      nodes:
+        vrf: v
+        asn: 65531
+        pairs:
+          - leafs: {leaf1: 10.2.0.3, leaf2: 10.2.0.1}
+            nodes: {node01: [192.168.1.11, "2001:db8::11"]}
+          - leafs: {leaf3: 10.2.0.5}
+            nodes: {node02: [192.168.1.12]}
+        heard: {preference: 20, blocks: true, ranges: [10.96.0.0/16], services: [default/web]}
       routes:
         - switch: leaf1
           vrf: v
@@ -331,7 +332,11 @@ def folder_of(tmp_path: Path, text: str) -> Path:
 def test_inputs_are_read(tmp_path: Path) -> None:
     checks = load_checks(folder_of(tmp_path, TEXT))
     routed = checks.mode("routed")
-    assert routed.bgp.sessions[0].prefixes == AdvertisedBy(advertised_by="node01")
+    assert [(row.switch, row.neighbor, row.family, row.node) for row in routed.bgp.sessions] == [
+        ("leaf1", "192.168.1.11", "ipv4", "node01"), ("leaf1", "2001:db8::11", "ipv6", "node01"),
+        ("leaf2", "192.168.1.11", "ipv4", "node01"), ("leaf2", "2001:db8::11", "ipv6", "node01"),
+        ("leaf3", "192.168.1.12", "ipv4", "node02"),
+    ]  # fmt: skip
     assert routed.bgp.routes[0].prefix == ClusterIpOf(cluster_ip_of="default/web")
     assert routed.bgp.routes[0].next_hops == EndpointsOf(endpoints_of="default/web")
     assert (routed.bgp.routes[1].next_hops, routed.bgp.routes[1].segment) == (("192.168.1.11",), 90001)
@@ -339,6 +344,34 @@ def test_inputs_are_read(tmp_path: Path) -> None:
     assert capture.places == ("leaf1", "leaf2")
     assert capture.interface == PortChannelOf(port_channel_of="node01")
     assert checks.mode("ipip").ping == ()
+
+
+def test_what_a_leaf_hears_of_the_nodes_of_its_pair(tmp_path: Path) -> None:
+    bgp = load_checks(folder_of(tmp_path, TEXT)).mode("routed").bgp
+    service, block, network = (row for row in bgp.all_routes if row.switch == "leaf3")
+    assert (service.prefix, service.next_hops) == (
+        ClusterIpOf(cluster_ip_of="default/web"), EndpointsOf(endpoints_of="default/web"),
+    )  # fmt: skip
+    assert service.behind == {"node01": ("10.2.0.3", "10.2.0.1")}
+    assert (service.preference, service.tag) == (None, None)  # it may come over the fabric
+    assert (block.prefix, block.next_hops) == (BlockOf(block_of="node02"), ("192.168.1.12",))
+    assert (network.prefix, network.next_hops) == ("10.96.0.0/16", ("192.168.1.12",))
+    assert {(row.preference, row.tag) for row in (block, network)} == {(20, 65531)}
+
+
+def test_where_one_pair_has_all_nodes_a_service_is_marked_as_heard_from_them(tmp_path: Path) -> None:
+    text = TEXT.replace("          - leafs: {leaf3: 10.2.0.5}\n            nodes: {node02: [192.168.1.12]}\n", "")
+    bgp = load_checks(folder_of(tmp_path, text)).mode("routed").bgp
+    service = next(bgp.nodes.routes())
+    assert (service.behind, service.preference, service.tag) == ({}, 20, 65531)
+
+
+def test_with_the_mesh_on_nothing_is_said_of_what_is_heard(tmp_path: Path) -> None:
+    text = TEXT.replace(
+        "        heard: {preference: 20, blocks: true, ranges: [10.96.0.0/16], services: [default/web]}\n", ""
+    )
+    bgp = load_checks(folder_of(tmp_path, text)).mode("routed").bgp
+    assert (len(bgp.sessions), bgp.all_routes) == (5, bgp.routes)
 
 
 def test_every_rendered_folder_is_read() -> None:
@@ -349,18 +382,14 @@ def test_every_rendered_folder_is_read() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "line", "words"),
     [
-        ("labctl.checks/v1", "labctl.checks/v9", 1, "schema"),
+        ("labctl.checks/v2", "labctl.checks/v1", 1, "it is labctl.checks/v1, and this labctl reads labctl.checks/v2"),
+        ("labctl.checks/v2", "labctl.other/v2", 1, "schema"),
         ("bond: bond0, ", "", 4, "links.lacp.0.bond: Field required"),
-        ("asn: 65531", "asn: many", 13, "modes.routed.bgp.sessions.0.asn: Input should be a valid integer"),
-        (
-            "family: ipv4\n          neighbor",
-            "family: ipv5\n          neighbor",
-            11,
-            "Input should be 'ipv4' or 'ipv6'",
-        ),
-        ("count: 5", "count: 5\n        cuont: 6", 28, "cuont: Extra inputs are not permitted"),
-        ("{advertised_by: node01}", "{advertized_by: node01}", 15, "prefixes"),
-        ("protocol: icmp", "protocol: igmp", 32, "protocol"),
+        ("asn: 65531", "asn: many", 10, "modes.routed.bgp.nodes.asn: Input should be a valid integer"),
+        ("family: ipv4", "family: ipv5", 25, "Input should be 'ipv4' or 'ipv6'"),
+        ("count: 5", "count: 5\n        cuont: 6", 29, "cuont: Extra inputs are not permitted"),
+        ("heard: {preference", "heard: {preferrence", 16, "preferrence: Extra inputs are not permitted"),
+        ("protocol: icmp", "protocol: igmp", 33, "protocol"),
         ("ttl: 61", "ttl: [61", 0, ""),
         ("  routed:", "  routed: {}\n  routed:", 0, "routed"),
     ],

@@ -16,10 +16,9 @@ from labctl.errors import UsageError
 from labctl.events import Event
 from labctl.paper.catalogue import as_evidence, find_row, scenarios_of
 from labctl.verify import run
-from labctl.verify.checks import CUT
+from labctl.verify.checks import CUT, EVERY, Wanted
 from labctl.verify.run import VerifyRequest, verify
 from labctl.verify.verdict import Report
-from labctl.verify.wanted import EVERY, Wanted
 from labctl.waiting import Deadline
 from tests.unit.verify.recordedlab import FOLDER, RecordedLab
 
@@ -34,7 +33,7 @@ def verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., t
     (folder / "checks.yaml").write_text(text.replace("window: 3.0", "window: 0.0"))
     monkeypatch.setattr(run, "Api", lambda *_arguments, **_more: recorded)
     monkeypatch.setattr(run, "access_from_kubeconfig", lambda *_arguments: None)
-    monkeypatch.setattr("labctl.verify.fairness.overloaded", lambda _load: None)  # however busy this host is
+    monkeypatch.setattr("labctl.verify.run.overloaded", lambda _load: None)  # however busy this host is
     recorded.kubeconfig = lambda: tmp_path  # type: ignore[attr-defined]
     monkeypatch.setattr("labctl.verify.observer.PodExec", lambda _access: recorded)
 
@@ -108,7 +107,7 @@ def test_a_failure_on_an_overloaded_host_is_told_and_kept_as_not_judged(
     quiet, events = verified(*wanted)
     assert quiet.verdict == "FAIL"
     assert quiet.scenarios[0].load is not None
-    monkeypatch.setattr("labctl.verify.fairness.overloaded", lambda _load: "the guest waited 80% of the time")
+    monkeypatch.setattr("labctl.verify.run.overloaded", lambda _load: "the guest waited 80% of the time")
     report, events = verified(*wanted)
     assert report.verdict == "INCONCLUSIVE"
     assert report.scenarios[0].sentence.startswith("the host was overloaded (the guest waited 80% of the")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from labctl.verify.wanted import EVERY, Wanted
+from labctl.verify.checks import EVERY, Wanted
 
 
 def test_without_patterns_everything_is_wanted() -> None:

@@ -1,0 +1,220 @@
+"""A ping that goes on while things are broken, captured at its sender's interface from before its first packet on."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import ip_interface
+
+from labctl.guest.api import ExecStream
+from labctl.kube.api import Json
+from labctl.kube.exec import PodSession
+from labctl.kube.resources import NODES, PODS
+from labctl.restore.client import NotDone
+from labctl.verify import expectation
+from labctl.verify.capture.loss import Loss, measure
+from labctl.verify.capture.packet import decode
+from labctl.verify.capturing import Output, Recording
+from labctl.verify.lab import LabUnderTest
+from labctl.verify.steps.model import Pod, Traffic
+from labctl.verify.topics.nodes import interface_of
+from labctl.waiting import Deadline, NotYet, wait_for
+
+VERSION = {"ipv4": 4, "ipv6": 6}
+SIGINT = 2
+COUNTS = re.compile(r"(\d+) packets transmitted, (\d+)(?: packets)? received")
+ANSWER = re.compile(r"\bttl=\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What came of a traffic. ``sent`` and ``received``: ping's own sums, None when it printed none."""
+
+    loss: Loss
+    pcap: bytes
+    sent: int | None
+    received: int | None
+    source: str
+    target: str
+
+    @property
+    def doubt(self) -> str | None:
+        """Why the capture cannot be counted on; None when it can.
+
+        ping counts for itself: where it sent or received more than was captured, the capture dropped packets.
+        """
+        if self.sent is None or self.received is None:
+            return "the ping ended before it was stopped"
+        if self.loss.requests < self.sent:
+            return f"ping sent {self.sent} requests, and the capture has {self.loss.requests} of them"
+        if self.loss.answered < self.received:
+            return f"ping received {self.received} replies, and the capture has {self.loss.answered} of them"
+        return None
+
+
+class Running:
+    """A traffic under way. Made by `begin`. ``words``: what runs where, for a person."""
+
+    def __init__(
+        self, source: str, target: str, words: str, recording: Recording, ping: ExecStream | PodSession
+    ) -> None:
+        self.source, self.target, self.words = source, target, words
+        self._recording = recording
+        self._ping = ping
+        self._output = Output(ping)
+
+    @property
+    def output(self) -> str:
+        """What ping has printed so far."""
+        return self._output.text
+
+    def answered(self) -> bool | NotYet:
+        """Whether the first reply came. Raises `NotDone` when ping has ended."""
+        text = self.output
+        if ANSWER.search(text):
+            return True
+        last = text.strip().splitlines()[-1:] or ["no reply yet"]
+        if self._output.over:
+            raise NotDone(f"{self.words}: ping ended: {last[0]}")
+        return NotYet(f"{self.words}: {last[0]}")
+
+    def stop(self) -> Measured:
+        """End ping, then the capture; count."""
+        if isinstance(self._ping, PodSession):
+            self._ping.write(b"\n")  # the shell in the pod then ends ping
+        else:
+            self._ping.signal(SIGINT)
+        self._output.join()
+        self._ping.close()
+        data = self._recording.stop()
+        sums = COUNTS.search(self.output)
+        sent, received = (int(sums[1]), int(sums[2])) if sums else (None, None)
+        return Measured(measure(decode(data), self.source, self.target), data, sent, received, self.source, self.target)
+
+    def close(self) -> None:
+        """Give it up, whatever state it is in."""
+        self._ping.close()
+        self._recording.close()
+
+
+def begin(lab: LabUnderTest, row: Traffic, deadline: Deadline) -> Running:
+    """Find both ends, capture, ping, and wait for the first reply.
+
+    Raises `DeadlinePassed` with the reason when none comes, and what the runtime raises when it cannot capture.
+    """
+    ends = wait_for(lambda: _ends(lab, row), deadline, every=0.2, cancel=lab.cancel)
+    capture = lab.observer.endpoints.capture(ends.node, ends.interface, f"(icmp or icmp6) and host {ends.target}")
+    recording = Recording(capture)
+    try:
+        ping = _ping(lab, row, ends)
+    except BaseException:
+        recording.close()
+        raise
+    running = Running(ends.source, ends.target, f"{ends.sender} to {ends.target}", recording, ping)
+    try:
+        wait_for(running.answered, deadline, every=0.05, cancel=lab.cancel)
+    except BaseException:
+        running.close()
+        raise
+    return running
+
+
+@dataclass(frozen=True, slots=True)
+class _Ends:
+    """Where a ping leaves from and goes to. ``pod``: the sending pod's name."""
+
+    sender: str
+    node: str
+    interface: str
+    source: str
+    target: str
+    pod: str | None
+
+
+def _ends(lab: LabUnderTest, row: Traffic) -> _Ends | NotYet:
+    version = VERSION[row.family]
+    target = _address(lab, row.target, version)
+    if isinstance(target, NotYet):
+        return target
+    if row.sender.pod is None:
+        node = str(row.sender.node)
+        way = _way(lab, node, target)
+        return way if isinstance(way, NotYet) else _Ends(node, node, way[0], way[1], target, None)
+    found = _pod(lab, row.sender)
+    if isinstance(found, NotYet):
+        return found
+    address = expectation.pod_address(found, version)
+    if address is None:
+        return NotYet(f"pod {found['metadata']['name']} has no {row.family} address")
+    name = found["metadata"]["name"]
+    node = _lab_name(lab, found["spec"]["nodeName"])
+    return _Ends(f"pod {name}", node, interface_of(found), address, target, name)
+
+
+def _address(lab: LabUnderTest, end: Pod, version: int) -> str | NotYet:
+    if end.address is not None:
+        return end.address
+    if end.pod is None:
+        node = str(end.node)
+        interface = "bond0" if node in lab.folder.lab.kube_nodes else _first_wire(lab, node)
+        return _own_address(lab, node, interface, version)
+    found = _pod(lab, end)
+    if isinstance(found, NotYet):
+        return found
+    return expectation.pod_address(found, version) or NotYet(f"pod {found['metadata']['name']} has no address")
+
+
+def _pod(lab: LabUnderTest, end: Pod) -> Json | NotYet:
+    cluster = lab.cluster(NODES, PODS)
+    nodes = [lab.kube_name(end.node)] if end.node else [item["metadata"]["name"] for item in cluster.nodes]
+    for node in nodes:
+        words = str(end.pod)
+        by = {"selector": words} if "=" in words else {"name": words}
+        pod = expectation.pod_at(cluster.pods, node, end.namespace, **by)
+        if pod is not None:
+            return pod
+    return NotYet(f"no pod {end.pod} runs{f' on {end.node}' if end.node else ''}")
+
+
+def _first_wire(lab: LabUnderTest, node: str) -> str:
+    wires: Sequence[str] = lab.folder.topology.interfaces(lab.folder.lab.nodes[node].topology)
+    if not wires:
+        raise NotDone(f"{node} has no wire")
+    return wires[0]
+
+
+def _way(lab: LabUnderTest, node: str, target: str) -> tuple[str, str] | NotYet:
+    """(interface, source address) by which a node sends to a target, as its kernel decides."""
+    try:
+        rows = json.loads(lab.hands.run(node, ["ip", "-j", "route", "get", target]) or "[]")
+    except NotDone as error:
+        return NotYet(str(error))
+    for row in rows:
+        if row.get("dev") and row.get("prefsrc"):
+            return str(row["dev"]), str(row["prefsrc"])
+    return NotYet(f"{node} has no way to {target}")
+
+
+def _own_address(lab: LabUnderTest, node: str, interface: str, version: int) -> str | NotYet:
+    """A node's own, from the node."""
+    text = lab.hands.run(node, ["ip", "-j", f"-{version}", "addr", "show", "dev", interface, "scope", "global"])
+    for row in json.loads(text or "[]"):
+        for info in row.get("addr_info", []):
+            if "local" in info:
+                return str(ip_interface(info["local"]).ip)
+    return NotYet(f"{interface} of {node} has no address of IPv{version}")
+
+
+def _lab_name(lab: LabUnderTest, kube_name: str) -> str:
+    return next((node for node in lab.folder.lab.kube_nodes if lab.kube_name(node) == kube_name), kube_name)
+
+
+def _ping(lab: LabUnderTest, row: Traffic, ends: _Ends) -> ExecStream | PodSession:
+    """Of a node: ping itself. Of a pod: under a shell that ends it when its own input ends, so that none is left."""
+    argv = ["ping", f"-{VERSION[row.family]}", "-i", f"{row.interval_ms / 1000:g}", ends.target]
+    if ends.pod is None:
+        return lab.observer.endpoints.stream(ends.node, argv)
+    script = f"{' '.join(argv)} & p=$!; read _; kill -INT $p; wait $p"
+    return lab.pods.start(row.sender.namespace, ends.pod, ["sh", "-c", script])

@@ -1,0 +1,493 @@
+"""``bgp``: every session in both families, prefixes by Calico's rules, service routes with the right next hops."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from ipaddress import ip_address
+from itertools import takewhile
+from types import MappingProxyType
+from typing import Any, Literal
+
+from labctl.kube.api import Resource
+from labctl.kube.resources import BLOCK_AFFINITIES, ENDPOINT_SLICES, NODES, SERVICES
+from labctl.nxos.tables import as_number, best_hops, neighbors, route_paths, rows
+from labctl.verify import expectation
+from labctl.verify.checks import Check, cluster_check
+from labctl.verify.expectation import ADVERTISED, Cluster
+from labctl.verify.lab import LabUnderTest, Scenario
+from labctl.verify.observer import Command
+from labctl.verify.values import (
+    BlockOf,
+    ClusterIpOf,
+    EndpointsOf,
+    Model,
+)
+from labctl.verify.verdict import CheckResult, Judgement, fails, passes
+
+Family = Literal["ipv4", "ipv6"]
+
+
+class EvpnInput(Model):
+    switch: str
+    neighbors: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSession:
+    """A leaf's session with an address of a node of its pair."""
+
+    switch: str
+    vrf: str
+    neighbor: str
+    asn: int
+    node: str
+
+    @property
+    def family(self) -> Family:
+        return "ipv6" if ":" in self.neighbor else "ipv4"
+
+
+class RouteInput(Model):
+    """A route; ``preference`` and ``tag`` (the neighbor's AS) as ``show ip route`` prints them, where asked.
+
+    ``behind``: nodes of other leafs → the VTEPs by which they are reached, when none of the leaf's own has an endpoint.
+    """
+
+    switch: str
+    vrf: str
+    prefix: ClusterIpOf | BlockOf | str
+    next_hops: EndpointsOf | tuple[str, ...]
+    segment: int | None = None
+    preference: int | None = None
+    tag: int | None = None
+    behind: Mapping[str, tuple[str, ...]] = {}
+
+
+class PairInput(Model):
+    """Leafs (of a vPC pair) with their VTEPs, and the nodes at them: each leaf has a session with each address."""
+
+    leafs: Mapping[str, str]
+    nodes: Mapping[str, tuple[str, ...]]
+
+
+class HeardInput(Model):
+    """What a leaf hears of the nodes of its pair: as many prefixes as Calico's rules let each advertise, each node's
+    own blocks (``blocks``), ranges of Services from all of them, and Services from those that have an endpoint.
+
+    ``preference``: as ``show ip route`` prints it; the tag is the nodes' AS.
+    """
+
+    preference: int
+    blocks: bool
+    ranges: tuple[str, ...]
+    services: tuple[str, ...]
+
+
+class NodesInput(Model):
+    """The nodes as the leafs' BGP neighbors. ``heard`` None: the mesh is on, so each node passes the others' prefixes
+    on, and what one leaf hears of one node says nothing."""
+
+    vrf: str
+    asn: int
+    pairs: tuple[PairInput, ...]
+    heard: HeardInput | None = None
+
+    def sessions(self) -> Iterator[NodeSession]:
+        """Leaf by leaf."""
+        for pair in self.pairs:
+            for leaf in pair.leafs:
+                for node, addresses in pair.nodes.items():
+                    for address in addresses:
+                        yield NodeSession(leaf, self.vrf, address, self.asn, node)
+
+    def routes(self) -> Iterator[RouteInput]:
+        """What each leaf hears, and of a Service whose endpoints are at other leafs, how they are reached."""
+        if self.heard is None:
+            return
+        vteps: dict[str, tuple[str, ...]] = {}
+        for pair in self.pairs:
+            vteps |= {node: (*vteps.get(node, ()), *pair.leafs.values()) for node in pair.nodes}
+        for leaf in dict.fromkeys(leaf for pair in self.pairs for leaf in pair.leafs):
+            own = {node: hops for pair in self.pairs if leaf in pair.leafs for node, hops in pair.nodes.items()}
+            behind = {node: hops for node, hops in vteps.items() if node not in own}
+            hops = {node: hop for node, addresses in own.items() for hop in addresses if ":" not in hop}
+            yield from self._heard_by(leaf, self.heard, hops, behind)
+
+    def _heard_by(
+        self, leaf: str, heard: HeardInput, hops: Mapping[str, str], behind: Mapping[str, tuple[str, ...]]
+    ) -> Iterator[RouteInput]:
+        of_leaf = partial(RouteInput, switch=leaf, vrf=self.vrf)
+        of_node = partial(of_leaf, preference=heard.preference, tag=self.asn)
+        for name in heard.services:
+            make = of_leaf if behind else of_node  # of endpoints at another pair the route comes over the fabric
+            yield make(prefix=ClusterIpOf(cluster_ip_of=name), next_hops=EndpointsOf(endpoints_of=name), behind=behind)
+        if heard.blocks:
+            yield from (of_node(prefix=BlockOf(block_of=node), next_hops=(hop,)) for node, hop in hops.items())
+        if hops:
+            yield from (of_node(prefix=network, next_hops=tuple(hops.values())) for network in heard.ranges)
+
+
+class CopyInput(Model):
+    """An address that other leafs have, too: their copy must never be reached. ``others``: VTEP → whose it is."""
+
+    switch: str
+    vrf: str
+    prefix: str
+    others: Mapping[str, str]
+
+
+class BgpInput(Model):
+    """Of one mode. ``nodes`` None: a fabric without a cluster."""
+
+    evpn: tuple[EvpnInput, ...] = ()
+    nodes: NodesInput | None = None
+    routes: tuple[RouteInput, ...] = ()
+    copies: tuple[CopyInput, ...] = ()
+
+    @cached_property
+    def sessions(self) -> tuple[NodeSession, ...]:
+        """With nodes."""
+        return tuple(self.nodes.sessions()) if self.nodes else ()
+
+    @cached_property
+    def all_routes(self) -> tuple[RouteInput, ...]:
+        """Those that are said one by one, too."""
+        return (*(self.nodes.routes() if self.nodes else ()), *self.routes)
+
+
+VERSION = {"ipv4": 4, "ipv6": 6}
+SUMMARY = {"ipv4": "show ip bgp summary", "ipv6": "show ipv6 bgp summary"}
+WINDOW = 3.0
+"""Seconds over which another pair's copy of a loopback must not be reached."""
+
+
+def run(lab: LabUnderTest) -> list[CheckResult]:
+    found = lab.poll(checks(lab), lab.deadline("converged"))
+    copies = [_copy(row) for row in lab.section(BgpInput).copies]
+    return found + (lab.hold(copies, WINDOW, found) if copies else [])
+
+
+def checks(lab: LabUnderTest) -> list[Check]:
+    """What must be there."""
+    inputs = lab.section(BgpInput)
+    found = [
+        Check(
+            f"bgp.evpn.{row.switch}.{neighbor}", f"EVPN of {row.switch} with {neighbor}",
+            (Command("nxos", row.switch, "show bgp l2vpn evpn summary"),),
+            partial(judge_session, row.switch, neighbor, None),
+        )
+        for row in inputs.evpn
+        for neighbor in row.neighbors
+    ]  # fmt: skip
+    for session in inputs.sessions:
+        found += _session(lab, session, heard=inputs.nodes is not None and inputs.nodes.heard is not None)
+    counts = Counter((row.switch, row.vrf, row.family) for row in inputs.sessions)
+    found += [
+        Check(
+            f"bgp.peers.{switch}.{family}", f"{count} peers of {switch} in {family}",
+            (Command("nxos", switch, f"{SUMMARY[family]} vrf {vrf}"),),
+            partial(judge_peers, switch, vrf, family, count),
+        )
+        for (switch, vrf, family), count in counts.items()
+    ]  # fmt: skip
+    return found + [_route(lab, row) for row in inputs.all_routes]
+
+
+def _session(lab: LabUnderTest, row: NodeSession, *, heard: bool) -> list[Check]:
+    command = Command("nxos", row.switch, f"{SUMMARY[row.family]} vrf {row.vrf}")
+    found = [
+        Check(
+            f"bgp.session.{row.switch}.{row.neighbor}", f"{row.switch} with {row.node} ({row.neighbor})", (command,),
+            partial(judge_session, row.switch, row.neighbor, row.asn),
+        )
+    ]  # fmt: skip
+    if heard:
+        found.append(
+            cluster_check(
+                f"bgp.prefixes.{row.switch}.{row.neighbor}",
+                f"prefixes of {row.node} at {row.switch}, {row.family}",
+                (command,),
+                partial(_prefixes, lab.kube_name, row),
+                calico=lab.calico,
+                kinds=ADVERTISED,
+            )
+        )
+    return found
+
+
+def _prefixes(name: Callable[[str], str], row: NodeSession, cluster: Cluster, body: Any) -> Judgement:
+    expected = expectation.advertised(cluster, name(row.node), VERSION[row.family])
+    return judge_prefixes(row.switch, row.node, row.neighbor, expected, body)
+
+
+def _route(lab: LabUnderTest, row: RouteInput) -> Check:
+    what = _words(row.prefix)
+    if row.segment is not None and isinstance(row.prefix, str) and not isinstance(row.next_hops, EndpointsOf):
+        # what the hop over VXLAN is called in JSON differs by release: its segment and tunnel are read as they print
+        text = f"show {'ipv6' if ':' in row.prefix else 'ip'} route {row.prefix.partition('/')[0]} vrf {row.vrf}"
+        return Check(
+            f"bgp.route.{row.switch}.{what}", f"route to {what} at {row.switch}",
+            (Command("nxos-text", row.switch, text),),
+            partial(judge_tunnelled, row.switch, row.prefix, list(row.next_hops), row.segment),
+        )  # fmt: skip
+    # the prefix of a Service is known when it is applied: the whole table is read, the judge picks
+    return route_check(
+        lab, row, f"bgp.route.{row.switch}.{what}", f"route to {what} at {row.switch}",
+        _table(row.switch, row.vrf, what),
+    )  # fmt: skip
+
+
+def _words(prefix: ClusterIpOf | BlockOf | str) -> str:
+    if isinstance(prefix, ClusterIpOf):
+        return prefix.cluster_ip_of
+    return f"block-of-{prefix.block_of}" if isinstance(prefix, BlockOf) else prefix
+
+
+def _copy(row: CopyInput) -> Check:
+    return Check(
+        f"bgp.only-copy.{row.switch}.{row.prefix}", f"{row.switch} reaches no other pair's {row.prefix}",
+        (_table(row.switch, row.vrf, row.prefix),), partial(judge_copy, row),
+    )  # fmt: skip
+
+
+def _table(switch: str, vrf: str, what: str) -> Command:
+    """The routing table of a prefix's family; Services have IPv4 ones."""
+    return Command("nxos", switch, f"show {'ipv6' if ':' in what else 'ip'} route vrf {vrf}")
+
+
+def route_check(lab: LabUnderTest, row: RouteInput, identity: str, title: str, table: Command) -> Check:
+    """A route by its input, in a routing table; what is known by an API object's name is looked up in each round."""
+    judge, kinds = partial(judge_route, lab.kube_name, row), kinds_of(row.prefix, row.next_hops)
+    return cluster_check(identity, title, (table,), judge, calico=lab.calico, kinds=kinds)
+
+
+def kinds_of(prefix: object, next_hops: object) -> tuple[Resource, ...]:
+    """The kinds of API object by which `judge_route` looks a route up: none for what is said in addresses."""
+    if isinstance(prefix, BlockOf):
+        return (BLOCK_AFFINITIES,)
+    if isinstance(next_hops, EndpointsOf):
+        return (NODES, SERVICES, ENDPOINT_SLICES)
+    return (SERVICES,) if isinstance(prefix, ClusterIpOf) else ()
+
+
+def judge_route(name: Callable[[str], str], row: RouteInput, cluster: Cluster, body: Any) -> Judgement:
+    """A route by its input and the API objects. ``name``: Kubernetes' of a node of the lab. Pure."""
+    prefix = row.prefix
+    if isinstance(prefix, BlockOf):
+        return _judge_block(row, name(prefix.block_of), cluster, body)
+    if isinstance(prefix, ClusterIpOf):
+        service = expectation.service_of(cluster, prefix.cluster_ip_of)
+        if service is None:
+            return fails(f"there is no Service {prefix.cluster_ip_of}", prefix.cluster_ip_of, None)
+        prefix = f"{service['spec']['clusterIP']}/32"
+    hops: list[str]
+    if isinstance(row.next_hops, EndpointsOf):
+        behind = {name(node): vteps for node, vteps in row.behind.items()}
+        hops, some_of = expectation.service_hops(cluster, row.next_hops.endpoints_of, 4, behind)
+        if some_of:
+            return judge_some_of(row.switch, prefix, some_of, body)
+    else:
+        hops = list(row.next_hops)
+    return judge_hops(row.switch, prefix, hops, row.segment, body, _marks(row))
+
+
+def _marks(row: RouteInput) -> dict[str, int]:
+    marks = {"preference": row.preference, "tag": row.tag}
+    return {name: value for name, value in marks.items() if value is not None}
+
+
+def _judge_block(row: RouteInput, node: str, cluster: Cluster, body: Any) -> Judgement:
+    """Each block of a node is reached at that node alone."""
+    blocks = expectation.block_of(cluster, node, 4)
+    hops = [] if isinstance(row.next_hops, EndpointsOf) else list(row.next_hops)
+    found = [judge_hops(row.switch, block, hops, row.segment, body, _marks(row)) for block in blocks]
+    if not found:
+        return fails(f"{node} has no address block", f"a block of {node}", [])
+    return next((judgement for judgement in found if judgement.verdict != "PASS"), found[0])
+
+
+def judge_session(switch: str, neighbor: str, asn: int | None, body: Any) -> Judgement:
+    """A neighbor is Established, with the right AS."""
+    expected = {"state": "Established", **({"asn": asn} if asn is not None else {})}
+    row = neighbors(body).get(neighbor)
+    if row is None:
+        known = ", ".join(neighbors(body)) or "none"
+        return fails(f"{switch}: neighbor {neighbor} is not configured (there are: {known})", expected, None)
+    seen = {"state": row.get("state"), "asn": as_number(str(row.get("neighboras") or 0))}
+    if asn is not None and seen["asn"] != asn:
+        return fails(
+            f"{switch}: neighbor {neighbor} is configured with AS {seen['asn']}, not {asn}, and is {seen['state']}",
+            expected,
+            seen,
+        )
+    if seen["state"] != "Established":
+        return fails(f"{switch}: neighbor {neighbor} is {seen['state']}, not Established", expected, seen)
+    return passes(f"{switch}: neighbor {neighbor} is Established", expected, seen)
+
+
+def judge_prefixes(switch: str, node: str, neighbor: str, expected: Sequence[str], body: Any) -> Judgement:
+    """PfxRcd is the number that Calico's rules give."""
+    row = neighbors(body).get(neighbor)
+    wanted = {"count": len(expected), "prefixes": list(expected)}
+    if row is None or row.get("state") != "Established":
+        state = row.get("state") if row else "not configured"
+        return fails(f"{switch}: no prefixes of {node}: neighbor {neighbor} is {state}", wanted, None)
+    count = int(row.get("prefixreceived") or 0)
+    if count != len(expected):
+        return fails(
+            f"{switch}: {count} prefixes received from {node} ({neighbor}), "
+            f"expected {len(expected)}: {', '.join(expected)}",
+            wanted,
+            count,
+        )
+    return passes(f"{switch}: {count} prefixes from {node} ({neighbor})", wanted, count)
+
+
+def judge_some_of(switch: str, prefix: str, some_of: Sequence[str], body: Any) -> Judgement:
+    """A route has next hops, all of them among these: how many there are, ``maximum-paths`` decides."""
+    expected = {"prefix": prefix, "next_hops_among": list(some_of)}
+    hops = best_hops(route_paths(body, prefix) or ())
+    seen = {"prefix": prefix, "next_hops": hops}
+    if not hops:
+        return fails(f"{switch}: no route to {prefix}", expected, seen)
+    wrong = [hop for hop in hops if hop not in some_of]
+    if wrong:
+        among = ", ".join(some_of)
+        return fails(f"{switch}: {prefix} has next hops {', '.join(wrong)}, not among {among}", expected, seen)
+    return passes(f"{switch}: {prefix} via {', '.join(hops)}", expected, seen)
+
+
+def judge_copy(check: CopyInput, body: Any) -> Judgement:
+    """A route to an address that several pairs have leads to none of the other pairs; having no route is fine."""
+    expected = {"prefix": check.prefix, "not_by": dict(check.others)}
+    paths = route_paths(body, check.prefix)
+    hops = best_hops(paths or ())
+    seen = {"prefix": check.prefix, "next_hops": hops}
+    wrong = [f"{check.others[hop]} ({hop})" for hop in hops if hop in check.others]
+    if wrong:
+        words = f"{check.switch}: {check.prefix} is duplicated: it is reached at {' and '.join(wrong)}, "
+        words += "which has the same address in another pair (is its colour missing?)"
+        return fails(words, expected, seen)
+    where = f"reached via {', '.join(hops)} alone" if any(hops) else "its own" if paths is not None else "not known"
+    return passes(f"{check.switch}: {check.prefix} is {where}, no copy of another pair", expected, seen)
+
+
+def judge_hops(
+    switch: str,
+    prefix: str,
+    next_hops: Sequence[str],
+    segment: int | None,
+    body: Any,
+    marks: Mapping[str, int] = MappingProxyType({}),
+) -> Judgement:
+    """A route has exactly these next hops, and comes over VXLAN where a segment is asked for.
+
+    ``marks``: preference and tag that every path is to have.
+    """
+    wanted = sorted(next_hops)
+    expected = {"prefix": prefix, "next_hops": wanted, **({"segment": segment} if segment else {}), **marks}
+    paths = route_paths(body, prefix)
+    if paths is None:
+        return fails(f"{switch}: no route to {prefix}", expected, None)
+    hops, segments = best_hops(paths), _segments(paths)
+    found = {name: _marks_of(paths, MARKS[name]) for name in marks}
+    seen: dict[str, Any] = {"prefix": prefix, "next_hops": hops, **_singly({"segment": segments[:1]}), **_singly(found)}
+    over = segment is not None and bool(segments)
+    if hops != wanted:
+        trouble = f"has next hops {', '.join(hops) or 'none'}, expected {', '.join(wanted) or 'none'}"
+    elif over and segments != [segment]:
+        trouble = f"is in segment {segments}, expected {segment}"
+    else:
+        wrong = (name for name, values in found.items() if values != [marks[name]])
+        trouble = next((f"has {name} {seen[name]}, expected {marks[name]}" for name in wrong), "")
+    if trouble:
+        return fails(f"{switch}: {prefix} {trouble}", expected, seen)
+    told = f" over VXLAN segment {segment}" if over else ""
+    return passes(f"{switch}: {prefix} via {', '.join(hops)}{told}", expected, seen)
+
+
+MARKS = {"preference": "pref", "tag": "tag"}
+"""Of a path, in NX-OS's JSON."""
+
+
+def _singly(found: Mapping[str, list[int]]) -> dict[str, Any]:
+    """What has one value as that; what has several as a list; nothing of what has none."""
+    return {name: values[0] if len(values) == 1 else values for name, values in found.items() if values}
+
+
+def _segments(paths: Sequence[Mapping[str, Any]]) -> list[int]:
+    return sorted({int(row["segmentid"]) for row in paths if row.get("segmentid")})
+
+
+def _marks_of(paths: Sequence[Mapping[str, Any]], key: str) -> list[int]:
+    return sorted({int(row.get(key) or 0) for row in paths if row.get("ubest") == "true"})
+
+
+PRINTED = {
+    "next_hops": re.compile(r"^\s*\*via (?:::ffff:)?([0-9A-Fa-f.:]+)"),
+    "segments": re.compile(r"segid: (\d+)"),
+    "tunnels": re.compile(r"tunnelid: (0x[0-9a-f]+)"),
+    "encapsulation": re.compile(r"encap: (\S+)"),
+}
+"""What ``show ip route`` prints of a path over VXLAN. The hop of an IPv6 route is an IPv4 address in IPv6's form
+(``::ffff:10.2.0.1%default:IPv4``)."""
+
+
+def tunnel_id(address: str) -> str:
+    """NX-OS's tunnel id of a VTEP: its IPv4 address in hex without leading zero (10.2.0.1 is 0xa020001)."""
+    return f"0x{int(ip_address(address)):x}"
+
+
+def judge_tunnelled(switch: str, prefix: str, next_hops: Sequence[str], segment: int, text: str) -> Judgement:
+    """``show ip route PREFIX`` as it prints: these next hops, over VXLAN, in the segment, each by its own tunnel."""
+    expected: dict[str, Any] = {
+        "prefix": prefix, "next_hops": sorted(next_hops), "segment": segment, "encapsulation": "VXLAN",
+        "tunnels": sorted(tunnel_id(hop) for hop in next_hops),
+    }  # fmt: skip
+    lines = _printed(prefix, text)
+    if lines is None:
+        return fails(f"{switch}: no route to {prefix}", expected, None)
+    seen: dict[str, Any] = {"prefix": prefix}
+    for key, pattern in PRINTED.items():
+        seen[key] = sorted({match[1] for line in lines for match in [pattern.search(line)] if match})
+    seen["segments"] = [int(number) for number in seen["segments"]]
+    what, told = f"{switch}: {prefix}", ", ".join(seen["next_hops"])
+    if seen["next_hops"] != expected["next_hops"]:
+        wanted = ", ".join(expected["next_hops"])
+        return fails(f"{what} has next hops {told or 'none'}, expected {wanted}", expected, seen)
+    if seen["encapsulation"] != ["VXLAN"]:
+        return fails(f"{what} via {told} is not over VXLAN", expected, seen)
+    if seen["segments"] != [segment]:
+        return fails(f"{what} is in segment {seen['segments']}, expected {segment}", expected, seen)
+    tunnels = ", ".join(seen["tunnels"])
+    if seen["tunnels"] != expected["tunnels"]:
+        return fails(f"{what} goes by tunnel {tunnels}, expected {', '.join(expected['tunnels'])}", expected, seen)
+    return passes(f"{what} via {told} over VXLAN segment {segment}, tunnel {tunnels}", expected, seen)
+
+
+def _printed(prefix: str, text: str) -> list[str] | None:
+    """The lines of a route's paths; None without the route."""
+    lines = iter(text.splitlines())
+    if not any(line.startswith(f"{prefix},") for line in lines):
+        return None
+    return list(takewhile(lambda line: not line.strip() or line.lstrip().startswith("*"), lines))
+
+
+def judge_peers(switch: str, vrf: str, family: Family, count: int, body: Any) -> Judgement:
+    """``config peers`` and ``capable peers`` of a summary (white paper: Figure 16)."""
+    families = rows(body, "vrf", "af", "saf")
+    expected = {"configured": count, "capable": count}
+    if not families:
+        return fails(f"{switch} has no BGP in VRF {vrf}, {family}", expected, None)
+    seen = {word: int(families[0].get(f"{word}peers") or 0) for word in expected}
+    words = f"{switch}: {family}: config peers {seen['configured']}, capable peers {seen['capable']}"
+    if seen != expected:
+        return fails(f"{words}, expected {count} of both", expected, seen)
+    return passes(words, expected, seen)
+
+
+SCENARIO = Scenario("bgp", "BGP between fabric and Calico", run, fabric_title="BGP EVPN in the fabric")

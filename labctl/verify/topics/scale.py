@@ -1,0 +1,277 @@
+"""``scale``: the VRF gets as many networks as the white paper's had, and nothing else changes (disruptive).
+
+The border leaf gets a static route for each, redistributed by its tag as those to external hosts are. The leafs must
+have them all, no session may be reset, ping and curl must pass as before, and no node may hear of any: the filter
+towards Calico lets none out. Then they go, and the tables are as large as they were.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from functools import partial
+from ipaddress import ip_network
+from itertools import islice
+from typing import Any, Literal
+
+from labctl.nxos.tables import neighbors, rows
+from labctl.pace import paced
+from labctl.restore.changes import HEALERS, Change, change
+from labctl.restore.client import LabClient
+from labctl.verify.checks import Check, Stopwatch
+from labctl.verify.lab import LabUnderTest, Scenario
+from labctl.verify.observer import Command, Unanswered
+from labctl.verify.topics import bgp, curl, ping
+from labctl.verify.topics.bgp import BgpInput
+from labctl.verify.values import Model
+from labctl.verify.verdict import CheckResult, Judgement, Verdict, fails, passes
+
+
+class ScaleRoutesInput(Model):
+    """``count`` prefixes of a length, the first ones of a range, as static routes via an external host."""
+
+    family: Literal["ipv4", "ipv6"]
+    range: str
+    length: int
+    count: int
+    via: str
+    next_hop: str
+    """The VTEP by which the leafs reach them."""
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """In their order. A range that has not so many gives all that it has."""
+        return tuple(
+            str(network) for network in islice(ip_network(self.range).subnets(new_prefix=self.length), self.count)
+        )
+
+
+class ScaleInput(Model):
+    switch: str
+    vrf: str
+    tag: int
+    routes: tuple[ScaleRoutesInput, ...]
+    leafs: tuple[str, ...]
+    nodes: tuple[str, ...] = ()
+
+
+LIMIT = 300.0
+"""Seconds for the configuration of all routes, or of their removal."""
+IP = {"ipv4": "ip", "ipv6": "ipv6"}
+
+
+def lines(inputs: ScaleInput) -> list[str]:
+    """What the border leaf is told."""
+    routes = [
+        f"{IP[row.family]} route {prefix} {row.via} tag {inputs.tag}"
+        for row in inputs.routes
+        for prefix in row.prefixes
+    ]
+    return [f"vrf context {inputs.vrf}", *routes]
+
+
+def removal(inputs: ScaleInput, running: str) -> list[str]:
+    """What takes those routes away that a running configuration has: some may have been taken already."""
+    ours = {f"{IP[row.family]} route {prefix} {row.via}" for row in inputs.routes for prefix in row.prefixes}
+    said = [" ".join(line.split()[:4]) for line in running.splitlines()]
+    there = [line for line in dict.fromkeys(said) if line in ours]
+    return [f"vrf context {inputs.vrf}", *(f"no {line}" for line in there)] if there else []
+
+
+def heal(client: LabClient, data: Mapping[str, Any]) -> None:
+    """``data``: a `ScaleInput`. Raises `NotDone` when the switch keeps one."""
+    inputs = ScaleInput.model_validate(data)
+    gone = removal(inputs, client.command(inputs.switch, "show running-config"))
+    if gone:
+        client.configure(inputs.switch, gone, timeout=paced(LIMIT))
+
+
+HEALERS["scale-routes"] = heal
+
+WINDOW = 3.0
+"""Seconds over which no node may have one of the prefixes."""
+SLACK = 3.0
+"""Seconds by which a session's age may be behind the clock: it is told in whole seconds."""
+DAY = 86400.0
+Age = tuple[float, float]
+"""(age of a session, what its last digit stands for), in seconds."""
+
+
+def run(lab: LabUnderTest) -> list[CheckResult]:
+    """Grow, prove, shrink, prove."""
+    inputs = next(iter(lab.parts(ScaleInput)), None)
+    if inputs is None:
+        raise Unanswered("this lab has no border leaf with an external host, from where the prefixes would come")
+    tables = [(leaf, row) for leaf in inputs.leafs for row in inputs.routes]
+    before = {(leaf, row.family): _networks(lab, inputs, leaf, row.family) for leaf, row in tables}
+    ages = {asked: _ages(lab.observer.ask(asked)[0]) for asked in _sessions(lab)}
+    watch = Stopwatch()
+    growth = Change("scale", "scale-routes", inputs.model_dump(mode="json"))
+
+    def grow() -> None:
+        lab.hands.configure(inputs.switch, lines(inputs), timeout=paced(LIMIT))
+
+    with change(lab.journal, growth, grow, lab.hands, {growth.healer: heal}):
+        pushed = watch.seconds
+        large = [_has(inputs, leaf, row, before[leaf, row.family], watch, pushed) for leaf, row in tables]
+        large += [_reaches(inputs, leaf, row) for leaf, row in tables]
+        found = lab.poll(large, lab.deadline("converged"))
+        found += _flows(lab)
+        unheard = [_unheard(node, row) for node in inputs.nodes for row in inputs.routes]
+        found += lab.hold(unheard, WINDOW, found) if unheard else []
+        elapsed = watch.seconds  # now, since a session's age is told later: what it then has more proves nothing less
+        kept = [_kept(asked, age, elapsed) for asked, age in ages.items()]
+        found += lab.poll(kept, lab.deadline("scenario"))
+    gone = [_gone(inputs, leaf, row, before[leaf, row.family]) for leaf, row in tables]
+    return found + lab.poll(gone, lab.deadline("converged"))
+
+
+def _flows(lab: LabUnderTest) -> list[CheckResult]:
+    """Pings and pages as before."""
+    deadline, found = lab.deadline("converged"), list[CheckResult]()
+    for pinged in lab.parts(ping.PingInput):
+        found += lab.tell(ping.one(lab, pinged, f"scale.ping.{pinged.name}", deadline))
+    for fetched in lab.parts(curl.CurlInput):
+        found += lab.tell(curl.one(lab, fetched, f"scale.curl.{fetched.name}", deadline))
+    return found
+
+
+def _summary(family: str, vrf: str) -> str:
+    return f"show {IP[family]} bgp summary vrf {vrf}"
+
+
+def _networks(lab: LabUnderTest, inputs: ScaleInput, leaf: str, family: str) -> int:
+    body, _ = lab.observer.ask(Command("nxos", leaf, _summary(family, inputs.vrf)))
+    return sizes(body)[0]
+
+
+def sizes(body: Any) -> tuple[int, int]:
+    """(networks, paths) of a BGP summary; zeros when there is none. Pure."""
+    row = next(iter(rows(body, "vrf", "af", "saf")), {})
+    return int(row.get("totalnetworks") or 0), int(row.get("totalpaths") or 0)
+
+
+def _sessions(lab: LabUnderTest) -> list[Command]:
+    """The summary of every session that the lab's BGP checks are about."""
+    bgp = lab.section(BgpInput)
+    found = [Command("nxos", row.switch, "show bgp l2vpn evpn summary") for row in bgp.evpn]
+    found += [Command("nxos", row.switch, _summary(row.family, row.vrf)) for row in bgp.sessions]
+    return list(dict.fromkeys(found))
+
+
+def _has(inputs: ScaleInput, leaf: str, row: ScaleRoutesInput, before: int, watch: Stopwatch, pushed: float) -> Check:
+    def judged(body: Any) -> Judgement:
+        networks, paths = sizes(body)
+        expected, seen = {"networks": row.count}, {"networks": networks, "paths": paths, "before": before}
+        what = f"{leaf}: {networks} networks and {paths} paths of {row.family} in {inputs.vrf}"
+        if networks < max(row.count, before + row.count):
+            return fails(f"{what}, expected {row.count} and the {before} from before", expected, seen)
+        return passes(
+            f"{what} {watch.seconds:.1f} s after the first line ({pushed:.1f} s of it for the lines)", expected, seen
+        )
+
+    return Check(
+        f"scale.networks.{leaf}.{row.family}", f"{row.count} networks of {row.family} more at {leaf}",
+        (Command("nxos", leaf, _summary(row.family, inputs.vrf)),), judged,
+    )  # fmt: skip
+
+
+def _reaches(inputs: ScaleInput, leaf: str, row: ScaleRoutesInput) -> Check:
+    """The last prefix is in the routing table, over VXLAN."""
+    last = row.prefixes[-1]
+    return Check(
+        f"scale.route.{leaf}.{row.family}", f"{leaf} routes the last of them, {last}",
+        (Command("nxos", leaf, f"show {IP[row.family]} route {last} vrf {inputs.vrf}"),),
+        lambda body: bgp.judge_hops(leaf, last, [row.next_hop], None, body),
+    )  # fmt: skip
+
+
+def _unheard(node: str, row: ScaleRoutesInput) -> Check:
+    flag = "-6" if row.family == "ipv6" else "-4"
+    return Check(
+        f"scale.filtered.{node}.{row.family}", f"{node} hears of none of them, {row.family}",
+        (Command("node", node, f"ip -j {flag} route show"),), partial(judge_unheard, node, row),
+    )  # fmt: skip
+
+
+def judge_unheard(node: str, row: ScaleRoutesInput, text: str) -> Judgement:
+    """No route of a node is inside the range. Pure."""
+    room: Any = ip_network(row.range)
+    if not text.strip():
+        return Judgement("INCONCLUSIVE", f"{node} did not tell its routes")
+    routes = [str(entry.get("dst", "default")) for entry in json.loads(text)]
+    heard = [dst for dst in routes if dst != "default" and ip_network(dst, strict=False).subnet_of(room)]
+    seen = {"routes": len(routes), "inside": heard[:5]}
+    if heard:
+        return fails(
+            f"{node} has {len(heard)} routes of {row.range}, the first {heard[0]}: the leafs let them out", 0, seen
+        )
+    return passes(f"{node}: none of {len(routes)} routes is of {row.range}", 0, seen)
+
+
+def _kept(asked: Command, before: Mapping[str, Age], elapsed: float) -> Check:
+    switch = asked.target
+    family = "evpn" if "evpn" in asked.text else "ipv6" if asked.text.startswith("show ipv6") else "ipv4"
+    return Check(
+        f"scale.sessions.{switch}.{family}", f"no session of {switch} was reset, {family}", (asked,),
+        lambda body: judge_kept(switch, before, _ages(body), elapsed),
+    )  # fmt: skip
+
+
+def judge_kept(switch: str, before: Mapping[str, Age], now: Mapping[str, Age], elapsed: float) -> Judgement:
+    """Every session that was Established is older by the seconds that have passed at least. Pure."""
+    expected = dict.fromkeys(before, f"established, {elapsed:.0f} s older")
+    seen = {neighbor: f"{age:.0f} s" for neighbor, (age, _) in now.items()}
+    lost = [neighbor for neighbor in before if neighbor not in now]
+    if lost:
+        return fails(f"{switch}: not Established any more: {', '.join(lost)}", expected, seen)
+    reset = [
+        f"{neighbor} ({now[neighbor][0]:.0f} s ago)"
+        for neighbor, (age, _) in before.items()
+        if now[neighbor][0] + now[neighbor][1] + SLACK < age + elapsed
+    ]
+    if reset:
+        return fails(f"{switch}: reset meanwhile: {', '.join(reset)}", expected, seen)
+    return passes(f"{switch}: none of {len(before)} sessions was reset in {elapsed:.0f} s", expected, seen)
+
+
+def _ages(body: Any) -> dict[str, Age]:
+    """Neighbor → age of each session that is Established."""
+    found = {neighbor: _seconds(str(row.get("time", ""))) for neighbor, row in neighbors(body).items()
+             if row.get("state") == "Established"}  # fmt: skip
+    return {neighbor: age for neighbor, age in found.items() if age is not None}
+
+
+UNITS = {"Y": 365 * DAY, "W": 7 * DAY, "D": DAY, "H": 3600.0, "M": 60.0, "S": 1.0}
+
+
+def _seconds(text: str) -> Age | None:
+    """``PT1M28S``, ``P1DT2H``, ``00:01:28``, ``1d02h``, ``3w4d`` with the unit of the last digit; None: no age."""
+    clock = re.fullmatch(r"(\d+):(\d\d):(\d\d)", text)
+    if clock:
+        hours, minutes, seconds = (int(part) for part in clock.groups())
+        return hours * 3600.0 + minutes * 60.0 + seconds, 1.0
+    parts = re.findall(r"(\d+)([YWDHMS])", text.upper())
+    if not parts or not re.fullmatch(r"P?(\d+[YWDHMS]|T)+", text.upper()):
+        return None
+    # from a day on NX-OS leaves the minutes out, from a week on the hours
+    unit = UNITS[parts[-1][1]] if any(letter in "YWD" for _, letter in parts) else 1.0
+    return sum(int(number) * UNITS[letter] for number, letter in parts), unit
+
+
+def _gone(inputs: ScaleInput, leaf: str, row: ScaleRoutesInput, before: int) -> Check:
+    def judged(body: Any) -> Judgement:
+        networks, _ = sizes(body)
+        verdict: Verdict = "PASS" if 0 < networks <= before else "FAIL"
+        return Judgement(
+            verdict, f"{leaf}: {networks} networks of {row.family} in {inputs.vrf}, {before} before", before, networks
+        )
+
+    return Check(
+        f"scale.gone.{leaf}.{row.family}", f"{leaf} is as before, {row.family}",
+        (Command("nxos", leaf, _summary(row.family, inputs.vrf)),), judged,
+    )  # fmt: skip
+
+
+SCENARIO = Scenario("scale", "tables as large as the white paper's", run, disruptive=True, on_request=True)
