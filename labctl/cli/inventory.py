@@ -10,7 +10,7 @@ from labctl.cli.app import Lab, OnLab, lab_argument, open_lab, result, result_js
 from labctl.errors import InconclusiveError
 
 if TYPE_CHECKING:
-    from labctl.folder.lab import Lab as Rendered
+    from labctl.folder import Lab as Rendered
     from labctl.runtime.api import SshEndpoint
 
 GROUP = {"spine": "spines", "leaf": "leafs", "border": "borders"}

@@ -1,51 +1,76 @@
-"""kind/cluster.yaml: the Kubernetes nodes' names and the ranges."""
+"""kind/cluster.yaml: the ranges of pods and services, and whether its nodes are those of lab.json."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from labctl.errors import Problem
-from labctl.folder.reading import document, mapping, sequence
+import yaml
+
+from labctl.errors import Place, Problem
+from labctl.folder.reading import STRUCTURE, document, mapping, sequence
+from labctl.labjson import Lab
+from labctl.yamldoc import Document
+
+FILE = "kind/cluster.yaml"
 
 
 @dataclass(frozen=True, slots=True)
-class ClusterConfig:
-    """kind/cluster.yaml: Kubernetes node names by position (the first is the control plane) and the ranges."""
+class ClusterRanges:
+    """The ranges that the cluster is made with; empty without one."""
 
-    node_names: tuple[str, ...]
-    pod_subnets: tuple[str, ...]
-    service_subnets: tuple[str, ...]
+    pod_subnets: tuple[str, ...] = ()
+    service_subnets: tuple[str, ...] = ()
 
 
-def read_cluster(path: Path, problems: list[Problem]) -> ClusterConfig | None:
-    """Read kind/cluster.yaml, adding its problems. None when it cannot be read."""
-    found = document(path, "kind/cluster.yaml", problems)
+def read_cluster(path: Path, lab: Lab, problems: list[Problem]) -> ClusterRanges:
+    """Read kind/cluster.yaml, adding its problems."""
+    found = document(path, FILE, problems)
     if found is None:
-        return None
-    import yaml
-
+        return ClusterRanges()
     networking = mapping(found, ("networking",), problems)
-    names = []
-    for index in range(len(sequence(found, ("nodes",), problems))):
-        name = None
-        place = ("nodes", index, "kubeadmConfigPatches")
-        mapping(found, ("nodes", index), problems)
-        for position, patch in enumerate(sequence(found, place, problems)):
-            try:
-                body = yaml.load(str(patch), Loader=yaml.CSafeLoader)
-                name = body["nodeRegistration"]["name"]
-            except (yaml.YAMLError, KeyError, TypeError):
-                message = "a patch without nodeRegistration.name"
-                problems.append(Problem("bad-patch", message, found.place((*place, position))))
-        if name is None:
-            problems.append(
-                Problem("no-node-name", "a node without nodeRegistration.name", found.place(("nodes", index)))
-            )
-        else:
-            names.append(str(name))
-    split = {
-        key: tuple(part for part in str(networking.get(key) or "").split(",") if part)
+    _agree(found, lab, problems)
+    pods, services = (
+        tuple(part for part in str(networking.get(key) or "").split(",") if part)
         for key in ("podSubnet", "serviceSubnet")
-    }
-    return ClusterConfig(tuple(names), split["podSubnet"], split["serviceSubnet"])
+    )
+    return ClusterRanges(pods, services)
+
+
+def _agree(found: Document, lab: Lab, problems: list[Problem]) -> None:
+    """Each node of the file must be the one that lab.json has under the container's name that kind will give to it."""
+    wanted = {node.container: node.kubernetes for node in lab.nodes.values() if node.kind == "kube-node"}
+    counted: Counter[str] = Counter()
+    for index in range(len(sequence(found, ("nodes",), problems))):
+        role = str(mapping(found, ("nodes", index), problems).get("role") or "control-plane")
+        counted[role] += 1  # kind numbers the nodes of a role, but for the first
+        container = f"{lab.cluster}-{role}{counted[role] if counted[role] > 1 else ''}"
+        name, place = _registered(found, index, problems)
+        expected = wanted.pop(container, None)
+        if expected is None:
+            problems.append(
+                Problem(STRUCTURE, f"lab.json has no node in container {container}, which kind makes", place)
+            )
+        elif name != expected:
+            message = f"lab.json calls the node in container {container} {expected}, not {name or container}"
+            problems.append(Problem(STRUCTURE, message, place))
+    problems.extend(
+        Problem(STRUCTURE, f"lab.json has node {name}, which is missing here", found.place(("nodes",), key=True))
+        for name in wanted.values()
+    )
+
+
+def _registered(found: Document, index: int, problems: list[Problem]) -> tuple[str | None, Place]:
+    """The name with which kubeadm registers a node (None: its container's), and the place of what says so."""
+    name, place = None, found.place(("nodes", index))
+    path = ("nodes", index, "kubeadmConfigPatches")
+    for position, patch in enumerate(sequence(found, path, problems)):
+        where = found.place((*path, position))
+        try:
+            body: Any = yaml.load(str(patch), Loader=yaml.CSafeLoader)
+            name, place = str(body["nodeRegistration"]["name"]), where
+        except (yaml.YAMLError, KeyError, TypeError):
+            problems.append(Problem("bad-patch", "a patch without nodeRegistration.name", where))
+    return name, place

@@ -10,6 +10,9 @@ from labctl.errors import Place, Problem
 from labctl.yamldoc import Document, parse
 from labctl.yamldoc import Path as DocumentPath
 
+STRUCTURE = "structure"
+"""Code of a problem: nodes, links or names of a file are not those of lab.json."""
+
 
 def document(path: Path, name: str, problems: list[Problem]) -> Document | None:
     """A folder's YAML document; None when it cannot be read (a problem)."""

@@ -38,11 +38,11 @@ def boot_environment(topology: Topology, memory_bytes: int) -> dict[str, str]:
 
     A switch without BOOT_DELAY, or with seconds that a person wrote, is left alone.
     """
-    asked = {name: _variable(node.env) for name, node in topology.nodes.items() if node.kind == "cisco_n9kv"}
+    asked = {name: _variable(env) for name, env in topology.env.items()}
     held = [name for name, variable in asked.items() if variable]
     if not held:
         return {}
-    per_switch = max(memory_of(topology.nodes[name].env) for name in held)
+    per_switch = max(memory_of(topology.env[name]) for name in held)
     delays = boot_delays(held, memory_bytes, per_switch)
     return {str(asked[name]): str(seconds) for name, seconds in delays.items()}
 

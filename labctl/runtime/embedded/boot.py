@@ -46,10 +46,7 @@ class Plan:
 
 def plan(folder: Folder) -> Plan:
     """Addresses of eth0 for every box of the topology (the cluster itself is none)."""
-    boxes = [
-        (lab_node.topology, folder.topology.nodes[lab_node.topology].mgmt_ipv4)
-        for lab_node in folder.lab.nodes.values()
-    ]
+    boxes = [(node.topology, folder.topology.addresses.get(node.topology)) for node in folder.lab.nodes.values()]
     management = plan_management(folder.topology.mgmt_ipv4_subnet, boxes)
     return Plan(folder, management, {name: node.topology for name, node in folder.lab.nodes.items()})
 
@@ -110,7 +107,7 @@ class EmbeddedLab:
         deadline.seconds = pace.paced(deadline.seconds)
         say(f"guest speed {pace.speed():.2g} of the reference")
         self._wire(agent, made)
-        say(f"{len(made.namespaces)} boxes and {len(folder.topology.links)} wires")
+        say(f"{len(made.namespaces)} boxes and {len(folder.lab.links)} wires")
         switches.start_front_ends(self._state, zygote, self._supervisor, made, switch_ports, credentials)
         say(f"{len(switch_ports)} switches started")
         switches.write_ssh_files(self._state, credentials, switch_ports)
@@ -144,17 +141,17 @@ class EmbeddedLab:
         return trial.boot(launcher, image, start, limit=BOOT_LIMIT, cancel=self._cancel, say=say).connect()
 
     def _wire(self, agent: Agent, made: Plan) -> None:
-        topology = made.folder.topology
+        lab = made.folder.lab
         names = list(made.namespaces.values())
         self._do(agent, [(None, namespaces(names))])
         self._do(agent, [*((name, quiet()) for name in names)])
-        self._do(agent, [(None, wires(topology.links, made.management))])
+        self._do(agent, [(None, wires(lab.keyed_links, made.management))])
         groups = []
-        for name, node in made.folder.lab.nodes.items():
+        for name, node in lab.nodes.items():
             if node.kind != "switch":
                 box = made.namespaces[name]
                 forwarding = kube_node() if node.kind == "kube-node" else []
-                ops = host_interfaces(box, topology.interfaces(box), made.management)
+                ops = host_interfaces(box, lab.interfaces(name), made.management)
                 groups.append((box, [*forwarding, *ops]))
         self._do(agent, groups)
 

@@ -47,22 +47,22 @@ def prepare(state: LabState, folder: Folder, management: Management) -> Cluster:
         raise HostError(
             "the control plane's programs are not on this host", code="no-control-plane", next_command="labctl setup"
         )
-    config = folder.cluster
-    services = (config.service_subnets if config else ()) or DEFAULT_SERVICES
+    ranges = folder.cluster
+    services = ranges.service_subnets or DEFAULT_SERVICES
     plane = control_plane(
         binaries, state.root / "cluster", state.logs, state.kubeconfig, Ports(free_port(), free_port(), free_port()),
-        folder.lab.name, services, pod_ranges=config.pod_subnets if config else (),
+        folder.lab.name, services, pod_ranges=ranges.pod_subnets,
     )  # fmt: skip
     nodes = []
-    names = config.node_names if config else ()
-    for index, (lab_name, name) in enumerate(zip(folder.lab.kube_nodes, names, strict=True)):
-        box = folder.lab.nodes[lab_name].topology
+    for lab_name, name in folder.lab.kubernetes.items():
+        node = folder.lab.nodes[lab_name]
+        box = node.topology
         serving = plane.authority.kubelet(f"kubelet-{name}", name, ("localhost", "127.0.0.1"))
         nodes.append(
             NodeSpec(
                 name,
                 box,
-                index == 0,
+                node.role == "control-plane",
                 str(management.addresses[box]),
                 free_port(),
                 str(serving.certificate),
@@ -74,7 +74,7 @@ def prepare(state: LabState, folder: Folder, management: Management) -> Cluster:
     authority = str(plane.authority.certificate)
     spec = AgentsSpec(
         plane.server, authority, str(state.root / "agent.sock"), folder.lab.versions.get("kubernetes", ""),
-        tuple(config.pod_subnets if config else ()),
+        ranges.pod_subnets,
         str(system.certificate), str(system.key), tuple(nodes),
     )  # fmt: skip
     return Cluster(plane, spec, Access(plane.server, authority, str(admin.certificate), str(admin.key)))

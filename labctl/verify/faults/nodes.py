@@ -18,7 +18,7 @@ def unplug(lab: LabUnderTest, row: Leg) -> Plan:
 
 def node_down(lab: LabUnderTest, node: str) -> Plan:
     """Every wire of a node: it runs on, and nobody reaches it but over the management network."""
-    wires = lab.folder.topology.interfaces(lab.folder.lab.nodes[node].topology)
+    wires = lab.folder.lab.interfaces(node)
     return Plan(f"{node} is cut off: {', '.join(wires)} down (it runs on)", [_down(lab, node, wires)])
 
 

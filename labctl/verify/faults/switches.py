@@ -31,7 +31,7 @@ def shutdown(lab: LabUnderTest, row: Port) -> Plan:
 
 def isolate(lab: LabUnderTest, switch: str) -> Plan:
     """``shutdown`` on each Ethernet port that has a wire and is not shut."""
-    wired = lab.folder.topology.interfaces(lab.folder.lab.nodes[switch].topology)
+    wired = lab.folder.lab.interfaces(switch)
     ports = [name for name in wired if not _is_shut(lab, switch, name)]
     if not ports:
         raise NotDone(f"{switch} has no port that is not shut already")
