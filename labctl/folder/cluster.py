@@ -41,7 +41,7 @@ def read_cluster(path: Path, lab: Lab, problems: list[Problem]) -> ClusterRanges
 
 def _agree(found: Document, lab: Lab, problems: list[Problem]) -> None:
     """Each node of the file must be the one that lab.json has under the container's name that kind will give to it."""
-    wanted = {node.container: node.kubernetes for node in lab.nodes.values() if node.kind == "kube-node"}
+    wanted = {lab.nodes[node].container: name for node, name in lab.kubernetes.items()}
     counted: Counter[str] = Counter()
     for index in range(len(sequence(found, ("nodes",), problems))):
         role = str(mapping(found, ("nodes", index), problems).get("role") or "control-plane")

@@ -191,7 +191,8 @@ def _other_links(found: Document, lab: Lab, problems: list[Problem]) -> Iterator
     for index, row in enumerate(sequence(found, place, problems)):
         ends = _link(found, (*place, index), row, problems)
         if ends is not None and wanted.pop(frozenset(ends), None) is None:
-            yield Problem(STRUCTURE, f"lab.json has no link {' - '.join(ends)}", found.place((*place, index)))
+            where = found.place((*place, index, "endpoints"))
+            yield Problem(STRUCTURE, f"lab.json has no link {' - '.join(ends)}", where)
     for link in wanted.values():
         message = f"lab.json has link {' - '.join(map(':'.join, link))}, which is missing here"
         yield Problem(STRUCTURE, message, found.place(place, key=True))

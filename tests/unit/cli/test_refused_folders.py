@@ -1,11 +1,17 @@
-"""Folders of labctl 0.1 (labctl.lab/v1): refused with what renders them anew; labs that run of one are taken down."""
+"""Folders that are refused with what renders them anew: those of labctl 0.1 (labctl.lab/v1), and an edited structure.
+
+Labs that run of the former are taken down.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from labctl.errors import ExitCode
 from labctl.runtime.embedded.supervisor import Supervisor
@@ -40,6 +46,24 @@ def test_generate_renders_it_anew(run: Run) -> None:
     assert ran.code == ExitCode.OK
     assert "note: old/nxos/leaf101.cfg was edited and is rendered anew" in ran.err
     assert run("validate", "old").code == ExitCode.OK
+
+
+@pytest.mark.parametrize("verb", ["up x", "validate x", "graph x", "doctor --runtime containerlab x"])
+def test_an_edited_structure_is_refused_by_whoever_reads_it(run: Run, verb: str) -> None:
+    assert run("generate", "minimal", "-o", "x").code == ExitCode.OK
+    for name, old, new in (
+        ("topology.clab.yml", "- spine1:Ethernet1/1\n", "- spine1:Ethernet1/9\n"),
+        ("kind/cluster.yaml", "name: master", "name: m1"),
+    ):
+        text = (Path("x") / name).read_text()
+        assert old in text
+        (Path("x") / name).write_text(text.replace(old, new, 1))
+    ran = run(*verb.split())
+    assert ran.code == ExitCode.USAGE
+    assert re.search(r"topology.clab.yml:\d+:\d+: lab.json has no link spine1:Ethernet1/9 - ", ran.err)
+    assert re.search(r"kind/cluster.yaml:\d+:\d+: lab.json calls the node in container \S+ master, not m1", ran.err)
+    assert "3 problems\n  next: labctl generate SPEC -o DIR, or labctl up SPEC" in ran.err
+    assert not lab_state("minimal").exists
 
 
 def running(run: Run, state: LabState) -> subprocess.Popen[bytes]:
