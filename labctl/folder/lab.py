@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from labctl.errors import Place, Problem, SpecError
+from labctl.folder.document import problems_of
 from labctl.labjson import FILE, SCHEMA, Lab
 from labctl.yamldoc import parse
 
@@ -43,7 +44,8 @@ def read_lab(path: Path) -> Lab:
     try:
         return Lab.model_validate(data)
     except ValidationError as error:
-        raise SpecError(_problems(text, error), next_command=RENDER_ANEW) from None
+        document, problems = parse(FILE, text)  # JSON is YAML, of which the places of keys are known
+        raise SpecError(problems_of(error, document) if document else problems, next_command=RENDER_ANEW) from None
 
 
 def _other_schema(schema: object) -> Problem:
@@ -55,20 +57,6 @@ def _other_schema(schema: object) -> Problem:
             "render the folder anew; a lab that runs of it is taken down by labctl down LAB",
         )
     return Problem("wrong-schema", f"lab.json has schema {schema!r}, not {SCHEMA}", Place(FILE))
-
-
-def _problems(text: str, error: ValidationError) -> list[Problem]:
-    document, _ = parse(FILE, text)  # JSON is YAML, of which the places of keys are known
-    found = []
-    for row in error.errors():
-        path = row["loc"]
-        place = document.place(path) if document else Place(FILE)
-        if row["type"] == "missing":
-            found.append(Problem("missing-key", f"lab.json lacks {'.'.join(map(str, path))}", place))
-        else:
-            words = str(row["msg"]).removeprefix("Value error, ")
-            found.append(Problem("bad-lab", f"{'.'.join(map(str, path)) or FILE}: {words}", place))
-    return found
 
 
 def edited_files(path: Path, files: Mapping[str, str]) -> tuple[str, ...]:

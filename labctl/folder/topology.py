@@ -6,22 +6,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from labctl.errors import Problem, did_you_mean
-from labctl.folder.reading import STRUCTURE, document, mapping, sequence, unknown_keys
+from labctl.folder.document import STRUCTURE, Part, read_document
 from labctl.labjson import Lab, NodeKind
 from labctl.peers import EXTRAS, ON_NODE
 from labctl.yamldoc import Document
-from labctl.yamldoc import Path as DocumentPath
 
 FILE = "topology.clab.yml"
-LINK_KEYS = frozenset({"endpoints", "mtu", "type"})
-NODE_KEYS = frozenset({
-    "kind", "image", "image-pull-policy", "startup-config", "mgmt-ipv4", "mgmt-ipv6", "labels", "env", "cmd", "extras",
-    "stages", "exec", "group", "hostname", "ports", "binds",
-    "credentials", "wait", "kubeconfig",
-})  # fmt: skip
 KINDS: Mapping[NodeKind, str] = {"switch": "cisco_n9kv", "kube-node": "ext-container", "host": "linux"}
 """What a node of the lab is to containerlab."""
 CLUSTER = "k8s-kind"
@@ -52,91 +48,57 @@ class Topology:
     """Those of its nodes' keys that not every containerlab reads (`labctl.peers.readers`)."""
 
 
-def read_topology(path: Path, lab: Lab, problems: list[Problem]) -> Topology | None:
-    """Read topology.clab.yml. None when it has problems, which are added."""
-    found = document(path, FILE, problems)
-    if found is None:
-        return None
-    before = len(problems)
-    if not mapping(found, ("topology", "nodes"), problems):
-        problems.append(Problem("missing-key", "topology.nodes is missing", found.place(("topology",))))
-        return None
-    inherited = _Inherited(found, problems)
-    nodes = {key: _node(found, key, inherited, problems) for key in found.data["topology"]["nodes"]}
-    problems.extend(_other_names(found, lab))
-    problems.extend(_other_nodes(found, lab, {key: kind for key, (kind, _, _) in nodes.items()}))
-    problems.extend(_other_links(found, lab, problems))
-    management = mapping(found, ("mgmt",), problems)
-    subnet = _subnet(found, management, problems)
-    if len(problems) > before:
-        return None
-    merged = {key: settings for key, (_, settings, _) in nodes.items()}
-    return Topology(
-        subnet,
-        str(management.get("network") or "clab"),
-        {key: str(settings["image"]) for key, settings in merged.items() if settings.get("image")},
-        {key: env for key, (_, _, env) in nodes.items()},
-        {key: str(settings["mgmt-ipv4"]) for key, settings in merged.items() if settings.get("mgmt-ipv4")},
-        str(inherited.defaults.get("image-pull-policy", "if-not-present")).lower() != "never",
-        _moved_keys(found.data["topology"]),
-    )
+NodeKey = Literal[
+    "kind", "image", "image-pull-policy", "startup-config", "mgmt-ipv4", "mgmt-ipv6", "labels", "env", "cmd", "extras",
+    "stages", "exec", "group", "hostname", "ports", "binds", "credentials", "wait", "kubeconfig",
+]  # fmt: skip
 
 
-def _subnet(found: Document, management: Mapping[str, Any], problems: list[Problem]) -> str | None:
-    """The management network's range; None where Docker chooses it."""
-    written = management.get("ipv4-subnet")
-    if written in (None, ANY_SUBNET):
-        return None
+def _with_env(settings: Mapping[NodeKey, Any] | None) -> Mapping[NodeKey, Any]:
+    settings = settings or {}
+    if not isinstance(settings.get("env") or {}, dict):
+        raise PydanticCustomError("wrong-type", "env must be a mapping")
+    return settings
+
+
+Settings = Annotated[Mapping[NodeKey, Any] | None, AfterValidator(_with_env)]
+"""What is written of a node, or of all nodes of a kind or a group."""
+
+
+def _subnet(written: Any) -> str | None:
     try:
-        return str(IPv4Network(str(written)))
+        return None if written in (None, ANY_SUBNET) else str(IPv4Network(str(written)))
     except ValueError as error:
-        place = found.place(("mgmt", "ipv4-subnet"))
-        problems.append(Problem("bad-network", f"this is no IPv4 network: {error}", place))
-        return None
+        raise PydanticCustomError("bad-network", "this is no IPv4 network: {error}", {"error": str(error)}) from None
 
 
-def _moved_keys(body: Mapping[str, Any]) -> frozenset[str]:
-    levels = (body.get(level) or {} for level in ("nodes", "kinds", "groups"))
-    parts = [body.get("defaults"), *(part for level in levels for part in level.values())]
-    return frozenset(key for part in parts for key in part or ()) & (EXTRAS | ON_NODE)
+def _end(written: Any) -> str:
+    """An end of a link in containerlab's short form (``leaf2101:Ethernet1/1``)."""
+    return f"{written.get('node', '')}:{written.get('interface', '')}" if isinstance(written, dict) else str(written)
 
 
-_Merged = tuple[str, Mapping[str, Any], Mapping[str, str]]
-"""Kind, settings and environment of a node."""
+class _Link(Part):
+    model_config = ConfigDict(extra="forbid")
+    endpoints: tuple[Annotated[str, BeforeValidator(_end)], Annotated[str, BeforeValidator(_end)]]
+    mtu: Any = None
+    type: Literal["veth"] = "veth"
 
 
-class _Inherited:
-    """What nodes of a topology have in common: its defaults, those of each kind, those of each group.
+class _Body(Part):
+    defaults: Settings = None
+    kinds: dict[str, Settings] = {}
+    groups: dict[str, Settings] = {}
+    nodes: dict[str, Settings]
+    links: tuple[_Link, ...] = ()
 
-    The nearer to the node, the stronger; ``env`` is merged key by key (containerlab, types/topology.go).
-    """
-
-    def __init__(self, found: Document, problems: list[Problem]) -> None:
-        self.defaults = self._part(found, ("topology", "defaults"), problems)
-        self._shared = {
-            level: {
-                name: self._part(found, ("topology", level, name), problems)
-                for name in mapping(found, ("topology", level), problems)
-            }
-            for level in ("kinds", "groups")
-        }
-
-    @staticmethod
-    def _part(found: Document, path: DocumentPath, problems: list[Problem]) -> Mapping[str, Any]:
-        part = mapping(found, path, problems)
-        problems.extend(unknown_keys(found, path, NODE_KEYS, "a node") if part else ())
-        if part:
-            mapping(found, (*path, "env"), problems)
-        return part
-
-    def merged(self, own: Mapping[str, Any]) -> _Merged:
-        """Kind, settings and environment of a node."""
-        group = self._shared["groups"].get(str(own.get("group") or self.defaults.get("group")), {})
-        kind = str(own.get("kind") or group.get("kind") or self.defaults.get("kind"))
-        levels = (self.defaults, self._shared["kinds"].get(kind, {}), group, own)
-        written = [level["env"] for level in levels if isinstance(level.get("env"), dict)]
-        env = {str(name): _variable(value) for part in written for name, value in part.items()}
-        return kind, {key: value for level in levels for key, value in level.items()}, env
+    def merged(self, key: str) -> dict[str, Any]:
+        """Settings of a node: the nearer to it, the stronger; env is merged (containerlab, types/topology.go)."""
+        own, defaults = self.nodes[key] or {}, self.defaults or {}
+        group = self.groups.get(str(own.get("group") or defaults.get("group"))) or {}
+        kind = str(own.get("kind") or group.get("kind") or defaults.get("kind"))
+        levels = (defaults, self.kinds.get(kind) or {}, group, own)
+        env = {str(name): _variable(value) for level in levels for name, value in (level.get("env") or {}).items()}
+        return {str(name): value for level in levels for name, value in level.items()} | {"kind": kind, "env": env}
 
 
 def _variable(value: Any) -> str:
@@ -144,22 +106,55 @@ def _variable(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
 
 
-def _node(found: Document, key: str, inherited: _Inherited, problems: list[Problem]) -> _Merged:
-    place = ("topology", "nodes", key)
-    own = mapping(found, place, problems)
-    problems.extend(unknown_keys(found, place, NODE_KEYS, "a node") if own else ())
-    if own:
-        mapping(found, (*place, "env"), problems)
-    return inherited.merged(own)
+class _Management(Part):
+    network: Any = None
+    subnet: Annotated[str | None, BeforeValidator(_subnet)] = Field(default=None, alias="ipv4-subnet")
 
 
-def _other_names(found: Document, lab: Lab) -> Iterator[Problem]:
+class _File(Part):
+    name: Any = None
+    prefix: Any = PREFIX
+    mgmt: _Management = _Management()
+    topology: _Body
+
+
+def read_topology(path: Path, lab: Lab, problems: list[Problem]) -> Topology | None:
+    """Read topology.clab.yml. None when it has problems, which are added."""
+    read = read_document(path, FILE, _File, problems)
+    if read is None:
+        return None
+    found, file = read
+    body = file.topology
+    nodes = {key: body.merged(key) for key in body.nodes}
+    other = [
+        *_other_names(found, lab, file),
+        *_other_nodes(found, lab, {key: node["kind"] for key, node in nodes.items()}),
+        *_other_links(found, lab, [link.endpoints for link in body.links]),
+    ]
+    problems.extend(other)
+    return _settings(file, nodes) if not other else None
+
+
+def _settings(file: _File, nodes: Mapping[str, Mapping[str, Any]]) -> Topology:
+    body = file.topology
+    written = (body.defaults, *body.kinds.values(), *body.groups.values(), *body.nodes.values())
+    return Topology(
+        file.mgmt.subnet,
+        str(file.mgmt.network or "clab"),
+        {key: str(node["image"]) for key, node in nodes.items() if node.get("image")},
+        {key: node["env"] for key, node in nodes.items()},
+        {key: str(node["mgmt-ipv4"]) for key, node in nodes.items() if node.get("mgmt-ipv4")},
+        str((body.defaults or {}).get("image-pull-policy", "if-not-present")).lower() != "never",
+        frozenset(key for settings in written for key in settings or ()) & (EXTRAS | ON_NODE),
+    )
+
+
+def _other_names(found: Document, lab: Lab, file: _File) -> Iterator[Problem]:
     """Of the lab, and what all containers' names begin with."""
-    name, prefix = found.data.get("name"), found.data.get("prefix", PREFIX)
-    if str(name) != lab.name:
-        yield Problem(STRUCTURE, f"lab.json calls the lab {lab.name}, not {name}", found.place(("name",)))
-    if prefix != PREFIX:
-        message = f"containers have the prefix {PREFIX} in lab.json, not {prefix!r}"
+    if str(file.name) != lab.name:
+        yield Problem(STRUCTURE, f"lab.json calls the lab {lab.name}, not {file.name}", found.place(("name",)))
+    if file.prefix != PREFIX:
+        message = f"containers have the prefix {PREFIX} in lab.json, not {file.prefix!r}"
         yield Problem(STRUCTURE, message, found.place(("prefix",)))
 
 
@@ -184,30 +179,14 @@ def _other_nodes(found: Document, lab: Lab, kinds: Mapping[str, str]) -> Iterato
             yield Problem(STRUCTURE, message, found.place(("topology", "nodes"), key=True))
 
 
-def _other_links(found: Document, lab: Lab, problems: list[Problem]) -> Iterator[Problem]:
+def _other_links(found: Document, lab: Lab, links: list[tuple[str, str]]) -> Iterator[Problem]:
     """Links that are not those of lab.json, in whatever order, and with whichever end first."""
     wanted = {frozenset(map(":".join, link)): link for link in lab.keyed_links}
-    place: DocumentPath = ("topology", "links")
-    for index, row in enumerate(sequence(found, place, problems)):
-        ends = _link(found, (*place, index), row, problems)
-        if ends is not None and wanted.pop(frozenset(ends), None) is None:
+    place = ("topology", "links")
+    for index, ends in enumerate(links):
+        if wanted.pop(frozenset(ends), None) is None:
             where = found.place((*place, index, "endpoints"))
             yield Problem(STRUCTURE, f"lab.json has no link {' - '.join(ends)}", where)
     for link in wanted.values():
         message = f"lab.json has link {' - '.join(map(':'.join, link))}, which is missing here"
         yield Problem(STRUCTURE, message, found.place(place, key=True))
-
-
-def _link(found: Document, place: DocumentPath, row: Any, problems: list[Problem]) -> list[str] | None:
-    if not isinstance(row, dict) or not isinstance(row.get("endpoints"), list) or len(row["endpoints"]) != 2:
-        problems.append(Problem("bad-link", "a link has two endpoints", found.place(place)))
-        return None
-    problems.extend(
-        Problem("cannot-do", f"this runtime cannot do {key} of a link", found.place((*place, key), key=True))
-        for key in row
-        if key not in LINK_KEYS or (key == "type" and row[key] != "veth")
-    )
-    return [
-        f"{end.get('node', '')}:{end.get('interface', '')}" if isinstance(end, dict) else str(end)
-        for end in row["endpoints"]
-    ]

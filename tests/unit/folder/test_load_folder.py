@@ -167,7 +167,7 @@ def test_a_value_of_lab_json_that_cannot_be(
 ) -> None:
     edit("lab.json", old, new)
     found = problems(folder)[0]
-    assert found.code == "bad-lab"
+    assert found.code == "bad-value"
     assert message in found.message
     assert at(folder, found) == ("lab.json", line)
 
@@ -183,11 +183,31 @@ def at(folder: Path, problem: Problem) -> tuple[str, str]:
     ("old", "new", "code", "message"),
     [
         ("kind: cisco_n9kv", "kind: arista_ceos", "cannot-do", "this runtime cannot do kind arista_ceos"),
-        ("mgmt-ipv4: 172.20.20.11", "network-mode: host", "cannot-do", "this runtime cannot do network-mode of a node"),
-        ("      cmd: sleep infinity", "      pid: host", "cannot-do", "this runtime cannot do pid of a node"),
-        ("    image-pull-policy: never", "    cpu-set: 1", "cannot-do", "this runtime cannot do cpu-set of a node"),
-        ("topology:\n", "topologie:\n", "missing-key", "topology.nodes is missing"),
-        ("ipv4-subnet: 172.20.20.0/24", "ipv4-subnet: 172.20.20.1/24", "bad-network", "this is no IPv4 network"),
+        (
+            "mgmt-ipv4: 172.20.20.11",
+            "network-mode: host",
+            "cannot-do",
+            "this runtime cannot do network-mode of topology.nodes",
+        ),
+        (
+            "      cmd: sleep infinity",
+            "      pid: host",
+            "cannot-do",
+            "this runtime cannot do pid of topology.kinds",
+        ),
+        (
+            "    image-pull-policy: never",
+            "    cpu-set: 1",
+            "cannot-do",
+            "this runtime cannot do cpu-set of topology",
+        ),
+        ("topology:\n", "topologie:\n", "missing-key", "topology.clab.yml lacks topology"),
+        (
+            "ipv4-subnet: 172.20.20.0/24",
+            "ipv4-subnet: 172.20.20.1/24",
+            "bad-network",
+            "this is no IPv4 network: 172.20.20.1/24 has host bits set",
+        ),
     ],
 )
 def test_a_topology_that_cannot_be_done(folder: Path, edit: Edit, old: str, new: str, code: str, message: str) -> None:
@@ -277,12 +297,24 @@ def test_a_link_with_one_end_and_one_of_another_type(folder: Path) -> None:
     path.write_text(
         path.read_text() + "    - endpoints: [ext1:eth7]\n    - {type: vxlan, endpoints: [ext1:eth8, ext1:eth9]}\n"
     )
-    assert [problem.code for problem in problems(folder)] == ["bad-link", "cannot-do", "structure"]
+    assert [problem.code for problem in problems(folder)] == ["missing-key", "bad-value"]
 
 
 def test_a_cluster_node_without_a_name(folder: Path, edit: Edit) -> None:
     edit("kind/cluster.yaml", "nodeRegistration", "nodeRegistratoin")
     assert {problem.code for problem in problems(folder)} == {"bad-patch", "structure"}
+
+
+def test_a_key_with_nothing_behind_it_is_none(folder: Path, edit: Edit) -> None:
+    edit("topology.clab.yml", "  kinds:\n", "  groups:\n  defaults:\n  kinds:\n")
+    edit(
+        "topology.clab.yml",
+        "  defaults:\n    image-pull-policy: never\n    labels:\n      labctl.lab: whitepaper\n",
+        "",
+    )
+    edit("kind/cluster.yaml", "podSubnet: 10.244.0.0/16,2001:db8:42::/56", "podSubnet:")
+    found = load_folder(folder)
+    assert (found.topology.pulled, found.cluster.pod_subnets) == (True, ())
 
 
 def test_a_missing_cluster_file(folder: Path) -> None:
