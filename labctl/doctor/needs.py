@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from labctl import peers
-from labctl.errors import Problem, SpecError
 from labctl.folder import Folder, load_folder
 from labctl.peers import numbers
-from labctl.yamldoc import Document, parse
 
 Part = Literal["switch", "node", "host"]
 MB = 1 << 20
@@ -84,15 +81,12 @@ class LabNeeds:
 def needs_of(path: Path) -> LabNeeds:
     """What the lab in an artifact folder asks. Raises `SpecError` for a folder that is not understood."""
     folder = load_folder(path)
-    text = (path / "topology.clab.yml").read_text()
-    document, _ = parse("topology.clab.yml", text)  # load_folder refused what is wrong with it
-    body: Mapping[str, Any] = document.data if document else {}
     lab = folder.lab
     switch: Literal["n9kv", "standin"] = "n9kv" if lab.target.get("switch") == "n9kv" else "standin"
     cluster: Literal["kind", "standin"] | None = None
     if lab.kube_nodes:
         cluster = "kind" if lab.target.get("cluster") == "kind" else "standin"
-    images = _images(folder)
+    images, subnet = _images(folder), folder.topology.mgmt_ipv4_subnet
     machine = _virtual_machine(folder, images) if switch == "n9kv" else None
     return LabNeeds(
         name=lab.name,
@@ -101,45 +95,28 @@ def needs_of(path: Path) -> LabNeeds:
         virtual_machine=machine,
         kubernetes=_kubernetes(folder, images) if cluster else None,
         images=images,
-        pulled=_pull_policy(body["topology"]) != "never",
+        pulled=folder.topology.pulled,
         boxes=_boxes(folder, machine, cluster),
         network=folder.topology.mgmt_network,
-        subnet=_subnet(document, folder.topology.mgmt_ipv4_subnet),
-        dual_stack=any(":" in network for network in (folder.cluster.pod_subnets if folder.cluster else ())),
+        subnet=IPv4Network(subnet) if subnet else None,
+        dual_stack=any(":" in network for network in folder.cluster.pod_subnets),
         moved_keys=folder.topology.moved_keys,
     )
 
 
-def _subnet(document: Document | None, written: str | None) -> IPv4Network | None:
-    """The management network; None when Docker chooses one."""
-    if written is None or written == "auto":
-        return None
-    try:
-        return IPv4Network(written)
-    except ValueError as error:
-        place = document.place(("mgmt", "ipv4-subnet")) if document else None
-        raise SpecError([Problem("bad-network", f"this is no IPv4 network: {error}", place)]) from None
-
-
 def _images(folder: Folder) -> tuple[ImageNeed, ...]:
-    parts: dict[str, Part] = {"cisco_n9kv": "switch", "k8s-kind": "node", "linux": "host"}
-    found = {
-        (parts[node.kind], node.image): None
-        for node in folder.topology.nodes.values()
-        if node.kind in parts and node.image
+    sorts: dict[str, Part] = {"switch": "switch", "host": "host"}
+    parts: dict[str | None, Part] = {
+        node.topology: sorts[node.kind] for node in folder.lab.nodes.values() if node.kind in sorts
     }
+    parts[folder.lab.cluster] = "node"
+    found = {(parts[key], image): None for key, image in folder.topology.images.items() if key in parts}
     return tuple(ImageNeed(part, reference) for part, reference in found)
-
-
-def _pull_policy(topology: Mapping[str, Any]) -> str:
-    """containerlab's own default pulls what is missing."""
-    return str((topology.get("defaults") or {}).get("image-pull-policy", "if-not-present")).lower()
 
 
 def _virtual_machine(folder: Folder, images: tuple[ImageNeed, ...]) -> VirtualMachine:
     """Of vrnetlab's environment variables, with vrnetlab's own defaults for those that are not set."""
-    switches = (node for node in folder.topology.nodes.values() if node.kind == "cisco_n9kv")
-    environment = next((node.env for node in switches), {})
+    environment = folder.topology.env[folder.lab.nodes[folder.lab.switches[0]].topology]
     image = next((image.reference for image in images if image.part == "switch"), "")
     nxos = folder.lab.versions.get("nxos", "")
     row = peers.nxos(nxos, image.rpartition(":")[2])
@@ -168,17 +145,16 @@ def _kubernetes(folder: Folder, images: tuple[ImageNeed, ...]) -> str:
 def _boxes(folder: Folder, machine: VirtualMachine | None, cluster: str | None) -> tuple[Box, ...]:
     boxes = []
     for node in folder.lab.nodes.values():
-        container = f"clab-{folder.topology.name}-{node.topology}"
         if node.kind == "switch" and machine:
             memory, least = (size * MB + VIRTUAL_MACHINE_OVERHEAD for size in (machine.memory, machine.least))
-            boxes.append(Box(container, "switch", memory, min(memory, least)))
+            boxes.append(Box(node.container, "switch", memory, min(memory, least)))
         elif node.kind == "switch":
-            boxes.append(Box(container, "switch", STANDIN_SWITCH, STANDIN_SWITCH))
+            boxes.append(Box(node.container, "switch", STANDIN_SWITCH, STANDIN_SWITCH))
         elif node.kind == "kube-node":
             control_plane = node.role == "control-plane"
             sizes = (KIND_CONTROL_PLANE, KIND_WORKER) if cluster == "kind" else (STANDIN_CONTROL_PLANE, STANDIN_WORKER)
             memory = sizes[0] if control_plane else sizes[1]
-            boxes.append(Box(node.topology, "node", memory, memory))  # kind names its containers without a prefix
+            boxes.append(Box(node.container, "node", memory, memory))
         else:
-            boxes.append(Box(container, "host", EXTERNAL_HOST, EXTERNAL_HOST))
+            boxes.append(Box(node.container, "host", EXTERNAL_HOST, EXTERNAL_HOST))
     return tuple(boxes)

@@ -53,8 +53,7 @@ def calico_status(
 
 def _nodes(lab: Folder, wanted: Sequence[str]) -> dict[str, str]:
     """Lab's name → Kubernetes name of the nodes that are wanted; of all without a wish."""
-    names = lab.cluster.node_names if lab.cluster else ()
-    known = dict(zip(lab.lab.kube_nodes, names, strict=False))
+    known = lab.lab.kubernetes
     if not known:
         raise InconclusiveError(f"lab {lab.lab.name} has no cluster", code="no-cluster")
     for name in wanted:

@@ -74,10 +74,7 @@ def _set_up(folder: Folder, names: Sequence[str], endpoints: Endpoints) -> None:
 
 def _leafs(folder: Folder, node: str) -> list[str]:
     """Switches at the other ends of a node's wires."""
-    box = folder.lab.nodes[node].topology
-    names = {row.topology: name for name, row in folder.lab.nodes.items()}
-    ends = [pair for link in folder.topology.links for pair in (link, link[::-1])]
-    return [names[other[0]] for end, other in ends if end[0] == box and other[0] in names]
+    return [other for _, (other, _) in folder.lab.neighbors(node)]
 
 
 def rebuild(state: LabState, runtime: Runtime, switch: str, say: Callable[[str], None]) -> str:

@@ -184,7 +184,7 @@ class Up:
         self._now.endpoints = runtime.create(self._state.folder, progress=context.say)
         if self._request.limit is None:
             self._deadline.seconds = paced(self._deadline.seconds)
-        return f"{len(self._folder.lab.nodes)} boxes, {len(self._folder.topology.links)} wires"
+        return f"{len(self._folder.lab.nodes)} boxes, {len(self._folder.lab.links)} wires"
 
     def _nodes(self, context: StepContext) -> str:
         lab = self._folder.lab
@@ -232,16 +232,13 @@ class Up:
 
     def _names(self, context: StepContext) -> str:
         running = partial(cluster.must_run, self._request.runtime)
-        return cluster.await_names(self._api, self._kube_names, running, self._limit("nodes"), context.cancel)
-
-    @property
-    def _kube_names(self) -> tuple[str, ...]:
-        return self._folder.cluster.node_names if self._folder.cluster else ()
+        names = tuple(self._folder.lab.kubernetes.values())
+        return cluster.await_names(self._api, names, running, self._limit("nodes"), context.cancel)
 
     def _addresses(self, context: StepContext) -> str:
         lab = self._folder.lab
         bonds = nodes.all_bond_addresses(lab.kube_nodes, self._endpoints)
-        named = {name: bonds[node] for name, node in zip(self._kube_names, lab.kube_nodes, strict=False)}
+        named = {name: bonds[node] for node, name in lab.kubernetes.items()}
         return cluster.await_calico_addresses(self._api, named, self._limit("workloads"), context.cancel)
 
     def _calico(self, context: StepContext) -> str:

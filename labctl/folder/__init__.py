@@ -1,16 +1,21 @@
-"""Reading an artifact folder: all that a runtime gets. Whatever is not understood is refused with a place."""
+"""Reading an artifact folder: all that a runtime gets. Whatever is not understood is refused with a place.
+
+``lab.json`` says what the lab is made of. What other programs read of that (topology.clab.yml, kind/cluster.yaml) must
+say the same, so that nobody has to ask them for it.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from labctl.errors import Place, Problem, SpecError
-from labctl.folder.cluster import ClusterConfig, read_cluster
-from labctl.folder.lab import Lab, LabNode, edited_files, read_lab
-from labctl.folder.topology import Topology, TopologyNode, read_topology
+from labctl.errors import Problem, SpecError
+from labctl.folder.cluster import ClusterRanges, read_cluster
+from labctl.folder.lab import RENDER_ANEW, edited_files, edited_in, read_lab
+from labctl.folder.topology import Topology, read_topology
+from labctl.labjson import Lab, Link, Node
 
-__all__ = ["ClusterConfig", "Folder", "Lab", "LabNode", "Topology", "TopologyNode", "load_folder"]
+__all__ = ["ClusterRanges", "Folder", "Lab", "Link", "Node", "Topology", "edited_in", "load_folder"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +25,8 @@ class Folder:
     path: Path
     lab: Lab
     topology: Topology
-    cluster: ClusterConfig | None
-    edited: tuple[str, ...] = field(default=())
+    cluster: ClusterRanges = field(default_factory=ClusterRanges)
+    edited: tuple[str, ...] = ()
     """Files that differ from what was rendered, or are missing (named, never refused)."""
 
 
@@ -29,22 +34,8 @@ def load_folder(path: Path) -> Folder:
     """Read and check a folder. Raises `SpecError` with every problem."""
     lab = read_lab(path)
     problems: list[Problem] = []
-    topology = read_topology(path, problems)
-    cluster = read_cluster(path, problems) if lab.kube_nodes else None
-    if topology is not None:
-        _agree(lab, topology, problems)
+    topology = read_topology(path, lab, problems)
+    cluster = read_cluster(path, lab, problems) if lab.kube_nodes else ClusterRanges()
     if problems or topology is None:
-        raise SpecError(problems)
-    return Folder(path, lab, topology, cluster, edited_files(path, lab))
-
-
-def _agree(lab: Lab, topology: Topology, problems: list[Problem]) -> None:
-    for name, node in lab.nodes.items():
-        if node.topology not in topology.nodes:
-            problems.append(
-                Problem(
-                    "no-such-node",
-                    f"lab.json: {name} is {node.topology}, which topology.clab.yml lacks",
-                    Place("lab.json"),
-                )
-            )
+        raise SpecError(problems, next_command=RENDER_ANEW)
+    return Folder(path, lab, topology, cluster, edited_files(path, lab.files))

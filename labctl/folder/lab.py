@@ -1,89 +1,30 @@
-"""lab.json: what a folder is of, and the hash of each file as it was rendered."""
+"""Reading lab.json, and telling which files of a folder are not as they were rendered."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
 
 from labctl.errors import Place, Problem, SpecError
-from labctl.pace import paced
+from labctl.folder.document import problems_of
+from labctl.labjson import FILE, SCHEMA, Lab
+from labctl.yamldoc import parse
 
-LAB_SCHEMA = "labctl.lab/v1"
-
-
-@dataclass(frozen=True, slots=True)
-class LabNode:
-    """A node as lab.json names it."""
-
-    kind: str
-    role: str
-    topology: str
-
-
-@dataclass(frozen=True, slots=True)
-class Lab:
-    """lab.json."""
-
-    name: str
-    target: Mapping[str, str]
-    mode: str
-    versions: Mapping[str, str]
-    nodes: Mapping[str, LabNode]
-    scenarios: tuple[str, ...]
-    deadlines: Mapping[str, float]
-    files: Mapping[str, str]
-
-    def limit(self, name: str) -> float:
-        """A deadline of lab.json, which is one at the reference speed, in seconds of this lab's guest."""
-        return paced(self.deadlines.get(name, 60.0))
-
-    @property
-    def parts(self) -> dict[str, str]:
-        """What the switches and the cluster are, without the containerlab that the folder is written for."""
-        return {part: kind for part, kind in self.target.items() if part != "containerlab"}
-
-    @property
-    def switches(self) -> tuple[str, ...]:
-        return tuple(name for name, node in self.nodes.items() if node.kind == "switch")
-
-    @property
-    def kube_nodes(self) -> tuple[str, ...]:
-        return tuple(name for name, node in self.nodes.items() if node.kind == "kube-node")
-
-    @property
-    def hosts(self) -> tuple[str, ...]:
-        return tuple(name for name, node in self.nodes.items() if node.kind == "host")
+OLDER = ("labctl.lab/v1",)
+"""Schemas of labctl's earlier releases."""
+RENDER_ANEW = "labctl generate SPEC -o DIR, or labctl up SPEC"
 
 
 def read_lab(path: Path) -> Lab:
-    """Read lab.json. Raises `SpecError`."""
-    file = path / "lab.json"
+    """Read lab.json. Raises `SpecError` with every problem of it."""
     try:
-        data = json.loads(file.read_text())
-        if data.get("schema") != LAB_SCHEMA:
-            raise SpecError(
-                [
-                    Problem(
-                        "wrong-schema",
-                        f"lab.json has schema {data.get('schema')!r}, not {LAB_SCHEMA}",
-                        Place("lab.json"),
-                    )
-                ]
-            )
-        nodes = {name: LabNode(row["kind"], row["role"], row["topology"]) for name, row in data["nodes"].items()}
-        return Lab(
-            data["name"],
-            data["target"],
-            data["mode"],
-            data["versions"],
-            nodes,
-            tuple(data["scenarios"]),
-            data["deadlines"],
-            data["files"],
-        )
+        text = (path / FILE).read_text()
+        data = json.loads(text)
     except FileNotFoundError:
         raise SpecError(
             [
@@ -95,17 +36,33 @@ def read_lab(path: Path) -> Lab:
             ]
         ) from None
     except json.JSONDecodeError as error:
-        raise SpecError(
-            [Problem("json-syntax", f"this is no JSON: {error.msg}", Place("lab.json", error.lineno, error.colno))]
-        ) from None
-    except (KeyError, TypeError, AttributeError) as error:
-        raise SpecError([Problem("missing-key", f"lab.json lacks {error}", Place("lab.json"))]) from None
+        place = Place(FILE, error.lineno, error.colno)
+        raise SpecError([Problem("json-syntax", f"this is no JSON: {error.msg}", place)]) from None
+    schema = data.get("schema") if isinstance(data, dict) else None
+    if schema != SCHEMA:
+        raise SpecError([_other_schema(schema)], next_command=RENDER_ANEW)
+    try:
+        return Lab.model_validate(data)
+    except ValidationError as error:
+        document, problems = parse(FILE, text)  # JSON is YAML, of which the places of keys are known
+        raise SpecError(problems_of(error, document) if document else problems, next_command=RENDER_ANEW) from None
 
 
-def edited_files(path: Path, lab: Lab) -> tuple[str, ...]:
+def _other_schema(schema: object) -> Problem:
+    if schema in OLDER:
+        return Problem(
+            "older-folder",
+            f"lab.json has schema {schema!r}, of an older labctl: this one reads {SCHEMA}",
+            Place(FILE),
+            "render the folder anew; a lab that runs of it is taken down by labctl down LAB",
+        )
+    return Problem("wrong-schema", f"lab.json has schema {schema!r}, not {SCHEMA}", Place(FILE))
+
+
+def edited_files(path: Path, files: Mapping[str, str]) -> tuple[str, ...]:
     """Files whose hash is not the rendered one."""
     edited = []
-    for name, expected in lab.files.items():
+    for name, expected in files.items():
         try:
             found = hashlib.sha256((path / name).read_bytes()).hexdigest()
         except OSError:
@@ -113,3 +70,12 @@ def edited_files(path: Path, lab: Lab) -> tuple[str, ...]:
         if found != expected:
             edited.append(name)
     return tuple(edited)
+
+
+def edited_in(path: Path) -> tuple[str, ...]:
+    """The same of a folder that is rendered anew: of any schema, and whatever is wrong with it."""
+    try:
+        files: Any = json.loads((path / FILE).read_text())["files"]
+        return edited_files(path, files)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return ()

@@ -1,133 +1,104 @@
-"""topology.clab.yml, as far as labctl's runtimes understand it."""
+"""topology.clab.yml: its settings, which a person may edit, and whether its nodes and links are those of lab.json."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from labctl.errors import Problem
-from labctl.folder.reading import document, mapping, sequence, unknown_keys
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from labctl.errors import Problem, did_you_mean
+from labctl.folder.document import STRUCTURE, Part, read_document
+from labctl.labjson import Lab, NodeKind
 from labctl.peers import EXTRAS, ON_NODE
 from labctl.yamldoc import Document
-from labctl.yamldoc import Path as DocumentPath
 
-LINK_KEYS = frozenset({"endpoints", "mtu", "type"})
-NODE_KEYS = frozenset({
-    "kind", "image", "image-pull-policy", "startup-config", "mgmt-ipv4", "mgmt-ipv6", "labels", "env", "cmd", "extras",
-    "stages", "exec", "group", "hostname", "ports", "binds",
-    "credentials", "wait", "kubeconfig",
-})  # fmt: skip
-KINDS = frozenset({"cisco_n9kv", "k8s-kind", "ext-container", "linux"})
-
-
-@dataclass(frozen=True, slots=True)
-class TopologyNode:
-    """A node of topology.clab.yml with defaults, its kind's and its group's settings applied."""
-
-    name: str
-    kind: str
-    mgmt_ipv4: str | None
-    image: str | None
-    env: Mapping[str, str] = field(default_factory=dict)
-    """As written: what containerlab expands from its own environment (``${NAME:=value}``) is not expanded here."""
-
-
-Link = tuple[tuple[str, str], tuple[str, str]]
+FILE = "topology.clab.yml"
+KINDS: Mapping[NodeKind, str] = {"switch": "cisco_n9kv", "kube-node": "ext-container", "host": "linux"}
+"""What a node of the lab is to containerlab."""
+CLUSTER = "k8s-kind"
+PREFIX = "clab"
+"""What containerlab puts before the lab's name in those of containers."""
+ANY_SUBNET = "auto"
+"""containerlab's word for a management network whose addresses Docker chooses."""
 
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """topology.clab.yml."""
+    """The settings of topology.clab.yml, with defaults, those of each kind and of each group applied.
 
-    name: str
-    mgmt_ipv4_subnet: str | None
-    nodes: Mapping[str, TopologyNode]
-    links: tuple[Link, ...]
+    Mappings are by the file's own keys: `Node.topology`, and `Lab.cluster` for what stands for the whole cluster.
+    """
+
+    mgmt_ipv4_subnet: str | None = None
     mgmt_network: str = "clab"
     """Name of the management network; containerlab's own where the file names none."""
+    images: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """As written: what containerlab expands from its own environment (``${NAME:=value}``) is not expanded here."""
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    """Fixed management addresses."""
+    pulled: bool = False
+    """Whether containerlab may pull images that are not here."""
     moved_keys: frozenset[str] = frozenset()
     """Those of its nodes' keys that not every containerlab reads (`labctl.peers.readers`)."""
 
-    def interfaces(self, node: str) -> tuple[str, ...]:
-        """Interfaces of a node that have a wire, in the topology's order."""
-        return tuple(interface for link in self.links for name, interface in link if name == node)
+
+NodeKey = Literal[
+    "kind", "image", "image-pull-policy", "startup-config", "mgmt-ipv4", "mgmt-ipv6", "labels", "env", "cmd", "extras",
+    "stages", "exec", "group", "hostname", "ports", "binds", "credentials", "wait", "kubeconfig",
+]  # fmt: skip
 
 
-def read_topology(path: Path, problems: list[Problem]) -> Topology | None:
-    """Read topology.clab.yml. None when it has problems, which are added."""
-    found = document(path, "topology.clab.yml", problems)
-    if found is None:
-        return None
-    before = len(problems)
-    if not mapping(found, ("topology", "nodes"), problems):
-        problems.append(Problem("missing-key", "topology.nodes is missing", found.place(("topology",))))
-        return None
-    inherited = _Inherited(found, problems)
-    nodes = {name: _node(found, name, inherited, problems) for name in found.data["topology"]["nodes"]}
-    rows = sequence(found, ("topology", "links"), problems)
-    links = [_link(found, index, row, nodes, problems) for index, row in enumerate(rows)]
-    seen: dict[tuple[str, str], int] = {}
-    for index, link in enumerate(links):
-        for end in link or ():
-            if end in seen:
-                problems.append(
-                    Problem(
-                        "interface-twice",
-                        f"{end[0]}:{end[1]} is in link {seen[end] + 1} already",
-                        found.place(("topology", "links", index)),
-                    )
-                )
-            seen[end] = index
-    management = mapping(found, ("mgmt",), problems)
-    if len(problems) > before:
-        return None
-    body = found.data["topology"]
-    levels = (body.get(level) or {} for level in ("nodes", "kinds", "groups"))
-    parts = [body.get("defaults"), *(part for level in levels for part in level.values())]
-    return Topology(
-        str(found.data.get("name")),
-        management.get("ipv4-subnet"),
-        nodes,
-        tuple(link for link in links if link),
-        str(management.get("network") or "clab"),
-        frozenset(key for part in parts for key in part or ()) & (EXTRAS | ON_NODE),
-    )
+def _with_env(settings: Mapping[NodeKey, Any] | None) -> Mapping[NodeKey, Any]:
+    settings = settings or {}
+    if not isinstance(settings.get("env") or {}, dict):
+        raise PydanticCustomError("wrong-type", "env must be a mapping")
+    return settings
 
 
-class _Inherited:
-    """What nodes of a topology have in common: its defaults, those of each kind, those of each group.
+Settings = Annotated[Mapping[NodeKey, Any] | None, AfterValidator(_with_env)]
+"""What is written of a node, or of all nodes of a kind or a group."""
 
-    The nearer to the node, the stronger; ``env`` is merged key by key (containerlab, types/topology.go).
-    """
 
-    def __init__(self, found: Document, problems: list[Problem]) -> None:
-        self.defaults = self._part(found, ("topology", "defaults"), problems)
-        self._shared = {
-            level: {
-                name: self._part(found, ("topology", level, name), problems)
-                for name in mapping(found, ("topology", level), problems)
-            }
-            for level in ("kinds", "groups")
-        }
+def _subnet(written: Any) -> str | None:
+    try:
+        return None if written in (None, ANY_SUBNET) else str(IPv4Network(str(written)))
+    except ValueError as error:
+        raise PydanticCustomError("bad-network", "this is no IPv4 network: {error}", {"error": str(error)}) from None
 
-    @staticmethod
-    def _part(found: Document, path: DocumentPath, problems: list[Problem]) -> Mapping[str, Any]:
-        part = mapping(found, path, problems)
-        problems.extend(unknown_keys(found, path, NODE_KEYS, "a node") if part else ())
-        if part:
-            mapping(found, (*path, "env"), problems)
-        return part
 
-    def merged(self, own: Mapping[str, Any]) -> tuple[str, Mapping[str, Any], Mapping[str, str]]:
-        """Kind, settings and environment of a node."""
-        group = self._shared["groups"].get(str(own.get("group") or self.defaults.get("group")), {})
-        kind = str(own.get("kind") or group.get("kind") or self.defaults.get("kind"))
-        levels = (self.defaults, self._shared["kinds"].get(kind, {}), group, own)
-        written = [level["env"] for level in levels if isinstance(level.get("env"), dict)]
-        env = {str(name): _variable(value) for part in written for name, value in part.items()}
-        return kind, {key: value for level in levels for key, value in level.items()}, env
+def _end(written: Any) -> str:
+    """An end of a link in containerlab's short form (``leaf2101:Ethernet1/1``)."""
+    return f"{written.get('node', '')}:{written.get('interface', '')}" if isinstance(written, dict) else str(written)
+
+
+class _Link(Part):
+    model_config = ConfigDict(extra="forbid")
+    endpoints: tuple[Annotated[str, BeforeValidator(_end)], Annotated[str, BeforeValidator(_end)]]
+    mtu: Any = None
+    type: Literal["veth"] = "veth"
+
+
+class _Body(Part):
+    defaults: Settings = None
+    kinds: dict[str, Settings] = {}
+    groups: dict[str, Settings] = {}
+    nodes: dict[str, Settings]
+    links: tuple[_Link, ...] = ()
+
+    def merged(self, key: str) -> dict[str, Any]:
+        """Settings of a node: the nearer to it, the stronger; env is merged (containerlab, types/topology.go)."""
+        own, defaults = self.nodes[key] or {}, self.defaults or {}
+        group = self.groups.get(str(own.get("group") or defaults.get("group"))) or {}
+        kind = str(own.get("kind") or group.get("kind") or defaults.get("kind"))
+        levels = (defaults, self.kinds.get(kind) or {}, group, own)
+        env = {str(name): _variable(value) for level in levels for name, value in (level.get("env") or {}).items()}
+        return {str(name): value for level in levels for name, value in level.items()} | {"kind": kind, "env": env}
 
 
 def _variable(value: Any) -> str:
@@ -135,48 +106,87 @@ def _variable(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
 
 
-def _node(found: Document, name: str, inherited: _Inherited, problems: list[Problem]) -> TopologyNode:
-    place = ("topology", "nodes", name)
-    own = mapping(found, place, problems)
-    kind, merged, env = inherited.merged(own)
-    problems.extend(unknown_keys(found, place, NODE_KEYS, "a node") if own else ())
-    if own:
-        mapping(found, (*place, "env"), problems)
-    if kind not in KINDS:
-        problems.append(
-            Problem(
-                "cannot-do",
-                f"this runtime cannot do kind {kind}",
-                found.place((*place, "kind")),
-                f"one of {', '.join(sorted(KINDS))}",
-            )
-        )
-    return TopologyNode(name, kind, merged.get("mgmt-ipv4"), merged.get("image"), env)
+class _Management(Part):
+    network: Any = None
+    subnet: Annotated[str | None, BeforeValidator(_subnet)] = Field(default=None, alias="ipv4-subnet")
 
 
-def _link(
-    found: Document, index: int, row: Any, nodes: Mapping[str, TopologyNode], problems: list[Problem]
-) -> Link | None:
-    place = ("topology", "links", index)
-    before = len(problems)
-    if not isinstance(row, dict) or not isinstance(row.get("endpoints"), list) or len(row["endpoints"]) != 2:
-        problems.append(Problem("bad-link", "a link has two endpoints", found.place(place)))
+class _File(Part):
+    name: Any = None
+    prefix: Any = PREFIX
+    mgmt: _Management = _Management()
+    topology: _Body
+
+
+def read_topology(path: Path, lab: Lab, problems: list[Problem]) -> Topology | None:
+    """Read topology.clab.yml. None when it has problems, which are added."""
+    read = read_document(path, FILE, _File, problems)
+    if read is None:
         return None
-    problems.extend(
-        Problem("cannot-do", f"this runtime cannot do {key} of a link", found.place((*place, key), key=True))
-        for key in row
-        if key not in LINK_KEYS or (key == "type" and row[key] != "veth")
+    found, file = read
+    body = file.topology
+    nodes = {key: body.merged(key) for key in body.nodes}
+    other = [
+        *_other_names(found, lab, file),
+        *_other_nodes(found, lab, {key: node["kind"] for key, node in nodes.items()}),
+        *_other_links(found, lab, [link.endpoints for link in body.links]),
+    ]
+    problems.extend(other)
+    return _settings(file, nodes) if not other else None
+
+
+def _settings(file: _File, nodes: Mapping[str, Mapping[str, Any]]) -> Topology:
+    body = file.topology
+    written = (body.defaults, *body.kinds.values(), *body.groups.values(), *body.nodes.values())
+    return Topology(
+        file.mgmt.subnet,
+        str(file.mgmt.network or "clab"),
+        {key: str(node["image"]) for key, node in nodes.items() if node.get("image")},
+        {key: node["env"] for key, node in nodes.items()},
+        {key: str(node["mgmt-ipv4"]) for key, node in nodes.items() if node.get("mgmt-ipv4")},
+        str((body.defaults or {}).get("image-pull-policy", "if-not-present")).lower() != "never",
+        frozenset(key for settings in written for key in settings or ()) & (EXTRAS | ON_NODE),
     )
-    ends: list[tuple[str, str]] = []
-    for position, end in enumerate(row["endpoints"]):
-        where = found.place((*place, "endpoints", position))
-        if isinstance(end, dict):
-            node, interface = str(end.get("node", "")), str(end.get("interface", ""))
-        else:
-            node, _, interface = str(end).partition(":")
-        if node not in nodes:
-            problems.append(Problem("no-such-node", f"there is no node {node}", where))
-        elif nodes[node].kind == "k8s-kind" or not interface:
-            problems.append(Problem("bad-link", f"{end} is no interface of a box", where))
-        ends.append((node, interface))
-    return (ends[0], ends[1]) if len(problems) == before else None
+
+
+def _other_names(found: Document, lab: Lab, file: _File) -> Iterator[Problem]:
+    """Of the lab, and what all containers' names begin with."""
+    if str(file.name) != lab.name:
+        yield Problem(STRUCTURE, f"lab.json calls the lab {lab.name}, not {file.name}", found.place(("name",)))
+    if file.prefix != PREFIX:
+        message = f"containers have the prefix {PREFIX} in lab.json, not {file.prefix!r}"
+        yield Problem(STRUCTURE, message, found.place(("prefix",)))
+
+
+def _other_nodes(found: Document, lab: Lab, kinds: Mapping[str, str]) -> Iterator[Problem]:
+    """Nodes that are not those of lab.json, or not what they are there. ``kinds``: key → containerlab's kind."""
+    wanted = {node.topology: KINDS[node.kind] for node in lab.nodes.values()}
+    wanted |= {lab.cluster: CLUSTER} if lab.cluster is not None else {}
+    for key, kind in kinds.items():
+        place = ("topology", "nodes", key)
+        if kind not in (CLUSTER, *KINDS.values()):
+            hint = f"one of {', '.join(sorted((CLUSTER, *KINDS.values())))}"
+            yield Problem("cannot-do", f"this runtime cannot do kind {kind}", found.place((*place, "kind")), hint)
+        elif key not in wanted:
+            meant = did_you_mean(key, wanted.keys() - kinds.keys())
+            yield Problem(STRUCTURE, f"lab.json has no node {key}", found.place(place, key=True), meant)
+        elif kind != wanted[key]:
+            message = f"node {key} is of kind {wanted[key]} by lab.json, not {kind}"
+            yield Problem(STRUCTURE, message, found.place((*place, "kind")))
+    for key in wanted:
+        if key not in kinds:
+            message = f"lab.json has node {key}, which is missing here"
+            yield Problem(STRUCTURE, message, found.place(("topology", "nodes"), key=True))
+
+
+def _other_links(found: Document, lab: Lab, links: list[tuple[str, str]]) -> Iterator[Problem]:
+    """Links that are not those of lab.json, in whatever order, and with whichever end first."""
+    wanted = {frozenset(map(":".join, link)): link for link in lab.keyed_links}
+    place = ("topology", "links")
+    for index, ends in enumerate(links):
+        if wanted.pop(frozenset(ends), None) is None:
+            where = found.place((*place, index, "endpoints"))
+            yield Problem(STRUCTURE, f"lab.json has no link {' - '.join(ends)}", where)
+    for link in wanted.values():
+        message = f"lab.json has link {' - '.join(map(':'.join, link))}, which is missing here"
+        yield Problem(STRUCTURE, message, found.place(place, key=True))

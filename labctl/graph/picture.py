@@ -166,8 +166,7 @@ def picture_of(path: Path) -> Picture:
 def picture(folder: Folder, checks: ChecksInput, configs: Mapping[str, SwitchConfig]) -> Picture:
     """All parts together."""
     lab = folder.lab
-    names = {node.topology: name for name, node in lab.nodes.items()}
-    wires = tuple(Wire((names.get(a[0], a[0]), a[1]), (names.get(b[0], b[0]), b[1])) for a, b in folder.topology.links)
+    wires = tuple(Wire(a, b) for a, b in lab.links)
     far = {wire.a: wire.b for wire in wires} | {wire.b: wire.a for wire in wires}
     sessions, notes = _sessions(folder, checks, configs)
     target = "fabric alone" if lab.target.get("cluster") == "none" else f"{lab.mode} mode"

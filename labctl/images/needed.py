@@ -29,11 +29,12 @@ class Need:
 
 
 def needed(folder: Folder) -> tuple[Need, ...]:
-    """Everything, boxes first. Raises `SpecError` for a manifest that is no YAML."""
+    """Everything, boxes first: the cluster's own stands for all its nodes. Raises `SpecError` for broken YAML."""
     boxes: dict[str, list[str]] = {}
-    for box in folder.topology.nodes.values():
-        if box.image:
-            boxes.setdefault(_whole(box.image), []).extend(_nodes_of(folder, box.name, box.kind))
+    users = {folder.lab.cluster: list(folder.lab.kube_nodes)}
+    users |= {node.topology: [name] for name, node in folder.lab.nodes.items()}
+    for key, image in folder.topology.images.items():
+        boxes.setdefault(_whole(image), []).extend(users[key])
     found = [Need(image, "boxes", tuple(names), where_from(image)) for image, names in boxes.items()]
     if folder.lab.target.get("cluster") == "kind":
         pods: dict[str, dict[str, None]] = {}
@@ -46,13 +47,6 @@ def needed(folder: Folder) -> tuple[Need, ...]:
 def digests_in(folder: Folder) -> list[tuple[str, str]]:
     """(file, image) of each manifest that asks for a digest: what an archive brings has a tag alone."""
     return [(file, image) for image, file in _pod_images(folder) if DIGEST in image]
-
-
-def _nodes_of(folder: Folder, box: str, kind: str) -> list[str]:
-    """The lab's names for a box: the cluster's box stands for all nodes of it."""
-    if kind == "k8s-kind":
-        return list(folder.lab.kube_nodes)
-    return [name for name, node in folder.lab.nodes.items() if node.topology == box] or [box]
 
 
 def _whole(image: str) -> str:

@@ -1,16 +1,16 @@
-"""``lab.json``: what the folder is, and a hash of each file in it."""
+"""``lab.json``: the nodes and links of the design, what everybody calls them, and a hash of each file in the folder."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
 
 from labctl import __version__
 from labctl.design.design import Design
+from labctl.labjson import SCHEMA, Input, Lab, Link, Node
+from labctl.render.topology import cluster_key
 
-SCHEMA = "labctl.lab/v1"
 SWITCH_DEADLINES = {"standin": {"ssh": 120, "push": 120}, "n9kv": {"ssh": 1800, "push": 600}}
 """A 9000v takes 5 to 15 minutes to boot, and each front panel port appears about a minute later."""
 CLUSTER_DEADLINES = {
@@ -26,24 +26,26 @@ BATCH_SECONDS = 300
 
 def lab_json(design: Design, files: Mapping[str, str]) -> str:
     """The text; ``files`` is everything else in the folder."""
-    body = {
-        "schema": SCHEMA,
-        "name": design.name,
-        "generator": f"labctl {__version__}",
-        "target": {
+    lab = Lab(
+        schema=SCHEMA,
+        name=design.name,
+        generator=f"labctl {__version__}",
+        target={
             "switch": design.target.switch,
             "cluster": design.target.cluster if design.cluster else "none",
             "containerlab": design.target.containerlab,
         },
-        "mode": design.cluster.mode if design.cluster else "routed",
-        "versions": _versions(design),
-        "nodes": _nodes(design),
-        "scenarios": list(design.scenarios),
-        "deadlines": _deadlines(design),
-        "inputs": _inputs(design),
-        "files": {path: hashlib.sha256(text.encode()).hexdigest() for path, text in sorted(files.items())},
-    }
-    return json.dumps(body, indent=2) + "\n"
+        mode=design.cluster.mode if design.cluster else "routed",
+        versions=_versions(design),
+        cluster=cluster_key(design) if design.cluster else None,
+        nodes=_nodes(design),
+        links=_links(design),
+        scenarios=design.scenarios,
+        deadlines=_deadlines(design),
+        inputs=tuple(_inputs(design)),
+        files={path: hashlib.sha256(text.encode()).hexdigest() for path, text in sorted(files.items())},
+    )
+    return json.dumps(lab.model_dump(mode="json", by_alias=True, exclude_unset=True), indent=2) + "\n"
 
 
 def _versions(design: Design) -> dict[str, str]:
@@ -53,16 +55,33 @@ def _versions(design: Design) -> dict[str, str]:
     return versions
 
 
-def _nodes(design: Design) -> dict[str, Any]:
-    nodes: dict[str, Any] = {
-        switch.name: {"kind": "switch", "role": switch.role, "topology": switch.name} for switch in design.switches
+def _nodes(design: Design) -> dict[str, Node]:
+    """In containerlab's words: it calls containers ``clab-LAB-NODE``, but kind names those of its nodes."""
+    prefix = f"clab-{design.name}-"
+    nodes = {
+        switch.name: Node(kind="switch", role=switch.role, topology=switch.name, container=f"{prefix}{switch.name}")
+        for switch in design.switches
     }
     if design.cluster:
         for node in design.cluster.nodes:
-            nodes[node.name] = {"kind": "kube-node", "role": node.role, "topology": node.container}
+            nodes[node.name] = Node(
+                kind="kube-node", role=node.role, topology=node.container, container=node.container,
+                kubernetes=node.name,
+            )  # fmt: skip
     for external in design.externals:
-        nodes[external.name] = {"kind": "host", "role": "external", "topology": external.name}
+        name = external.name
+        nodes[name] = Node(kind="host", role="external", topology=name, container=f"{prefix}{name}")
     return nodes
+
+
+def _links(design: Design) -> tuple[Link, ...]:
+    """The design calls a Kubernetes node's end as containerlab does, lab.json as the lab does."""
+    names = {node.container: node.name for node in design.cluster.nodes} if design.cluster else {}
+
+    def end(node: str, interface: str) -> tuple[str, str]:
+        return names.get(node, node), interface
+
+    return tuple((end(*link.a), end(*link.b)) for link in design.links)
 
 
 def _deadlines(design: Design) -> dict[str, int]:
@@ -76,9 +95,9 @@ def _deadlines(design: Design) -> dict[str, int]:
     return {**switch, **cluster, **(REAL_DEADLINES if real else STANDIN_DEADLINES)}
 
 
-def _inputs(design: Design) -> list[dict[str, Any]]:
+def _inputs(design: Design) -> list[Input]:
     """What the lab needs that is neither rendered nor ours, and every image that somebody pinned to a digest."""
-    inputs: list[dict[str, Any]] = []
+    inputs: list[Input] = []
     images = design.images
     if design.cluster:
         source = "calico/standin" if design.target.cluster == "standin" else "calico/calico.yaml, to be laid there"
@@ -94,5 +113,5 @@ def _inputs(design: Design) -> list[dict[str, Any]]:
     return inputs
 
 
-def _input(name: str, version: str, sha256: str | None, source: str) -> dict[str, Any]:
-    return {"name": name, "version": version, "sha256": sha256, "source": source}
+def _input(name: str, version: str, sha256: str | None, source: str) -> Input:
+    return Input(name=name, version=version, sha256=sha256, source=source)

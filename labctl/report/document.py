@@ -5,15 +5,13 @@ Keys that the model does not know are kept: a newer labctl of the same schema ve
 
 from __future__ import annotations
 
-import json
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic.json_schema import GenerateJsonSchema
 
+from labctl import modelschema
 from labctl.verify.verdict import SCHEMA, Verdict
 
-DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SHA256 = "^[0-9a-f]{64}$"
 
 
@@ -127,24 +125,14 @@ class EvidenceDocument(_Part):
     cut: str | None = Field(None, description="Why the verification was cut short; null: it came to its end.")
 
 
-class _Schema(GenerateJsonSchema):
-    """No titles: an editor shows the key itself, and then the description."""
-
-    schema_dialect = DIALECT
-
-    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002
-        return False
-
-
 def json_schema() -> dict[str, Any]:
     """Draft 2020-12."""
-    schema = EvidenceDocument.model_json_schema(schema_generator=_Schema)
-    return {"$schema": DIALECT, **schema, "title": SCHEMA}
+    return modelschema.json_schema_of(EvidenceDocument, SCHEMA)
 
 
 def schema_text() -> str:
     """As ``docs/evidence.schema.json`` holds it."""
-    return json.dumps(json_schema(), indent=2) + "\n"
+    return modelschema.schema_text(EvidenceDocument, SCHEMA)
 
 
 if __name__ == "__main__":

@@ -10,11 +10,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pydantic.json_schema import GenerateJsonSchema
-
+from labctl.modelschema import json_schema_of
 from labctl.spec.keys import Spec
 
-DIALECT = "https://json-schema.org/draft/2020-12/schema"
 HEAD = """\
 # What a spec can say
 
@@ -28,19 +26,9 @@ LONGEST = 60
 Schema = Mapping[str, Any]
 
 
-class _Schema(GenerateJsonSchema):
-    """No titles: an editor shows the key itself, and then the description."""
-
-    schema_dialect = DIALECT
-
-    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002
-        return False
-
-
 def json_schema() -> dict[str, Any]:
     """Draft 2020-12, for editors."""
-    schema = Spec.model_json_schema(schema_generator=_Schema)
-    return {"$schema": DIALECT, **schema, "title": "labctl spec"}
+    return json_schema_of(Spec, "labctl spec")
 
 
 def reference() -> str:

@@ -68,15 +68,8 @@ def capturing(lab: LabUnderTest, inputs: Sequence[CaptureInput]) -> Iterator[lis
 
 
 def channel_of(lab: LabUnderTest, switch: str, node: str) -> str:
-    """The leaf's port-channel towards a node: that whose members are wired to the node's box."""
-    topology = lab.folder.topology
-    box = lab.folder.lab.nodes[node].topology
-    ports = {
-        end[1]
-        for link in topology.links
-        for end, other in (link, link[::-1])
-        if end[0] == lab.folder.lab.nodes[switch].topology and other[0] == box
-    }
+    """The leaf's port-channel towards a node: that whose members are wired to the node."""
+    ports = {port for port, (other, _) in lab.folder.lab.neighbors(switch) if other == node}
     for row in lab.parts(PortChannelsInput):
         if row.switch == switch:
             for channel in row.channels:

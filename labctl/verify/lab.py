@@ -109,9 +109,7 @@ class LabUnderTest:
 
     def kube_name(self, node: str) -> str:
         """The Kubernetes name of a node of the lab."""
-        nodes = self.folder.lab.kube_nodes
-        names = self.folder.cluster.node_names if self.folder.cluster else ()
-        return names[nodes.index(node)] if node in nodes and len(names) == len(nodes) else node
+        return self.folder.lab.kube_name(node)
 
     @property
     def calico(self) -> str:

@@ -299,8 +299,7 @@ class _Reading:
 
     def cluster(self, said: _Said) -> None:
         """Nodes and pods, by the API."""
-        config = self.folder.cluster
-        names = dict(zip(config.node_names if config else (), self.folder.lab.kube_nodes, strict=False))
+        names = {kubernetes: name for name, kubernetes in self.folder.lab.kubernetes.items()}
         for node in self.observer.list(NODES):
             name = str(node["metadata"]["name"])
             said.rows.append(KubeNode(names.get(name, name), is_ready(node)))

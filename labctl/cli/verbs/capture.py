@@ -41,7 +41,7 @@ def _interfaces(lab: LabState, node: str) -> list[str]:
     try:
         folder = load_folder(lab.folder)
         config = (folder.path / "nxos" / f"{node}.cfg").read_text() if node in folder.lab.switches else ""
-        ports = folder.topology.interfaces(folder.lab.nodes[node].topology)
+        ports = folder.lab.interfaces(node)
     except (LabctlError, OSError, KeyError):
         return []
     bundles = re.findall(r"(?m)^interface (port-channel\d+)$", config) if config else ["bond0"]

@@ -37,6 +37,7 @@ def command(
     labctl generate lab.yaml -o lab --target switch=n9kv,cluster=kind
     """
     from labctl.cli.rendering import planned
+    from labctl.folder import edited_in
     from labctl.render.folder import render_folder, write_folder
 
     if str(output) == "-":
@@ -55,11 +56,8 @@ def command(
             code="not-empty",
             next_command="labctl generate SPEC -o DIR",
         )
-    if (folder / "lab.json").is_file():
-        from labctl.folder import load_folder
-
-        for edited in load_folder(folder).edited:
-            say(f"note: {folder / edited} was edited and is rendered anew")
+    for edited in edited_in(folder):
+        say(f"note: {folder / edited} was edited and is rendered anew")
     changed = write_folder(render_folder(design), folder)
     if as_json:
         rows = [warning.as_dict() for warning in warnings]

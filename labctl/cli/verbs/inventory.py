@@ -11,7 +11,7 @@ from labctl.cli.output import result, result_json
 from labctl.errors import InconclusiveError
 
 if TYPE_CHECKING:
-    from labctl.folder.lab import Lab as Rendered
+    from labctl.folder import Lab as Rendered
     from labctl.runtime.api import SshEndpoint
 
 

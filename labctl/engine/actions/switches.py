@@ -6,7 +6,6 @@ refused. The same is asked of every switch of every runtime.
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +16,6 @@ from labctl.engine.actions.profile import STANDIN, Profile
 from labctl.errors import GateMissed, InconclusiveError
 from labctl.folder import Folder
 from labctl.nxos import inventory
-from labctl.nxos.normal import interface_name
 from labctl.nxos.push import PushResult, push, raise_if_refused
 from labctl.nxos.session import LoginRefused, NxosSession, SwitchRefused, SwitchUnreachable, Tap
 from labctl.pace import bounded, paced
@@ -118,18 +116,8 @@ def _gate(switches: Iterable[str], wait: Callable[[str], T]) -> tuple[dict[str, 
 
 
 def wired_ports(folder: Folder) -> dict[str, tuple[str, ...]]:
-    """Switch → ports that the topology wires, as NX-OS names them; the first port where it wires none."""
-    found = {}
-    for name in folder.lab.switches:
-        wired = folder.topology.interfaces(folder.lab.nodes[name].topology)
-        found[name] = tuple(map(_port, wired)) or (FIRST_PORT,)
-    return found
-
-
-def _port(interface: str) -> str:
-    """containerlab takes ``eth3`` for ``Ethernet1/3``, too."""
-    kernel = re.fullmatch(r"eth(\d+)", interface)
-    return f"Ethernet1/{kernel[1]}" if kernel else interface_name(interface) or interface
+    """Switch → ports with a link, as NX-OS names them; the first port where it has none."""
+    return {name: folder.lab.interfaces(name) or (FIRST_PORT,) for name in folder.lab.switches}
 
 
 def trouble(session: NxosSession, wanted: Sequence[str]) -> str | None:

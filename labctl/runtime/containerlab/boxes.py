@@ -1,6 +1,4 @@
-"""What a folder's topology means in Docker: containers, interfaces, wires, networks, all by name; and boot batches.
-
-Names are containerlab's (containerlab.md 4.2): ``clab-LAB-NODE``, but a kind node's container is called as kind does.
+"""What a folder's lab is in Docker: containers, their interfaces and wires, networks, all by name; and boot batches.
 
 A 9000v touches most of its memory while it unpacks and boots, and takes all processors that it gets: many at once on a
 small host end in boots that fail by chance (vrnetlab issue 27, netlab issue 732). containerlab's ``startup-delay``
@@ -86,45 +84,27 @@ class Plan:
 
 
 def plan_of(folder: Folder) -> Plan:
-    """The names that containerlab and kind will give to what the folder describes."""
-    topology = folder.topology
-    raw = yaml.load((folder.path / TOPOLOGY).read_text(), Loader=yaml.CSafeLoader)
-    names = {node.topology: name for name, node in folder.lab.nodes.items()}
-    prefix = _prefix(raw, topology.name)
-    boxes = {}
-    for key, node in topology.nodes.items():
-        kind = KINDS.get(node.kind)
-        if kind is None:
-            continue
-        name = names.get(key, key)
-        container = key if kind == "kube-node" else f"{prefix}{key}"
-        wires = tuple(kernel_name(interface) for interface in topology.interfaces(key))
-        boxes[name] = Box(name, kind, key, container, wires, _makes_bond(folder.path / "nodes" / f"{name}.sh"))
-    clusters = [key for key, node in topology.nodes.items() if node.kind == "k8s-kind"]
-    masters = [name for name, node in folder.lab.nodes.items() if node.role == "control-plane"]
+    """What the folder describes, with the names that containerlab and kind will give to it."""
+    lab = folder.lab
+    boxes = {
+        name: Box(
+            name, node.kind, node.topology, node.container, tuple(map(kernel_name, lab.interfaces(name))),
+            _makes_bond(folder.path / "nodes" / f"{name}.sh"),
+        )
+        for name, node in lab.nodes.items()
+    }  # fmt: skip
+    masters = [name for name, node in lab.nodes.items() if node.role == "control-plane"]
     return Plan(
-        lab=topology.name,
-        switch=folder.lab.target.get("switch", "standin"),
+        lab=lab.name,
+        switch=lab.target.get("switch", "standin"),
         boxes=boxes,
-        wires=_wires(topology),
-        network=topology.mgmt_network,
-        cluster=clusters[0] if clusters else None,
+        wires=tuple(Wire(a, b) for a, b in lab.keyed_links),
+        network=folder.topology.mgmt_network,
+        cluster=lab.cluster,
         control_plane=masters[0] if masters else None,
-        workers=len(topology.nodes),
-        limit=folder.lab.limit("create") if "create" in folder.lab.deadlines else None,
+        workers=len(boxes) + (lab.cluster is not None),
+        limit=lab.limit("create") if "create" in lab.deadlines else None,
     )
-
-
-def _wires(topology: Topology) -> tuple[Wire, ...]:
-    return tuple(Wire(a, b) for a, b in topology.links)
-
-
-def _prefix(raw: Mapping[str, Any], lab: str) -> str:
-    """``prefix:`` of the topology: none means ``clab``; empty means bare names; ``__lab-name`` leaves ``clab`` out."""
-    prefix = raw.get("prefix", "clab")
-    if not prefix:
-        return ""
-    return f"{lab}-" if prefix == "__lab-name" else f"{prefix}-{lab}-"
 
 
 def _makes_bond(script: Path) -> bool:
@@ -179,11 +159,11 @@ def boot_environment(topology: Topology, memory_bytes: int) -> dict[str, str]:
 
     A switch without BOOT_DELAY, or with seconds that a person wrote, is left alone.
     """
-    asked = {name: _variable(node.env) for name, node in topology.nodes.items() if node.kind == "cisco_n9kv"}
+    asked = {name: _variable(env) for name, env in topology.env.items()}
     held = [name for name, variable in asked.items() if variable]
     if not held:
         return {}
-    per_switch = max(memory_of(topology.nodes[name].env) for name in held)
+    per_switch = max(memory_of(topology.env[name]) for name in held)
     delays = boot_delays(held, memory_bytes, per_switch)
     return {str(asked[name]): str(seconds) for name, seconds in delays.items()}
 

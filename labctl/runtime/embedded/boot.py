@@ -73,22 +73,22 @@ def prepare_cluster(state: LabState, folder: Folder, management: Management) -> 
         raise HostError(
             "the control plane's programs are not on this host", code="no-control-plane", next_command="labctl setup"
         )
-    config = folder.cluster
-    services = (config.service_subnets if config else ()) or DEFAULT_SERVICES
+    ranges = folder.cluster
+    services = ranges.service_subnets or DEFAULT_SERVICES
     plane = control_plane(
         binaries, state.root / "cluster", state.logs, state.kubeconfig, Ports(free_port(), free_port(), free_port()),
-        folder.lab.name, services, pod_ranges=config.pod_subnets if config else (),
+        folder.lab.name, services, pod_ranges=ranges.pod_subnets,
     )  # fmt: skip
     nodes = []
-    names = config.node_names if config else ()
-    for index, (lab_name, name) in enumerate(zip(folder.lab.kube_nodes, names, strict=True)):
-        box = folder.lab.nodes[lab_name].topology
+    for lab_name, name in folder.lab.kubernetes.items():
+        node = folder.lab.nodes[lab_name]
+        box = node.topology
         serving = plane.authority.kubelet(f"kubelet-{name}", name, ("localhost", "127.0.0.1"))
         nodes.append(
             NodeSpec(
                 name,
                 box,
-                index == 0,
+                node.role == "control-plane",
                 str(management.addresses[box]),
                 free_port(),
                 str(serving.certificate),
@@ -100,7 +100,7 @@ def prepare_cluster(state: LabState, folder: Folder, management: Management) -> 
     authority = str(plane.authority.certificate)
     spec = AgentsSpec(
         plane.server, authority, str(state.root / "agent.sock"), folder.lab.versions.get("kubernetes", ""),
-        tuple(config.pod_subnets if config else ()),
+        ranges.pod_subnets,
         str(system.certificate), str(system.key), tuple(nodes),
     )  # fmt: skip
     return Cluster(plane, spec, Access(plane.server, authority, str(admin.certificate), str(admin.key)))
@@ -230,7 +230,7 @@ class EmbeddedLab:
         deadline.seconds = pace.paced(deadline.seconds)
         say(f"guest speed {pace.speed():.2g} of the reference")
         self._wire(agent, made)
-        say(f"{len(made.namespaces)} boxes and {len(folder.topology.links)} wires")
+        say(f"{len(made.namespaces)} boxes and {len(folder.lab.links)} wires")
         switches.start_front_ends(self._state, zygote, self._supervisor, made, switch_ports, credentials)
         say(f"{len(switch_ports)} switches started")
         switches.write_ssh_files(self._state, credentials, switch_ports)
@@ -261,17 +261,17 @@ class EmbeddedLab:
         return trial.boot(launcher, image, start, limit=BOOT_LIMIT, cancel=self._cancel, say=say).connect()
 
     def _wire(self, agent: Agent, made: Plan) -> None:
-        topology = made.folder.topology
+        lab = made.folder.lab
         names = list(made.namespaces.values())
         self._do(agent, [(None, namespaces(names))])
         self._do(agent, [*((name, quiet()) for name in names)])
-        self._do(agent, [(None, wires(topology.links, made.management))])
+        self._do(agent, [(None, wires(lab.keyed_links, made.management))])
         groups = []
-        for name, node in made.folder.lab.nodes.items():
+        for name, node in lab.nodes.items():
             if node.kind != "switch":
                 box = made.namespaces[name]
                 forwarding = kube_node() if node.kind == "kube-node" else []
-                ops = host_interfaces(box, topology.interfaces(box), made.management)
+                ops = host_interfaces(box, lab.interfaces(name), made.management)
                 groups.append((box, [*forwarding, *ops]))
         self._do(agent, groups)
 

@@ -88,10 +88,7 @@ class Plan:
 
 def plan(folder: Folder) -> Plan:
     """Addresses of eth0 for every box of the topology (the cluster itself is none)."""
-    boxes = [
-        (lab_node.topology, folder.topology.nodes[lab_node.topology].mgmt_ipv4)
-        for lab_node in folder.lab.nodes.values()
-    ]
+    boxes = [(node.topology, folder.topology.addresses.get(node.topology)) for node in folder.lab.nodes.values()]
     management = plan_management(folder.topology.mgmt_ipv4_subnet, boxes)
     return Plan(folder, management, {name: node.topology for name, node in folder.lab.nodes.items()})
 

@@ -100,7 +100,7 @@ def start_front_ends(
     with zygote.channel.makefile("r") as answers:
         for name, port in ports.items():
             box = folder.lab.nodes[name].topology
-            interfaces = {interface: kernel_name(interface) for interface in folder.topology.interfaces(box)}
+            interfaces = {interface: kernel_name(interface) for interface in folder.lab.interfaces(name)}
             identity = SwitchIdentity(
                 name,
                 made.namespaces[name],

@@ -73,7 +73,7 @@ def shutdown(lab: LabUnderTest, row: Port) -> Plan:
 
 def isolate(lab: LabUnderTest, switch: str) -> Plan:
     """``shutdown`` on each Ethernet port that has a wire and is not shut."""
-    wired = lab.folder.topology.interfaces(lab.folder.lab.nodes[switch].topology)
+    wired = lab.folder.lab.interfaces(switch)
     ports = [name for name in wired if not _is_shut(lab, switch, name)]
     if not ports:
         raise NotDone(f"{switch} has no port that is not shut already")
@@ -165,7 +165,7 @@ def unplug(lab: LabUnderTest, row: Leg) -> Plan:
 
 def node_down(lab: LabUnderTest, node: str) -> Plan:
     """Every wire of a node: it runs on, and nobody reaches it but over the management network."""
-    wires = lab.folder.topology.interfaces(lab.folder.lab.nodes[node].topology)
+    wires = lab.folder.lab.interfaces(node)
     return Plan(f"{node} is cut off: {', '.join(wires)} down (it runs on)", [_down(lab, node, wires)])
 
 

@@ -179,7 +179,7 @@ def _pod(lab: LabUnderTest, end: Pod) -> Json | NotYet:
 
 
 def _first_wire(lab: LabUnderTest, node: str) -> str:
-    wires: Sequence[str] = lab.folder.topology.interfaces(lab.folder.lab.nodes[node].topology)
+    wires: Sequence[str] = lab.folder.lab.interfaces(node)
     if not wires:
         raise NotDone(f"{node} has no wire")
     return wires[0]

@@ -163,8 +163,7 @@ class LabNames:
 
     def interfaces(self, box: str) -> list[str]:
         """Of a switch, those that it has a configuration for; of a node, its wires and its bond."""
-        lab = self._folder.lab
-        wired = self._folder.topology.interfaces(lab.nodes[box].topology)
+        wired = self._folder.lab.interfaces(box)
         if box not in self.switches:
             return [*wired, *([BOND] if box in self.nodes else [])]
         try:

@@ -77,8 +77,8 @@ def test_a_spec_on_containerlab_takes_what_is_there_and_says_so(
         f"switches: stand-ins (my/leaf:1, {N9KV} are not in Docker)", f"nodes: kind ({KIND}, in Docker)",
     ]  # fmt: skip
     topology = load_folder(tmp_path / "out").topology
-    assert topology.nodes["leaf101"].image == "labctl/n9kv-standin:latest"
-    assert topology.nodes["other"].image == KIND
+    assert topology.images["leaf101"] == "labctl/n9kv-standin:latest"
+    assert topology.images["other"] == KIND
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_images_typed_go_with_containerlab(spec: Path, tmp_path: Path) -> None:
     assert caught.value.code == "image-without-docker"
     found = from_spec(spec, "containerlab", "switch=n9kv,cluster=kind", ("spine=a:1",), None)
     found.render(tmp_path / "out")
-    assert load_folder(tmp_path / "out").topology.nodes["spine1"].image == "a:1"
+    assert load_folder(tmp_path / "out").topology.images["spine1"] == "a:1"
 
 
 def test_a_lab_on_containerlab_goes_on_there_as_what_it_is(spec: Path, tmp_path: Path) -> None:

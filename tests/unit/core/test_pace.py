@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from labctl import pace
-from labctl.folder.lab import Lab
+from tests.unit.folder.labs import a_lab
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +27,7 @@ def test_a_slower_guest_gets_more_time_and_a_fast_one_none_less(speed: float | N
 
 
 def test_the_folders_deadlines_are_at_reference_speed() -> None:
-    lab = Lab("l", {}, "routed", {}, {}, (), {"bond": 120}, {})
+    lab = a_lab(deadlines={"bond": 120})
     assert (lab.limit("bond"), lab.limit("unknown")) == (120, 60)
     pace.know(0.0625)
     assert (lab.limit("bond"), lab.limit("unknown")) == (240, 120)

@@ -10,6 +10,7 @@ import pytest
 from labctl.cli.rendering import folder_of
 from labctl.cli.words import VERBS
 from labctl.graph import draw
+from labctl.labjson import lab_schema
 from labctl.report.document import schema_text as evidence_schema
 from labctl.spec.reference import reference as spec
 from tests.unit.docs.scenarios_page import reference as scenarios
@@ -20,7 +21,13 @@ ROOT = Path(__file__).parent.parent.parent.parent
 
 @pytest.mark.parametrize(
     ("page", "text"),
-    [("cli.md", verbs), ("spec.md", spec), ("scenarios.md", scenarios), ("evidence.schema.json", evidence_schema)],
+    [
+        ("cli.md", verbs),
+        ("spec.md", spec),
+        ("scenarios.md", scenarios),
+        ("lab.schema.json", lab_schema),
+        ("evidence.schema.json", evidence_schema),
+    ],
 )
 def test_generated_pages_are_up_to_date(page: str, text: object) -> None:
     assert callable(text)

@@ -11,21 +11,22 @@ from labctl.engine.placing import Placing
 from labctl.engine.request import UpRequest
 from labctl.engine.steps import Step, check_plan
 from labctl.engine.up import Up
-from labctl.folder import Folder, Lab, LabNode, Topology
+from labctl.folder import Folder, Topology
 from labctl.restore.changes import Change, write
 from labctl.state import LabState
 from labctl.waiting import Deadline
+from tests.unit.folder.labs import a_lab, node
 
 
 def plan(tmp_path: Path, cluster: str, *, running: bool = False) -> dict[str, Step]:
-    nodes = {"leaf1": LabNode("switch", "leaf", "leaf1")}
+    nodes = {"leaf1": node("switch", "leaf", "leaf1")}
     if cluster != "none":
-        nodes["master"] = LabNode("kube-node", "control-plane", "lab-control-plane")
-    lab = Lab("lab", {"switch": "n9kv", "cluster": cluster}, "routed", {"calico": "3.32.1"}, nodes, (), {}, {})
+        nodes["master"] = node("kube-node", "control-plane", "lab-control-plane")
+    lab = a_lab(target={"switch": "n9kv", "cluster": cluster}, versions={"calico": "3.32.1"}, nodes=nodes)
     state = LabState("lab", tmp_path)
     nothing: Any = None
     request = UpRequest(state, nothing, nothing, nothing)
-    placing = Placing(Folder(tmp_path, lab, Topology("lab", None, {}, ()), None), running=running)
+    placing = Placing(Folder(tmp_path, lab, Topology()), running=running)
     steps = Up(request, placing, Deadline(1))._steps()
     check_plan(steps)
     return {step.name: step for step in steps}

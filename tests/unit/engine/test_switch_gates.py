@@ -12,12 +12,13 @@ import pytest
 from labctl.engine.actions import profile, switches
 from labctl.engine.actions.booting import Booting
 from labctl.errors import ExitCode, GateMissed, InconclusiveError
-from labctl.folder import Folder, Lab, LabNode, Topology
+from labctl.folder import Folder, Topology
 from labctl.nxos.session import NxosSession
 from labctl.runtime.api import SshEndpoint
 from labctl.runtime.select import runtime_class
 from labctl.waiting import Deadline
 from tests.scripted_switch import Script, ScriptedSwitch, script, switch
+from tests.unit.folder.labs import a_lab, node
 
 OK = '{"TABLE_modinfo": {"ROW_modinfo": [{"modinf": "1", "status": "ok"}, {"modinf": "27", "status": "active *"}]}}\n'
 CYCLED = OK.replace('"ok"', '"pwr-cycld"')
@@ -163,16 +164,18 @@ def test_a_switch_that_keeps_refusing_the_login_is_not_waited_for_to_the_end(mon
 
 
 def test_ports_are_those_of_the_topology() -> None:
-    kinds = {"leaf1": LabNode("switch", "leaf", "leaf1"), "spine1": LabNode("switch", "spine", "spine1")}
-    lab = Lab("l", {}, "routed", {}, kinds, (), {}, {})
+    nodes = {
+        "leaf1": node("switch", "leaf", "leaf1"),
+        "spine1": node("switch", "spine", "spine1"),
+        "n": node("kube-node", "worker", "l-worker"),
+    }
     wires = (
         (("leaf1", "Ethernet1/49"), ("n", "eth1")),
-        (("leaf1", "eth2"), ("n", "eth2")),
-        (("leaf1", "Et1/3"), ("n", "x")),
+        (("n", "eth2"), ("leaf1", "Ethernet1/2")),
     )
-    folder = Folder(Path(), lab, Topology("l", None, {}, wires), None)
+    folder = Folder(Path(), a_lab(nodes=nodes, links=wires), Topology())
     assert switches.wired_ports(folder) == {
-        "leaf1": ("Ethernet1/49", "Ethernet1/2", "Ethernet1/3"), "spine1": ("Ethernet1/1",),
+        "leaf1": ("Ethernet1/49", "Ethernet1/2"), "spine1": ("Ethernet1/1",),
     }  # fmt: skip
 
 

@@ -64,9 +64,9 @@ def test_what_is_rendered_can_be_read_back(label: str) -> None:
     wanted, folder = LABS[label].design(), load_folder(rendered_folder(label))
     assert folder.edited == ()
     assert folder.lab.switches == tuple(switch.name for switch in wanted.switches)
-    assert len(folder.topology.links) == len(wanted.links)
-    names = folder.cluster.node_names if folder.cluster else ()
-    assert names == tuple(node.name for node in (wanted.cluster.nodes if wanted.cluster else ()))
+    assert len(folder.lab.links) == len(wanted.links)
+    nodes = wanted.cluster.nodes if wanted.cluster else ()
+    assert tuple(folder.lab.kubernetes.values()) == tuple(node.name for node in nodes)
 
 
 @pytest.mark.parametrize("label", LABS)

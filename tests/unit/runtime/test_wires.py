@@ -23,6 +23,7 @@ from labctl.runtime.embedded.network import (
     host_interfaces,
     kube_node,
     namespaces,
+    plan,
     plan_management,
     quiet,
     wires,
@@ -47,12 +48,13 @@ def test_kernel_names(interface: str, name: str) -> None:
 
 
 def test_the_wires_of_a_lab(golden: Callable[[str, str], None]) -> None:
-    topology = load_folder(FOLDER).topology
-    management = plan_management(topology.mgmt_ipv4_subnet, [(n.name, n.mgmt_ipv4) for n in topology.nodes.values()])
-    ops = [*namespaces(topology.nodes), *wires(topology.links, management)]
-    name = next(name for name, node in topology.nodes.items() if node.kind != "cisco_n9kv")
-    inside = [*quiet(), *kube_node(), *host_interfaces(name, topology.interfaces(name), management)]
-    lines = [f"{op.kind} {op.text}" for op in ops] + [f"{name}: {op.kind} {op.text}" for op in inside]
+    folder = load_folder(FOLDER)
+    lab, keys = folder.lab, plan(folder).namespaces
+    management = plan(folder).management
+    ops = [*namespaces(keys.values()), *wires(lab.keyed_links, management)]
+    name = lab.kube_nodes[0]
+    inside = [*quiet(), *kube_node(), *host_interfaces(keys[name], lab.interfaces(name), management)]
+    lines = [f"{op.kind} {op.text}" for op in ops] + [f"{keys[name]}: {op.kind} {op.text}" for op in inside]
     golden("runtime/wires.txt", "\n".join(lines) + "\n")
 
 

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
+from labctl.modelschema import DIALECT
 from labctl.spec.load import loads
-from labctl.spec.reference import DIALECT, json_schema
+from labctl.spec.reference import json_schema
 
 TOPOLOGIES = sorted((Path(__file__).parents[3] / "topologies").glob("*.yaml"))
 TYPES = {"object": dict, "array": list, "string": str, "integer": int, "null": type(None)}

@@ -82,7 +82,7 @@ class Lab:
         self.devices: dict[str, Device] = {}
         self.servers: dict[str, SshServer] = {}
         for name in folder.lab.switches:
-            box: Any = Box(name, folder.topology.interfaces(name))
+            box: Any = Box(name, folder.lab.interfaces(name))
             self.devices[name] = Device(RunningConfig(name), box)
             self.servers[name] = SshServer(self.devices[name], ("127.0.0.1", 0), key, ("admin", "secret", "none none"))
             threading.Thread(target=self.servers[name].serve, daemon=True).start()

@@ -466,7 +466,7 @@ def test_failures_of_a_lab_that_has_none_are_no_success(whitepaper: Any, tmp_pat
 
 
 def test_a_scenario_that_the_lab_does_not_have(whitepaper: Any) -> None:
-    folder = replace(whitepaper[0], lab=replace(whitepaper[0].lab, scenarios=("bgp",)))
+    folder = replace(whitepaper[0], lab=whitepaper[0].lab.model_copy(update={"scenarios": ("bgp",)}))
     assert [row.name for row in chosen(folder, whitepaper[1], None, disruptive=True)] == ["bgp"]
     with pytest.raises(UsageError, match="has no scenario curl"):
         chosen(folder, whitepaper[1], ["curl"], disruptive=True)

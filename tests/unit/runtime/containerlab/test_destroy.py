@@ -83,6 +83,15 @@ def test_without_folder_and_containerlab(
     assert world.networks == {}
 
 
+def test_a_lab_that_runs_of_an_older_folder(labs: Labs, world: World, told: list[str]) -> None:
+    """Nothing of lab.json is read to take a lab down."""
+    up(labs)
+    file = labs.state().folder / "lab.json"
+    file.write_text('{"schema": "labctl.lab/v1", "nodes": {"leaf101": {"kind": "switch"}}}')
+    labs.runtime().destroy(progress=told.append)
+    nothing_left(world)
+
+
 def test_a_network_is_the_labs_only_if_it_came_after_it(labs: Labs, world: World, told: list[str]) -> None:
     """containerlab leaves the network of a creation that made no container; an older one is somebody else's."""
     world.plot.add("overlap")

@@ -69,7 +69,7 @@ def small(lab: LabUnderTest, boxes: Boxes, done: Callable[..., Completed]) -> La
         boxes.nodes["node01", BOND] = done(ONE if "shutdown" in lines else BOTH)
 
     boxes.changed = changed
-    quick = replace(lab.folder.lab, deadlines={"converged": 0.4, "bond": 0.4})
+    quick = lab.folder.lab.model_copy(update={"deadlines": {"converged": 0.4, "bond": 0.4}})
     return replace(lab, checks=checks, folder=replace(lab.folder, lab=quick))
 
 

@@ -112,7 +112,8 @@ def small(lab: LabUnderTest, monkeypatch: pytest.MonkeyPatch, boxes: Any) -> Lab
         for flag, route in (("-4", "12.1.0.0/16"), ("-6", "2001:db8:42::/56")):
             routes = json.dumps([{"dst": "default"}, {"dst": route}]).encode()
             boxes.nodes[node, f"ip -j {flag} route show"] = Completed(0, routes, b"")
-    folder = replace(lab.folder, lab=replace(lab.folder.lab, deadlines={"converged": 0.0, "scenario": 0.0}))
+    quick = lab.folder.lab.model_copy(update={"deadlines": {"converged": 0.0, "scenario": 0.0}})
+    folder = replace(lab.folder, lab=quick)
     return replace(lab, checks=checks, folder=folder)
 
 

@@ -487,7 +487,7 @@ def test_the_routes_into_the_tunnel_are_birds_before_3_33_and_then_felixs(
     lab: LabUnderTest, objects: Any, boxes: Any, done: Any, calico: str, protocol: str, verdict: str
 ) -> None:
     versions = {**lab.folder.lab.versions, "calico": calico}
-    other = replace(lab, folder=replace(lab.folder, lab=replace(lab.folder.lab, versions=versions)))
+    other = replace(lab, folder=replace(lab.folder, lab=lab.folder.lab.model_copy(update={"versions": versions})))
     tables = {"node01": routes("tunl0", TWO, protocol=protocol), "node02": routes("tunl0", ONE, protocol=protocol)}
     of_nodes(boxes, done, **tables)
     check = ipip._tunnelled(other, ping_input(other, "ipip"), expected=True)
@@ -517,7 +517,8 @@ def test_a_third_nodes_block_that_is_still_in_the_tunnel(
 def test_names_of_nodes(lab: LabUnderTest, whitepaper: Any) -> None:
     assert [lab.kube_name(name) for name in ("master", "node02", "leaf2101")] == ["master", "node02", "leaf2101"]
     folder = whitepaper[0]
-    other = replace(folder, cluster=replace(folder.cluster, node_names=("cp", "w1", "w2")))
+    node = folder.lab.nodes["node01"].model_copy(update={"kubernetes": "w1"})
+    other = replace(folder, lab=folder.lab.model_copy(update={"nodes": {**folder.lab.nodes, "node01": node}}))
     assert replace(lab, folder=other).kube_name("node01") == "w1"
 
 
