@@ -1,3 +1,3 @@
 """labctl: from ten lines of YAML to a proven Cisco NX-OS VXLAN EVPN + Kubernetes/Calico lab."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

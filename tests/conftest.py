@@ -37,7 +37,11 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     config.stash[UNREAD] = {item.nodeid for item in items if "golden" in getattr(item, "fixturenames", ())}
     last = [item for item in items if item.name == ORPHANS]
-    chosen = config.option.keyword or config.option.lf or any("::" in argument for argument in config.args)
+    chosen = (
+        config.option.keyword
+        or getattr(config.option, "lf", False)
+        or any("::" in argument for argument in config.args)
+    )
     if last and not chosen and {item.path for item in items} >= set((ROOT / "tests" / "unit").rglob("test_*.py")):
         items[:] = [item for item in items if item not in last] + last
     else:

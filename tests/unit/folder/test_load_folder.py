@@ -246,9 +246,9 @@ CLAB = "topology.clab.yml"
         (CLAB, "- leaf2101:Ethernet1/1\n", "- leaf2101\n",
          {("- leaf2101", "lab.json has no link leaf2101 - whitepaper-control-plane:eth1"),
           ("links:", "lab.json has link leaf2101:Ethernet1/1 - whitepaper-control-plane:eth1, which is missing here")}),
-        (CLAB, "  links:\n", "  links:\n    - endpoints: ['ext1:eth8', 'ext1:eth9']\n",
+        (CLAB, "  links:\n", "  links:\n  - endpoints: ['ext1:eth8', 'ext1:eth9']\n",
          {("- endpoints: ['ext1:eth8', 'ext1:eth9']", "lab.json has no link ext1:eth8 - ext1:eth9")}),
-        (CLAB, "    - endpoints:\n        - leaf2999:Ethernet1/1\n        - ext1:eth1\n", "",
+        (CLAB, "  - endpoints:\n    - leaf2999:Ethernet1/1\n    - ext1:eth1\n", "",
          {("links:", "lab.json has link leaf2999:Ethernet1/1 - ext1:eth1, which is missing here")}),
         (KIND, "name: node02", "name: node03",
          {("- |", "lab.json calls the node in container whitepaper-worker2 node02, not node03")}),
@@ -256,7 +256,7 @@ CLAB = "topology.clab.yml"
          {("- |", "lab.json has no node in container whitepaper-control-plane2, which kind makes"),
           ("- |", "lab.json calls the node in container whitepaper-worker node01, not node02"),
           ("nodes:", "lab.json has node node02, which is missing here")}),
-        (KIND, "nodes:\n", "nodes:\n  - role: worker\n    kubeadmConfigPatches: ['nodeRegistration: {name: node01}']\n",
+        (KIND, "nodes:\n", "nodes:\n- role: worker\n  kubeadmConfigPatches: ['nodeRegistration: {name: node01}']\n",
          {("- |", "lab.json calls the node in container whitepaper-worker2 node02, not node01"),
           ("- |", "lab.json has no node in container whitepaper-worker3, which kind makes")}),
         ("lab.json", '"kubernetes": "node01"', '"kubernetes": "node07"',
@@ -283,8 +283,8 @@ def test_structure_that_is_not_that_of_lab_json(
 
 
 def test_links_in_another_order_are_the_same(folder: Path, edit: Edit) -> None:
-    edit("topology.clab.yml", "        - leaf2101:Ethernet1/1\n        - whitepaper-control-plane:eth1\n",
-         "        - whitepaper-control-plane:eth1\n        - leaf2101:Ethernet1/1\n")  # fmt: skip
+    edit("topology.clab.yml", "    - leaf2101:Ethernet1/1\n    - whitepaper-control-plane:eth1\n",
+         "    - whitepaper-control-plane:eth1\n    - leaf2101:Ethernet1/1\n")  # fmt: skip
     assert load_folder(folder).edited == ("topology.clab.yml",)
 
 
