@@ -108,9 +108,14 @@ def test_damage_of_every_kind_is_undone(lab: Done, labctl: Labctl, tmp_path: Pat
     for line in rows(EXEC):
         labctl("exec", LAB, line.split()[0], "--", *line.split()[1:]).expect(0)
 
-    seen = labctl("status", LAB, "--watch", "--once", "--json").expect(0).json()
-    assert not all(row["state"] == "Established" for row in seen["sessions"])
-    assert {row["node"] for row in seen["lacp"] if len(row["distributing"]) < 2} >= {"node01", "master"}
+    def hurt() -> bool | NotYet:
+        """LACP and BGP find out what was done to them, in their time."""
+        seen = labctl("status", LAB, "--watch", "--once", "--json").expect(0).json()
+        alone = {row["node"] for row in seen["lacp"] if len(row["distributing"]) < 2}
+        down = [row for row in seen["sessions"] if row["state"] != "Established"]
+        return (bool(down) and alone >= {"node01", "master"}) or NotYet(f"alone: {alone}, down: {down}")
+
+    wait_for(hurt, Deadline(patient(15.0)))
 
     pending = labctl("reset", LAB, "--dry-run", "--json").expect(6).json()["changes"]
     places = [row["name"] for row in pending]
