@@ -43,6 +43,8 @@ class Uplink:
     peer: str
     peer_interface: str
     address: IPv4Interface
+    mtu: int = 9216
+    """Bytes of an IP packet: VXLAN's 50 more than the nodes' MTU, whatever that is, have room."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -235,7 +235,7 @@ class _Marking:
         kinds: Mapping[str, Callable[[str, Check], bool]] = {
             "links.lacp.": self._lacp, "links.port-channel.": self._channel, "links.vpc.": self._vpc,
             "links.underlay.": self._underlay, "bgp.session.": self._session, "bgp.prefixes.": self._session,
-            "bgp.evpn.": self._session,
+            "bgp.evpn.": self._session, "links.mtu.": self._channel,
         }  # fmt: skip
         for prefix, mark in kinds.items():
             if identity.startswith(prefix) and mark(identity.removeprefix(prefix), check):
@@ -272,6 +272,7 @@ class _Marking:
         return bool(ends)
 
     def _channel(self, rest: str, check: Check) -> bool:
+        """Ports that are not as expected, of a port-channel or an uplink."""
         switch = rest.rpartition(".")[0]
         seen = check.get("seen") or {}
         ends = {(switch, port) for port, flag in (check.get("expected") or {}).items() if seen.get(port) != flag}

@@ -249,6 +249,7 @@ RECORDED: tuple[tuple[str, str, str], ...] = (
     ("links.port-channel", "a member that is suspended", "port-channel11: Ethernet1/2 is suspended (s)"),
     ("links.vpc", "a leg that is down", "vPC 12 is down"),
     ("links.underlay", "an OSPF neighbor that is not FULL", "OSPF neighbor 10.2.1.202 is EXSTART"),
+    ("links.mtu", "an uplink with NX-OS's default MTU", "MTU of Ethernet1/4 is 1500, expected 9216"),
     ("bgp.evpn", "a route reflector that is gone", "neighbor 192.168.1.11 is Idle, not Established"),
     ("bgp.prefixes", "a prefix less", "2 prefixes received from master (192.168.1.10), expected 3"),
     (

@@ -1,4 +1,6 @@
-"""What the links are to be: bonds of the nodes, port-channels and vPC of the leafs, the underlay of a fabric alone."""
+"""What the links are to be: bonds of the nodes, port-channels, vPC and uplinks of the leafs, the underlay of a fabric
+alone.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +27,9 @@ def section(design: Design) -> dict[str, Any]:
             {"switch": leaf.name, "domain": leaf.vpc.domain, "vpcs": [port.channel for port in leaf.node_ports]}
             for leaf in leafs
             if leaf.vpc
+        ],
+        "mtu": [
+            {"switch": leaf.name, "ports": {uplink.interface: uplink.mtu for uplink in leaf.uplinks}} for leaf in leafs
         ],
         **({} if design.cluster else {"underlay": _underlay(design)}),
     }

@@ -1,4 +1,4 @@
-"""``links``: LACP with every member, port-channels bundled, vPC consistent. Every verification runs it."""
+"""``links``: LACP with every member, port-channels bundled, vPC consistent, MTU of uplinks. Every lab runs it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from labctl.bonding import NO_PARTNER, Bond, parse_bond
 from labctl.nxos.tables import flag_words, rows
 from labctl.verify.checks import Check
 from labctl.verify.lab import LabUnderTest, Scenario
-from labctl.verify.observer import Command
+from labctl.verify.observer import Command, Unanswered
 from labctl.verify.values import ChannelInput, Model, PortChannelsInput
 from labctl.verify.verdict import CheckResult, Judgement, fails, judged, passes
 
@@ -34,10 +34,18 @@ class UnderlayInput(Model):
     neighbors: tuple[str, ...]
 
 
+class MtuInput(Model):
+    """MTU in bytes of a leaf's uplinks, by port."""
+
+    switch: str
+    ports: dict[str, int]
+
+
 class LinksInput(Model):
     lacp: tuple[LacpInput, ...] = ()
     port_channels: tuple[PortChannelsInput, ...] = ()
     vpc: tuple[VpcInput, ...] = ()
+    mtu: tuple[MtuInput, ...] = ()
     underlay: tuple[UnderlayInput, ...] = ()
 
 
@@ -74,6 +82,14 @@ def checks(lab: LabUnderTest) -> list[Check]:
             (Command("nxos", row.switch, "show ip ospf neighbors"),), partial(judge_underlay, row),
         )
         for row in links.underlay
+    ]  # fmt: skip
+    found += [
+        Check(
+            f"links.mtu.{row.switch}.{port}", f"MTU of uplink {port} of {row.switch}",
+            (Command("nxos", row.switch, "show interface"),), partial(judge_mtu, row.switch, port, mtu),
+        )
+        for row in links.mtu
+        for port, mtu in row.ports.items()
     ]  # fmt: skip
     return found
 
@@ -161,6 +177,24 @@ def judge_underlay(check: UnderlayInput, body: Any) -> Judgement:
     if wrong:
         return fails(f"{check.switch}: OSPF neighbor {', '.join(wrong)}", expected, seen)
     return passes(f"{check.switch}: {len(expected)} OSPF neighbors are FULL", expected, seen)
+
+
+def judge_mtu(switch: str, port: str, mtu: int, body: Any) -> Judgement:
+    """An uplink has its MTU: OSPF stays in EXSTART where the two ends differ, and large VXLAN packets are lost where
+    both are too small.
+
+    Raises `Unanswered` where the switch says no MTU of the port.
+    """
+    row = next((row for row in rows(body, "interface") if row.get("interface") == port), None)
+    if row is None:
+        return fails(f"{switch}: there is no {port}, expected with MTU {mtu}", {port: mtu}, None)
+    said = str(row.get("eth_mtu"))
+    if not said.isdecimal():
+        raise Unanswered(f"{switch}: show interface says no MTU of {port}", switch, "show interface says no MTU")
+    seen = int(said)
+    if seen != mtu:
+        return fails(f"{switch}: MTU of {port} is {seen}, expected {mtu}", {port: mtu}, {port: seen})
+    return passes(f"{switch}: MTU of {port} is {seen}", {port: mtu}, {port: seen})
 
 
 SCENARIO = Scenario("links", "LACP and vPC", run, fabric_title="vPC and underlay")

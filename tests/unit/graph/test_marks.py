@@ -43,6 +43,12 @@ def test_a_port_channel_marks_the_ports_that_are_not_bundled() -> None:
     assert marked(gone).failed_links == {("leaf2101", "Ethernet1/2")}
 
 
+def test_an_mtu_marks_the_uplink() -> None:
+    port = "Ethernet1/4"
+    small = check(f"links.mtu.leaf2101.{port}", expected={port: 9216}, seen={port: 1500})
+    assert marked(small) == Marks(failed_links=frozenset({("leaf2101", port)}))
+
+
 @pytest.mark.parametrize(
     ("seen", "links", "peer_links"),
     [

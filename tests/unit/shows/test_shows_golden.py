@@ -25,7 +25,7 @@ SPINE = (
     "mac address-table",
     "ip arp",
 )
-LEG_DOWN = ("port-channel summary", "vpc", "interface brief", "interface status", "lacp neighbor")
+LEG_DOWN = ("port-channel summary", "vpc", "interface", "interface brief", "interface status", "lacp neighbor")
 LEAF = (
     "version",
     "module",
@@ -53,6 +53,7 @@ LEAF = (
     "vpc peer-keepalive",
     "port-channel summary",
     "lacp neighbor",
+    "interface",
     "interface brief",
     "interface status",
     "ip interface brief vrf all",

@@ -1,4 +1,4 @@
-"""``show interface brief``, ``show interface status``, ``show ip interface brief``, ``show vlan brief``.
+"""``show interface`` (also ``brief`` and ``status``), ``show ip interface brief``, ``show vlan brief``.
 
 State, MTU, addresses and VLANs are the kernel's; the configuration names the interfaces, their mode and description.
 """
@@ -14,7 +14,7 @@ from typing import Any
 from labctl.standin.switch.dataplane.names import BRIDGE, kernel_name
 from labctl.standin.switch.dataplane.settings import Interface
 from labctl.standin.switch.shows.bundles import Partner, members, segment_peers
-from labctl.standin.switch.shows.form import Row, kernel_short, short, table
+from labctl.standin.switch.shows.form import Row, kernel_short, mac, short, table
 from labctl.standin.switch.shows.machine import Source, addresses, bridge_vlans, is_up, link_states
 from labctl.standin.switch.shows.system import vrf_names
 
@@ -129,6 +129,38 @@ def _port(interface: Interface, kernel: Kernel, up: str, reason: str) -> Row:
     elif interface.channel:
         row["portchan"] = str(interface.channel)
     return row
+
+
+def details(source: Source) -> list[Row]:
+    """``show interface`` of Ethernet ports and port-channels: what the kernel has of each now, with the keys of NX-OS's
+    JSON (a Nexus 9000's, quoted in allenrobel/nxapi-netbox, lib/nxapi/nxapi_interface.py).
+    """
+    kernel = _kernel(source)
+    rows = []
+    for interface in [*_ethernets(source), *source.model.kind("port-channel")]:
+        link = kernel.links.get(kernel_name(interface.name))
+        up, reason = _logical(source, interface, kernel)
+        row = {"interface": interface.name, "state": up}
+        row |= {} if up == "up" else {"state_rsn_desc": reason}
+        row["admin_state"] = "up" if up == "up" or (link is not None and "UP" in link["flags"]) else "down"
+        row |= {"eth_hw_addr": mac(link["address"])} if link else {}
+        row |= {"desc": interface.description} if interface.description else {}
+        row |= {"eth_mtu": str(link["mtu"])} if link else {}
+        rows.append(row | {"eth_mode": "routed" if interface.routed else interface.mode})
+    return rows
+
+
+def details_text(rows: list[Row]) -> str:
+    """A paragraph each."""
+    parts = []
+    for row in rows:
+        reason = f" ({row['state_rsn_desc']})" if "state_rsn_desc" in row else ""
+        lines = [f"{row['interface']} is {row['state']}{reason}", f"admin state is {row['admin_state']}"]
+        lines += [f"  Hardware: Ethernet, address: {row['eth_hw_addr']}"] if "eth_hw_addr" in row else []
+        lines += [f"  Description: {row['desc']}"] if "desc" in row else []
+        lines += [f"  MTU {row['eth_mtu']} bytes"] if "eth_mtu" in row else []
+        parts.append("\n".join((*lines, f"  Port mode is {row['eth_mode']}")))
+    return "\n\n".join(parts)
 
 
 def status(source: Source) -> list[Row]:

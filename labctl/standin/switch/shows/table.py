@@ -166,6 +166,7 @@ TABLE: tuple[tuple[str, Handler], ...] = (
     ("vpc peer-keepalive", _rows(bundles.vpc, bundles.keepalive_text, bundles.keepalive_json)),
     ("port-channel summary", _rows(bundles.channels, bundles.summary_text, bundles.summary_json)),
     ("lacp neighbor", _rows(bundles.partners, bundles.partners_text, bundles.partners_json)),
+    ("interface", _rows(interfaces.details, interfaces.details_text, "interface")),
     ("interface brief", _rows(interfaces.brief, interfaces.brief_text, "interface")),
     ("interface status", _rows(interfaces.status, interfaces.status_text, "interface")),
     ("ip interface brief [vrf <name>]", _addresses),

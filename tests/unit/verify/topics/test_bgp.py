@@ -189,6 +189,7 @@ RECORDED: list[tuple[str, Callable[[Any], Judgement]]] = [
         "show port-channel summary",
         lambda body: links.judge_port_channel("l", ChannelInput(channel=11, members=("Ethernet1/1",)), body),
     ),
+    ("show interface", lambda body: links.judge_mtu("l", "Ethernet1/4", 9216, body)),
     ("show vpc brief", lambda body: links.judge_vpc(VpcInput(switch="l", domain=1, vpcs=(11, 12, 13)), body)),
 ]
 

@@ -54,6 +54,9 @@ def healthy(boxes: Boxes) -> Boxes:
     for row in checks["links"]["vpc"]:
         body = {"vpc-peer-status": "peer-ok", "vpc-peer-consistency": "consistent"}
         boxes.switches[row["switch"]]["show vpc brief"] = body  # type: ignore[index]
+    for row in checks["links"]["mtu"]:
+        found = table("interface", *({"interface": port, "eth_mtu": str(mtu)} for port, mtu in row["ports"].items()))
+        boxes.switches[row["switch"]]["show interface"] = found  # type: ignore[index]
     for row in checks["modes"]["routed"]["bgp"]["evpn"]:
         rows = ({"neighborid": address, "state": "Established"} for address in row["neighbors"])
         body = table("vrf", table("af", table("saf", table("neighbor", *rows))))
@@ -72,8 +75,8 @@ def test_what_is_run(fabric: LabUnderTest) -> None:
 def test_everything_is_judged_and_a_whole_fabric_passes(fabric: LabUnderTest, healthy: Boxes) -> None:
     results = [*links.run(fabric), *bgp.run(fabric)]
     assert {result.verdict for result in results} == {"PASS"}, [r.sentence for r in results if r.verdict != "PASS"]
-    kinds = [result.id.rsplit(".", 1)[0] for result in links.run(fabric)]
-    assert (kinds.count("links.vpc"), kinds.count("links.underlay")) == (2, 5)
+    kinds = [".".join(result.id.split(".")[:2]) for result in links.run(fabric)]
+    assert (kinds.count("links.vpc"), kinds.count("links.underlay"), kinds.count("links.mtu")) == (2, 5, 4)
     ids = {result.id for result in bgp.run(fabric)}
     assert sum(one.startswith("bgp.evpn.") for one in ids) == 6
     assert "bgp.route.leaf102.12.1.0.0/16" in ids

@@ -1,4 +1,4 @@
-"""The judges of links: LACP, port-channels, vPC."""
+"""The judges of links: LACP, port-channels, vPC, MTU of uplinks."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from labctl.verify.observer import Unanswered
 from labctl.verify.topics import links
 from labctl.verify.topics.links import ChannelInput, LacpInput, VpcInput
 from labctl.verify.verdict import Judgement
@@ -136,3 +137,31 @@ GOOD_MEMBERS = (("eth1", "up", 1, 63, 63), ("eth2", "up", 1, 63, 61))
 )
 def test_lacp(text: str, expected: tuple[str, str]) -> None:
     assert of(links.judge_lacp(LacpInput(node="node01", bond="bond0", members=("eth1", "eth2")), text)) == expected
+
+
+def uplinks(**mtus: Any) -> dict[str, Any]:
+    """``show interface``: Ethernet1/<n> by ``e<n>``; None: the port is there and no MTU is said of it."""
+    rows = [
+        {"interface": f"Ethernet1/{name[1:]}"} | ({} if mtu is None else {"eth_mtu": mtu}) for name, mtu in mtus.items()
+    ]
+    return {"TABLE_interface": {"ROW_interface": rows[0] if len(rows) == 1 else rows}}
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (uplinks(e4="9216", e5="1500"), ("PASS", "leaf1: MTU of Ethernet1/4 is 9216")),
+        (uplinks(e4=9216), ("PASS", "leaf1: MTU of Ethernet1/4 is 9216")),
+        (uplinks(e4="1500", e5="9216"), ("FAIL", "leaf1: MTU of Ethernet1/4 is 1500, expected 9216")),
+        (uplinks(e40="9216"), ("FAIL", "leaf1: there is no Ethernet1/4, expected with MTU 9216")),
+        ({}, ("FAIL", "leaf1: there is no Ethernet1/4, expected with MTU 9216")),
+    ],
+)
+def test_mtu(body: Any, expected: tuple[str, str]) -> None:
+    assert of(links.judge_mtu("leaf1", "Ethernet1/4", 9216, body)) == expected
+
+
+@pytest.mark.parametrize("mtu", [None, "", "--"])
+def test_a_port_whose_mtu_is_not_said_is_not_judged(mtu: str | None) -> None:
+    with pytest.raises(Unanswered, match="leaf1: show interface says no MTU of Ethernet1/4"):
+        links.judge_mtu("leaf1", "Ethernet1/4", 9216, uplinks(e4=mtu))

@@ -134,7 +134,7 @@ def test_a_service_route_has_the_nodes_with_endpoints_as_next_hops(
 def test_links_ask_every_node_and_switch(lab: LabUnderTest) -> None:
     found = links.checks(lab)
     assert {check.commands[0].text for check in found} == {
-        "cat /proc/net/bonding/bond0", "show port-channel summary", "show vpc brief",
+        "cat /proc/net/bonding/bond0", "show port-channel summary", "show vpc brief", "show interface",
     }  # fmt: skip
     assert len({check.id for check in found}) == len(found)
     assert verdicts(poll(found, lab.observer, Deadline(0), lab.cancel, lab.told)) == {"INCONCLUSIVE"}
