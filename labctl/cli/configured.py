@@ -21,7 +21,7 @@ from labctl.peers import CONTAINERLAB_OLDEST, WRITTEN_FOR, dotted, numbers
 
 if TYPE_CHECKING:
     from labctl.design.images import ImageWishes
-    from labctl.images.store import Stored
+    from labctl.images import Stored
     from labctl.userconfig import Credentials
 
 
@@ -112,7 +112,7 @@ def image_wishes(given: Iterable[str] = ()) -> ImageWishes:
 
 def in_docker(names: Iterable[str]) -> tuple[Mapping[str, Stored | None], str | None]:
     """What Docker has of these images, None for one that it has not; or why that could not be told."""
-    from labctl.images.store import docker_client, stored
+    from labctl.images import docker_client, stored
 
     try:
         with docker_client() as client:
