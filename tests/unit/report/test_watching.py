@@ -19,10 +19,9 @@ from typing import cast
 import pytest
 
 from labctl.errors import InconclusiveError
-from labctl.report.livetable import clock, fitted, looked, plain
 from labctl.report.style import UNICODE, Paint
 from labctl.report.text import cells
-from labctl.report.watching import Apart, JsonLooks, TerminalLooks, repeat, table
+from labctl.report.watching import Apart, JsonLooks, TerminalLooks, clock, fitted, looked, plain, repeat, table
 from labctl.verify.livestate import ChannelMember, KubeNode, Lacp, LiveState, Pod, Port, Session, Vpc
 from labctl.waiting import Deadline, NotYet, wait_for
 
