@@ -6,7 +6,7 @@ Before the first of them the folder is put in its place, and a new lab told from
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -18,10 +18,9 @@ from labctl.engine.actions.profile import Profile, default_limit, profile_of
 from labctl.engine.calicomanifest import find_manifest, lay
 from labctl.engine.down import take_down
 from labctl.engine.proving import heal, verify_request
-from labctl.engine.request import UpRequest, UpResult
 from labctl.engine.steps import Step, StepContext, StepFailed, StepRunner
 from labctl.errors import InconclusiveError, LabctlError, LabError, UsageError
-from labctl.events import INTERRUPTED, Event, interruption
+from labctl.events import INTERRUPTED, Event, Listener, interruption
 from labctl.folder import Folder, load_folder
 from labctl.journal import Journal
 from labctl.kube.api import Api, access_from_kubeconfig
@@ -42,6 +41,38 @@ from labctl.waiting import Deadline
 NAMESPACES = ("kube-system", "default")
 BOXES = ("topology.clab.yml", "kind/cluster.yaml")
 """Files that decide which boxes there are: when one of them has changed, a running lab cannot go on with the folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpRequest:
+    """What ``up`` was asked for. ``render`` writes the artifact folder to a path."""
+
+    state: LabState
+    runtime: Runtime
+    render: Callable[[Path], None]
+    listener: Listener
+    kubectl: Path | None = None
+    """The kubectl that set-up brought; one on PATH that is new enough is taken before it."""
+    prove: bool = True
+    limit: float | None = None
+    """Of the whole command, seconds; None: what its runtime and target need."""
+    calico: Path | None = None
+    """The user's manifest of Calico, or a folder of them; for a real cluster."""
+    judged: Callable[[Report], None] = lambda _report: None
+    """Called with what the scenarios came to, also where ``up`` then fails or is interrupted."""
+    kept: bool = True
+    """False: whoever asks removes the lab afterwards, so nobody is told that it stays (``--rm``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpResult:
+    """What came of it. ``timings``: start and end of each step, seconds since the command began."""
+
+    lab: str
+    seconds: float
+    timings: Mapping[str, tuple[float, float]]
+    evidence: Path
+    report: Report | None = None
 
 
 @dataclass(frozen=True, slots=True)

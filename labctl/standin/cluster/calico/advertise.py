@@ -10,7 +10,6 @@ from labctl.peers import Calico
 from labctl.standin.cluster.calico.blocks import Network
 
 EXCLUDE_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers"
-ADDRESS_TYPES = {"IPv4": "IPv4", "IPv6": "IPv6"}
 
 
 def ranges(configuration: Json | None, key: str) -> list[Network]:
