@@ -32,7 +32,6 @@ def topologies() -> dict[str, Path]:
 
 _NAME = re.compile(r"^name:[ \t]*\S+", re.MULTILINE)
 _NOT_TEXT = {"null", "true", "false", "yes", "no", "on", "off"}
-_KNOB = re.compile(r"^([ \t]*)#(?=[^ \n])", re.MULTILINE)
 
 
 def starter(name: str) -> str:
@@ -77,8 +76,3 @@ def renamed(text: str, name: str) -> str:
 
 def _quoted(name: str) -> str:
     return f'"{name}"' if name[:1].isdigit() or name in _NOT_TEXT else name
-
-
-def uncommented(text: str) -> str:
-    """The starter with every knob turned on; its explanations stay comments."""
-    return _KNOB.sub(r"\1", text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections import Counter
 from collections.abc import Generator
 from pathlib import Path
@@ -13,6 +14,9 @@ from tests.goldens import Goldens
 
 settings.register_profile("labctl", deadline=None)  # a busy machine is no finding
 settings.load_profile("labctl")
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # a shell starts what it puts into the background so, and a labctl that a test interrupts would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).parent.parent
 GOLDENS = pytest.StashKey[Goldens]()

@@ -165,11 +165,11 @@ def _tell(text: str) -> None:
         if sys.stderr.isatty():
             import shutil
 
-            from labctl.cli.errorview import shown
+            from labctl.cli.output import error_shown
             from labctl.report.style import wants_colour
 
             width = shutil.get_terminal_size((100, 24)).columns
-            click.echo(shown(text, colour=wants_colour(sys.stderr), width=width), err=True)
+            click.echo(error_shown(text, colour=wants_colour(sys.stderr), width=width), err=True)
         else:
             click.echo(f"error: {text}", err=True)
     except OSError:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -12,9 +13,12 @@ from typing import Any
 
 from labctl.engine.actions.profile import profile_of
 from labctl.engine.actions.switches import open_session
+from labctl.errors import InconclusiveError, LabctlError, UsageError, did_you_mean
 from labctl.events import Listener
-from labctl.folder import load_folder
+from labctl.folder import Folder, load_folder
 from labctl.kube.api import Api, access_from_kubeconfig
+from labctl.kube.exec import PodExec
+from labctl.kube.resources import PODS
 from labctl.nxos.session import NxosSession
 from labctl.paper.catalogue import as_evidence
 from labctl.restore.changes import HEALERS, heal_left_over, open_changes
@@ -23,8 +27,11 @@ from labctl.restore.snapshot import drift
 from labctl.runtime.api import Endpoints, Observation
 from labctl.state import LabState
 from labctl.verify.evidence import Evidence
-from labctl.verify.observer import Observer
+from labctl.verify.inputs import load_checks
+from labctl.verify.observer import NoPod, Observer, Unanswered, run_in_pod
 from labctl.verify.run import VerifyRequest
+from labctl.verify.topics import bird
+from labctl.verify.topics.bird import BirdSession
 
 
 def login(state: LabState, endpoints: Endpoints, switch: str) -> NxosSession:
@@ -96,3 +103,54 @@ def observing(state: LabState, endpoints: Endpoints) -> Iterator[Observer]:
             yield observer
         finally:
             observer.close()
+
+
+def calico_status(
+    state: LabState, endpoints: Endpoints, wanted: Sequence[str]
+) -> Mapping[str, list[BirdSession] | str]:
+    """Node → what its BIRD says of its sessions, asked through the calico-node pod, or why it could not be read.
+
+    Raises `UsageError` for a node that is not there.
+    """
+    lab = load_folder(state.folder)
+    nodes = _nodes(lab, wanted)
+    inputs = load_checks(state.folder).cluster
+    if inputs is None:
+        raise UsageError(f"checks.yaml of lab {lab.lab.name} does not say where BIRD is asked", code="no-bird")
+    asked = inputs.bird
+    api = Api(access_from_kubeconfig(endpoints.kubeconfig(), state.secrets), connections=8)
+    pods = PodExec(api.access)
+    listed: dict[str, list[object]] = {}
+
+    def in_namespace(namespace: str) -> list[object]:
+        if namespace not in listed:
+            listed[namespace] = list(api.list(PODS, namespace))
+        return listed[namespace]
+
+    def one(item: tuple[str, str]) -> list[BirdSession] | str:
+        try:
+            texts = []
+            for command in bird.commands(asked, item[1]):
+                done = run_in_pod(in_namespace, pods, item[1], command.pod, command.text.split())  # type: ignore[arg-type]
+                texts.append(done.stdout if done.code == 0 else done.stderr)
+            return bird.parse(*texts)
+        except (LabctlError, NoPod, Unanswered) as error:
+            return str(error)
+
+    with ThreadPoolExecutor(max(1, len(nodes))) as pool:
+        return dict(zip(nodes, pool.map(one, nodes.items()), strict=True))
+
+
+def _nodes(lab: Folder, wanted: Sequence[str]) -> dict[str, str]:
+    """Lab's name → Kubernetes name of the nodes that are wanted; of all without a wish."""
+    known = lab.lab.kubernetes
+    if not known:
+        raise InconclusiveError(f"lab {lab.lab.name} has no cluster", code="no-cluster")
+    for name in wanted:
+        if name not in known:
+            raise UsageError(
+                f"lab {lab.lab.name} has no Kubernetes node {name}",
+                code="no-such-node",
+                hint=did_you_mean(name, known, f"it has {', '.join(known)}"),
+            )
+    return {name: kube for name, kube in known.items() if not wanted or name in wanted}

@@ -1,18 +1,45 @@
-"""Running to startup configuration on every switch, and a copy of each running configuration on this machine."""
+"""``labctl save``: every switch's configuration, or a whole session with each as a test case.
+
+A configuration becomes the switch's startup configuration and a copy on this machine. A test case is each line that
+labctl sends, with its raw answer, redacted: ``transcript.json`` (schema ``labctl.record/v1``) and a README that says
+what was taken out.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import io
+import json
+import tarfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
-from labctl.errors import CheckFailed
-from labctl.nxos.push import save
-from labctl.nxos.session import NxosSession
-from labctl.pace import limit
+from labctl import __version__
+from labctl.engine.actions.switches import trouble, wired_ports
+from labctl.errors import CheckFailed, LabctlError, UsageError
+from labctl.folder import Folder
+from labctl.nxos.inventory import MODULES, PORTS
+from labctl.nxos.push import push, save
+from labctl.nxos.redact import Redactor, known_of
+from labctl.nxos.session import Exchange, NxosSession, Tap
+from labctl.pace import limit, paced
 from labctl.parallel import raise_all, tried
 from labctl.state import write_private
 from labctl.troubles import unwritten
+from labctl.verify.scenarios import switch_commands
+
+SCHEMA = "labctl.record/v1"
+RUNNING = "show running-config"
+LIMIT = 600.0
+ALWAYS = ("show version", MODULES, PORTS)
+"""Asked in text, too: what labctl falls back to, and what tells an image from another."""
+TAKEN = """\
+Passwords, hashes, keys, SNMP communities and serial numbers are `<redacted>`. MAC addresses of makers, public addresses
+that are not in the lab's folder, users and names of other machines are replaced by others, the same ones everywhere.
+Private addresses, names of the lab and banners are as they were: **read it before you send it.**"""
+Login = Callable[[str, Tap], NxosSession]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +66,7 @@ def save_all(switches: Sequence[str], login: Callable[[str], NxosSession], targe
         session = login(switch)
         try:
             unsaved = save(session)
-            text = session.show("show running-config", timeout=limit("prompt")).strip("\n") + "\n"
+            text = session.show(RUNNING, timeout=limit("prompt")).strip("\n") + "\n"
         finally:
             session.close()
         file = target / f"{switch}.cfg"
@@ -54,3 +81,146 @@ def save_all(switches: Sequence[str], login: Callable[[str], NxosSession], targe
     good, wrong = tried(switches, one)
     raise_all(wrong)
     return list(good.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line that was sent. ``phase``: login, gates, checks, push, read-back."""
+
+    phase: str
+    command: str
+    answer: str
+    prompt: str
+    seconds: float
+
+
+@dataclass(slots=True)
+class Recorder:
+    """Collects a switch's exchanges under the phase that it is in."""
+
+    phase: str = "login"
+    rows: list[Line] = field(default_factory=list)
+
+    def __call__(self, exchange: Exchange) -> None:
+        self.rows.append(Line(self.phase, exchange.line, exchange.answer, exchange.prompt, round(exchange.seconds, 3)))
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What is written: the transcript, what went wrong by switch, what was taken out by kind."""
+
+    body: Mapping[str, Any]
+    wrong: Mapping[str, LabctlError]
+    redacted: Mapping[str, int]
+
+
+def record(folder: Folder, login: Login, *, push_again: bool) -> Recording:
+    """Ask every switch all that labctl asks; a switch that fails in the middle keeps what it answered."""
+    commands, wanted = switch_commands(folder), wired_ports(folder)
+    recorders = {name: Recorder() for name in folder.lab.switches}
+
+    def one(switch: str) -> None:
+        recorder = recorders[switch]
+        session = login(switch, recorder)
+        try:
+            recorder.phase = "gates"
+            trouble(session, wanted[switch])
+            recorder.phase = "checks"
+            for command in (*ALWAYS, *commands[switch]):
+                session.ask(command, timeout=paced(LIMIT))
+                if command not in ALWAYS:
+                    session.ask(f"{command} | json", timeout=paced(LIMIT))
+            recorder.phase = "push" if push_again else "read-back"
+            if push_again:
+                file = f"nxos/{switch}.cfg"
+                push(session, file, (folder.path / file).read_text(), timeout=paced(LIMIT))
+            else:
+                session.ask(RUNNING, timeout=paced(LIMIT))
+        finally:
+            session.close()
+
+    _, wrong = tried(folder.lab.switches, one)
+    redactor = Redactor(known_of(_texts(folder.path)))
+    switches = [_switch(folder, name, recorders[name], redactor) for name in folder.lab.switches]
+    body = {
+        "schema": SCHEMA,
+        "generator": f"labctl {__version__}",
+        "target": dict(folder.lab.target),
+        "versions": dict(folder.lab.versions),
+        "pushed": push_again,
+        "switches": switches,
+    }
+    return Recording(body, wrong, dict(sorted(redactor.counts.items())))
+
+
+def _texts(path: Path) -> list[str]:
+    return [file.read_text(errors="replace") for file in sorted(path.rglob("*")) if file.is_file()]
+
+
+def _switch(folder: Folder, name: str, recorder: Recorder, redactor: Redactor) -> dict[str, Any]:
+    rows = [
+        {**asdict(row), "command": redactor.text(row.command), "answer": redactor.text(row.answer)}
+        for row in recorder.rows
+    ]
+    first = rows.pop(0) if rows else {"answer": "", "prompt": ""}
+    return {
+        "name": name,
+        "role": folder.lab.nodes[name].role,
+        "ports": list(wired_ports(folder)[name]),
+        "configuration": redactor.text((folder.path / f"nxos/{name}.cfg").read_text()),
+        "greeting": first["answer"],
+        "prompt": first["prompt"],
+        "exchanges": rows,
+    }
+
+
+def write(recording: Recording, target: Path) -> Path:
+    """As a folder, or as an archive when the name ends in ``.tar.gz``. Raises `UsageError` for what is there."""
+    files = {
+        "transcript.json": json.dumps(recording.body, indent=1, ensure_ascii=False) + "\n",
+        "README.md": _readme(recording),
+    }
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise UsageError(f"{target} is there already", code="not-empty", hint="-o says another place")
+    try:
+        if target.name.endswith((".tar.gz", ".tgz")):
+            _archive(files, target)
+        else:
+            target.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for name, text in files.items():
+                write_private(target / name, text)
+    except OSError as error:
+        raise unwritten(target, error) from None
+    return target
+
+
+def _archive(files: Mapping[str, str], target: Path) -> None:
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w:gz") as archive:
+        for name, text in files.items():
+            row = tarfile.TarInfo(f"{target.name.partition('.')[0]}/{name}")
+            row.size, row.mode, row.mtime = len(text.encode()), 0o600, int(time.time())
+            archive.addfile(row, io.BytesIO(text.encode()))
+    write_private(target, data.getvalue())
+
+
+def _readme(recording: Recording) -> str:
+    body = recording.body
+    rows = [f"| {row['name']} | {row['role']} | {len(row['exchanges'])} |" for row in body["switches"]]
+    taken = [f"- {what}: {count}" for what, count in recording.redacted.items()] or ["- nothing had to be"]
+    wrong = [f"- {name}: {error.message}" for name, error in recording.wrong.items()]
+    target = ", ".join(f"{key}={value}" for key, value in body["target"].items())
+    what = (
+        f"`transcript.json` ({body['schema']}, {body['generator']}) holds every line that labctl sent to each switch"
+        f" ({target}), with the raw answer, the prompt behind it and seconds, and the configuration that the lab was"
+        f" rendered with. Phases: login, gates, checks, {'push' if body['pushed'] else 'read-back'}."
+    )
+    parts = [
+        "# A session with the switches of a lab, recorded by labctl",
+        what,
+        "\n".join(["| switch | role | lines |", "|---|---|---|", *rows]),
+        "\n".join(["## What was taken out", "", *taken, "", TAKEN]),
+    ]
+    if wrong:
+        parts.append("## What failed\n\n" + "\n".join(wrong))
+    return "\n\n".join(parts) + "\n"

@@ -1,10 +1,15 @@
-"""``labctl up``: from an artifact folder to a lab that runs and is proven, as a list of steps."""
+"""``labctl up``: from an artifact folder to a lab that runs and is proven, as a list of steps.
+
+Before the first of them the folder is put in its place, and a new lab told from one to go on with.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from pathlib import Path
 
 from labctl.bonding import bond_trouble
 from labctl.engine.actions import cluster, nodes, switches
@@ -12,13 +17,11 @@ from labctl.engine.actions.booting import Booting
 from labctl.engine.actions.profile import Profile, default_limit, profile_of
 from labctl.engine.calicomanifest import find_manifest, lay
 from labctl.engine.down import take_down
-from labctl.engine.placing import Placing, place_folder
 from labctl.engine.proving import heal, verify_request
-from labctl.engine.request import UpRequest, UpResult
 from labctl.engine.steps import Step, StepContext, StepFailed, StepRunner
-from labctl.errors import InconclusiveError, LabctlError, LabError
-from labctl.events import INTERRUPTED, Event, interruption
-from labctl.folder import Folder
+from labctl.errors import InconclusiveError, LabctlError, LabError, UsageError
+from labctl.events import INTERRUPTED, Event, Listener, interruption
+from labctl.folder import Folder, load_folder
 from labctl.journal import Journal
 from labctl.kube.api import Api, access_from_kubeconfig
 from labctl.kube.apply import Applier
@@ -29,13 +32,114 @@ from labctl.restore import snapshot
 from labctl.restore.changes import open_changes
 from labctl.restore.client import LabClient
 from labctl.restore.node import run_scripts
-from labctl.runtime.api import Endpoints
-from labctl.state import records_root
+from labctl.runtime.api import Endpoints, Runtime
+from labctl.state import LabState, records_root
 from labctl.verify.run import verify
 from labctl.verify.verdict import Report
 from labctl.waiting import Deadline
 
 NAMESPACES = ("kube-system", "default")
+BOXES = ("topology.clab.yml", "kind/cluster.yaml")
+"""Files that decide which boxes there are: when one of them has changed, a running lab cannot go on with the folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpRequest:
+    """What ``up`` was asked for. ``render`` writes the artifact folder to a path."""
+
+    state: LabState
+    runtime: Runtime
+    render: Callable[[Path], None]
+    listener: Listener
+    kubectl: Path | None = None
+    """The kubectl that set-up brought; one on PATH that is new enough is taken before it."""
+    prove: bool = True
+    limit: float | None = None
+    """Of the whole command, seconds; None: what its runtime and target need."""
+    calico: Path | None = None
+    """The user's manifest of Calico, or a folder of them; for a real cluster."""
+    judged: Callable[[Report], None] = lambda _report: None
+    """Called with what the scenarios came to, also where ``up`` then fails or is interrupted."""
+    kept: bool = True
+    """False: whoever asks removes the lab afterwards, so nobody is told that it stays (``--rm``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpResult:
+    """What came of it. ``timings``: start and end of each step, seconds since the command began."""
+
+    lab: str
+    seconds: float
+    timings: Mapping[str, tuple[float, float]]
+    evidence: Path
+    report: Report | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Placing:
+    """The folder that will run. ``running``: its boxes exist already; ``done``: steps that need not be done again."""
+
+    folder: Folder
+    running: bool = False
+    done: frozenset[str] = frozenset()
+
+
+def place_folder(
+    state: LabState, runtime: Runtime, render: Callable[[Path], None], say: Callable[[str], None]
+) -> Placing:
+    """Render into the lab's state folder.
+
+    What an earlier run left dead is removed first. A lab that runs is gone on with when its last ``up`` did not end,
+    else refused. Raises `UsageError` or what ``render`` raises; a folder that runs is then left as it is.
+    """
+    now = runtime.observe() if state.runtime_file.is_file() else None
+    running = now is not None and now.alive and now.complete
+    journal = Journal(state.journal)
+    if running and journal.last_run() in ("done", None):
+        raise UsageError(
+            f"lab {state.name} runs already",
+            code="runs-already",
+            hint="another lab of the same spec needs --name",
+            next_command=f"labctl verify {state.name}, or labctl down {state.name}",
+        )
+    state.make()
+    new = state.root / "folder.new"
+    shutil.rmtree(new, ignore_errors=True)
+    try:
+        render(new)
+        folder = load_folder(new)
+        done = _steps_done(state, new, journal) if running else frozenset()
+    except BaseException:
+        shutil.rmtree(new, ignore_errors=True)
+        raise
+    if running:
+        say(f"lab {state.name} runs and its last up did not end: going on with it")
+    elif state.runtime_file.is_file():
+        say(f"what an earlier run left of lab {state.name} is removed first")
+        runtime.destroy(progress=say)
+    shutil.rmtree(state.folder, ignore_errors=True)
+    new.rename(state.folder)
+    return Placing(replace(folder, path=state.folder), running, done)
+
+
+def _steps_done(state: LabState, new: Path, journal: Journal) -> frozenset[str]:
+    """Steps of the journal that hold for the new folder too. Raises `UsageError` when it needs other boxes."""
+    before, after = _texts(state.folder), _texts(new)
+    changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+    if not changed:
+        return frozenset(journal.done_steps())
+    boxes = [name for name in changed if name in BOXES]
+    if boxes:
+        raise UsageError(
+            f"lab {state.name} runs, and {', '.join(boxes)} differs from what it was made of",
+            code="runs-already",
+            next_command=f"labctl down {state.name}",
+        )
+    return frozenset()
+
+
+def _texts(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @dataclass(slots=True)

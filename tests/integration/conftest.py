@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,10 +10,6 @@ import pytest
 from tests.integration.dockerhost import DockerHost, docker_host
 from tests.integration.harness import WHITEPAPER, Labctl, clean_user, edit_deadlines
 from tests.integration.launchers import soon
-
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # a shell starts what it puts into the background so, and a labctl that a test interrupts would inherit it
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="module")

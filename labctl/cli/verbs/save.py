@@ -60,7 +60,7 @@ def _configurations(lab: Lab, target: Path, *, as_json: bool) -> None:
 def _test_case(lab: Lab, target: Path, *, push_again: bool, as_json: bool) -> None:
     from labctl.engine.actions.profile import profile_of
     from labctl.engine.actions.switches import open_session
-    from labctl.engine.recording import record, write
+    from labctl.engine.saving import record, write
     from labctl.folder import load_folder
     from labctl.nxos.session import NxosSession, Tap
     from labctl.parallel import raise_all

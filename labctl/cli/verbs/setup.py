@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from labctl.folder import Folder
-    from labctl.images.needed import Need
-    from labctl.images.store import Stored
+    from labctl.images import Need, Stored
     from labctl.setup.bundle import Bundle
     from labctl.setup.parts import PartStatus
 
@@ -216,7 +215,7 @@ def build_images(output: Path | None, load: bool | None, as_json: bool) -> None:
     from labctl.cache import cache_dir
     from labctl.containers import recipe
     from labctl.containers.build import build_archive
-    from labctl.images.store import docker_client, load_archive
+    from labctl.images import docker_client, load_archive
     from labctl.standin.cluster.controlplane.binaries import bring_binaries
 
     cache = cache_dir()
@@ -254,7 +253,7 @@ def list_(source: str | None, target: str | None, images: tuple[str, ...], as_js
     """
     from labctl.cli.rendering import folder_of
     from labctl.folder import load_folder
-    from labctl.images.needed import needed
+    from labctl.images import needed
     from labctl.runtime.select import REAL, host_of, runtime_for
 
     spec = found(source)
@@ -305,7 +304,7 @@ def _image_row(need: Need, there: Mapping[str, Stored | None]) -> dict[str, Any]
 @json_option
 def load(archive: Path, lab: str | None, as_json: bool) -> None:
     """Load ARCHIVE (of `docker save`) into Docker, and into the kind nodes of a running lab."""
-    from labctl.images.store import docker_client, load_archive
+    from labctl.images import docker_client, load_archive
 
     folder = _running(lab) if lab is not None else None
     with docker_client(limit=600) as client:
@@ -327,8 +326,7 @@ def _running(lab: str) -> Folder:
 
 
 def _into_nodes(client: Any, lab: str, folder: Folder, archive: Path) -> list[str]:
-    from labctl.images.needed import digests_in
-    from labctl.images.store import import_archive, node_containers
+    from labctl.images import digests_in, import_archive, node_containers
 
     if folder.lab.target.get("cluster") != "kind":
         say(f"lab {lab} has no real nodes: stand-ins need no image")

@@ -307,10 +307,10 @@ def _watch(opened: Lab, interval: float, *, once: bool, as_json: bool) -> None:
 
 
 def _bgp(opened: Lab, nodes: tuple[str, ...], *, as_json: bool) -> None:
-    from labctl.engine.calicostatus import calico_status
+    from labctl.engine.proving import calico_status
     from labctl.report.table import node_status
 
-    found = calico_status(opened.folder, opened.endpoints(), opened.state_folder.secrets, nodes)
+    found = calico_status(opened.state_folder, opened.endpoints(), nodes)
     silent = {name: sessions for name, sessions in found.items() if isinstance(sessions, str)}
     if as_json:
         result_json(

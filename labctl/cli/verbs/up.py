@@ -24,7 +24,7 @@ from labctl.runtime.select import AUTO, RUNTIMES
 
 if TYPE_CHECKING:
     from labctl.cli.upsource import Source
-    from labctl.engine.request import UpResult
+    from labctl.engine.up import UpResult
     from labctl.state import LabState
     from labctl.verify.verdict import Report
 
@@ -85,8 +85,7 @@ def command(
     """
     from labctl.cli.hosts import brought_kubectl
     from labctl.cli.upsource import from_folder, from_spec
-    from labctl.engine.request import UpRequest
-    from labctl.engine.up import up
+    from labctl.engine.up import UpRequest, up
     from labctl.runtime.api import SwitchLogin
     from labctl.runtime.select import host_of, new_runtime
 

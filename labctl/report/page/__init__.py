@@ -2,24 +2,45 @@
 
 The page is made from an evidence folder alone. Its content security policy forbids every request; the one script (for
 sorting) is named there by its hash, and the page is complete without it.
+
+Python makes no markup but the picture's, the template judges nothing. Rows are those of ``labctl.evidence/v1`` with
+what the page adds; no text of them is harmless before the template's ``finalize`` has made it so.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, Literal
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from labctl.report.evidencefolder import EvidenceFolder
-from labctl.report.page.view import counts, page_view
-from labctl.report.text import block
+from labctl.errors import LabctlError, SpecError
+from labctl.report.document import EvidenceDocument
+from labctl.report.evidencefolder import EvidenceFolder, facts, flat, own_times
+from labctl.report.packets import captures_shown, count_packets
+from labctl.report.text import UNKNOWN, block, unique
+from labctl.verify.verdict import SCHEMA, troubles
+
+FEW = 10
+"""Checks of a scenario that passed; more of them are folded."""
+SHOWN = 40_000
+"""Characters of one raw output that are in the page; the whole is behind the link."""
+LONGEST = 60
+"""Rows; what is beyond is counted, and is whole in ``evidence.json``."""
+WIDEST = 2000
+"""Characters of one value."""
+State = Literal["same", "differs", "lacking", "extra", "open"]
 
 
 @lru_cache(maxsize=1)
@@ -69,3 +90,240 @@ def links_from(page: Path, folder: Path) -> str:
 
     found = Path(os.path.relpath(folder.resolve(), page.resolve().parent)).as_posix()
     return "" if found == "." else f"{quote(found)}/"
+
+
+# --- what the page shows, made ready for its template -------------------------------------------------------------
+
+
+def page_view(folder: EvidenceFolder) -> SimpleNamespace:
+    """From the evidence alone."""
+    body = EvidenceDocument.model_validate(folder.body).model_dump(by_alias=True)  # with what may be left out
+    rows = _Rows(folder)
+    whole = max([body["seconds"], *(row["started"] + row["seconds"] for row in body["scenarios"]), 0.001])
+    scenarios = [
+        rows.scenario(row, whole, own) for row, own in zip(body["scenarios"], own_times(folder.body), strict=True)
+    ]
+    checks = [check for scenario in scenarios for check in scenario.checks]
+    environment = folder.body.get("environment") or {}  # in the order in which it was written
+    more: dict[str, Any] = {
+        "schema": SCHEMA,
+        "sentence": _sentence(body),
+        "facts": facts(environment, "mode", "runtime", "launcher", "labctl", "guest_speed"),
+        "troubles": troubles(vars(check) for check in checks),
+        "picture": picture(folder),
+        "scenarios": scenarios,
+        "checks": checks,
+        "anchors": {check.id: check.anchor for check in checks},
+        "beside": _beside(checks),
+        "outputs": list(rows.outputs.values()),
+        "captures": list(count_packets(folder)),
+        "environment": [(name, text) for name, text in flat({**environment, "edited": ()}) if text],
+        "inputs": _inputs(folder),
+        "files": [_file(path, **row) for path, row in body["files"].items()],
+        "missing": folder.missing,
+    }
+    return SimpleNamespace(**{**body, **more})
+
+
+def counts(rows: Iterable[SimpleNamespace | Mapping[str, Any]]) -> dict[str, int]:
+    """Rows by verdict, the worst first."""
+    found = [row["verdict"] if isinstance(row, Mapping) else row.verdict for row in rows]
+    return {verdict: found.count(verdict) for verdict in ("FAIL", "INCONCLUSIVE", "PASS")}
+
+
+def _sentence(body: Mapping[str, Any]) -> str:
+    """What decided: the first scenario that has the verdict of all."""
+    if not body["scenarios"]:
+        return "nothing ran"
+    if body["verdict"] == "PASS":
+        return "every check passed"
+    deciding = next((row for row in body["scenarios"] if row["verdict"] == body["verdict"]), None)
+    cut = f"; cut short: {body['cut']}" if body["cut"] else ""
+    return f"{deciding['title']}: {deciding['sentence']}{cut}" if deciding else str(body["sentence"])
+
+
+class _Rows:
+    """Rows of the evidence with what the page adds to each; fragment identifiers (``anchor``) are given once."""
+
+    def __init__(self, folder: EvidenceFolder) -> None:
+        self._folder = folder
+        self._used: set[str] = set()
+        # what checks name, in their order, then what else was asked, such as where packets had to be looked for
+        named = [str(name) for check in folder.checks for name in check.get("commands") or ()]
+        there = sorted(f"commands/{path.name}" for path in (folder.path / "commands").glob("*.txt"))
+        self.outputs = {path: self._output(path) for path in dict.fromkeys((*named, *there))}
+
+    def _anchor(self, kind: str, text: str) -> str:
+        return unique(f"{kind}-{re.sub(r'[^A-Za-z0-9._-]+', '-', text)[:100]}", self._used, "{}-{}")
+
+    def _output(self, path: str) -> SimpleNamespace:
+        """A file of ``commands/``: two lines of heading (`labctl.verify.evidence`), then what came."""
+        data = self._folder.read(path)
+        text = (data or b"").decode(errors="replace")
+        head = re.match(r"# ([^\n]*?): ([^\n]*)\n# (\S+)\n", text)
+        target, command, when = head.groups() if head else ("", path, "")
+        rest = text[head.end() :] if head else text
+        anchor = self._anchor("output", path.removeprefix("commands/").removesuffix(".txt"))
+        return SimpleNamespace(
+            path=path, anchor=anchor, target=target, command=command, when=when, text=rest[:SHOWN],
+            cut=max(0, len(rest) - SHOWN), there=data is not None,
+        )  # fmt: skip
+
+    def scenario(self, row: Mapping[str, Any], whole: float, own: Iterable[float]) -> SimpleNamespace:
+        """``at`` and ``long`` are percents of the whole time; ``own``: of each check, seconds of the run's time."""
+        more: dict[str, Any] = {
+            "anchor": self._anchor("scenario", row["id"]),
+            "at": 100 * row["started"] / whole,
+            "long": 100 * row["seconds"] / whole,
+            "unfolded": row["verdict"] != "PASS" or len(row["checks"]) <= FEW,
+            "checks": [self._check(check, took) for check, took in zip(row["checks"], own, strict=False)],
+        }
+        return SimpleNamespace(**{**row, **more})
+
+    def _check(self, check: Mapping[str, Any], took: float) -> SimpleNamespace:
+        """``inside``: what is folded."""
+        rows, captures = side_by_side(check["expected"], check["seen"]), captures_shown(self._folder, check)
+        parts = ((rows, "expected beside seen"), (captures, "packets"), (check["commands"], "commands"))
+        more: dict[str, Any] = {
+            "anchor": self._anchor("check", check["id"]),
+            "took": took,
+            "rows": [] if any(shown.layers for shown in captures) else rows,  # they are drawn as packets
+            "captures": captures,
+            "outputs": [self.outputs[path] for path in check["commands"]],
+            "inside": ", ".join(words for there, words in parts if there) or "identity",
+        }
+        return SimpleNamespace(**{**check, **more})
+
+
+def _beside(checks: Iterable[SimpleNamespace]) -> list[tuple[SimpleNamespace, Any]]:
+    """Of each capture that the paper prints the first one here that is as expected."""
+    found: dict[str, tuple[SimpleNamespace, Any]] = {}
+    for check in checks:
+        for shown in check.captures:
+            if shown.printed and not shown.wrong:
+                found.setdefault(shown.printed.title, (check, shown))
+    return list(found.values())
+
+
+def _inputs(folder: EvidenceFolder) -> list[dict[str, str]]:
+    """Images and manifests that the lab's folder names; none where the evidence does not hold it."""
+    try:
+        rows = json.loads(folder.read("lab/lab.json") or b"{}").get("inputs") or []
+        keys = ("name", "version", "source", "sha256")
+        return [{key: str(row.get(key) or "") for key in keys} for row in rows if isinstance(row, Mapping)]
+    except (ValueError, AttributeError, TypeError):
+        return []
+
+
+def _file(path: str, sha256: str | None, rendered: str | None, **_more: object) -> SimpleNamespace:
+    """A file of the artifact folder and what became of it since it was rendered."""
+    state = "missing" if sha256 is None else "not hashed" if rendered is None else ""
+    return SimpleNamespace(
+        path=path, sha256=sha256 or "", state=state or ("as rendered" if sha256 == rendered else "edited")
+    )
+
+
+def picture(folder: EvidenceFolder) -> SimpleNamespace:
+    """The topology with what failed marked, as markup; None with the reason in ``note``: nothing else depends on it."""
+    from labctl.graph import draw
+    from labctl.graph.status import marks_of
+
+    if folder.lab is None:
+        note = "The evidence holds no description of the lab (lab/), so there is no picture of it."
+        return SimpleNamespace(svg=None, note=note)
+    try:
+        drawn = draw(folder.lab, marks=marks_of(folder.body, folder.lab))
+    except LabctlError as error:
+        reason = str(error)
+        if isinstance(error, SpecError):
+            more = f" (and {len(error.problems) - 1} more)" if len(error.problems) > 1 else ""
+            reason = f"{error.problems[0].place or 'lab'}: {error.problems[0].message}{more}"
+        return SimpleNamespace(svg=None, note=f"The lab cannot be drawn from this evidence: {reason}.")
+    # character by character: an escape sequence taken out whole could take markup with it
+    harmless = "".join(c if c.isprintable() or c == "\n" else UNKNOWN for c in drawn)
+    return SimpleNamespace(svg=Markup(harmless), note="")  # noqa: S704 - labctl.graph escapes what it writes
+
+
+# --- expected beside seen -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """``state``: lacking was expected and not seen, extra the reverse; open: the two cannot be laid side by side."""
+
+    key: str
+    expected: str
+    seen: str
+    state: State
+
+
+def side_by_side(expected: Any, seen: Any) -> list[Pair]:
+    """One a key where both are objects, one a line where both are lists; none when neither says anything. Pure."""
+    if expected is None and seen is None:
+        return []
+    pairs = list(_pairs("", expected, {} if isinstance(expected, Mapping) and seen is None else seen))
+    if len(pairs) > LONGEST:
+        # what differs first: it must not be what is cut
+        pairs = sorted(pairs, key=lambda row: row.state in ("same", "open"))
+        pairs = [*pairs[:LONGEST], Pair(f"and {len(pairs) - LONGEST} more", "", "", "open")]
+    return pairs
+
+
+def _pairs(name: str, expected: Any, seen: Any) -> Iterator[Pair]:
+    if isinstance(expected, Mapping) and isinstance(seen, Mapping):
+        yield from _of_objects(name, expected, seen)
+    elif _plain_list(expected) and _plain_list(seen) and (expected != seen or not name):
+        yield from _of_lists(name, expected, seen)
+    else:
+        yield Pair(name, _text(expected), _text(seen), _state(expected, seen))
+
+
+def _of_objects(name: str, expected: Mapping[Any, Any], seen: Mapping[Any, Any]) -> Iterator[Pair]:
+    lacking: State = "lacking" if expected.keys() & seen.keys() or not seen else "open"  # else they name other things
+    for key in dict.fromkeys((*expected, *seen)):
+        inner = f"{name}.{key}" if name else str(key)
+        if key not in expected:
+            yield Pair(inner, "", _text(seen[key]), "open")  # more was seen than was asked for
+        elif key not in seen:
+            yield Pair(inner, _text(expected[key]), "", lacking)
+        else:
+            yield from _pairs(inner, expected[key], seen[key])
+
+
+def _of_lists(name: str, expected: Sequence[Any], seen: Sequence[Any]) -> Iterator[Pair]:
+    if not expected and not seen:
+        yield Pair(name, "none", "none", "same")
+    for item in expected:
+        there = item in seen
+        yield Pair(name, _text(item), _text(item) if there else "", "same" if there else "lacking")
+    for item in seen:
+        if item not in expected:
+            yield Pair(name, "", _text(item), "extra")
+
+
+def _plain_list(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(item, str | int | float) for item in value)
+
+
+def _state(expected: Any, seen: Any) -> State:
+    if seen in (expected, [expected]):
+        return "same"
+    if isinstance(expected, Mapping | list) is not isinstance(seen, Mapping | list):
+        return "open"
+    return "differs"
+
+
+def _text(value: Any) -> str:
+    text = _whole(value)
+    more = len(text) - WIDEST
+    return f"{text[:WIDEST]} … and {more} more characters" if more > 0 else text
+
+
+def _whole(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return "nothing"
+    if _plain_list(value):
+        return ", ".join(map(str, value)) or "none"
+    return json.dumps(value, ensure_ascii=False, default=str)

@@ -60,22 +60,34 @@ class Firewall:
     def _text(self, family: int, user_chains: dict[tuple[int, str], set[str]]) -> str:
         """The text; ``user_chains`` is told which chains there are once it is applied."""
         parts = []
-        for table in ("nat", "filter"):
-            merged: dict[str, list[str]] = {}
-            for owner in sorted(self._owners):
-                for chains in self._owners[owner]:
-                    if (chains.family, chains.table) == (family, table):
-                        for chain, rules in chains.rules.items():
-                            merged.setdefault(chain, []).extend(rules)
+        for table, built_in in BUILT_IN.items():
+            rules = self._rules(family, table)
             known = self._known.get((family, table), set())
-            if not merged and not known:
-                continue
-            users = [chain for chain in merged if chain not in BUILT_IN[table]]
-            stale = sorted(known - set(users))
-            user_chains[family, table] = set(users)
-            lines = [f"*{table}", *(f":{chain} - [0:0]" for chain in (*users, *stale))]
-            lines += [f"-F {chain}" for chain in BUILT_IN[table]]
-            lines += [f"-A {chain} {rule}" for chain, rules in merged.items() for rule in rules]
-            lines += [f"-X {chain}" for chain in stale]
-            parts += [*lines, "COMMIT"]
+            if rules or known:
+                users = {chain for chain in rules if chain not in built_in}
+                user_chains[family, table] = users
+                parts += _table(table, rules, sorted(known - users))
         return "\n".join(parts) + "\n" if parts else ""
+
+    def _rules(self, family: int, table: str) -> dict[str, list[str]]:
+        """Of all owners in one table, by chain."""
+        merged: dict[str, list[str]] = {}
+        wanted = [chains for owner in sorted(self._owners) for chains in self._owners[owner]]
+        for chains in wanted:
+            if (chains.family, chains.table) == (family, table):
+                for chain, rules in chains.rules.items():
+                    merged.setdefault(chain, []).extend(rules)
+        return merged
+
+
+def _table(table: str, rules: Mapping[str, Sequence[str]], stale: Sequence[str]) -> list[str]:
+    """The lines that iptables-restore reads; ``stale``: chains that were and are no more."""
+    users = [chain for chain in rules if chain not in BUILT_IN[table]]
+    return [
+        f"*{table}",
+        *(f":{chain} - [0:0]" for chain in (*users, *stale)),
+        *(f"-F {chain}" for chain in BUILT_IN[table]),
+        *(f"-A {chain} {rule}" for chain, own in rules.items() for rule in own),
+        *(f"-X {chain}" for chain in stale),
+        "COMMIT",
+    ]

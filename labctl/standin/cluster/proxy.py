@@ -140,6 +140,28 @@ def _filter(rejects: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
     }
 
 
+def _comment(text: str) -> str:
+    return f'-m comment --comment "{text}"'
+
+
+def _matching(port: ServicePort, number: int | None) -> str:
+    return f"-p {port.protocol} -m {port.protocol} --dport {number}"
+
+
+def _node_port(port: ServicePort) -> str:
+    return f"-m addrtype --dst-type LOCAL {_matching(port, port.node_port)}"
+
+
+def _refuse(port: ServicePort, rejects: Mapping[str, list[str]]) -> None:
+    """A port with nothing behind it: refused at once at each of its addresses."""
+    comment, match = _comment(f"{port.name} has no endpoints"), _matching(port, port.port)
+    rejects["KUBE-SERVICES"].append(f"{comment} -d {port.cluster_ip} {match} -j REJECT")
+    outside = [f"-d {address} {match}" for address in port.external_ips]
+    if port.node_port:
+        outside.append(_node_port(port))
+    rejects["KUBE-EXTERNAL-SERVICES"].extend(f"{comment} {where} -j REJECT" for where in outside)
+
+
 class _Tables:
     """Collects the nat table of one family."""
 
@@ -168,57 +190,45 @@ class _Tables:
 
     def add(self, port: ServicePort, rejects: Mapping[str, list[str]]) -> None:
         """One port: its dispatch rules and chains, or rejects when nothing is behind it."""
-        match = f"-p {port.protocol} -m {port.protocol} --dport {port.port}"
-        comment = f'-m comment --comment "{port.name}"'
         if not port.endpoints:
-            reject = f"{comment.replace(port.name, port.name + ' has no endpoints')} {{}} -j REJECT"
-            rejects["KUBE-SERVICES"].append(reject.format(f"-d {port.cluster_ip} {match}"))
-            for address in port.external_ips:
-                rejects["KUBE-EXTERNAL-SERVICES"].append(reject.format(f"-d {address} {match}"))
-            if port.node_port:
-                node_match = (
-                    f"-m addrtype --dst-type LOCAL -p {port.protocol} -m {port.protocol} --dport {port.node_port}"
-                )
-                rejects["KUBE-EXTERNAL-SERVICES"].append(reject.format(node_match))
+            _refuse(port, rejects)
             return
         service = chain_name("KUBE-SVC-", port.name, port.protocol)
         local = tuple(endpoint for endpoint in port.endpoints if endpoint.node == self._node)
-        internal = chain_name("KUBE-SVL-", port.name, port.protocol) if port.local_internal else service
-        masquerade = (
-            [f"{comment} ! -s {self._cidr} -d {port.cluster_ip} {match} -j KUBE-MARK-MASQ"] if self._cidr else []
-        )
         external = bool(port.external_ips or port.node_port)
         if external or not port.local_internal:
             self._chains[service] = self._balance(port, port.endpoints)
-        if port.local_internal and local:
-            self._chains[internal] = self._balance(port, local)
-        if local or not port.local_internal:
-            self._services.append(f"{comment} -d {port.cluster_ip} {match} -j {internal}")
-            self._chains[internal] = [*masquerade, *self._chains[internal]]
-        else:
-            drop = comment.replace(port.name, f"{port.name} has no local endpoints")
-            rejects["KUBE-SERVICES"].append(f"{drop} -d {port.cluster_ip} {match} -j DROP")
+        self._internal(port, service, local, rejects)
         for endpoint in port.endpoints if service in self._chains else local:
             self._endpoint(port, endpoint)
         if external:
-            self._external(port, service, local, match, comment, rejects)
+            self._external(port, service, local, rejects)
+
+    def _internal(
+        self, port: ServicePort, service: str, local: Sequence[Endpoint], rejects: Mapping[str, list[str]]
+    ) -> None:
+        """What comes to the cluster IP: to every endpoint, or under a local policy to those of this node alone."""
+        chain = service
+        match = f"-d {port.cluster_ip} {_matching(port, port.port)}"
+        if port.local_internal and not local:
+            rejects["KUBE-SERVICES"].append(f"{_comment(f'{port.name} has no local endpoints')} {match} -j DROP")
+            return
+        if port.local_internal:
+            chain = chain_name("KUBE-SVL-", port.name, port.protocol)
+            self._chains[chain] = self._balance(port, local)
+        self._services.append(f"{_comment(port.name)} {match} -j {chain}")
+        if self._cidr:
+            self._chains[chain].insert(0, f"{_comment(port.name)} ! -s {self._cidr} {match} -j KUBE-MARK-MASQ")
 
     def _external(
-        self,
-        port: ServicePort,
-        service: str,
-        local: Sequence[Endpoint],
-        match: str,
-        comment: str,
-        rejects: Mapping[str, list[str]],
+        self, port: ServicePort, service: str, local: Sequence[Endpoint], rejects: Mapping[str, list[str]]
     ) -> None:
         external = chain_name("KUBE-EXT-", port.name, port.protocol)
+        match, comment = _matching(port, port.port), _comment(port.name)
         for address in port.external_ips:
             self._services.append(f"{comment} -d {address} {match} -j {external}")
         if port.node_port:
-            self._node_ports.append(
-                f"{comment} -p {port.protocol} -m {port.protocol} --dport {port.node_port} -j {external}"
-            )
+            self._node_ports.append(f"{comment} {_matching(port, port.node_port)} -j {external}")
         if not port.local_external:
             self._chains[external] = ["-j KUBE-MARK-MASQ", f"-j {service}"]
             return
@@ -229,14 +239,11 @@ class _Tables:
             self._chains.setdefault(to_local, self._balance(port, local))
             rules.append(f"-j {to_local}")
         else:
-            drop = f'-m comment --comment "{port.name} has no local endpoints"'
+            drop = _comment(f"{port.name} has no local endpoints")
             for address in port.external_ips:
                 rejects["KUBE-EXTERNAL-SERVICES"].append(f"{drop} -d {address} {match} -j DROP")
             if port.node_port:
-                rejects["KUBE-EXTERNAL-SERVICES"].append(
-                    f"{drop} -m addrtype --dst-type LOCAL -p {port.protocol} -m {port.protocol} "
-                    f"--dport {port.node_port} -j DROP"
-                )
+                rejects["KUBE-EXTERNAL-SERVICES"].append(f"{drop} {_node_port(port)} -j DROP")
         self._chains[external] = rules
 
     def _balance(self, port: ServicePort, endpoints: Sequence[Endpoint]) -> list[str]:
@@ -245,12 +252,12 @@ class _Tables:
             chain = chain_name("KUBE-SEP-", port.name, port.protocol, str(endpoint))
             left = len(endpoints) - index
             chance = f"-m statistic --mode random --probability {1 / left:.10f} " if left > 1 else ""
-            rules.append(f'-m comment --comment "{port.name} -> {endpoint}" {chance}-j {chain}')
+            rules.append(f"{_comment(f'{port.name} -> {endpoint}')} {chance}-j {chain}")
         return rules
 
     def _endpoint(self, port: ServicePort, endpoint: Endpoint) -> None:
         chain = chain_name("KUBE-SEP-", port.name, port.protocol, str(endpoint))
-        comment = f'-m comment --comment "{port.name}"'
+        comment = _comment(port.name)
         self._chains[chain] = [
             f"{comment} -s {endpoint.address} -j KUBE-MARK-MASQ",
             f"{comment} -p {port.protocol} -m {port.protocol} -j DNAT --to-destination {endpoint}",

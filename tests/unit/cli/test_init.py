@@ -12,12 +12,18 @@ from click.shell_completion import ShellComplete
 from pydantic import BaseModel
 
 from labctl.cli.main import cli
-from labctl.shipped import renamed, starter, topologies, uncommented
+from labctl.shipped import renamed, starter, topologies
 from labctl.spec.keys import Spec
 from labctl.spec.load import loads
 
 Run = Callable[..., Any]
 ALTERNATIVE = re.compile(r"^([ \t]*)(\w+): [^\n]*\n\1# or: (\2: [^\n]*)$", re.MULTILINE)
+KNOB = re.compile(r"^([ \t]*)#(?=[^ \n])", re.MULTILINE)
+
+
+def uncommented(text: str) -> str:
+    """The starter with every knob turned on; its explanations stay comments."""
+    return KNOB.sub(r"\1", text)
 
 
 def test_the_default_is_a_working_lab(run: Run) -> None:

@@ -173,7 +173,7 @@ def test_the_login(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_docker_that_does_not_answer_is_an_error_of_the_host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from labctl.images.store import docker_client
+    from labctl.images import docker_client
 
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
     with pytest.raises(HostError) as caught, docker_client():

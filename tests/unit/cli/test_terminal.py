@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from labctl.cli.errorview import shown
+from labctl.cli.output import error_shown
 from labctl.doctor.findings import Finding, page
 from labctl.errors import Place, Problem, SpecError, UsageError
 from labctl.report.style import Paint
@@ -39,7 +39,7 @@ def words(text: str) -> list[str]:
 def test_an_error_fits_and_loses_no_word(width: int) -> None:
     place = Place("lab.yaml", 3, 9, "fabric: {spines: [spine1, spine2], leaf_pairs: " + "x" * 150 + "}")
     error = SpecError([Problem("bad", LONG, place, hint=LONG)], next_command="labctl validate " + "x" * 90)
-    text = shown(error.render(), colour=True, width=width)
+    text = error_shown(error.render(), colour=True, width=width)
     told = [line for line in lines(text) if not line.startswith("  next: ")]
     assert all(cells(line) <= width for line in told)
     assert "  next: labctl validate " + "x" * 90 in lines(text), "a command is copied whole"
@@ -48,12 +48,12 @@ def test_an_error_fits_and_loses_no_word(width: int) -> None:
         word for word in ["error:", *plain] if word in plain and word != "|"
     ]
     assert "\x1b[1;31merror:\x1b[0m" in text
-    assert "\x1b" not in shown(error.render(), colour=False, width=width)
+    assert "\x1b" not in error_shown(error.render(), colour=False, width=width)
 
 
 def test_of_a_long_line_the_part_at_the_caret_is_shown() -> None:
     place = Place("lab.yaml", 7, 151, "a" * 150 + "WRONG" + "b" * 150)
-    excerpt = lines(shown(Problem("bad", "no", place).render(), colour=False, width=60))[1:]
+    excerpt = lines(error_shown(Problem("bad", "no", place).render(), colour=False, width=60))[1:]
     assert excerpt[0].index("WRONG") == excerpt[1].index("^")
     assert len(excerpt[0]) <= 60
 
@@ -151,7 +151,7 @@ def test_errors_are_coloured_where_a_person_reads_them(typed: Typed) -> None:
 
 def test_an_error_without_a_place_is_the_same_in_words() -> None:
     error = UsageError("there is no lab x", code="no-such-lab", next_command="labctl status --all")
-    assert shown(error.render(), colour=False, width=80) == f"error: {error.render()}"
+    assert error_shown(error.render(), colour=False, width=80) == f"error: {error.render()}"
 
 
 def test_q_ends_and_the_terminal_is_as_before() -> None:

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from labctl.cli.main import cli
 from labctl.cli.verbs import status
-from labctl.engine import calicostatus
+from labctl.engine import proving
 from labctl.errors import InconclusiveError, UsageError
 from labctl.kube.exec import PodCommand
 from labctl.paper import recorded
@@ -94,13 +94,13 @@ def nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RecordedLab:
     """The nodes of the white paper's lab, as recorded."""
     lab = RecordedLab.load()
     opened = SimpleNamespace(
-        folder=FOLDER, endpoints=lambda: SimpleNamespace(kubeconfig=lambda: tmp_path),
-        state_folder=SimpleNamespace(secrets=tmp_path),
+        endpoints=lambda: SimpleNamespace(kubeconfig=lambda: tmp_path),
+        state_folder=SimpleNamespace(folder=FOLDER, secrets=tmp_path),
     )  # fmt: skip
     monkeypatch.setattr(status, "open_lab", lambda _name: opened)
-    monkeypatch.setattr(calicostatus, "access_from_kubeconfig", lambda *_arguments: None)
-    monkeypatch.setattr(calicostatus, "Api", lambda *_arguments, **_more: lab)
-    monkeypatch.setattr(calicostatus, "PodExec", lambda _access: lab)
+    monkeypatch.setattr(proving, "access_from_kubeconfig", lambda *_arguments: None)
+    monkeypatch.setattr(proving, "Api", lambda *_arguments, **_more: lab)
+    monkeypatch.setattr(proving, "PodExec", lambda _access: lab)
     return lab
 
 

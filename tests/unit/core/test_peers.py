@@ -62,7 +62,7 @@ def test_pages_that_name_a_default_name_todays() -> None:
             f"{peers.dotted(peers.KIND['0.31'].kubernetes[1])} at most",
         ),
         "labctl/starter.yaml": (f"kindest/node:v{kubernetes}", f"nxos: {peers.NXOS_DEFAULT}", peers.STANDIN_KUBERNETES),
-        "labctl/userconfig.py": (f"kindest/node:v{kubernetes}",),
+        "labctl/cli/configured.py": (f"kindest/node:v{kubernetes}",),
         "docs/spec.md": (f"kindest/node:v{kubernetes}", f"calico-{calico}.yaml", f'"{peers.NXOS_DEFAULT}"'),
         "scripts/install": (f"kind=v{peers.KIND_COMMAND}\n",),
         "README.md": (f"containerlab ({peers.dotted(peers.CONTAINERLAB_OLDEST)} or newer)",),

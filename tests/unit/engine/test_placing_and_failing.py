@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from labctl.engine.placing import place_folder
 from labctl.engine.steps import StepContext
-from labctl.engine.up import Up, UpRequest, _after_failure
+from labctl.engine.up import Up, UpRequest, _after_failure, place_folder
 from labctl.errors import HostError, InconclusiveError, LabError
 from labctl.events import Event
 from labctl.journal import Journal

@@ -7,10 +7,8 @@ from typing import Any
 
 import pytest
 
-from labctl.engine.placing import Placing
-from labctl.engine.request import UpRequest
 from labctl.engine.steps import Step, check_plan
-from labctl.engine.up import Up
+from labctl.engine.up import Placing, Up, UpRequest
 from labctl.folder import Folder, Topology
 from labctl.restore.changes import Change, write
 from labctl.state import LabState

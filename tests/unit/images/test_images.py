@@ -13,8 +13,17 @@ from labctl.design.design import Target
 from labctl.design.plan import design
 from labctl.errors import InconclusiveError, SpecError, UsageError
 from labctl.folder import Folder, load_folder
-from labctl.images.needed import calico_images, digests_in, needed
-from labctl.images.store import IMPORT, docker_client, import_archive, load_archive, node_containers, stored
+from labctl.images import (
+    IMPORT,
+    calico_images,
+    digests_in,
+    docker_client,
+    import_archive,
+    load_archive,
+    needed,
+    node_containers,
+    stored,
+)
 from labctl.render.folder import render_folder, write_folder
 from labctl.spec.load import loads
 from labctl.state import lab_state

@@ -17,8 +17,7 @@ from typing import Any
 import pytest
 
 from labctl.report.evidencefolder import EvidenceFolder, read_evidence
-from labctl.report.page import html, links_from
-from labctl.report.page.view import LONGEST, SHOWN, page_view, side_by_side
+from labctl.report.page import LONGEST, SHOWN, html, links_from, page_view, side_by_side
 from tests.rendered import rendered
 from tests.unit.report.evidence import write_evidence
 

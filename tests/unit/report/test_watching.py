@@ -19,10 +19,9 @@ from typing import cast
 import pytest
 
 from labctl.errors import InconclusiveError
-from labctl.report.livetable import clock, fitted, looked, plain
 from labctl.report.style import UNICODE, Paint
 from labctl.report.text import cells
-from labctl.report.watching import Apart, JsonLooks, TerminalLooks, repeat, table
+from labctl.report.watching import Apart, JsonLooks, TerminalLooks, clock, fitted, looked, plain, repeat, table
 from labctl.verify.livestate import ChannelMember, KubeNode, Lacp, LiveState, Pod, Port, Session, Vpc
 from labctl.waiting import Deadline, NotYet, wait_for
 
@@ -165,15 +164,14 @@ def test_a_reader_that_went_away_ends_it() -> None:
 
 
 def test_a_look_that_hangs_does_not_keep_ctrl_c() -> None:
-    begun, never = threading.Event(), threading.Event()
+    waited, never = threading.Event(), threading.Event()
 
     def silent() -> LiveState:
-        begun.set()
         never.wait()
         return state()
 
-    look = Apart(silent)
-    threading.Thread(target=lambda: begun.wait() and os.kill(os.getpid(), signal.SIGINT)).start()
+    look = Apart(silent, lambda _seconds: waited.set())  # told once the look is under way, and not before
+    threading.Thread(target=lambda: waited.wait() and os.kill(os.getpid(), signal.SIGINT)).start()
     with pytest.raises(KeyboardInterrupt):
         look()
     assert not look.over(0.01)

@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 from labctl.errors import Problem, RejectedError
 from labctl.nxos.platform import refusal
 from labctl.nxos.push import COPY
-from labctl.nxos.remediation import commands, negated
 from labctl.nxos.session import Refused
 from labctl.nxos.tree import Difference, Section, changed, parse
 from labctl.restore.part import restore
-from labctl.restore.switch import SwitchPart, told
+from labctl.restore.switch import SwitchPart, commands, negated, told
 from labctl.standin.switch.config import RunningConfig
 from labctl.standin.switch.shell import Device, Shell
 from tests.rendered import rendered, rendered_folder

@@ -10,8 +10,8 @@ from labctl.standin.switch.choice import Why, Wrong, choose, following
 from labctl.standin.switch.commands import MODES, PROMPTS
 from labctl.standin.switch.filters import FILTERS
 from labctl.standin.switch.grammar import KINDS, Node, compile_pattern, tokens
+from labctl.standin.switch.shell import verbs
 from labctl.standin.switch.shows.table import TABLE
-from labctl.standin.switch.verbs import verbs
 
 
 @dataclass(frozen=True)

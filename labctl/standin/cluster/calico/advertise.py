@@ -10,7 +10,6 @@ from labctl.peers import Calico
 from labctl.standin.cluster.calico.blocks import Network
 
 EXCLUDE_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers"
-ADDRESS_TYPES = {"IPv4": "IPv4", "IPv6": "IPv6"}
 
 
 def ranges(configuration: Json | None, key: str) -> list[Network]:
@@ -66,23 +65,37 @@ def _of_service(
     features: Calico,
 ) -> set[Network]:
     spec = service["spec"]
-    if spec.get("type") not in ("ClusterIP", "NodePort", "LoadBalancer") or spec.get("clusterIP") in (None, "", "None"):
+    if not _has_cluster_address(spec):
         return set()
-    outside = [ip for ip in spec.get("externalIPs") or [] if _inside(ip, external)]
-    ingress = ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
-    outside_balancer = [row["ip"] for row in ingress if row.get("ip") and _inside(row["ip"], balancer)]
+    given = (*((ip, external) for ip in spec.get("externalIPs") or []), *((ip, balancer) for ip in _ingress(service)))
+    outside = [(ip, networks) for ip, networks in given if _inside(ip, networks)]
     if spec.get("externalTrafficPolicy") != "Local":
-        return {
-            _host(ip)
-            for ip, networks in [*((ip, external) for ip in outside), *((ip, balancer) for ip in outside_balancer)]
-            if any(network.num_addresses == 1 and ip_address(ip) in network for network in networks)
-        }
+        return {_host(ip) for ip, networks in outside if _inside(ip, _single(networks))}
     if not _has_local_endpoint(node, spec.get("ipFamilies") or ["IPv4"], slices, features):
         return set()
-    addresses: list[str] = []
-    if cluster:
-        addresses = (spec.get("clusterIPs") or [spec["clusterIP"]]) if features.all_cluster_ips else [spec["clusterIP"]]
-    return {_host(ip) for ip in (*addresses, *outside, *outside_balancer)}
+    addresses = _cluster_addresses(spec, features) if cluster else []
+    return {_host(ip) for ip in (*addresses, *(ip for ip, _ in outside))}
+
+
+def _has_cluster_address(spec: Json) -> bool:
+    kind, address = spec.get("type"), spec.get("clusterIP")
+    return kind in ("ClusterIP", "NodePort", "LoadBalancer") and address not in (None, "", "None")
+
+
+def _ingress(service: Json) -> list[str]:
+    """Addresses that a load balancer has for the service."""
+    ingress = ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
+    return [row["ip"] for row in ingress if row.get("ip")]
+
+
+def _cluster_addresses(spec: Json, features: Calico) -> list[str]:
+    own = [spec["clusterIP"]]
+    return (spec.get("clusterIPs") or own) if features.all_cluster_ips else own
+
+
+def _single(networks: Sequence[Network]) -> list[Network]:
+    """Ranges of one address: they go out only with a service that has the address."""
+    return [network for network in networks if network.num_addresses == 1]
 
 
 def _has_local_endpoint(node: str, families: Sequence[str], slices: Sequence[Json], features: Calico) -> bool:

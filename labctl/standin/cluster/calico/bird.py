@@ -126,35 +126,44 @@ def _statics(view: RouterView, version: int) -> list[str]:
 
 
 def _filters(view: RouterView, version: int) -> list[str]:
-    own = [network for network in view.blocks if network.version == version and network.num_addresses > 1]
-    inside = [f"  if net ~ {network} then {{ if net = {network} then accept; reject; }}" for network in own]
-    hidden = [
-        f"  if net ~ {pool.cidr} then reject;"
-        for pool in view.pools
-        if pool.cidr.version == version and not pool.exported
-    ]
-    services = [f"  if net ~ {network} then accept;" for network in view.advertised if network.version == version]
-    exported = [pool.cidr for pool in view.pools if pool.cidr.version == version and pool.exported]
-    pools = [f"  if net ~ {cidr} then accept;" for cidr in exported]
-    metric = view.route_metric
-    preference = [f"  bgp_local_pref = {2147483647 - metric};"] if metric else []
-    export = [*hidden, *preference, *inside, *services, *_own_hosts(view, version, exported), *pools]
-    kernel = [f"  if net ~ {network} then reject;" for network in view.service_ranges if network.version == version]
-    if metric:
-        kernel.append(f"  if source = RTS_BGP then krt_metric = {metric};")
+    export = _exported(view, version)
     inner = ['  if ifname ~ "cali*" then reject;']
-    for pool in view.pools if version == 4 else ():
-        if pool.ipip and view.felix_tunnels:
-            kernel.append(f"  if source = RTS_BGP && net ~ {pool.cidr} then reject;")
-        elif pool.ipip:  # see BLACKHOLED
-            kernel.append(f'  if source = RTS_BGP && net ~ {pool.cidr} && proto !~ "Mesh_*" then dest = RTD_BLACKHOLE;')
     if version == 4 and view.felix_tunnels:
         inner.append('  if ifname = "tunl0" then reject;')
+    kernel = _into_kernel(view, version)
     return [
         f"filter to_ebgp{version} {{", *export, "  reject;", "}",
         f"filter to_ibgp{version} {{", *inner, *export, "  reject;", "}",
         f"filter to_kernel{version} {{", "  if source = RTS_DEVICE then reject;", *kernel, "  accept;", "}",
     ]  # fmt: skip
+
+
+def _exported(view: RouterView, version: int) -> list[str]:
+    """Rules for what goes out to any peer: the first that decides counts."""
+    pools = [pool for pool in view.pools if pool.cidr.version == version]
+    exported = [pool.cidr for pool in pools if pool.exported]
+    own = [network for network in view.blocks if network.version == version and network.num_addresses > 1]
+    return [
+        *(f"  if net ~ {pool.cidr} then reject;" for pool in pools if not pool.exported),
+        *([f"  bgp_local_pref = {2147483647 - view.route_metric};"] if view.route_metric else []),
+        *(f"  if net ~ {network} then {{ if net = {network} then accept; reject; }}" for network in own),
+        *(f"  if net ~ {network} then accept;" for network in view.advertised if network.version == version),
+        *_own_hosts(view, version, exported),
+        *(f"  if net ~ {cidr} then accept;" for cidr in exported),
+    ]
+
+
+def _into_kernel(view: RouterView, version: int) -> list[str]:
+    """Rules for what the kernel gets, beside its own: no service range, and IPIP pools only through a tunnel."""
+    rules = [f"  if net ~ {network} then reject;" for network in view.service_ranges if network.version == version]
+    if view.route_metric:
+        rules.append(f"  if source = RTS_BGP then krt_metric = {view.route_metric};")
+    for pool in view.pools if version == 4 else ():
+        if pool.ipip and view.felix_tunnels:
+            rules.append(f"  if source = RTS_BGP && net ~ {pool.cidr} then reject;")
+        elif pool.ipip:  # see BLACKHOLED
+            rules.append(f'  if source = RTS_BGP && net ~ {pool.cidr} && proto !~ "Mesh_*" then dest = RTD_BLACKHOLE;')
+    return rules
 
 
 def _own_hosts(view: RouterView, version: int, pools: Sequence[Network]) -> list[str]:

@@ -65,28 +65,40 @@ def mesh_enabled(configuration: Json | None) -> bool:
 
 def peers(me: NodeView, nodes: Sequence[NodeView], configuration: Json | None, resources: Sequence[Json]) -> list[Peer]:
     """All sessions, sorted by name. Global peers win over node-specific ones with the same address."""
-    asn = asn_of(me, configuration)
-    found: dict[str, Peer] = {}
-    if mesh_enabled(configuration):
-        for other in nodes:
-            for mine, theirs in ((me.address, other.address), (me.address6, other.address6)):
-                if other.name != me.name and mine and theirs and asn_of(other, configuration) == asn:
-                    found[theirs] = Peer("Mesh", theirs, asn, passive=theirs > mine)
+    found = _mesh(me, nodes, configuration) if mesh_enabled(configuration) else {}
     for item in sorted(resources, key=lambda row: _specific(row["spec"]), reverse=True):
-        spec = item["spec"]
-        if not _applies(spec, me):
-            continue
-        for address, number in _remote(spec, nodes, me, configuration):
-            if (":" in address and me.address6) or (":" not in address and me.address):
-                mode = spec.get("nextHopMode")
-                found[address] = Peer(
-                    "Node" if _specific(spec) else "Global",
-                    address,
-                    number,
-                    next_hop_keep=mode == "Keep" or (bool(spec.get("keepOriginalNextHop")) and number != asn),
-                    allow_local_as=spec.get("numAllowedLocalASNumbers"),
-                )
+        if _applies(item["spec"], me):
+            found |= _of_resource(item["spec"], me, nodes, configuration)
     return sorted(found.values(), key=lambda peer: peer.name)
+
+
+def _mesh(me: NodeView, nodes: Sequence[NodeView], configuration: Json | None) -> dict[str, Peer]:
+    """A session with every other node of the same AS, in each family that both have, by address."""
+    asn = asn_of(me, configuration)
+    return {
+        theirs: Peer("Mesh", theirs, asn, passive=theirs > mine)
+        for other in nodes
+        if other.name != me.name and asn_of(other, configuration) == asn
+        for mine, theirs in ((me.address, other.address), (me.address6, other.address6))
+        if mine and theirs
+    }
+
+
+def _of_resource(spec: Json, me: NodeView, nodes: Sequence[NodeView], configuration: Json | None) -> dict[str, Peer]:
+    """The sessions of one BGPPeer that is for this node, in the families that the node has, by address."""
+    asn = asn_of(me, configuration)
+    keep, keep_outside = spec.get("nextHopMode") == "Keep", bool(spec.get("keepOriginalNextHop"))
+    return {
+        address: Peer(
+            "Node" if _specific(spec) else "Global",
+            address,
+            number,
+            next_hop_keep=keep or (keep_outside and number != asn),
+            allow_local_as=spec.get("numAllowedLocalASNumbers"),
+        )
+        for address, number in _remote(spec, nodes, me, configuration)
+        if (me.address6 if ":" in address else me.address)
+    }
 
 
 def _specific(spec: Json) -> bool:

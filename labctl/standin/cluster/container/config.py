@@ -38,26 +38,15 @@ class KubeadmConfig:
 
 def read_config(path: Path, verb: str, hostname: str) -> KubeadmConfig:
     """Of ``kubeadm init`` or ``join``: every node's file has the documents for both. Raises `BadKubeadmConfig`."""
-    try:
-        documents = {str(body["kind"]): body for body in yaml.safe_load_all(path.read_text()) if isinstance(body, dict)}
-    except (OSError, yaml.YAMLError, KeyError) as error:
-        raise BadKubeadmConfig(f"{path}: {error}") from None
+    documents = _documents(path)
     cluster = documents.get("ClusterConfiguration", {})
-    init, join = documents.get("InitConfiguration", {}), documents.get("JoinConfiguration", {})
-    own = (join if verb == "join" else init).get("nodeRegistration") or {}
+    of_verb = documents.get("JoinConfiguration" if verb == "join" else "InitConfiguration", {})
+    own = of_verb.get("nodeRegistration") or {}
     networking = cluster.get("networking") or {}
-    if verb == "join":
-        discovery = (join.get("discovery") or {}).get("bootstrapToken") or {}
-        endpoint, token = str(discovery.get("apiServerEndpoint") or ""), str(discovery.get("token") or "")
-    else:
-        tokens = init.get("bootstrapTokens") or [{}]
-        endpoint, token = str(cluster.get("controlPlaneEndpoint") or ""), str(tokens[0].get("token") or "")
+    endpoint, token = _joined_by(documents) if verb == "join" else _begun_with(documents)
     address = str(_arguments(own.get("kubeletExtraArgs")).get("node-ip", ""))
-    missing = [
-        what
-        for what, value in (("an API server endpoint", endpoint), ("a bootstrap token", token), ("node-ip", address))
-        if not value
-    ]
+    needed = (("an API server endpoint", endpoint), ("a bootstrap token", token), ("node-ip", address))
+    missing = [what for what, value in needed if not value]
     if missing:
         raise BadKubeadmConfig(f"{path} lacks {', '.join(missing)}")
     return KubeadmConfig(
@@ -65,6 +54,27 @@ def read_config(path: Path, verb: str, hostname: str) -> KubeadmConfig:
         token, _parts(networking.get("podSubnet")), _parts(networking.get("serviceSubnet")),
         tuple((cluster.get("apiServer") or {}).get("certSANs") or ()),
     )  # fmt: skip
+
+
+def _documents(path: Path) -> dict[str, dict[str, Any]]:
+    """By their kind."""
+    try:
+        return {str(body["kind"]): body for body in yaml.safe_load_all(path.read_text()) if isinstance(body, dict)}
+    except (OSError, yaml.YAMLError, KeyError) as error:
+        raise BadKubeadmConfig(f"{path}: {error}") from None
+
+
+def _joined_by(documents: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:
+    """API server and token of a node that joins; an empty text for what is not there."""
+    discovery = (documents.get("JoinConfiguration", {}).get("discovery") or {}).get("bootstrapToken") or {}
+    return str(discovery.get("apiServerEndpoint") or ""), str(discovery.get("token") or "")
+
+
+def _begun_with(documents: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:
+    """API server and token of the node that begins the cluster; an empty text for what is not there."""
+    tokens = documents.get("InitConfiguration", {}).get("bootstrapTokens") or [{}]
+    endpoint = documents.get("ClusterConfiguration", {}).get("controlPlaneEndpoint")
+    return str(endpoint or ""), str(tokens[0].get("token") or "")
 
 
 def _arguments(given: Any) -> Mapping[str, Any]:

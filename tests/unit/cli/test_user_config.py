@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from labctl.cli.configured import Credentials, UserConfig, config_file, load_user_config
 from labctl.errors import SpecError, UsageError
-from labctl.userconfig import Credentials, UserConfig, config_file, load_user_config
 
 Golden = Callable[[str, str], None]
 SECRET = "sECRET-77"
