@@ -9,7 +9,7 @@ import click
 from labctl.errors import UsageError
 
 
-class Duration(click.ParamType[float]):
+class Duration(click.ParamType):  # type: ignore[type-arg]  # generic in click 8.2 and newer alone
     """A duration as people type it, in seconds."""
 
     name = "duration"
