@@ -17,6 +17,8 @@ from tests.unit.docs.scenarios_page import reference as scenarios
 from tests.unit.docs.verbs_page import reference as verbs
 
 ROOT = Path(__file__).parent.parent.parent.parent
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+IMAGES = {"labctl/host", "labctl/k8s-standin", "labctl/n9kv-standin"}
 
 
 @pytest.mark.parametrize(
@@ -40,10 +42,18 @@ def test_the_picture_is_what_is_drawn_today() -> None:
 
 
 def test_every_link_of_the_pages_leads_somewhere() -> None:
-    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+    for page in PAGES:
         for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text()):
             if "://" not in target:
                 assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_every_file_that_the_pages_name_is_there() -> None:
+    """Such as `labctl/peers.py` or `tests/rendered.py`; a name with a part that is left open is none."""
+    for page in PAGES:
+        if page.name != "CHANGELOG.md":  # of what was there then
+            named = set(re.findall(r"`((?:labctl|tests|bench|docs|scripts|topologies)/[\w./-]+)`", page.read_text()))
+            assert {name for name in named - IMAGES if not (ROOT / name).exists()} == set(), page.name
 
 
 def test_the_readme_uses_verbs_that_exist() -> None:
