@@ -38,6 +38,8 @@ def told(error: OSError, typed: Iterable[str] = ()) -> LabctlError | None:
     """The error for a person; None when it is a fault of ours. ``typed``: the words of the command line."""
     path = _path(error)
     if error.errno in _HOST:
+        if path == STDOUT:
+            mute()
         message, code, hint = _HOST[error.errno]
         facts = {"path": path or "a file", "user": _user(), "owner": _owner(path)}
         return HostError(message.format(**facts), code=code, hint=hint.format(**facts) or None, next_command=None)
