@@ -90,8 +90,7 @@ class _Reset:
         self._first = snapshot.load(request.state)
         self._endpoints = request.runtime.endpoints()
         self._deadline = Deadline(request.limit or paced(LIMIT))
-        self._journal = Journal(request.state.journal)
-        self._runner = StepRunner(request.state.name, self._journal, request.listener, self._deadline)
+        self._runner = StepRunner(request.state.name, Journal(request.state.journal), request.listener, self._deadline)
         self._restored: dict[str, list[Restored]] = {"scenarios": [], "switches": [], "nodes": [], "cluster": []}
         """By step, in the order in which they are told."""
         self._report: Report | None = None
@@ -108,16 +107,11 @@ class _Reset:
 
     def run(self) -> ResetResult:
         word = "look" if self._request.look else "reset"
-        self._journal.write("run", word, "started")
         try:
-            self._runner.run(self._steps(), interrupted=self._interrupted)
+            with self._runner.journalled(word):
+                self._runner.run(self._steps(), interrupted=self._interrupted)
         except StepFailed as failed:
-            self._journal.write("run", word, "failed", step=failed.name, code=failed.error.code)
             raise failed.error from failed
-        except BaseException:
-            self._journal.write("run", word, "interrupted")
-            raise
-        self._journal.write("run", word, "done", seconds=round(self._deadline.elapsed, 3))
         restored = tuple(row for rows in self._restored.values() for row in rows)
         seconds, timings = self._deadline.elapsed, self._runner.timings
         return ResetResult(self._state.name, seconds, timings, restored, self._request.look, self._report)

@@ -7,8 +7,9 @@ side. The first failure cancels what has not started and asks what runs to stop 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from subprocess import TimeoutExpired
 from typing import Any
@@ -123,6 +124,20 @@ class StepRunner:
                 raise
         if failure:
             raise failure
+
+    @contextmanager
+    def journalled(self, word: str, **facts: Any) -> Iterator[None]:
+        """A run of the command ``word`` in the journal: begun with ``facts``, and how it ended."""
+        self._journal.write("run", word, "started", **facts)
+        try:
+            yield
+        except StepFailed as failed:
+            self._journal.write("run", word, "failed", step=failed.name, code=failed.error.code)
+            raise
+        except BaseException:
+            self._journal.write("run", word, "interrupted")
+            raise
+        self._journal.write("run", word, "done", seconds=round(self._deadline.elapsed, 3))
 
     @staticmethod
     def _startable(pending: Sequence[Step], finished: set[str], failure: StepFailed | None) -> list[Step]:

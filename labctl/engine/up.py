@@ -172,20 +172,12 @@ class Up:
 
     def run(self) -> UpResult:
         """Do it. Raises the error of the step that failed; see `up` for what becomes of the lab then."""
-        state = self._state
-        journal, runner = Journal(state.journal), self._runner
-        journal.write("run", "up", "started", runtime=self._request.runtime.name)
-        try:
-            runner.run(self._steps(), done=self._placing.done, interrupted=self._give_up)
-        except StepFailed as failed:
-            journal.write("run", "up", "failed", step=failed.name, code=failed.error.code)
-            raise
-        except BaseException:
-            journal.write("run", "up", "interrupted")
-            raise
-        finally:
-            switches.close_sessions(self._now.sessions.values())
-        journal.write("run", "up", "done", seconds=round(self._deadline.elapsed, 3))
+        state, runner = self._state, self._runner
+        with runner.journalled("up", runtime=self._request.runtime.name):
+            try:
+                runner.run(self._steps(), done=self._placing.done, interrupted=self._give_up)
+            finally:
+                switches.close_sessions(self._now.sessions.values())
         return UpResult(state.name, self._deadline.elapsed, runner.timings, state.evidence, self._now.report)
 
     def _give_up(self) -> None:
