@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 from labctl.folder import Folder
 from labctl.kube.api import Api, Resource
 from labctl.kube.exec import PodExec
+from labctl.pace import within
 from labctl.restore.client import LabClient
 from labctl.verify.checks import EVERY, Check, Wanted, hold, poll
 from labctl.verify.expectation import Cluster, view
@@ -18,7 +19,16 @@ from labctl.verify.observer import Observer, Unanswered
 from labctl.verify.verdict import CheckResult
 from labctl.waiting import Deadline
 
+
+class Flow(Protocol):
+    """The input of one ping or one page."""
+
+    @property
+    def name(self) -> str: ...
+
+
 _Part = TypeVar("_Part")
+_Flow = TypeVar("_Flow", bound=Flow)
 
 
 class Sections(Protocol):
@@ -79,6 +89,19 @@ class LabUnderTest:
     def parts(self, kind: type[_Part], mode: str | None = None) -> tuple[_Part, ...]:
         """All parts of a kind, in the lab's mode or another one."""
         return self.checks.of(kind, mode or self.folder.lab.mode)
+
+    def flows(
+        self, topic: str, kind: type[_Flow], prove: Callable[[LabUnderTest, _Flow, str, Deadline], list[CheckResult]]
+    ) -> list[CheckResult]:
+        """``prove`` of all that are wanted, one after the other, with one deadline; told as they end."""
+        deadline = self.deadline("converged")
+        found: list[CheckResult] = []
+        with within(lambda: deadline.remaining):
+            for row in self.parts(kind):
+                identity = f"{topic}.{row.name}"
+                if self.wanted.flow(identity):
+                    found += self.tell(prove(self, row, identity, deadline))
+        return found
 
     @property
     def api(self) -> Api:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from labctl.errors import LabctlError
 from labctl.kube.resources import ENDPOINT_SLICES, SERVICES
-from labctl.pace import limit, within
+from labctl.pace import limit
 from labctl.verify import expectation
 from labctl.verify.capturing import capturing, judge
 from labctl.verify.checks import CUT, Stopwatch, unanswered_by
@@ -48,15 +48,7 @@ CODES = {
 
 
 def run(lab: LabUnderTest) -> list[CheckResult]:
-    """One after the other."""
-    deadline = lab.deadline("converged")
-    found: list[CheckResult] = []
-    with within(lambda: deadline.remaining):
-        for row in lab.parts(CurlInput):
-            identity = f"curl.{row.name}"
-            if lab.wanted.flow(identity):
-                found += lab.tell(one(lab, row, identity, deadline))
-    return found
+    return lab.flows("curl", CurlInput, one)
 
 
 def one(lab: LabUnderTest, row: CurlInput, identity: str, deadline: Deadline) -> list[CheckResult]:

@@ -15,7 +15,7 @@ from labctl.kube.api import Json
 from labctl.kube.exec import PodExec
 from labctl.kube.ready import pod_trouble
 from labctl.kube.resources import BLOCK_AFFINITIES, PODS
-from labctl.pace import limit, within
+from labctl.pace import limit
 from labctl.verify import expectation
 from labctl.verify.capturing import capturing, judge
 from labctl.verify.checks import CUT, Check, Stopwatch, cluster_check, poll, unanswered_by
@@ -61,15 +61,7 @@ class PodFound:
 
 
 def run(lab: LabUnderTest) -> list[CheckResult]:
-    """All pings one after the other."""
-    deadline = lab.deadline("converged")
-    found: list[CheckResult] = []
-    with within(lambda: deadline.remaining):
-        for row in lab.parts(PingInput):
-            identity = f"ping.{row.name}"
-            if lab.wanted.flow(identity):
-                found += lab.tell(one(lab, row, identity, deadline))
-    return found
+    return lab.flows("ping", PingInput, one)
 
 
 def one(lab: LabUnderTest, row: PingInput, identity: str, deadline: Deadline) -> list[CheckResult]:
