@@ -35,7 +35,7 @@ def run(lab: LabUnderTest) -> list[CheckResult]:
     def make() -> None:
         apply_mode(lab.hands, "ipip", lab.deadline("scenario"))
 
-    with change(lab.journal, Change(CHANGE, "calico-mode", {"seconds": limit}), make, lab.hands, {"calico-mode": heal}):
+    with change(lab.journal, Change(CHANGE, "calico-mode", {"seconds": limit}), make, lab.hands, HEALERS):
         deadline = lab.deadline("converged")
         for row in inputs:
             gate = poll([_tunnelled(lab, row, expected=True)], lab.observer, deadline, lab.cancel, lab.told)

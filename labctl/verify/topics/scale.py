@@ -112,7 +112,7 @@ def run(lab: LabUnderTest) -> list[CheckResult]:
     def grow() -> None:
         lab.hands.configure(inputs.switch, lines(inputs), timeout=paced(LIMIT))
 
-    with change(lab.journal, growth, grow, lab.hands, {growth.healer: heal}):
+    with change(lab.journal, growth, grow, lab.hands, HEALERS):
         pushed = watch.seconds
         large = [_has(inputs, leaf, row, before[leaf, row.family], watch, pushed) for leaf, row in tables]
         large += [_reaches(inputs, leaf, row) for leaf, row in tables]
