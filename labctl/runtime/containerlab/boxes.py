@@ -17,13 +17,14 @@ from typing import Any
 import yaml
 
 from labctl.errors import UsageError, did_you_mean
+from labctl.folder import KINDS as NAMES_OF_KINDS
 from labctl.folder import Folder, Topology
 from labctl.runtime.api import NodeKind
 from labctl.runtime.ports import kernel_name
 from labctl.runtime.refusals import no_node
 
 TOPOLOGY = "topology.clab.yml"
-KINDS: Mapping[str, NodeKind] = {"cisco_n9kv": "switch", "ext-container": "kube-node", "linux": "host"}
+KINDS: Mapping[str, NodeKind] = {name: kind for kind, name in NAMES_OF_KINDS.items()}
 BOND = "bond0"
 
 

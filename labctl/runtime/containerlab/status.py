@@ -7,7 +7,7 @@ from pathlib import Path
 
 from labctl.errors import LabctlError, SpecError
 from labctl.folder import load_folder
-from labctl.runtime.api import NodeKind, NodeState, NodeStatus, Observation
+from labctl.runtime.api import NodeState, NodeStatus, Observation
 from labctl.runtime.containerlab.boxes import BOND, KINDS, Box, Plan
 from labctl.runtime.containerlab.dockerhost import Container
 from labctl.runtime.containerlab.exec import Programs
@@ -68,8 +68,7 @@ def unseen(folder: Path, detail: str) -> Observation:
         lab = load_folder(folder).lab
     except SpecError:
         return Observation(NAME, None, alive=False, nodes={}, detail=detail)
-    kinds: Mapping[str, NodeKind] = {"switch": "switch", "kube-node": "kube-node"}
-    rows = {name: NodeStatus(name, kinds.get(node.kind, "host"), "unknown") for name, node in lab.nodes.items()}
+    rows = {name: NodeStatus(name, node.kind, "unknown") for name, node in lab.nodes.items()}
     return Observation(NAME, None, alive=False, nodes=rows, detail=detail)
 
 
