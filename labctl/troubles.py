@@ -38,8 +38,6 @@ def told(error: OSError, typed: Iterable[str] = ()) -> LabctlError | None:
     """The error for a person; None when it is a fault of ours. ``typed``: the words of the command line."""
     path = _path(error)
     if error.errno in _HOST:
-        if path == STDOUT:
-            mute()
         message, code, hint = _HOST[error.errno]
         facts = {"path": path or "a file", "user": _user(), "owner": _owner(path)}
         return HostError(message.format(**facts), code=code, hint=hint.format(**facts) or None, next_command=None)
@@ -57,15 +55,13 @@ def unwritten(path: Path, error: OSError) -> LabctlError:
 
 def reader_gone(error: OSError) -> bool:
     """Whether who reads our output has closed it (``labctl status | head``); then nobody is to be told anything."""
-    if error.errno != errno.EPIPE or _path(error) != STDOUT:
-        return False
-    mute()
-    return True
+    return error.errno == errno.EPIPE and _path(error) == STDOUT
 
 
-def mute() -> None:
-    """What is still to be written to standard output goes nowhere: Python writes it once more at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+def mute(error: OSError) -> None:
+    """What standard output could not take goes nowhere: Python would try it once more at its end."""
+    if _path(error) == STDOUT:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _path(error: OSError) -> str | None:

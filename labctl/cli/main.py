@@ -61,8 +61,9 @@ class Verbs(click.Group):
         try:
             return super().invoke(ctx)
         except OSError as error:
-            from labctl.troubles import reader_gone, told
+            from labctl.troubles import mute, reader_gone, told
 
+            mute(error)
             if reader_gone(error):
                 raise SystemExit(ExitCode.OK) from None
             known = told(error, ctx.meta["labctl.typed"])
