@@ -171,7 +171,7 @@ class CheckFailed(LabctlError):
 
 
 class InconclusiveError(LabctlError):
-    """Nothing can be said: a box did not answer, a deadline passed, or nothing ran."""
+    """Nothing can be said: a node did not answer, a deadline passed, or nothing ran."""
 
     exit_code = ExitCode.INCONCLUSIVE
     code = "inconclusive"
@@ -216,7 +216,7 @@ class HostUnfit(HostError):
 
 
 class NotStarted(LabctlError):
-    """A box has no such program, or may not execute it: the codes that shells, docker and kubectl give."""
+    """A node has no such program, or may not execute it: the codes that shells, docker and kubectl give."""
 
     code = "not-started"
 

@@ -34,28 +34,28 @@ GZIP = b"\x1f\x8b"
 CHUNK = 1 << 20
 
 
-# --- what a folder needs: its boxes' images, and with real nodes those that its pods run -----------------------------
+# --- what a folder needs: its nodes' images, and with real nodes those that its pods run -----------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """One image. ``place``: Docker has it for a box; ``pods``: the nodes pull it, unless it is loaded into them."""
+    """One image. ``place``: Docker has it for a node; ``pods``: the nodes pull it, unless it is loaded into them."""
 
     image: str
-    place: Literal["boxes", "pods"]
+    place: Literal["nodes", "pods"]
     used_by: tuple[str, ...]
     get: str
     """The command that brings it."""
 
 
 def needed(folder: Folder) -> tuple[Need, ...]:
-    """Everything, boxes first: the cluster's own stands for all its nodes. Raises `SpecError` for broken YAML."""
-    boxes: dict[str, list[str]] = {}
+    """Everything, nodes first: the cluster's own stands for all its nodes. Raises `SpecError` for broken YAML."""
+    nodes: dict[str, list[str]] = {}
     users = {folder.lab.cluster: list(folder.lab.kube_nodes)}
     users |= {node.topology: [name] for name, node in folder.lab.nodes.items()}
     for key, image in folder.topology.images.items():
-        boxes.setdefault(_whole(image), []).extend(users[key])
-    found = [Need(image, "boxes", tuple(names), where_from(image)) for image, names in boxes.items()]
+        nodes.setdefault(_whole(image), []).extend(users[key])
+    found = [Need(image, "nodes", tuple(names), where_from(image)) for image, names in nodes.items()]
     if folder.lab.target.get("cluster") == "kind":
         pods: dict[str, dict[str, None]] = {}
         for image, file in _pod_images(folder):

@@ -72,7 +72,7 @@ class Journal:
         return states[-1] if states else None
 
     def done_steps(self) -> set[str]:
-        """Names of the steps whose last state is ``done``, since the last time the boxes were created."""
+        """Names of the steps whose last state is ``done``, since the last time the nodes were created."""
         done: set[str] = set()
         for entry in self.entries():
             if entry.kind != "step":

@@ -38,7 +38,7 @@ End = Annotated[
 ]
 """A node's interface: ``("leaf2101", "Ethernet1/1")``, ``("node01", "eth1")``."""
 Link = tuple[End, End]
-"""A wire. Interfaces are called as NX-OS calls those of switches and the kernel those of nodes and hosts."""
+"""A link. Interfaces are called as NX-OS calls those of switches and the kernel those of nodes and hosts."""
 
 
 class _Part(BaseModel):
@@ -76,7 +76,7 @@ class Lab(_Part):
     versions: Mapping[str, str] = Field(description="Of what the lab runs: nxos, kubernetes, calico.")
     cluster: str | None = Field(description="The cluster's own key in topology.clab.yml; null: a fabric alone.")
     nodes: Mapping[str, Node] = Field(description="By the lab's name of each.")
-    links: tuple[Link, ...] = Field(description="Every wire, with both of its ends.")
+    links: tuple[Link, ...] = Field(description="Every link, with both of its ends.")
     scenarios: tuple[str, ...] = Field(description="What verify runs when nothing else is asked for.")
     deadlines: Mapping[str, int | float] = Field(description="Seconds, at the speed of the reference guest.")
     inputs: tuple[Input, ...] = Field(description="What else the lab needs.")
@@ -131,11 +131,11 @@ class Lab(_Part):
         return tuple(((keys[a], one), (keys[b], other)) for (a, one), (b, other) in self.links)
 
     def interfaces(self, node: str) -> tuple[str, ...]:
-        """Interfaces of a node that have a wire, in the order of the links."""
+        """Interfaces of a node that have a link, in the order of the links."""
         return tuple(interface for link in self.links for name, interface in link if name == node)
 
     def neighbors(self, node: str) -> tuple[tuple[str, tuple[str, str]], ...]:
-        """Its wires: its interface, and the (node, interface) at the other end."""
+        """Its links: its interface, and the (node, interface) at the other end."""
         ends = (pair for link in self.links for pair in (link, link[::-1]))
         return tuple((own[1], other) for own, other in ends if own[0] == node)
 

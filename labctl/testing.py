@@ -84,7 +84,7 @@ class RunningLab:
 
     @cached_property
     def endpoints(self) -> Endpoints:
-        """How its boxes are reached."""
+        """How its nodes are reached."""
         return self._runtime.endpoints()
 
     @cached_property

@@ -73,8 +73,8 @@ target_option = click.option(
 
 
 def parse_target(text: str | None) -> tuple[tuple[str, str] | None, str | None]:
-    """``switch=n9kv,cluster=kind,containerlab=0.79``: the boxes as a pair, and the containerlab that will read the
-    folder; None for what is not said. Of boxes that are said in part the others are stand-ins. Raises `UsageError`."""
+    """``switch=n9kv,cluster=kind,containerlab=0.79``: the nodes as a pair, and the containerlab that will read the
+    folder; None for what is not said. Of nodes that are said in part the others are stand-ins. Raises `UsageError`."""
     known = {"switch": r"n9kv|standin", "cluster": r"kind|standin", "containerlab": r"\d+\.\d+(\.\d+)?"}
     found: dict[str, str] = {}
     for part in text.split(",") if text is not None else ():

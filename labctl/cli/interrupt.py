@@ -49,7 +49,7 @@ def _on_signal(_number: int, _frame: FrameType | None) -> None:
             with suppress(RuntimeError):  # the signal came in the middle of a write to the same stream
                 close()
         _say("ended at once")
-        os._exit(int(ExitCode.INTERRUPTED))  # threads that wait for a silent box would be waited for
+        os._exit(int(ExitCode.INTERRUPTED))  # threads that wait for a silent node would be waited for
     if _endings and _endings[-1][0]:
         _say(interruption(_endings[-1][0]))
     _seen.once = True

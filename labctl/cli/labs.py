@@ -1,4 +1,4 @@
-"""Labs on the command line: finding a running one, the one that is meant, completing names of labs and boxes."""
+"""Labs on the command line: finding a running one, the one that is meant, completing names of labs and nodes."""
 
 from __future__ import annotations
 
@@ -98,11 +98,11 @@ def spec_name(path: Path) -> str:
 
 
 def complete_labs(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Shell completion: lab names, and boxes where the lab may be left out."""
+    """Shell completion: lab names, and nodes where the lab may be left out."""
     labs = [lab.name for lab in all_labs()]
     found = [CompletionItem(name) for name in labs if name.startswith(incomplete)]
-    boxes = [one for one in context.command.params if one.name in BOXES] if isinstance(context.command, OnLab) else []
-    return [*found, *(boxes[0].shell_complete(context, incomplete) if boxes and len(labs) == 1 else [])]
+    nodes = [one for one in context.command.params if one.name in BOXES] if isinstance(context.command, OnLab) else []
+    return [*found, *(nodes[0].shell_complete(context, incomplete) if nodes and len(labs) == 1 else [])]
 
 
 def lab_nodes(state: LabState, kinds: tuple[str, ...] = ()) -> list[str]:
@@ -128,8 +128,8 @@ def typed_lab(context: click.Context) -> LabState | None:
     return only if only and (not words or words[0] in lab_nodes(only)) else None
 
 
-def complete_boxes(*kinds: str) -> Complete:
-    """Shell completion: boxes of the lab that was typed before, of these kinds or all."""
+def complete_nodes(*kinds: str) -> Complete:
+    """Shell completion: nodes of the lab that was typed before, of these kinds or all."""
 
     def complete(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
         lab = typed_lab(context)
@@ -138,19 +138,19 @@ def complete_boxes(*kinds: str) -> Complete:
     return complete
 
 
-complete_nodes = complete_boxes()
-complete_switches = complete_boxes("switch")
+complete_nodes = complete_nodes()
+complete_switches = complete_nodes("switch")
 
 
 BOXES = frozenset({"node", "nodes", "switch", "place"})
-"""Names of second arguments that are a box of the lab."""
+"""Names of second arguments that are a node of the lab."""
 
 
 class OnLab(click.Command):
     """A verb whose first argument is a LAB: left out, the one that is there is meant.
 
     It counts as left out when nothing is given, when a command (``-- CMD``) begins at once, and when the first word is
-    no lab, but a box of the one lab (``labctl ssh leaf2101``).
+    no lab, but a node of the one lab (``labctl ssh leaf2101``).
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

@@ -101,7 +101,7 @@ def cli(context: click.Context, debug: bool, verbosity: int) -> None:
 
     \b
     labctl up whitepaper        boot and prove the white paper's lab
-    labctl status               its boxes, and how to reach each
+    labctl status               its nodes, and how to reach each
     labctl down whitepaper      remove it
     labctl init && labctl up    begin a lab of your own: lab.yaml
     labctl help repair          which way back is for what; so for every verb

@@ -8,12 +8,12 @@ GROUPS: dict[str, dict[str, str]] = {
         "init": "Write a commented spec to start from.",
         "validate": "Check a spec; all problems at once.",
         "generate": "Render the artifact folder of a spec.",
-        "graph": "Draw a lab: boxes, ports, bundles, BGP; as it is configured, or as it runs.",
+        "graph": "Draw a lab: nodes, ports, bundles, BGP; as it is configured, or as it runs.",
     },
     "Run it": {
         "up": "Boot, configure and prove a lab; go on after an interruption.",
         "down": "Remove a lab; nothing is left behind.",
-        "status": "A lab's boxes, verdict and cost; all labs, their past; live with --watch.",
+        "status": "A lab's nodes, verdict and cost; all labs, their past; live with --watch.",
     },
     "Prove it": {
         "verify": "Run the scenarios on a running lab.",
@@ -21,15 +21,15 @@ GROUPS: dict[str, dict[str, str]] = {
     },
     "Way back": {
         "reset": "Bring a lab that somebody changed back to what up left.",
-        "repair": "Boxes that were restarted, faults that a killed labctl left; one switch anew.",
+        "repair": "Nodes that were restarted, faults that a killed labctl left; one switch anew.",
     },
-    "Into the boxes": {
+    "Into the nodes": {
         "ssh": "Log in to a switch, or to its serial console.",
         "exec": "Run a command in a node, or on a switch.",
         "kubectl": "kubectl against a lab's cluster; the path of its kubeconfig.",
         "capture": "Capture packets on an interface of a node.",
         "logs": "Logs of a lab or of one node.",
-        "inventory": "A lab's boxes as ssh, Ansible and Nornir read them.",
+        "inventory": "A lab's nodes as ssh, Ansible and Nornir read them.",
         "save": "Save the switches' configurations, or a session with them as a test case.",
     },
     "This host": {
@@ -44,7 +44,7 @@ VERBS: dict[str, str] = {verb: told for verbs in GROUPS.values() for verb, told 
 WAYS_BACK = """\b
 Which way back is for what:
   labctl reset     somebody changed the lab: what differs from what `up` left is changed back
-  labctl repair    boxes were restarted and lost their wires, or a killed `verify` left a fault open
+  labctl repair    nodes were restarted and lost their links, or a killed `verify` left a fault open
   labctl repair --rebuild SWITCH    one switch is beyond that: it alone is made anew
   labctl up        `up` itself was interrupted or failed after the push: it goes on
   labctl down, then up    everything anew
@@ -61,7 +61,7 @@ RENAMED: dict[str, tuple[str, ...]] = {
     "list": ("status", "--all"),
     "rebuild": ("repair", "--rebuild"),
     "record": ("save", "--test-case"),
-    "recover": ("repair", "--only", "boxes"),
+    "recover": ("repair", "--only", "nodes"),
     "watch": ("status", "--watch"),
 }
 """What labctl 0.1 called its verbs → the words that do the same now. They work for one release more."""
@@ -88,7 +88,7 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
     "delete": ("down", "removes a lab"),
     "deploy": ("up", "boots, configures and proves a lab"),
     "destroy": ("down", "removes a lab"),
-    "inspect": ("status", "tells what a lab's boxes do and how to reach them"),
+    "inspect": ("status", "tells what a lab's nodes do and how to reach them"),
     "ls": ("status", "tells of the labs of this user"),
     "plan": ("reset --dry-run", "tells what in a running lab differs from what up left; labctl validate judges a spec"),
     "ps": ("status", "tells of the labs of this user"),

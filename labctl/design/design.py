@@ -29,7 +29,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A wire: (node, interface) at each end, interface names as each end calls them."""
+    """A link: (node, interface) at each end, interface names as each end calls them."""
 
     a: tuple[str, str]
     b: tuple[str, str]

@@ -1,4 +1,4 @@
-"""Switches, ports and wires from the spec."""
+"""Switches, ports and links from the spec."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Ports:
 def wired(
     spec: Spec, nodes: tuple[Node, ...], management: Mapping[str, IPv4Interface]
 ) -> tuple[tuple[Switch, ...], tuple[Link, ...]]:
-    """Every port and address of the fabric, decided: the switches, and all wires (to nodes, to external hosts,
+    """Every port and address of the fabric, decided: the switches, and all links (to nodes, to external hosts,
     peer-links, then uplinks)."""
     ports, links = Ports(), list[Link]()
     pairs, spines, borders = leaf_pairs(spec), spine_names(spec), border_names(spec)

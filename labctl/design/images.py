@@ -1,4 +1,4 @@
-"""Which image each box runs: labctl's own, the user's, the spec's, the command's, in rising order."""
+"""Which image each node runs: labctl's own, the user's, the spec's, the command's, in rising order."""
 
 from __future__ import annotations
 

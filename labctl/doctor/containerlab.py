@@ -32,7 +32,7 @@ CONTAINERLAB_MODULES = ("ip_tables", "ip6_tables")
 """containerlab loads them itself, and gives up when the kernel has none."""
 CLUSTER_MODULES = ("ipip",)
 VIRTUAL_MACHINE_MODULES = ("sch_ingress", "act_mirred", "cls_flower")
-"""vrnetlab's wires between a container's interface and its virtual machine's."""
+"""vrnetlab's links between a container's interface and its virtual machine's."""
 STANDIN_MODULES = ("vrf", "bridge", "dummy")
 ALL_MODULES = (*BASIC_MODULES, *CONTAINERLAB_MODULES, *CLUSTER_MODULES, *VIRTUAL_MACHINE_MODULES, *STANDIN_MODULES)
 WATCHES_A_NODE, INSTANCES_A_NODE = 131072, 128
@@ -132,7 +132,7 @@ def _inotify(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
 def _docker(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
     """The daemon: local, answering, of a kind that can do it."""
     trouble, said, docker = facts.docker_trouble, facts.docker_words, facts.docker
-    remote = f"DOCKER_HOST is {_public(facts.docker_address)}: containerlab makes the wires in this kernel"
+    remote = f"DOCKER_HOST is {_public(facts.docker_address)}: containerlab makes the links in this kernel"
     details = f"{docker.storage_driver}, control groups version {docker.cgroup_version}" if docker else ""
     told = row(
         "docker", f"Docker {docker.version} answers ({details})" if docker else None,
@@ -166,8 +166,8 @@ def _daemon(facts: ContainerHostFacts, docker: DockerFacts, needs: LabNeeds | No
     restart = facts.as_root("systemctl restart docker")
     why = f"Docker runs on another kernel ({docker.system}, {docker.kernel}) than this one ({facts.kernel})"
     other = docker.kernel != facts.kernel or docker.system == "Docker Desktop"
-    yield row("docker-kernel", None, error(other, f"{why}: containerlab's wires would end here"))
-    why = "Docker runs rootless: containerlab cannot wire its containers"
+    yield row("docker-kernel", None, error(other, f"{why}: containerlab's links would end here"))
+    why = "Docker runs rootless: containerlab cannot link its containers"
     yield row("docker-rootless", None, error("rootless" in docker.security, why, "unset DOCKER_HOST"))
     why = "Docker maps users (userns-remap), which allows no privileged containers"
     why = f"{why}; take it out of daemon.json, then restart"
@@ -191,7 +191,7 @@ def _firewall(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
     if facts.docker is None:
         return
     unseen = "only root, with iptables, can see whether the chain DOCKER-USER is there"
-    why = "there is no chain DOCKER-USER: Docker runs without iptables, so boxes may be out of reach"
+    why = "there is no chain DOCKER-USER: Docker runs without iptables, so nodes may be out of reach"
     yield row(
         "docker-user", "the chain DOCKER-USER is there",
         answer(facts.docker_user_chain is None, "ok", unseen),

@@ -100,7 +100,7 @@ def _launcher(name: str, image: PartStatus) -> LauncherFact:
         tried = known.tried.date if known.tried else None
         return LauncherFact(name, known.refusal, tried, slower=row.slower, note=launcher(name).note())
     if image.state != "whole" and os.geteuid() == 0:
-        return LauncherFact(name, "a box is tried with the guest image, which is not there", untried=True, auto=False)
+        return LauncherFact(name, "a node is tried with the guest image, which is not there", untried=True, auto=False)
     return LauncherFact(name, launcher(name).refusal(found, load=False), auto=False)
 
 
@@ -263,7 +263,7 @@ def _group_exists(name: str) -> bool:
 
 
 CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21, "CAP_SYS_RESOURCE": 24}
-"""Bits of linux/capability.h, without one of which a privileged container does not start or cannot mount and wire."""
+"""Bits of linux/capability.h, without one of which a privileged container does not start or cannot mount and link."""
 
 
 def lacking_capabilities(proc: Path, pid: str = "self") -> tuple[str, ...]:

@@ -9,13 +9,13 @@ from typing import Literal
 from labctl.doctor.embedded import MEMORY_WANTED
 from labctl.doctor.findings import GB, Answer, Finding, answer, error, row, size, warning
 from labctl.doctor.model import ContainerFact, ContainerHostFacts, DockerFacts, ImageFact, NetworkFact
-from labctl.doctor.needs import MB, Box, ImageNeed, LabNeeds
+from labctl.doctor.needs import MB, Node, ImageNeed, LabNeeds
 from labctl.peers import CONTAINERLAB_OLDEST, DEVELOPMENT, PASSTHROUGH_FIXED, WRITTEN_FOR, kind, outside, span
 
 IMAGE_SIZES = {"n9kv": 3 * GB, "kind": GB, "standin": 300 * MB}
 """Unpacked: the most that a 9000v's was, about what kindest/node is, and what the stand-ins share."""
 BOX_SIZES = {"n9kv": 2 * GB, "kind": 3 * GB // 2, "standin": 100 * MB}
-"""What a box writes in the first hours: flash of a switch, the image store of a node. Estimates."""
+"""What a node writes in the first hours: flash of a switch, the image store of a node. Estimates."""
 DISK_LEAST = GB
 STANDIN_LABEL = "labctl.standin"
 CANDIDATES = IPv4Network("172.31.0.0/16")
@@ -26,13 +26,13 @@ Maker = Literal["standin", "srl-labs", "plain", "unknown"]
 Rows = Iterator[Finding | None]
 
 
-# --- memory, processors and disk for the boxes -----------------------------------------------------------------------
+# --- memory, processors and disk for the nodes -----------------------------------------------------------------------
 
 
-def still_to_start(facts: ContainerHostFacts, needs: LabNeeds) -> tuple[Box, ...]:
-    """Boxes that do not run yet: the memory of those that do is taken already."""
+def still_to_start(facts: ContainerHostFacts, needs: LabNeeds) -> tuple[Node, ...]:
+    """Nodes that do not run yet: the memory of those that do is taken already."""
     running = {one.name for one in facts.docker.containers if one.running} if facts.docker else set()
-    return tuple(box for box in needs.boxes if box.container not in running)
+    return tuple(node for node in needs.nodes if node.container not in running)
 
 
 def _capacity(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
@@ -42,9 +42,9 @@ def _capacity(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
         paper = f"{free}: a lab of the paper's size wants {size(MEMORY_WANTED)} with stand-ins"
         yield row("memory", free, warning(facts.memory_free < MEMORY_WANTED, paper))
     else:
-        boxes = still_to_start(facts, needs)
-        wanted, least = sum(box.memory for box in boxes), sum(box.least for box in boxes)
-        asked = f"{len(boxes)} boxes take about {size(wanted)}"
+        nodes = still_to_start(facts, needs)
+        wanted, least = sum(node.memory for node in nodes), sum(node.least for node in nodes)
+        asked = f"{len(nodes)} nodes take about {size(wanted)}"
         yield row(
             "memory", f"{free}, {asked}",
             error(facts.memory_free < min(least, wanted), f"{free}, but {asked}"),
@@ -76,12 +76,12 @@ def _disk(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
     if docker.disk_free is None:
         yield Finding("disk", "ok", f"how much is free in {docker.root_dir} cannot be seen from here")
         return
-    images = boxes = 0
+    images = nodes = 0
     if needs is not None:
         lacking = (image for image in needs.images if docker.images.get(image.reference) is None)
         images = sum(IMAGE_SIZES[_sort(needs, image.part)] for image in lacking)
-        boxes = sum(BOX_SIZES[_sort(needs, box.part)] for box in still_to_start(facts, needs))
-    wanted, least = max(images + boxes, DISK_LEAST), max(images, DISK_LEAST)
+        nodes = sum(BOX_SIZES[_sort(needs, node.part)] for node in still_to_start(facts, needs))
+    wanted, least = max(images + nodes, DISK_LEAST), max(images, DISK_LEAST)
     free, fix = f"{size(docker.disk_free)} free in {docker.root_dir}", "docker image prune"
     severity: Literal["warning", "error"] = "warning" if docker.disk_free >= least else "error"
     yield row(
@@ -95,7 +95,7 @@ def _sort(needs: LabNeeds, part: str) -> str:
     return needs.cluster or "standin" if part == "node" else "standin"
 
 
-# --- images: there by exact name, and made by somebody whose boxes containerlab can start ----------------------------
+# --- images: there by exact name, and made by somebody whose nodes containerlab can start ----------------------------
 
 
 def maker(image: ImageFact) -> Maker:
@@ -270,10 +270,10 @@ def _kind_network(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
 
 
 def _names(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
-    """Containers that have the names of the lab's boxes already: its own, or those of somebody else."""
+    """Containers that have the names of the lab's nodes already: its own, or those of somebody else."""
     if needs is None or facts.docker is None:
         return
-    wanted = {box.container for box in needs.boxes}
+    wanted = {node.container for node in needs.nodes}
     there = [container for container in facts.docker.containers if container.name in wanted]
     foreign = [one for one in there if not _belongs(one, needs.name)] if facts.lab_known else there
     whose = "are not of this lab" if facts.lab_known else "are of no lab of this user"
@@ -287,7 +287,7 @@ def _names(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
 
 
 def _belongs(container: ContainerFact, lab: str) -> bool:
-    """Whether the labels say that it is a box of a lab of that name: ours, or a node of its cluster."""
+    """Whether the labels say that it is a node of a lab of that name: ours, or a node of its cluster."""
     return container.labels.get("labctl.lab") == lab or container.labels.get("io.x-k8s.kind.cluster") == lab
 
 

@@ -23,14 +23,14 @@ KIND_CONTROL_PLANE, KIND_WORKER = 1536 * MB, 768 * MB
 
 @dataclass(frozen=True, slots=True)
 class ImageNeed:
-    """An image of the topology: exactly this reference, for the boxes of ``part``."""
+    """An image of the topology: exactly this reference, for the nodes of ``part``."""
 
     part: Part
     reference: str
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
+class Node:
     """A container of the lab. ``memory`` and ``least`` are bytes: what it takes, and what it cannot do without."""
 
     container: str
@@ -65,7 +65,7 @@ class LabNeeds:
     images: tuple[ImageNeed, ...]
     pulled: bool
     """Whether containerlab may pull what is not here."""
-    boxes: tuple[Box, ...]
+    nodes: tuple[Node, ...]
     network: str
     """Docker's name of the management network."""
     subnet: IPv4Network | None
@@ -74,8 +74,8 @@ class LabNeeds:
     """Those in its topology that not every containerlab reads."""
 
     def count(self, part: Part) -> int:
-        """How many boxes of a sort."""
-        return sum(box.part == part for box in self.boxes)
+        """How many nodes of a sort."""
+        return sum(node.part == part for node in self.nodes)
 
 
 def needs_of(path: Path) -> LabNeeds:
@@ -96,7 +96,7 @@ def needs_of(path: Path) -> LabNeeds:
         kubernetes=_kubernetes(folder, images) if cluster else None,
         images=images,
         pulled=folder.topology.pulled,
-        boxes=_boxes(folder, machine, cluster),
+        nodes=_nodes(folder, machine, cluster),
         network=folder.topology.mgmt_network,
         subnet=IPv4Network(subnet) if subnet else None,
         dual_stack=any(":" in network for network in folder.cluster.pod_subnets),
@@ -142,19 +142,19 @@ def _kubernetes(folder: Folder, images: tuple[ImageNeed, ...]) -> str:
     return tag.removeprefix("v") if len(numbers(tag)) >= 2 else str(folder.lab.versions.get("kubernetes", ""))
 
 
-def _boxes(folder: Folder, machine: VirtualMachine | None, cluster: str | None) -> tuple[Box, ...]:
-    boxes = []
+def _nodes(folder: Folder, machine: VirtualMachine | None, cluster: str | None) -> tuple[Node, ...]:
+    nodes = []
     for node in folder.lab.nodes.values():
         if node.kind == "switch" and machine:
             memory, least = (size * MB + VIRTUAL_MACHINE_OVERHEAD for size in (machine.memory, machine.least))
-            boxes.append(Box(node.container, "switch", memory, min(memory, least)))
+            nodes.append(Node(node.container, "switch", memory, min(memory, least)))
         elif node.kind == "switch":
-            boxes.append(Box(node.container, "switch", STANDIN_SWITCH, STANDIN_SWITCH))
+            nodes.append(Node(node.container, "switch", STANDIN_SWITCH, STANDIN_SWITCH))
         elif node.kind == "kube-node":
             control_plane = node.role == "control-plane"
             sizes = (KIND_CONTROL_PLANE, KIND_WORKER) if cluster == "kind" else (STANDIN_CONTROL_PLANE, STANDIN_WORKER)
             memory = sizes[0] if control_plane else sizes[1]
-            boxes.append(Box(node.container, "node", memory, memory))
+            nodes.append(Node(node.container, "node", memory, memory))
         else:
-            boxes.append(Box(node.container, "host", EXTERNAL_HOST, EXTERNAL_HOST))
-    return tuple(boxes)
+            nodes.append(Node(node.container, "host", EXTERNAL_HOST, EXTERNAL_HOST))
+    return tuple(nodes)

@@ -28,7 +28,7 @@ class TakenDown:
 def take_down(state: LabState, say: Callable[[str], None], *, locked: bool = False) -> TakenDown:
     """Remove a lab. Idempotent: a lab that is not there is a quiet success.
 
-    A labctl that works on the lab finds its boxes gone and ends; it is waited for (unless the caller holds the lock).
+    A labctl that works on the lab finds its nodes gone and ends; it is waited for (unless the caller holds the lock).
     Raises `UsageError` when it does not end.
     """
     clock = Deadline(3600)

@@ -1,4 +1,4 @@
-"""Repairs of single boxes, the rest of the lab as it is: wires and bond0 given back, or a switch made anew."""
+"""Repairs of single nodes, the rest of the lab as it is: links and bond0 given back, or a switch made anew."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from labctl.state import LabState
 from labctl.waiting import Deadline, DeadlinePassed
 
 WRONG = ("broken", "stopped")
-"""States of a box that can be repaired."""
+"""States of a node that can be repaired."""
 
 
 def recover(state: LabState, runtime: Runtime, node: str | None, say: Callable[[str], None]) -> tuple[str, ...]:
@@ -29,14 +29,14 @@ def recover(state: LabState, runtime: Runtime, node: str | None, say: Callable[[
     with state.lock():
         folder = load_folder(state.folder)
         names = [node] if node is not None else [row.name for row in _wrong(runtime)]
-        # nodes and hosts first: a switch has its wires back with theirs
+        # nodes and hosts first: a switch has its links back with theirs
         names.sort(key=lambda name: name in folder.lab.switches)
         for name in names:
             say(f"recovering {name}")
             runtime.recover(name, progress=say)
-        boxes = [name for name in names if name not in folder.lab.switches]
-        if boxes:
-            _set_up(folder, boxes, runtime.endpoints())
+        nodes = [name for name in names if name not in folder.lab.switches]
+        if nodes:
+            _set_up(folder, nodes, runtime.endpoints())
         left = [row for row in _wrong(runtime) if row.name in names]
         if left:
             raise InconclusiveError(
@@ -64,21 +64,21 @@ def _set_up(folder: Folder, names: Sequence[str], endpoints: Endpoints) -> None:
     except DeadlinePassed as passed:
         leafs = sorted({leaf for name in bonded for leaf in _leafs(folder, name)})
         raise LabError(
-            f"the wires are back, but no bond came up: {passed.reason}",
+            f"the links are back, but no bond came up: {passed.reason}",
             code="not-recovered",
-            hint=f"its leafs may not have taken the new wires: labctl repair {lab} --rebuild LEAF, one of "
+            hint=f"its leafs may not have taken the new links: labctl repair {lab} --rebuild LEAF, one of "
             f"{', '.join(leafs)}",
             next_command=f"labctl repair {lab} --rebuild {leafs[0]}" if leafs else f"labctl status {lab}",
         ) from None
 
 
 def _leafs(folder: Folder, node: str) -> list[str]:
-    """Switches at the other ends of a node's wires."""
+    """Switches at the other ends of a node's links."""
     return [other for _, (other, _) in folder.lab.neighbors(node)]
 
 
 def rebuild(state: LabState, runtime: Runtime, switch: str, say: Callable[[str], None]) -> str:
-    """``labctl repair --rebuild``: a new box, its gates (SSH, ports), and the push of its configuration, read back.
+    """``labctl repair --rebuild``: a new node, its gates (SSH, ports), and the push of its configuration, read back.
 
     Returns what was pushed. Raises `UsageError` for what is no switch, what the runtime raises when it cannot, and what
     gate and push raise.

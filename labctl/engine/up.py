@@ -40,7 +40,7 @@ from labctl.waiting import Deadline
 
 NAMESPACES = ("kube-system", "default")
 BOXES = ("topology.clab.yml", "kind/cluster.yaml")
-"""Files that decide which boxes there are: when one of them has changed, a running lab cannot go on with the folder."""
+"""Files that decide which nodes there are: when one of them has changed, a running lab cannot go on with the folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class UpResult:
 
 @dataclass(frozen=True, slots=True)
 class Placing:
-    """The folder that will run. ``running``: its boxes exist already; ``done``: steps that need not be done again."""
+    """The folder that will run. ``running``: its nodes exist already; ``done``: steps that need not be done again."""
 
     folder: Folder
     running: bool = False
@@ -123,15 +123,15 @@ def place_folder(
 
 
 def _steps_done(state: LabState, new: Path, journal: Journal) -> frozenset[str]:
-    """Steps of the journal that hold for the new folder too. Raises `UsageError` when it needs other boxes."""
+    """Steps of the journal that hold for the new folder too. Raises `UsageError` when it needs other nodes."""
     before, after = _texts(state.folder), _texts(new)
     changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
     if not changed:
         return frozenset(journal.done_steps())
-    boxes = [name for name in changed if name in BOXES]
-    if boxes:
+    nodes = [name for name in changed if name in BOXES]
+    if nodes:
         raise UsageError(
-            f"lab {state.name} runs, and {', '.join(boxes)} differs from what it was made of",
+            f"lab {state.name} runs, and {', '.join(nodes)} differs from what it was made of",
             code="runs-already",
             next_command=f"labctl down {state.name}",
         )
@@ -167,7 +167,7 @@ class Up:
         """Whether the push has begun, or had in an earlier run: from then on a lab stays for a look."""
         if self._placing.running or "push" in self._runner.begun:
             return True
-        # a real switch took minutes to boot: once the boxes are there, they stay for a look
+        # a real switch took minutes to boot: once the nodes are there, they stay for a look
         return self._request.runtime.kept and self._now.endpoints is not None
 
     def run(self) -> UpResult:
@@ -181,7 +181,7 @@ class Up:
         return UpResult(state.name, self._deadline.elapsed, runner.timings, state.evidence, self._now.report)
 
     def _give_up(self) -> None:
-        """Ctrl-C: a creation that is under way ends when its boxes are taken away, everything else at its next poll."""
+        """Ctrl-C: a creation that is under way ends when its nodes are taken away, everything else at its next poll."""
         self._request.listener(
             Event("message", self._state.name, "up", interruption(self._ending), self._deadline.elapsed)
         )
@@ -205,7 +205,7 @@ class Up:
     @property
     def _endpoints(self) -> Endpoints:
         if self._now.endpoints is None:
-            raise LabError("the boxes are not there")
+            raise LabError("the nodes are not there")
         return self._now.endpoints
 
     @cached_property
@@ -223,7 +223,7 @@ class Up:
         left = ("heal",) if self._placing.running and open_changes(self._state.journal) else ()
         steps = [Step("inputs", "Calico's manifest", self._inputs, resumable=False)] if inputs else []
         steps += [
-            Step("create", "boxes and wires", self._create, ("inputs",) if inputs else (), resumable=False),
+            Step("create", "nodes and links", self._create, ("inputs",) if inputs else (), resumable=False),
             Step("nodes", "bonds and addresses of nodes", self._nodes, ("create",)),
             Step("ssh", "switches take logins", self._ssh, ("create",), resumable=False),
             Step("ports", "switches list their ports", self._ports, ("ssh",), resumable=False),
@@ -276,11 +276,11 @@ class Up:
         runtime = self._request.runtime
         if self._placing.running:
             self._now.endpoints = runtime.endpoints()
-            return "the boxes of the earlier run"
+            return "the nodes of the earlier run"
         self._now.endpoints = runtime.create(self._state.folder, progress=context.say)
         if self._request.limit is None:
             self._deadline.seconds = paced(self._deadline.seconds)
-        return f"{len(self._folder.lab.nodes)} boxes, {len(self._folder.lab.links)} wires"
+        return f"{len(self._folder.lab.nodes)} nodes, {len(self._folder.lab.links)} links"
 
     def _nodes(self, context: StepContext) -> str:
         lab = self._folder.lab
@@ -387,7 +387,7 @@ class Up:
 def up(request: UpRequest) -> UpResult:
     """Bring a lab up under its lock.
 
-    Raises the error of the step that failed. Before the push has begun (with containers: before the boxes are there)
+    Raises the error of the step that failed. Before the push has begun (with containers: before the nodes are there)
     the lab is then removed, its journal and logs kept in the archive; later it stays for a look, and a second ``up``
     goes on from there.
     """

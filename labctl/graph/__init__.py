@@ -1,4 +1,4 @@
-"""Drawing a lab: its boxes in tiers, ports, bundles and BGP sessions, out of its artifact folder alone."""
+"""Drawing a lab: its nodes in tiers, ports, bundles and BGP sessions, out of its artifact folder alone."""
 
 from __future__ import annotations
 

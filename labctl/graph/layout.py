@@ -1,7 +1,7 @@
 """Picture and status → scene. Pure and deterministic: the same picture is the same drawing.
 
-What hangs on each edge of each box is found first (slots), then how wide each box is and where it stands (columns):
-nodes under their pair of leafs, the rest in the middle. Between two rows of boxes every line leaves its port straight,
+What hangs on each edge of each node is found first (slots), then how wide each node is and where it stands (columns):
+nodes under their pair of leafs, the rest in the middle. Between two rows of nodes every line leaves its port straight,
 through a zone for signs and one for bands and numbers, before it bends: so nothing that is written lies on anything.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from labctl.graph.picture import TIERS, Box, Channel, End, Lag, Pair, Picture, Session, Wire, short
+from labctl.graph.picture import TIERS, Node, Channel, End, Lag, Pair, Picture, Session, Link, short
 from labctl.graph.scene import (
     LEADING,
     NORMAL,
@@ -37,7 +37,7 @@ THIN = 8.0
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A port (``end``), or an end of a session's line; ``peer``: the box at the other end."""
+    """A port (``end``), or an end of a session's line; ``peer``: the node at the other end."""
 
     peer: str
     width: float
@@ -70,39 +70,39 @@ def slots_of(picture: Picture, status: Status) -> dict[tuple[str, Edge], list[Sl
     return found
 
 
-def _towards(picture: Picture, box: str, other: str) -> Edge:
-    level = {it.name: TIERS.index(it.tier) for it in picture.boxes}
-    return "top" if level[box] > level[other] else "bottom"
+def _towards(picture: Picture, node: str, other: str) -> Edge:
+    level = {it.name: TIERS.index(it.tier) for it in picture.nodes}
+    return "top" if level[node] > level[other] else "bottom"
 
 
 def _ports(picture: Picture, status: Status) -> Iterator[tuple[tuple[str, Edge], Slot]]:
     bundles = {end: bundle for bundle in picture.bundles for end in bundle.ends if picture.far_end(end)}
-    beside = {wire: pair for pair in picture.pairs for wire in pair.members}
-    for wire in picture.wires:
-        for end, far in ((wire.a, wire.b), (wire.b, wire.a)):
+    beside = {link: pair for pair in picture.pairs for link in pair.members}
+    for link in picture.links:
+        for end, far in ((link.a, link.b), (link.b, link.a)):
             bundle = bundles.get(end)
             width = width_of(short(end[1]))
             if bundle is not None:
                 members = sum(other is bundle for other in bundles.values())
                 width = max(width, width_of(bundle_text(bundle, status)) / members)
             edge = _towards(picture, end[0], far[0])
-            if wire in beside:
-                edge = "right" if end[0] == beside[wire].leafs[0] else "left"
+            if link in beside:
+                edge = "right" if end[0] == beside[link].leafs[0] else "left"
             yield (end[0], edge), Slot(far[0], width + AROUND, end, bundle)
 
 
 def _session_ends(picture: Picture, status: Status) -> Iterator[tuple[tuple[str, Edge], Slot]]:
     for session in picture.sessions:
-        for box, other in ((session.switch, session.peer), (session.peer, session.switch)):
-            counted = box == session.counted_at
+        for node, other in ((session.switch, session.peer), (session.peer, session.switch)):
+            counted = node == session.counted_at
             room = width_of(badge_text(session, status)) + AROUND if counted else THIN
-            yield (box, _towards(picture, box, other)), Slot(other, room, None, None, session, counted)
+            yield (node, _towards(picture, node, other)), Slot(other, room, None, None, session, counted)
 
 
 def in_order(slots: Sequence[Slot], across: Mapping[str, float]) -> list[Slot]:
-    """From left to right, so that lines cross little. ``across``: the middle of each box.
+    """From left to right, so that lines cross little. ``across``: the middle of each node.
 
-    On a node all ports stand together, for its band, and the sessions on both sides of them; elsewhere each other box
+    On a node all ports stand together, for its band, and the sessions on both sides of them; elsewhere each other node
     has its ports and its session together.
     """
     ports = sorted((slot for slot in slots if slot.end), key=lambda slot: (across[slot.peer], slot.end))
@@ -127,25 +127,25 @@ def runs(slots: Sequence[Slot]) -> list[list[int]]:
 
 
 INSIDE = 8.0
-"""Between a box's edge and what is in it."""
+"""Between a node's edge and what is in it."""
 SIGN = 16.0
 """Width of a sign with the space behind it."""
 GAP = 24.0
-"""Between boxes of one row."""
+"""Between nodes of one row."""
 WIDEST_GAP = 120.0
 BETWEEN_PAIRS = 48.0
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """``left`` and ``widths`` of each box; the whole is ``total`` wide."""
+    """``left`` and ``widths`` of each node; the whole is ``total`` wide."""
 
     left: Mapping[str, float]
     widths: Mapping[str, float]
     total: float
 
-    def middle(self, box: str) -> float:
-        return self.left[box] + self.widths[box] / 2
+    def middle(self, node: str) -> float:
+        return self.left[node] + self.widths[node] / 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,20 +166,20 @@ def pair_words(pair: Pair, status: Status) -> tuple[list[str], list[str]]:
     return [f"vPC domain {pair.domain}"], below + ([standing.mark] if standing else [])
 
 
-def box_width(box: Box, slots: Slots, status: Status) -> float:
+def node_width(node: Node, slots: Slots, status: Status) -> float:
     """As wide as its texts and the slots of its edges need."""
-    standing = status.boxes.get(box.name)
-    texts = [width_of(box.name, NORMAL), *(width_of(line, SMALL) for line in box.lines)]
+    standing = status.nodes.get(node.name)
+    texts = [width_of(node.name, NORMAL), *(width_of(line, SMALL) for line in node.lines)]
     texts += [SIGN + width_of(standing.mark, SMALL)] if standing else []
-    side = max((slot.width for edge in ("left", "right") for slot in slots.get((box.name, edge), ())), default=0.0)
-    rows = [sum(slot.width for slot in slots.get((box.name, edge), ())) for edge in ("top", "bottom")]
+    side = max((slot.width for edge in ("left", "right") for slot in slots.get((node.name, edge), ())), default=0.0)
+    rows = [sum(slot.width for slot in slots.get((node.name, edge), ())) for edge in ("top", "bottom")]
     return max(max(texts) + 2 * side, *rows) + 2 * INSIDE
 
 
 def columns(picture: Picture, slots: Slots, status: Status, least: float) -> Columns:
-    """Place all boxes. ``least``: the whole is at least so wide."""
-    widths = {box.name: box_width(box, slots, status) for box in picture.boxes}
-    tiers = {tier: [box.name for box in picture.boxes if box.tier == tier] for tier in ("external", "border", "spine")}
+    """Place all nodes. ``least``: the whole is at least so wide."""
+    widths = {node.name: node_width(node, slots, status) for node in picture.nodes}
+    tiers = {tier: [node.name for node in picture.nodes if node.tier == tier] for tier in ("external", "border", "spine")}
     tiers["external"].sort(key=lambda host: _order(picture, host, tiers["border"]))
     groups = _groups(picture, status)
     spans = [
@@ -221,9 +221,9 @@ def _order(picture: Picture, host: str, borders: Sequence[str]) -> int:
 
 def _groups(picture: Picture, status: Status) -> list[_Group]:
     """From left to right; nodes that hang on no leaf come last."""
-    leafs = [box.name for box in picture.boxes if box.tier == "leaf"]
-    nodes = [box.name for box in picture.boxes if box.tier == "node"]
-    homes = {node: next((box for box in _peers(picture, node) if box in leafs), "") for node in nodes}
+    leafs = [node.name for node in picture.nodes if node.tier == "leaf"]
+    nodes = [node.name for node in picture.nodes if node.tier == "node"]
+    homes = {node: next((node for node in _peers(picture, node) if node in leafs), "") for node in nodes}
     found = []
     for together, between in [*_together(picture, leafs, status), (("",), GAP)]:
         mine = tuple(node for node in nodes if homes[node] in together)
@@ -244,24 +244,24 @@ def _together(picture: Picture, leafs: Sequence[str], status: Status) -> list[tu
     return list(found.items())
 
 
-def _peers(picture: Picture, box: str) -> list[str]:
-    """The boxes at the other ends of a box's wires."""
-    ends = [pair for wire in picture.wires for pair in ((wire.a[0], wire.b[0]), (wire.b[0], wire.a[0]))]
-    return [far for near, far in ends if near == box]
+def _peers(picture: Picture, node: str) -> list[str]:
+    """The nodes at the other ends of a node's links."""
+    ends = [pair for link in picture.links for pair in ((link.a[0], link.b[0]), (link.b[0], link.a[0]))]
+    return [far for near, far in ends if near == node]
 
 
 MARGIN = 16.0
 LEAST = 328.0
 """Narrower is no picture: heading and legend need that room."""
 STRIP = 18.0
-"""Height of the row of ports along an edge of a box."""
+"""Height of the row of ports along an edge of a node."""
 LINE = SMALL * LEADING
 SIGNS = 16.0
 BANDS = 17.0
 SPACE = 3.0
 """Behind the last zone, before a line bends."""
 STEP = 20.0
-"""Between ports one over the other, at the side of a box."""
+"""Between ports one over the other, at the side of a node."""
 
 
 def layout(picture: Picture, status: Status) -> Scene:
@@ -275,8 +275,8 @@ def layout(picture: Picture, status: Status) -> Scene:
     below, bottom = legend(picture, status, MARGIN, bottom + 16, across.total)
     lines, bottom = notes(picture, status, MARGIN, bottom + 4, across.total)
     return Scene(
-        across.total + 2 * MARGIN, bottom + MARGIN, tuple(above), tuple(work.boxes), tuple(work.ports),
-        tuple(work.wires()), tuple(work.bundles), tuple(work.pairs), tuple(sessions), tuple(badges), tuple(below),
+        across.total + 2 * MARGIN, bottom + MARGIN, tuple(above), tuple(work.nodes), tuple(work.ports),
+        tuple(work.links()), tuple(work.bundles), tuple(work.pairs), tuple(sessions), tuple(badges), tuple(below),
         tuple(lines),
     )  # fmt: skip
 
@@ -289,46 +289,46 @@ class _Work:
     status: Status
     across: Columns
     slots: Mapping[tuple[str, Edge], Sequence[Slot]]
-    boxes: list[Placed[Box]] = field(default_factory=list)
+    nodes: list[Placed[Node]] = field(default_factory=list)
     ports: list[Placed[End]] = field(default_factory=list)
     bundles: list[Placed[Lag | Channel]] = field(default_factory=list)
     pairs: list[Placed[Pair]] = field(default_factory=list)
     rects: dict[str, Rect] = field(default_factory=dict)
     tips: dict[End | tuple[str, str, str], tuple[Point, Edge]] = field(default_factory=dict)
-    """A port, or (box, the other, kind of session) → where its line leaves the box."""
+    """A port, or (node, the other, kind of session) → where its line leaves the node."""
     reaches: dict[tuple[str, Edge], float] = field(default_factory=dict)
-    """How far the lines of a box's edge go straight."""
+    """How far the lines of a node's edge go straight."""
 
     def place(self, top: float) -> float:
         """Row by row; returns where the last one ends."""
         bend = min(150.0, max(40.0, 0.09 * self.across.total))
         y = bottom = top
-        rows = [[box for box in self.picture.boxes if box.tier == tier] for tier in TIERS]
+        rows = [[node for node in self.picture.nodes if node.tier == tier] for tier in TIERS]
         for row in filter(None, rows):
-            height = max(self._height(box) for box in row)
-            if self.boxes:
+            height = max(self._height(node) for node in row)
+            if self.nodes:
                 y = bottom + bend + self._reach(row, "top")
-            for box in row:
-                self._box(box, Rect(MARGIN + self.across.left[box.name], y, self.across.widths[box.name], height))
+            for node in row:
+                self._node(node, Rect(MARGIN + self.across.left[node.name], y, self.across.widths[node.name], height))
             bottom = y + height + self._reach(row, "bottom")
         for pair in self.picture.pairs:
             self._pair(pair)
         return bottom + bend if rows[-1] and self._reach(rows[-1], "bottom") else bottom
 
-    def _reach(self, row: Sequence[Box], edge: Edge) -> float:
+    def _reach(self, row: Sequence[Node], edge: Edge) -> float:
         """How far the lines of a row go straight: a zone for signs, one for bands and numbers if it has any."""
-        slots = [slot for box in row for slot in self.slots.get((box.name, edge), ())]
+        slots = [slot for node in row for slot in self.slots.get((node.name, edge), ())]
         reach = 0.0 if not slots else SIGNS + SPACE
         if any(slot.bundle or slot.has_badge for slot in slots):
             reach += BANDS
-        self.reaches.update({(box.name, edge): reach for box in row})
+        self.reaches.update({(node.name, edge): reach for node in row})
         return reach
 
-    def _height(self, box: Box) -> float:
-        strips = sum(STRIP for edge in ("top", "bottom") if self.slots.get((box.name, edge)))
-        standing = LINE + 2 if box.name in self.status.boxes else 0.0
-        texts = NORMAL * LEADING + LINE * len(box.lines) + standing + INSIDE
-        pair = self.picture.pair_of(box.name)
+    def _height(self, node: Node) -> float:
+        strips = sum(STRIP for edge in ("top", "bottom") if self.slots.get((node.name, edge)))
+        standing = LINE + 2 if node.name in self.status.nodes else 0.0
+        texts = NORMAL * LEADING + LINE * len(node.lines) + standing + INSIDE
+        pair = self.picture.pair_of(node.name)
         if pair is None:
             return strips + texts
         above, below = map(len, pair_words(pair, self.status))
@@ -340,30 +340,30 @@ class _Work:
         above, below = map(len, pair_words(pair, self.status))
         return (above - below) * LINE / 2
 
-    def _box(self, box: Box, rect: Rect) -> None:
-        top = rect.y + (STRIP if self.slots.get((box.name, "top")) else 0.0)
-        bottom = rect.bottom - (STRIP if self.slots.get((box.name, "bottom")) else 0.0)
-        standing = self.status.boxes.get(box.name)
-        height = NORMAL * LEADING + LINE * len(box.lines) + (LINE + 2 if standing else 0.0)
+    def _node(self, node: Node, rect: Rect) -> None:
+        top = rect.y + (STRIP if self.slots.get((node.name, "top")) else 0.0)
+        bottom = rect.bottom - (STRIP if self.slots.get((node.name, "bottom")) else 0.0)
+        standing = self.status.nodes.get(node.name)
+        height = NORMAL * LEADING + LINE * len(node.lines) + (LINE + 2 if standing else 0.0)
         middle, y = rect.center.x, (top + bottom - height) / 2 + NORMAL * LEADING / 2
-        texts, mark = [line_at(box.name, Point(middle, y), NORMAL, "strong")], None
+        texts, mark = [line_at(node.name, Point(middle, y), NORMAL, "strong")], None
         y += NORMAL * LEADING / 2 - LINE / 2
-        for number, text in enumerate(box.lines, 1):
+        for number, text in enumerate(node.lines, 1):
             texts.append(line_at(text, Point(middle, y + LINE * number), kind="soft"))
         if standing:
             texts.append(line_at(standing.mark, Point(middle + 8, y + LINE * len(texts) + 2)))
             mark = Point(texts[-1].room.x - 8, texts[-1].room.center.y)
-        self.rects[box.name] = rect
-        self.boxes.append(Placed(box, rect, texts=tuple(texts), mark=mark))
-        self._edge(box.name, "top", rect)
-        self._edge(box.name, "bottom", rect)
-        self._side(box.name, "left", rect)
-        self._side(box.name, "right", rect)
+        self.rects[node.name] = rect
+        self.nodes.append(Placed(node, rect, texts=tuple(texts), mark=mark))
+        self._edge(node.name, "top", rect)
+        self._edge(node.name, "bottom", rect)
+        self._side(node.name, "left", rect)
+        self._side(node.name, "right", rect)
 
-    def _edge(self, box: str, edge: Edge, rect: Rect) -> None:
+    def _edge(self, node: str, edge: Edge, rect: Rect) -> None:
         """Ports and sessions along the top or bottom edge."""
         middles = {name: self.across.middle(name) for name in self.across.left}
-        slots = in_order(self.slots.get((box, edge), ()), middles)
+        slots = in_order(self.slots.get((node, edge), ()), middles)
         x = rect.center.x - sum(slot.width for slot in slots) / 2
         way, y = (-1, rect.y) if edge == "top" else (1, rect.bottom)
         starts = []
@@ -374,7 +374,7 @@ class _Work:
                 chip = Rect(x + 2, rect.y + 2 if edge == "top" else rect.bottom - STRIP + 2, slot.width - 4, STRIP - 4)
                 self._port(slot.end, chip, tip, edge, Point(tip.x, y + way * SIGNS / 2))
             elif slot.session is not None:
-                self.tips[box, slot.peer, slot.session.kind] = tip, edge
+                self.tips[node, slot.peer, slot.session.kind] = tip, edge
             x += slot.width
         zone = y - SIGNS - BANDS if edge == "top" else y + SIGNS
         for run in runs(slots):
@@ -385,11 +385,11 @@ class _Work:
                 label = line_at(bundle_text(bundle, self.status), band.center)
                 self.bundles.append(Placed(bundle, band, texts=(label,)))
 
-    def _side(self, box: str, edge: Edge, rect: Rect) -> None:
+    def _side(self, node: str, edge: Edge, rect: Rect) -> None:
         """Ports of a physical peer-link, one over the other."""
-        slots = self.slots.get((box, edge), ())
+        slots = self.slots.get((node, edge), ())
         way, x = (-1, rect.x) if edge == "left" else (1, rect.right)
-        pair = self.picture.pair_of(box)
+        pair = self.picture.pair_of(node)
         middle = rect.center.y + (self._lift(pair) if pair else 0.0)
         for number, slot in enumerate(slots):
             y = middle + STEP * (number - (len(slots) - 1) / 2)
@@ -416,12 +416,12 @@ class _Work:
         band = Rect(middle.x - 6, middle.y - half + 2, 12, 2 * half - 4) if pair.members else None
         self.pairs.append(Placed(pair, band, line, tuple(labels), middle))
 
-    def wires(self) -> list[Placed[Wire]]:
+    def links(self) -> list[Placed[Link]]:
         """When all ports are placed."""
-        return [Placed(wire, line=self._line(wire.a, wire.b)) for wire in self.picture.wires]
+        return [Placed(link, line=self._line(link.a, link.b)) for link in self.picture.links]
 
     def sessions(self) -> tuple[list[Placed[Session]], list[Placed[Session]]]:
-        """Lines and numbers, when all boxes are placed."""
+        """Lines and numbers, when all nodes are placed."""
         lines, badges = list[Placed[Session]](), list[Placed[Session]]()
         for session in self.picture.sessions:
             here, there = (session.switch, session.peer, session.kind), (session.peer, session.switch, session.kind)
@@ -437,11 +437,11 @@ class _Work:
         (start, _), (end, _) = self.tips[one], self.tips[other]
         return Line(start, self._out(one[0], *self.tips[one]), self._out(other[0], *self.tips[other]), end)
 
-    def _out(self, box: str, tip: Point, edge: Edge) -> Point:
+    def _out(self, node: str, tip: Point, edge: Edge) -> Point:
         """Where a line may begin to bend."""
         if edge in ("left", "right"):
             return Point(tip.x + (-1 if edge == "left" else 1) * SIGNS, tip.y)
-        return Point(tip.x, tip.y + (-1 if edge == "top" else 1) * self.reaches[box, edge])
+        return Point(tip.x, tip.y + (-1 if edge == "top" else 1) * self.reaches[node, edge])
 
 
 def _half(pair: Pair) -> float:

@@ -1,6 +1,6 @@
 """Picture → Mermaid, for a page that draws it itself (a README, a pull request).
 
-Mermaid places the boxes; a bundle is a thick edge with both names, a group of sessions a dotted one.
+Mermaid places the nodes; a bundle is a thick edge with both names, a group of sessions a dotted one.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from labctl.graph.picture import TIERS, End, Picture, Tier, Wire, short
+from labctl.graph.picture import TIERS, End, Picture, Tier, Link, short
 from labctl.graph.status import Standing, State, Status
 
 _TITLES: Mapping[Tier, str] = {
@@ -27,9 +27,9 @@ class _Writer:
     def __init__(self, picture: Picture, status: Status) -> None:
         self._picture = picture
         self._status = status
-        self._ids = {box.name: f"n{number}_{re.sub(r'[^A-Za-z0-9]', '_', box.name)}"
-                     for number, box in enumerate(picture.boxes, 1)}  # fmt: skip
-        self._levels = {box.name: TIERS.index(box.tier) for box in picture.boxes}
+        self._ids = {node.name: f"n{number}_{re.sub(r'[^A-Za-z0-9]', '_', node.name)}"
+                     for number, node in enumerate(picture.nodes, 1)}  # fmt: skip
+        self._levels = {node.name: TIERS.index(node.tier) for node in picture.nodes}
         """Mermaid draws the first of an edge above the second."""
         self._edges: list[str] = []
         self._styles: dict[State, list[int]] = {}
@@ -42,13 +42,13 @@ class _Writer:
         found += [f"  %% {line}" for line in (*about, *picture.notes, *status.notes)]
         for tier, title in _TITLES.items():
             found += self._tier(tier, title)
-        for wire in picture.wires:
-            self._wire(wire)
+        for link in picture.links:
+            self._link(link)
         self._pairs()
         self._sessions()
         found += self._edges
         for state, stroke in _STROKES.items():
-            names = [self._ids[name] for name, standing in status.boxes.items() if standing.state == state]
+            names = [self._ids[name] for name, standing in status.nodes.items() if standing.state == state]
             if names:
                 found += [f"  classDef {state} stroke:{stroke},stroke-width:2px", f"  class {','.join(names)} {state}"]
             if self._styles.get(state):
@@ -56,29 +56,29 @@ class _Writer:
         return found
 
     def _tier(self, tier: Tier, title: str) -> list[str]:
-        """The boxes of a tier, the two of a pair in a frame of their own."""
-        boxes = [box for box in self._picture.boxes if box.tier == tier]
-        if not boxes:
+        """The nodes of a tier, the two of a pair in a frame of their own."""
+        nodes = [node for node in self._picture.nodes if node.tier == tier]
+        if not nodes:
             return []
         found = [f'  subgraph tier_{tier}["{title}"]']
         framed: set[str] = set()
-        for box in boxes:
-            pair = self._picture.pair_of(box.name)
-            if box.name in framed:
+        for node in nodes:
+            pair = self._picture.pair_of(node.name)
+            if node.name in framed:
                 continue
             if pair is None:
-                found.append(f"    {self._box(box.name)}")
+                found.append(f"    {self._node(node.name)}")
                 continue
             framed |= {*pair.leafs}
             found.append(f'    subgraph vpc{pair.domain}_{self._ids[pair.leafs[0]]}["vPC domain {pair.domain}"]')
-            found += [f"      {self._box(leaf)}" for leaf in pair.leafs]
+            found += [f"      {self._node(leaf)}" for leaf in pair.leafs]
             found.append("    end")
         return [*found, "  end"]
 
-    def _box(self, name: str) -> str:
-        box = next(box for box in self._picture.boxes if box.name == name)
-        standing = self._status.boxes.get(name)
-        lines = (f"<b>{name}</b>", *box.lines, *([f"{_SIGNS[standing.state]} {standing.mark}"] if standing else []))
+    def _node(self, name: str) -> str:
+        node = next(node for node in self._picture.nodes if node.name == name)
+        standing = self._status.nodes.get(name)
+        lines = (f"<b>{name}</b>", *node.lines, *([f"{_SIGNS[standing.state]} {standing.mark}"] if standing else []))
         return f'{self._ids[name]}["{_quoted("<br/>".join(lines))}"]'
 
     def _edge(self, one: str, line: str, other: str, words: str, standing: Standing | None) -> None:
@@ -86,14 +86,14 @@ class _Writer:
             self._styles.setdefault(standing.state, []).append(len(self._edges))
         self._edges.append(f'  {self._ids[one]} {line}|"{_quoted(words)}"| {self._ids[other]}')
 
-    def _wire(self, wire: Wire) -> None:
+    def _link(self, link: Link) -> None:
         """Thick where a bond or a port-channel bundles it."""
-        upper, lower = sorted((wire.a, wire.b), key=lambda end: self._levels[end[0]])
+        upper, lower = sorted((link.a, link.b), key=lambda end: self._levels[end[0]])
         bundled = [self._bundle(end) for end in (upper, lower)]
         words = f"{self._port(upper)} — {self._port(lower)}"
         if all(bundled):
             words += f"<br/>{bundled[0]} — {bundled[1]}"
-        self._edge(upper[0], "===" if all(bundled) else "---", lower[0], words, self._status.of(wire))
+        self._edge(upper[0], "===" if all(bundled) else "---", lower[0], words, self._status.of(link))
 
     def _port(self, end: End) -> str:
         standing = self._status.ports.get(end)
@@ -104,12 +104,12 @@ class _Writer:
             if end in bundle.ends:
                 return _with_mark(bundle.name, self._status.of(bundle))
         pair = self._picture.pair_of(end[0])
-        if pair and any(end in (wire.a, wire.b) for wire in pair.members):
+        if pair and any(end in (link.a, link.b) for link in pair.members):
             return f"Po{pair.channel} peer-link" if pair.channel is not None else "peer-link"
         return ""
 
     def _pairs(self) -> None:
-        """Peer-links over the fabric; those with wires are among the wires."""
+        """Peer-links over the fabric; those with links are among the links."""
         for pair in self._picture.pairs:
             standing = self._status.pairs.get(pair.leafs)
             if not pair.members or standing:
@@ -122,7 +122,7 @@ class _Writer:
             standing = self._status.sessions.get(session.pair)
             families = dict.fromkeys(family for family, _ in session.neighbors)
             words = f"{len(session.neighbors)} {session.kind} {', '.join(families)}"
-            upper, lower = sorted(session.pair, key=lambda box: self._levels[box])
+            upper, lower = sorted(session.pair, key=lambda node: self._levels[node])
             self._edge(upper, "-.-", lower, _with_mark(words, standing), standing)
 
 

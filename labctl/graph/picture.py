@@ -1,6 +1,6 @@
 """What is in a picture of a lab, and an artifact folder → the picture of its lab. No places: those are the layout's.
 
-Boxes, wires with a port at each end, bundles, vPC pairs, sessions. Pure but for reading the folder's files.
+Nodes, links with a port at each end, bundles, vPC pairs, sessions. Pure but for reading the folder's files.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ Tier = Literal["external", "border", "spine", "leaf", "node"]
 TIERS: tuple[Tier, ...] = ("external", "border", "spine", "leaf", "node")
 """From top to bottom."""
 End = tuple[str, str]
-"""A box and its interface, as the box calls it."""
+"""A node and its interface, as the node calls it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
+class Node:
     """A switch, Kubernetes node or external host; ``lines``: what is written below its name.
 
     ``address``: what the other switches know a switch by, its loopback0.
@@ -36,7 +36,7 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True)
-class Wire:
+class Link:
     """A cable."""
 
     a: End
@@ -45,7 +45,7 @@ class Wire:
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """A node's bond: its members, and the port-channels (switch, number) in which their wires end."""
+    """A node's bond: its members, and the port-channels (switch, number) in which their links end."""
 
     node: str
     bond: str
@@ -63,7 +63,7 @@ class Lag:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A switch's port-channel towards a node, with the ports that have a wire."""
+    """A switch's port-channel towards a node, with the ports that have a link."""
 
     switch: str
     number: int
@@ -80,17 +80,17 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two leafs of a vPC domain. ``members``: the wires of a physical peer-link; none: it runs over the fabric."""
+    """Two leafs of a vPC domain. ``members``: the links of a physical peer-link; none: it runs over the fabric."""
 
     domain: int
     leafs: tuple[str, str]
     channel: int | None
-    members: tuple[Wire, ...]
+    members: tuple[Link, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """All BGP sessions of a switch with one box: an entry (family, neighbor's address) each.
+    """All BGP sessions of a switch with one node: an entry (family, neighbor's address) each.
 
     ``source``: the switch's interface that they come from, empty when its configuration does not say.
     """
@@ -107,7 +107,7 @@ class Session:
 
     @property
     def counted_at(self) -> str:
-        """The box where their number stands: below, where there is a line for each."""
+        """The node where their number stands: below, where there is a line for each."""
         return self.switch if self.kind == "iBGP" else self.peer
 
 
@@ -117,8 +117,8 @@ class Picture:
 
     name: str
     about: str
-    boxes: tuple[Box, ...]
-    wires: tuple[Wire, ...]
+    nodes: tuple[Node, ...]
+    links: tuple[Link, ...]
     lags: tuple[Lag, ...]
     channels: tuple[Channel, ...]
     pairs: tuple[Pair, ...]
@@ -134,10 +134,10 @@ class Picture:
         return next((pair for pair in self.pairs if leaf in pair.leafs), None)
 
     def far_end(self, end: End) -> End | None:
-        """The other end of a port's wire."""
-        for wire in self.wires:
-            if end in (wire.a, wire.b):
-                return wire.b if end == wire.a else wire.a
+        """The other end of a port's link."""
+        for link in self.links:
+            if end in (link.a, link.b):
+                return link.b if end == link.a else link.a
         return None
 
 
@@ -166,24 +166,24 @@ def picture_of(path: Path) -> Picture:
 def picture(folder: Folder, checks: ChecksInput, configs: Mapping[str, SwitchConfig]) -> Picture:
     """All parts together."""
     lab = folder.lab
-    wires = tuple(Wire(a, b) for a, b in lab.links)
-    far = {wire.a: wire.b for wire in wires} | {wire.b: wire.a for wire in wires}
+    links = tuple(Link(a, b) for a, b in lab.links)
+    far = {link.a: link.b for link in links} | {link.b: link.a for link in links}
     sessions, notes = _sessions(folder, checks, configs)
     target = "fabric alone" if lab.target.get("cluster") == "none" else f"{lab.mode} mode"
     return Picture(
         lab.name,
         f"{target}; switches: {lab.target.get('switch', '?')}; cluster: {lab.target.get('cluster', '?')}",
-        tuple(_box(name, folder, checks, configs) for name in lab.nodes),
-        wires,
+        tuple(_node(name, folder, checks, configs) for name in lab.nodes),
+        links,
         _lags(checks, configs, far),
         _channels(lab.switches, configs, far),
-        _pairs(lab.switches, configs, wires),
+        _pairs(lab.switches, configs, links),
         sessions,
         notes,
     )
 
 
-def _box(name: str, folder: Folder, checks: ChecksInput, configs: Mapping[str, SwitchConfig]) -> Box:
+def _node(name: str, folder: Folder, checks: ChecksInput, configs: Mapping[str, SwitchConfig]) -> Node:
     node = folder.lab.nodes[name]
     role = _ROLES.get(node.role, node.role)
     lines = [role]
@@ -197,7 +197,7 @@ def _box(name: str, folder: Folder, checks: ChecksInput, configs: Mapping[str, S
         lines += [f"AS {row.asn}" for row in sessions[:1]]
         lines += list(dict.fromkeys(row.neighbor for row in sessions if row.family == "ipv4"))[:1]
     own = config.loopbacks.get("loopback0", ()) if config else ()
-    return Box(name, _TIERS.get(node.role, "node"), tuple(lines), own[0] if own else "")
+    return Node(name, _TIERS.get(node.role, "node"), tuple(lines), own[0] if own else "")
 
 
 def _lags(checks: ChecksInput, configs: Mapping[str, SwitchConfig], far: Mapping[End, End]) -> tuple[Lag, ...]:
@@ -206,13 +206,13 @@ def _lags(checks: ChecksInput, configs: Mapping[str, SwitchConfig], far: Mapping
         ends = [far[row.node, member] for member in row.members if (row.node, member) in far]
         if not ends:
             continue  # nothing to bundle: the check itself says so when it runs
-        channels = [(box, configs[box].channels[port]) for box, port in ends if _in_channel(configs, box, port)]
+        channels = [(node, configs[node].channels[port]) for node, port in ends if _in_channel(configs, node, port)]
         found.append(Lag(row.node, row.bond, row.members, tuple(dict.fromkeys(channels))))
     return tuple(found)
 
 
-def _in_channel(configs: Mapping[str, SwitchConfig], box: str, port: str) -> bool:
-    return box in configs and port in configs[box].channels
+def _in_channel(configs: Mapping[str, SwitchConfig], node: str, port: str) -> bool:
+    return node in configs and port in configs[node].channels
 
 
 def _channels(
@@ -226,15 +226,15 @@ def _channels(
     return tuple(Channel(name, number, tuple(ports)) for (name, number), ports in found.items())
 
 
-def _pairs(switches: Sequence[str], configs: Mapping[str, SwitchConfig], wires: Sequence[Wire]) -> tuple[Pair, ...]:
+def _pairs(switches: Sequence[str], configs: Mapping[str, SwitchConfig], links: Sequence[Link]) -> tuple[Pair, ...]:
     owners = _owners(configs)
     found: dict[frozenset[str], Pair] = {}
     for name in switches:
         config = configs[name]
         if config.domain is None:
             continue
-        members = tuple(wire for wire in wires if name in (wire.a[0], wire.b[0]) and _is_peer_link(configs, wire))
-        peers = {box for wire in members for box, _ in (wire.a, wire.b)} - {name}
+        members = tuple(link for link in links if name in (link.a[0], link.b[0]) and _is_peer_link(configs, link))
+        peers = {node for link in members for node, _ in (link.a, link.b)} - {name}
         if config.peer_address is not None:
             peers, members = {owners[config.peer_address]} if config.peer_address in owners else set(), ()
         for peer in peers - {name}:
@@ -242,12 +242,12 @@ def _pairs(switches: Sequence[str], configs: Mapping[str, SwitchConfig], wires: 
     return tuple(found.values())
 
 
-def _is_peer_link(configs: Mapping[str, SwitchConfig], wire: Wire) -> bool:
+def _is_peer_link(configs: Mapping[str, SwitchConfig], link: Link) -> bool:
     return all(
-        box in configs
-        and configs[box].peer_link is not None
-        and configs[box].channels.get(port) == configs[box].peer_link
-        for box, port in (wire.a, wire.b)
+        node in configs
+        and configs[node].peer_link is not None
+        and configs[node].channels.get(port) == configs[node].peer_link
+        for node, port in (link.a, link.b)
     )
 
 
@@ -269,7 +269,7 @@ def _sessions(
         if switch in configs and peer in folder.lab.nodes:
             pairs.setdefault((switch, peer, "iBGP" if family == "EVPN" else "eBGP"), []).append((family, address))
         else:
-            notes.append(f"{switch}: {family} neighbor {address} is no box of this lab")
+            notes.append(f"{switch}: {family} neighbor {address} is no node of this lab")
     sessions = (
         Session(switch, peer, kind, tuple(neighbors), configs[switch].sources.get(neighbors[0][1], ""))
         for (switch, peer, kind), neighbors in pairs.items()

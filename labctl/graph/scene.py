@@ -10,7 +10,7 @@ import textwrap
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
-from labctl.graph.picture import Box, Channel, End, Lag, Pair, Picture, Session, Wire
+from labctl.graph.picture import Node, Channel, End, Lag, Pair, Picture, Session, Link
 from labctl.graph.status import Status
 
 ADVANCE = 0.605
@@ -78,12 +78,12 @@ def wrapped(text: str, width: float, size: float = SMALL) -> list[str]:
 
 
 Edge = Literal["top", "bottom", "left", "right"]
-Sample = Literal["wire", "bundle", "iBGP", "eBGP", "fabric", "up", "down", "unknown"]
+Sample = Literal["link", "bundle", "iBGP", "eBGP", "fabric", "up", "down", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """From one box to another; beyond the stubs ``out`` of both ends it bends as it likes."""
+    """From one node to another; beyond the stubs ``out`` of both ends it bends as it likes."""
 
     start: Point
     start_out: Point
@@ -92,7 +92,7 @@ class Line:
 
     @property
     def is_straight(self) -> bool:
-        """Between the sides of two boxes."""
+        """Between the sides of two nodes."""
         return self.start.y == self.start_out.y
 
 
@@ -117,13 +117,13 @@ class Scene:
     width: float
     height: float
     heading: tuple[Text, ...]
-    boxes: tuple[Placed[Box], ...]
+    nodes: tuple[Placed[Node], ...]
     ports: tuple[Placed[End], ...]
-    wires: tuple[Placed[Wire], ...]
+    links: tuple[Placed[Link], ...]
     bundles: tuple[Placed[Lag | Channel], ...]
-    """Bands around wires at the end that is bundled."""
+    """Bands around links at the end that is bundled."""
     pairs: tuple[Placed[Pair], ...]
-    """A line where the peer-link is over the fabric, a band around the wires of a physical one."""
+    """A line where the peer-link is over the fabric, a band around the links of a physical one."""
     sessions: tuple[Placed[Session], ...]
     badges: tuple[Placed[Session], ...]
     """Their numbers, on the lines."""
@@ -168,12 +168,12 @@ def legend(
 
 def _items(picture: Picture, status: Status) -> list[tuple[Sample, str]]:
     kinds = {session.kind for session in picture.sessions}
-    items: list[tuple[Sample, str]] = [("wire", "cable")]
+    items: list[tuple[Sample, str]] = [("link", "cable")]
     items += [("bundle", "bond, port-channel")] if picture.lags or any(pair.members for pair in picture.pairs) else []
     items += [("fabric", "vPC peer-link over the fabric")] if any(not pair.members for pair in picture.pairs) else []
     items += [("iBGP", "iBGP EVPN sessions")] if "iBGP" in kinds else []
     items += [("eBGP", "eBGP sessions, with number")] if "eBGP" in kinds else []
-    tables = (status.boxes, status.ports, status.channels, status.lags, status.pairs, status.sessions)
+    tables = (status.nodes, status.ports, status.channels, status.lags, status.pairs, status.sessions)
     states = {standing.state for table in tables for standing in table.values()}
     if status.read_at:
         items += [("up", "up"), ("down", "down"), ("unknown", "not known: no answer")]

@@ -3,7 +3,7 @@
 What was not read is ``unknown``, never up; of two that speak of one part, the worse is believed.
 
 A check says by its identity what it is of (``links.lacp.node01``, ``bgp.evpn.leaf2101.10.2.1.5``), and by what it
-expected and saw which ports of that. One whose identity names no part marks the boxes that it names, and one that names
+expected and saw which ports of that. One whose identity names no part marks the nodes that it names, and one that names
 none of them is a note.
 """
 
@@ -15,13 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from labctl.graph.picture import Box, Channel, End, Lag, Pair, Picture, Session, Wire, picture_of
+from labctl.graph.picture import Node, Channel, End, Lag, Pair, Picture, Session, Link, picture_of
 from labctl.verify.livestate import CLUSTER, LiveState
 
 Key = TypeVar("Key")
 State = Literal["up", "down", "unknown"]
 SEVERITY: Mapping[State, int] = {"up": 0, "unknown": 1, "down": 2}
-Part = Box | End | Wire | Lag | Channel | Pair | Session
+Part = Node | End | Link | Lag | Channel | Pair | Session
 """Of a picture."""
 _FAMILIES = {"EVPN": "evpn", "IPv4": "ipv4", "IPv6": "ipv6"}
 _GOOD = ("peer-ok", "peer-alive", "consistent")
@@ -38,9 +38,9 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """What a verification found wrong. Links are named by an end, sessions by (switch, other box).
+    """What a verification found wrong. Links are named by an end, sessions by (switch, other node).
 
-    ``unanswered``: boxes that could not be judged. ``notes``: what no part of a picture can show.
+    ``unanswered``: nodes that could not be judged. ``notes``: what no part of a picture can show.
     """
 
     failed: frozenset[str] = frozenset()
@@ -56,7 +56,7 @@ class Marks:
 class Status:
     """Of all parts that something is known of; a part that is in none of the tables is drawn plainly."""
 
-    boxes: Mapping[str, Standing] = field(default_factory=dict)
+    nodes: Mapping[str, Standing] = field(default_factory=dict)
     ports: Mapping[End, Standing] = field(default_factory=dict)
     channels: Mapping[tuple[str, int], Standing] = field(default_factory=dict)
     lags: Mapping[str, Standing] = field(default_factory=dict)
@@ -67,11 +67,11 @@ class Status:
     """When the running lab was read; empty: it was not."""
 
     def of(self, part: Part) -> Standing | None:  # noqa: PLR0911 - one a kind of part
-        """How a part stands; a wire as the worse of its ports. None: nothing is known of it."""
+        """How a part stands; a link as the worse of its ports. None: nothing is known of it."""
         match part:
-            case Box():
-                return self.boxes.get(part.name)
-            case Wire():
+            case Node():
+                return self.nodes.get(part.name)
+            case Link():
                 known = [self.ports[end] for end in (part.a, part.b) if end in self.ports]
                 return max(known, key=lambda standing: SEVERITY[standing.state], default=None)
             case Lag():
@@ -94,7 +94,7 @@ def status_of(picture: Picture, marks: Marks | None = None, live: LiveState | No
     failed = Standing("down", "failed", "a check of this verification failed")
     silent = Standing("unknown", "no answer", "it did not answer in this verification")
     return Status(
-        _worse(seen.boxes, dict.fromkeys(marks.unanswered, silent) | dict.fromkeys(marks.failed, failed)),
+        _worse(seen.nodes, dict.fromkeys(marks.unanswered, silent) | dict.fromkeys(marks.failed, failed)),
         _worse(seen.ports, dict.fromkeys(marks.failed_links, failed)),
         seen.channels,
         seen.lags,
@@ -115,18 +115,18 @@ def _worse(one: Mapping[Key, Standing], other: Mapping[Key, Standing]) -> dict[K
 
 def _live(picture: Picture, live: LiveState) -> Status:
     return Status(
-        {box.name: _box(box.name, box.tier == "node", live) for box in picture.boxes},
-        {end: _port(end, live) for wire in picture.wires for end in (wire.a, wire.b)},
+        {node.name: _node(node.name, node.tier == "node", live) for node in picture.nodes},
+        {end: _port(end, live) for link in picture.links for end in (link.a, link.b)},
         {(row.switch, row.number): _channel(row.switch, row.number, row.members, live) for row in picture.channels},
         {lag.node: _lag(lag, live) for lag in picture.lags},
         {pair.leafs: _pair(pair, live) for pair in picture.pairs},
         {session.pair: _session(session, live) for session in picture.sessions},
-        tuple(f"{box} did not answer: {reason}" for box, reason in live.unanswered.items()),
+        tuple(f"{node} did not answer: {reason}" for node, reason in live.unanswered.items()),
         live.read_at,
     )
 
 
-def _box(name: str, is_node: bool, live: LiveState) -> Standing:  # noqa: FBT001 - which of two kinds
+def _node(name: str, is_node: bool, live: LiveState) -> Standing:  # noqa: FBT001 - which of two kinds
     if name in live.unanswered:
         return Standing("unknown", "no answer", live.unanswered[name])
     if not is_node:
@@ -140,15 +140,15 @@ def _box(name: str, is_node: bool, live: LiveState) -> Standing:  # noqa: FBT001
 
 
 def _port(end: End, live: LiveState) -> Standing:
-    box, interface = end
-    own = [port for port in live.ports if port.box == box]
+    node, interface = end
+    own = [port for port in live.ports if port.node == node]
     found = next((port for port in own if port.interface == interface), None)
     if found is not None:
         state: State = "up" if found.up else "unknown" if found.state == "unknown" else "down"
         return Standing(state, "", f"{found.state} ({found.reason})" if found.reason else found.state)
     if own:
         return Standing("down", "", "there is no such interface")
-    return Standing("unknown", "", live.unanswered.get(box, "not read"))
+    return Standing("unknown", "", live.unanswered.get(node, "not read"))
 
 
 def _channel(switch: str, number: int, members: Iterable[str], live: LiveState) -> Standing:
@@ -216,7 +216,7 @@ def marks_of(evidence: Mapping[str, Any], folder: Path) -> Marks:
 @dataclass(slots=True)
 class _Marking:
     picture: Picture
-    boxes: set[str] = field(default_factory=set)
+    nodes: set[str] = field(default_factory=set)
     links: set[End] = field(default_factory=set)
     peer_links: set[str] = field(default_factory=set)
     sessions: set[tuple[str, str]] = field(default_factory=set)
@@ -225,8 +225,8 @@ class _Marking:
 
     def marks(self) -> Marks:
         return Marks(
-            frozenset(self.boxes), frozenset(self.links), frozenset(self.sessions), tuple(self.notes),
-            frozenset(self.silent - self.boxes), frozenset(self.peer_links),
+            frozenset(self.nodes), frozenset(self.links), frozenset(self.sessions), tuple(self.notes),
+            frozenset(self.silent - self.nodes), frozenset(self.peer_links),
         )  # fmt: skip
 
     def failed(self, check: Check) -> None:
@@ -241,25 +241,25 @@ class _Marking:
             if identity.startswith(prefix) and mark(identity.removeprefix(prefix), check):
                 return
         named = self._named(identity)
-        self.boxes |= named
+        self.nodes |= named
         if not named:
             self.notes.append(f"{identity}: {check.get('sentence', '')}")
 
     def unanswered(self, check: Check) -> None:
-        """Its boxes could not be judged: those that the reason begins with (``leaf2101: show …``), else all of them."""
+        """Its nodes could not be judged: those that the reason begins with (``leaf2101: show …``), else all of them."""
         named = self._named(str(check["id"]))
         silent = str(check.get("sentence", "")).partition(":")[0]
-        self.silent |= {silent} & self._boxes or named
+        self.silent |= {silent} & self._nodes or named
         if not named:
             self.notes.append(f"{check['id']}: {check.get('sentence', '')}")
 
     @property
-    def _boxes(self) -> set[str]:
-        return {box.name for box in self.picture.boxes}
+    def _nodes(self) -> set[str]:
+        return {node.name for node in self.picture.nodes}
 
     def _named(self, identity: str) -> set[str]:
-        """Boxes whose names stand in a check's identity."""
-        names = "|".join(map(re.escape, sorted(self._boxes, key=len, reverse=True)))
+        """Nodes whose names stand in a check's identity."""
+        names = "|".join(map(re.escape, sorted(self._nodes, key=len, reverse=True)))
         return set(re.findall(rf"(?<!\w)(?:{names})(?!\w)", identity))
 
     def _lacp(self, node: str, check: Check) -> bool:
@@ -291,14 +291,14 @@ class _Marking:
         if any(seen.get(key) != expected.get(key) for key in ("peer", "consistency")):
             self.peer_links.add(switch)
         elif not ends:
-            self.boxes.add(switch)  # a vPC that is up and not like the peer's
+            self.nodes.add(switch)  # a vPC that is up and not like the peer's
         return True
 
     def _underlay(self, switch: str, check: Check) -> bool:
-        """The wires to the neighbors that are not there; to the other leaf of a pair it is the peer-link."""
+        """The links to the neighbors that are not there; to the other leaf of a pair it is the peer-link."""
         expected, seen = check.get("expected") or {}, check.get("seen") or {}
         missing = {address for address, state in expected.items() if seen.get(address) != state}
-        lost = {box.name for box in self.picture.boxes if box.address in missing}
+        lost = {node.name for node in self.picture.nodes if node.address in missing}
         pair = self.picture.pair_of(switch)
         ends = {end for end in self._ports(switch) if (self.picture.far_end(end) or ("",))[0] in lost}
         self.links |= ends
@@ -306,8 +306,8 @@ class _Marking:
             self.peer_links.add(switch)
         return bool(lost)
 
-    def _ports(self, box: str) -> Iterable[End]:
-        return (end for wire in self.picture.wires for end in (wire.a, wire.b) if end[0] == box)
+    def _ports(self, node: str) -> Iterable[End]:
+        return (end for link in self.picture.links for end in (link.a, link.b) if end[0] == node)
 
     def _session(self, rest: str, _check: Check) -> bool:
         switch, _, address = rest.partition(".")

@@ -1,6 +1,6 @@
 """Scene → SVG: one element that stands alone as a file and inline in a page; no script, nothing from elsewhere.
 
-Each part carries what it is of (``data-box``, ``data-port``, ``data-session``) and a title that a pointer shows. All
+Each part carries what it is of (``data-node``, ``data-port``, ``data-session``) and a title that a pointer shows. All
 rules of its look, in light and in dark, are bound to the drawing's own class: it may stand in a page.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from labctl.graph.picture import Box, Channel, Lag, Pair, Picture, Session, Wire
+from labctl.graph.picture import Node, Channel, Lag, Pair, Picture, Session, Link
 from labctl.graph.scene import Line, Placed, Point, Rect, Sample, Scene, Text
 from labctl.graph.status import Part, State, Status
 
@@ -48,12 +48,12 @@ def svg(picture: Picture, scene: Scene, status: Status) -> str:
 def _summary(picture: Picture, status: Status) -> str:
     """For who hears the drawing: how many of what, and every part that does not stand well."""
     words = (
-        f"Topology of {picture.name}: {len(picture.boxes)} boxes, {len(picture.wires)} cables, "
+        f"Topology of {picture.name}: {len(picture.nodes)} nodes, {len(picture.links)} cables, "
         f"{sum(len(session.neighbors) for session in picture.sessions)} BGP sessions."
     )
-    bad = [f"{name} {standing.state}" for name, standing in status.boxes.items() if standing.state != "up"]
+    bad = [f"{name} {standing.state}" for name, standing in status.nodes.items() if standing.state != "up"]
     bad += [
-        f"{box} {port} {standing.state}" for (box, port), standing in status.ports.items() if standing.state != "up"
+        f"{node} {port} {standing.state}" for (node, port), standing in status.ports.items() if standing.state != "up"
     ]
     bad += [
         f"BGP {switch} with {peer} {standing.mark or standing.state}"
@@ -74,7 +74,7 @@ class _Drawing:
         for text in scene.heading:
             _text(self._root, text)
         parts: tuple[Placed[Any], ...] = (
-            *scene.wires, *scene.sessions, *scene.pairs, *scene.boxes, *scene.ports, *scene.bundles, *scene.badges,
+            *scene.links, *scene.sessions, *scene.pairs, *scene.nodes, *scene.ports, *scene.bundles, *scene.badges,
         )  # fmt: skip
         for placed in parts:
             self._part(placed)
@@ -92,7 +92,7 @@ class _Drawing:
         kind, radius, data, title = _told(placed)
         standing = self._status.of(placed.of)
         group = SubElement(self._root, "g", {"class": f"{kind} {standing.state}" if standing else kind, **data})
-        how = standing and not isinstance(placed.of, Wire) and (standing.words or standing.mark or standing.state)
+        how = standing and not isinstance(placed.of, Link) and (standing.words or standing.mark or standing.state)
         SubElement(group, "title").text = f"{title}: {how}" if how else title
         if placed.line:
             SubElement(group, "path", {"d": _path(placed.line)})
@@ -108,7 +108,7 @@ class _Drawing:
         elif sample == "bundle":
             _rect(SubElement(group, "g", {"class": "bundle"}), rect, radius=7)
         else:
-            kind = sample if sample in ("wire", "fabric") else f"session {sample.lower()}"
+            kind = sample if sample in ("link", "fabric") else f"session {sample.lower()}"
             line = f"M {_n(rect.x)} {_n(middle.y)} L {_n(rect.right)} {_n(middle.y)}"
             SubElement(SubElement(group, "g", {"class": kind}), "path", {"d": line})
         _text(group, label)
@@ -118,11 +118,11 @@ def _told(placed: Placed[Any]) -> tuple[str, int, dict[str, str], str]:  # noqa:
     """(its class, how round its rectangle is, what it is of for a program, and for who points at it)."""
     part: Part = placed.of
     match part:
-        case Box():
-            return f"box {part.tier}", 6, {"data-box": part.name}, part.name
-        case Wire():
+        case Node():
+            return f"node {part.tier}", 6, {"data-node": part.name}, part.name
+        case Link():
             ends = ":".join(part.a), ":".join(part.b)
-            return "wire", 0, {"data-wire": " ".join(ends)}, " to ".join(ends)
+            return "link", 0, {"data-link": " ".join(ends)}, " to ".join(ends)
         case Lag():
             name = f"{part.node} {part.bond}"
             channels = " and ".join(f"port-channel{number} of {switch}" for switch, number in part.channels)

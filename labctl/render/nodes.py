@@ -1,4 +1,4 @@
-"""``nodes/<node>.sh``: bond0, addresses and routes of each box that is no switch. Safe to run twice.
+"""``nodes/<node>.sh``: bond0, addresses and routes of each node that is no switch. Safe to run twice.
 
 Everything goes through few ``ip -batch`` calls: in a small guest a process costs more than what it does.
 """

@@ -1,4 +1,4 @@
-"""``topology.clab.yml``: boxes and wires as the containerlab of the target reads them.
+"""``topology.clab.yml``: nodes and links as the containerlab of the target reads them.
 
 What a person who runs containerlab by hand would stumble over is written out: a management MTU, static management
 addresses, ``wait: 0s`` (a cluster without its network plugin never gets ready), and a stage wait on every node

@@ -270,7 +270,7 @@ DONE = {
 
 
 def render_restored(body: Mapping[str, Any], *, colour: bool) -> str:
-    """The list of ``labctl.reset/v1``: a line a box, a line a thing below it, what it comes to at the end."""
+    """The list of ``labctl.reset/v1``: a line a node, a line a thing below it, what it comes to at the end."""
     paint = Paint(colour)
     end = f"({body['seconds']:.1f} s)"
     if not body["changes"]:
@@ -280,9 +280,9 @@ def render_restored(body: Mapping[str, Any], *, colour: bool) -> str:
         counts = _counts(change["rows"], "line" if change["part"] == "switch" else "", dry=bool(body["dry_run"]))
         lines.append(f"{clean(change['part'])} {paint('bold', clean(change['name']))}: {counts}")
         lines += [f"  {paint(DONE[row['do']][1], DONE[row['do']][0])} {clean(row['what'])}" for row in change["rows"]]
-    boxes = len(body["changes"])
+    nodes = len(body["changes"])
     verb = "would be changed back" if body["dry_run"] else "changed back"
-    return "\n".join([*lines, f"lab {clean(body['lab'])}: {verb} in {boxes} place{'s' * (boxes != 1)} {end}"])
+    return "\n".join([*lines, f"lab {clean(body['lab'])}: {verb} in {nodes} place{'s' * (nodes != 1)} {end}"])
 
 
 def _counts(rows: Iterable[Mapping[str, Any]], noun: str, *, dry: bool) -> str:

@@ -38,7 +38,7 @@ class Check(_Part):
     cause: str | None = Field(
         None, description="Why it could not be judged, in words that all checks share that could not for this cause."
     )
-    box: str | None = Field(None, description="The box that did not answer.")
+    node: str | None = Field(None, description="The node that did not answer.")
     telling: str | None = Field(None, description="What one runs the scenario for, in few words, such as packets lost.")
 
 

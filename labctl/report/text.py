@@ -1,4 +1,4 @@
-"""Text from boxes made safe and fitted to columns: what a switch says must never steer a person's terminal."""
+"""Text from nodes made safe and fitted to columns: what a switch says must never steer a person's terminal."""
 
 from __future__ import annotations
 

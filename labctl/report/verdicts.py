@@ -86,7 +86,7 @@ class _View:
         yield from self._marked(trouble.verdict, clean(trouble.sentence))
         yield from wrap(f"   {', '.join(f'{count} of {name}' for name, count in counts.items())}", self.width, "   ")
         # who is silent has said nothing; of others there are last words
-        spoken = [check for check in trouble.checks if not check.get("box")]
+        spoken = [check for check in trouble.checks if not check.get("node")]
         for check in spoken[:IN_FULL]:
             yield fit(f"   {_words(check)}", self.width)
         if spoken[IN_FULL:]:

@@ -42,7 +42,7 @@ GAP = 2
 MARKED = 3
 """Columns that the marks take."""
 Wired = Mapping[str, Collection[str]]
-"""Switch → ports that have a wire; of the others nobody expects to be up."""
+"""Switch → ports that have a link; of the others nobody expects to be up."""
 
 
 # --- the table, pure --------------------------------------------------------------------------------------------------
@@ -53,7 +53,7 @@ class Row:
     """``cells`` are what is shown, ``told`` those of them by which a change is known (a clock that runs is none)."""
 
     key: tuple[str, ...]
-    box: str
+    node: str
     cells: tuple[str, ...]
     good: bool
     told: tuple[str, ...]
@@ -73,7 +73,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One look at the lab. ``unanswered``: box → why."""
+    """One look at the lab. ``unanswered``: node → why."""
 
     read_at: str
     sections: tuple[Section, ...]
@@ -99,7 +99,7 @@ def looked(state: LiveState, wired: Wired, before: Look | None = None) -> Look:
         Section("vPC", ("SWITCH", "PEER", "KEEPALIVE", "CONSISTENCY", "VPCS"), tuple(_vpc(state))),
         Section("BGP sessions", ("SWITCH", "NEIGHBOR", "FAMILY", "STATE", "PREFIXES", CLOCK), tuple(_sessions(state))),
         Section("Pods", ("POD", "NODE", "STATE", "ADDRESS"), tuple(_pods(state))),
-        Section("Links", ("BOX", "UP", "DOWN"), tuple(_links(state, wired))),
+        Section("Links", ("NODE", "UP", "DOWN"), tuple(_links(state, wired))),
     )
     known = {section.title: section for section in before.sections} if before else {}
     marked = tuple(_marked(section, known.get(section.title), state.unanswered) for section in sections)
@@ -107,7 +107,7 @@ def looked(state: LiveState, wired: Wired, before: Look | None = None) -> Look:
 
 
 def _marked(section: Section, before: Section | None, silent: Mapping[str, str]) -> Section:
-    """Rows of a box that is silent stay as they were last seen, marked so; others that are not there any more go."""
+    """Rows of a node that is silent stay as they were last seen, marked so; others that are not there any more go."""
     if before is None:
         return section
     there = {row.key for row in section.rows}
@@ -115,16 +115,16 @@ def _marked(section: Section, before: Section | None, silent: Mapping[str, str])
     as_before = {(row.key, row.told, row.good) for row in known.values()}
     rows = [row if (row.key, row.told, row.good) in as_before else replace(row, mark="changed") for row in section.rows]
     rows += [
-        replace(row, mark="silent" if row.box in silent else "gone") for key, row in known.items() if key not in there
+        replace(row, mark="silent" if row.node in silent else "gone") for key, row in known.items() if key not in there
     ]
     place = {row.key: number for number, row in enumerate(before.rows)}
     return replace(section, rows=tuple(sorted(rows, key=lambda row: (place.get(row.key, len(place)), row.key))))
 
 
-def _row(key: Iterable[str], box: str, texts: Sequence[object], *, good: bool, clocks: int = 0) -> Row:
+def _row(key: Iterable[str], node: str, texts: Sequence[object], *, good: bool, clocks: int = 0) -> Row:
     """``clocks``: how many cells at the end run by themselves."""
     shown = tuple(map(clean, texts))
-    return Row(tuple(key), box, shown, good, shown[: len(shown) - clocks])
+    return Row(tuple(key), node, shown, good, shown[: len(shown) - clocks])
 
 
 def _nodes(state: LiveState) -> Iterator[Row]:
@@ -181,25 +181,25 @@ def _pods(state: LiveState) -> Iterator[Row]:
 
 
 def _links(state: LiveState, wired: Wired) -> Iterator[Row]:
-    """One row a box: names of ports that are up, and of those that are down with the reason."""
+    """One row a node: names of ports that are up, and of those that are down with the reason."""
     flags = {(row.switch, short_name(row.interface)): f" ({row.flag})" for row in state.channels if row.flag != "P"}
-    for box, ports in groupby(sorted(state.ports, key=lambda port: port.box), key=lambda port: port.box):
+    for node, ports in groupby(sorted(state.ports, key=lambda port: port.node), key=lambda port: port.node):
         up: list[str] = []
         down: list[str] = []
         for port in ports:
             name = short_name(port.interface)
             if name in QUIET_PORTS or name.startswith("cali"):
                 continue
-            if name.startswith("Eth") and port.interface not in wired.get(box, (port.interface,)):
+            if name.startswith("Eth") and port.interface not in wired.get(node, (port.interface,)):
                 continue
-            told = name + flags.get((box, name), "")
+            told = name + flags.get((node, name), "")
             # a tunnel or a loopback of Linux has no carrier to speak of: its state is ``unknown``
             if port.up or port.state == "unknown":
                 up.append(told)
             else:
                 down.append(f"{told} {port.reason}".rstrip())
-        shown = (box, " ".join(up) or "-", ", ".join(down) or "-")
-        yield _row((box,), box, shown, good=not down and not any("(" in name for name in up))
+        shown = (node, " ".join(up) or "-", ", ".join(down) or "-")
+        yield _row((node,), node, shown, good=not down and not any("(" in name for name in up))
 
 
 # --- as text --------------------------------------------------------------------------------------------------------
@@ -250,7 +250,7 @@ class _View:
                   ("busy", look.changed, "changed"))  # fmt: skip
         words += [self.paint(style, f"{count} {word}") for style, count, word in counts if count]
         line = f"{self.paint('bold', clean(lab))}  {look.read_at}  {', '.join(words)}"
-        rows = [f"{self.marks.unsure} {clean(box)}: no answer: {clean(why)}" for box, why in look.unanswered.items()]
+        rows = [f"{self.marks.unsure} {clean(node)}: no answer: {clean(why)}" for node, why in look.unanswered.items()]
         if self.columns is not None:
             rows = [fit(row, self.columns, self.marks.dots) for row in rows]
             if cells(line) > self.columns:
@@ -339,7 +339,7 @@ def once_interrupted() -> Iterator[None]:
 
 
 class Apart:
-    """Reads in a thread of its own: Ctrl-C is not kept waiting by a box that is silent."""
+    """Reads in a thread of its own: Ctrl-C is not kept waiting by a node that is silent."""
 
     def __init__(self, read: Callable[[], LiveState], meanwhile: Callable[[float], None] | None = None) -> None:
         """``meanwhile`` is called again and again with the seconds for which a look goes on."""
@@ -363,7 +363,7 @@ class Apart:
 
 
 def as_dict(lab: str, state: LiveState) -> dict[str, Any]:
-    """Schema ``labctl.watch/v1``: what the boxes said, unmarked."""
+    """Schema ``labctl.watch/v1``: what the nodes said, unmarked."""
     return {"schema": SCHEMA, "lab": lab, **asdict(state), "unanswered": dict(state.unanswered)}
 
 
@@ -405,7 +405,7 @@ class TerminalLooks:
         return not self._sink.broken
 
     def looking(self, seconds: float) -> None:
-        """Boxes are slow to answer: the picture says so, as it may be old."""
+        """Nodes are slow to answer: the picture says so, as it may be old."""
         if self._before is None or seconds >= SLOW:
             self._show(f"looking {self._marks.dots} {seconds:.0f} s")
 

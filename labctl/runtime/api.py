@@ -1,4 +1,4 @@
-"""The runtime protocol: what turns an artifact folder into boxes, and how the engine reaches them.
+"""The runtime protocol: what turns an artifact folder into nodes, and how the engine reaches them.
 
 A runtime gets the artifact folder and nothing else. It does not push configuration, set up bonds, apply
 manifests or judge anything: those are engine steps, one code for all runtimes.
@@ -47,7 +47,7 @@ class SshEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class NodeStatus:
-    """One box as the runtime sees it now."""
+    """One node as the runtime sees it now."""
 
     name: str
     """The lab's name of the node: ``leaf2101``, ``node01``, ``ext1``."""
@@ -68,7 +68,7 @@ class Observation:
     nodes: Mapping[str, NodeStatus]
     detail: str = ""
     complete: bool = True
-    """False: the creation of its boxes was cut short, so nothing can go on with them."""
+    """False: the creation of its nodes was cut short, so nothing can go on with them."""
     speed: float | None = None
     """Of the guest (without one: of this host), as a factor of the reference, measured when it had booted."""
     guest: int | None = None
@@ -76,7 +76,7 @@ class Observation:
 
 
 class Endpoints(Protocol):
-    """How the engine and the user reach the boxes of a running lab."""
+    """How the engine and the user reach the nodes of a running lab."""
 
     def ssh(self, switch: str) -> SshEndpoint: ...
 
@@ -133,12 +133,12 @@ class Runtime(Protocol):
 
     name: str
     images: bool
-    """Its boxes are containers of images: a target may have real parts (n9kv, kind), ``--image`` says what they run,
+    """Its nodes are containers of images: a target may have real parts (n9kv, kind), ``--image`` says what they run,
     and the switches get an account that the user chooses."""
     reached: bool
-    """Addresses of boxes are reached from this host."""
+    """Addresses of nodes are reached from this host."""
     kept: bool
-    """Boxes take so long to make that they stay for a look as soon as they are there, whatever fails then."""
+    """Nodes take so long to make that they stay for a look as soon as they are there, whatever fails then."""
     limit: float
     """Seconds for a whole ``up`` with stand-ins."""
 
@@ -147,7 +147,7 @@ class Runtime(Protocol):
         """For a lab in its state folder. ``launcher``: what boots a guest; ``login``: the account of new switches."""
 
     def create(self, folder: Path, *, progress: Progress) -> Endpoints:
-        """Make every box and every wire of the folder. Raises HostError, InconclusiveError or SpecError."""
+        """Make every node and every link of the folder. Raises HostError, InconclusiveError or SpecError."""
 
     def observe(self) -> Observation: ...
 
@@ -161,12 +161,12 @@ class Runtime(Protocol):
         """Remove everything that carries the lab's label. Idempotent; works without the folder."""
 
     def rebuild(self, switch: str, *, progress: Progress) -> None:
-        """Make one switch anew, its wires and all other boxes as they are. Raises HostError, LabError."""
+        """Make one switch anew, its links and all other nodes as they are. Raises HostError, LabError."""
 
     def recover(self, node: str, *, progress: Progress) -> None:
-        """Give a box that was started again its wires back. Raises HostError, LabError with what to do instead."""
+        """Give a node that was started again its links back. Raises HostError, LabError with what to do instead."""
 
     def logs(self, node: str | None = None) -> str: ...
 
     def last_line(self, node: str) -> str:
-        """The newest line of a box's console or log; empty when there is none."""
+        """The newest line of a node's console or log; empty when there is none."""

@@ -117,7 +117,7 @@ def _peering_addresses(it: Judge, lab: Design) -> Iterator[tuple[str, str, Path]
 
 
 def ports(it: Judge) -> None:
-    """Switches with more wires than ports."""
+    """Switches with more links than ports."""
     lab = _plan(it)
     wired = Counter(end[0] for link in lab.links for end in (link.a, link.b))
     full = [switch for switch in lab.switches if wired[switch.name] > PORTS]

@@ -418,7 +418,7 @@ class Images(Part):
 
 
 class Target(Part):
-    """Real boxes or stand-ins."""
+    """Real nodes or stand-ins."""
 
     switch: Annotated[Literal["n9kv", "standin"], Field(description="A Nexus 9000v, or labctl's stand-in for it.")] = (
         "standin"

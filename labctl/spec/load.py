@@ -195,9 +195,9 @@ def names(it: Judge) -> None:
     if not nodes or not it.sound(("cluster", "nodes")):
         return
     others = {name.lower(): what for name, what, path in [*switches, *hosts] if it.sound(path)}
-    for box in (it.spec.name, *container_names(it.spec, it.spec.name)):
-        if box in others:
-            why = f"{box} is {others[box]} already, and the cluster of a lab {it.spec.name} has a box of that name"
+    for node in (it.spec.name, *container_names(it.spec, it.spec.name)):
+        if node in others:
+            why = f"{node} is {others[node]} already, and the cluster of a lab {it.spec.name} has a node of that name"
             it.say("duplicate-name", why, ("name",), "another name for one of them")
 
 

@@ -388,7 +388,7 @@ def workloads(it: Judge) -> None:
 
 
 def _scenario(it: Judge, scenario: str, path: Path) -> None:
-    """What it sends is there: the built-in workload, or traffic of the spec's own; so are the boxes that it needs."""
+    """What it sends is there: the built-in workload, or traffic of the spec's own; so are the nodes that it needs."""
     have = it.spec.workloads if it.spec.workloads is not None else BUILT_IN
     needed = "pingtest" if scenario in FAILURES else SCENARIOS[scenario]
     said = needed is not None and scenario not in FAILURES and bool(getattr(it.spec.traffic, TRAFFIC[needed]))
@@ -463,7 +463,7 @@ def management(it: Judge) -> None:
     """Room for the runtime's gateway, the switches and hosts, and the nodes that get what is free."""
     network, needed = it.spec.management, len(managed(it.spec))
     if network.num_addresses < needed + 16:
-        why = f"{network} is too small: {needed} boxes get fixed addresses in it from the eleventh on"
+        why = f"{network} is too small: {needed} nodes get fixed addresses in it from the eleventh on"
         it.say("management", why, ("management",), "a /24 has room for every lab")
     elif no_host(network):
         it.say("management", f"{network}: no host can have {no_host(network)}", ("management",))

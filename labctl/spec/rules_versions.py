@@ -122,7 +122,7 @@ def _of_standin(wanted: Cluster) -> Iterator[Misfit]:
 
 
 def _idle_images(it: Judge) -> Iterator[Misfit]:
-    """Images of real boxes for a part that has stand-ins."""
+    """Images of real nodes for a part that has stand-ins."""
     for role in ROLES:
         image = getattr(it.spec.images, role)
         part, real = ("cluster", "kind") if role == "node" else ("switch", "n9kv")

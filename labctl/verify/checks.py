@@ -1,6 +1,6 @@
 """A check is an identity, the commands that it needs, and a pure judge. `poll` asks many of them until a deadline.
 
-A positive check may fail for a while and pass later; its last judgement counts. Every box is asked in turn, so a slow
+A positive check may fail for a while and pass later; its last judgement counts. Every node is asked in turn, so a slow
 one does not hide the others. A negative check (a leaf must *not* know a route) proves nothing before convergence and
 nothing by one look: `hold` asks again and again over a window, and one look that fails decides. Which checks of a
 verification are asked at all says `Wanted`.
@@ -141,7 +141,7 @@ def hold(
 ) -> list[CheckResult]:
     """Ask over ``window`` seconds: PASS is what passed every time, FAIL what failed once.
 
-    A box that did not answer at some time leaves its check INCONCLUSIVE, for it may have failed just then. Call it
+    A node that did not answer at some time leaves its check INCONCLUSIVE, for it may have failed just then. Call it
     when the lab has converged. Results are in the checks' order.
     """
     states = {check.id: _State(Judgement("INCONCLUSIVE", "was not asked")) for check in checks}
@@ -210,7 +210,7 @@ def _round(
             try:
                 answers[command] = trouble or observer.ask(command)
             except Unanswered as unanswered:
-                answers[command] = trouble = unanswered  # a box that is silent now is not asked again in this round
+                answers[command] = trouble = unanswered  # a node that is silent now is not asked again in this round
 
     with ThreadPoolExecutor(max(1, len(by_target))) as pool:
         for asked in [pool.submit(copy_context().run, ask_all, commands) for commands in by_target.values()]:
@@ -241,8 +241,8 @@ def _judge(
 
 
 def unanswered_by(silent: Unanswered) -> Judgement:
-    """What a check is whose box did not answer."""
-    return Judgement("INCONCLUSIVE", str(silent), cause=silent.cause, box=silent.box)
+    """What a check is whose node did not answer."""
+    return Judgement("INCONCLUSIVE", str(silent), cause=silent.cause, node=silent.node)
 
 
 def _result(check: Check, state: _State) -> CheckResult:

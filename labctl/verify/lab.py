@@ -149,7 +149,7 @@ class Scenario:
     """``run`` gives the results of its checks; what it raises makes the scenario INCONCLUSIVE.
 
     ``fabric_title``: its title for a lab without a cluster. ``disruptive``: it changes the lab for a while, so it runs
-    alone, and only when that was asked for. ``late``: it asks every box much, so it begins when those that prove
+    alone, and only when that was asked for. ``late``: it asks every node much, so it begins when those that prove
     traffic are over. ``on_request``: every lab has it, whatever its spec lists, and it runs when it is named.
     """
 

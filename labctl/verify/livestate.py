@@ -1,6 +1,6 @@
-"""The state of a running lab at one moment: what every box says of its links, LACP, sessions and pods. Nothing judged.
+"""The state of a running lab at one moment: what every node says of its links, LACP, sessions and pods. Nothing judged.
 
-Each box is asked in turn, all boxes side by side. The first question that a box does not answer is its last one: what
+Each node is asked in turn, all nodes side by side. The first question that a node does not answer is its last one: what
 it had said before stays, the rest of it is not known, and ``unanswered`` has the reason.
 """
 
@@ -38,9 +38,9 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """An interface; ``reason``: why it is down, where its box says so."""
+    """An interface; ``reason``: why it is down, where its node says so."""
 
-    box: str
+    node: str
     interface: str
     state: str
     reason: str = ""
@@ -185,9 +185,9 @@ __all__ = [
     "CLUSTER", "Adjacency", "ChannelMember", "KubeNode", "Lacp", "LiveState", "Pod", "Port", "Session", "Vpc", "read",
 ]  # fmt: skip
 CLUSTER = "kubernetes"
-"""The API server's name among the boxes that did not answer."""
+"""The API server's name among the nodes that did not answer."""
 AT_ONCE = 8
-"""Boxes that are asked at the same time."""
+"""Nodes that are asked at the same time."""
 SUMMARY: Mapping[Family, str] = {
     "evpn": "show bgp l2vpn evpn summary",
     "ipv4": "show ip bgp summary vrf {vrf}",
@@ -197,7 +197,7 @@ SUMMARY: Mapping[Family, str] = {
 
 @dataclass(frozen=True, slots=True)
 class LiveState:
-    """Everything that was said. ``read_at``: UTC, when the reading began; ``unanswered``: box → why."""
+    """Everything that was said. ``read_at``: UTC, when the reading began; ``unanswered``: node → why."""
 
     read_at: str
     sessions: tuple[Session, ...] = ()
@@ -214,7 +214,7 @@ class LiveState:
 def read(
     observer: Observer, folder: Folder, checks: ChecksInput, *, clock: Callable[[], float] = time.time
 ) -> LiveState:
-    """Ask every box of the lab once. Raises nothing for a box that does not answer: it is in ``unanswered``.
+    """Ask every node of the lab once. Raises nothing for a node that does not answer: it is in ``unanswered``.
 
     ``clock``: seconds since the epoch.
     """
@@ -231,7 +231,7 @@ def read(
     return LiveState(
         began,
         **{kind: tuple(row for one in said for row in one.of(sort)) for kind, sort in _KINDS.items()},
-        unanswered={one.box: one.unanswered for one in said if one.unanswered},
+        unanswered={one.node: one.unanswered for one in said if one.unanswered},
     )
 
 
@@ -243,9 +243,9 @@ _KINDS: Mapping[str, Any] = {
 
 @dataclass(slots=True)
 class _Said:
-    """What one box said so far."""
+    """What one node said so far."""
 
-    box: str
+    node: str
     rows: list[Any] = field(default_factory=list)
     unanswered: str = ""
 
@@ -253,18 +253,18 @@ class _Said:
         return [row for row in self.rows if isinstance(row, kind)]
 
 
-def _ask(box: str, questions: Callable[[_Said], None]) -> _Said:
-    said = _Said(box)
+def _ask(node: str, questions: Callable[[_Said], None]) -> _Said:
+    said = _Said(node)
     try:
         questions(said)
     except Unanswered as error:
-        said.unanswered = str(error).removeprefix(f"{box}: ")
+        said.unanswered = str(error).removeprefix(f"{node}: ")
     return said
 
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """The questions, by the kind of box."""
+    """The questions, by the kind of node."""
 
     observer: Observer
     folder: Folder
@@ -272,7 +272,7 @@ class _Reading:
 
     def switch(self, said: _Said) -> None:
         """Interfaces, port-channels and vPC where it has them, underlay, its BGP sessions."""
-        name, links, bgp = said.box, self.checks.links, self.checks.mode(self.folder.lab.mode).bgp
+        name, links, bgp = said.node, self.checks.links, self.checks.mode(self.folder.lab.mode).bgp
         said.rows += switch_ports(name, self._show(name, "show interface brief"))
         vpc = any(row.switch == name for row in links.vpc)
         if vpc or any(row.switch == name for row in links.port_channels):
@@ -289,7 +289,7 @@ class _Reading:
 
     def node(self, said: _Said) -> None:
         """The interfaces of a node or of an external host, and its bond."""
-        name = said.box
+        name = said.node
         said.rows += kernel_ports(name, self._run(name, "ip -o link show"))
         for row in self.checks.links.lacp:
             if row.node == name:

@@ -1,6 +1,6 @@
 """Asking the running lab: NX-OS over SSH, nodes through the runtime, Kubernetes through its API. Every answer is kept.
 
-A box that does not answer is not a failure of what is checked: it raises `Unanswered`, which becomes INCONCLUSIVE.
+A node that does not answer is not a failure of what is checked: it raises `Unanswered`, which becomes INCONCLUSIVE.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _Answer = TypeVar("_Answer")
 
 
 class Unanswered(Exception):
-    """A box did not answer; the text says which and why. ``cause``: the same without the box and what it was asked."""
+    """A node did not answer; the text says which and why. ``cause``: the same without the node and what it was asked."""
 
-    def __init__(self, text: str, box: str | None = None, cause: str | None = None) -> None:
+    def __init__(self, text: str, node: str | None = None, cause: str | None = None) -> None:
         super().__init__(text)
-        self.box, self.cause = box, cause
+        self.node, self.cause = node, cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class _SwitchLine:
 
 
 class Observer:
-    """One verification's way to the boxes. Thread-safe; one question at a time per switch."""
+    """One verification's way to the nodes. Thread-safe; one question at a time per switch."""
 
     def __init__(
         self,
@@ -164,9 +164,9 @@ class Observer:
             raise Unanswered(f"kubernetes: {error}", "kubernetes", str(error)) from None
 
 
-def _cause(box: str, words: str) -> str:
-    """Without the box's name and what it had printed so far."""
-    return words.removeprefix(f"{box}: ").partition("; last: ")[0]
+def _cause(node: str, words: str) -> str:
+    """Without the node's name and what it had printed so far."""
+    return words.removeprefix(f"{node}: ").partition("; last: ")[0]
 
 
 class NoPod(Exception):

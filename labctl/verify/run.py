@@ -265,7 +265,7 @@ class _Verification:
         self._tell("scenario", scenario.name, reason, state="waiting")
 
     def _told(self, result: CheckResult) -> None:
-        why = {key: value for key in ("cause", "box") if (value := result.gist[key]) is not None}
+        why = {key: value for key in ("cause", "node") if (value := result.gist[key]) is not None}
         self._tell("check", result.id, result.sentence, verdict=result.verdict, title=result.title, **why)
 
     def _tell(self, kind: Any, name: str, message: str, **data: Any) -> None:

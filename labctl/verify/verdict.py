@@ -14,17 +14,17 @@ from typing import Any, Literal, get_args
 Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE"]
 SCHEMA = "labctl.evidence/v1"
 MEASURED = re.compile(r" \(.*|\b[\d.]+ s\b")
-"""Of a cause: what is not the same for each box (seconds, and what stands in parentheses)."""
+"""Of a cause: what is not the same for each node (seconds, and what stands in parentheses)."""
 NAMED = 6
-"""Boxes that are named in one sentence."""
-SOMETIMES = ("started", "cause", "box", "telling")
+"""Nodes that are named in one sentence."""
+SOMETIMES = ("started", "cause", "node", "telling")
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """What a judge says of observations: pure, nothing is looked up. ``expected`` and ``seen`` are JSON values.
 
-    ``cause``: why many checks could not be judged, in words that do not name this one; ``box``: who did not answer.
+    ``cause``: why many checks could not be judged, in words that do not name this one; ``node``: who did not answer.
     """
 
     verdict: Verdict
@@ -32,7 +32,7 @@ class Judgement:
     expected: Any = None
     seen: Any = None
     cause: str | None = None
-    box: str | None = None
+    node: str | None = None
 
     def of(self, identity: str, title: str, **more: Any) -> CheckResult:
         """As the result of a check; ``more``: what else `CheckResult` has."""
@@ -72,14 +72,14 @@ class CheckResult:
     started: float | None = None
     """Seconds since verification began."""
     cause: str | None = None
-    box: str | None = None
+    node: str | None = None
     telling: str | None = None
     """What one runs the scenario for, in few words: it stands in the scenario's sentence when all passed."""
 
     @property
     def gist(self) -> dict[str, Any]:
         """What `troubles` reads."""
-        return {key: getattr(self, key) for key in ("id", "verdict", "sentence", "cause", "box")}
+        return {key: getattr(self, key) for key in ("id", "verdict", "sentence", "cause", "node")}
 
     def as_dict(self) -> dict[str, Any]:
         """As ``evidence.json`` holds it: without the keys that say nothing of this one."""
@@ -235,8 +235,8 @@ def _sentence(rows: Sequence[Mapping[str, Any]]) -> str:
         return str(rows[0].get("sentence", ""))
     if not cause:
         return f"{rows[0].get('sentence', '')} ({len(rows)} checks)"
-    boxes = list(dict.fromkeys(str(row["box"]) for row in rows if row.get("box")))
-    who = f"{_listed(boxes)} did not answer ({cause})" if boxes else cause
+    nodes = list(dict.fromkeys(str(row["node"]) for row in rows if row.get("node")))
+    who = f"{_listed(nodes)} did not answer ({cause})" if nodes else cause
     return f"{who}: {len(rows)} checks not judged"
 
 

@@ -28,7 +28,7 @@ Snapshot = Mapping[str, Any]
 
 
 def snapshot(labctl: Labctl, lab: str) -> Snapshot:
-    """Of every box."""
+    """Of every node."""
     nodes = json.loads((labctl.lab_state(lab) / "folder" / "lab.json").read_text())["nodes"]
     switches = [name for name, node in nodes.items() if node["kind"] == "switch"]
     others = [name for name, node in nodes.items() if node["kind"] != "switch"]

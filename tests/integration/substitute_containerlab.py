@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """NOT containerlab: as much of it as labctl uses, on real Docker and kind, for machines where there is no containerlab.
 
-It makes the same containers (names, labels, arguments, environment, mounts), the same wires (veth, 9500 bytes), and the
+It makes the same containers (names, labels, arguments, environment, mounts), the same links (veth, 9500 bytes), and the
 same marks on the host, out of the same topology.clab.yml; where containerlab is on PATH the tests use that instead.
 """
 
@@ -81,15 +81,15 @@ class Lab:
         for name, node in self.nodes.items():
             there = run("docker", "ps", "-aq", "-f", f"name=^{self.container(name)}$")
             if not there and node["kind"] in {"cisco_n9kv", "linux"}:
-                self.box(name, node)
+                self.node(name, node)
         for name, node in self.nodes.items():
             if node["kind"] == "k8s-kind" and name not in run("kind", "get", "clusters").split():
                 self.cluster(name, node)
         for (a, one), (b, other) in self.links:
-            self.wire(a, port(one), b, port(other))
+            self.link(a, port(one), b, port(other))
         self.marks()
 
-    def box(self, name: str, node: dict[str, Any]) -> None:
+    def node(self, name: str, node: dict[str, Any]) -> None:
         say(f"Creating container name={name}")
         labels = {
             "containerlab": self.name, "clab-node-name": name, "clab-node-longname": self.container(name),
@@ -131,7 +131,7 @@ class Lab:
         if done.returncode != 0:
             sys.exit(f"ERROR kind create cluster: {done.returncode}")
 
-    def wire(self, a: str, one: str, b: str, other: str) -> None:
+    def link(self, a: str, one: str, b: str, other: str) -> None:
         pids = self.pid(a), self.pid(b)
         if run("nsenter", "-t", str(pids[0]), "-n", "ip", "link", "show", "dev", one, check=False):
             return
@@ -193,7 +193,7 @@ def main(arguments: list[str]) -> None:
         lab.destroy()
     elif rest[:3] == ["tools", "veth", "create"]:
         (a, one), (b, other) = given.a.split(":"), given.b.split(":")
-        lab.wire(a, port(one), b, port(other))
+        lab.link(a, port(one), b, port(other))
     else:
         sys.exit(f"ERROR the substitute cannot {' '.join(rest)}")
 

@@ -58,7 +58,7 @@ def health(docker: DockerHost, name: str) -> str:
     return docker.inside(name, "cat", "/health").strip()
 
 
-def wire(docker: DockerHost, name: str, *ports: str) -> None:
+def link(docker: DockerHost, name: str, *ports: str) -> None:
     """Front panel ports whose other ends are in the machine itself."""
     pid = docker.pid(name)
     for port in ports:
@@ -77,9 +77,9 @@ def test_a_switch_keeps_vrnetlabs_contract(docker: DockerHost, switch: str) -> N
 
     wait_for(starting, Deadline(patient(30.0)), every=0.5)
     assert docker.run("docker", "exec", switch, "labctl-healthcheck").code == 1, "not healthy without its links"
-    wire(docker, switch, "eth1")
+    link(docker, switch, "eth1")
     assert health(docker, switch) == "1 starting", "one of two links is not enough"
-    wire(docker, switch, "eth2")
+    link(docker, switch, "eth2")
     began = Deadline(patient(HEALTHY_LIMIT))
 
     def running() -> bool | NotYet:
@@ -104,7 +104,7 @@ def test_a_switch_keeps_vrnetlabs_contract(docker: DockerHost, switch: str) -> N
     assert "  ip address 10.0.0.1/30\n" in show
 
     docker.check("ip", "link", "del", "far-eth1")
-    wire(docker, switch, "eth1")
+    link(docker, switch, "eth1")
 
     def configured_again() -> bool | NotYet:
         found = docker.inside(switch, "ip", "-j", "addr", "show", "dev", "eth1")

@@ -71,7 +71,7 @@ def test_an_up_that_is_interrupted(
 
 
 def test_kill_9_of_the_command(labctl: Labctl, clean: Callable[[], None], tmp_path: Path) -> None:
-    """The lab's boxes live on; a second up goes on from the journal."""
+    """The lab's nodes live on; a second up goes on from the journal."""
     log = tmp_path / "events"
     process = labctl.start(*UP, "--no-verify", log=log)
     await_event(log, step("push", "step-done"))

@@ -34,7 +34,7 @@ from tests.integration.patience import patient
 pytestmark = [pytest.mark.booted, pytest.mark.timeout(patient(240))]
 
 MODULES = ("netns", "machine", "hub")
-SOURCE, WORK = "/opt/labctl", "/opt/box"
+SOURCE, WORK = "/opt/labctl", "/opt/node"
 ENVIRONMENT = {"PYTHONPATH": SOURCE, "PYTHONDONTWRITEBYTECODE": "1"}
 
 LAUNCH = f"""
@@ -47,12 +47,12 @@ from labctl.guest.netns import start_netns
 work = Path("{WORK}")
 work.mkdir(exist_ok=True)
 write_agent_disk(work / "agent.tar")
-box = start_netns("netns", Path("/dev/vda"), 200, work, work / "console", work / "agent.tar")
-hub = Hub(box.channel, work / "agent.sock", window=box.window)
+node = start_netns("netns", Path("/dev/vda"), 200, work, work / "console", work / "agent.tar")
+hub = Hub(node.channel, work / "agent.sock", window=node.window)
 hub.start()
 signal.signal(signal.SIGTERM, lambda *_: hub.stop())
 hub.ended.wait()
-box.power_off(30.0)
+node.power_off(30.0)
 """
 
 ASK = """
@@ -96,7 +96,7 @@ OWN_SETTINGS = [
     Op("sysctl", "net/ipv4/neigh/default/gc_thresh3=3000"),
     Op("sysctl", "net/ipv4/ip_forward=0"),
 ]
-"""Of the kernel that the box borrows: not those that a guest of our own is given."""
+"""Of the kernel that the node borrows: not those that a guest of our own is given."""
 
 
 def source() -> bytes:
@@ -137,7 +137,7 @@ def machine(image: GuestImage, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 def look(machine: Agent) -> dict[str, Any]:
-    """Everything of the guest that a box could leave behind or change."""
+    """Everything of the guest that a node could leave behind or change."""
     done = machine.run(["python3", "-S", "-c", LOOK], timeout=patient(60.0))
     assert done.code == 0, done
     body: dict[str, Any] = json.loads(done.stdout)
@@ -152,7 +152,7 @@ def pump(read: Callable[[int], bytes], write: Callable[[bytes], None], over: Cal
 
 
 def dial(machine: Agent) -> Agent:
-    """A client of the box's agent: its hub's socket is inside the guest."""
+    """A client of the node's agent: its hub's socket is inside the guest."""
 
     def inside() -> Any:
         try:
@@ -171,8 +171,8 @@ def dial(machine: Agent) -> Agent:
 
 
 @contextlib.contextmanager
-def box(machine: Agent, end: int) -> Iterator[Agent]:
-    """A box in the guest; ended with a signal to its launcher, after which nothing of it is left."""
+def node(machine: Agent, end: int) -> Iterator[Agent]:
+    """A node in the guest; ended with a signal to its launcher, after which nothing of it is left."""
     before = look(machine)
     pid = machine.start(["python3", "-S", "-c", LAUNCH], env=ENVIRONMENT, log="/opt/launch.log")
     try:
@@ -221,12 +221,12 @@ def test_a_kernel_that_has_everything_is_not_refused(machine: Agent) -> None:
 
 
 def test_a_lab_in_a_box(machine: Agent) -> None:
-    with box(machine, 15) as agent:
+    with node(machine, 15) as agent:
         assert agent.info().kernel == machine.info().kernel
-        wires = [f"link add leg{n} netns one type veth peer name leg{n} netns two" for n in (0, 1)]
+        links = [f"link add leg{n} netns one type veth peer name leg{n} netns two" for n in (0, 1)]
         groups = [
             (None, lines("netns add one\nnetns add two")),
-            (None, lines("\n".join(wires))),
+            (None, lines("\n".join(links))),
             ("one", side(1)),
             ("two", side(2)),
         ]
@@ -251,7 +251,7 @@ def test_a_lab_in_a_box(machine: Agent) -> None:
 
 
 def test_a_launcher_that_is_killed_takes_the_box_with_it(machine: Agent) -> None:
-    with box(machine, 9) as agent:
+    with node(machine, 9) as agent:
         assert agent.batch(None, lines("netns add one\nlink add v0 type veth peer name v1 netns one")) == []
         agent.start(["sleep", "1000"], ns="one")
 
@@ -261,7 +261,7 @@ def loops(path: Path) -> str:
 
 
 def test_a_box_on_this_host_comes_and_goes(image: GuestImage, tmp_path: Path) -> None:
-    """Box and agent need no special kernel; the image comes from a loop device, which goes with the box."""
+    """Node and agent need no special kernel; the image comes from a loop device, which goes with the node."""
     reason = netns_refusal(image.root, load=False) or ""
     if reason and " lacks " not in reason:
         pytest.skip(f"here {reason}")

@@ -73,7 +73,7 @@ def drawn_as_down(labctl: Labctl) -> set[str]:
     parts = [
         (element.get(f"data-{kind}"), set((element.get("class") or "").split()))
         for element in root.iter()
-        for kind in ("box", "port", "bundle", "pair", "session")
+        for kind in ("node", "port", "bundle", "pair", "session")
     ]
     assert len([name for name, _ in parts if name]) > 50
     return {name for name, state in parts if name and "up" not in state}

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def _complete(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Boxes, then the ports that the lab's cables have, and bundles."""
+    """Nodes, then the ports that the lab's cables have, and bundles."""
     lab = typed_lab(context)
     if lab is None:
         return []
@@ -34,7 +34,7 @@ def _complete(context: click.Context, _parameter: click.Parameter, incomplete: s
 
 
 def _interfaces(lab: LabState, node: str) -> list[str]:
-    """Of the folder alone, so that Tab asks no box; empty where there is none that can be read."""
+    """Of the folder alone, so that Tab asks no node; empty where there is none that can be read."""
     from labctl.errors import LabctlError
     from labctl.folder import load_folder
 

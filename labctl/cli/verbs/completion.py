@@ -46,7 +46,7 @@ add_completion_class(Bash)
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def command(shell: str) -> None:
-    """Print what SHELL is to read, so that Tab completes verbs, labs, boxes, interfaces, figures and scenarios.
+    """Print what SHELL is to read, so that Tab completes verbs, labs, nodes, interfaces, figures and scenarios.
 
     \b
     source <(labctl completion bash)          in ~/.bashrc

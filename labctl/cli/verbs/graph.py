@@ -29,14 +29,14 @@ def _complete(context: click.Context, parameter: click.Parameter, incomplete: st
               help="SVG for a browser; Mermaid for a page that draws it itself.")  # fmt: skip
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="Write it there instead of to stdout.")  # fmt: skip
-@click.option("--live", is_flag=True, help="How every part of running LAB stands now, read from its boxes.")
+@click.option("--live", is_flag=True, help="How every part of running LAB stands now, read from its nodes.")
 @click.option("--no-bgp", is_flag=True, help="Without the BGP sessions.")
 @target_option
 def command(source: str | None, kind: str, output: Path | None, live: bool, no_bgp: bool, target: str | None) -> None:
     """Draw the topology of SPEC, of the artifact folder DIR or of LAB, in tiers, every port at its end of a cable.
 
     SPEC may be a topology that labctl ships, or - for standard input; left out, the one spec of this folder.
-    Exit 0 whenever it could be drawn: with --live a box that does not answer is drawn as not known.
+    Exit 0 whenever it could be drawn: with --live a node that does not answer is drawn as not known.
 
     \b
     labctl graph whitepaper -o whitepaper.svg
@@ -59,8 +59,8 @@ def command(source: str | None, kind: str, output: Path | None, live: bool, no_b
     seen = _read(opened) if live and opened else None
     with folder_of(path, target=parse_target(target)[0]) as folder:
         text = (draw if kind == "svg" else draw_mermaid)(folder, live=seen, bgp=not no_bgp)
-    for box, reason in (seen.unanswered if seen else {}).items():
-        say(f"{box} did not answer: {reason}")
+    for node, reason in (seen.unanswered if seen else {}).items():
+        say(f"{node} did not answer: {reason}")
     if output is None:
         result(text.rstrip("\n"))
         return

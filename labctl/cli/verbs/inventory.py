@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.option("--format", "form", type=click.Choice(["ssh", "ansible", "nornir", "json"]), default="ssh",
               show_default=True, help="ssh_config(5); Ansible's YAML; hosts of Nornir's SimpleInventory.")  # fmt: skip
 def command(lab: str, form: str) -> None:
-    """Print how stock tools reach the switches of running LAB; json has its other boxes, too.
+    """Print how stock tools reach the switches of running LAB; json has its other nodes, too.
 
     Ansible and Nornir get the lab's key, and the password where there is none: keep what is printed to yourself.
 

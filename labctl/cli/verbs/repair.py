@@ -16,16 +16,16 @@ from labctl.errors import UsageError
 @click.command(cls=OnLab, epilog=WAYS_BACK)
 @lab_argument
 @click.argument("node", required=False, shell_complete=complete_nodes)
-@click.option("--only", type=click.Choice(["boxes", "faults"]),
-              help="Boxes that lost their wires, or faults that a killed labctl left; default: both.")  # fmt: skip
+@click.option("--only", type=click.Choice(["nodes", "faults"]),
+              help="Nodes that lost their links, or faults that a killed labctl left; default: both.")  # fmt: skip
 @click.option("--rebuild", "switch", metavar="SWITCH", shell_complete=complete_switches,
               help="Make SWITCH anew and push its configuration; everything else stays as it is.")  # fmt: skip
 @json_option
 def command(lab: str, node: str | None, only: str | None, switch: str | None, as_json: bool) -> None:
-    """Repair LAB in place: boxes that were restarted, and what a killed labctl left broken.
+    """Repair LAB in place: nodes that were restarted, and what a killed labctl left broken.
 
     Every fault that the lab's journal has as begun is undone; `up` and `verify` do that before anything else, too.
-    Then every box that `status` calls broken, or NODE alone, gets its wires, bond0 and addresses back.
+    Then every node that `status` calls broken, or NODE alone, gets its links, bond0 and addresses back.
 
     \b
     labctl repair whitepaper
@@ -52,21 +52,21 @@ def _rebuilt(lab: Lab, switch: str) -> tuple[dict[str, Any], str]:
 
 
 def _repaired(lab: Lab, node: str | None, only: str | None) -> tuple[dict[str, Any], str]:
-    """Faults before boxes, whose bonds would not come up with one of them."""
+    """Faults before nodes, whose bonds would not come up with one of them."""
     done: dict[str, list[str]] = {"healed": [], "recovered": []}
-    if only != "boxes" and node is None:
+    if only != "nodes" and node is None:
         done["healed"] = _healed(lab, must=only == "faults")
     if only != "faults":
         done["recovered"] = _recovered(lab, node)
     if only is None and not any(done.values()):
         lab.endpoints()  # one that does not run is not whole
-    nothing = {"boxes": "is broken", "faults": "is to be healed", None: "is to be repaired"}[only]
+    nothing = {"nodes": "is broken", "faults": "is to be healed", None: "is to be repaired"}[only]
     told = [f"{word} {', '.join(names)}" for word, names in done.items() if names]
     return done, "\n".join(told) or f"nothing of lab {lab.name} {nothing}"
 
 
 def _recovered(lab: Lab, node: str | None) -> list[str]:
-    """Names of the boxes that have their wires again."""
+    """Names of the nodes that have their links again."""
     from labctl.engine.repair import recover
 
     return list(recover(lab.state_folder, lab.runtime, node, say))

@@ -65,7 +65,7 @@ def command(
     bgp: bool,
     as_json: bool,
 ) -> None:
-    """What the boxes of LAB are doing, how to reach each, its last verdict, what it costs.
+    """What the nodes of LAB are doing, how to reach each, its last verdict, what it costs.
 
     Without LAB where there are several: all of them. Exit 0 whenever it could be told.
 
@@ -127,20 +127,20 @@ def _one(opened: Lab, *, as_json: bool) -> None:
     for label, text in _facts(opened, spent):
         result(fitted(f"  {label:11} {text}", sys.stdout, " " * 14))
     if seen.nodes:
-        _tell_boxes(opened, seen)
+        _tell_nodes(opened, seen)
     if state_of(seen) == "dead":
         result(f"next: labctl down {opened.name}")
 
 
 def state_of(observation: Observation) -> str:
-    """``running``, ``broken`` when a box has lost its wires, ``unknown`` when nobody can tell, else ``dead``."""
+    """``running``, ``broken`` when a node has lost its links, ``unknown`` when nobody can tell, else ``dead``."""
     states = {node.state for node in observation.nodes.values()}
     if not observation.alive:
         return "unknown" if states == {"unknown"} else "dead"
     return "broken" if "broken" in states else "running"
 
 
-def _tell_boxes(opened: Lab, seen: Observation) -> None:
+def _tell_nodes(opened: Lab, seen: Observation) -> None:
     ways = _ways(opened, seen)
     detail = any(node.detail for node in seen.nodes.values())
     rows = [
@@ -153,7 +153,7 @@ def _tell_boxes(opened: Lab, seen: Observation) -> None:
     if seen.alive and "switch" in kinds:
         result(f"labctl ssh {opened.name} SWITCH logs in to a switch")
     if seen.alive and kinds - {"switch"}:
-        result(f"labctl exec {opened.name} NODE opens a shell in any other box")
+        result(f"labctl exec {opened.name} NODE opens a shell in any other node")
     if not opened.runtime.reached:
         result("addresses are those inside the guest: from here they are not reached")
 
@@ -190,7 +190,7 @@ def _rendered(opened: Lab) -> dict[str, Any]:
 
 
 def _ways(opened: Lab, seen: Observation) -> dict[str, tuple[str | None, str | None]]:
-    """Of each box the command that leads into it, and where its SSH answers; None where nothing does."""
+    """Of each node the command that leads into it, and where its SSH answers; None where nothing does."""
     return {node.name: _way(opened, node) if seen.alive else (None, None) for node in seen.nodes.values()}
 
 
@@ -303,7 +303,7 @@ def _watch(opened: Lab, interval: float, *, once: bool, as_json: bool) -> None:
         else:
             over = True
     if not over:
-        os._exit(0)  # all is put back; Python would wait for the threads that wait for a silent box
+        os._exit(0)  # all is put back; Python would wait for the threads that wait for a silent node
 
 
 def _bgp(opened: Lab, nodes: tuple[str, ...], *, as_json: bool) -> None:

@@ -107,7 +107,7 @@ def command(
     if found.kind.images:
         configured = switch_login()
         login = SwitchLogin(str(configured.username), str(configured.password))
-    boxes = new_runtime(state, found.runtime, launcher, login=login)
+    nodes = new_runtime(state, found.runtime, launcher, login=login)
     host_of(found.runtime).ensure(found.render)
     kept = not remove
     with (
@@ -117,7 +117,7 @@ def command(
     ):
         with telling.listening() as listener:
             request = UpRequest(
-                state, boxes, found.render, listener, brought_kubectl(), prove, timeout, calico or found.calico,
+                state, nodes, found.render, listener, brought_kubectl(), prove, timeout, calico or found.calico,
                 judged.append, kept,
             )  # fmt: skip
             done = up(request)

@@ -1,4 +1,4 @@
-"""What a folder's lab is in Docker: containers, their interfaces and wires, networks, all by name; and boot batches.
+"""What a folder's lab is in Docker: containers, their interfaces and links, networks, all by name; and boot batches.
 
 A 9000v touches most of its memory while it unpacks and boots, and takes all processors that it gets: many at once on a
 small host end in boots that fail by chance (vrnetlab issue 27, netlab issue 732). containerlab's ``startup-delay``
@@ -29,21 +29,21 @@ BOND = "bond0"
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
-    """One node of the lab. ``wires``: kernel names of its interfaces that have a wire, in the topology's order."""
+class Node:
+    """One node of the lab. ``links``: kernel names of its interfaces that have a link, in the topology's order."""
 
     name: str
     """The lab's name of it (``node01``)."""
     kind: NodeKind
     topology: str
     container: str
-    wires: tuple[str, ...]
+    links: tuple[str, ...]
     bonded: bool
     """Whether its script makes bond0."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wire:
+class Link:
     """One link: both ends as (node of the topology, interface as the topology has it)."""
 
     a: tuple[str, str]
@@ -55,40 +55,40 @@ class Wire:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All boxes of a lab. ``cluster``: the kind cluster's name; ``workers``: nodes of the topology, kind's included."""
+    """All nodes of a lab. ``cluster``: the kind cluster's name; ``workers``: nodes of the topology, kind's included."""
 
     lab: str
     switch: str
     """What stands for switches: ``n9kv`` or ``standin``."""
-    boxes: Mapping[str, Box]
-    wires: tuple[Wire, ...]
+    nodes: Mapping[str, Node]
+    links: tuple[Link, ...]
     network: str
     cluster: str | None
     control_plane: str | None
     workers: int
     limit: float | None = None
-    """Seconds for all boxes and wires to be made, as the folder has it."""
+    """Seconds for all nodes and links to be made, as the folder has it."""
 
-    def box(self, name: str) -> Box:
+    def node(self, name: str) -> Node:
         """By the lab's name. Raises `UsageError` with a did-you-mean."""
-        found = self.boxes.get(name)
+        found = self.nodes.get(name)
         if found is None:
-            raise no_node(self.lab, name, self.boxes)
+            raise no_node(self.lab, name, self.nodes)
         return found
 
-    def at(self, topology: str) -> Box:
+    def at(self, topology: str) -> Node:
         """By the topology's name."""
-        return next(box for box in self.boxes.values() if box.topology == topology)
+        return next(node for node in self.nodes.values() if node.topology == topology)
 
-    def switches(self) -> list[Box]:
-        return [box for box in self.boxes.values() if box.kind == "switch"]
+    def switches(self) -> list[Node]:
+        return [node for node in self.nodes.values() if node.kind == "switch"]
 
 
 def plan_of(folder: Folder) -> Plan:
     """What the folder describes, with the names that containerlab and kind will give to it."""
     lab = folder.lab
-    boxes = {
-        name: Box(
+    nodes = {
+        name: Node(
             name, node.kind, node.topology, node.container, tuple(map(kernel_name, lab.interfaces(name))),
             _makes_bond(folder.path / "nodes" / f"{name}.sh"),
         )
@@ -98,12 +98,12 @@ def plan_of(folder: Folder) -> Plan:
     return Plan(
         lab=lab.name,
         switch=lab.target.get("switch", "standin"),
-        boxes=boxes,
-        wires=tuple(Wire(a, b) for a, b in lab.keyed_links),
+        nodes=nodes,
+        links=tuple(Link(a, b) for a, b in lab.keyed_links),
         network=folder.topology.mgmt_network,
         cluster=lab.cluster,
         control_plane=masters[0] if masters else None,
-        workers=len(boxes) + (lab.cluster is not None),
+        workers=len(nodes) + (lab.cluster is not None),
         limit=lab.limit("create") if "create" in lab.deadlines else None,
     )
 

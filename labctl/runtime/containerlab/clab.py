@@ -22,7 +22,7 @@ from labctl.pace import paced
 from labctl.peers import CONTAINERLAB_OLDEST, DEVELOPMENT, Version, dotted
 from labctl.runtime.api import Progress, SwitchLogin
 from labctl.runtime.containerlab import logs
-from labctl.runtime.containerlab.boxes import TOPOLOGY, Wire
+from labctl.runtime.containerlab.nodes import TOPOLOGY, Link
 from labctl.runtime.processes import ProcessRecord, numbers, open_log, read_records, start_time, stat, write_records
 from labctl.state import LabState
 from labctl.waiting import Cancelled, Deadline, DeadlinePassed, NotYet, wait_for
@@ -199,11 +199,11 @@ class Clab:
         """Remove the lab with its folder, as far as containerlab knows of it. Raises as `deploy` does."""
         self._run("remove the lab", ("destroy", "-t", TOPOLOGY, "--cleanup"), paced(DESTROY_LIMIT), progress)
 
-    def veth(self, wire: Wire, *, progress: Progress) -> None:
-        """Make one link of the topology again between boxes that run: same names, owner marks and MTU."""
-        ends = ("-a", ":".join(wire.a), "-b", ":".join(wire.b))
+    def veth(self, link: Link, *, progress: Progress) -> None:
+        """Make one link of the topology again between nodes that run: same names, owner marks and MTU."""
+        ends = ("-a", ":".join(link.a), "-b", ":".join(link.b))
         argv = ("tools", "veth", "create", "-t", TOPOLOGY, *ends, "--mtu", str(LINK_MTU))
-        self._run(f"make link {wire}", argv, paced(VETH_LIMIT), progress)
+        self._run(f"make link {link}", argv, paced(VETH_LIMIT), progress)
 
     def _environment(self) -> dict[str, str]:
         """Secrets go by the environment, never by arguments, which everybody may read."""

@@ -23,7 +23,7 @@ from pathlib import Path
 from labctl.errors import HostError
 from labctl.pace import paced
 from labctl.runtime.api import Progress
-from labctl.runtime.containerlab.boxes import TOPOLOGY
+from labctl.runtime.containerlab.nodes import TOPOLOGY
 from labctl.runtime.containerlab.dockerhost import Container, DockerHost, Network
 from labctl.runtime.containerlab.ownership import Owned
 from labctl.runtime.containerlab.record import KIND_NETWORK, Record, other_records
@@ -244,24 +244,24 @@ class Cleanup:
     def _containers(self) -> None:
         found = self._owned.containers()
         with ThreadPoolExecutor(PARALLEL) as pool:
-            for box, trouble in zip(found, pool.map(self._remove, found), strict=True):
-                self._progress(f"container {box.name}: {trouble}" if trouble else f"removed container {box.name}")
+            for node, trouble in zip(found, pool.map(self._remove, found), strict=True):
+                self._progress(f"container {node.name}: {trouble}" if trouble else f"removed container {node.name}")
         if not found:
             return
 
         def gone() -> bool | NotYet:
             left = self._owned.containers()
-            return NotYet(", ".join(box.name for box in left)) if left else True
+            return NotYet(", ".join(node.name for node in left)) if left else True
 
         try:
             wait_for(gone, Deadline(paced(GONE_LIMIT)), every=0.3)
         except DeadlinePassed as passed:
             self._left.append(f"container {passed.reason}")
 
-    def _remove(self, box: Container) -> str | None:
+    def _remove(self, node: Container) -> str | None:
         """None, or why Docker would not: whether it is gone all the same is looked up afterwards."""
         try:
-            self._docker.remove(box.id)
+            self._docker.remove(node.id)
         except HostError as error:
             return error.message
         return None

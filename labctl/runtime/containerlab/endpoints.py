@@ -1,4 +1,4 @@
-"""How the boxes of a containerlab lab are reached: SSH at their management addresses, the API on loopback, consoles.
+"""How the nodes of a containerlab lab are reached: SSH at their management addresses, the API on loopback, consoles.
 
 The serial console of a switch in a VM is telnet (RFC 854) on port 5000, as vrnetlab's QEMU serves it.
 """
@@ -17,7 +17,7 @@ from labctl.errors import InconclusiveError, UsageError, did_you_mean
 from labctl.guest.api import ByteStream, Capture, Completed, ExecStream, TtySize
 from labctl.pace import limit
 from labctl.runtime.api import SshEndpoint, SwitchLogin
-from labctl.runtime.containerlab.boxes import Box, Plan, members
+from labctl.runtime.containerlab.nodes import Node, Plan, members
 from labctl.runtime.containerlab.dockerhost import Container, DockerHost
 from labctl.runtime.containerlab.exec import Programs, as_capture
 from labctl.runtime.ports import kernel_name
@@ -175,19 +175,19 @@ class ContainerlabEndpoints:
 
     def container(self, node: str) -> Container:
         """A node's container as it is now. Raises `UsageError`, or `InconclusiveError` when it is gone."""
-        box = self._plan.box(node)
-        found = self._docker.container(box.container)
+        node = self._plan.node(node)
+        found = self._docker.container(node.container)
         if found is None:
             raise InconclusiveError(
-                f"{node}: its container {box.container} is gone",
+                f"{node}: its container {node.container} is gone",
                 code="not-running",
                 next_command=f"labctl status {self._state.name}",
             )
         return found
 
-    def _switch(self, name: str) -> Box:
-        box = self._plan.box(name)
-        if box.kind != "switch":
+    def _switch(self, name: str) -> Node:
+        node = self._plan.node(name)
+        if node.kind != "switch":
             known = [switch.name for switch in self._plan.switches()]
             raise UsageError(
                 f"{name} is no switch of lab {self._state.name}",
@@ -195,7 +195,7 @@ class ContainerlabEndpoints:
                 hint=did_you_mean(name, known, f"it has {', '.join(known)}"),
                 next_command=f"labctl exec {self._state.name} {name} -- COMMAND",
             )
-        return box
+        return node
 
     def _management(self, switch: str) -> str:
         self._switch(switch)
@@ -242,12 +242,12 @@ class ContainerlabEndpoints:
         return as_capture(captures)
 
     def _interfaces(self, node: str, interface: str) -> tuple[str, ...]:
-        """Where the frames of an interface pass: a port at its own end of the wire, a port-channel at its members."""
-        box = self._plan.box(node)
-        if box.kind != "switch" or not interface.lower().startswith("port-channel"):
+        """Where the frames of an interface pass: a port at its own end of the link, a port-channel at its members."""
+        node = self._plan.node(node)
+        if node.kind != "switch" or not interface.lower().startswith("port-channel"):
             return (kernel_name(interface),)
         if self._plan.switch == "standin":
-            return (BRIDGE,)  # there frames carry the VLAN tag, as they do between VM and wire
+            return (BRIDGE,)  # there frames carry the VLAN tag, as they do between VM and link
         return members(self._state.folder, node, interface)
 
     def console(self, switch: str) -> ByteStream:

@@ -131,29 +131,29 @@ class Programs:
                 self._own_agent = local_agent()
             return self._own_agent
 
-    def _seen(self, box: Container) -> bool:
+    def _seen(self, node: Container) -> bool:
         """Whether the container's process has its number here too (labctl itself may run in a container)."""
         try:
-            return box.id[:12] in (self._proc / str(box.pid) / "cgroup").read_text()
+            return node.id[:12] in (self._proc / str(node.pid) / "cgroup").read_text()
         except OSError:
             return False
 
-    def _joinable(self, box: Container) -> bool:
-        _must_run(box)
-        return self._root and self._seen(box)
+    def _joinable(self, node: Container) -> bool:
+        _must_run(node)
+        return self._root and self._seen(node)
 
-    def interfaces(self, box: Container) -> frozenset[str]:
+    def interfaces(self, node: Container) -> frozenset[str]:
         """Names of its network interfaces now. Raises `InconclusiveError` when it does not run."""
-        _must_run(box)
-        if self._seen(box):  # any user may read this file of any process
-            text = (self._proc / str(box.pid) / "net" / "dev").read_text()
+        _must_run(node)
+        if self._seen(node):  # any user may read this file of any process
+            text = (self._proc / str(node.pid) / "net" / "dev").read_text()
         else:
-            text = self.exec(box, ["cat", "/proc/net/dev"]).stdout.decode(errors="replace")
+            text = self.exec(node, ["cat", "/proc/net/dev"]).stdout.decode(errors="replace")
         return frozenset(line.partition(":")[0].strip() for line in text.splitlines() if ":" in line)
 
     def exec(
         self,
-        box: Container,
+        node: Container,
         argv: Sequence[str],
         *,
         stdin: bytes = b"",
@@ -161,26 +161,26 @@ class Programs:
         env: Mapping[str, str] | None = None,
     ) -> Completed:
         """Run to its end. Raises `AgentError` with what went wrong, also when it takes too long."""
-        if self._joinable(box):
-            return self._agent.run(argv, join=box.pid, stdin=stdin, timeout=timeout, env=env)
-        stream = self._docker_stream(box, argv, None, env or {}, stdin=bool(stdin))
+        if self._joinable(node):
+            return self._agent.run(argv, join=node.pid, stdin=stdin, timeout=timeout, env=env)
+        stream = self._docker_stream(node, argv, None, env or {}, stdin=bool(stdin))
         try:
             return _to_the_end(stream, stdin, Deadline(limit("call") if timeout is None else timeout), argv[0])
         finally:
             stream.close()
 
     def stream(
-        self, box: Container, argv: Sequence[str], *, tty: TtySize | None, env: Mapping[str, str] | None = None
+        self, node: Container, argv: Sequence[str], *, tty: TtySize | None, env: Mapping[str, str] | None = None
     ) -> ExecStream:
-        if self._joinable(box):
-            return self._agent.stream(argv, join=box.pid, tty=tty, env=env)
-        return self._docker_stream(box, argv, tty, env or {}, stdin=True)
+        if self._joinable(node):
+            return self._agent.stream(argv, join=node.pid, tty=tty, env=env)
+        return self._docker_stream(node, argv, tty, env or {}, stdin=True)
 
     def _docker_stream(
-        self, box: Container, argv: Sequence[str], tty: TtySize | None, env: Mapping[str, str], *, stdin: bool
+        self, node: Container, argv: Sequence[str], tty: TtySize | None, env: Mapping[str, str], *, stdin: bool
     ) -> DockerExec:
         environment = {**DOCKER_ENVIRONMENT, **env}
-        program = self._docker.create_exec(box.id, argv, tty=tty is not None, stdin=stdin, environment=environment)
+        program = self._docker.create_exec(node.id, argv, tty=tty is not None, stdin=stdin, environment=environment)
         body = {"Detach": False, "Tty": tty is not None}
         stream = DockerExec(
             self._docker, program, hijack(self._docker.socket, f"/exec/{program}/start", body, framed=tty is None)
@@ -189,9 +189,9 @@ class Programs:
             stream.resize(tty)
         return stream
 
-    def capture(self, box: Container, interface: str, expression: str) -> Capture:
+    def capture(self, node: Container, interface: str, expression: str) -> Capture:
         """Capture on an interface of the container's network; returns once packets are being captured."""
-        if self._joinable(box):
+        if self._joinable(node):
             if expression and shutil.which("tcpdump") is None:
                 raise HostError(
                     "this host has no tcpdump, which compiles capture filters",
@@ -199,15 +199,15 @@ class Programs:
                     hint="a capture without a filter needs none",
                     next_command="apt-get install tcpdump",
                 )
-            return self._agent.capture(None, interface, expression, join=box.pid)
-        return self._helper(box, interface, expression)
+            return self._agent.capture(None, interface, expression, join=node.pid)
+        return self._helper(node, interface, expression)
 
-    def _helper(self, box: Container, interface: str, expression: str) -> Capture:
+    def _helper(self, node: Container, interface: str, expression: str) -> Capture:
         command = ["tcpdump", "-Z", "root", "-i", interface, "-U", "-s", "0", "-w", "-"]
         command += ["--", expression] if expression else []
         what = f"start a capture with {CAPTURE_IMAGE} (labctl setup images says how to get it)"
         helper = self._docker.create_helper(
-            CAPTURE_IMAGE, command, network_of=box.id, labels={**self._labels, "labctl.helper": "capture"}, what=what
+            CAPTURE_IMAGE, command, network_of=node.id, labels={**self._labels, "labctl.helper": "capture"}, what=what
         )
         try:
             streams = hijack(
@@ -228,9 +228,9 @@ class Programs:
                 self._own_agent = None
 
 
-def _must_run(box: Container) -> None:
-    if not box.running:
-        raise InconclusiveError(f"container {box.name} does not run: it is {box.state}", code="not-running")
+def _must_run(node: Container) -> None:
+    if not node.running:
+        raise InconclusiveError(f"container {node.name} does not run: it is {node.state}", code="not-running")
 
 
 def _to_the_end(stream: DockerExec, stdin: bytes, deadline: Deadline, program: str) -> Completed:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from labctl.errors import UsageError
-from labctl.runtime.containerlab.boxes import Plan
+from labctl.runtime.containerlab.nodes import Plan
 from labctl.runtime.containerlab.dockerhost import Container, DockerHost, Network
 from labctl.runtime.containerlab.record import Record
 from labctl.state import LabState
@@ -43,7 +43,7 @@ class Owned:
     def containers(self) -> tuple[Container, ...]:
         """The lab's containers, running or not: containerlab's, kind's and labctl's helpers."""
         found = self._docker.containers(lambda labels: self._ours(labels) or self._of_cluster(labels))
-        return tuple(box for box in found if self._ours(box.labels) or self._began_before(box.created))
+        return tuple(node for node in found if self._ours(node.labels) or self._began_before(node.created))
 
     def _ours(self, labels: Mapping[str, str]) -> bool:
         """By a folder in the labels, which only this lab has."""
@@ -57,11 +57,11 @@ class Owned:
     def cluster(self, without: Collection[str] = ()) -> tuple[Container, ...]:
         """kind's containers of the lab, but for those of the ids in ``without``."""
         found = self._docker.containers(self._of_cluster, without)
-        return tuple(box for box in found if self._began_before(box.created))
+        return tuple(node for node in found if self._began_before(node.created))
 
     def nodes(self) -> Mapping[str, Container]:
         """The lab's nodes by container name: without helpers."""
-        return {box.name: box for box in self.containers() if STATE not in box.labels}
+        return {node.name: node for node in self.containers() if STATE not in node.labels}
 
     def network(self, name: str) -> Network | None:
         """The network of that name if it was made after the lab began."""
@@ -84,11 +84,11 @@ def within(labels: Mapping[str, str], root: Path) -> bool:
 
 def refuse_foreign(plan: Plan, docker: DockerHost, state: LabState, record: Record) -> None:
     """Before anything is made. Raises `UsageError` naming everything of others that has a name of this lab."""
-    ours = {box.id for box in Owned(docker, state, record).containers()}
+    ours = {node.id for node in Owned(docker, state, record).containers()}
     seen: dict[str, str] = {}
-    for box, why in _candidates(plan, docker):
-        if box.id not in ours:
-            seen.setdefault(box.id, f"container {box.name} ({why})")
+    for node, why in _candidates(plan, docker):
+        if node.id not in ours:
+            seen.setdefault(node.id, f"container {node.name} ({why})")
     network = docker.network(plan.network)
     if network is not None and Owned(docker, state, record).network(plan.network) is None:
         users = f"used by {', '.join(network.users)}" if network.users else "nothing is on it"
@@ -107,12 +107,12 @@ def _candidates(plan: Plan, docker: DockerHost) -> Iterator[tuple[Container, str
     def named(labels: Mapping[str, str]) -> bool:
         return labels.get(LAB) == plan.lab or (bool(plan.cluster) and labels.get(CLUSTER) == plan.cluster)
 
-    for box in docker.containers(named):
-        if box.labels.get(LAB) == plan.lab:
-            yield box, f"of a containerlab lab made from {box.labels.get(TOPOLOGY_FILE, 'an unknown folder')}"
+    for node in docker.containers(named):
+        if node.labels.get(LAB) == plan.lab:
+            yield node, f"of a containerlab lab made from {node.labels.get(TOPOLOGY_FILE, 'an unknown folder')}"
         else:
-            yield box, f"of a kind cluster {plan.cluster}"
-    for planned in plan.boxes.values():
+            yield node, f"of a kind cluster {plan.cluster}"
+    for planned in plan.nodes.values():
         found = docker.container(planned.container)
         if found is not None and found.name == planned.container:
             yield found, "made by somebody else"

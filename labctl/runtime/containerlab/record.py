@@ -15,7 +15,7 @@ from pathlib import Path
 from labctl import pace
 from labctl.errors import LabError
 from labctl.runtime.api import SwitchLogin
-from labctl.runtime.containerlab.boxes import TOPOLOGY, Plan
+from labctl.runtime.containerlab.nodes import TOPOLOGY, Plan
 from labctl.state import LabState, all_labs
 
 NAME = "containerlab"
@@ -30,7 +30,7 @@ class Record:
     began: float = 0.0
     """Seconds since the epoch when its first container can have been made; 0: none was ever tried."""
     created: bool = False
-    """Whether every box and wire was there once."""
+    """Whether every node and link was there once."""
     network: str = ""
     cluster: str | None = None
     containers: tuple[str, ...] = ()
@@ -41,7 +41,7 @@ class Record:
     veths_before: tuple[str, ...] = ()
     """Interfaces of this host that looked like half a link of containerlab's before."""
     speed: float | None = None
-    """Of this host, as a factor of the reference guest's, measured before the boxes were made."""
+    """Of this host, as a factor of the reference guest's, measured before the nodes were made."""
     backups_before: bool = True
     """Whether containerlab's folder of backups was there before."""
 
@@ -82,7 +82,7 @@ def begin(
         speed=pace.speed(),
         network=plan.network,
         cluster=plan.cluster,
-        containers=tuple(sorted({*before.containers, *(box.container for box in plan.boxes.values())})),
+        containers=tuple(sorted({*before.containers, *(node.container for node in plan.nodes.values())})),
         kind_network_ours=plan.cluster is not None and (before.kind_network_ours or inherited),
         topologies=tuple(sorted({*before.topologies, topology})),
         veths_before=before.veths_before if before.began else veths,

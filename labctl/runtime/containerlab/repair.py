@@ -1,10 +1,10 @@
-"""Wires that came back and switches made anew, each with the least that containerlab 0.79 can be asked to do.
+"""Links that came back and switches made anew, each with the least that containerlab 0.79 can be asked to do.
 
 Two ways that look simpler do harm: a second ``deploy`` makes missing links, but makes every switch at their other end
 anew too (its kind declares no live links: core/topology_reconcile.go); removing a switch's container first does the
 same to all its neighbours. So links are made one by one with ``tools veth create``, and a switch's container is made
-out of its own configuration, as Docker has it, with its wires kept: they wait in a network namespace of their own
-meanwhile, and the other ends see no more than a carrier that was away. (containerlab parks wires too, but only inside a
+out of its own configuration, as Docker has it, with its links kept: they wait in a network namespace of their own
+meanwhile, and the other ends see no more than a carrier that was away. (containerlab parks links too, but only inside a
 ``deploy`` of the whole lab, which takes a cluster of kind for a node that is missing and fails.)
 """
 
@@ -19,7 +19,7 @@ from typing import Protocol
 from labctl.errors import HostError, LabctlError, LabError
 from labctl.pace import paced
 from labctl.runtime.api import Progress
-from labctl.runtime.containerlab.boxes import Box, Plan, Wire
+from labctl.runtime.containerlab.nodes import Node, Plan, Link
 from labctl.runtime.containerlab.clab import Clab
 from labctl.runtime.containerlab.cleanup import PARKED, HostPaths
 from labctl.runtime.containerlab.dockerhost import Container, DockerHost
@@ -33,7 +33,7 @@ START_LIMIT = 60.0
 
 
 class Parking(Protocol):
-    """Where wires wait."""
+    """Where links wait."""
 
     def take(self, pid: int, devices: Sequence[str]) -> None:
         """Out of the network namespace of a process."""
@@ -49,7 +49,7 @@ class NamespaceParking:
 
     def __init__(self, name: str) -> None:
         if os.geteuid() != 0:
-            raise HostError("wires between containers can only be moved by root", code="needs-root")
+            raise HostError("links between containers can only be moved by root", code="needs-root")
         self._name = name
         self._ip("netns", "add", name)
 
@@ -74,10 +74,10 @@ def _run(*argv: str) -> None:
     try:
         done = subprocess.run(argv, capture_output=True, check=False, timeout=30, stdin=subprocess.DEVNULL)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise HostError(f"{argv[0]}: {error}", code="wires-not-moved") from None
+        raise HostError(f"{argv[0]}: {error}", code="links-not-moved") from None
     if done.returncode != 0:
         words = done.stderr.decode(errors="replace").strip()
-        raise HostError(f"{' '.join(argv)}: {words}", code="wires-not-moved")
+        raise HostError(f"{' '.join(argv)}: {words}", code="links-not-moved")
 
 
 def _start(docker: DockerHost, container: str) -> Container:
@@ -104,10 +104,10 @@ class Replacement:
     def replace(self, old: Container, devices: Sequence[str], progress: Progress) -> Container:
         """A new container with the old one's name, configuration and ``devices``. Raises `HostError` or `LabError`.
 
-        When the new one does not start, the old one is started again with its wires.
+        When the new one does not start, the old one is started again with its links.
         """
         parking = self._parking(f"{PARKED}{old.name}")
-        progress(f"{len(devices)} wires of {old.name} wait in a namespace of their own")
+        progress(f"{len(devices)} links of {old.name} wait in a namespace of their own")
         parking.take(old.pid, devices)
         new = None
         try:
@@ -171,96 +171,96 @@ class Repair:
         self._programs = programs
         self._nodes = nodes
 
-    def recover(self, box: Box, progress: Progress) -> None:
-        """Start the box's container if it does not run, and make its lost wires again."""
-        self._running(box, progress)
-        made = self._wires(box, progress)
-        for wire in made:
-            for end in (wire.a, wire.b):
+    def recover(self, node: Node, progress: Progress) -> None:
+        """Start the node's container if it does not run, and make its lost links again."""
+        self._running(node, progress)
+        made = self._links(node, progress)
+        for link in made:
+            for end in (link.a, link.b):
                 self._replug(self._plan.at(end[0]), end[1], progress)
         if not made:
-            progress(f"{box.name} has all of its wires")
+            progress(f"{node.name} has all of its links")
 
-    def rebuild(self, box: Box, replacement: Replacement, progress: Progress) -> None:
-        """Replace a switch's container; a stopped one is started first, and lost wires are made again."""
-        self._running(box, progress)
-        self._wires(box, progress)
-        replacement.replace(self._nodes()[box.container], box.wires, progress)
+    def rebuild(self, node: Node, replacement: Replacement, progress: Progress) -> None:
+        """Replace a switch's container; a stopped one is started first, and lost links are made again."""
+        self._running(node, progress)
+        self._links(node, progress)
+        replacement.replace(self._nodes()[node.container], node.links, progress)
         if trouble := missing(self._plan, self._nodes(), self._programs):
             raise LabError(
-                f"{box.name} is new, but: {'; '.join(trouble)}",
-                code="rebuilt-without-wires",
-                hint=f"labctl repair {self._plan.lab} makes lost wires again",
+                f"{node.name} is new, but: {'; '.join(trouble)}",
+                code="rebuilt-without-links",
+                hint=f"labctl repair {self._plan.lab} makes lost links again",
                 next_command=f"labctl status {self._plan.lab}",
             )
 
-    def _running(self, box: Box, progress: Progress) -> None:
-        container = self._nodes().get(box.container)
+    def _running(self, node: Node, progress: Progress) -> None:
+        container = self._nodes().get(node.container)
         if container is None:
             raise LabError(
-                f"{box.name}: its container {box.container} is gone, and its wires with it",
+                f"{node.name}: its container {node.container} is gone, and its links with it",
                 code="cannot-recover",
                 hint="containerlab would make its neighbours anew too: take the lab down and up again",
                 next_command=f"labctl down {self._plan.lab}",
             )
         if container.running:
             return
-        progress(f"starting container {box.container}, which is {container.state}")
+        progress(f"starting container {node.container}, which is {container.state}")
         try:
             _start(self._docker, container.id)
         except DeadlinePassed as passed:
             raise LabError(
-                f"container {box.container} does not run: it is {passed.reason}",
+                f"container {node.container} does not run: it is {passed.reason}",
                 code="cannot-recover",
-                next_command=f"labctl logs {self._plan.lab} {box.name}",
+                next_command=f"labctl logs {self._plan.lab} {node.name}",
             ) from None
 
-    def _wires(self, box: Box, progress: Progress) -> list[Wire]:
-        """Make the box's lost wires again. Raises `LabError` for half a wire, and one that did not come."""
+    def _links(self, node: Node, progress: Progress) -> list[Link]:
+        """Make the node's lost links again. Raises `LabError` for half a link, and one that did not come."""
         made = []
-        for wire in self._plan.wires:
-            if box.topology not in (wire.a[0], wire.b[0]):
+        for link in self._plan.links:
+            if node.topology not in (link.a[0], link.b[0]):
                 continue
-            there = [self._there(end) for end in (wire.a, wire.b)]
+            there = [self._there(end) for end in (link.a, link.b)]
             if all(there):
                 continue
             if any(there):
                 raise LabError(
-                    f"half of the wire {wire} is there: that is no link of containerlab's",
+                    f"half of the link {link} is there: that is no link of containerlab's",
                     code="cannot-recover",
                     hint="take the lab down and up again",
                     next_command=f"labctl down {self._plan.lab}",
                 )
-            progress(f"making the wire {wire} again")
-            self._clab.veth(wire, progress=progress)
-            if not all(self._there(end) for end in (wire.a, wire.b)):
+            progress(f"making the link {link} again")
+            self._clab.veth(link, progress=progress)
+            if not all(self._there(end) for end in (link.a, link.b)):
                 raise LabError(
-                    f"containerlab made the wire {wire}, and it is not there",
+                    f"containerlab made the link {link}, and it is not there",
                     code="cannot-recover",
                     next_command=f"labctl logs {self._plan.lab}",
                 )
-            made.append(wire)
+            made.append(link)
         return made
 
     def _there(self, end: tuple[str, str]) -> bool:
-        box = self._plan.at(end[0])
-        container = self._docker.container(box.container)
+        node = self._plan.at(end[0])
+        container = self._docker.container(node.container)
         if container is None or not container.running:
             raise LabError(
-                f"{box.name} does not run, so its wires cannot be made",
+                f"{node.name} does not run, so its links cannot be made",
                 code="cannot-recover",
                 next_command=f"labctl status {self._plan.lab}",
             )
         return kernel_name(end[1]) in self._programs.interfaces(container)
 
-    def _replug(self, box: Box, interface: str, progress: Progress) -> None:
+    def _replug(self, node: Node, interface: str, progress: Progress) -> None:
         """A VM's port forwards to the interface that was there when it started: join it to the new one.
 
         Inferred from how vrnetlab joins them (connection mode tc); not yet run with a Cisco image.
         """
-        if box.kind != "switch" or self._plan.switch == "standin":
+        if node.kind != "switch" or self._plan.switch == "standin":
             return
-        container = self._nodes()[box.container]
+        container = self._nodes()[node.container]
         number = kernel_name(interface).removeprefix("eth")
         tap = f"tap{number}"
         if tap not in self._programs.interfaces(container):
@@ -270,8 +270,8 @@ class Repair:
         if done.code != 0:
             words = done.stderr.decode(errors="replace").strip()
             raise LabError(
-                f"{interface} of {box.name} is wired again, but its virtual machine is not joined to it: {words}",
+                f"{interface} of {node.name} is wired again, but its virtual machine is not joined to it: {words}",
                 code="cannot-recover",
-                next_command=f"labctl repair {self._plan.lab} --rebuild {box.name}",
+                next_command=f"labctl repair {self._plan.lab} --rebuild {node.name}",
             )
-        progress(f"{interface} of {box.name} is joined to its virtual machine again")
+        progress(f"{interface} of {node.name} is joined to its virtual machine again")

@@ -18,7 +18,7 @@ from labctl.host import memory_free
 from labctl.journal import Journal
 from labctl.runtime.api import Observation, Progress, SwitchLogin
 from labctl.runtime.containerlab import cleanup, logs, status
-from labctl.runtime.containerlab.boxes import Plan, boot_environment, plan_of
+from labctl.runtime.containerlab.nodes import Plan, boot_environment, plan_of
 from labctl.runtime.containerlab.clab import Clab
 from labctl.runtime.containerlab.cleanup import HostPaths
 from labctl.runtime.containerlab.dockerhost import Container, DockerHost
@@ -118,7 +118,7 @@ class ContainerlabRuntime:
             self._deploy(plan, record, clab, boot, progress, cancel)
             nodes = self._proven(plan, record)
         endpoints = self._write_access(plan, nodes)
-        progress(f"{len(record.containers)} containers, {len(plan.wires)} wires")
+        progress(f"{len(record.containers)} containers, {len(plan.links)} links")
         return endpoints
 
     @contextmanager
@@ -153,11 +153,11 @@ class ContainerlabRuntime:
         progress: Progress,
         cancel: threading.Event,
     ) -> None:
-        names = {box.container: box.name for box in plan.boxes.values() if box.kind == "kube-node"}
+        names = {node.container: node.name for node in plan.nodes.values() if node.kind == "kube-node"}
 
         def kind_nodes(known: Collection[str]) -> dict[str, Container]:
             found = Owned(self._docker, self._state, record).cluster(without=known)
-            return {names.get(box.name, box.name): box for box in found}
+            return {names.get(node.name, node.name): node for node in found}
 
         with Follower(self._docker, kind_nodes, self._state.logs, progress) as follower:
             clab.deploy(
@@ -184,9 +184,9 @@ class ContainerlabRuntime:
 
     def _write_access(self, plan: Plan, nodes: Mapping[str, Container]) -> ContainerlabEndpoints:
         addresses = {
-            box.name: address
-            for box in plan.switches()
-            if (address := nodes[box.container].addresses.get(plan.network)) is not None
+            node.name: address
+            for node in plan.switches()
+            if (address := nodes[node.container].addresses.get(plan.network)) is not None
         }
         made = self._endpoints(plan)
         write_ssh_config(self._state, addresses, made.login.username)
@@ -204,7 +204,7 @@ class ContainerlabRuntime:
         try:
             record = read_record(self._state)
             if not record.began:
-                return Observation(self.name, None, alive=False, nodes={}, detail="none of its boxes was made")
+                return Observation(self.name, None, alive=False, nodes={}, detail="none of its nodes was made")
             nodes = self._nodes(record)
         except LabctlError as error:
             return status.unseen(self._state.folder, error.message)
@@ -226,7 +226,7 @@ class ContainerlabRuntime:
     def pids(self) -> dict[str, int]:
         """The first process of each container that runs; none of it where Docker is not on this host."""
         with suppress(HostError):  # Docker does not answer: nobody can tell
-            return {name: box.pid for name, box in self._nodes().items() if Path(f"/proc/{box.pid}/ns").is_dir()}
+            return {name: node.pid for name, node in self._nodes().items() if Path(f"/proc/{node.pid}/ns").is_dir()}
         return {}
 
     def logs(self, node: str | None = None) -> str:
@@ -235,34 +235,34 @@ class ContainerlabRuntime:
         with suppress(HostError):  # without Docker the files of the lab's logs are all there is
             nodes = self._nodes()
         try:
-            named = {box.name: nodes[box.container] for box in self._plan().boxes.values() if box.container in nodes}
+            named = {node.name: nodes[node.container] for node in self._plan().nodes.values() if node.container in nodes}
         except LabctlError:
             named = dict(nodes)  # the folder is gone: Docker's own names
         return logs.collect(self._state.logs, node, named, self._docker, read_login(self._state).password)
 
     def last_line(self, node: str) -> str:
-        container = self._nodes().get(self._plan().box(node).container)
+        container = self._nodes().get(self._plan().node(node).container)
         return logs.last_line(container, self._docker, read_login(self._state).password) if container else ""
 
     # --- change ------------------------------------------------------------------------------------------------
 
     def rebuild(self, switch: str, *, progress: Progress) -> None:
         plan = self._plan()
-        box = plan.box(switch)
-        if box.kind != "switch":
+        node = plan.node(switch)
+        if node.kind != "switch":
             raise UsageError(
                 f"{switch} is no switch: only switches are made anew",
                 code="no-such-switch",
                 hint=f"it has {', '.join(one.name for one in plan.switches())}",
                 next_command=f"labctl repair {self._state.name} {switch}",
             )
-        self._repair(plan).rebuild(box, Replacement(self._docker, self._paths, self._parking), progress)
+        self._repair(plan).rebuild(node, Replacement(self._docker, self._paths, self._parking), progress)
         host_keys(self._state, switch).unlink(missing_ok=True)
         self._write_access(plan, self._nodes())
 
     def recover(self, node: str, *, progress: Progress) -> None:
         plan = self._plan()
-        self._repair(plan).recover(plan.box(node), progress)
+        self._repair(plan).recover(plan.node(node), progress)
 
     def _repair(self, plan: Plan) -> Repair:
         return Repair(plan, self._clab, self._docker, self._programs, self._nodes)

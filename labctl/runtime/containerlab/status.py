@@ -1,4 +1,4 @@
-"""What the boxes of a lab are doing, read from Docker and the containers' own networks, never from the folder."""
+"""What the nodes of a lab are doing, read from Docker and the containers' own networks, never from the folder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from labctl.errors import LabctlError, SpecError
 from labctl.folder import load_folder
 from labctl.runtime.api import NodeState, NodeStatus, Observation
-from labctl.runtime.containerlab.boxes import BOND, KINDS, Box, Plan
+from labctl.runtime.containerlab.nodes import BOND, KINDS, Node, Plan
 from labctl.runtime.containerlab.dockerhost import Container
 from labctl.runtime.containerlab.exec import Programs
 from labctl.runtime.containerlab.ownership import CLUSTER
@@ -18,34 +18,34 @@ NODE_KIND = "clab-node-kind"
 NODE_NAME = "clab-node-name"
 
 
-def lost(box: Box, container: Container, programs: Programs, *, bonded: bool) -> list[str]:
-    """Interfaces that the topology gives the box, and its bond when it should be there, that it has not."""
+def lost(node: Node, container: Container, programs: Programs, *, bonded: bool) -> list[str]:
+    """Interfaces that the topology gives the node, and its bond when it should be there, that it has not."""
     there = programs.interfaces(container)
-    wanted = [*box.wires, *([BOND] if bonded and box.bonded else [])]
+    wanted = [*node.links, *([BOND] if bonded and node.bonded else [])]
     return [name for name in wanted if name not in there]
 
 
 def missing(plan: Plan, nodes: Mapping[str, Container], programs: Programs) -> list[str]:
-    """Why the lab is not whole: boxes that do not run, wires that are not there. Empty when it is."""
+    """Why the lab is not whole: nodes that do not run, links that are not there. Empty when it is."""
     reasons = []
-    for box in plan.boxes.values():
-        container = nodes.get(box.container)
+    for node in plan.nodes.values():
+        container = nodes.get(node.container)
         if container is None:
-            reasons.append(f"{box.name}: there is no container {box.container}")
+            reasons.append(f"{node.name}: there is no container {node.container}")
         elif not container.running:
-            reasons.append(f"{box.name}: container {box.container} is {container.state} (code {container.exit_code})")
-        elif gone := lost(box, container, programs, bonded=False):
-            reasons.append(f"{box.name}: no {', '.join(gone)}")
+            reasons.append(f"{node.name}: container {node.container} is {container.state} (code {container.exit_code})")
+        elif gone := lost(node, container, programs, bonded=False):
+            reasons.append(f"{node.name}: no {', '.join(gone)}")
     return reasons
 
 
 def observe(
     plan: Plan, nodes: Mapping[str, Container], programs: Programs, *, created: bool, bonded: bool
 ) -> Observation:
-    """``created``: every box was there once; ``bonded``: the nodes' scripts have run."""
+    """``created``: every node was there once; ``bonded``: the nodes' scripts have run."""
     rows = {
-        box.name: _status(plan, box, nodes.get(box.container), programs, created=created, bonded=bonded)
-        for box in plan.boxes.values()
+        node.name: _status(plan, node, nodes.get(node.container), programs, created=created, bonded=bonded)
+        for node in plan.nodes.values()
     }
     alive = any(container.running for container in nodes.values())
     return Observation(NAME, None, alive, rows, _trouble(plan, rows) if alive and created else "", created)
@@ -63,7 +63,7 @@ def observe_unknown(nodes: Mapping[str, Container], detail: str) -> Observation:
 
 
 def unseen(folder: Path, detail: str) -> Observation:
-    """When Docker does not answer: nothing is known of any box."""
+    """When Docker does not answer: nothing is known of any node."""
     try:
         lab = load_folder(folder).lab
     except SpecError:
@@ -73,37 +73,37 @@ def unseen(folder: Path, detail: str) -> Observation:
 
 
 def _status(
-    plan: Plan, box: Box, container: Container | None, programs: Programs, *, created: bool, bonded: bool
+    plan: Plan, node: Node, container: Container | None, programs: Programs, *, created: bool, bonded: bool
 ) -> NodeStatus:
     if container is None:
-        return NodeStatus(box.name, box.kind, "dead", None, "its container is gone")
-    address = container.addresses.get(KIND_NETWORK if box.kind == "kube-node" else plan.network)
-    state, detail = _state(plan, box, container, programs, created=created, bonded=bonded)
-    return NodeStatus(box.name, box.kind, state, address, detail)
+        return NodeStatus(node.name, node.kind, "dead", None, "its container is gone")
+    address = container.addresses.get(KIND_NETWORK if node.kind == "kube-node" else plan.network)
+    state, detail = _state(plan, node, container, programs, created=created, bonded=bonded)
+    return NodeStatus(node.name, node.kind, state, address, detail)
 
 
 def _state(
-    plan: Plan, box: Box, container: Container, programs: Programs, *, created: bool, bonded: bool
+    plan: Plan, node: Node, container: Container, programs: Programs, *, created: bool, bonded: bool
 ) -> tuple[NodeState, str]:
-    again = f"labctl repair {plan.lab} {'--rebuild ' if box.kind == 'switch' else ''}{box.name}"
+    again = f"labctl repair {plan.lab} {'--rebuild ' if node.kind == 'switch' else ''}{node.name}"
     if not container.running:
         begins = container.state in ("created", "restarting")
         return ("starting", container.state) if begins else ("stopped", f"code {container.exit_code}; {again}")
     try:
-        gone = lost(box, container, programs, bonded=bonded)
+        gone = lost(node, container, programs, bonded=bonded)
     except (LabctlError, OSError) as error:
         return "unknown", f"its interfaces cannot be read: {error}"
     if not gone:
-        boots = box.kind == "switch" and container.health in ("starting", "unhealthy")
+        boots = node.kind == "switch" and container.health in ("starting", "unhealthy")
         return ("starting", f"it says {container.health} of itself") if boots else ("running", "")
-    return ("broken", _loss(plan, box, gone, again)) if created else ("starting", f"no {', '.join(gone)} yet")
+    return ("broken", _loss(plan, node, gone, again)) if created else ("starting", f"no {', '.join(gone)} yet")
 
 
-def _loss(plan: Plan, box: Box, gone: Sequence[str], again: str) -> str:
-    """Who lost all of its wires was started again; a switch that lost some has them to boxes that were."""
+def _loss(plan: Plan, node: Node, gone: Sequence[str], again: str) -> str:
+    """Who lost all of its links was started again; a switch that lost some has them to nodes that were."""
     names = ", ".join(gone)
-    if box.kind == "switch" and len(gone) < len(box.wires):
-        return f"it lost {names}, to boxes that were started again; labctl repair {plan.lab}"
+    if node.kind == "switch" and len(gone) < len(node.links):
+        return f"it lost {names}, to nodes that were started again; labctl repair {plan.lab}"
     return f"it was started again and lost {names}; {again}"
 
 

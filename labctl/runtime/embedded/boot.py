@@ -1,4 +1,4 @@
-"""What the daemon does with a folder: guest, namespaces, wires, switch front ends, control plane, node agents.
+"""What the daemon does with a folder: guest, namespaces, links, switch front ends, control plane, node agents.
 
 Boots only: no configuration is pushed, no manifest applied. Those are engine steps, the same for every runtime.
 """
@@ -37,7 +37,7 @@ from labctl.runtime.embedded.network import (
     namespaces,
     plan,
     quiet,
-    wires,
+    links,
 )
 from labctl.runtime.embedded.supervisor import Supervisor
 from labctl.runtime.embedded.switches import make_credentials
@@ -82,14 +82,14 @@ def prepare_cluster(state: LabState, folder: Folder, management: Management) -> 
     nodes = []
     for lab_name, name in folder.lab.kubernetes.items():
         node = folder.lab.nodes[lab_name]
-        box = node.topology
+        node = node.topology
         serving = plane.authority.kubelet(f"kubelet-{name}", name, ("localhost", "127.0.0.1"))
         nodes.append(
             NodeSpec(
                 name,
-                box,
+                node,
                 node.role == "control-plane",
-                str(management.addresses[box]),
+                str(management.addresses[node]),
                 free_port(),
                 str(serving.certificate),
                 str(serving.key),
@@ -133,15 +133,15 @@ Say = Callable[[str], None]
 
 MEMORY_BASE_MB = 300
 MEMORY_PER_BOX_MB = 40
-"""Measured in the white paper's lab: 255 MB in use of 9 boxes, FRR 30 MB a leaf. What a guest has it touches sooner or
+"""Measured in the white paper's lab: 255 MB in use of 9 nodes, FRR 30 MB a leaf. What a guest has it touches sooner or
 later, and what UML has touched stays taken from the host, so it gets little more than twice what it needs."""
 MEMORY_VARIABLE = "LABCTL_GUEST_MEMORY_MB"
 """For labs whose workloads are scaled up: a pod of nginx takes about 5 MB."""
 
 
-def guest_memory(boxes: int, wanted: str | None) -> int:
-    """MB for a lab of so many boxes; more when a person says so. Raises `UsageError`."""
-    least = MEMORY_BASE_MB + MEMORY_PER_BOX_MB * boxes
+def guest_memory(nodes: int, wanted: str | None) -> int:
+    """MB for a lab of so many nodes; more when a person says so. Raises `UsageError`."""
+    least = MEMORY_BASE_MB + MEMORY_PER_BOX_MB * nodes
     if wanted is None:
         return least
     if not wanted.isdecimal() or int(wanted) < least:
@@ -157,14 +157,14 @@ def lab_image() -> GuestImage:
     return image
 
 
-def start_box(state: LabState, image: GuestImage, launcher: str, boxes: int, say: Say) -> GuestBox:
+def start_box(state: LabState, image: GuestImage, launcher: str, nodes: int, say: Say) -> GuestBox:
     """Start a guest that is big enough. Must run on a thread that lives as long as the guest. Raises `UsageError`."""
     workdir = state.root / "guest"
     workdir.mkdir(mode=0o700, exist_ok=True)
     console = state.logs / "console.log"
     if console.exists():  # of the launcher before: what it said stays apart
         console.rename(state.logs / "console-before.log")
-    memory = guest_memory(boxes, os.environ.get(MEMORY_VARIABLE))
+    memory = guest_memory(nodes, os.environ.get(MEMORY_VARIABLE))
     guest = start_guest(launcher, image, Machine(memory), workdir=workdir, console=console)
     say(f"guest starts on {launcher} with {memory} MB")
     return GuestBox(guest, state.root / "agent.sock")
@@ -175,7 +175,7 @@ BOOT_LIMIT = 120.0
 
 
 class EmbeddedLab:
-    """One lab's boxes, inside the daemon. Not thread-safe: the daemon serialises create and destroy."""
+    """One lab's nodes, inside the daemon. Not thread-safe: the daemon serialises create and destroy."""
 
     def __init__(self, state: LabState) -> None:
         self._state = state
@@ -229,19 +229,19 @@ class EmbeddedLab:
         pace.know(agent.speed())
         deadline.seconds = pace.paced(deadline.seconds)
         say(f"guest speed {pace.speed():.2g} of the reference")
-        self._wire(agent, made)
-        say(f"{len(made.namespaces)} boxes and {len(folder.lab.links)} wires")
+        self._link(agent, made)
+        say(f"{len(made.namespaces)} nodes and {len(folder.lab.links)} links")
         switches.start_front_ends(self._state, zygote, self._supervisor, made, switch_ports, credentials)
         say(f"{len(switch_ports)} switches started")
         switches.write_ssh_files(self._state, credentials, switch_ports)
         self._write_table(made, switch_ports, credentials.username, str(credentials.password_file), control_plane)
         agents.set()
 
-    def _start_cluster(self, cluster: Cluster, boxes: threading.Event, say: Say, deadline: Deadline) -> None:
+    def _start_cluster(self, cluster: Cluster, nodes: threading.Event, say: Say, deadline: Deadline) -> None:
         """Beside everything else; that the API answers is a gate of the engine, its failure is told by `observe`."""
         try:
             start_control_plane(cluster, self._supervisor, say, deadline, self._cancel)
-            while not boxes.wait(0.1):
+            while not nodes.wait(0.1):
                 if self._cancel.is_set():
                     return
             start_agents(cluster, self._state, self._supervisor)
@@ -252,27 +252,27 @@ class EmbeddedLab:
         image = lab_image()
 
         def start(name: str) -> GuestBox:
-            boxes = len(folder.lab.nodes)
-            guest = self._supervisor.call(lambda: start_box(self._state, image, name, boxes, say))
+            nodes = len(folder.lab.nodes)
+            guest = self._supervisor.call(lambda: start_box(self._state, image, name, nodes, say))
             self._guest = guest
             self._supervisor.record("guest", guest.guest.process.pid)
             return guest
 
         return trial.boot(launcher, image, start, limit=BOOT_LIMIT, cancel=self._cancel, say=say).connect()
 
-    def _wire(self, agent: Agent, made: Plan) -> None:
+    def _link(self, agent: Agent, made: Plan) -> None:
         lab = made.folder.lab
         names = list(made.namespaces.values())
         self._do(agent, [(None, namespaces(names))])
         self._do(agent, [*((name, quiet()) for name in names)])
-        self._do(agent, [(None, wires(lab.keyed_links, made.management))])
+        self._do(agent, [(None, links(lab.keyed_links, made.management))])
         groups = []
         for name, node in lab.nodes.items():
             if node.kind != "switch":
-                box = made.namespaces[name]
+                node = made.namespaces[name]
                 forwarding = kube_node() if node.kind == "kube-node" else []
-                ops = host_interfaces(box, lab.interfaces(name), made.management)
-                groups.append((box, [*forwarding, *ops]))
+                ops = host_interfaces(node, lab.interfaces(name), made.management)
+                groups.append((node, [*forwarding, *ops]))
         self._do(agent, groups)
 
     @staticmethod
@@ -291,7 +291,7 @@ class EmbeddedLab:
         table = EndpointTable(
             namespaces=dict(made.namespaces),
             kinds={name: node.kind for name, node in nodes.items()},
-            management={name: str(made.management.addresses[box]) for name, box in made.namespaces.items()},
+            management={name: str(made.management.addresses[node]) for name, node in made.namespaces.items()},
             ssh_ports=dict(ports),
             username=username,
             password_file=password_file,

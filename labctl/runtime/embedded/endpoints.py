@@ -1,6 +1,6 @@
-"""How the boxes of an embedded lab are reached: SSH and the API server on loopback, the rest through the agent.
+"""How the nodes of an embedded lab are reached: SSH and the API server on loopback, the rest through the agent.
 
-Everything here is read from ``endpoints.json``, which the daemon writes once the boxes exist.
+Everything here is read from ``endpoints.json``, which the daemon writes once the nodes exist.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def read_table(state: LabState) -> EndpointTable:
         data = json.loads(endpoints_file(state).read_text())
     except (OSError, ValueError):
         raise InconclusiveError(
-            f"lab {state.name} has no boxes", code="not-running", next_command=f"labctl status {state.name}"
+            f"lab {state.name} has no nodes", code="not-running", next_command=f"labctl status {state.name}"
         ) from None
     return EndpointTable(**data)
 

@@ -1,4 +1,4 @@
-"""The networks of an embedded lab: its management network's addresses, and boxes and wires as kernel changes.
+"""The networks of an embedded lab: its management network's addresses, and nodes and links as kernel changes.
 
 Addresses of eth0 are the runtime's choice (as Docker's are), reported by ``observe``: what the topology fixes
 (``mgmt-ipv4``) is kept, the others get the first free ones. Kernel names of switch ports are containerlab's
@@ -68,7 +68,7 @@ def plan_management(subnet: str | None, nodes: Sequence[tuple[str, str | None]])
     try:
         addresses = {name: fixed.get(name) or next(free) for name, _ in nodes}
     except StopIteration:
-        raise _cannot(f"mgmt: {network} has not enough addresses for {len(nodes)} boxes") from None
+        raise _cannot(f"mgmt: {network} has not enough addresses for {len(nodes)} nodes") from None
     return Management(network, network6, gateway, network6[1], addresses)
 
 
@@ -87,9 +87,9 @@ class Plan:
 
 
 def plan(folder: Folder) -> Plan:
-    """Addresses of eth0 for every box of the topology (the cluster itself is none)."""
-    boxes = [(node.topology, folder.topology.addresses.get(node.topology)) for node in folder.lab.nodes.values()]
-    management = plan_management(folder.topology.mgmt_ipv4_subnet, boxes)
+    """Addresses of eth0 for every node of the topology (the cluster itself is none)."""
+    nodes = [(node.topology, folder.topology.addresses.get(node.topology)) for node in folder.lab.nodes.values()]
+    management = plan_management(folder.topology.mgmt_ipv4_subnet, nodes)
     return Plan(folder, management, {name: node.topology for name, node in folder.lab.nodes.items()})
 
 
@@ -145,7 +145,7 @@ def kube_node() -> list[Op]:
     return [Op("sysctl", "net/ipv4/ip_forward=1"), Op("sysctl", "net/ipv6/conf/all/forwarding=1")]
 
 
-def wires(links: Sequence[Link], management: Management) -> list[Op]:
+def links(links: Sequence[Link], management: Management) -> list[Op]:
     """Management bridge with a leg to every node, and all links; runs in the machine's own namespace."""
     gateway = f"{management.gateway}/{management.subnet.prefixlen}"
     gateway6 = f"{management.gateway6}/{management.subnet6.prefixlen}"

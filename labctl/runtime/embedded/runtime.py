@@ -61,7 +61,7 @@ def _guest(node: str, endpoints: EmbeddedEndpoints) -> list[tuple[str, str]]:
 
 
 CREATE_LIMIT = 600.0
-"""Seconds between two words of a daemon that makes the boxes: it has limits of its own."""
+"""Seconds between two words of a daemon that makes the nodes: it has limits of its own."""
 DESTROY_LIMIT = 30.0
 
 
@@ -207,7 +207,7 @@ class EmbeddedRuntime:
 
     def _cannot(self, what: str) -> HostError:
         return HostError(
-            f"the embedded runtime cannot {what}: all of its boxes live and die with one guest",
+            f"the embedded runtime cannot {what}: all of its nodes live and die with one guest",
             code="runtime-cannot",
             hint="up makes the whole lab anew within seconds",
             next_command=f"labctl down {self._state.name}",

@@ -99,13 +99,13 @@ def start_front_ends(
     specs.mkdir(mode=0o700, exist_ok=True)
     with zygote.channel.makefile("r") as answers:
         for name, port in ports.items():
-            box = folder.lab.nodes[name].topology
+            node = folder.lab.nodes[name].topology
             interfaces = {interface: kernel_name(interface) for interface in folder.lab.interfaces(name)}
             identity = SwitchIdentity(
                 name,
                 made.namespaces[name],
                 interfaces,
-                made.management.interface(box),
+                made.management.interface(node),
                 nxos_version=folder.lab.versions.get("nxos", NXOS_DEFAULT),
             )
             spec = FrontEndSpec(

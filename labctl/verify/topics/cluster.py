@@ -265,7 +265,7 @@ def judge_component(row: ComponentInput, nodes: Sequence[str], pods: Sequence[Js
     """Its pods are ready where they are to run, of the expected image tag."""
     found = pods_with(pods, row.namespace, row.selector)
     ready = _nodes_of(filter(pod_ready, found))
-    images = sorted({str(box["image"]) for pod in found for box in pod["spec"]["containers"]})
+    images = sorted({str(node["image"]) for pod in found for node in pod["spec"]["containers"]})
     expected = {"on": "each" if row.spread else "one", "nodes": list(nodes)} | ({"tag": row.tag} if row.tag else {})
     seen = {"ready_on": ready, "images": images}
     missing = [name for name in nodes if name not in ready]

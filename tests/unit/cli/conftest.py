@@ -51,7 +51,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 
 class Here:
-    """A runtime whose boxes are this machine, reached by the guest's own agent; its switches' SSH is told alone."""
+    """A runtime whose nodes are this machine, reached by the guest's own agent; its switches' SSH is told alone."""
 
     name = "embedded"
     images = reached = kept = False

@@ -27,11 +27,11 @@ class _Runtime:
 
     name = "embedded"
 
-    def __init__(self, boxes: Any) -> None:
-        self._boxes = boxes
+    def __init__(self, nodes: Any) -> None:
+        self._nodes = nodes
 
     def endpoints(self) -> Any:
-        return self._boxes
+        return self._nodes
 
     def observe(self) -> Observation:
         return Observation("embedded", "uml", alive=True, nodes={})

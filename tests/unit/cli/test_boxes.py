@@ -1,4 +1,4 @@
-"""Into the boxes of a lab: exec, ssh, capture, inventory, status, logs; with the lab named, or the one there is."""
+"""Into the nodes of a lab: exec, ssh, capture, inventory, status, logs; with the lab named, or the one there is."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_ssh_to_a_node_leads_to_exec(run: Run, here: Here) -> None:
 
 
 def test_a_filter_that_is_none(run: Run, here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """tcpdump, which compiles filters in a box, is not on every host: the words are its own, their way is real."""
+    """tcpdump, which compiles filters in a node, is not on every host: the words are its own, their way is real."""
     words = "tcpdump: can't parse filter expression: syntax error"
     (tmp_path / "tcpdump").write_text(f'#!/bin/sh\necho "{words}" >&2\nexit 1\n')
     (tmp_path / "tcpdump").chmod(0o755)
@@ -221,7 +221,7 @@ def test_status_says_how_to_reach_each_box_and_what_the_lab_is(run: Run, here: H
     assert leaf.endswith("   127.0.0.1:20000")
     assert lines[-3:] == [
         "labctl ssh whitepaper SWITCH logs in to a switch",
-        "labctl exec whitepaper NODE opens a shell in any other box",
+        "labctl exec whitepaper NODE opens a shell in any other node",
         "addresses are those inside the guest: from here they are not reached",
     ]
 

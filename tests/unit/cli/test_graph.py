@@ -35,7 +35,7 @@ def test_mermaid_without_sessions_into_a_file(run: Run, tmp_path: Path) -> None:
 
 @pytest.fixture
 def lab(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A lab called paper that runs, and whose boxes do not answer."""
+    """A lab called paper that runs, and whose nodes do not answer."""
     shutil.copytree(FOLDER, tmp_path / "state" / "labs" / "paper" / "folder")
     monkeypatch.setattr("labctl.runtime.select.runtime_of", lambda _state: SimpleNamespace(endpoints=lambda: None))
 

@@ -38,7 +38,7 @@ OLD: list[tuple[str, str]] = [
     ("rebuild leaf1", "repair --rebuild leaf1"),
     ("rebuild --help", "repair --help"),
     ("record lab -o out --push", "save --test-case lab -o out --push"),
-    ("recover lab node01", "repair --only boxes lab node01"),
+    ("recover lab node01", "repair --only nodes lab node01"),
     ("watch lab --interval 1 --once --json", "status --watch lab --interval 1 --once --json"),
 ]  # fmt: skip
 
@@ -86,7 +86,7 @@ def test_old_words_do_what_they_did(run: Run, here: Here) -> None:
         ("kubeconfig --show whitepaper", "kubectl --print-kubeconfig --show whitepaper"),
         ("kubeconfig", "kubectl whitepaper --print-kubeconfig"),
         ("heal", "repair --only faults"),
-        ("recover whitepaper", "repair --only boxes whitepaper"),
+        ("recover whitepaper", "repair --only nodes whitepaper"),
     ):
         before, now = run(*old.split()), run(*new.split())
         assert before.code == now.code == 0, old
@@ -136,7 +136,7 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
     """What the engine was asked, in its order."""
     asked: list[tuple[str, Any]] = []
     monkeypatch.setattr(
-        "labctl.engine.repair.recover", lambda _s, _r, node, _say: asked.append(("boxes", node)) or (node or "node01",)
+        "labctl.engine.repair.recover", lambda _s, _r, node, _say: asked.append(("nodes", node)) or (node or "node01",)
     )
     monkeypatch.setattr("labctl.engine.proving.heal", lambda *_: asked.append(("faults", None)) or ["mine.cut"])
     monkeypatch.setattr(
@@ -148,10 +148,10 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
 @pytest.mark.parametrize(
     ("typed", "asked", "told"),
     [
-        ("", [("faults", None), ("boxes", None)], "healed mine.cut\nrecovered node01\n"),
-        ("whitepaper node02", [("boxes", "node02")], "recovered node02\n"),
-        ("node02", [("boxes", "node02")], "recovered node02\n"),
-        ("--only boxes", [("boxes", None)], "recovered node01\n"),
+        ("", [("faults", None), ("nodes", None)], "healed mine.cut\nrecovered node01\n"),
+        ("whitepaper node02", [("nodes", "node02")], "recovered node02\n"),
+        ("node02", [("nodes", "node02")], "recovered node02\n"),
+        ("--only nodes", [("nodes", None)], "recovered node01\n"),
         ("--only faults", [("faults", None)], "healed mine.cut\n"),
         ("--rebuild leaf2101", [("switch", "leaf2101")], "leaf2101 is new: 200 lines\n"),
     ],
@@ -165,7 +165,7 @@ def test_what_repair_does(
 
 
 @pytest.mark.parametrize(
-    "typed", ["node01 --rebuild leaf2101", "--only boxes --rebuild leaf2101", "node01 --only faults"]
+    "typed", ["node01 --rebuild leaf2101", "--only nodes --rebuild leaf2101", "node01 --only faults"]
 )
 def test_what_does_not_go_together(run: Run, here: Here, done: list[tuple[str, Any]], typed: str) -> None:
     assert (run("repair", "whitepaper", *typed.split()).code, done) == (2, [])

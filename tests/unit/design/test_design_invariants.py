@@ -1,4 +1,4 @@
-"""What holds for a lab of any size: nothing has two owners, every wire has two ends of its own."""
+"""What holds for a lab of any size: nothing has two owners, every link has two ends of its own."""
 
 from __future__ import annotations
 

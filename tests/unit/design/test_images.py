@@ -1,4 +1,4 @@
-"""Which image each box runs, and what a 9000v of a version gets of its host."""
+"""Which image each node runs, and what a 9000v of a version gets of its host."""
 
 from __future__ import annotations
 

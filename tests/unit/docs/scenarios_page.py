@@ -63,8 +63,8 @@ them.
 
 ## What loss is
 
-A traffic is a ping, captured at its sender: at bond0 of a node, at the first wire of a host, at the node's end of a
-pod's wire. A packet is lost when its request has no reply in that capture; an outage lasts from the last answered
+A traffic is a ping, captured at its sender: at bond0 of a node, at the first link of a host, at the node's end of a
+pod's link. A packet is lost when its request has no reply in that capture; an outage lasts from the last answered
 request before it to the first answered one after it, so it is as exact as the interval. Requests of the last
 {SETTLE:g} s without a reply are under way, not lost. ping counts for itself: where its sums are larger than the
 capture's, the capture dropped packets and the verdict is INCONCLUSIVE. An outage that did not end is FAIL whatever
@@ -77,7 +77,7 @@ BUILT_IN_HEAD = """\
 ## The failures that labctl brings
 
 Rendered for a lab with a cluster, two workers and the workload pingtest; those of a spine or an uplink for two
-spines or more. "Cut off" means what it says: ports are shut or interfaces set down, the box itself runs on.
+spines or more. "Cut off" means what it says: ports are shut or interfaces set down, the node itself runs on.
 
 The limit is the longest outage of each traffic, in milliseconds. `standin` was measured (User-mode Linux on two
 processors; the worst of several runs is given) and has a margin for a busy host. `n9kv` follows from NX-OS's

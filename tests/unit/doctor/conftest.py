@@ -20,7 +20,7 @@ from labctl.doctor.model import (
     NetworkFact,
     RouteFact,
 )
-from labctl.doctor.needs import Box, ImageNeed, LabNeeds, VirtualMachine
+from labctl.doctor.needs import Node, ImageNeed, LabNeeds, VirtualMachine
 
 SWITCH, NODE, HOST = "vrnetlab/cisco_n9kv:10.5.4", "kindest/node:v1.35.1", "labctl/host:latest"
 STANDIN_SWITCH, STANDIN_NODE = "labctl/n9kv-standin:latest", "labctl/k8s-standin:latest"
@@ -129,12 +129,12 @@ def real_lab() -> LabNeeds:
         kubernetes="1.35.1",
         images=(ImageNeed("switch", SWITCH), ImageNeed("node", NODE), ImageNeed("host", HOST)),
         pulled=False,
-        boxes=(
-            Box("clab-fab-leaf1", "switch", 9 * gigabyte, 5 * gigabyte),
-            Box("clab-fab-leaf2", "switch", 9 * gigabyte, 5 * gigabyte),
-            Box("fab-control-plane", "node", 2 * gigabyte, 2 * gigabyte),
-            Box("fab-worker", "node", gigabyte, gigabyte),
-            Box("clab-fab-ext1", "host", gigabyte, gigabyte),
+        nodes=(
+            Node("clab-fab-leaf1", "switch", 9 * gigabyte, 5 * gigabyte),
+            Node("clab-fab-leaf2", "switch", 9 * gigabyte, 5 * gigabyte),
+            Node("fab-control-plane", "node", 2 * gigabyte, 2 * gigabyte),
+            Node("fab-worker", "node", gigabyte, gigabyte),
+            Node("clab-fab-ext1", "host", gigabyte, gigabyte),
         ),
         network="fab-mgmt",
         subnet=IPv4Network("172.20.20.0/24"),
@@ -152,5 +152,5 @@ def standin_lab(real_lab: LabNeeds) -> LabNeeds:
         virtual_machine=None,
         kubernetes="1.34.3",
         images=(ImageNeed("switch", STANDIN_SWITCH), ImageNeed("node", STANDIN_NODE), ImageNeed("host", HOST)),
-        boxes=tuple(replace(box, memory=1 << 26, least=1 << 26) for box in real_lab.boxes),
+        nodes=tuple(replace(node, memory=1 << 26, least=1 << 26) for node in real_lab.nodes),
     )

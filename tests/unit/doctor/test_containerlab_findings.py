@@ -111,7 +111,7 @@ def test_one_thing_of_the_host_changed(
         ("silent", "does not answer", "sudo systemctl restart docker"),
         ("denied", "ada may not ask Docker", "sudo usermod --append --groups docker ada"),
         ("foreign", "kind and labctl do not drive", "sudo apt-get install docker.io"),
-        ("remote", "wires in this kernel", "unset DOCKER_HOST"),
+        ("remote", "links in this kernel", "unset DOCKER_HOST"),
     ],
 )
 def test_a_docker_that_cannot_be_asked(
@@ -205,7 +205,7 @@ def test_modules_are_asked_for_by_those_who_need_them(
         lacking = replace(good_host, modules={**good_host.modules, name: "missing"})
         errors = [one for one in (real_lab, standin_lab) if not can_run(findings(lacking, one))]
         assert errors == [asked]
-    without_cluster = replace(real_lab, cluster=None, kubernetes=None, boxes=real_lab.boxes[:2])
+    without_cluster = replace(real_lab, cluster=None, kubernetes=None, nodes=real_lab.nodes[:2])
     assert can_run(findings(replace(good_host, modules={**good_host.modules, "ipip": "missing"}), without_cluster))
 
 
@@ -227,7 +227,7 @@ def test_stand_ins_need_no_kvm_and_no_inotify(good_host: ContainerHostFacts, sta
 
 
 def test_inotify_grows_with_the_nodes(good_host: ContainerHostFacts, real_lab: LabNeeds) -> None:
-    many = replace(real_lab, boxes=tuple(replace(real_lab.boxes[2], container=f"n{number}") for number in range(9)))
+    many = replace(real_lab, nodes=tuple(replace(real_lab.nodes[2], container=f"n{number}") for number in range(9)))
     one = by_id(findings(good_host, many), "inotify")
     assert one.fix == "sudo sysctl -w fs.inotify.max_user_watches=1179648 fs.inotify.max_user_instances=1152"
 
@@ -410,7 +410,7 @@ def test_memory_by_version(nxos: str, image: str, memory: tuple[int, int]) -> No
 
 def test_boxes_that_run_already_take_no_memory_again(good_host: ContainerHostFacts, real_lab: LabNeeds) -> None:
     assert good_host.docker is not None
-    switches = tuple(container(box.container, labctl_lab="fab") for box in real_lab.boxes[:2])
+    switches = tuple(container(node.container, labctl_lab="fab") for node in real_lab.nodes[:2])
     node = ContainerFact("fab-worker", running=True, labels={"io.x-k8s.kind.cluster": "fab"}, networks=("kind",))
     docker = replace(
         good_host.docker, containers=(*switches, node), networks=(network("fab-mgmt", "172.20.20.0/24"),)

@@ -59,10 +59,10 @@ def test_a_real_lab(rendered: Rendered) -> None:
     assert machine.passthrough
     assert (machine.memory, machine.cpus) == (8192, 4)
     assert [needs.count(part) for part in ("switch", "node", "host")] == [5, 3, 1]
-    names = [box.container for box in needs.boxes]
+    names = [node.container for node in needs.nodes]
     assert names[0] == "clab-whitepaper-spine1"
     assert "whitepaper-control-plane" in names
-    switch = needs.boxes[0]
+    switch = needs.nodes[0]
     assert switch.memory == (8192 + 512) << 20
     assert switch.least == (machine.least + 512) << 20
     assert needs.dual_stack
@@ -73,7 +73,7 @@ def test_a_real_lab(rendered: Rendered) -> None:
 def test_stand_ins(rendered: Rendered) -> None:
     needs = needs_of(rendered("standin", "standin"))
     assert (needs.switch, needs.cluster, needs.virtual_machine) == ("standin", "standin", None)
-    assert sum(box.memory for box in needs.boxes) < 3 << 30
+    assert sum(node.memory for node in needs.nodes) < 3 << 30
     assert {image.reference.partition("/")[0] for image in needs.images} == {"labctl"}
 
 

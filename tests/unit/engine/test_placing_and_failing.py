@@ -1,4 +1,4 @@
-"""What becomes of a lab whose creation was cut short, and of one that fails once its boxes are there."""
+"""What becomes of a lab whose creation was cut short, and of one that fails once its nodes are there."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RENDERED = rendered_folder("whitepaper-standin-fabric")
 
 
 class Scripted:
-    """A runtime with real boxes that is observed as the test says."""
+    """A runtime with real nodes that is observed as the test says."""
 
     name = "containerlab"
     images = reached = kept = True

@@ -64,7 +64,7 @@ def test_every_gate_is_looked_at_again_by_a_second_up(tmp_path: Path) -> None:
 def test_what_a_killed_labctl_left_is_healed_before_a_gate_stumbles_over_it(tmp_path: Path, cluster: str) -> None:
     assert "heal" not in plan(tmp_path, cluster, running=True)
     write(LabState("lab", tmp_path).journal, Change("leaf.leaf", "switch-lines"), "begun")
-    assert "heal" not in plan(tmp_path, cluster), "the boxes of another lab: there is nothing to heal in new ones"
+    assert "heal" not in plan(tmp_path, cluster), "the nodes of another lab: there is nothing to heal in new ones"
     steps = plan(tmp_path, cluster, running=True)
     assert not steps["heal"].resumable
     assert "heal" in before(steps, "push")

@@ -1,4 +1,4 @@
-"""``labctl repair --rebuild``: the box first, then its login, then its configuration, and of that switch alone."""
+"""``labctl repair --rebuild``: the node first, then its login, then its configuration, and of that switch alone."""
 
 from __future__ import annotations
 

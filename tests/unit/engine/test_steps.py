@@ -194,7 +194,7 @@ def test_events_are_lines_of_json(run: Run) -> None:
 
 
 def test_a_skipped_step_does_not_let_others_begin_before_what_it_needs(run: Run) -> None:
-    """A second up: the boxes must be found again before a step that needs only skipped ones begins."""
+    """A second up: the nodes must be found again before a step that needs only skipped ones begins."""
     order: list[str] = []
 
     def noting(name: str) -> Work:

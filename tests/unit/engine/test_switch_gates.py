@@ -169,11 +169,11 @@ def test_ports_are_those_of_the_topology() -> None:
         "spine1": node("switch", "spine", "spine1"),
         "n": node("kube-node", "worker", "l-worker"),
     }
-    wires = (
+    links = (
         (("leaf1", "Ethernet1/49"), ("n", "eth1")),
         (("n", "eth2"), ("leaf1", "Ethernet1/2")),
     )
-    folder = Folder(Path(), a_lab(nodes=nodes, links=wires), Topology())
+    folder = Folder(Path(), a_lab(nodes=nodes, links=links), Topology())
     assert switches.wired_ports(folder) == {
         "leaf1": ("Ethernet1/49", "Ethernet1/2"), "spine1": ("Ethernet1/1",),
     }  # fmt: skip

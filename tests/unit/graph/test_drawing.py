@@ -73,22 +73,22 @@ def test_marks_change_no_part_of_the_drawing_but_what_is_told_of_it() -> None:
 @pytest.mark.parametrize("name", FOLDERS)
 def test_every_box_cable_and_port_of_the_folder_is_in_it(name: str) -> None:
     folder = load_folder(FOLDERS[name])
-    wires = [[f"{box}:{port}" for box, port in link] for link in folder.lab.links]
+    links = [[f"{node}:{port}" for node, port in link] for link in folder.lab.links]
     root, text = parsed(draw(FOLDERS[name])), draw_mermaid(FOLDERS[name])
-    drawn = {kind: {e.get(f"data-{kind}") for e in root.iter(f"{SVG}g")} - {None} for kind in ("box", "port", "wire")}
-    assert drawn["box"] == set(folder.lab.nodes)
-    assert drawn["port"] == {end for wire in wires for end in wire}
-    assert drawn["wire"] == {" ".join(wire) for wire in wires}
+    drawn = {kind: {e.get(f"data-{kind}") for e in root.iter(f"{SVG}g")} - {None} for kind in ("node", "port", "link")}
+    assert drawn["node"] == set(folder.lab.nodes)
+    assert drawn["port"] == {end for link in links for end in link}
+    assert drawn["link"] == {" ".join(link) for link in links}
     labels = [element.text for element in root.iter(f"{SVG}text")]
-    assert all(short(end.partition(":")[2]) in labels for wire in wires for end in wire)
-    assert all(f"<b>{box}</b>" in text for box in folder.lab.nodes)
-    for wire in wires:
-        (a, port_a), (b, port_b) = (end.split(":") for end in wire)
+    assert all(short(end.partition(":")[2]) in labels for link in links for end in link)
+    assert all(f"<b>{node}</b>" in text for node in folder.lab.nodes)
+    for link in links:
+        (a, port_a), (b, port_b) = (end.split(":") for end in link)
         ends = [
             rf"n\d+_{a}\b.*{short(port_a)} — {short(port_b)}.*n\d+_{b}$",
             rf"n\d+_{b}\b.*{short(port_b)} — {short(port_a)}.*n\d+_{a}$",
         ]
-        assert any(re.search(end, text, re.MULTILINE) for end in ends), wire
+        assert any(re.search(end, text, re.MULTILINE) for end in ends), link
 
 
 def test_sessions_are_drawn_once_a_pair_of_boxes_with_their_number() -> None:
@@ -125,11 +125,11 @@ def test_a_peer_link_over_the_fabric_is_no_cable() -> None:
 
 def test_what_failed_is_told_by_colour_by_a_sign_and_in_words() -> None:
     root = parsed(draw(WHITEPAPER, marks=MARKS))
-    assert classes_of(root, "data-box", "node02") == {"box", "node", "down"}
-    assert classes_of(root, "data-box", "leaf2102") == {"box", "leaf", "unknown"}
+    assert classes_of(root, "data-node", "node02") == {"node", "node", "down"}
+    assert classes_of(root, "data-node", "leaf2102") == {"node", "leaf", "unknown"}
     assert classes_of(root, "data-port", "node01:eth2") == {"port", "down"}
     assert classes_of(root, "data-port", "node01:eth1") == {"port"}
-    assert classes_of(root, "data-wire", "leaf2102:Ethernet1/2 node01:eth2") == {"wire", "down"}
+    assert classes_of(root, "data-link", "leaf2102:Ethernet1/2 node01:eth2") == {"link", "down"}
     assert classes_of(root, "data-session", "leaf2102 node01") == {"session", "ebgp", "down"}
     assert classes_of(root, "data-pair", "leaf2101 leaf2102") == {"fabric", "down"}
     signs = [group.get("class") for group in root.iter(f"{SVG}g") if "sign" in (group.get("class") or "")]
@@ -178,7 +178,7 @@ def test_a_neighbor_that_is_no_box_of_the_lab_is_a_note(tmp_path: Path) -> None:
     checks = folder / "checks.yaml"
     checks.write_text(checks.read_text().replace("10.2.1.5", "10.2.1.55", 1).replace("node: node02", "node: node99", 1))
     text = draw_mermaid(folder)
-    assert "%% leaf2101: EVPN neighbor 10.2.1.55 is no box of this lab" in text
+    assert "%% leaf2101: EVPN neighbor 10.2.1.55 is no node of this lab" in text
     assert text.count("1 iBGP EVPN") == 5
 
 

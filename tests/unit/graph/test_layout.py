@@ -1,4 +1,4 @@
-"""However many boxes a lab has: nothing written lies on anything written, and everything is where it belongs."""
+"""However many nodes a lab has: nothing written lies on anything written, and everything is where it belongs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labctl.graph.layout import layout
-from labctl.graph.picture import TIERS, Box, Channel, End, Lag, Pair, Picture, Session, Wire
+from labctl.graph.picture import TIERS, Node, Channel, End, Lag, Pair, Picture, Session, Link
 from labctl.graph.scene import Rect, Scene, Text
 from labctl.graph.status import Marks, Standing, State, Status, status_of
 
@@ -22,16 +22,16 @@ class Making:
     """Ports taken one after the other, as a design does."""
 
     def __init__(self) -> None:
-        self.wires: list[Wire] = []
+        self.links: list[Link] = []
         self._taken: dict[str, int] = {}
 
-    def port(self, box: str, kind: str = "Ethernet1/") -> str:
-        self._taken[box] = self._taken.get(box, 0) + 1
-        return f"{kind}{self._taken[box]}"
+    def port(self, node: str, kind: str = "Ethernet1/") -> str:
+        self._taken[node] = self._taken.get(node, 0) + 1
+        return f"{kind}{self._taken[node]}"
 
-    def wire(self, a: str, b: str, kind: str = "Ethernet1/") -> Wire:
-        made = Wire((a, self.port(a)), (b, self.port(b, kind)))
-        self.wires.append(made)
+    def link(self, a: str, b: str, kind: str = "Ethernet1/") -> Link:
+        made = Link((a, self.port(a)), (b, self.port(b, kind)))
+        self.links.append(made)
         return made
 
 
@@ -39,43 +39,43 @@ def made(
     spines: int = 2, pairs: int = 1, nodes: int = 3, borders: int = 1, hosts: int = 1, *, physical: bool = False,
     members: int = 1, families: int = 2, suffix: str = "",
 ) -> Picture:  # fmt: skip
-    """A lab of that size; ``members``: wires from a node to each leaf of its pair."""
+    """A lab of that size; ``members``: links from a node to each leaf of its pair."""
     make = Making()
     spine, border = ([f"{word}{n}{suffix}" for n in range(count)] for word, count in (("sp", spines), ("bl", borders)))
     leafs = [(f"leaf{2 * n + 101}{suffix}", f"leaf{2 * n + 102}{suffix}") for n in range(pairs)]
-    boxes = [Box(name, "spine", ("spine, AS 65102", "Lo0 10.2.1.201")) for name in spine]
-    boxes += [Box(name, "leaf", ("leaf, AS 65102", "Lo1002 192.168.100.1")) for pair in leafs for name in pair]
-    boxes += [Box(name, "border", ("border leaf",)) for name in border]
+    nodes = [Node(name, "spine", ("spine, AS 65102", "Lo0 10.2.1.201")) for name in spine]
+    nodes += [Node(name, "leaf", ("leaf, AS 65102", "Lo1002 192.168.100.1")) for pair in leafs for name in pair]
+    nodes += [Node(name, "border", ("border leaf",)) for name in border]
     lags, channels, sessions, domains = [], [], [], []
     for number in range(nodes if pairs else 0):
         name, pair = f"node{number:02}{suffix}", leafs[number % pairs]
-        boxes.append(Box(name, "node", ("worker", "AS 65531", "192.168.1.10")))
-        wires = [make.wire(leaf, name, "eth") for leaf in pair for _ in range(members)]
-        lags.append(Lag(name, "bond0", tuple(w.b[1] for w in wires), tuple((leaf, 11 + number) for leaf in pair)))
+        nodes.append(Node(name, "node", ("worker", "AS 65531", "192.168.1.10")))
+        links = [make.link(leaf, name, "eth") for leaf in pair for _ in range(members)]
+        lags.append(Lag(name, "bond0", tuple(w.b[1] for w in links), tuple((leaf, 11 + number) for leaf in pair)))
         for leaf in pair:
-            ports = tuple(wire.a[1] for wire in wires if wire.a[0] == leaf)
+            ports = tuple(link.a[1] for link in links if link.a[0] == leaf)
             channels.append(Channel(leaf, 11 + number, ports))
             sessions.append(Session(leaf, name, "eBGP", (("IPv4", "192.168.1.10"), ("IPv6", "2001::10"))[:families]))
     for number, pair in enumerate(leafs, 1):
-        domains.append(Pair(number, pair, 500, tuple(make.wire(*pair) for _ in range(2 if physical else 0))))
+        domains.append(Pair(number, pair, 500, tuple(make.link(*pair) for _ in range(2 if physical else 0))))
     for lower in (*(name for pair in leafs for name in pair), *border):
         for upper in spine:
-            make.wire(upper, lower)
+            make.link(upper, lower)
             sessions.append(Session(lower, upper, "iBGP", (("EVPN", "10.2.1.201"),)))
     for number in range(hosts if borders else 0):
-        boxes.append(Box(f"ext{number}{suffix}", "external", ("external host",)))
-        make.wire(border[number % borders], f"ext{number}{suffix}", "eth")
+        nodes.append(Node(f"ext{number}{suffix}", "external", ("external host",)))
+        make.link(border[number % borders], f"ext{number}{suffix}", "eth")
     return Picture(
-        "lab", "routed mode", tuple(boxes), tuple(make.wires), tuple(lags), tuple(channels), tuple(domains),
+        "lab", "routed mode", tuple(nodes), tuple(make.links), tuple(lags), tuple(channels), tuple(domains),
         tuple(sessions), ("a note that is rather long, so that it has to be written in more than one line",),
     )  # fmt: skip
 
 
 def in_some_state(picture: Picture, state: State) -> Status:
     """Every part stands so, with the longest words that there are."""
-    ends: list[End] = [end for wire in picture.wires for end in (wire.a, wire.b)]
+    ends: list[End] = [end for link in picture.links for end in (link.a, link.b)]
     return Status(
-        {box.name: Standing(state, "Node unread") for box in picture.boxes},
+        {node.name: Standing(state, "Node unread") for node in picture.nodes},
         dict.fromkeys(ends, Standing(state)),
         {(row.switch, row.number): Standing(state, "P") for row in picture.channels},
         {lag.node: Standing(state, f"{len(lag.members)}/{len(lag.members)}") for lag in picture.lags},
@@ -108,7 +108,7 @@ def holds(one: Rect, other: Rect) -> bool:
 
 def texts_of(scene: Scene) -> list[Text]:
     """Every text that is drawn."""
-    parts = (*scene.boxes, *scene.ports, *scene.wires, *scene.bundles, *scene.pairs, *scene.sessions, *scene.badges)
+    parts = (*scene.nodes, *scene.ports, *scene.links, *scene.bundles, *scene.pairs, *scene.sessions, *scene.badges)
     texts = [text for placed in (*parts, *scene.legend) for text in placed.texts]
     return [*scene.heading, *texts, *scene.notes]
 
@@ -123,25 +123,25 @@ def is_sound(picture: Picture, scene: Scene) -> None:
     texts = [text.room for text in texts_of(scene)]
     assert all(holds(whole, room) for room in texts)
     assert overlapping(texts) == []
-    boxes = {placed.of.name: placed for placed in scene.boxes}
-    assert overlapping([placed.rect for placed in boxes.values()]) == []
+    nodes = {placed.of.name: placed for placed in scene.nodes}
+    assert overlapping([placed.rect for placed in nodes.values()]) == []
     signs = [Rect(p.mark.x - 6, p.mark.y - 6, 12, 12) for p in (*scene.ports, *scene.badges)]
     badges = [placed.rect for placed in scene.badges]
     bands = [bundle.rect for bundle in scene.bundles]
     assert overlapping([*signs, *badges, *bands]) == []
     assert not [room for room in texts for sign in signs if overlaps(sign, room)]
-    for placed in boxes.values():
+    for placed in nodes.values():
         assert all(holds(placed.rect, text.room) for text in placed.texts)
     for port in scene.ports:
-        assert holds(boxes[port.of[0]].rect, port.rect)
+        assert holds(nodes[port.of[0]].rect, port.rect)
         assert holds(port.rect, port.texts[0].room)
     for part in (*scene.bundles, *scene.badges):
         assert part.rect.x <= part.texts[0].room.x
         assert part.texts[0].room.right <= part.rect.right
-    assert {port.of for port in scene.ports} == {end for wire in picture.wires for end in (wire.a, wire.b)}
-    assert [placed.of for placed in scene.wires] == list(picture.wires)
+    assert {port.of for port in scene.ports} == {end for link in picture.links for end in (link.a, link.b)}
+    assert [placed.of for placed in scene.links] == list(picture.links)
     assert [placed.of for placed in scene.sessions] == [placed.of for placed in scene.badges] == list(picture.sessions)
-    assert set(boxes) == {box.name for box in picture.boxes}
+    assert set(nodes) == {node.name for node in picture.nodes}
 
 
 @settings(max_examples=60)
@@ -168,7 +168,7 @@ def test_eight_leafs_and_twelve_nodes(state: State) -> None:
 
 def test_tiers_are_one_below_the_other() -> None:
     scene = layout(made(pairs=2, nodes=4), Status())
-    rows = [{placed.rect.y for placed in scene.boxes if placed.of.tier == tier} for tier in TIERS]
+    rows = [{placed.rect.y for placed in scene.nodes if placed.of.tier == tier} for tier in TIERS]
     assert all(len(row) == 1 for row in rows)
     heights = [row.pop() for row in rows]
     assert heights == sorted(heights)
@@ -176,7 +176,7 @@ def test_tiers_are_one_below_the_other() -> None:
 
 def test_a_node_stands_under_its_own_pair() -> None:
     scene = layout(made(pairs=2, nodes=4), Status())
-    at = {placed.of.name: placed.rect for placed in scene.boxes}
+    at = {placed.of.name: placed.rect for placed in scene.nodes}
     for leafs, nodes in (
         (("leaf101", "leaf102"), ("node00", "node02")),
         (("leaf103", "leaf104"), ("node01", "node03")),
@@ -204,13 +204,13 @@ def test_cables_that_are_crossed_are_drawn_where_they_are() -> None:
 
 
 def test_a_wire_between_boxes_of_one_tier_is_an_arc_below_them() -> None:
-    boxes = (Box("a", "node", ()), Box("b", "node", ()))
-    scene = layout(Picture("lab", "", boxes, (Wire(("a", "eth1"), ("b", "eth1")),), (), (), (), ()), Status())
-    assert scene.wires[0].line.start_out.y == scene.wires[0].line.end_out.y > scene.boxes[0].rect.bottom
-    assert scene.legend[0].rect.y > scene.wires[0].line.start_out.y + 30
+    nodes = (Node("a", "node", ()), Node("b", "node", ()))
+    scene = layout(Picture("lab", "", nodes, (Link(("a", "eth1"), ("b", "eth1")),), (), (), (), ()), Status())
+    assert scene.links[0].line.start_out.y == scene.links[0].line.end_out.y > scene.nodes[0].rect.bottom
+    assert scene.legend[0].rect.y > scene.links[0].line.start_out.y + 30
 
 
 def test_marks_that_name_nothing_of_the_picture_change_nothing() -> None:
     picture = made()
     stray = Marks(frozenset({"x"}), frozenset({("x", "eth9")}), frozenset({("x", "y")}))
-    assert layout(picture, status_of(picture, stray)).boxes == layout(picture, Status()).boxes
+    assert layout(picture, status_of(picture, stray)).nodes == layout(picture, Status()).nodes

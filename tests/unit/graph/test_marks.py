@@ -74,7 +74,7 @@ def test_the_underlay_marks_wires_to_the_lost_neighbors() -> None:
         check("links.underlay.leaf101", expected=expected, seen={"10.2.1.202": "FULL", "10.2.1.2": "INIT"}),
         folder=rendered_folder("fabric-standin-physical"),
     )
-    # spine1 by its only wire; leaf102 is the other of the pair: both cables of the peer-link, and the peer-link
+    # spine1 by its only link; leaf102 is the other of the pair: both cables of the peer-link, and the peer-link
     assert found.failed_links == {("leaf101", f"Ethernet1/{port}") for port in (1, 2, 3)}
     assert found.failed_peer_links == {"leaf101"}
 
@@ -93,7 +93,7 @@ def test_bgp_marks_the_session(identity: str, pair: tuple[str, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("identity", "boxes"),
+    ("identity", "nodes"),
     [
         ("ping.node01-node02-ipv4.answered", {"node01", "node02"}),
         ("ping.node01-node02-ipv4.capture.leaf2101", {"node01", "node02", "leaf2101"}),
@@ -102,8 +102,8 @@ def test_bgp_marks_the_session(identity: str, pair: tuple[str, str]) -> None:
         ("bgp.session.leaf2101.9.9.9.9", {"leaf2101"}),  # a neighbor that the picture does not have
     ],
 )
-def test_every_other_check_marks_the_boxes_that_it_names(identity: str, boxes: set[str]) -> None:
-    assert marked(check(identity)) == Marks(failed=frozenset(boxes))
+def test_every_other_check_marks_the_boxes_that_it_names(identity: str, nodes: set[str]) -> None:
+    assert marked(check(identity)) == Marks(failed=frozenset(nodes))
 
 
 def test_a_check_of_no_box_is_a_note() -> None:

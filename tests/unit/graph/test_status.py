@@ -1,4 +1,4 @@
-"""How each part stands by what the boxes said; what was not said is not known, and never up."""
+"""How each part stands by what the nodes said; what was not said is not known, and never up."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ FAMILIES = {"EVPN": "evpn", "IPv4": "ipv4", "IPv6": "ipv6"}
 
 
 def well() -> LiveState:
-    """Every box says that all is well."""
-    ends = [end for wire in PICTURE.wires for end in (wire.a, wire.b)]
+    """Every node says that all is well."""
+    ends = [end for link in PICTURE.links for end in (link.a, link.b)]
     return LiveState(
         "2026-01-01 00:00:00 UTC",
         tuple(
@@ -27,28 +27,28 @@ def well() -> LiveState:
             for row in PICTURE.sessions
             for family, neighbor in row.neighbors
         ),
-        tuple(Port(box, interface, "up") for box, interface in ends),
+        tuple(Port(node, interface, "up") for node, interface in ends),
         tuple(ChannelMember(row.switch, row.number, port, "P") for row in PICTURE.channels for port in row.members),
         tuple(Lacp(lag.node, lag.bond, lag.members, lag.members) for lag in PICTURE.lags),
         tuple(Vpc(leaf, "peer-ok", "peer-alive", "consistent", ((11, True),)) for leaf in ("leaf2101", "leaf2102")),
         (),
         (),
-        tuple(KubeNode(box.name, ready=True) for box in PICTURE.boxes if box.tier == "node"),
+        tuple(KubeNode(node.name, ready=True) for node in PICTURE.nodes if node.tier == "node"),
     )
 
 
-def without(box: str, reason: str = "it is gone") -> LiveState:
-    """All is well, but one box says nothing."""
+def without(node: str, reason: str = "it is gone") -> LiveState:
+    """All is well, but one node says nothing."""
     full = well()
     kept = {
         name: tuple(
             row
             for row in getattr(full, name)
-            if box not in (getattr(row, "box", ""), getattr(row, "switch", ""), getattr(row, "node", ""))
+            if node not in (getattr(row, "node", ""), getattr(row, "switch", ""), getattr(row, "node", ""))
         )
         for name in ("sessions", "ports", "channels", "lacp", "vpc")
     }
-    return replace(full, **kept, unanswered={box: reason})
+    return replace(full, **kept, unanswered={node: reason})
 
 
 def standing_of(live: LiveState) -> Status:
@@ -56,7 +56,7 @@ def standing_of(live: LiveState) -> Status:
 
 
 def states(status: Status) -> set[str]:
-    tables = (status.boxes, status.ports, status.channels, status.lags, status.pairs, status.sessions)
+    tables = (status.nodes, status.ports, status.channels, status.lags, status.pairs, status.sessions)
     return {standing.state for table in tables for standing in table.values()}
 
 
@@ -66,12 +66,12 @@ def test_a_lab_that_is_well_is_up_in_every_part() -> None:
     assert status.lags["node01"].mark == "2/2"
     assert status.sessions["leaf2101", "node01"].mark == "2/2"
     assert status.pairs["leaf2101", "leaf2102"].mark == "peer-ok"
-    assert status.boxes["node01"].mark == "Ready"
+    assert status.nodes["node01"].mark == "Ready"
     assert status.notes == ()
 
 
 def test_nothing_is_up_when_nobody_answers() -> None:
-    names = (*(box.name for box in PICTURE.boxes), CLUSTER)
+    names = (*(node.name for node in PICTURE.nodes), CLUSTER)
     status = standing_of(LiveState("now", unanswered=dict.fromkeys(names, "no route")))
     assert states(status) == {"unknown"}
     assert len(status.notes) == len(names)
@@ -79,7 +79,7 @@ def test_nothing_is_up_when_nobody_answers() -> None:
 
 def test_what_a_silent_switch_has_is_not_known_and_the_rest_is() -> None:
     status = standing_of(without("leaf2101"))
-    assert status.boxes["leaf2101"] == Standing("unknown", "no answer", "it is gone")
+    assert status.nodes["leaf2101"] == Standing("unknown", "no answer", "it is gone")
     assert status.ports["leaf2101", "Ethernet1/1"].state == "unknown"
     assert status.ports["master", "eth1"].state == "up"
     assert status.channels["leaf2101", 11].mark == "?"
@@ -91,13 +91,13 @@ def test_what_a_silent_switch_has_is_not_known_and_the_rest_is() -> None:
 
 def test_what_a_silent_node_has_is_not_known() -> None:
     status = standing_of(without("node01"))
-    assert status.boxes["node01"].state == "unknown"
+    assert status.nodes["node01"].state == "unknown"
     assert status.lags["node01"] == Standing("unknown", "?", "it is gone")
     assert status.ports["node01", "eth1"].state == "unknown"
 
 
 @pytest.mark.parametrize(
-    ("change", "box", "expected"),
+    ("change", "node", "expected"),
     [
         ({"nodes": (KubeNode("node01", ready=False),)}, "node01", Standing("down", "NotReady")),
         ({"nodes": ()}, "node01", Standing("down", "no Node", "the API has no Node of this name")),
@@ -105,13 +105,13 @@ def test_what_a_silent_node_has_is_not_known() -> None:
         ({"nodes": (), "unanswered": {CLUSTER: "refused"}}, "spine1", Standing("up", "answers", "it answers")),
     ],
 )
-def test_a_node_stands_as_its_node_object(change: dict[str, object], box: str, expected: Standing) -> None:
-    assert standing_of(replace(well(), **change)).boxes[box] == expected  # type: ignore[arg-type]
+def test_a_node_stands_as_its_node_object(change: dict[str, object], node: str, expected: Standing) -> None:
+    assert standing_of(replace(well(), **change)).nodes[node] == expected  # type: ignore[arg-type]
 
 
 def test_a_port_that_is_down_says_why() -> None:
     end = ("leaf2101", "Ethernet1/1")
-    others = tuple(port for port in well().ports if (port.box, port.interface) != end)
+    others = tuple(port for port in well().ports if (port.node, port.interface) != end)
     down = standing_of(replace(well(), ports=(*others, Port(*end, "down", "Administratively down"))))
     assert down.ports[end] == Standing("down", "", "down (Administratively down)")
     assert standing_of(replace(well(), ports=others)).ports[end] == Standing("down", "", "there is no such interface")
@@ -156,10 +156,10 @@ def test_a_pair_is_as_its_worse_side(side: Vpc, mark: str) -> None:
 def test_of_marks_and_the_running_lab_the_worse_is_believed() -> None:
     marks = Marks(failed=frozenset({"node01"}), unanswered=frozenset({"leaf2101", "node02"}))
     status = status_of(PICTURE, marks, without("leaf2101"))
-    assert status.boxes["node01"].state == "down"
-    assert status.boxes["node02"].state == "unknown"
-    assert status.boxes["leaf2101"] == Standing("unknown", "no answer", "it is gone")
-    assert status.boxes["master"].state == "up"
+    assert status.nodes["node01"].state == "down"
+    assert status.nodes["node02"].state == "unknown"
+    assert status.nodes["leaf2101"] == Standing("unknown", "no answer", "it is gone")
+    assert status.nodes["master"].state == "up"
 
 
 def test_a_running_lab_is_as_it_was_looked_at(golden: Callable[[str, str], None]) -> None:
@@ -168,7 +168,7 @@ def test_a_running_lab_is_as_it_was_looked_at(golden: Callable[[str, str], None]
     shut = {("leaf2102", "Ethernet1/2"), ("node01", "eth2")}
     live = replace(
         live,
-        ports=tuple(replace(row, state="down") if (row.box, row.interface) in shut else row for row in live.ports),
+        ports=tuple(replace(row, state="down") if (row.node, row.interface) in shut else row for row in live.ports),
         lacp=tuple(replace(row, distributing=("eth1",)) if row.node == "node01" else row for row in live.lacp),
         channels=tuple(replace(row, flag="D") if row.channel == 12 else row for row in live.channels),
         nodes=tuple(replace(row, ready=row.name != "node02") for row in live.nodes),

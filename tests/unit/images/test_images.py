@@ -45,7 +45,7 @@ def images(folder: Folder, place: str) -> dict[str, tuple[str, ...]]:
 
 def test_boxes_and_pods_of_real_parts(tmp_path: Path) -> None:
     folder = rendered(tmp_path)
-    assert images(folder, "boxes") == {
+    assert images(folder, "nodes") == {
         "vrnetlab/cisco_n9kv:10.5.4": ("spine1", "spine2", "leaf2101", "leaf2102", "leaf2999"),
         "kindest/node:v1.37.0": ("master", "node01", "node02"),
         "labctl/host:latest": ("ext1",),
@@ -64,7 +64,7 @@ def test_standin_nodes_run_no_image(tmp_path: Path) -> None:
 
 
 def test_each_image_of_a_role_is_for_its_switches(tmp_path: Path) -> None:
-    found = images(rendered(tmp_path, "name: lab\nimages: {spine: a/b}\ncluster: none\n"), "boxes")
+    found = images(rendered(tmp_path, "name: lab\nimages: {spine: a/b}\ncluster: none\n"), "nodes")
     assert found == {"a/b:latest": ("spine1", "spine2"), "vrnetlab/cisco_n9kv:10.5.4": ("leaf101", "leaf102")}
 
 

@@ -263,8 +263,8 @@ def test_failures_and_checks_speak_of_boxes_of_the_lab_and_of_hosts_where_there_
 ) -> None:
     lab, files = planned(text, target), rendered(text, target)
     hosts = {external.name for external in lab.externals}
-    boxes = {switch.name for switch in lab.switches} | hosts
-    boxes |= {node.name for node in lab.cluster.nodes} if lab.cluster else set()
+    nodes = {switch.name for switch in lab.switches} | hosts
+    nodes |= {node.name for node in lab.cluster.nodes} if lab.cluster else set()
     for path, content in files.items():
         if not path.startswith("scenarios/"):
             continue
@@ -273,11 +273,11 @@ def test_failures_and_checks_speak_of_boxes_of_the_lab_and_of_hosts_where_there_
         outside = {row["from"] for row in traffic if isinstance(row["from"], str)}
         assert outside <= hosts
         assert bool(outside) is bool(hosts), path
-        assert set(named(steps, ("switch", "node", "at"))) <= boxes, path
+        assert set(named(steps, ("switch", "node", "at"))) <= nodes, path
         losses = {step["expect"]["loss"]["of"] for step in steps if "loss" in step.get("expect", {})}
         assert losses == {row["name"] for row in traffic}, path
     checks = yaml.load(files["checks.yaml"], yaml.CSafeLoader)
-    assert set(named(checks, ("switch", "at"))) <= boxes
+    assert set(named(checks, ("switch", "at"))) <= nodes
     if lab.cluster:
         assert set(checks["cluster"]["routes"]["external"]) == {str(network) for network in lab.announced}
 

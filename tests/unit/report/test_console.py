@@ -28,10 +28,10 @@ def event(at: float, kind: Any, name: str, message: str = "", **data: Any) -> Ev
 
 STORY = (
     event(0.0, "message", "up", "leaf2101.cfg differs from what was rendered: it is used as it is"),
-    event(0.04, "step-started", "create", "boxes and wires"),
+    event(0.04, "step-started", "create", "nodes and links"),
     event(0.1, "step-progress", "create", "guest starts on uml with 1400 MB"),
     event(0.2, "step-progress", "create", "guest starts on uml with 1400 MB"),
-    event(2.9, "step-done", "create", "8 boxes, 14 wires", seconds=2.86, title="boxes and wires"),
+    event(2.9, "step-done", "create", "8 nodes, 14 links", seconds=2.86, title="nodes and links"),
     event(2.91, "step-started", "nodes", "bonds and addresses of nodes"),
     event(2.92, "step-started", "push", "NX-OS configurations"),
     event(3.0, "step-skipped", "calico", "Calico: done before"),
@@ -196,7 +196,7 @@ def test_hostile_words_never_reach_the_terminal_raw(
     assert len(plain.getvalue().splitlines()) == plain.getvalue().count("\n")
 
 
-@pytest.mark.parametrize(("make", "words"), [(live, b"+\x1b[0m NX-OS"), (PlainReporter, b" s  ...   create: boxes")])
+@pytest.mark.parametrize(("make", "words"), [(live, b"+\x1b[0m NX-OS"), (PlainReporter, b" s  ...   create: nodes")])
 def test_a_stream_that_takes_ascii_only(make: Callable[..., Reporter], words: bytes, hostile_text: str) -> None:
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding="ascii", errors="strict")
@@ -282,7 +282,7 @@ def test_many_threads_live_with_its_spinner(terminal: Callable[..., Any]) -> Non
 def test_a_step_that_does_not_say_its_title_has_that_of_its_beginning(terminal: Callable[..., Any]) -> None:
     stream = io.StringIO()
     tell(live(stream), [STORY[1], event(1, "step-done", "create", "done"), event(1, "step-done", "other", "done")])
-    assert terminal(100).feed(stream.getvalue()).text.split("\n")[:2] == [" ✓ boxes and wires  done", " ✓ other  done"]
+    assert terminal(100).feed(stream.getvalue()).text.split("\n")[:2] == [" ✓ nodes and links  done", " ✓ other  done"]
 
 
 def test_close_twice_and_late_events() -> None:

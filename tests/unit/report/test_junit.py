@@ -115,7 +115,7 @@ def milliseconds(row: ElementTree.Element) -> int:
 def test_cases_of_one_cause_have_one_message_and_each_its_own_words() -> None:
     checks = [
         {"id": f"bgp.{leaf}", "verdict": "INCONCLUSIVE", "sentence": f"{leaf}: show: no prompt", "cause": "no prompt",
-         "box": leaf}
+         "node": leaf}
         for leaf in ("leaf1", "leaf2")
     ]  # fmt: skip
     root = ElementTree.fromstring(junit({"scenarios": [{"id": "bgp", "checks": checks}], "drift": ["leaf1: shutdown"]}))

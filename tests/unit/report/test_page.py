@@ -1,4 +1,4 @@
-"""The HTML page: what it says, that it asks for nothing, that no text of a box becomes markup."""
+"""The HTML page: what it says, that it asks for nothing, that no text of a node becomes markup."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ def test_what_was_changed_stands_above_what_did_not_pass_and_one_cause_is_told_o
     links = next(row for row in body["scenarios"] if row["id"] == "links")
     links["checks"] += [
         {"id": f"links.x.{leaf}", "title": f"x of {leaf}", "verdict": "INCONCLUSIVE", "sentence": f"{leaf}: no prompt",
-         "cause": "no prompt", "box": leaf}
+         "cause": "no prompt", "node": leaf}
         for leaf in ("leaf1", "leaf2")
     ]  # fmt: skip
     text = html(EvidenceFolder(folder.path, body))

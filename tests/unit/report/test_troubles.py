@@ -23,7 +23,7 @@ WORDS = f"leaf101 and leaf102 did not answer ({CAUSE}): 52 checks not judged"
 
 def silent(scenario: str, leaf: str, number: int) -> CheckResult:
     sentence = f"{leaf}: show bgp {number}: {leaf}: {CAUSE}; last: ''"
-    return CheckResult(f"{scenario}.{leaf}.{number}", "t", "INCONCLUSIVE", sentence, cause=CAUSE, box=leaf)
+    return CheckResult(f"{scenario}.{leaf}.{number}", "t", "INCONCLUSIVE", sentence, cause=CAUSE, node=leaf)
 
 
 LEAFS = ("leaf101", "leaf102")
@@ -45,7 +45,7 @@ ROWS = st.lists(
     st.fixed_dictionaries({
         "id": st.text(max_size=3), "verdict": st.sampled_from(["PASS", "FAIL", "INCONCLUSIVE", "?"]),
         "sentence": st.sampled_from("abc"), "cause": st.sampled_from([None, "no prompt", "cut"]),
-        "box": st.sampled_from([None, "leaf1", "leaf2"]), "seen": st.sampled_from([None, 1, [2]]),
+        "node": st.sampled_from([None, "leaf1", "leaf2"]), "seen": st.sampled_from([None, 1, [2]]),
     })
 )  # fmt: skip
 
@@ -121,7 +121,7 @@ def events(*scenarios: ScenarioResult) -> list[Event]:
         found.append(Event("scenario", "lab", scenario.id, scenario.title, time=100.0, data={"state": "started"}))
         found += [
             Event("check", "lab", check.id, check.sentence, time=110.0,
-                  data={key: check.gist[key] for key in ("verdict", "cause", "box")})
+                  data={key: check.gist[key] for key in ("verdict", "cause", "node")})
             for check in scenario.checks
         ]  # fmt: skip
         done = {"state": "done", "verdict": scenario.verdict, "seconds": 20.0}
@@ -182,7 +182,7 @@ def test_who_waits_says_for_what_always_at_a_terminal_and_now_and_then_in_a_log(
 
 def test_what_is_measured_makes_no_other_cause() -> None:
     rows = [
-        {"id": f"a.{leaf}", "sentence": "s", "verdict": "INCONCLUSIVE", "box": leaf, "cause": cause}
+        {"id": f"a.{leaf}", "sentence": "s", "verdict": "INCONCLUSIVE", "node": leaf, "cause": cause}
         for leaf, cause in (("leaf1", "no prompt within 30 s"), ("leaf2", "no prompt within 27.5 s"))
     ]
     (found,) = troubles(rows)

@@ -147,9 +147,9 @@ def first_of(cluster: Cluster) -> dict[Key, Json]:
 
 
 def restore(cluster: Cluster, first: dict[Key, Json], seconds: float = 5.0) -> list[str]:
-    box = ClusterPart(first, cluster, Deadline(seconds), threading.Event())
-    part.restore(box)
-    told = list(box.seen.values())
+    node = ClusterPart(first, cluster, Deadline(seconds), threading.Event())
+    part.restore(node)
+    told = list(node.seen.values())
     assert changes(first, collect(cluster)) == []
     return [str(change) for change in told]
 

@@ -57,18 +57,18 @@ def state(tmp_path: Path) -> LabState:
     return state
 
 
-def found(state: LabState, boxes: Boxes) -> list[str]:
+def found(state: LabState, nodes: Boxes) -> list[str]:
     folder: Any = SimpleNamespace(path=state.folder, lab=SimpleNamespace(nodes=("leaf101", "leaf102", "node01")))
-    return drift(state, LabClient(folder, boxes, boxes.login, None))  # type: ignore[arg-type]
+    return drift(state, LabClient(folder, nodes, nodes.login, None))  # type: ignore[arg-type]
 
 
 def test_what_was_typed_taken_away_and_shut(state: LabState) -> None:
-    boxes = Boxes(
+    nodes = Boxes(
         leaf101=RUNNING.replace("port-channel11\n", "port-channel11\n  shutdown\n"),
         leaf102="interface port-channel11\n  switchport\n",
     )
-    boxes.flags = []
-    assert found(state, boxes) == [
+    nodes.flags = []
+    assert found(state, nodes) == [
         "leaf101: interface port-channel11: shutdown",
         "leaf102: interface port-channel12 (and 1 below) is gone",
         "node01: interface eth1: no longer up",

@@ -141,10 +141,10 @@ class Node:
 
 def test_it_is_undone_and_looked_at_again(tmp_path: Path) -> None:
     down = [{**row, "flags": []} if row["ifname"] == "eth1" else row for row in LINKS]
-    box = Node(answer(down), answer())
-    done = restore(NodePart("node01", STATE, box, tmp_path))  # type: ignore[arg-type]
+    node = Node(answer(down), answer())
+    done = restore(NodePart("node01", STATE, node, tmp_path))  # type: ignore[arg-type]
     assert [row.what for row in done.entries] == ["interface eth1: up"]
-    assert box.typed == ["link set eth1 up\n"]
+    assert node.typed == ["link set eth1 up\n"]
 
 
 def test_what_stays_different_is_a_failure_with_the_words_of_ip(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_what_stays_different_is_a_failure_with_the_words_of_ip(tmp_path: Path) 
 
 def test_a_node_that_does_not_answer_is_inconclusive() -> None:
     def silent(*_: Any, **__: Any) -> None:
-        raise AgentError("no such box")
+        raise AgentError("no such node")
 
     with pytest.raises(InconclusiveError):
         look(NodePart("node01", STATE, SimpleNamespace(exec=silent), Path()))  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ REGISTRATION = {"paper": ("tests.unit.runtime.fakeruntime:PaperRuntime", "tests.
 
 
 class PaperRuntime:
-    """`labctl.runtime.api.Runtime` without boxes: every switch is drawn on paper, and an image of it is asked for."""
+    """`labctl.runtime.api.Runtime` without nodes: every switch is drawn on paper, and an image of it is asked for."""
 
     name = "paper"
     images, reached, kept, limit = True, True, False, 7.0

@@ -68,7 +68,7 @@ def test_a_new_one_is_used_by_every_verb(run: Run, paper: str, monkeypatch: pyte
     name, launcher, login = PaperRuntime.made[0]
     assert (name, launcher, login and login.password) == ("whitepaper", "auto", "chosen")
     state = lab_state("whitepaper")
-    assert not state.exists, "its boxes are not worth a look, and nothing was pushed"
+    assert not state.exists, "its nodes are not worth a look, and nothing was pushed"
     state.make()
     state.runtime_file.write_text('{"runtime": "paper"}')
     assert (made_with(state), runtime_of(state).name, new_runtime(state, "auto", "auto").name) == (paper,) * 3

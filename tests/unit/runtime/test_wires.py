@@ -1,4 +1,4 @@
-"""Boxes and wires as kernel changes, addresses of the management network, what a person logs in with."""
+"""Nodes and links as kernel changes, addresses of the management network, what a person logs in with."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from labctl.runtime.embedded.network import (
     plan,
     plan_management,
     quiet,
-    wires,
+    links,
 )
 from labctl.runtime.embedded.switches import make_credentials, write_ssh_files
 from labctl.runtime.ports import kernel_name
@@ -51,16 +51,16 @@ def test_the_wires_of_a_lab(golden: Callable[[str, str], None]) -> None:
     folder = load_folder(FOLDER)
     lab, keys = folder.lab, plan(folder).namespaces
     management = plan(folder).management
-    ops = [*namespaces(keys.values()), *wires(lab.keyed_links, management)]
+    ops = [*namespaces(keys.values()), *links(lab.keyed_links, management)]
     name = lab.kube_nodes[0]
     inside = [*quiet(), *kube_node(), *host_interfaces(keys[name], lab.interfaces(name), management)]
     lines = [f"{op.kind} {op.text}" for op in ops] + [f"{keys[name]}: {op.kind} {op.text}" for op in inside]
-    golden("runtime/wires.txt", "\n".join(lines) + "\n")
+    golden("runtime/links.txt", "\n".join(lines) + "\n")
 
 
 def test_every_end_of_a_wire_is_made_once() -> None:
     links = ((("a", "Ethernet1/1"), ("b", "eth1")), (("a", "Ethernet1/2"), ("c", "eth1")))
-    texts = [op.text for op in wires(links, plan_management(None, [(name, None) for name in "abc"]))]
+    texts = [op.text for op in links(links, plan_management(None, [(name, None) for name in "abc"]))]
     assert texts[-2:] == [
         "link add eth1 netns a mtu 9500 type veth peer name eth1 netns b mtu 9500",
         "link add eth2 netns a mtu 9500 type veth peer name eth1 netns c mtu 9500",
@@ -227,7 +227,7 @@ def test_addresses_stay_inside_when_they_are_many() -> None:
     [
         ("fd00::/64", [("a", None)], "Expected 4 octets"),
         ("172.20.20.1/24", [("a", None)], "host bits"),
-        ("10.0.0.0/30", [("a", None), ("b", None), ("c", None)], "not enough addresses for 3 boxes"),
+        ("10.0.0.0/30", [("a", None), ("b", None), ("c", None)], "not enough addresses for 3 nodes"),
         ("10.0.0.0/24", [("a", "10.0.1.5")], "outside 10.0.0.0/24, or its gateway: a 10.0.1.5"),
         ("10.0.0.0/24", [("a", "10.0.0.1")], "gateway: a 10.0.0.1"),
         ("10.0.0.0/24", [("a", "10.0.0.5"), ("b", "10.0.0.5")], "an address is there twice"),

@@ -1,4 +1,4 @@
-"""Whatever names and ranges a person chooses: the lab is refused, or no box, file or range of it is another's too."""
+"""Whatever names and ranges a person chooses: the lab is refused, or no node, file or range of it is another's too."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def loaded(data: dict[str, Any]) -> Spec | SpecError:
         return error
 
 
-def boxes(lab: Design) -> tuple[list[str], list[str], list[str]]:
+def nodes(lab: Design) -> tuple[list[str], list[str], list[str]]:
     """Names of switches, Kubernetes nodes, hosts."""
     nodes = [node.name for node in lab.cluster.nodes] if lab.cluster else []
     return [switch.name for switch in lab.switches], nodes, [host.name for host in lab.externals]
@@ -66,7 +66,7 @@ def test_boxes_and_files_of_a_folder_are_one_to_one(data: dict[str, Any]) -> Non
         assert {problem.code for problem in spec.problems} <= {"duplicate-name", "same-leaf"}
         return
     lab = design(spec, Target())
-    switches, nodes, hosts = boxes(lab)
+    switches, nodes, hosts = nodes(lab)
     files = render_folder(lab)
     known = [*switches, *nodes, *hosts]
     assert len({text.lower() for text in known}) == len(known)

@@ -1,4 +1,4 @@
-"""A lab of the white paper whose boxes answer what a test says."""
+"""A lab of the white paper whose nodes answer what a test says."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ class Taking:
 
 
 @dataclass
-class Boxes:
-    """All boxes of a lab: nodes, captures, switches, API. What has no answer is not there."""
+class ScriptedNodes:
+    """All nodes of a lab: nodes, captures, switches, API. What has no answer is not there."""
 
     nodes: dict[tuple[str, str], Completed | Exception] = field(default_factory=dict)
     """(node, command) → what it gives."""
@@ -127,12 +127,12 @@ class Boxes:
 class Session:
     """A logged-in switch."""
 
-    def __init__(self, boxes: Boxes, name: str) -> None:
-        self._boxes, self._name = boxes, name
+    def __init__(self, scripted: ScriptedNodes, name: str) -> None:
+        self._nodes, self._name = scripted, name
 
     def show_json(self, text: str) -> Any:
-        self._boxes.asked.append((self._name, text))
-        found = self._boxes.switches[self._name].get(text, InconclusiveError("the session ended"))
+        self._nodes.asked.append((self._name, text))
+        found = self._nodes.switches[self._name].get(text, InconclusiveError("the session ended"))
         if isinstance(found, Exception):
             raise found
         return found
@@ -141,27 +141,27 @@ class Session:
         return self.show_json(text)
 
     def ask(self, line: str) -> str:
-        self._boxes.asked.append((self._name, line))
-        return self._boxes.words.get((self._name, line), "")
+        self._nodes.asked.append((self._name, line))
+        return self._nodes.words.get((self._name, line), "")
 
     def configure(self, lines: Sequence[tuple[int, str]], *, timeout: float = 0.0) -> list[Refused]:
         texts = [line for _, line in lines]
-        self._boxes.typed.append((self._name, texts))
-        self._boxes.changed(self._name, texts)
-        return [Refused(number, line, "% Invalid command") for number, line in lines if line == self._boxes.refuses]
+        self._nodes.typed.append((self._name, texts))
+        self._nodes.changed(self._name, texts)
+        return [Refused(number, line, "% Invalid command") for number, line in lines if line == self._nodes.refuses]
 
     def close(self) -> None:
-        self._boxes.closed.append(self._name)
+        self._nodes.closed.append(self._name)
 
 
 @pytest.fixture
-def boxes() -> Boxes:
-    return Boxes()
+def scripted() -> ScriptedNodes:
+    return ScriptedNodes()
 
 
 @pytest.fixture
-def observer(boxes: Boxes, tmp_path: Path) -> Observer:
-    return Observer(boxes, Evidence(tmp_path / "evidence"), boxes.login, {}, boxes)
+def observer(scripted: ScriptedNodes, tmp_path: Path) -> Observer:
+    return Observer(scripted, Evidence(tmp_path / "evidence"), scripted.login, {}, scripted)
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ DATA = ROOT / "tests" / "data" / "whitepaper"
 
 @dataclass
 class RecordedLab:
-    """Answers by (box, question); a test changes them before it asks. ``silent``: boxes that answer nothing."""
+    """Answers by (node, question); a test changes them before it asks. ``silent``: nodes that answer nothing."""
 
     nodes: dict[tuple[str, str], str]
     texts: dict[tuple[str, str], str]
@@ -83,9 +83,9 @@ class RecordedLab:
         self._speak(node)
         return PodCommand(0, self.birds[node], "")
 
-    def _speak(self, box: str) -> None:
-        if box in self.silent:
-            raise InconclusiveError(f"{box} does not answer")
+    def _speak(self, node: str) -> None:
+        if node in self.silent:
+            raise InconclusiveError(f"{node} does not answer")
 
     # --- what a test changes -----------------------------------------------------------------------------------
 

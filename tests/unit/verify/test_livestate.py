@@ -1,4 +1,4 @@
-"""What a lab's boxes say, as one state; what they do not say is not made up."""
+"""What a lab's nodes say, as one state; what they do not say is not made up."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from labctl.errors import InconclusiveError
 from labctl.guest.api import Completed
 from labctl.verify.livestate import CLUSTER, Adjacency, KubeNode, Lacp, LiveState, Pod, Port, Session, Vpc, read
 from labctl.verify.observer import Observer
-from tests.unit.verify.conftest import Boxes
+from tests.unit.verify.conftest import ScriptedNodes
 
 SHOWS = Path(__file__).parents[2] / "golden" / "shows"
 OSPF = {"TABLE_ctx": {"ROW_ctx": {"TABLE_nbr": {"ROW_nbr": {"rid": "10.2.1.5", "state": "FULL/ -", "intf": "Eth1/4"}}}}}
@@ -55,12 +55,12 @@ def item(name: str, *, ready: bool = True, **more: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def running(boxes: Boxes, done: Callable[..., Completed]) -> Boxes:
-    """leaf2101 and node01 answer, and the API; no other box does."""
-    boxes.switches["leaf2101"] = json.loads((SHOWS / "leaf2101.json").read_text()) | {"show ip ospf neighbors": OSPF}
-    boxes.nodes["node01", "ip -o link show"] = done(LINKS)
-    boxes.nodes["node01", "cat /proc/net/bonding/bond0"] = done(BOND)
-    boxes.objects = {
+def running(scripted: ScriptedNodes, done: Callable[..., Completed]) -> ScriptedNodes:
+    """leaf2101 and node01 answer, and the API; no other node does."""
+    scripted.switches["leaf2101"] = json.loads((SHOWS / "leaf2101.json").read_text()) | {"show ip ospf neighbors": OSPF}
+    scripted.nodes["node01", "ip -o link show"] = done(LINKS)
+    scripted.nodes["node01", "cat /proc/net/bonding/bond0"] = done(BOND)
+    scripted.objects = {
         "nodes": [item("master"), item("node01", ready=False)],
         "pods": [
             item(
@@ -70,11 +70,11 @@ def running(boxes: Boxes, done: Callable[..., Completed]) -> Boxes:
             item("late", ready=False, metadata={"namespace": "default"}, spec={}, status={"phase": "Pending"}),
         ],
     }  # fmt: skip
-    return boxes
+    return scripted
 
 
 @pytest.fixture
-def state(running: Boxes, observer: Observer, whitepaper: Any) -> LiveState:
+def state(running: ScriptedNodes, observer: Observer, whitepaper: Any) -> LiveState:
     folder, checks = whitepaper
     return read(observer, folder, checks, clock=lambda: 0.0)
 
@@ -95,7 +95,7 @@ def test_a_switch_tells_its_links_sessions_and_vpc(state: LiveState) -> None:
     assert state.adjacencies == (Adjacency("leaf2101", "10.2.1.5", "Eth1/4", "FULL"),)
 
 
-def test_a_port_that_is_down_says_why(running: Boxes, observer: Observer, whitepaper: Any) -> None:
+def test_a_port_that_is_down_says_why(running: ScriptedNodes, observer: Observer, whitepaper: Any) -> None:
     interfaces = {"TABLE_interface": {"ROW_interface": {
         "interface": "Ethernet1/1", "state": "down", "state_rsn_desc": "Administratively down",
     }}}  # fmt: skip
@@ -104,7 +104,7 @@ def test_a_port_that_is_down_says_why(running: Boxes, observer: Observer, whitep
     assert Port("leaf2101", "Ethernet1/1", "down", "Administratively down") in ports
 
 
-def test_an_svi_has_words_of_its_own(running: Boxes, observer: Observer, whitepaper: Any) -> None:
+def test_an_svi_has_words_of_its_own(running: ScriptedNodes, observer: Observer, whitepaper: Any) -> None:
     interfaces = {"TABLE_interface": {"ROW_interface": [
         {"interface": "Vlan3001", "svi_admin_state": "up", "svi_reason_desc": "--"},
         {"interface": "Vlan7", "svi_admin_state": "down", "svi_reason_desc": "Administratively down"},
@@ -117,7 +117,7 @@ def test_an_svi_has_words_of_its_own(running: Boxes, observer: Observer, whitepa
 
 def test_a_node_tells_its_bond(state: LiveState) -> None:
     assert state.lacp == (Lacp("node01", "bond0", ("eth1", "eth2"), ("eth2",)),)
-    assert [row for row in state.ports if row.box == "node01"] == [
+    assert [row for row in state.ports if row.node == "node01"] == [
         Port("node01", "lo", "unknown"), Port("node01", "eth1", "down"), Port("node01", "eth2", "up"),
     ]  # fmt: skip
 
@@ -136,7 +136,7 @@ def test_who_does_not_answer_is_named_with_the_reason(state: LiveState) -> None:
 
 
 def test_a_box_that_falls_silent_keeps_what_it_said_and_is_asked_no_more(
-    running: Boxes, observer: Observer, whitepaper: Any
+    running: ScriptedNodes, observer: Observer, whitepaper: Any
 ) -> None:
     shows = dict(running.switches["leaf2101"])
     shows["show vpc brief"] = InconclusiveError("the session ended")
@@ -146,10 +146,10 @@ def test_a_box_that_falls_silent_keeps_what_it_said_and_is_asked_no_more(
     assert state.vpc == ()
     assert state.sessions == ()
     assert Port("leaf2101", "Ethernet1/4", "up") in state.ports
-    assert [text for box, text in running.asked if box == "leaf2101"][-1] == "show vpc brief"
+    assert [text for node, text in running.asked if node == "leaf2101"][-1] == "show vpc brief"
 
 
-def test_an_api_that_does_not_answer_is_named(running: Boxes, observer: Observer, whitepaper: Any) -> None:
+def test_an_api_that_does_not_answer_is_named(running: ScriptedNodes, observer: Observer, whitepaper: Any) -> None:
     running.objects = None
     state = read(observer, *whitepaper)
     assert "Connection refused" in state.unanswered[CLUSTER]

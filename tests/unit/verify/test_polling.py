@@ -216,7 +216,7 @@ def test_cut_short_tells_what_was_judged_and_what_it_still_waited_for() -> None:
         ("b", "PASS", None), ("a", "INCONCLUSIVE", CUT), ("c", "INCONCLUSIVE", CUT),
     ]  # fmt: skip
     assert told[1].sentence == f"{CUT}, last: 0 and not 1"
-    assert len(observer.asked) == 4, "once cut short, no box is asked anything more"
+    assert len(observer.asked) == 4, "once cut short, no node is asked anything more"
 
 
 def test_who_polls_says_what_for() -> None:
@@ -241,35 +241,35 @@ def test_nothing_to_check() -> None:
 # --- the observer -----------------------------------------------------------------------------------------------
 
 
-def test_a_switch_is_logged_in_to_once_and_what_it_says_is_kept(observer: Observer, boxes: Any, tmp_path: Path) -> None:
-    boxes.switches["leaf1"] = {"show vpc": {"a": 1}, "show ip route": {"b": 2}}
+def test_a_switch_is_logged_in_to_once_and_what_it_says_is_kept(observer: Observer, scripted: Any, tmp_path: Path) -> None:
+    scripted.switches["leaf1"] = {"show vpc": {"a": 1}, "show ip route": {"b": 2}}
     assert observer.ask(command("show vpc")) == ({"a": 1}, "commands/leaf1__show-vpc-json.txt")
     observer.ask(command("show ip route"))
-    assert boxes.logins == ["leaf1"]
+    assert scripted.logins == ["leaf1"]
     text = (tmp_path / "evidence" / "commands" / "leaf1__show-vpc-json.txt").read_text()
     assert text.startswith("# leaf1: show vpc | json\n# 20")
     assert text.endswith('{\n "a": 1\n}')
     observer.close()
-    assert boxes.closed == ["leaf1"]
+    assert scripted.closed == ["leaf1"]
 
 
-def test_a_session_that_breaks_is_made_anew(observer: Observer, boxes: Any) -> None:
-    boxes.switches["leaf1"] = {}
+def test_a_session_that_breaks_is_made_anew(observer: Observer, scripted: Any) -> None:
+    scripted.switches["leaf1"] = {}
     with pytest.raises(Unanswered, match="leaf1: show vpc: the session ended"):
         observer.ask(command("show vpc"))
-    assert boxes.closed == ["leaf1"]
-    boxes.switches["leaf1"] = {"show vpc": {}}
+    assert scripted.closed == ["leaf1"]
+    scripted.switches["leaf1"] = {"show vpc": {}}
     assert observer.ask(command("show vpc"))[0] == {}
-    assert boxes.logins == ["leaf1", "leaf1"]
+    assert scripted.logins == ["leaf1", "leaf1"]
 
 
-def test_a_session_that_was_given_is_used_and_left_open(boxes: Any, tmp_path: Path) -> None:
-    boxes.switches["leaf1"] = {"show vpc": {}}
-    session = boxes.login("leaf1")
-    observer = Observer(boxes, Evidence(tmp_path), boxes.login, {"leaf1": session}, boxes)
+def test_a_session_that_was_given_is_used_and_left_open(scripted: Any, tmp_path: Path) -> None:
+    scripted.switches["leaf1"] = {"show vpc": {}}
+    session = scripted.login("leaf1")
+    observer = Observer(scripted, Evidence(tmp_path), scripted.login, {"leaf1": session}, scripted)
     observer.ask(command("show vpc"))
     observer.close()
-    assert (boxes.logins, boxes.closed) == (["leaf1"], [])
+    assert (scripted.logins, scripted.closed) == (["leaf1"], [])
 
 
 def test_a_switch_that_is_not_up(observer: Observer) -> None:
@@ -277,8 +277,8 @@ def test_a_switch_that_is_not_up(observer: Observer) -> None:
         observer.ask(command("show vpc", "leaf9"))
 
 
-def test_nodes(observer: Observer, boxes: Any, done: Any, tmp_path: Path) -> None:
-    boxes.nodes = {
+def test_nodes(observer: Observer, scripted: Any, done: Any, tmp_path: Path) -> None:
+    scripted.nodes = {
         ("n", "cat a"): done("text"), ("n", "cat b"): done("", 1, "No such file"),
         ("n", "cat c"): InconclusiveError("the channel is closed"),
     }  # fmt: skip
@@ -290,17 +290,17 @@ def test_nodes(observer: Observer, boxes: Any, done: Any, tmp_path: Path) -> Non
         observer.ask(Command("node", "n", "cat c"))
 
 
-def test_a_lab_without_cluster(boxes: Any, tmp_path: Path) -> None:
+def test_a_lab_without_cluster(scripted: Any, tmp_path: Path) -> None:
     from labctl.kube.resources import NODES
 
-    observer = Observer(boxes, Evidence(tmp_path), boxes.login, {}, None)
+    observer = Observer(scripted, Evidence(tmp_path), scripted.login, {}, None)
     with pytest.raises(Unanswered, match="no cluster"):
         observer.list(NODES)
     with pytest.raises(Unanswered, match="no cluster"):
         observer.ask(Command("kube", "kubernetes", "/api/v1/nodes"))
-    boxes.objects = None
+    scripted.objects = None
     with pytest.raises(Unanswered, match="kubernetes: GET: Connection refused"):
-        Observer(boxes, Evidence(tmp_path), boxes.login, {}, boxes).list(NODES)
+        Observer(scripted, Evidence(tmp_path), scripted.login, {}, scripted).list(NODES)
 
 
 class Paused(threading.Event):

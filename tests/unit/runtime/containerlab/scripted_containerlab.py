@@ -110,19 +110,19 @@ def deploy(lab: Lab, plot: list[str]) -> None:
     if lab.state.exists():
         finish(lab)
         return
-    boxes(lab, network)
+    nodes(lab, network)
     waits(lab, plot)
     cluster(lab, plot)
     links = lab.ends()
     for a, b in links[: -1 if "half-link" in plot else None]:
-        ask("wire", a=a, b=b)
+        ask("link", a=a, b=b)
         say(f"Created link: {a[0]}:{a[1]} ▪┄┄▪ {b[0]}:{b[1]}")
     if "exec" in plot:
         say('Failed to execute command command="false" node=spine1 rc=1', "ERRO")
     finish(lab)
 
 
-def boxes(lab: Lab, network: str) -> None:
+def nodes(lab: Lab, network: str) -> None:
     for node, row in lab.nodes.items():
         if row["kind"] in ("cisco_n9kv", "linux"):
             say(f"Creating container name={node}")
@@ -215,7 +215,7 @@ def destroy(lab: Lab, plot: list[str]) -> None:
 def veth(lab: Lab, arguments: list[str]) -> None:
     ends = [arguments[arguments.index(flag) + 1].split(":", 1) for flag in ("-a", "-b")]
     a, b = ((lab.container(node), port(name)) for node, name in ends)
-    ask("wire", a=a, b=b)
+    ask("link", a=a, b=b)
     say("veth interface successfully created!")
 
 

@@ -96,7 +96,7 @@ def test_the_nodes_boot_is_followed(labs: Labs, world: World, told: list[str]) -
     with pytest.raises(LabError) as caught:
         labs.runtime().create(state.folder, progress=told.append)
     assert caught.value.code == "node-image"
-    assert "paper-worker" not in world.boxes
+    assert "paper-worker" not in world.nodes
     assert "Failed to mount cgroup" in (state.logs / "node02.log").read_text()
     assert "node02: Failed to mount cgroup: too many open files" in told
     assert not any("systemd 252" in line for line in told), "noise"
@@ -134,7 +134,7 @@ def test_exit_0_with_a_box_that_has_ended(labs: Labs, world: World, told: list[s
     def progress(text: str) -> None:
         told.append(text)
         if "Starting control-plane" in text:
-            world.boxes["clab-paper-spine1"].state = "exited"
+            world.nodes["clab-paper-spine1"].state = "exited"
 
     with pytest.raises(LabError, match=r"spine1: container clab-paper-spine1 is exited \(code 137\)"):
         runtime.create(state.folder, progress=progress)
@@ -179,7 +179,7 @@ def test_workers_that_wait_while_kind_works_are_no_dead_lock(
     error = making.over()
     assert error is not None
     assert error.code == "containerlab-dead-lock"
-    assert world.boxes["paper-worker"].log == []
+    assert world.nodes["paper-worker"].log == []
 
 
 def test_the_deadline(labs: Labs, world: World, told: list[str]) -> None:
@@ -206,7 +206,7 @@ def test_ctrl_c_in_the_middle_leaves_nothing(
     error = making.over()
     assert error is not None
     assert error.code == "cancelled"
-    assert world.boxes == {}
+    assert world.nodes == {}
     assert world.networks == {}
     assert list((world.folder / "root" / "netns").iterdir()) == []
     assert list((world.folder / "root" / "net").iterdir()) == [], "half a link"
@@ -256,7 +256,7 @@ def test_equal_names_of_others_are_refused(
     assert words in caught.value.message
     assert [call["arguments"][0] for call in world.calls] == ["version"], "nothing was made"
     labs.runtime().destroy(progress=told.append)
-    assert list(world.boxes) == [name]
+    assert list(world.nodes) == [name]
 
 
 def test_a_network_of_others_is_refused(labs: Labs, world: World, told: list[str]) -> None:

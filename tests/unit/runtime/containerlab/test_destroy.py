@@ -35,7 +35,7 @@ def marks(world: World) -> list[str]:
 
 
 def nothing_left(world: World) -> None:
-    assert world.boxes == {}
+    assert world.nodes == {}
     assert world.networks == {}
     assert marks(world) == []
     assert (world.folder / "root" / "etc" / "hosts").read_text() == HOSTS
@@ -43,7 +43,7 @@ def nothing_left(world: World) -> None:
 
 def test_all_is_gone(labs: Labs, world: World, told: list[str]) -> None:
     up(labs)
-    assert len(world.boxes) == 7
+    assert len(world.nodes) == 7
     assert set(world.networks) == {"paper-mgmt", "kind"}
     assert len(marks(world)) > 5
     labs.runtime().destroy(progress=told.append)
@@ -79,7 +79,7 @@ def test_without_folder_and_containerlab(
     shutil.rmtree(labs.state().folder)
     monkeypatch.setenv("PATH", "/nonexistent")
     take_down(labs.state(), told.append)
-    assert world.boxes == {}
+    assert world.nodes == {}
     assert world.networks == {}
 
 
@@ -119,7 +119,7 @@ def test_what_cannot_be_removed_is_named(
     assert "container clab-paper-leaf102" in caught.value.message
     assert "network paper-mgmt, with clab-paper-leaf102 on it" in caught.value.message
     assert any("device is busy" in line for line in told), "Docker's own words"
-    assert list(world.boxes) == ["clab-paper-leaf102"]
+    assert list(world.nodes) == ["clab-paper-leaf102"]
     world.stubborn.clear()
     labs.runtime().destroy(progress=told.append)
     nothing_left(world)
@@ -150,27 +150,27 @@ def test_neighbours_survive(labs: Labs, world: World, paths: HostPaths, told: li
     paths.hosts.write_text(HOSTS + block)
     paths.backups.mkdir(parents=True)
     (paths.backups / "260101_000000_topology.clab.yml").write_text("name: another\n")
-    before = (set(world.boxes), set(world.networks), marks(world), paths.hosts.read_text())
+    before = (set(world.nodes), set(world.networks), marks(world), paths.hosts.read_text())
     up(labs)
     labs.runtime().destroy(progress=told.append)
-    assert (set(world.boxes), set(world.networks), marks(world), paths.hosts.read_text()) == before
+    assert (set(world.nodes), set(world.networks), marks(world), paths.hosts.read_text()) == before
 
 
 def test_a_lab_of_the_same_name_from_another_folder_survives(labs: Labs, world: World, told: list[str]) -> None:
     up(labs)
     world.add("clab-paper-theirs", {"containerlab": "paper", "labctl.lab": "paper", "clab-topo-file": "/x/paper.yml"})
     labs.runtime().destroy(progress=told.append)
-    assert list(world.boxes) == ["clab-paper-theirs"]
+    assert list(world.nodes) == ["clab-paper-theirs"]
 
 
 def test_two_labs_at_once(labs: Labs, world: World, told: list[str]) -> None:
     """The network of kind is left to the last of them, though the second one found it there."""
     up(labs, "paper")
     up(labs, "scroll")
-    theirs = {name for name in world.boxes if "scroll" in name}
+    theirs = {name for name in world.nodes if "scroll" in name}
     assert len(theirs) == 7
     labs.runtime("paper").destroy(progress=told.append)
-    assert set(world.boxes) == theirs
+    assert set(world.nodes) == theirs
     assert set(world.networks) == {"scroll-mgmt", "kind"}
     assert labs.runtime("scroll").observe().alive
     labs.runtime("scroll").destroy(progress=told.append)
@@ -213,7 +213,7 @@ def test_down_after_kill_9_of_labctl_in_the_middle(labs: Labs, world: World, tol
     take_down(state, told.append)
     assert any(line.startswith(f"ending containerlab (pid {record.pid})") for line in told)
     assert not is_running(record)
-    assert world.boxes == {}
+    assert world.nodes == {}
     assert world.networks == {}
     assert not state.exists
 
@@ -222,9 +222,9 @@ def test_helpers_of_the_lab_are_gone_too(labs: Labs, world: World, told: list[st
     up(labs)
     endpoints = labs.runtime().endpoints()
     endpoints.capture("leaf101", "Ethernet1/1")
-    assert any("labctl.helper" in box.labels for box in world.boxes.values())
+    assert any("labctl.helper" in node.labels for node in world.nodes.values())
     labs.runtime().destroy(progress=told.append)
-    wait_for(lambda: NotYet(str(list(world.boxes))) if world.boxes else True, Deadline(5))
+    wait_for(lambda: NotYet(str(list(world.nodes))) if world.nodes else True, Deadline(5))
 
 
 BLOCK = "###### CLAB-paper-START ######\n10.0.0.1\tclab-paper-a 1\t# Kind: x\n###### CLAB-paper-END ######\n"

@@ -12,7 +12,7 @@ import yaml
 
 from labctl.errors import HostError, InconclusiveError, UsageError
 from labctl.guest.api import AgentError, Capture, TtySize
-from labctl.runtime.containerlab.boxes import members
+from labctl.runtime.containerlab.nodes import members
 from labctl.runtime.containerlab.dockerhost import DockerHost
 from labctl.runtime.containerlab.endpoints import Console, ContainerlabEndpoints, Telnet
 from labctl.runtime.containerlab.exec import CAPTURE_IMAGE, MergedCapture, Programs, Records
@@ -104,22 +104,22 @@ def test_names_that_are_not_there(endpoints: ContainerlabEndpoints) -> None:
 
 def test_a_capture_is_taken_in_the_containers_network(endpoints: ContainerlabEndpoints, world: World) -> None:
     capture = endpoints.capture("leaf101", "Ethernet1/1", "icmp or arp")
-    helper = next(box for box in world.boxes.values() if "labctl.helper" in box.labels)
+    helper = next(node for node in world.nodes.values() if "labctl.helper" in node.labels)
     command = json.loads(helper.labels["test.command"])
     assert command[:5] == ["tcpdump", "-Z", "root", "-i", "eth1"]
     assert command[-2:] == ["--", "icmp or arp"]
-    assert helper.labels["test.network"] == f"container:{world.boxes['clab-paper-leaf101'].id}"
+    assert helper.labels["test.network"] == f"container:{world.nodes['clab-paper-leaf101'].id}"
     assert helper.labels["labctl.lab"] == "paper"
     data = capture.stop()
     assert data == pcap([(2, b"eth1"), (5, b"last")])
-    assert helper.name not in world.boxes
+    assert helper.name not in world.nodes
 
 
 def test_live_packets(endpoints: ContainerlabEndpoints, world: World) -> None:
     capture = endpoints.capture("node01", "eth1")
     assert capture.read() == pcap([(2, b"eth1")])
     capture.close()
-    assert not any("labctl.helper" in box.labels for box in world.boxes.values())
+    assert not any("labctl.helper" in node.labels for node in world.nodes.values())
 
 
 def test_a_helper_that_fails_says_why(
@@ -127,19 +127,19 @@ def test_a_helper_that_fails_says_why(
 ) -> None:
     from tests.unit.runtime.containerlab import world as world_module
 
-    def refuse(api: world_module.Api, box: world_module.Box) -> None:
+    def refuse(api: world_module.Api, node: world_module.Node) -> None:
         api.wfile.write(world_module._frame(2, b"tcpdump: can't parse filter expression: syntax error\n"))
 
     monkeypatch.setattr(world_module.Api, "_attached", refuse)
     with pytest.raises(AgentError, match="can't parse filter expression"):
         endpoints.capture("leaf101", "Ethernet1/1", "bogus filter")
-    assert not any("labctl.helper" in box.labels for box in world.boxes.values())
+    assert not any("labctl.helper" in node.labels for node in world.nodes.values())
 
 
 def test_a_port_channel_of_a_stand_in_is_its_bridge(endpoints: ContainerlabEndpoints, world: World) -> None:
-    box = world.boxes["clab-paper-leaf101"]
-    box.interfaces.add("br0")
-    world._process(box)
+    node = world.nodes["clab-paper-leaf101"]
+    node.interfaces.add("br0")
+    world._process(node)
     assert endpoints.capture("leaf101", "port-channel11").stop() == pcap([(2, b"br0"), (5, b"last")])
 
 
@@ -202,10 +202,10 @@ def test_the_first_packets_wait_for_nobody(labs: Labs, world: World) -> None:
     """The interfaces of a process that is seen here are read from /proc, without asking Docker for a program."""
     labs.runtime().create(labs.state().folder, progress=lambda _text: None)
     programs = Programs(DockerHost(world.socket), {}, root=False, proc=world.proc)
-    box = DockerHost(world.socket).container("paper-worker")
-    assert box is not None
+    node = DockerHost(world.socket).container("paper-worker")
+    assert node is not None
     before = len(world.execs)
-    assert {"eth0", "eth1", "eth2", "lo"} <= programs.interfaces(box)
+    assert {"eth0", "eth1", "eth2", "lo"} <= programs.interfaces(node)
     assert len(world.execs) == before
 
 
@@ -214,8 +214,8 @@ def test_root_joins_the_process_only_if_it_is_the_containers(
 ) -> None:
     labs.runtime().create(labs.state().folder, progress=lambda _text: None)
     docker = DockerHost(world.socket)
-    box = docker.container("paper-worker")
-    assert box is not None
+    node = docker.container("paper-worker")
+    assert node is not None
     joined: list[int | None] = []
 
     class Agent:
@@ -228,14 +228,14 @@ def test_root_joins_the_process_only_if_it_is_the_containers(
             return f"{ns} {interface} {expression}"
 
     programs = Programs(docker, {}, root=True, proc=world.proc, agent=Agent())  # type: ignore[arg-type]
-    assert str(programs.exec(box, ["true"])) == "by nsenter"
-    assert str(programs.capture(box, "bond0", "")) == "None bond0 "
-    assert joined == [box.pid, box.pid]
+    assert str(programs.exec(node, ["true"])) == "by nsenter"
+    assert str(programs.capture(node, "bond0", "")) == "None bond0 "
+    assert joined == [node.pid, node.pid]
     monkeypatch.setattr("shutil.which", lambda _name: None)
     with pytest.raises(HostError, match="no tcpdump"):
-        programs.capture(box, "bond0", "icmp")
-    (world.proc / str(box.pid) / "cgroup").write_text("0::/init.scope\n")  # another process has that number here
-    assert programs.exec(box, ["echo", "docker"]).stdout == b"docker\n"
+        programs.capture(node, "bond0", "icmp")
+    (world.proc / str(node.pid) / "cgroup").write_text("0::/init.scope\n")  # another process has that number here
+    assert programs.exec(node, ["echo", "docker"]).stdout == b"docker\n"
     assert CAPTURE_IMAGE == "labctl/host:latest"
 
 

@@ -40,7 +40,7 @@ def states(runtime: ContainerlabRuntime) -> dict[str, str]:
 
 
 def ids(world: World) -> dict[str, str]:
-    return {name: box.id for name, box in world.boxes.items()}
+    return {name: node.id for name, node in world.nodes.items()}
 
 
 def test_a_lab_that_is_well(runtime: ContainerlabRuntime) -> None:
@@ -55,7 +55,7 @@ def test_a_lab_that_is_well(runtime: ContainerlabRuntime) -> None:
 
 
 def test_a_switch_that_boots(runtime: ContainerlabRuntime, world: World) -> None:
-    world.boxes["clab-paper-leaf101"].health = "unhealthy"
+    world.nodes["clab-paper-leaf101"].health = "unhealthy"
     assert runtime.observe().nodes["leaf101"].state == "starting"
 
 
@@ -68,13 +68,13 @@ def test_a_restarted_node_is_broken_and_what_to_type_is_said(runtime: Containerl
     assert "labctl repair paper node01" in row.detail
     leaf = runtime.observe().nodes["leaf101"]
     assert leaf.state == "broken"
-    assert leaf.detail == "it lost eth2, to boxes that were started again; labctl repair paper"
+    assert leaf.detail == "it lost eth2, to nodes that were started again; labctl repair paper"
 
 
 def test_bond0_alone(runtime: ContainerlabRuntime, world: World, labs: Labs) -> None:
-    box = world.boxes["paper-worker"]
-    box.interfaces.discard("bond0")
-    world._process(box)
+    node = world.nodes["paper-worker"]
+    node.interfaces.discard("bond0")
+    world._process(node)
     assert states(runtime)["node01"] == "broken"
     labs.state().journal.unlink()  # before the nodes' scripts have run, no bond is missed
     assert states(runtime)["node01"] == "running"
@@ -164,9 +164,9 @@ def test_wires_that_came_back_without_a_bond(
 
 
 def test_half_a_wire_is_not_guessed_at(runtime: ContainerlabRuntime, world: World, told: list[str]) -> None:
-    world.boxes["paper-worker"].interfaces.discard("eth1")
-    world._process(world.boxes["paper-worker"])
-    with pytest.raises(LabError, match="half of the wire leaf101:Ethernet1/2 - paper-worker:eth1"):
+    world.nodes["paper-worker"].interfaces.discard("eth1")
+    world._process(world.nodes["paper-worker"])
+    with pytest.raises(LabError, match="half of the link leaf101:Ethernet1/2 - paper-worker:eth1"):
         runtime.recover("node01", progress=told.append)
 
 
@@ -185,16 +185,16 @@ def test_a_vm_is_joined_to_its_new_port(
 ) -> None:
     as_n9kv(labs)
     for leaf in ("clab-paper-leaf101", "clab-paper-leaf102"):
-        world.boxes[leaf].interfaces.add("tap2")
-        world._process(world.boxes[leaf])
+        world.nodes[leaf].interfaces.add("tap2")
+        world._process(world.nodes[leaf])
     ran: list[tuple[str, list[str]]] = []
     run = world.run
 
-    def recorded(box, argv, stdin):  # type: ignore[no-untyped-def]
+    def recorded(node, argv, stdin):  # type: ignore[no-untyped-def]
         if argv[0] in ("tc", "/etc/tc-tap-ifup"):
-            ran.append((box.name, argv))
+            ran.append((node.name, argv))
             return 0, b"", b""
-        return run(box, argv, stdin)
+        return run(node, argv, stdin)
 
     monkeypatch.setattr(world, "run", recorded)
     world.restart("paper-worker")
@@ -207,13 +207,13 @@ def test_a_vm_is_joined_to_its_new_port(
 
 
 def test_rebuild_replaces_one_switch(runtime: ContainerlabRuntime, labs: Labs, world: World, told: list[str]) -> None:
-    before, wires = ids(world), sorted(world.wires)
+    before, links = ids(world), sorted(world.links)
     key = labs.state().root / "host_keys" / "leaf101"
     key.write_text("172.20.20.13 ssh-ed25519 AAAA\n")
     runtime.rebuild("leaf101", progress=told.append)
     assert {name for name in before if before[name] != ids(world)[name]} == {"clab-paper-leaf101"}
     assert ids(world).keys() == before.keys()
-    assert sorted(world.wires) == wires
+    assert sorted(world.links) == links
     assert set(states(runtime).values()) == {"running"}
     assert not key.exists(), "the new switch has a new key"
     assert labs.parks["clab-park-clab-paper-leaf101"].removed
@@ -231,12 +231,12 @@ def test_rebuild_of_a_restarted_switch_gives_it_its_wires_first(
 def test_a_new_switch_that_does_not_start_gives_way_to_the_old_one(
     runtime: ContainerlabRuntime, labs: Labs, world: World, told: list[str]
 ) -> None:
-    before, wires = ids(world), sorted(world.wires)
+    before, links = ids(world), sorted(world.links)
     world.plot.add("no-start")
     with pytest.raises(HostError, match="OCI runtime create failed"):
         runtime.rebuild("leaf101", progress=told.append)
     assert ids(world) == before
-    assert sorted(world.wires) == wires
+    assert sorted(world.links) == links
     assert set(states(runtime).values()) == {"running"}
     assert "clab-paper-leaf101 could not be made anew: the old one is started again" in told
 

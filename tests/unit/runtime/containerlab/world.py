@@ -1,7 +1,7 @@
 """A Docker of our own for tests: its API on a unix socket, and the state that the scripted containerlab shares with it.
 
 The API is what Docker answers (engine API 1.41), as far as labctl asks; ``/world/…`` is how the scripted containerlab
-makes containers and wires, as the real one does by Docker and netlink. Processes of containers are files in a ``/proc``
+makes containers and links, as the real one does by Docker and netlink. Processes of containers are files in a ``/proc``
 of the test's own.
 """
 
@@ -53,7 +53,7 @@ ADMIN = {
 
 
 @dataclass
-class Box:
+class Node:
     """One container."""
 
     id: str
@@ -89,9 +89,9 @@ class World:
         self.proc = folder / "proc"
         self.lock = threading.RLock()
         self.grown = threading.Condition(self.lock)
-        self.boxes: dict[str, Box] = {}
+        self.nodes: dict[str, Node] = {}
         self.networks: dict[str, Net] = {}
-        self.wires: list[tuple[tuple[str, str], tuple[str, str]]] = []
+        self.links: list[tuple[tuple[str, str], tuple[str, str]]] = []
         self.plot: set[str] = set()
         """What the scripted containerlab shall do wrong; see there."""
         self.stubborn: set[str] = set()
@@ -112,105 +112,105 @@ class World:
         networks: dict[str, str] | None = None,
         ports: dict[str, int] | None = None,
         health: str = "",
-    ) -> Box:
+    ) -> Node:
         with self.grown:
-            if name in self.boxes:
+            if name in self.nodes:
                 raise ValueError(f'Conflict. The container name "/{name}" is already in use by container')
             number = next(self._number)
-            box = Box(
+            node = Node(
                 hashlib.sha256(f"{name}{number}".encode()).hexdigest(), name, labels or {}, networks or {},
                 ports or {}, number, time.time(), health=health, interfaces={"lo", "eth0"},
             )  # fmt: skip
-            self.boxes[name] = box
-            self._process(box)
+            self.nodes[name] = node
+            self._process(node)
             self.grown.notify_all()
-            return box
+            return node
 
     def add_network(self, name: str, labels: dict[str, str] | None = None, created: float | None = None) -> Net:
         with self.lock:
             identity = hashlib.sha256(f"{name}{next(self._number)}".encode()).hexdigest()
             return self.networks.setdefault(name, Net(identity, name, created or time.time(), labels or {}))
 
-    def wire(self, a: tuple[str, str], b: tuple[str, str]) -> None:
+    def link(self, a: tuple[str, str], b: tuple[str, str]) -> None:
         with self.lock:
-            self.wires.append((a, b))
+            self.links.append((a, b))
             for name, interface in (a, b):
-                self.boxes[name].interfaces.add(interface)
-                self._process(self.boxes[name])
+                self.nodes[name].interfaces.add(interface)
+                self._process(self.nodes[name])
 
     def log(self, name: str, text: str) -> None:
         with self.grown:
-            self.boxes[name].log.append(text.encode())
+            self.nodes[name].log.append(text.encode())
             self.grown.notify_all()
 
     def restart(self, name: str) -> None:
-        """``docker restart``: another process, none of the wires."""
+        """``docker restart``: another process, none of the links."""
         with self.lock:
-            box = self.boxes[name]
+            node = self.nodes[name]
             self._unwire(name)
-            shutil.rmtree(self.proc / str(box.pid), ignore_errors=True)
-            box.pid, box.state, box.interfaces = next(self._number), "running", {"lo", "eth0"}
-            self._process(box)
+            shutil.rmtree(self.proc / str(node.pid), ignore_errors=True)
+            node.pid, node.state, node.interfaces = next(self._number), "running", {"lo", "eth0"}
+            self._process(node)
 
     def stop(self, name: str) -> None:
         with self.lock:
             self._unwire(name)
-            self.boxes[name].state = "exited"
+            self.nodes[name].state = "exited"
 
     def rename(self, key: str, name: str) -> None:
         with self.lock:
-            box = self.find(key)
-            assert box is not None
-            if name in self.boxes:
+            node = self.find(key)
+            assert node is not None
+            if name in self.nodes:
                 raise ValueError(f'Conflict. The container name "/{name}" is already in use')
-            self.boxes[name] = self.boxes.pop(box.name)
-            box.name = name
+            self.nodes[name] = self.nodes.pop(node.name)
+            node.name = name
 
     def remove(self, name: str) -> None:
         with self.grown:
             self._unwire(name)
-            box = self.boxes.pop(name)
-            shutil.rmtree(self.proc / str(box.pid), ignore_errors=True)
+            node = self.nodes.pop(name)
+            shutil.rmtree(self.proc / str(node.pid), ignore_errors=True)
             self.grown.notify_all()
 
-    def users(self, network: str) -> list[Box]:
-        return [box for box in self.boxes.values() if network in box.networks and box.state == "running"]
+    def users(self, network: str) -> list[Node]:
+        return [node for node in self.nodes.values() if network in node.networks and node.state == "running"]
 
-    def find(self, key: str) -> Box | None:
-        return next((box for box in self.boxes.values() if key in (box.name, box.id)), None)
+    def find(self, key: str) -> Node | None:
+        return next((node for node in self.nodes.values() if key in (node.name, node.id)), None)
 
     def _unwire(self, name: str) -> None:
         """A veth pair is gone when one of its namespaces is."""
-        for wire in [wire for wire in self.wires if name in (wire[0][0], wire[1][0])]:
-            self.wires.remove(wire)
-            for end, interface in wire:
-                self.boxes[end].interfaces.discard(interface)
-                self._process(self.boxes[end])
+        for link in [link for link in self.links if name in (link[0][0], link[1][0])]:
+            self.links.remove(link)
+            for end, interface in link:
+                self.nodes[end].interfaces.discard(interface)
+                self._process(self.nodes[end])
 
-    def _process(self, box: Box) -> None:
-        folder = self.proc / str(box.pid)
+    def _process(self, node: Node) -> None:
+        folder = self.proc / str(node.pid)
         (folder / "net").mkdir(parents=True, exist_ok=True)
-        (folder / "cgroup").write_text(f"0::/docker/{box.id}\n")
+        (folder / "cgroup").write_text(f"0::/docker/{node.id}\n")
         (folder / "comm").write_text("init\n")
         head = "Inter-|   Receive\n face |bytes    packets\n"
-        (folder / "net" / "dev").write_text(head + "".join(f"{name:>6}: 0 0\n" for name in sorted(box.interfaces)))
+        (folder / "net" / "dev").write_text(head + "".join(f"{name:>6}: 0 0\n" for name in sorted(node.interfaces)))
 
     # --- programs ----------------------------------------------------------------------------------------------
 
-    def run(self, box: Box, argv: list[str], stdin: bytes) -> tuple[int, bytes, bytes]:
+    def run(self, node: Node, argv: list[str], stdin: bytes) -> tuple[int, bytes, bytes]:
         """What the images of a lab answer to the commands that labctl gives."""
         match argv:
             case ["cat", "/etc/kubernetes/admin.conf"]:
                 return 0, json.dumps(ADMIN).encode(), b""
-            case ["cat", "/proc/net/bonding/bond0"] if "bond0" in box.interfaces:
+            case ["cat", "/proc/net/bonding/bond0"] if "bond0" in node.interfaces:
                 partner, state = ("02:00:00:00:00:01", 63) if self.joined else ("00:00:00:00:00:00", 1)
                 return 0, BOND.format(partner=partner, state=state).encode(), b""
             case ["sh", "-eu", "-s"] if b"bond0" in stdin:
                 with self.lock:
-                    box.interfaces.add("bond0")
-                    self._process(box)
+                    node.interfaces.add("bond0")
+                    self._process(node)
                 return 0, b"", b""
-            case ["ip", "-j", "addr", *_] if "bond0" in box.interfaces:
+            case ["ip", "-j", "addr", *_] if "bond0" in node.interfaces:
                 return 0, BOND_ADDRESS, b""
             case ["echo", *words]:
                 return 0, (" ".join(words) + "\n").encode(), b"to stderr\n"
@@ -244,38 +244,38 @@ class World:
 
 
 class Park:
-    """Where wires wait while a container is replaced (`labctl.runtime.containerlab.repair.Parking`)."""
+    """Where links wait while a container is replaced (`labctl.runtime.containerlab.repair.Parking`)."""
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.wires: list[tuple[tuple[str, str], tuple[str, str]]] = []
+        self.links: list[tuple[tuple[str, str], tuple[str, str]]] = []
         self.removed = False
 
     def take(self, pid: int, devices: Sequence[str]) -> None:
-        box = self._box(pid)
+        node = self._node(pid)
         with self.world.lock:
-            taken = [wire for wire in self.world.wires if {(box.name, device) for device in devices} & set(wire)]
+            taken = [link for link in self.world.links if {(node.name, device) for device in devices} & set(link)]
             assert len(taken) == len(devices)
-            for wire in taken:
-                self.world.wires.remove(wire)
-            self.wires += taken
-            box.interfaces -= set(devices)
-            self.world._process(box)
+            for link in taken:
+                self.world.links.remove(link)
+            self.links += taken
+            node.interfaces -= set(devices)
+            self.world._process(node)
 
     def give(self, pid: int, devices: Sequence[str]) -> None:
-        box = self._box(pid)
+        node = self._node(pid)
         with self.world.lock:
-            self.world.wires += self.wires
-            self.wires.clear()
-            box.interfaces |= set(devices)
-            self.world._process(box)
+            self.world.links += self.links
+            self.links.clear()
+            node.interfaces |= set(devices)
+            self.world._process(node)
 
     def remove(self) -> None:
-        assert not self.wires
+        assert not self.links
         self.removed = True
 
-    def _box(self, pid: int) -> Box:
-        return next(box for box in self.world.boxes.values() if box.pid == pid)
+    def _node(self, pid: int) -> Node:
+        return next(node for node in self.world.nodes.values() if node.pid == pid)
 
 
 class Api(BaseHTTPRequestHandler):
@@ -336,11 +336,11 @@ class Api(BaseHTTPRequestHandler):
                 return 200, {"ApiVersion": "1.41", "MinAPIVersion": "1.12", "Version": "20.10.24"}
             case "GET", ["containers", "json"]:
                 filters = json.loads(query.get("filters", "{}"))
-                found = list(world.boxes.values())
+                found = list(world.nodes.values())
                 for key in filters.get("network", []):
                     names = {net.name for net in world.networks.values() if net.id == key}
-                    found = [box for box in found if names & set(box.networks)]
-                return 200, [{"Id": box.id, "Names": [f"/{box.name}"], "Labels": box.labels} for box in found]
+                    found = [node for node in found if names & set(node.networks)]
+                return 200, [{"Id": node.id, "Names": [f"/{node.name}"], "Labels": node.labels} for node in found]
             case "POST", ["containers", "create"]:
                 made = self._like(query["name"], body) if "name" in query else self._helper(body)
                 return 201, {"Id": made.id, "Warnings": []}
@@ -348,9 +348,9 @@ class Api(BaseHTTPRequestHandler):
                 world.rename(key, query["name"])
                 return 204, None
             case _, ["containers", key, *rest]:
-                box = world.find(key)
+                node = world.find(key)
                 return (
-                    self._container(method, box, rest, body) if box else (404, {"message": f"No such container: {key}"})
+                    self._container(method, node, rest, body) if node else (404, {"message": f"No such container: {key}"})
                 )
             case "POST", ["exec", key, "resize"]:
                 world.execs[key]["size"] = query
@@ -367,36 +367,36 @@ class Api(BaseHTTPRequestHandler):
                 return self._world(what, body)
         return None
 
-    def _container(self, method: str, box: Box, rest: list[str], body: Any) -> tuple[int, Any] | None:
+    def _container(self, method: str, node: Node, rest: list[str], body: Any) -> tuple[int, Any] | None:
         world = self.world_here
         match method, rest:
             case "GET", ["json"]:
-                return 200, _inspected(box)
+                return 200, _inspected(node)
             case "DELETE", []:
-                if box.name in world.stubborn:
-                    return 500, {"message": f"cannot remove container {box.name}: device is busy"}
-                world.remove(box.name)
+                if node.name in world.stubborn:
+                    return 500, {"message": f"cannot remove container {node.name}: device is busy"}
+                world.remove(node.name)
                 return 204, None
             case "POST", ["start"]:
-                if box.state == "created" and "no-start" in world.plot:
+                if node.state == "created" and "no-start" in world.plot:
                     return 500, {"message": "OCI runtime create failed"}
-                if box.state != "running":
-                    world.restart(box.name)
+                if node.state != "running":
+                    world.restart(node.name)
                 with world.grown:
-                    box.labels["test.started"] = "1"
+                    node.labels["test.started"] = "1"
                     world.grown.notify_all()
                 return 204, None
             case "POST", ["stop"]:
-                world.stop(box.name)
+                world.stop(node.name)
                 return 204, None
             case "POST", ["kill"]:
-                box.labels["test.killed"] = "1"
+                node.labels["test.killed"] = "1"
                 with world.grown:
                     world.grown.notify_all()
                 return 204, None
             case "POST", ["exec"]:
                 key = f"exec{len(world.execs)}"
-                world.execs[key] = {"box": box, "argv": body["Cmd"], "stdin": body["AttachStdin"], "tty": body["Tty"],
+                world.execs[key] = {"node": node, "argv": body["Cmd"], "stdin": body["AttachStdin"], "tty": body["Tty"],
                                     "code": None}  # fmt: skip
                 return 201, {"Id": key}
         return None
@@ -410,7 +410,7 @@ class Api(BaseHTTPRequestHandler):
         if method == "GET":
             return 200, {
                 "Id": net.id, "Name": net.name, "Created": _written(net.created), "Labels": net.labels,
-                "Containers": {box.id: {"Name": box.name} for box in users},
+                "Containers": {node.id: {"Name": node.name} for node in users},
             }  # fmt: skip
         if net.name in world.stubborn or users:
             return 403, {"message": f"error while removing network: network {net.name} has active endpoints"}
@@ -428,31 +428,31 @@ class Api(BaseHTTPRequestHandler):
                 return 200, {"id": world.add(**body).id}
             case "network":
                 return 200, {"id": world.add_network(**body).id}
-            case "wire":
-                world.wire(tuple(body["a"]), tuple(body["b"]))
+            case "link":
+                world.link(tuple(body["a"]), tuple(body["b"]))
             case "log":
                 world.log(body["name"], body["text"])
             case "list":
-                return 200, [{"name": box.name, "labels": box.labels, "interfaces": sorted(box.interfaces)}
-                             for box in world.boxes.values()]  # fmt: skip
+                return 200, [{"name": node.name, "labels": node.labels, "interfaces": sorted(node.interfaces)}
+                             for node in world.nodes.values()]  # fmt: skip
             case _:
                 return 404, {"message": what}
         return 200, {}
 
-    def _like(self, name: str, body: Any) -> Box:
+    def _like(self, name: str, body: Any) -> Node:
         ends = body["NetworkingConfig"]["EndpointsConfig"]
         networks = {network: end["IPAMConfig"]["IPv4Address"] for network, end in ends.items()}
         assert body["HostConfig"]["Privileged"]
-        box = self.world_here.add(name, body["Labels"], networks)
-        box.state = "created"
-        return box
+        node = self.world_here.add(name, body["Labels"], networks)
+        node.state = "created"
+        return node
 
-    def _helper(self, body: Any) -> Box:
-        box = self.world_here.add(f"helper{len(self.world_here.boxes)}", dict(body["Labels"]))
-        box.state = "created"
-        box.labels["test.command"] = json.dumps([*body["Entrypoint"], *body["Cmd"]])
-        box.labels["test.network"] = body["HostConfig"]["NetworkMode"]
-        return box
+    def _helper(self, body: Any) -> Node:
+        node = self.world_here.add(f"helper{len(self.world_here.nodes)}", dict(body["Labels"]))
+        node.state = "created"
+        node.labels["test.command"] = json.dumps([*body["Entrypoint"], *body["Cmd"]])
+        node.labels["test.network"] = body["HostConfig"]["NetworkMode"]
+        return node
 
     # --- streams -----------------------------------------------------------------------------------------------
 
@@ -465,58 +465,58 @@ class Api(BaseHTTPRequestHandler):
         if parts[0] == "exec":
             self._exec(self.world_here.execs[parts[1]])
         else:
-            box = self.world_here.find(parts[1])
-            assert box is not None
+            node = self.world_here.find(parts[1])
+            assert node is not None
             if follow:
-                self._follow(box)
+                self._follow(node)
             else:
-                self._attached(box)
+                self._attached(node)
 
     def _exec(self, program: dict[str, Any]) -> None:
         stdin = b""
         if program["stdin"]:
             while piece := self.connection.recv(65536):
                 stdin += piece
-        program["code"], out, err = self.world_here.run(program["box"], program["argv"], stdin)
+        program["code"], out, err = self.world_here.run(program["node"], program["argv"], stdin)
         if program["tty"]:
             self.wfile.write(out + err)
         else:
             self.wfile.write(_frame(1, out) + _frame(2, err))
 
-    def _attached(self, box: Box) -> None:
+    def _attached(self, node: Node) -> None:
         """tcpdump as it is used: one packet, then what is left when it is told to end."""
         world = self.world_here
-        self._until(lambda: "test.started" in box.labels)
-        interface = json.loads(box.labels["test.command"])[4]
+        self._until(lambda: "test.started" in node.labels)
+        interface = json.loads(node.labels["test.command"])[4]
         self.wfile.write(_frame(2, f"tcpdump: listening on {interface}, link-type EN10MB\n".encode()))
         self.wfile.write(_frame(1, pcap([(2, interface.encode())])))
-        self._until(lambda: "test.killed" in box.labels or box.name not in world.boxes)
+        self._until(lambda: "test.killed" in node.labels or node.name not in world.nodes)
         self.wfile.write(_frame(1, pcap([(5, b"last")])[24:]))
         with world.lock:
-            world.boxes.pop(box.name, None)
+            world.nodes.pop(node.name, None)
 
     def _until(self, question: Callable[[], bool]) -> None:
         with self.world_here.grown:
             self.world_here.grown.wait_for(question, timeout=10)
 
     def _logs(self, key: str) -> None:
-        box = self.world_here.find(key)
-        assert box is not None
-        data = b"".join(_frame(1, piece) for piece in box.log)
+        node = self.world_here.find(key)
+        assert node is not None
+        data = b"".join(_frame(1, piece) for piece in node.log)
         self.send_response(200)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
 
-    def _follow(self, box: Box) -> None:
+    def _follow(self, node: Node) -> None:
         """What was logged, then what comes, until the container is gone or the reader is."""
         world, sent = self.world_here, 0
         while True:
             with world.grown:
-                if sent == len(box.log) and box.name in world.boxes:
+                if sent == len(node.log) and node.name in world.nodes:
                     world.grown.wait(timeout=0.2)
-                pieces, sent = box.log[sent:], len(box.log)
-                over = box.name not in world.boxes
+                pieces, sent = node.log[sent:], len(node.log)
+                over = node.name not in world.nodes
             self.wfile.write(b"".join(_frame(1, piece) for piece in pieces))
             if over:
                 return
@@ -536,23 +536,23 @@ def _written(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{int(moment % 1 * 1e9):09d}Z"
 
 
-def _inspected(box: Box) -> dict[str, Any]:
-    running = box.state == "running"
-    state: dict[str, Any] = {"Status": box.state, "Pid": box.pid if running else 0, "ExitCode": 0 if running else 137}
-    if box.health:
-        state["Health"] = {"Status": box.health}
+def _inspected(node: Node) -> dict[str, Any]:
+    running = node.state == "running"
+    state: dict[str, Any] = {"Status": node.state, "Pid": node.pid if running else 0, "ExitCode": 0 if running else 137}
+    if node.health:
+        state["Health"] = {"Status": node.health}
     return {
-        "Id": box.id,
-        "Name": f"/{box.name}",
-        "Created": _written(box.created),
+        "Id": node.id,
+        "Name": f"/{node.name}",
+        "Created": _written(node.created),
         "State": state,
-        "Config": {"Labels": box.labels, "Tty": False},
+        "Config": {"Labels": node.labels, "Tty": False},
         "HostConfig": {"Privileged": True},
         "NetworkSettings": {
             "Networks": {
                 name: {"IPAddress": address if running else "", "IPAMConfig": {"IPv4Address": address}}
-                for name, address in box.networks.items()
+                for name, address in node.networks.items()
             },
-            "Ports": {name: [{"HostIp": "127.0.0.1", "HostPort": str(port)}] for name, port in box.ports.items()},
+            "Ports": {name: [{"HostIp": "127.0.0.1", "HostPort": str(port)}] for name, port in node.ports.items()},
         },
     }

@@ -15,7 +15,7 @@ from labctl.verify.steps.expects import checks, judge_bond, judge_channel, judge
 from labctl.verify.steps.model import Bond, Expect, PodsAt, VpcState
 from labctl.verify.verdict import Judgement
 from labctl.waiting import Deadline
-from tests.unit.verify.conftest import Boxes
+from tests.unit.verify.conftest import ScriptedNodes
 from tests.unit.verify.topics.test_links import bond
 
 BOTH = bond(("eth1", "up", 1, 63, 63), ("eth2", "up", 1, 63, 63))
@@ -123,9 +123,9 @@ def table(*hops: str) -> Any:
         ({}, {"nodes": ["node01"]}, "FAIL"),
     ],
 )
-def test_route(lab: LabUnderTest, boxes: Boxes, body: Any, hops: Any, verdict: str) -> None:
-    boxes.switches["leaf2101"] = {"show ip route vrf vrf-001": body}
-    boxes.objects = {
+def test_route(lab: LabUnderTest, scripted: ScriptedNodes, body: Any, hops: Any, verdict: str) -> None:
+    scripted.switches["leaf2101"] = {"show ip route vrf vrf-001": body}
+    scripted.objects = {
         "nodes": [
             {"metadata": {"name": name, "annotations": {"projectcalico.org/IPv4Address": f"192.168.1.{number}/24"}}}
             for name, number in (("node01", 11), ("node02", 13))
@@ -138,9 +138,9 @@ def test_route(lab: LabUnderTest, boxes: Boxes, body: Any, hops: Any, verdict: s
 
 
 @pytest.mark.parametrize(("hops", "verdict"), [(["192.168.1.11"], "PASS"), ({"nodes": ["node01"]}, "INCONCLUSIVE")])
-def test_a_route_said_in_addresses_needs_no_api(lab: LabUnderTest, boxes: Boxes, hops: Any, verdict: str) -> None:
-    boxes.switches["leaf2101"] = {"show ip route vrf vrf-001": table("192.168.1.11")}
-    boxes.objects = None
+def test_a_route_said_in_addresses_needs_no_api(lab: LabUnderTest, scripted: ScriptedNodes, hops: Any, verdict: str) -> None:
+    scripted.switches["leaf2101"] = {"show ip route vrf vrf-001": table("192.168.1.11")}
+    scripted.objects = None
     route = {"switch": "leaf2101", "prefix": "10.0.0.1/32", "next_hops": hops}
     expect = Expect.model_validate({"name": "way", "route": route})
     (result,) = poll(checks(lab, expect, "s.way", {}), lab.observer, Deadline(0), lab.cancel, lambda _result: None)

@@ -1,4 +1,4 @@
-"""A scenario file run against boxes that answer what a test says: the order of things, healing, and every verdict."""
+"""A scenario file run against nodes that answer what a test says: the order of things, healing, and every verdict."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from labctl.verify.verdict import CheckResult, combine
 from labctl.waiting import Cancelled
 from tests.unit.verify.capture.test_loss import ping
 from tests.unit.verify.capture.test_packets import echo, ethernet, ip4, pcap
-from tests.unit.verify.conftest import Boxes
+from tests.unit.verify.conftest import ScriptedNodes
 from tests.unit.verify.topics.test_links import bond
 
 BOND = "cat /proc/net/bonding/bond0"
@@ -53,7 +53,7 @@ def summary(state: str = "Established") -> Any:
 
 
 @pytest.fixture
-def small(lab: LabUnderTest, boxes: Boxes, done: Callable[..., Completed]) -> LabUnderTest:
+def small(lab: LabUnderTest, scripted: ScriptedNodes, done: Callable[..., Completed]) -> LabUnderTest:
     """The white paper's lab with one bond and one session to be whole; a shut port takes a leg of the bond."""
     pair = PairInput(leafs={"leaf2101": "10.2.0.3"}, nodes={"node01": ("192.168.1.11",)})
     nodes = NodesInput(vrf="vrf-001", asn=65531, pairs=(pair,))
@@ -62,13 +62,13 @@ def small(lab: LabUnderTest, boxes: Boxes, done: Callable[..., Completed]) -> La
         links=LinksInput(lacp=(LacpInput(node="node01", bond="bond0", members=("eth1", "eth2")),)),
         modes=ModesInput(routed=ModeInput(bgp=BgpInput(nodes=nodes))),
     )
-    boxes.nodes["node01", BOND] = done(BOTH)
-    boxes.switches["leaf2101"] = {SUMMARY: summary(), NEIGHBORS: neighbors()}
+    scripted.nodes["node01", BOND] = done(BOTH)
+    scripted.switches["leaf2101"] = {SUMMARY: summary(), NEIGHBORS: neighbors()}
 
     def changed(_switch: str, lines: list[str]) -> None:
-        boxes.nodes["node01", BOND] = done(ONE if "shutdown" in lines else BOTH)
+        scripted.nodes["node01", BOND] = done(ONE if "shutdown" in lines else BOTH)
 
-    boxes.changed = changed
+    scripted.changed = changed
     quick = lab.folder.lab.model_copy(update={"deadlines": {"converged": 0.4, "bond": 0.4}})
     return replace(lab, checks=checks, folder=replace(lab.folder, lab=quick))
 
@@ -82,30 +82,30 @@ def verdicts(results: list[CheckResult]) -> dict[str, str]:
     return {result.id: result.verdict for result in results}
 
 
-def test_whole_broken_healed_whole_again(small: LabUnderTest, boxes: Boxes) -> None:
+def test_whole_broken_healed_whole_again(small: LabUnderTest, scripted: ScriptedNodes) -> None:
     results = scenario(small, FAULT + DOWN + UNBROKEN + HEAL)
     assert verdicts(results) == dict.fromkeys(
         ("mine.before", "mine.member", "mine.down", "mine.unbroken.leaf2101.192.168.1.11", "mine.member.healed",
          "mine.recovered"), "PASS")  # fmt: skip
-    assert [lines[1] for _, lines in boxes.typed] == ["shutdown", "no shutdown"]
+    assert [lines[1] for _, lines in scripted.typed] == ["shutdown", "no shutdown"]
     assert open_changes(small.journal) == []
 
 
-def test_a_lab_that_is_not_whole_is_not_touched(small: LabUnderTest, boxes: Boxes) -> None:
-    boxes.switches["leaf2101"] = {SUMMARY: summary("Idle"), NEIGHBORS: neighbors()}
+def test_a_lab_that_is_not_whole_is_not_touched(small: LabUnderTest, scripted: ScriptedNodes) -> None:
+    scripted.switches["leaf2101"] = {SUMMARY: summary("Idle"), NEIGHBORS: neighbors()}
     (result,) = scenario(small, FAULT + DOWN)
     assert (result.id, result.verdict) == ("mine.before", "INCONCLUSIVE")
     assert "the lab was not whole before: leaf2101: neighbor 192.168.1.11 is Idle" in result.sentence
-    assert boxes.typed == []
+    assert scripted.typed == []
 
 
-def test_an_expectation_that_fails_fails_the_scenario_and_is_healed(small: LabUnderTest, boxes: Boxes) -> None:
+def test_an_expectation_that_fails_fails_the_scenario_and_is_healed(small: LabUnderTest, scripted: ScriptedNodes) -> None:
     never = "  - expect: {name: gone, within: 0.2, sessions: {are: down}}\n"
     results = scenario(small, FAULT + never)
     assert verdicts(results)["mine.gone.leaf2101.192.168.1.11"] == "FAIL"
     assert "still Established" in results[2].sentence
     assert verdicts(results)["mine.recovered"] == "PASS"
-    assert boxes.typed[-1][1][1] == "no shutdown"
+    assert scripted.typed[-1][1][1] == "no shutdown"
 
 
 @pytest.mark.parametrize(
@@ -116,8 +116,8 @@ def test_an_expectation_that_fails_fails_the_scenario_and_is_healed(small: LabUn
         ({}, "is not there any more"),
     ],
 )
-def test_a_session_that_was_reset_is_not_unbroken(small: LabUnderTest, boxes: Boxes, now: Any, words: str) -> None:
-    boxes.changed = lambda _switch, _lines: boxes.switches["leaf2101"].update({NEIGHBORS: now})  # type: ignore[attr-defined]
+def test_a_session_that_was_reset_is_not_unbroken(small: LabUnderTest, scripted: ScriptedNodes, now: Any, words: str) -> None:
+    scripted.changed = lambda _switch, _lines: scripted.switches["leaf2101"].update({NEIGHBORS: now})  # type: ignore[attr-defined]
     results = {row.id: row for row in scenario(small, FAULT + UNBROKEN)}
     result = results["mine.unbroken.leaf2101.192.168.1.11"]
     assert result.verdict == "FAIL"
@@ -131,60 +131,60 @@ def test_a_reset_that_did_not_happen_fails(small: LabUnderTest) -> None:
     assert results["mine.new.leaf2101.192.168.1.11"].verdict == "FAIL"
 
 
-def test_a_switch_that_does_not_answer_is_no_failure(small: LabUnderTest, boxes: Boxes) -> None:
+def test_a_switch_that_does_not_answer_is_no_failure(small: LabUnderTest, scripted: ScriptedNodes) -> None:
     silent = {NEIGHBORS: InconclusiveError("the session ended")}
-    boxes.changed = lambda _switch, _lines: boxes.switches["leaf2101"].update(silent)  # type: ignore[attr-defined]
+    scripted.changed = lambda _switch, _lines: scripted.switches["leaf2101"].update(silent)  # type: ignore[attr-defined]
     results = scenario(small, FAULT + UNBROKEN)
     assert combine(row.verdict for row in results) == "INCONCLUSIVE"
 
 
-def test_a_lab_that_does_not_recover_fails(small: LabUnderTest, boxes: Boxes, done: Callable[..., Completed]) -> None:
+def test_a_lab_that_does_not_recover_fails(small: LabUnderTest, scripted: ScriptedNodes, done: Callable[..., Completed]) -> None:
     def changed(_switch: str, _lines: list[str]) -> None:
-        boxes.nodes["node01", BOND] = done(ONE)
+        scripted.nodes["node01", BOND] = done(ONE)
 
-    boxes.changed = changed
+    scripted.changed = changed
     results = scenario(small, FAULT + DOWN + HEAL)
     assert verdicts(results)["mine.recovered"] == "FAIL"
     assert "not recovered: node01: eth1 is down" in results[-1].sentence
 
 
 def test_a_fault_that_a_switch_refuses_is_inconclusive_ends_the_steps_and_is_healed(
-    small: LabUnderTest, boxes: Boxes
+    small: LabUnderTest, scripted: ScriptedNodes
 ) -> None:
-    boxes.refuses = "shutdown"
+    scripted.refuses = "shutdown"
     results = scenario(small, FAULT + DOWN)
     assert verdicts(results) == {"mine.before": "PASS", "mine.member": "INCONCLUSIVE", "mine.recovered": "PASS"}
     assert "leaf2101 refused: shutdown" in results[1].sentence
-    assert boxes.typed[-1][1][1] == "no shutdown", "it may have been half made"
+    assert scripted.typed[-1][1][1] == "no shutdown", "it may have been half made"
 
 
 def test_a_fault_that_cannot_be_healed_is_said_and_stays_in_the_journal(
-    small: LabUnderTest, boxes: Boxes, monkeypatch: pytest.MonkeyPatch
+    small: LabUnderTest, scripted: ScriptedNodes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    boxes.refuses = "no shutdown"
+    scripted.refuses = "no shutdown"
     monkeypatch.setattr("labctl.restore.changes.PATIENCE", 0.1)
     results = scenario(small, FAULT + DOWN)
     assert verdicts(results)["mine.healed"] == "INCONCLUSIVE"
     assert [change.name for change in open_changes(small.journal)] == ["mine.member"]
 
 
-def test_ctrl_c_heals(small: LabUnderTest, boxes: Boxes) -> None:
+def test_ctrl_c_heals(small: LabUnderTest, scripted: ScriptedNodes) -> None:
     def interrupt(_result: CheckResult) -> None:
-        if boxes.typed:
+        if scripted.typed:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         scenario(replace(small, told=interrupt), FAULT + DOWN)
-    assert boxes.typed[-1][1][1] == "no shutdown"
+    assert scripted.typed[-1][1][1] == "no shutdown"
     assert open_changes(small.journal) == []
 
 
-def test_a_verification_that_is_stopped_heals(small: LabUnderTest, boxes: Boxes) -> None:
+def test_a_verification_that_is_stopped_heals(small: LabUnderTest, scripted: ScriptedNodes) -> None:
     stop = threading.Event()
-    boxes.changed = lambda _switch, _lines: stop.set()
+    scripted.changed = lambda _switch, _lines: stop.set()
     with pytest.raises(Cancelled):
         scenario(replace(small, cancel=stop), FAULT + DOWN)
-    assert boxes.typed[-1][1][1] == "no shutdown"
+    assert scripted.typed[-1][1][1] == "no shutdown"
     assert open_changes(small.journal) == []
 
 
@@ -241,16 +241,16 @@ LOSS = "  - expect: {name: loss, loss: {of: out, ms: 100}}\n"
 
 
 @pytest.fixture
-def pinging(small: LabUnderTest, boxes: Boxes, done: Callable[..., Completed]) -> Callable[[list[bool], str], Stream]:
+def pinging(small: LabUnderTest, scripted: ScriptedNodes, done: Callable[..., Completed]) -> Callable[[list[bool], str], Stream]:
     """Set up what a ping from ext1 prints and what is captured of it."""
 
     def make(answers: list[bool], sums: str) -> Stream:
         stream = Stream(sums)
-        boxes.nodes["ext1", "ip -j route get 10.0.0.2"] = done(
+        scripted.nodes["ext1", "ip -j route get 10.0.0.2"] = done(
             '[{"dst": "10.0.0.2", "gateway": "10.0.0.9", "dev": "eth1", "prefsrc": "10.0.0.1"}]'
         )
-        boxes.captures["ext1"] = as_pcap(answers)
-        boxes.streams["ext1"] = stream
+        scripted.captures["ext1"] = as_pcap(answers)
+        scripted.streams["ext1"] = stream
         return stream
 
     return make
@@ -303,8 +303,8 @@ def test_packets_of_a_capture(bounds: dict[str, int], verdict: str) -> None:
     assert judge_packets(row, SEEN).verdict == verdict
 
 
-def test_a_capture_step(small: LabUnderTest, boxes: Boxes) -> None:
-    boxes.captures["leaf2101"] = SEEN
+def test_a_capture_step(small: LabUnderTest, scripted: ScriptedNodes) -> None:
+    scripted.captures["leaf2101"] = SEEN
     steps = (
         "  - capture: {name: cap, at: leaf2101, interface: port-channel11}\n"
         "  - expect: {name: none, packets: {of: cap, source: 10.0.0.1, target: 10.0.0.2, at_most: 0}}\n"

@@ -1,6 +1,6 @@
 """Every check of ``cluster`` and ``leafs`` on recorded answers.
 
-Each passes as recorded, fails for its reason when one answer is changed, is INCONCLUSIVE when its box does not answer.
+Each passes as recorded, fails for its reason when one answer is changed, is INCONCLUSIVE when its node does not answer.
 """
 
 from __future__ import annotations

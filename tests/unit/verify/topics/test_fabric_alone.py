@@ -19,7 +19,7 @@ from labctl.verify.scenarios import chosen
 from labctl.verify.topics import bgp, links
 from labctl.verify.topics.links import UnderlayInput
 from tests.rendered import rendered_folder
-from tests.unit.verify.conftest import Boxes
+from tests.unit.verify.conftest import ScriptedNodes
 
 FOLDER = rendered_folder("fabric-standin-fabric")
 NEIGHBORS = {"neighbors": {"10.2.1.201": [{"nbrState": "Full/-", "ifaceAddress": "10.4.0.0", "ifaceName": "e1-1:1"}]}}
@@ -45,26 +45,26 @@ def route(prefix: str, hop: str, segment: int = 90001) -> str:
 
 
 @pytest.fixture
-def healthy(boxes: Boxes) -> Boxes:
+def healthy(scripted: ScriptedNodes) -> ScriptedNodes:
     """Every switch as it should be, said in NX-OS's JSON."""
     checks = json.loads(json.dumps(load_checks(FOLDER).model_dump(mode="json")))
     for row in checks["links"]["underlay"]:
         found = table("ctx", table("nbr", *({"rid": rid, "state": "FULL"} for rid in row["neighbors"])))
-        boxes.switches[row["switch"]] = {"show ip ospf neighbors": found}
+        scripted.switches[row["switch"]] = {"show ip ospf neighbors": found}
     for row in checks["links"]["vpc"]:
         body = {"vpc-peer-status": "peer-ok", "vpc-peer-consistency": "consistent"}
-        boxes.switches[row["switch"]]["show vpc brief"] = body  # type: ignore[index]
+        scripted.switches[row["switch"]]["show vpc brief"] = body  # type: ignore[index]
     for row in checks["links"]["mtu"]:
         found = table("interface", *({"interface": port, "eth_mtu": str(mtu)} for port, mtu in row["ports"].items()))
-        boxes.switches[row["switch"]]["show interface"] = found  # type: ignore[index]
+        scripted.switches[row["switch"]]["show interface"] = found  # type: ignore[index]
     for row in checks["modes"]["routed"]["bgp"]["evpn"]:
         rows = ({"neighborid": address, "state": "Established"} for address in row["neighbors"])
         body = table("vrf", table("af", table("saf", table("neighbor", *rows))))
-        boxes.switches[row["switch"]]["show bgp l2vpn evpn summary"] = body  # type: ignore[index]
+        scripted.switches[row["switch"]]["show bgp l2vpn evpn summary"] = body  # type: ignore[index]
     for row in checks["modes"]["routed"]["bgp"]["routes"]:
         command = f"show ip route {row['prefix'].partition('/')[0]} vrf vrf-001"
-        boxes.switches[row["switch"]][command] = route(row["prefix"], row["next_hops"][0])  # type: ignore[index]
-    return boxes
+        scripted.switches[row["switch"]][command] = route(row["prefix"], row["next_hops"][0])  # type: ignore[index]
+    return scripted
 
 
 def test_what_is_run(fabric: LabUnderTest) -> None:
@@ -72,7 +72,7 @@ def test_what_is_run(fabric: LabUnderTest) -> None:
     assert [row.name for row in chosen(fabric.folder, fabric.checks, None, disruptive=True)] == ["bgp", "leafs"]
 
 
-def test_everything_is_judged_and_a_whole_fabric_passes(fabric: LabUnderTest, healthy: Boxes) -> None:
+def test_everything_is_judged_and_a_whole_fabric_passes(fabric: LabUnderTest, healthy: ScriptedNodes) -> None:
     results = [*links.run(fabric), *bgp.run(fabric)]
     assert {result.verdict for result in results} == {"PASS"}, [r.sentence for r in results if r.verdict != "PASS"]
     kinds = [".".join(result.id.split(".")[:2]) for result in links.run(fabric)]
@@ -83,7 +83,7 @@ def test_everything_is_judged_and_a_whole_fabric_passes(fabric: LabUnderTest, he
     assert "bgp.route.border1.192.168.100.2/32" in ids
 
 
-def test_a_lost_link_and_a_route_that_does_not_cross_are_seen(fabric: LabUnderTest, healthy: Boxes) -> None:
+def test_a_lost_link_and_a_route_that_does_not_cross_are_seen(fabric: LabUnderTest, healthy: ScriptedNodes) -> None:
     fabric.cancel.clear()
     healthy.switches["leaf101"]["show ip ospf neighbors"] = table(  # type: ignore[index]
         "ctx", table("nbr", {"rid": "10.2.1.201", "state": "FULL"}, {"rid": "10.2.1.202", "state": "EXSTART"})

@@ -23,7 +23,7 @@ BEFORE = {"ipv4": 20, "ipv6": 10}
 
 
 class Fabric:
-    """Switches in front of ``boxes``: the border takes routes, and every leaf has what the border has."""
+    """Switches in front of ``nodes``: the border takes routes, and every leaf has what the border has."""
 
     def __init__(self, inputs: ScaleInput) -> None:
         self.inputs = inputs
@@ -95,7 +95,7 @@ class Switch:
 
 
 @pytest.fixture
-def small(lab: LabUnderTest, monkeypatch: pytest.MonkeyPatch, boxes: Any) -> LabUnderTest:
+def small(lab: LabUnderTest, monkeypatch: pytest.MonkeyPatch, scripted: Any) -> LabUnderTest:
     """The white paper's lab, with 40 and 8 prefixes, and no traffic of its own."""
     monkeypatch.setattr(scale, "WINDOW", 0.0)
     inputs = lab.checks.scale
@@ -111,7 +111,7 @@ def small(lab: LabUnderTest, monkeypatch: pytest.MonkeyPatch, boxes: Any) -> Lab
     for node in inputs.nodes:
         for flag, route in (("-4", "12.1.0.0/16"), ("-6", "2001:db8:42::/56")):
             routes = json.dumps([{"dst": "default"}, {"dst": route}]).encode()
-            boxes.nodes[node, f"ip -j {flag} route show"] = Completed(0, routes, b"")
+            scripted.nodes[node, f"ip -j {flag} route show"] = Completed(0, routes, b"")
     quick = lab.folder.lab.model_copy(update={"deadlines": {"converged": 0.0, "scenario": 0.0}})
     folder = replace(lab.folder, lab=quick)
     return replace(lab, checks=checks, folder=folder)
@@ -177,16 +177,16 @@ def test_a_session_that_was_reset(small: LabUnderTest, fabric: Fabric) -> None:
     assert "reset meanwhile: 10.2.1.5" in next(iter(found.values()))
 
 
-def test_a_node_that_hears_of_them(small: LabUnderTest, fabric: Fabric, boxes: Any) -> None:
+def test_a_node_that_hears_of_them(small: LabUnderTest, fabric: Fabric, scripted: Any) -> None:
     routes = [{"dst": "default"}, {"dst": "198.19.0.16/29"}]
-    boxes.nodes["node01", "ip -j -4 route show"] = Completed(0, json.dumps(routes).encode(), b"")
+    scripted.nodes["node01", "ip -j -4 route show"] = Completed(0, json.dumps(routes).encode(), b"")
     found = failed(scale.run(small))
     assert list(found) == ["scale.filtered.node01.ipv4"]
     assert "node01 has 1 routes of 198.19.0.0/16, the first 198.19.0.16/29: the leafs let them out" in str(found)
 
 
-def test_a_node_that_does_not_answer_is_inconclusive(small: LabUnderTest, fabric: Fabric, boxes: Any) -> None:
-    boxes.nodes["node01", "ip -j -4 route show"] = InconclusiveError("node01 is gone")
+def test_a_node_that_does_not_answer_is_inconclusive(small: LabUnderTest, fabric: Fabric, scripted: Any) -> None:
+    scripted.nodes["node01", "ip -j -4 route show"] = InconclusiveError("node01 is gone")
     found = {row.id: row.verdict for row in scale.run(small) if row.verdict != "PASS"}
     assert found == {"scale.filtered.node01.ipv4": "INCONCLUSIVE", "scale.filtered.node01.ipv6": "INCONCLUSIVE"}
 

@@ -1,4 +1,4 @@
-"""Scenarios against boxes that answer what a test says: BGP, links, captures, curl, the way to IPIP and back."""
+"""Scenarios against nodes that answer what a test says: BGP, links, captures, curl, the way to IPIP and back."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def slice_of(name: str, *rows: tuple[str, str]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def objects(boxes: Any, lab: LabUnderTest) -> dict[str, list[Any]]:
+def objects(scripted: Any, lab: LabUnderTest) -> dict[str, list[Any]]:
     """The cluster's objects as the scenarios need them."""
     curls = {row.service.partition("/")[2] for row in lab.checks.mode(lab.folder.lab.mode).curl}
     routed = {
@@ -64,7 +64,7 @@ def objects(boxes: Any, lab: LabUnderTest) -> dict[str, list[Any]]:
         if isinstance(row.prefix, ClusterIpOf)
     }
     names = sorted(curls | routed)
-    boxes.objects = {
+    scripted.objects = {
         "nodes": [kube_node("master", 10), kube_node("node01", 11), kube_node("node02", 13)],
         "services": [service(name, f"10.96.0.{number}") for number, name in enumerate(names, 1)],
         "endpointslices": [slice_of(name, ("10.244.196.130", "node01"), ("10.244.140.70", "node02")) for name in names],
@@ -73,7 +73,7 @@ def objects(boxes: Any, lab: LabUnderTest) -> dict[str, list[Any]]:
             for name, cidr in (("node01", "10.244.196.128/26"), ("node02", "10.244.140.64/26"))
         ],
     }
-    return boxes.objects
+    return scripted.objects
 
 
 def verdicts(results: Any) -> set[str]:
@@ -83,20 +83,20 @@ def verdicts(results: Any) -> set[str]:
 # --- BGP and links ----------------------------------------------------------------------------------------------
 
 
-def test_a_fabric_that_does_not_answer_is_inconclusive(lab: LabUnderTest, boxes: Any) -> None:
+def test_a_fabric_that_does_not_answer_is_inconclusive(lab: LabUnderTest, scripted: Any) -> None:
     found = poll(bgp.checks(lab), lab.observer, Deadline(0), lab.cancel, lab.told)
     assert found
     assert verdicts(found) == {"INCONCLUSIVE"}
     assert all("is not up" in row.sentence for row in found)
 
 
-def test_sessions_without_an_api_are_judged_and_prefixes_are_not(lab: LabUnderTest, boxes: Any) -> None:
-    boxes.objects = None
+def test_sessions_without_an_api_are_judged_and_prefixes_are_not(lab: LabUnderTest, scripted: Any) -> None:
+    scripted.objects = None
     row = next(row for row in lab.checks.mode(lab.folder.lab.mode).bgp.sessions if row.family == "ipv4")
     neighbor = {"neighborid": row.neighbor, "neighboras": str(row.asn), "state": "Established", "prefixreceived": "3"}
     saf = {"TABLE_neighbor": {"ROW_neighbor": neighbor}}
     body = {"TABLE_vrf": {"ROW_vrf": {"TABLE_af": {"ROW_af": {"TABLE_saf": {"ROW_saf": saf}}}}}}
-    boxes.switches[row.switch] = {f"show ip bgp summary vrf {row.vrf}": body}
+    scripted.switches[row.switch] = {f"show ip bgp summary vrf {row.vrf}": body}
     found = {
         result.id: result
         for result in poll(bgp._session(lab, row, heard=True), lab.observer, Deadline(0), lab.cancel, lab.told)
@@ -168,13 +168,13 @@ GOOD, OTHER = pcap("192.168.1.13", "10.244.196.130"), pcap("192.168.1.13", "10.2
     ],
 )
 def test_one_fitting_packet_at_one_of_its_places(
-    lab: LabUnderTest, boxes: Any, captures: Any, refused: set[str], verdict: str, words: str
+    lab: LabUnderTest, scripted: Any, captures: Any, refused: set[str], verdict: str, words: str
 ) -> None:
-    boxes.captures = captures
-    boxes.refused_captures = {name: InconclusiveError("gone") for name in refused}
+    scripted.captures = captures
+    scripted.refused_captures = {name: InconclusiveError("gone") for name in refused}
     row = capture_input()
     with capturing(lab, [row]) as taken:
-        assert len([text for _, text in boxes.asked if text == "capture bond0"]) == 2, "before the body runs"
+        assert len([text for _, text in scripted.asked if text == "capture bond0"]) == 2, "before the body runs"
     found = judge(lab, "curl.host", row, taken[0], ENDPOINTS)
     assert found.verdict == verdict
     assert words in found.sentence
@@ -184,15 +184,15 @@ def test_one_fitting_packet_at_one_of_its_places(
         assert (lab.observer.evidence.folder / path).is_file()
 
 
-def test_a_capture_that_breaks_at_its_end(lab: LabUnderTest, boxes: Any) -> None:
-    boxes.captures = {"leaf2101": InconclusiveError("the channel is closed"), "leaf2102": GOOD}
+def test_a_capture_that_breaks_at_its_end(lab: LabUnderTest, scripted: Any) -> None:
+    scripted.captures = {"leaf2101": InconclusiveError("the channel is closed"), "leaf2102": GOOD}
     with capturing(lab, [capture_input()]) as taken:
         pass
     assert taken[0].troubles == {"leaf2101": "the channel is closed"}
     assert list(taken[0].pcaps) == ["leaf2102"]
 
 
-def test_captures_are_stopped_when_the_body_fails(lab: LabUnderTest, boxes: Any) -> None:
+def test_captures_are_stopped_when_the_body_fails(lab: LabUnderTest, scripted: Any) -> None:
     stopped = threading.Semaphore(0)
 
     class Counting:
@@ -200,19 +200,19 @@ def test_captures_are_stopped_when_the_body_fails(lab: LabUnderTest, boxes: Any)
             stopped.release()
             return b""
 
-    boxes.capture = lambda *_args: Counting()
+    scripted.capture = lambda *_args: Counting()
     with pytest.raises(KeyboardInterrupt), capturing(lab, [capture_input()]):
         raise KeyboardInterrupt
     assert all(stopped.acquire(timeout=0) for _ in range(2))
 
 
-def test_the_port_channel_towards_a_node_is_found_by_its_wires(lab: LabUnderTest, boxes: Any) -> None:
-    boxes.captures = {"leaf2101": GOOD}
+def test_the_port_channel_towards_a_node_is_found_by_its_wires(lab: LabUnderTest, scripted: Any) -> None:
+    scripted.captures = {"leaf2101": GOOD}
     for node, channel in (("master", 11), ("node01", 12), ("node02", 13)):
-        boxes.asked.clear()
+        scripted.asked.clear()
         with capturing(lab, [capture_input(at="leaf2101", interface={"port_channel_of": node})]):
             pass
-        assert boxes.asked == [("leaf2101", f"capture port-channel{channel}")]
+        assert scripted.asked == [("leaf2101", f"capture port-channel{channel}")]
 
 
 MACS = {
@@ -225,31 +225,31 @@ MACS = {
 }
 
 
-def test_rules_are_resolved_by_what_the_boxes_say_now(lab: LabUnderTest, boxes: Any, done: Any) -> None:
+def test_rules_are_resolved_by_what_the_boxes_say_now(lab: LabUnderTest, scripted: Any, done: Any) -> None:
     row = capture_input(
         at="leaf2101", interface={"port_channel_of": "node01"},
         expect=EXPECT | {"vlan": 3001, "source_mac": {"reported_by": "leaf"}, "encapsulated": False},
     )  # fmt: skip
-    boxes.switches["leaf2101"] = {"show mac address-table": MACS}
-    boxes.nodes["node01", "ip -j link show dev bond0"] = done(json.dumps([{"address": NODE_MAC}]))
+    scripted.switches["leaf2101"] = {"show mac address-table": MACS}
+    scripted.nodes["node01", "ip -j link show dev bond0"] = done(json.dumps([{"address": NODE_MAC}]))
     expected = resolve(lab, row, ENDPOINTS)
     assert expected.source_macs == frozenset({LEAF_MAC})
     assert expected.macs == frozenset({NODE_MAC})
     assert expected.inner.targets == frozenset({"10.244.196.130"})
-    boxes.captures = {"leaf2101": GOOD}
+    scripted.captures = {"leaf2101": GOOD}
     with capturing(lab, [row]) as taken:
         pass
     assert judge(lab, "x", row, taken[0], ENDPOINTS).verdict == "PASS"
-    del boxes.nodes["node01", "ip -j link show dev bond0"]
+    del scripted.nodes["node01", "ip -j link show dev bond0"]
     silent = judge(lab, "x", row, taken[0], ENDPOINTS)
     assert (silent.verdict, "node01" in silent.sentence) == ("INCONCLUSIVE", True)
 
 
-def test_macs_that_are_not_there(lab: LabUnderTest, boxes: Any, done: Any) -> None:
-    boxes.nodes["node01", "ip -j link show dev bond0"] = done("", 1, "Device does not exist")
+def test_macs_that_are_not_there(lab: LabUnderTest, scripted: Any, done: Any) -> None:
+    scripted.nodes["node01", "ip -j link show dev bond0"] = done("", 1, "Device does not exist")
     with pytest.raises(Unanswered, match="node01: bond0 has no MAC"):
         bond_mac(lab, "node01")
-    boxes.switches["leaf2101"] = {"show mac address-table": {}}
+    scripted.switches["leaf2101"] = {"show mac address-table": {}}
     assert gateway_macs(lab, capture_input(at="leaf2101")) == frozenset()
     assert isinstance(capture_input(interface={"port_channel_of": "node01"}).interface, PortChannelOf)
 
@@ -315,7 +315,7 @@ def test_a_capture_of_a_ping_that_was_not_sent_tells_nothing() -> None:
 
 
 @pytest.fixture
-def page(lab: LabUnderTest, objects: Any, boxes: Any) -> Any:
+def page(lab: LabUnderTest, objects: Any, scripted: Any) -> Any:
     """The first curl of the lab without captures; how it is answered."""
     row = replace_model(lab.checks.mode(lab.folder.lab.mode).curl[0], captures=())
     name = row.service.partition("/")[2]
@@ -332,7 +332,7 @@ def page(lab: LabUnderTest, objects: Any, boxes: Any) -> Any:
                 raise found
             return found
 
-        boxes.exec = execute
+        scripted.exec = execute
         return curl.one(lab, row, "curl.x", Deadline(10 if len(answers) > 1 else 0))
 
     answer.row = row  # type: ignore[attr-defined]
@@ -351,7 +351,7 @@ def test_a_page(page: Any, done: Any) -> None:
 
 @pytest.mark.parametrize(("answering", "deadline", "verdict"), [(3, 30.0, "PASS"), (99, 0.0, "FAIL")])
 def test_a_page_is_fetched_until_it_was_a_certain_pods(
-    lab: LabUnderTest, objects: Any, boxes: Any, answering: int, deadline: float, verdict: str
+    lab: LabUnderTest, objects: Any, scripted: Any, answering: int, deadline: float, verdict: str
 ) -> None:
     """kube-proxy chooses: the capture says which pod it was."""
     wanted, other = "10.244.140.70", "10.244.196.130"
@@ -373,7 +373,7 @@ def test_a_page_is_fetched_until_it_was_a_certain_pods(
         data = pcap("192.168.1.10", wanted if len(tries) + 1 >= answering else other)
         return type("Taking", (), {"stop": lambda _self: data})()
 
-    boxes.exec, boxes.capture = execute, capturing_now
+    scripted.exec, scripted.capture = execute, capturing_now
     answered, captured = curl.one(lab, row, "curl.x", Deadline(deadline))
     assert (answered.verdict, captured.verdict) == ("PASS", verdict)
     assert len(tries) == (answering if verdict == "PASS" else 1)
@@ -407,10 +407,10 @@ def test_a_page_that_was_waited_for_when_it_was_cut_short_is_no_failure(
     assert (found.verdict, found.attempts) == ("PASS", 1), "what came is there"
 
 
-def test_no_service_and_no_api(page: Any, boxes: Any, done: Any) -> None:
-    boxes.objects = None
+def test_no_service_and_no_api(page: Any, scripted: Any, done: Any) -> None:
+    scripted.objects = None
     assert page(done(""))[0].verdict == "INCONCLUSIVE"
-    boxes.objects = {}
+    scripted.objects = {}
     (found,) = page(done(""))
     assert (found.verdict, found.sentence) == ("FAIL", f"there is no Service {page.row.service}")
 
@@ -422,8 +422,8 @@ def routes(dev: str, *blocks: str, protocol: str = "bird") -> str:
     return json.dumps([{"dst": block, "gateway": "192.168.1.1", "dev": dev, "protocol": protocol} for block in blocks])
 
 
-def of_nodes(boxes: Any, done: Any, **tables: str) -> None:
-    boxes.nodes |= {(node, "ip -j -4 route show"): done(text) for node, text in tables.items()}
+def of_nodes(scripted: Any, done: Any, **tables: str) -> None:
+    scripted.nodes |= {(node, "ip -j -4 route show"): done(text) for node, text in tables.items()}
 
 
 ONE, TWO = "10.244.196.128/26", "10.244.140.64/26"
@@ -444,20 +444,20 @@ def ping_input(lab: LabUnderTest, mode: str = "routed") -> Any:
     ],
 )
 def test_both_nodes_need_a_route_to_the_others_block(
-    lab: LabUnderTest, objects: Any, boxes: Any, done: Any, node01: str, node02: str, verdict: str, words: str
+    lab: LabUnderTest, objects: Any, scripted: Any, done: Any, node01: str, node02: str, verdict: str, words: str
 ) -> None:
-    of_nodes(boxes, done, node01=node01, node02=node02)
+    of_nodes(scripted, done, node01=node01, node02=node02)
     check = ping.route_check(lab, ping_input(lab), "ping.v4")
     (found,) = poll([check], lab.observer, Deadline(0), lab.cancel, lab.told)
     assert found.verdict == verdict
     assert words in found.sentence
 
 
-def test_no_pod_to_ping_from(lab: LabUnderTest, objects: Any, boxes: Any) -> None:
+def test_no_pod_to_ping_from(lab: LabUnderTest, objects: Any, scripted: Any) -> None:
     (found,) = ping.one(lab, ping_input(lab), "ping.v4", Deadline(0))
     assert found.verdict == "FAIL", "the API answers, and there is none"
     assert "runs on node01" in found.sentence
-    boxes.objects = None
+    scripted.objects = None
     (found,) = ping.one(lab, ping_input(lab), "ping.v4", Deadline(0))
     assert found.verdict == "INCONCLUSIVE"
 
@@ -467,13 +467,13 @@ def test_no_pod_to_ping_from(lab: LabUnderTest, objects: Any, boxes: Any) -> Non
     [(True, "tunl0", "PASS"), (True, "bond0", "FAIL"), (False, "bond0", "PASS"), (False, "tunl0", "FAIL")],
 )
 def test_whether_blocks_are_reached_through_the_tunnel(
-    lab: LabUnderTest, objects: Any, boxes: Any, done: Any, expected: bool, dev: str, verdict: str
+    lab: LabUnderTest, objects: Any, scripted: Any, done: Any, expected: bool, dev: str, verdict: str
 ) -> None:
-    of_nodes(boxes, done, node01=routes(dev, TWO), node02=routes(dev, ONE))
+    of_nodes(scripted, done, node01=routes(dev, TWO), node02=routes(dev, ONE))
     check = ipip._tunnelled(lab, ping_input(lab, "ipip"), expected=expected)
     (found,) = poll([check], lab.observer, Deadline(0), lab.cancel, lab.told)
     assert found.verdict == verdict
-    of_nodes(boxes, done, node01="", node02=routes(dev, ONE))
+    of_nodes(scripted, done, node01="", node02=routes(dev, ONE))
     (found,) = poll([check], lab.observer, Deadline(0), lab.cancel, lab.told)
     assert found.verdict == "FAIL"
     assert "by no route" in found.sentence or not expected
@@ -484,12 +484,12 @@ def test_whether_blocks_are_reached_through_the_tunnel(
     [("3.20.0", "12", "PASS"), ("3.20.0", "80", "FAIL"), ("3.33.0", "80", "PASS"), ("3.33.0", "bird", "FAIL")],
 )
 def test_the_routes_into_the_tunnel_are_birds_before_3_33_and_then_felixs(
-    lab: LabUnderTest, objects: Any, boxes: Any, done: Any, calico: str, protocol: str, verdict: str
+    lab: LabUnderTest, objects: Any, scripted: Any, done: Any, calico: str, protocol: str, verdict: str
 ) -> None:
     versions = {**lab.folder.lab.versions, "calico": calico}
     other = replace(lab, folder=replace(lab.folder, lab=lab.folder.lab.model_copy(update={"versions": versions})))
     tables = {"node01": routes("tunl0", TWO, protocol=protocol), "node02": routes("tunl0", ONE, protocol=protocol)}
-    of_nodes(boxes, done, **tables)
+    of_nodes(scripted, done, **tables)
     check = ipip._tunnelled(other, ping_input(other, "ipip"), expected=True)
     (found,) = poll([check], other.observer, Deadline(0), other.cancel, other.told)
     assert found.verdict == verdict
@@ -497,18 +497,18 @@ def test_the_routes_into_the_tunnel_are_birds_before_3_33_and_then_felixs(
 
 
 def test_a_third_nodes_block_that_is_still_in_the_tunnel(
-    lab: LabUnderTest, objects: Any, boxes: Any, done: Any
+    lab: LabUnderTest, objects: Any, scripted: Any, done: Any
 ) -> None:
     """The cluster is not back while a route is left in the tunnel, whosever it is; the way there asks for the pair."""
     third = json.loads(routes("tunl0", "10.244.219.64/26"))
     left = json.dumps(json.loads(routes("bond0", TWO)) + third)
-    of_nodes(boxes, done, node01=left, node02=routes("bond0", ONE))
+    of_nodes(scripted, done, node01=left, node02=routes("bond0", ONE))
     check = ipip._tunnelled(lab, ping_input(lab, "ipip"), expected=False)
     (found,) = poll([check], lab.observer, Deadline(0), lab.cancel, lab.told)
     assert (found.verdict, found.sentence) == ("FAIL", "node01 still reaches 10.244.219.64/26 by tunl0")
     assert found.seen == {"node01": ["bond0", "tunl0"], "node02": ["bond0"]}, "a reader sees it, too"
     there = json.dumps(json.loads(routes("tunl0", TWO)) + json.loads(routes("bond0", "10.244.219.64/26")))
-    of_nodes(boxes, done, node01=there, node02=routes("tunl0", ONE))
+    of_nodes(scripted, done, node01=there, node02=routes("tunl0", ONE))
     check = ipip._tunnelled(lab, ping_input(lab, "ipip"), expected=True)
     (found,) = poll([check], lab.observer, Deadline(0), lab.cancel, lab.told)
     assert found.verdict == "PASS"
