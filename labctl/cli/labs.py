@@ -101,7 +101,7 @@ def complete_labs(context: click.Context, _parameter: click.Parameter, incomplet
     """Shell completion: lab names, and nodes where the lab may be left out."""
     labs = [lab.name for lab in all_labs()]
     found = [CompletionItem(name) for name in labs if name.startswith(incomplete)]
-    nodes = [one for one in context.command.params if one.name in BOXES] if isinstance(context.command, OnLab) else []
+    nodes = [one for one in context.command.params if one.name in NODES] if isinstance(context.command, OnLab) else []
     return [*found, *(nodes[0].shell_complete(context, incomplete) if nodes and len(labs) == 1 else [])]
 
 
@@ -128,7 +128,7 @@ def typed_lab(context: click.Context) -> LabState | None:
     return only if only and (not words or words[0] in lab_nodes(only)) else None
 
 
-def complete_nodes(*kinds: str) -> Complete:
+def completing(*kinds: str) -> Complete:
     """Shell completion: nodes of the lab that was typed before, of these kinds or all."""
 
     def complete(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -138,11 +138,11 @@ def complete_nodes(*kinds: str) -> Complete:
     return complete
 
 
-complete_nodes = complete_nodes()
-complete_switches = complete_nodes("switch")
+complete_nodes = completing()
+complete_switches = completing("switch")
 
 
-BOXES = frozenset({"node", "nodes", "switch", "place"})
+NODES = frozenset({"node", "nodes", "switch", "place"})
 """Names of second arguments that are a node of the lab."""
 
 
@@ -164,7 +164,7 @@ class OnLab(click.Command):
         first = given[0] if isinstance(given, tuple) and given else given
         if args[:1] == ["--"] or not isinstance(first, str) or not first:
             return the_lab()
-        if BOXES.isdisjoint(one.name or "" for one in self.params) or (
+        if NODES.isdisjoint(one.name or "" for one in self.params) or (
             NAME.fullmatch(first) and lab_state(first).exists
         ):
             return None

@@ -9,12 +9,12 @@ from typing import Literal
 from labctl.doctor.embedded import MEMORY_WANTED
 from labctl.doctor.findings import GB, Answer, Finding, answer, error, row, size, warning
 from labctl.doctor.model import ContainerFact, ContainerHostFacts, DockerFacts, ImageFact, NetworkFact
-from labctl.doctor.needs import MB, Node, ImageNeed, LabNeeds
+from labctl.doctor.needs import MB, ImageNeed, LabNeeds, Node
 from labctl.peers import CONTAINERLAB_OLDEST, DEVELOPMENT, PASSTHROUGH_FIXED, WRITTEN_FOR, kind, outside, span
 
 IMAGE_SIZES = {"n9kv": 3 * GB, "kind": GB, "standin": 300 * MB}
 """Unpacked: the most that a 9000v's was, about what kindest/node is, and what the stand-ins share."""
-BOX_SIZES = {"n9kv": 2 * GB, "kind": 3 * GB // 2, "standin": 100 * MB}
+NODE_SIZES = {"n9kv": 2 * GB, "kind": 3 * GB // 2, "standin": 100 * MB}
 """What a node writes in the first hours: flash of a switch, the image store of a node. Estimates."""
 DISK_LEAST = GB
 STANDIN_LABEL = "labctl.standin"
@@ -80,7 +80,7 @@ def _disk(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
     if needs is not None:
         lacking = (image for image in needs.images if docker.images.get(image.reference) is None)
         images = sum(IMAGE_SIZES[_sort(needs, image.part)] for image in lacking)
-        nodes = sum(BOX_SIZES[_sort(needs, node.part)] for node in still_to_start(facts, needs))
+        nodes = sum(NODE_SIZES[_sort(needs, node.part)] for node in still_to_start(facts, needs))
     wanted, least = max(images + nodes, DISK_LEAST), max(images, DISK_LEAST)
     free, fix = f"{size(docker.disk_free)} free in {docker.root_dir}", "docker image prune"
     severity: Literal["warning", "error"] = "warning" if docker.disk_free >= least else "error"

@@ -39,7 +39,7 @@ from labctl.verify.verdict import Report
 from labctl.waiting import Deadline
 
 NAMESPACES = ("kube-system", "default")
-BOXES = ("topology.clab.yml", "kind/cluster.yaml")
+NODES = ("topology.clab.yml", "kind/cluster.yaml")
 """Files that decide which nodes there are: when one of them has changed, a running lab cannot go on with the folder."""
 
 
@@ -128,7 +128,7 @@ def _steps_done(state: LabState, new: Path, journal: Journal) -> frozenset[str]:
     changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
     if not changed:
         return frozenset(journal.done_steps())
-    nodes = [name for name in changed if name in BOXES]
+    nodes = [name for name in changed if name in NODES]
     if nodes:
         raise UsageError(
             f"lab {state.name} runs, and {', '.join(nodes)} differs from what it was made of",

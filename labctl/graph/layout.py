@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from labctl.graph.picture import TIERS, Node, Channel, End, Lag, Pair, Picture, Session, Link, short
+from labctl.graph.picture import TIERS, Channel, End, Lag, Link, Node, Pair, Picture, Session, short
 from labctl.graph.scene import (
     LEADING,
     NORMAL,
@@ -179,7 +179,9 @@ def node_width(node: Node, slots: Slots, status: Status) -> float:
 def columns(picture: Picture, slots: Slots, status: Status, least: float) -> Columns:
     """Place all nodes. ``least``: the whole is at least so wide."""
     widths = {node.name: node_width(node, slots, status) for node in picture.nodes}
-    tiers = {tier: [node.name for node in picture.nodes if node.tier == tier] for tier in ("external", "border", "spine")}
+    tiers = {
+        tier: [node.name for node in picture.nodes if node.tier == tier] for tier in ("external", "border", "spine")
+    }
     tiers["external"].sort(key=lambda host: _order(picture, host, tiers["border"]))
     groups = _groups(picture, status)
     spans = [
@@ -222,8 +224,8 @@ def _order(picture: Picture, host: str, borders: Sequence[str]) -> int:
 def _groups(picture: Picture, status: Status) -> list[_Group]:
     """From left to right; nodes that hang on no leaf come last."""
     leafs = [node.name for node in picture.nodes if node.tier == "leaf"]
-    nodes = [node.name for node in picture.nodes if node.tier == "node"]
-    homes = {node: next((node for node in _peers(picture, node) if node in leafs), "") for node in nodes}
+    nodes = [node.name for node in picture.nodes if node.tier == "kube"]
+    homes = {node: next((peer for peer in _peers(picture, node) if peer in leafs), "") for node in nodes}
     found = []
     for together, between in [*_together(picture, leafs, status), (("",), GAP)]:
         mine = tuple(node for node in nodes if homes[node] in together)

@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from labctl.graph.picture import TIERS, End, Picture, Tier, Link, short
+from labctl.graph.picture import TIERS, End, Link, Picture, Tier, short
 from labctl.graph.status import Standing, State, Status
 
 _TITLES: Mapping[Tier, str] = {
-    "external": "external hosts", "border": "border leafs", "spine": "spines", "leaf": "leafs", "node": "nodes",
+    "external": "external hosts", "border": "border leafs", "spine": "spines", "leaf": "leafs",
+    "kube": "Kubernetes nodes",
 }  # fmt: skip
 _SIGNS: Mapping[State, str] = {"up": "✓", "down": "✕", "unknown": "?"}
 _STROKES: Mapping[State, str] = {"up": "#1a7f37", "down": "#c4222f", "unknown": "#6b6f76"}

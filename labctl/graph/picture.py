@@ -15,8 +15,8 @@ from labctl.folder import Folder, load_folder
 from labctl.nxos.tree import ConfigTree, Section, parse
 from labctl.verify.inputs import ChecksInput, load_checks
 
-Tier = Literal["external", "border", "spine", "leaf", "node"]
-TIERS: tuple[Tier, ...] = ("external", "border", "spine", "leaf", "node")
+Tier = Literal["external", "border", "spine", "leaf", "kube"]
+TIERS: tuple[Tier, ...] = ("external", "border", "spine", "leaf", "kube")
 """From top to bottom."""
 End = tuple[str, str]
 """A node and its interface, as the node calls it."""
@@ -150,7 +150,7 @@ def short(interface: str) -> str:
 
 
 _TIERS: Mapping[str, Tier] = {
-    "spine": "spine", "leaf": "leaf", "border": "border", "control-plane": "node", "worker": "node",
+    "spine": "spine", "leaf": "leaf", "border": "border", "control-plane": "kube", "worker": "kube",
     "external": "external",
 }  # fmt: skip
 _ROLES = {"border": "border leaf", "control-plane": "control plane", "external": "external host"}
@@ -197,7 +197,7 @@ def _node(name: str, folder: Folder, checks: ChecksInput, configs: Mapping[str, 
         lines += [f"AS {row.asn}" for row in sessions[:1]]
         lines += list(dict.fromkeys(row.neighbor for row in sessions if row.family == "ipv4"))[:1]
     own = config.loopbacks.get("loopback0", ()) if config else ()
-    return Node(name, _TIERS.get(node.role, "node"), tuple(lines), own[0] if own else "")
+    return Node(name, _TIERS.get(node.role, "kube"), tuple(lines), own[0] if own else "")
 
 
 def _lags(checks: ChecksInput, configs: Mapping[str, SwitchConfig], far: Mapping[End, End]) -> tuple[Lag, ...]:

@@ -10,7 +10,7 @@ import textwrap
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
-from labctl.graph.picture import Node, Channel, End, Lag, Pair, Picture, Session, Link
+from labctl.graph.picture import Channel, End, Lag, Link, Node, Pair, Picture, Session
 from labctl.graph.status import Status
 
 ADVANCE = 0.605

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from labctl.graph.picture import Node, Channel, End, Lag, Pair, Picture, Session, Link, picture_of
+from labctl.graph.picture import Channel, End, Lag, Link, Node, Pair, Picture, Session, picture_of
 from labctl.verify.livestate import CLUSTER, LiveState
 
 Key = TypeVar("Key")
@@ -115,7 +115,7 @@ def _worse(one: Mapping[Key, Standing], other: Mapping[Key, Standing]) -> dict[K
 
 def _live(picture: Picture, live: LiveState) -> Status:
     return Status(
-        {node.name: _node(node.name, node.tier == "node", live) for node in picture.nodes},
+        {node.name: _node(node.name, node.tier == "kube", live) for node in picture.nodes},
         {end: _port(end, live) for link in picture.links for end in (link.a, link.b)},
         {(row.switch, row.number): _channel(row.switch, row.number, row.members, live) for row in picture.channels},
         {lag.node: _lag(lag, live) for lag in picture.lags},

@@ -12,7 +12,7 @@ from typing import Any
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from labctl.graph.picture import Node, Channel, Lag, Pair, Picture, Session, Link
+from labctl.graph.picture import Channel, Lag, Link, Node, Pair, Picture, Session
 from labctl.graph.scene import Line, Placed, Point, Rect, Sample, Scene, Text
 from labctl.graph.status import Part, State, Status
 

@@ -26,7 +26,7 @@ _Answer = TypeVar("_Answer")
 
 
 class Unanswered(Exception):
-    """A node did not answer; the text says which and why. ``cause``: the same without the node and what it was asked."""
+    """A node did not answer; the text says which and why. ``cause``: the same without node and question."""
 
     def __init__(self, text: str, node: str | None = None, cause: str | None = None) -> None:
         super().__init__(text)

@@ -87,7 +87,9 @@ class TestByHand:
         for name in ("spine1", "leaf101", "leaf102"):  # as the README has it: go on when each lists Ethernet1/1
             node = f"clab-small-{name}"
             wait_for(
-                lambda node=node: answers(labs, node, "show interface brief", "Eth1/1"), Deadline(patient(60.0)), every=0.5
+                lambda node=node: answers(labs, node, "show interface brief", "Eth1/1"),
+                Deadline(patient(60.0)),
+                every=0.5,
             )
         said = typed(labs, by_hand, "make", skip=deploy)
         assert said.count("Copy complete.") == 3, said

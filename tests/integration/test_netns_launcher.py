@@ -220,7 +220,7 @@ def test_a_kernel_that_has_everything_is_not_refused(machine: Agent) -> None:
     assert {key: value for key, value in look(machine).items() if value != before[key]} == {}
 
 
-def test_a_lab_in_a_box(machine: Agent) -> None:
+def test_a_lab_in_a_node(machine: Agent) -> None:
     with node(machine, 15) as agent:
         assert agent.info().kernel == machine.info().kernel
         links = [f"link add leg{n} netns one type veth peer name leg{n} netns two" for n in (0, 1)]
@@ -250,7 +250,7 @@ def test_a_lab_in_a_box(machine: Agent) -> None:
         assert [one.index for one in refused] == [0, 1]
 
 
-def test_a_launcher_that_is_killed_takes_the_box_with_it(machine: Agent) -> None:
+def test_a_launcher_that_is_killed_takes_the_node_with_it(machine: Agent) -> None:
     with node(machine, 9) as agent:
         assert agent.batch(None, lines("netns add one\nlink add v0 type veth peer name v1 netns one")) == []
         agent.start(["sleep", "1000"], ns="one")
@@ -260,7 +260,7 @@ def loops(path: Path) -> str:
     return subprocess.run(("losetup", "--associated", path), capture_output=True, check=True, text=True).stdout
 
 
-def test_a_box_on_this_host_comes_and_goes(image: GuestImage, tmp_path: Path) -> None:
+def test_a_node_on_this_host_comes_and_goes(image: GuestImage, tmp_path: Path) -> None:
     """Node and agent need no special kernel; the image comes from a loop device, which goes with the node."""
     reason = netns_refusal(image.root, load=False) or ""
     if reason and " lacks " not in reason:

@@ -23,8 +23,8 @@ from pathlib import Path
 from labctl.errors import HostError
 from labctl.pace import paced
 from labctl.runtime.api import Progress
-from labctl.runtime.containerlab.nodes import TOPOLOGY
 from labctl.runtime.containerlab.dockerhost import Container, DockerHost, Network
+from labctl.runtime.containerlab.nodes import TOPOLOGY
 from labctl.runtime.containerlab.ownership import Owned
 from labctl.runtime.containerlab.record import KIND_NETWORK, Record, other_records
 from labctl.state import LabState

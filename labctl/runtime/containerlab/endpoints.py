@@ -17,9 +17,9 @@ from labctl.errors import InconclusiveError, UsageError, did_you_mean
 from labctl.guest.api import ByteStream, Capture, Completed, ExecStream, TtySize
 from labctl.pace import limit
 from labctl.runtime.api import SshEndpoint, SwitchLogin
-from labctl.runtime.containerlab.nodes import Node, Plan, members
 from labctl.runtime.containerlab.dockerhost import Container, DockerHost
 from labctl.runtime.containerlab.exec import Programs, as_capture
+from labctl.runtime.containerlab.nodes import Node, Plan, members
 from labctl.runtime.ports import kernel_name
 from labctl.runtime.refusals import no_cluster, no_console, no_interface, ssh_config
 from labctl.standin.switch.dataplane.names import BRIDGE
@@ -175,11 +175,11 @@ class ContainerlabEndpoints:
 
     def container(self, node: str) -> Container:
         """A node's container as it is now. Raises `UsageError`, or `InconclusiveError` when it is gone."""
-        node = self._plan.node(node)
-        found = self._docker.container(node.container)
+        name = self._plan.node(node).container
+        found = self._docker.container(name)
         if found is None:
             raise InconclusiveError(
-                f"{node}: its container {node.container} is gone",
+                f"{node}: its container {name} is gone",
                 code="not-running",
                 next_command=f"labctl status {self._state.name}",
             )
@@ -243,8 +243,7 @@ class ContainerlabEndpoints:
 
     def _interfaces(self, node: str, interface: str) -> tuple[str, ...]:
         """Where the frames of an interface pass: a port at its own end of the link, a port-channel at its members."""
-        node = self._plan.node(node)
-        if node.kind != "switch" or not interface.lower().startswith("port-channel"):
+        if self._plan.node(node).kind != "switch" or not interface.lower().startswith("port-channel"):
             return (kernel_name(interface),)
         if self._plan.switch == "standin":
             return (BRIDGE,)  # there frames carry the VLAN tag, as they do between VM and link

@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from labctl.errors import UsageError
-from labctl.runtime.containerlab.nodes import Plan
 from labctl.runtime.containerlab.dockerhost import Container, DockerHost, Network
+from labctl.runtime.containerlab.nodes import Plan
 from labctl.runtime.containerlab.record import Record
 from labctl.state import LabState
 

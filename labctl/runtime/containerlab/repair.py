@@ -19,11 +19,11 @@ from typing import Protocol
 from labctl.errors import HostError, LabctlError, LabError
 from labctl.pace import paced
 from labctl.runtime.api import Progress
-from labctl.runtime.containerlab.nodes import Node, Plan, Link
 from labctl.runtime.containerlab.clab import Clab
 from labctl.runtime.containerlab.cleanup import PARKED, HostPaths
 from labctl.runtime.containerlab.dockerhost import Container, DockerHost
 from labctl.runtime.containerlab.exec import Programs
+from labctl.runtime.containerlab.nodes import Link, Node, Plan
 from labctl.runtime.containerlab.status import missing
 from labctl.runtime.ports import kernel_name
 from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for

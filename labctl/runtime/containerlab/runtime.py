@@ -18,13 +18,13 @@ from labctl.host import memory_free
 from labctl.journal import Journal
 from labctl.runtime.api import Observation, Progress, SwitchLogin
 from labctl.runtime.containerlab import cleanup, logs, status
-from labctl.runtime.containerlab.nodes import Plan, boot_environment, plan_of
 from labctl.runtime.containerlab.clab import Clab
 from labctl.runtime.containerlab.cleanup import HostPaths
 from labctl.runtime.containerlab.dockerhost import Container, DockerHost
 from labctl.runtime.containerlab.endpoints import ContainerlabEndpoints, host_keys, write_ssh_config
 from labctl.runtime.containerlab.exec import Programs
 from labctl.runtime.containerlab.logs import Follower
+from labctl.runtime.containerlab.nodes import Plan, boot_environment, plan_of
 from labctl.runtime.containerlab.ownership import Owned, helper_labels, refuse_foreign
 from labctl.runtime.containerlab.record import (
     KIND_NETWORK,
@@ -235,7 +235,9 @@ class ContainerlabRuntime:
         with suppress(HostError):  # without Docker the files of the lab's logs are all there is
             nodes = self._nodes()
         try:
-            named = {node.name: nodes[node.container] for node in self._plan().nodes.values() if node.container in nodes}
+            named = {
+                node.name: nodes[node.container] for node in self._plan().nodes.values() if node.container in nodes
+            }
         except LabctlError:
             named = dict(nodes)  # the folder is gone: Docker's own names
         return logs.collect(self._state.logs, node, named, self._docker, read_login(self._state).password)

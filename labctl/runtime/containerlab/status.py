@@ -8,9 +8,9 @@ from pathlib import Path
 from labctl.errors import LabctlError, SpecError
 from labctl.folder import load_folder
 from labctl.runtime.api import NodeState, NodeStatus, Observation
-from labctl.runtime.containerlab.nodes import BOND, KINDS, Node, Plan
 from labctl.runtime.containerlab.dockerhost import Container
 from labctl.runtime.containerlab.exec import Programs
+from labctl.runtime.containerlab.nodes import BOND, KINDS, Node, Plan
 from labctl.runtime.containerlab.ownership import CLUSTER
 from labctl.runtime.containerlab.record import KIND_NETWORK, NAME
 

@@ -34,10 +34,10 @@ from labctl.runtime.embedded.network import (
     free_port,
     host_interfaces,
     kube_node,
+    links,
     namespaces,
     plan,
     quiet,
-    links,
 )
 from labctl.runtime.embedded.supervisor import Supervisor
 from labctl.runtime.embedded.switches import make_credentials
@@ -82,14 +82,13 @@ def prepare_cluster(state: LabState, folder: Folder, management: Management) -> 
     nodes = []
     for lab_name, name in folder.lab.kubernetes.items():
         node = folder.lab.nodes[lab_name]
-        node = node.topology
         serving = plane.authority.kubelet(f"kubelet-{name}", name, ("localhost", "127.0.0.1"))
         nodes.append(
             NodeSpec(
                 name,
-                node,
+                node.topology,
                 node.role == "control-plane",
-                str(management.addresses[node]),
+                str(management.addresses[node.topology]),
                 free_port(),
                 str(serving.certificate),
                 str(serving.key),
@@ -132,7 +131,7 @@ def start_agents(cluster: Cluster, state: LabState, supervisor: Supervisor) -> N
 Say = Callable[[str], None]
 
 MEMORY_BASE_MB = 300
-MEMORY_PER_BOX_MB = 40
+MEMORY_PER_NODE_MB = 40
 """Measured in the white paper's lab: 255 MB in use of 9 nodes, FRR 30 MB a leaf. What a guest has it touches sooner or
 later, and what UML has touched stays taken from the host, so it gets little more than twice what it needs."""
 MEMORY_VARIABLE = "LABCTL_GUEST_MEMORY_MB"
@@ -141,7 +140,7 @@ MEMORY_VARIABLE = "LABCTL_GUEST_MEMORY_MB"
 
 def guest_memory(nodes: int, wanted: str | None) -> int:
     """MB for a lab of so many nodes; more when a person says so. Raises `UsageError`."""
-    least = MEMORY_BASE_MB + MEMORY_PER_BOX_MB * nodes
+    least = MEMORY_BASE_MB + MEMORY_PER_NODE_MB * nodes
     if wanted is None:
         return least
     if not wanted.isdecimal() or int(wanted) < least:
@@ -269,10 +268,10 @@ class EmbeddedLab:
         groups = []
         for name, node in lab.nodes.items():
             if node.kind != "switch":
-                node = made.namespaces[name]
+                namespace = made.namespaces[name]
                 forwarding = kube_node() if node.kind == "kube-node" else []
-                ops = host_interfaces(node, lab.interfaces(name), made.management)
-                groups.append((node, [*forwarding, *ops]))
+                ops = host_interfaces(namespace, lab.interfaces(name), made.management)
+                groups.append((namespace, [*forwarding, *ops]))
         self._do(agent, groups)
 
     @staticmethod
@@ -291,7 +290,7 @@ class EmbeddedLab:
         table = EndpointTable(
             namespaces=dict(made.namespaces),
             kinds={name: node.kind for name, node in nodes.items()},
-            management={name: str(made.management.addresses[node]) for name, node in made.namespaces.items()},
+            management={name: str(made.management.addresses[key]) for name, key in made.namespaces.items()},
             ssh_ports=dict(ports),
             username=username,
             password_file=password_file,

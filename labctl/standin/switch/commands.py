@@ -40,7 +40,7 @@ NO_LLDP = "no LLDP agent runs"
 ACTIVE = "a bundle always speaks LACP actively, and asks for a LACPDU a second"
 NO_ROLE = "EVPN elects the designated forwarder; the pair's LACP system has a priority of its own"
 NO_INDIVIDUAL = "a port without a partner stays out of the bundle"
-OWN_MANAGEMENT = "mgmt0 has the address that the lab gave the box"
+OWN_MANAGEMENT = "mgmt0 has the address that the lab gave it"
 
 CONFIG = (
     C("hostname <name>", 1),

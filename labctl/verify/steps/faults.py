@@ -72,7 +72,7 @@ def shutdown(lab: LabUnderTest, row: Port) -> Plan:
 
 
 def isolate(lab: LabUnderTest, switch: str) -> Plan:
-    """``shutdown`` on each Ethernet port that has a wire and is not shut."""
+    """``shutdown`` on each Ethernet port that has a link and is not shut."""
     wired = lab.folder.lab.interfaces(switch)
     ports = [name for name in wired if not _is_shut(lab, switch, name)]
     if not ports:
@@ -164,9 +164,9 @@ def unplug(lab: LabUnderTest, row: Leg) -> Plan:
 
 
 def node_down(lab: LabUnderTest, node: str) -> Plan:
-    """Every wire of a node: it runs on, and nobody reaches it but over the management network."""
-    wires = lab.folder.lab.interfaces(node)
-    return Plan(f"{node} is cut off: {', '.join(wires)} down (it runs on)", [_down(lab, node, wires)])
+    """Every link of a node: it runs on, and nobody reaches it but over the management network."""
+    links = lab.folder.lab.interfaces(node)
+    return Plan(f"{node} is cut off: {', '.join(links)} down (it runs on)", [_down(lab, node, links)])
 
 
 def _down(lab: LabUnderTest, node: str, interfaces: Sequence[str]) -> Planned:

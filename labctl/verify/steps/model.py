@@ -22,7 +22,7 @@ Family = Literal["ipv4", "ipv6"]
 Platform = Literal["standin", "n9kv"]
 
 
-NameOf = Literal["switch", "node", "node or host", "leaf", "box"]
+NameOf = Literal["switch", "node", "node or host", "leaf", "any"]
 
 
 class StepModel(BaseModel):
@@ -312,7 +312,7 @@ class Traffic(StepModel):
 class Capture(StepModel):
     """Packets at an interface, kept as evidence; judged by `packets`."""
 
-    names = {"at": "box"}
+    names = {"at": "any"}
     name: StepName
     at: str = Field(description="a switch, node or host")
     interface: str = Field(description="as the lab names it: `Ethernet1/4`, `port-channel11`, `bond0`, `eth1`")

@@ -158,7 +158,7 @@ def _address(lab: LabUnderTest, end: Pod, version: int) -> str | NotYet:
         return end.address
     if end.pod is None:
         node = str(end.node)
-        interface = "bond0" if node in lab.folder.lab.kube_nodes else _first_wire(lab, node)
+        interface = "bond0" if node in lab.folder.lab.kube_nodes else _first_link(lab, node)
         return _own_address(lab, node, interface, version)
     found = _pod(lab, end)
     if isinstance(found, NotYet):
@@ -178,11 +178,11 @@ def _pod(lab: LabUnderTest, end: Pod) -> Json | NotYet:
     return NotYet(f"no pod {end.pod} runs{f' on {end.node}' if end.node else ''}")
 
 
-def _first_wire(lab: LabUnderTest, node: str) -> str:
-    wires: Sequence[str] = lab.folder.lab.interfaces(node)
-    if not wires:
-        raise NotDone(f"{node} has no wire")
-    return wires[0]
+def _first_link(lab: LabUnderTest, node: str) -> str:
+    links: Sequence[str] = lab.folder.lab.interfaces(node)
+    if not links:
+        raise NotDone(f"{node} has no link")
+    return links[0]
 
 
 def _way(lab: LabUnderTest, node: str, target: str) -> tuple[str, str] | NotYet:

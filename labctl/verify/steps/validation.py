@@ -153,23 +153,23 @@ class LabNames:
         self.platform = lab.target.get("switch", "standin")
         self._sessions = checks.mode(lab.mode).bgp.sessions
 
-        self.boxes = (*self.switches, *self.nodes, *self.hosts)
+        self.all = (*self.switches, *self.nodes, *self.hosts)
         self.named: Mapping[NameOf, tuple[str, Sequence[str]]] = {
-            "switch": ("switch", self.switches), "node": ("node", self.nodes), "box": ("switch", self.boxes),
+            "switch": ("switch", self.switches), "node": ("node", self.nodes), "any": ("switch", self.all),
             "node or host": ("node", (*self.nodes, *self.hosts)),
             "leaf": ("leaf of a vPC pair", tuple(row.switch for row in checks.links.vpc)),
         }  # fmt: skip
         """What a field may name: how it is called in a message, and those that there are."""
 
-    def interfaces(self, box: str) -> list[str]:
-        """Of a switch, those that it has a configuration for; of a node, its wires and its bond."""
-        wired = self._folder.lab.interfaces(box)
-        if box not in self.switches:
-            return [*wired, *([BOND] if box in self.nodes else [])]
+    def interfaces(self, name: str) -> list[str]:
+        """Of a switch, those that it has a configuration for; of a node, its links and its bond."""
+        wired = self._folder.lab.interfaces(name)
+        if name not in self.switches:
+            return [*wired, *([BOND] if name in self.nodes else [])]
         try:
-            text = (self._folder.path / "nxos" / f"{box}.cfg").read_text()
+            text = (self._folder.path / "nxos" / f"{name}.cfg").read_text()
         except OSError:
-            text = ""  # a person may have taken the file away: the wires are still there
+            text = ""  # a person may have taken the file away: the links are still there
         return list(dict.fromkeys((*wired, *INTERFACE.findall(text))))
 
     def neighbors(self, switch: str) -> list[str]:
@@ -217,9 +217,9 @@ class _Names:
             path = below if below == (field,) else (*below, field)  # a fault may be a name and no mapping
             yield from self._known(listed(getattr(row, field)) or (), *self._lab.named[what], path)
         match row:
-            case Port(switch=box) | Leg(node=box) | Capture(at=box) if box in self._lab.boxes:
-                known = self._lab.interfaces(box)
-                yield from self._known(listed(row.interface), f"interface of {box}", known, (*below, "interface"))
+            case Port(switch=name) | Leg(node=name) | Capture(at=name) if name in self._lab.all:
+                known = self._lab.interfaces(name)
+                yield from self._known(listed(row.interface), f"interface of {name}", known, (*below, "interface"))
             case Neighbor(switch=switch, vrf=None) if switch in self._lab.switches:
                 known = self._lab.neighbors(switch)
                 yield from self._known((row.neighbor,), f"neighbor of {switch}", known, (*below, "neighbor"))

@@ -63,7 +63,7 @@ def test_a_folder_of_the_same_name_that_is_no_lab_of_ours_hides_no_lab(run: Run,
 
 
 @pytest.mark.usefixtures("lab")
-def test_boxes_that_do_not_answer_are_drawn_as_not_known(run: Run) -> None:
+def test_nodes_that_do_not_answer_are_drawn_as_not_known(run: Run) -> None:
     done = run("graph", "paper", "--live")
     assert done.code == 0
     assert "leaf101 did not answer: no route to host" in done.err

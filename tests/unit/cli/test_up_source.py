@@ -123,7 +123,7 @@ def test_a_target_that_is_none(spec: Path, target: str) -> None:
     assert caught.value.code == "bad-target"
 
 
-def test_a_target_that_names_containerlab_alone_leaves_the_boxes_to_the_spec(spec: Path, tmp_path: Path) -> None:
+def test_a_target_that_names_containerlab_alone_leaves_the_nodes_to_the_spec(spec: Path, tmp_path: Path) -> None:
     spec.write_text("name: lab\ntarget: {switch: n9kv, cluster: kind}\n")
     done = CliRunner().invoke(cli, ["generate", str(spec), "-o", str(tmp_path / "o"), "--target", "containerlab=0.79"])
     assert done.exit_code == 0, done.output

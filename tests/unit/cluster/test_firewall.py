@@ -234,7 +234,7 @@ def test_mtu(network: CalicoNetwork, api: Any, machine: Any, configured: str | N
     assert f"mtu {mtu} type veth peer name eth0 mtu {mtu} netns pod-7" in machine.batched[0][1][0].text
 
 
-def test_a_wire_that_the_kernel_refuses_gives_the_addresses_back(
+def test_a_link_that_the_kernel_refuses_gives_the_addresses_back(
     network: CalicoNetwork, api: Any, machine: Any
 ) -> None:
     network.enable()

@@ -80,7 +80,7 @@ def test_both_ends_of_an_uplink_share_a_31_and_no_two_links_overlap(lab: Design)
 
 @settings(max_examples=40)
 @given(labs())
-def test_every_interface_has_one_wire_and_numbers_without_gaps(lab: Design) -> None:
+def test_every_interface_has_one_link_and_numbers_without_gaps(lab: Design) -> None:
     ends = [end for link in lab.links for end in (link.a, link.b)]
     assert len(set(ends)) == len(ends)
     for switch in lab.switches:

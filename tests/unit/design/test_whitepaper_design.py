@@ -96,7 +96,7 @@ def test_a_lab_without_cluster_proves_its_sessions() -> None:
     assert wanted.by_role("leaf")[0].node_ports == ()
 
 
-def test_a_physical_peer_link_has_two_wires_and_an_underlay_vlan() -> None:
+def test_a_physical_peer_link_has_two_links_and_an_underlay_vlan() -> None:
     leafs = "{leafs: [a1, a2], peer_link: physical}"
     leaf = lab(f"name: lab\nfabric: {{leaf_pairs: [{leafs}]}}\ncluster: none\n").switch("a1")
     assert leaf.vpc

@@ -20,7 +20,7 @@ from labctl.doctor.model import (
     NetworkFact,
     RouteFact,
 )
-from labctl.doctor.needs import Node, ImageNeed, LabNeeds, VirtualMachine
+from labctl.doctor.needs import ImageNeed, LabNeeds, Node, VirtualMachine
 
 SWITCH, NODE, HOST = "vrnetlab/cisco_n9kv:10.5.4", "kindest/node:v1.35.1", "labctl/host:latest"
 STANDIN_SWITCH, STANDIN_NODE = "labctl/n9kv-standin:latest", "labctl/k8s-standin:latest"

@@ -408,7 +408,7 @@ def test_memory_by_version(nxos: str, image: str, memory: tuple[int, int]) -> No
     assert (row.memory, row.least_memory) == memory
 
 
-def test_boxes_that_run_already_take_no_memory_again(good_host: ContainerHostFacts, real_lab: LabNeeds) -> None:
+def test_nodes_that_run_already_take_no_memory_again(good_host: ContainerHostFacts, real_lab: LabNeeds) -> None:
     assert good_host.docker is not None
     switches = tuple(container(node.container, labctl_lab="fab") for node in real_lab.nodes[:2])
     node = ContainerFact("fab-worker", running=True, labels={"io.x-k8s.kind.cluster": "fab"}, networks=("kind",))

@@ -68,7 +68,7 @@ def test_done_is_what_was_done_last(journal: Journal) -> None:
     assert journal.done_steps() == {"create"}
 
 
-def test_new_boxes_forget_what_was_done_to_the_old_ones(journal: Journal) -> None:
+def test_new_nodes_forget_what_was_done_to_the_old_ones(journal: Journal) -> None:
     for name in ("create", "push"):
         journal.step(name, "started")
         journal.step(name, "done")

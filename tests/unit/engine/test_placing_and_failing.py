@@ -57,7 +57,7 @@ def render(target: Path) -> None:
 
 
 @pytest.mark.parametrize("complete", [True, False])
-def test_half_made_boxes_are_removed_before_anything_else(state: LabState, complete: bool) -> None:
+def test_half_made_nodes_are_removed_before_anything_else(state: LabState, complete: bool) -> None:
     Journal(state.journal).write("run", "up", "failed")
     runtime = Scripted(Observation("containerlab", None, alive=True, nodes={}, complete=complete))
     placing = place_folder(state, runtime, render, lambda _text: None)  # type: ignore[arg-type]
@@ -74,13 +74,13 @@ def failed(state: LabState, told: list[str], *, made: bool) -> None:
     _after_failure(lab, request, LabError("no"), told.append)
 
 
-def test_boxes_that_were_made_stay_for_a_look(state: LabState) -> None:
+def test_nodes_that_were_made_stay_for_a_look(state: LabState) -> None:
     told: list[str] = []
     failed(state, told, made=True)
     assert state.exists
 
 
-def test_boxes_that_were_not_made_are_removed(state: LabState) -> None:
+def test_nodes_that_were_not_made_are_removed(state: LabState) -> None:
     told: list[str] = []
     failed(state, told, made=False)
     assert not state.exists

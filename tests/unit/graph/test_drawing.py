@@ -71,7 +71,7 @@ def test_marks_change_no_part_of_the_drawing_but_what_is_told_of_it() -> None:
 
 
 @pytest.mark.parametrize("name", FOLDERS)
-def test_every_box_cable_and_port_of_the_folder_is_in_it(name: str) -> None:
+def test_every_node_cable_and_port_of_the_folder_is_in_it(name: str) -> None:
     folder = load_folder(FOLDERS[name])
     links = [[f"{node}:{port}" for node, port in link] for link in folder.lab.links]
     root, text = parsed(draw(FOLDERS[name])), draw_mermaid(FOLDERS[name])
@@ -91,7 +91,7 @@ def test_every_box_cable_and_port_of_the_folder_is_in_it(name: str) -> None:
         assert any(re.search(end, text, re.MULTILINE) for end in ends), link
 
 
-def test_sessions_are_drawn_once_a_pair_of_boxes_with_their_number() -> None:
+def test_sessions_are_drawn_once_a_pair_of_nodes_with_their_number() -> None:
     root = parsed(draw(WHITEPAPER))
     pairs = [element.get("data-session") for element in root.iter(f"{SVG}g") if element.get("data-session")]
     assert len(pairs) == len(set(pairs)) == 12
@@ -125,7 +125,7 @@ def test_a_peer_link_over_the_fabric_is_no_cable() -> None:
 
 def test_what_failed_is_told_by_colour_by_a_sign_and_in_words() -> None:
     root = parsed(draw(WHITEPAPER, marks=MARKS))
-    assert classes_of(root, "data-node", "node02") == {"node", "node", "down"}
+    assert classes_of(root, "data-node", "node02") == {"node", "kube", "down"}
     assert classes_of(root, "data-node", "leaf2102") == {"node", "leaf", "unknown"}
     assert classes_of(root, "data-port", "node01:eth2") == {"port", "down"}
     assert classes_of(root, "data-port", "node01:eth1") == {"port"}
@@ -172,7 +172,7 @@ def test_names_that_mean_something_in_markup_are_only_names(tmp_path: Path) -> N
     assert root.findtext(f"{SVG}title") == 'Topology of a<b>&"c'
 
 
-def test_a_neighbor_that_is_no_box_of_the_lab_is_a_note(tmp_path: Path) -> None:
+def test_a_neighbor_that_is_no_node_of_the_lab_is_a_note(tmp_path: Path) -> None:
     folder = tmp_path / "edited"
     shutil.copytree(WHITEPAPER, folder)
     checks = folder / "checks.yaml"

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labctl.graph.layout import layout
-from labctl.graph.picture import TIERS, Node, Channel, End, Lag, Pair, Picture, Session, Link
+from labctl.graph.picture import TIERS, Channel, End, Lag, Link, Node, Pair, Picture, Session
 from labctl.graph.scene import Rect, Scene, Text
 from labctl.graph.status import Marks, Standing, State, Status, status_of
 
@@ -43,13 +43,13 @@ def made(
     make = Making()
     spine, border = ([f"{word}{n}{suffix}" for n in range(count)] for word, count in (("sp", spines), ("bl", borders)))
     leafs = [(f"leaf{2 * n + 101}{suffix}", f"leaf{2 * n + 102}{suffix}") for n in range(pairs)]
-    nodes = [Node(name, "spine", ("spine, AS 65102", "Lo0 10.2.1.201")) for name in spine]
-    nodes += [Node(name, "leaf", ("leaf, AS 65102", "Lo1002 192.168.100.1")) for pair in leafs for name in pair]
-    nodes += [Node(name, "border", ("border leaf",)) for name in border]
+    drawn = [Node(name, "spine", ("spine, AS 65102", "Lo0 10.2.1.201")) for name in spine]
+    drawn += [Node(name, "leaf", ("leaf, AS 65102", "Lo1002 192.168.100.1")) for pair in leafs for name in pair]
+    drawn += [Node(name, "border", ("border leaf",)) for name in border]
     lags, channels, sessions, domains = [], [], [], []
     for number in range(nodes if pairs else 0):
         name, pair = f"node{number:02}{suffix}", leafs[number % pairs]
-        nodes.append(Node(name, "node", ("worker", "AS 65531", "192.168.1.10")))
+        drawn.append(Node(name, "kube", ("worker", "AS 65531", "192.168.1.10")))
         links = [make.link(leaf, name, "eth") for leaf in pair for _ in range(members)]
         lags.append(Lag(name, "bond0", tuple(w.b[1] for w in links), tuple((leaf, 11 + number) for leaf in pair)))
         for leaf in pair:
@@ -63,10 +63,10 @@ def made(
             make.link(upper, lower)
             sessions.append(Session(lower, upper, "iBGP", (("EVPN", "10.2.1.201"),)))
     for number in range(hosts if borders else 0):
-        nodes.append(Node(f"ext{number}{suffix}", "external", ("external host",)))
+        drawn.append(Node(f"ext{number}{suffix}", "external", ("external host",)))
         make.link(border[number % borders], f"ext{number}{suffix}", "eth")
     return Picture(
-        "lab", "routed mode", tuple(nodes), tuple(make.links), tuple(lags), tuple(channels), tuple(domains),
+        "lab", "routed mode", tuple(drawn), tuple(make.links), tuple(lags), tuple(channels), tuple(domains),
         tuple(sessions), ("a note that is rather long, so that it has to be written in more than one line",),
     )  # fmt: skip
 
@@ -185,7 +185,7 @@ def test_a_node_stands_under_its_own_pair() -> None:
         assert all(left <= at[node].center.x <= right for node in nodes)
 
 
-def test_a_bond_is_a_band_around_all_its_wires() -> None:
+def test_a_bond_is_a_band_around_all_its_links() -> None:
     scene = layout(made(nodes=1, members=2), Status())
     (band,) = (placed for placed in scene.bundles if isinstance(placed.of, Lag))
     tips = [port.rect.center.x for port in scene.ports if port.of[0] == "node00"]
@@ -203,8 +203,8 @@ def test_cables_that_are_crossed_are_drawn_where_they_are() -> None:
     assert [band.texts[0].text for band in scene.bundles if band.of is crossed] == ["Po11", "Po11"]
 
 
-def test_a_wire_between_boxes_of_one_tier_is_an_arc_below_them() -> None:
-    nodes = (Node("a", "node", ()), Node("b", "node", ()))
+def test_a_link_between_nodes_of_one_tier_is_an_arc_below_them() -> None:
+    nodes = (Node("a", "kube", ()), Node("b", "kube", ()))
     scene = layout(Picture("lab", "", nodes, (Link(("a", "eth1"), ("b", "eth1")),), (), (), (), ()), Status())
     assert scene.links[0].line.start_out.y == scene.links[0].line.end_out.y > scene.nodes[0].rect.bottom
     assert scene.legend[0].rect.y > scene.links[0].line.start_out.y + 30

@@ -68,7 +68,7 @@ def test_a_vpc_that_is_up_and_not_like_the_peers_is_the_switchs() -> None:
     assert (found.failed, found.failed_links, found.failed_peer_links) == ({"leaf2101"}, set(), set())
 
 
-def test_the_underlay_marks_wires_to_the_lost_neighbors() -> None:
+def test_the_underlay_marks_links_to_the_lost_neighbors() -> None:
     expected = {"10.2.1.201": "FULL", "10.2.1.202": "FULL", "10.2.1.2": "FULL"}
     found = marked(
         check("links.underlay.leaf101", expected=expected, seen={"10.2.1.202": "FULL", "10.2.1.2": "INIT"}),
@@ -102,15 +102,15 @@ def test_bgp_marks_the_session(identity: str, pair: tuple[str, str]) -> None:
         ("bgp.session.leaf2101.9.9.9.9", {"leaf2101"}),  # a neighbor that the picture does not have
     ],
 )
-def test_every_other_check_marks_the_boxes_that_it_names(identity: str, nodes: set[str]) -> None:
+def test_every_other_check_marks_the_nodes_that_it_names(identity: str, nodes: set[str]) -> None:
     assert marked(check(identity)) == Marks(failed=frozenset(nodes))
 
 
-def test_a_check_of_no_box_is_a_note() -> None:
+def test_a_check_of_no_node_is_a_note() -> None:
     assert marked(check("cluster.pools", "there is no IPPool")).notes == ("cluster.pools: there is no IPPool",)
 
 
-def test_a_box_that_did_not_answer_is_not_known_and_not_failed() -> None:
+def test_a_node_that_did_not_answer_is_not_known_and_not_failed() -> None:
     silent = check(
         "bgp.session.leaf2101.192.168.1.11", "leaf2101: show ip bgp summary: timeout", verdict="INCONCLUSIVE"
     )

@@ -33,7 +33,7 @@ def well() -> LiveState:
         tuple(Vpc(leaf, "peer-ok", "peer-alive", "consistent", ((11, True),)) for leaf in ("leaf2101", "leaf2102")),
         (),
         (),
-        tuple(KubeNode(node.name, ready=True) for node in PICTURE.nodes if node.tier == "node"),
+        tuple(KubeNode(node.name, ready=True) for node in PICTURE.nodes if node.tier == "kube"),
     )
 
 

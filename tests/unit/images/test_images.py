@@ -43,7 +43,7 @@ def images(folder: Folder, place: str) -> dict[str, tuple[str, ...]]:
     return {need.image: need.used_by for need in needed(folder) if need.place == place}
 
 
-def test_boxes_and_pods_of_real_parts(tmp_path: Path) -> None:
+def test_nodes_and_pods_of_real_parts(tmp_path: Path) -> None:
     folder = rendered(tmp_path)
     assert images(folder, "nodes") == {
         "vrnetlab/cisco_n9kv:10.5.4": ("spine1", "spine2", "leaf2101", "leaf2102", "leaf2999"),

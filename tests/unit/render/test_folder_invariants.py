@@ -106,7 +106,7 @@ def test_a_rendered_folder_is_whole_and_the_same_every_time(text: str, target: T
 
 
 @any_lab
-def test_every_wire_has_two_ends_that_exist_and_no_end_two_wires(text: str, target: Target) -> None:
+def test_every_link_has_two_ends_that_exist_and_no_end_two_links(text: str, target: Target) -> None:
     lab = yaml.load(rendered(text, target)["topology.clab.yml"], yaml.CSafeLoader)
     ends = Counter(end for link in lab["topology"]["links"] for end in link["endpoints"])
     assert set(ends.values()) == {1}
@@ -223,7 +223,7 @@ def test_every_switch_says_what_the_design_says_of_it(text: str, target: Target)
 
 
 @any_lab
-def test_both_ends_of_a_wire_name_each_other(text: str, target: Target) -> None:
+def test_both_ends_of_a_link_name_each_other(text: str, target: Target) -> None:
     files = rendered(text, target)
     for link in yaml.load(files["topology.clab.yml"], yaml.CSafeLoader)["topology"]["links"]:
         ends = [end.partition(":")[::2] for end in link["endpoints"]]
@@ -258,7 +258,7 @@ def test_a_target_changes_what_is_about_it_and_nothing_else(text: str, target: T
 
 
 @any_lab
-def test_failures_and_checks_speak_of_boxes_of_the_lab_and_of_hosts_where_there_are_some(
+def test_failures_and_checks_speak_of_nodes_of_the_lab_and_of_hosts_where_there_are_some(
     text: str, target: Target
 ) -> None:
     lab, files = planned(text, target), rendered(text, target)

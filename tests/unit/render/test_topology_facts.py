@@ -87,7 +87,7 @@ def test_containers_are_called_as_kind_will_call_them(text: str, target: Target)
 
 
 @pytest.mark.parametrize(("text", "target"), CASES)
-def test_names_ports_and_wires_are_what_the_kinds_take(text: str, target: Target) -> None:
+def test_names_ports_and_links_are_what_the_kinds_take(text: str, target: Target) -> None:
     lab = topology(text, target)
     nodes, ends = lab["topology"]["nodes"], []
     assert all(len(name) >= 2 for name in nodes)

@@ -71,7 +71,7 @@ def test_a_scenario_says_its_cause_once() -> None:
     assert mixed.sentence == "0 of 5 answered", "of what decides alone"
 
 
-def test_many_silent_boxes_are_not_all_named() -> None:
+def test_many_silent_nodes_are_not_all_named() -> None:
     rows = [silent("bgp", f"leaf{number}", 0) for number in range(9)]
     (found,) = troubles(row.gist for row in rows)
     assert found.sentence.startswith("leaf0, leaf1, leaf2, leaf3, leaf4, leaf5 and 3 more did not answer")

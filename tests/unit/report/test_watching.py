@@ -128,7 +128,7 @@ def test_a_narrow_window(golden: Golden) -> None:
     golden("report/watch-narrow.txt", "\n".join(shown) + "\n")
 
 
-def test_words_of_a_box_do_not_steer_the_terminal() -> None:
+def test_words_of_a_node_do_not_steer_the_terminal() -> None:
     evil = replace(
         state(), pods=(Pod("default", "x\x1b[2J", "node01", "Running", True, "1"),), unanswered={"a\x1b[1m": "\x07b"}
     )

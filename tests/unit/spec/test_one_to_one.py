@@ -51,7 +51,7 @@ def loaded(data: dict[str, Any]) -> Spec | SpecError:
         return error
 
 
-def nodes(lab: Design) -> tuple[list[str], list[str], list[str]]:
+def nodes_of(lab: Design) -> tuple[list[str], list[str], list[str]]:
     """Names of switches, Kubernetes nodes, hosts."""
     nodes = [node.name for node in lab.cluster.nodes] if lab.cluster else []
     return [switch.name for switch in lab.switches], nodes, [host.name for host in lab.externals]
@@ -59,14 +59,14 @@ def nodes(lab: Design) -> tuple[list[str], list[str], list[str]]:
 
 @settings(max_examples=120)
 @given(named())
-def test_boxes_and_files_of_a_folder_are_one_to_one(data: dict[str, Any]) -> None:
+def test_nodes_and_files_of_a_folder_are_one_to_one(data: dict[str, Any]) -> None:
     spec = loaded(data)
     event("refused" if isinstance(spec, SpecError) else "a lab")
     if isinstance(spec, SpecError):
         assert {problem.code for problem in spec.problems} <= {"duplicate-name", "same-leaf"}
         return
     lab = design(spec, Target())
-    switches, nodes, hosts = nodes(lab)
+    switches, nodes, hosts = nodes_of(lab)
     files = render_folder(lab)
     known = [*switches, *nodes, *hosts]
     assert len({text.lower() for text in known}) == len(known)

@@ -174,7 +174,7 @@ def test_traffic_names_what_somebody_brings(traffic: str, codes: list[str]) -> N
 @pytest.mark.parametrize(
     "text", ["node01", "lab-worker", "lab-worker2", "lab-control-plane", "master", "spine1", "lab"]
 )
-def test_no_host_is_called_like_a_box_that_labctl_names(text: str) -> None:
+def test_no_host_is_called_like_a_node_that_labctl_names(text: str) -> None:
     row = {"spec": f"fabric: {{borders: 1}}\nexternal: [{{name: {text}, attach: border1, announces: [12.1.0.0/16]}}]"}
     assert {problem.code for problem in said(row)} == {"duplicate-name"}
 

@@ -129,7 +129,7 @@ def test_each_kind_of_interface_has_lines_of_its_own(console: Any, interface: st
     assert "% Invalid command" in console.shell.execute(line)
 
 
-def test_a_port_that_the_box_does_not_have(console: Any) -> None:
+def test_a_port_that_the_node_does_not_have(console: Any) -> None:
     console.device.config.ports = frozenset({"Ethernet1/1"})
     console.type("configure terminal")
     assert console.shell.execute("interface e1/1") == ""

@@ -88,7 +88,7 @@ def test_a_startup_configuration_is_typed_in(
     assert "startup-config.cfg:1:" not in told
 
 
-def test_wires_that_come_anew_are_configured_again(
+def test_links_that_come_anew_are_configured_again(
     network: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = network(eth1=7, eth2=8)

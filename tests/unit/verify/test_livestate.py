@@ -135,7 +135,7 @@ def test_who_does_not_answer_is_named_with_the_reason(state: LiveState) -> None:
     assert "leaf2102 is not up" in state.unanswered["leaf2102"]
 
 
-def test_a_box_that_falls_silent_keeps_what_it_said_and_is_asked_no_more(
+def test_a_node_that_falls_silent_keeps_what_it_said_and_is_asked_no_more(
     running: ScriptedNodes, observer: Observer, whitepaper: Any
 ) -> None:
     shows = dict(running.switches["leaf2101"])

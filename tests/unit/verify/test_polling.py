@@ -88,7 +88,7 @@ def test_one_look_that_fails_decides_whatever_comes_after() -> None:
     assert found[0].attempts == 2
 
 
-def test_a_box_that_was_silent_once_may_have_failed_just_then() -> None:
+def test_a_node_that_was_silent_once_may_have_failed_just_then() -> None:
     found, _ = held(Asked(a=[1, Unanswered("silent"), 1]), "a")
     assert (found[0].verdict, found[0].sentence) == ("INCONCLUSIVE", "silent")
     found, _ = held(Asked(a=[Unanswered("silent"), 0]), "a")
@@ -124,12 +124,12 @@ def test_a_deadline_between_rounds() -> None:
     assert found[0].attempts >= 2
 
 
-def test_a_box_that_is_silent_is_neither_passed_nor_failed() -> None:
+def test_a_node_that_is_silent_is_neither_passed_nor_failed() -> None:
     found, _ = run([check("a", command("a"))], Asked(a=Unanswered("leaf1: show x: no prompt")), 0.0)
     assert (found[0].verdict, found[0].sentence) == ("INCONCLUSIVE", "leaf1: show x: no prompt")
 
 
-def test_a_silent_box_is_asked_once_a_round_and_hides_no_other() -> None:
+def test_a_silent_node_is_asked_once_a_round_and_hides_no_other() -> None:
     observer = Asked(a=Unanswered("leaf1 is silent"), b=1, c=1)
     checks = [check("a", command("a")), check("b", command("b")), check("c", command("c", "leaf2"))]
     found, _ = run(checks, observer, 0.0)
@@ -138,7 +138,7 @@ def test_a_silent_box_is_asked_once_a_round_and_hides_no_other() -> None:
     assert {row.text for row in observer.asked} == {"a", "c"}
 
 
-def test_a_box_that_answers_again_is_judged() -> None:
+def test_a_node_that_answers_again_is_judged() -> None:
     found, _ = run([check("a", command("a"))], Asked(a=[Unanswered("silent"), 1]))
     assert (found[0].verdict, found[0].attempts) == ("PASS", 2)
 
@@ -162,7 +162,7 @@ def test_a_judge_gets_its_observations_in_order_and_may_find_no_answer() -> None
     assert (found[0].verdict, found[0].sentence) == ("INCONCLUSIVE", "the API does not answer")
 
 
-def test_boxes_are_asked_side_by_side() -> None:
+def test_nodes_are_asked_side_by_side() -> None:
     """Each answers only once the other has been asked."""
     both = threading.Barrier(2, timeout=10)
 
@@ -241,7 +241,9 @@ def test_nothing_to_check() -> None:
 # --- the observer -----------------------------------------------------------------------------------------------
 
 
-def test_a_switch_is_logged_in_to_once_and_what_it_says_is_kept(observer: Observer, scripted: Any, tmp_path: Path) -> None:
+def test_a_switch_is_logged_in_to_once_and_what_it_says_is_kept(
+    observer: Observer, scripted: Any, tmp_path: Path
+) -> None:
     scripted.switches["leaf1"] = {"show vpc": {"a": 1}, "show ip route": {"b": 2}}
     assert observer.ask(command("show vpc")) == ({"a": 1}, "commands/leaf1__show-vpc-json.txt")
     observer.ask(command("show ip route"))

@@ -90,7 +90,7 @@ def test_a_healing_that_fails_leaves_it_open(journal: Path) -> None:
     assert open_changes(journal) == []
 
 
-def test_a_box_that_is_silent_for_a_moment_is_asked_again(journal: Path) -> None:
+def test_a_node_that_is_silent_for_a_moment_is_asked_again(journal: Path) -> None:
     answers = iter([InconclusiveError("leaf1: no answer"), None])
 
     def at_second(_hands: object, _data: object) -> None:

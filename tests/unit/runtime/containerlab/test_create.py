@@ -127,7 +127,7 @@ def test_exit_0_with_a_link_that_is_not_there(labs: Labs, world: World, told: li
     assert labs.runtime().observe().complete is False
 
 
-def test_exit_0_with_a_box_that_has_ended(labs: Labs, world: World, told: list[str]) -> None:
+def test_exit_0_with_a_node_that_has_ended(labs: Labs, world: World, told: list[str]) -> None:
     runtime = labs.runtime()
     state = labs.state()
 

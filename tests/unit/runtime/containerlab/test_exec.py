@@ -12,11 +12,11 @@ import yaml
 
 from labctl.errors import HostError, InconclusiveError, UsageError
 from labctl.guest.api import AgentError, Capture, TtySize
-from labctl.runtime.containerlab.nodes import members
 from labctl.runtime.containerlab.dockerhost import DockerHost
 from labctl.runtime.containerlab.endpoints import Console, ContainerlabEndpoints, Telnet
 from labctl.runtime.containerlab.exec import CAPTURE_IMAGE, MergedCapture, Programs, Records
 from labctl.runtime.containerlab.hijack import hijack
+from labctl.runtime.containerlab.nodes import members
 from tests.unit.runtime.containerlab.conftest import Labs
 from tests.unit.runtime.containerlab.world import World, pcap
 

@@ -109,7 +109,7 @@ def test_a_folder_that_is_gone(runtime: ContainerlabRuntime, labs: Labs) -> None
     assert "Created link" in runtime.logs()
 
 
-def test_recover_makes_the_wires_again_and_nothing_else(
+def test_recover_makes_the_links_again_and_nothing_else(
     runtime: ContainerlabRuntime, labs: Labs, world: World, told: list[str]
 ) -> None:
     world.restart("paper-worker")
@@ -146,7 +146,7 @@ def test_recover_of_all_that_is_broken(runtime: ContainerlabRuntime, labs: Labs,
     assert recover(labs.state(), runtime, None, told.append) == ()
 
 
-def test_wires_that_came_back_without_a_bond(
+def test_links_that_came_back_without_a_bond(
     runtime: ContainerlabRuntime, labs: Labs, world: World, told: list[str]
 ) -> None:
     """A switch that did not take its new port: said, with the switch to make anew."""
@@ -163,7 +163,7 @@ def test_wires_that_came_back_without_a_bond(
     assert "leaf101, leaf102" in str(caught.value.hint)
 
 
-def test_half_a_wire_is_not_guessed_at(runtime: ContainerlabRuntime, world: World, told: list[str]) -> None:
+def test_half_a_link_is_not_guessed_at(runtime: ContainerlabRuntime, world: World, told: list[str]) -> None:
     world.nodes["paper-worker"].interfaces.discard("eth1")
     world._process(world.nodes["paper-worker"])
     with pytest.raises(LabError, match="half of the link leaf101:Ethernet1/2 - paper-worker:eth1"):
@@ -219,7 +219,7 @@ def test_rebuild_replaces_one_switch(runtime: ContainerlabRuntime, labs: Labs, w
     assert labs.parks["clab-park-clab-paper-leaf101"].removed
 
 
-def test_rebuild_of_a_restarted_switch_gives_it_its_wires_first(
+def test_rebuild_of_a_restarted_switch_gives_it_its_links_first(
     runtime: ContainerlabRuntime, world: World, told: list[str]
 ) -> None:
     world.restart("clab-paper-leaf101")

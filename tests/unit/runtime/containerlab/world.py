@@ -350,7 +350,9 @@ class Api(BaseHTTPRequestHandler):
             case _, ["containers", key, *rest]:
                 node = world.find(key)
                 return (
-                    self._container(method, node, rest, body) if node else (404, {"message": f"No such container: {key}"})
+                    self._container(method, node, rest, body)
+                    if node
+                    else (404, {"message": f"No such container: {key}"})
                 )
             case "POST", ["exec", key, "resize"]:
                 world.execs[key]["size"] = query

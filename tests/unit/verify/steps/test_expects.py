@@ -138,7 +138,9 @@ def test_route(lab: LabUnderTest, scripted: ScriptedNodes, body: Any, hops: Any,
 
 
 @pytest.mark.parametrize(("hops", "verdict"), [(["192.168.1.11"], "PASS"), ({"nodes": ["node01"]}, "INCONCLUSIVE")])
-def test_a_route_said_in_addresses_needs_no_api(lab: LabUnderTest, scripted: ScriptedNodes, hops: Any, verdict: str) -> None:
+def test_a_route_said_in_addresses_needs_no_api(
+    lab: LabUnderTest, scripted: ScriptedNodes, hops: Any, verdict: str
+) -> None:
     scripted.switches["leaf2101"] = {"show ip route vrf vrf-001": table("192.168.1.11")}
     scripted.objects = None
     route = {"switch": "leaf2101", "prefix": "10.0.0.1/32", "next_hops": hops}

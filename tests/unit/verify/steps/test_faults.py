@@ -153,7 +153,9 @@ def test_a_leg_that_is_down_already(lab: LabUnderTest, scripted: ScriptedNodes, 
         plan(lab, fault(unplug={"node": "node01", "interface": "eth1"}))
 
 
-def test_a_command_that_fails_is_an_error(lab: LabUnderTest, scripted: ScriptedNodes, done: Callable[..., Completed]) -> None:
+def test_a_command_that_fails_is_an_error(
+    lab: LabUnderTest, scripted: ScriptedNodes, done: Callable[..., Completed]
+) -> None:
     scripted.nodes["node01", "ip -j link show dev eth1"] = done(UP)
     scripted.nodes["node01", "ip link set dev eth1 down"] = done(
         code=2, words="RTNETLINK answers: Operation not permitted"

@@ -99,7 +99,9 @@ def test_a_lab_that_is_not_whole_is_not_touched(small: LabUnderTest, scripted: S
     assert scripted.typed == []
 
 
-def test_an_expectation_that_fails_fails_the_scenario_and_is_healed(small: LabUnderTest, scripted: ScriptedNodes) -> None:
+def test_an_expectation_that_fails_fails_the_scenario_and_is_healed(
+    small: LabUnderTest, scripted: ScriptedNodes
+) -> None:
     never = "  - expect: {name: gone, within: 0.2, sessions: {are: down}}\n"
     results = scenario(small, FAULT + never)
     assert verdicts(results)["mine.gone.leaf2101.192.168.1.11"] == "FAIL"
@@ -116,7 +118,9 @@ def test_an_expectation_that_fails_fails_the_scenario_and_is_healed(small: LabUn
         ({}, "is not there any more"),
     ],
 )
-def test_a_session_that_was_reset_is_not_unbroken(small: LabUnderTest, scripted: ScriptedNodes, now: Any, words: str) -> None:
+def test_a_session_that_was_reset_is_not_unbroken(
+    small: LabUnderTest, scripted: ScriptedNodes, now: Any, words: str
+) -> None:
     scripted.changed = lambda _switch, _lines: scripted.switches["leaf2101"].update({NEIGHBORS: now})  # type: ignore[attr-defined]
     results = {row.id: row for row in scenario(small, FAULT + UNBROKEN)}
     result = results["mine.unbroken.leaf2101.192.168.1.11"]
@@ -138,7 +142,9 @@ def test_a_switch_that_does_not_answer_is_no_failure(small: LabUnderTest, script
     assert combine(row.verdict for row in results) == "INCONCLUSIVE"
 
 
-def test_a_lab_that_does_not_recover_fails(small: LabUnderTest, scripted: ScriptedNodes, done: Callable[..., Completed]) -> None:
+def test_a_lab_that_does_not_recover_fails(
+    small: LabUnderTest, scripted: ScriptedNodes, done: Callable[..., Completed]
+) -> None:
     def changed(_switch: str, _lines: list[str]) -> None:
         scripted.nodes["node01", BOND] = done(ONE)
 
@@ -241,7 +247,9 @@ LOSS = "  - expect: {name: loss, loss: {of: out, ms: 100}}\n"
 
 
 @pytest.fixture
-def pinging(small: LabUnderTest, scripted: ScriptedNodes, done: Callable[..., Completed]) -> Callable[[list[bool], str], Stream]:
+def pinging(
+    small: LabUnderTest, scripted: ScriptedNodes, done: Callable[..., Completed]
+) -> Callable[[list[bool], str], Stream]:
     """Set up what a ping from ext1 prints and what is captured of it."""
 
     def make(answers: list[bool], sums: str) -> Stream:

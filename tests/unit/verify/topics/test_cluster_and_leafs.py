@@ -297,7 +297,7 @@ def test_every_kind_of_check_has_such_a_change(recorded: RecordedLab, tmp_path: 
     assert kinds - {kind(change.check) for change in CHANGES} == set()
 
 
-def test_a_box_that_does_not_answer_is_inconclusive(recorded: RecordedLab, tmp_path: Path) -> None:
+def test_a_node_that_does_not_answer_is_inconclusive(recorded: RecordedLab, tmp_path: Path) -> None:
     """Each check asks something, and no answer is neither a pass nor a fail."""
     recorded.silent = {"kubernetes", "master", "node01", "node02", "leaf2101", "leaf2102"}
     found = judged(recorded, tmp_path)

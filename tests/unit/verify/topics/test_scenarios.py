@@ -206,7 +206,7 @@ def test_captures_are_stopped_when_the_body_fails(lab: LabUnderTest, scripted: A
     assert all(stopped.acquire(timeout=0) for _ in range(2))
 
 
-def test_the_port_channel_towards_a_node_is_found_by_its_wires(lab: LabUnderTest, scripted: Any) -> None:
+def test_the_port_channel_towards_a_node_is_found_by_its_links(lab: LabUnderTest, scripted: Any) -> None:
     scripted.captures = {"leaf2101": GOOD}
     for node, channel in (("master", 11), ("node01", 12), ("node02", 13)):
         scripted.asked.clear()
@@ -225,7 +225,7 @@ MACS = {
 }
 
 
-def test_rules_are_resolved_by_what_the_boxes_say_now(lab: LabUnderTest, scripted: Any, done: Any) -> None:
+def test_rules_are_resolved_by_what_the_nodes_say_now(lab: LabUnderTest, scripted: Any, done: Any) -> None:
     row = capture_input(
         at="leaf2101", interface={"port_channel_of": "node01"},
         expect=EXPECT | {"vlan": 3001, "source_mac": {"reported_by": "leaf"}, "encapsulated": False},

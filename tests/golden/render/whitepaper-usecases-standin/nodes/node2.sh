@@ -1,7 +1,7 @@
 #!/bin/sh
 # node2: bond0 = LACP over eth1 (leaf2101) and eth2 (leaf2102), its addresses, and the routes to the
 # leafs' peering loopbacks through the anycast gateway. Run as root in the node; a second run changes nothing.
-# bond0 has a MAC of its own: wires that are made again bring new ones, and the leafs would go on sending to the old.
+# bond0 has a MAC of its own: links that are made again bring new ones, and the leafs would go on sending to the old.
 set -eu
 if ! [ -e /proc/net/bonding/bond0 ]; then
   ip -batch - <<'EOF'

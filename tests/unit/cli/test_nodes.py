@@ -51,7 +51,7 @@ def test_no_lab_at_all(run: Run) -> None:
         assert done.err == "error: no lab is named, and none runs [which-lab]\n  next: labctl up whitepaper\n"
 
 
-def test_a_lab_that_is_misspelt_is_not_taken_for_a_box(run: Run, here: Here) -> None:
+def test_a_lab_that_is_misspelt_is_not_taken_for_a_node(run: Run, here: Here) -> None:
     done = run("exec", "whitepapr", "node01", "--", "ls")
     assert (done.code, "hint: did you mean whitepaper?" in done.err) == (2, True)
 
@@ -202,7 +202,7 @@ def test_the_inventory_as_json(run: Run, here: Here) -> None:
 # --- status -----------------------------------------------------------------------------------------------------
 
 
-def test_status_says_how_to_reach_each_box_and_what_the_lab_is(run: Run, here: Here) -> None:
+def test_status_says_how_to_reach_each_node_and_what_the_lab_is(run: Run, here: Here) -> None:
     (here.state.evidence / "evidence.json").write_text('{"verdict": "PASS"}')
     here.state.kubeconfig.write_text("")
     done = run("status", "whitepaper")

@@ -22,11 +22,11 @@ from labctl.runtime.embedded.network import (
     free_port,
     host_interfaces,
     kube_node,
+    links,
     namespaces,
     plan,
     plan_management,
     quiet,
-    links,
 )
 from labctl.runtime.embedded.switches import make_credentials, write_ssh_files
 from labctl.runtime.ports import kernel_name
@@ -47,7 +47,7 @@ def test_kernel_names(interface: str, name: str) -> None:
     assert kernel_name(interface) == name
 
 
-def test_the_wires_of_a_lab(golden: Callable[[str, str], None]) -> None:
+def test_the_links_of_a_lab(golden: Callable[[str, str], None]) -> None:
     folder = load_folder(FOLDER)
     lab, keys = folder.lab, plan(folder).namespaces
     management = plan(folder).management
@@ -58,9 +58,9 @@ def test_the_wires_of_a_lab(golden: Callable[[str, str], None]) -> None:
     golden("runtime/links.txt", "\n".join(lines) + "\n")
 
 
-def test_every_end_of_a_wire_is_made_once() -> None:
-    links = ((("a", "Ethernet1/1"), ("b", "eth1")), (("a", "Ethernet1/2"), ("c", "eth1")))
-    texts = [op.text for op in links(links, plan_management(None, [(name, None) for name in "abc"]))]
+def test_every_end_of_a_link_is_made_once() -> None:
+    cables = ((("a", "Ethernet1/1"), ("b", "eth1")), (("a", "Ethernet1/2"), ("c", "eth1")))
+    texts = [op.text for op in links(cables, plan_management(None, [(name, None) for name in "abc"]))]
     assert texts[-2:] == [
         "link add eth1 netns a mtu 9500 type veth peer name eth1 netns b mtu 9500",
         "link add eth2 netns a mtu 9500 type veth peer name eth1 netns c mtu 9500",
@@ -90,7 +90,7 @@ def test_defaults() -> None:
     st.sampled_from([None, "172.20.20.0/24", "10.9.0.0/22", "192.168.7.64/26"]),
     st.lists(st.one_of(st.none(), st.integers(2, 50)), max_size=20),
 )
-def test_every_box_has_an_address_of_its_own(subnet: str | None, hosts: list[int | None]) -> None:
+def test_every_node_has_an_address_of_its_own(subnet: str | None, hosts: list[int | None]) -> None:
     network = ip_network(subnet or DEFAULT_SUBNET)
     fixed = {number: host for number, host in enumerate(hosts) if host is not None and host not in hosts[:number]}
     nodes = [(f"n{n}", str(network[fixed[n]]) if n in fixed else None) for n in range(len(hosts))]
@@ -206,7 +206,7 @@ def test_where_an_interface_is_captured(endpoints: EmbeddedEndpoints, node: str,
     assert endpoints._interface(node, interface) == found
 
 
-def test_a_lab_without_boxes(tmp_path: Path) -> None:
+def test_a_lab_without_nodes(tmp_path: Path) -> None:
     state = LabState("demo", tmp_path)
     with pytest.raises(InconclusiveError) as caught:
         read_table(state)
