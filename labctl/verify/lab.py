@@ -149,8 +149,9 @@ class Scenario:
     """``run`` gives the results of its checks; what it raises makes the scenario INCONCLUSIVE.
 
     ``fabric_title``: its title for a lab without a cluster. ``disruptive``: it changes the lab for a while, so it runs
-    alone, and only when that was asked for. ``late``: it asks every node much, so it begins when those that prove
-    traffic are over. ``on_request``: every lab has it, whatever its spec lists, and it runs when it is named.
+    alone, and only when that was asked for. ``traffic``: it proves that packets get through. ``late``: it asks every
+    node much, so it begins when those that prove traffic are over. ``on_request``: every lab has it, whatever its spec
+    lists, and it runs when it is named.
     """
 
     name: str
@@ -158,6 +159,7 @@ class Scenario:
     run: Callable[[LabUnderTest], list[CheckResult]]
     disruptive: bool = False
     fabric_title: str | None = None
+    traffic: bool = False
     late: bool = False
     on_request: bool = False
 

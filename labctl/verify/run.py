@@ -162,11 +162,10 @@ class _Verification:
         return report
 
     def _all(self, observer: Observer) -> list[ScenarioResult]:
-        """Those that change nothing side by side, the late ones of them after the others; then the disruptive ones."""
+        """Those that change nothing side by side; then the disruptive ones."""
         wanted = [row for row in (ALWAYS, *self._chosen) if self._request.only.scenario(row.name)]
         calm = [row for row in wanted if not row.disruptive]
-        results = self._at_once([row for row in calm if not row.late], observer)
-        results += self._at_once([row for row in calm if row.late], observer)
+        results = self._at_once(sorted(calm, key=lambda row: row.late), observer)
         self._drift.over()  # what is changed on purpose from here on is not to be read as a drift
         for row in wanted:
             results += self._at_once([row], observer) if row.disruptive else []
@@ -188,7 +187,9 @@ class _Verification:
             try:
                 try:
                     for scenario in scenarios:
-                        futures.append(pool.submit(self._scenario, scenario, observer))
+                        early = {one: row.traffic for one, row in zip(futures, scenarios, strict=False) if not row.late}
+                        before = [one for one, traffic in early.items() if traffic] or list(early)
+                        futures.append(pool.submit(self._scenario, scenario, observer, before if scenario.late else ()))
                     all_over(futures)
                 except KeyboardInterrupt:
                     self._interrupted(scenarios)
@@ -235,7 +236,10 @@ class _Verification:
             self._folder, self._checks, observer, request.cancel, told, request.journal, request.only, request.wait
         )
 
-    def _scenario(self, scenario: Scenario, observer: Observer) -> ScenarioResult:
+    def _scenario(
+        self, scenario: Scenario, observer: Observer, before: Sequence[Future[ScenarioResult]] = ()
+    ) -> ScenarioResult:
+        all_over(before)
         started, fair = self._watch.seconds, Fair(self._request.guest)
         judged = _Judged(self._told, self._watch, fair)
         lab = self._lab(observer, judged)

@@ -135,4 +135,4 @@ def judge_page(row: CurlInput, url: str, code: int, page: str, words: str, endpo
     return passes(f"{row.sender.node}: {url}: the page came ({len(page)} bytes)", expected, seen)
 
 
-SCENARIO = Scenario("curl", "curl of a ClusterIP", run)
+SCENARIO = Scenario("curl", "curl of a ClusterIP", run, traffic=True)

@@ -239,4 +239,4 @@ def judge_ping(row: PingInput, address: str, text: str) -> Judgement:
     return passes(f"{what}: {received} of {row.count} answered, ttl {row.ttl}", expected, seen)
 
 
-SCENARIO = Scenario("ping", "pod ping", run)
+SCENARIO = Scenario("ping", "pod ping", run, traffic=True)
