@@ -149,7 +149,8 @@ class Machine:
         named = Path("/run/netns")
         namespaces = frozenset(path.name for path in named.iterdir()) if named.is_dir() else frozenset()
         home = frozenset(path.name for path in Path.home().iterdir())
-        temporary = frozenset(path.name for path in Path(tempfile.gettempdir()).iterdir())
+        everybody = Path(tempfile.gettempdir()).iterdir()  # other programs of this machine write there, too
+        temporary = frozenset(path.name for path in everybody if path.name.startswith("labctl"))
         return cls(mounts, shared, namespaces, home, temporary)
 
 

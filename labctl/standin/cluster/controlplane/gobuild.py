@@ -36,7 +36,8 @@ def build(target: Path, cache: Path, kubernetes: str, progress: Callable[[str], 
     prefix = "-X k8s.io/component-base/version"
     flags = f"-s -w {prefix}.gitVersion=v{kubernetes} {prefix}.gitMajor={major} {prefix}.gitMinor={minor}"
     environment = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly"}
-    with as_file(files(__package__).joinpath("gomod")) as source, tempfile.TemporaryDirectory() as work:
+    shipped, scratch = as_file(files(__package__).joinpath("gomod")), tempfile.TemporaryDirectory(prefix="labctl-go-")
+    with shipped as source, scratch as work:
         module = Path(work) / "module"
         shutil.copytree(source, module, ignore=shutil.ignore_patterns("__pycache__", "__init__.py"))
         progress("downloading Go modules")
