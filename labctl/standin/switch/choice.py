@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Generic, Protocol, TypeVar
 
-from labctl.standin.switch.grammar import KINDS, Node, Token
+from labctl.standin.switch.grammar import KINDS, Token, Way, ways
 
 
 class Why(Enum):
@@ -23,7 +23,7 @@ class Choosable(Protocol):
     """A command of a table. ``key``: how many of its words name the setting (0: all)."""
 
     @property
-    def start(self) -> Node: ...
+    def pattern(self) -> str: ...
 
     @property
     def key(self) -> int: ...
@@ -62,10 +62,10 @@ class Following:
 
 @dataclass(frozen=True, slots=True)
 class _State(Generic[R]):
-    """A command, how far it was walked, and what was typed, in full."""
+    """A command, what is yet to be typed of it, and what was, in full."""
 
     row: R
-    node: Node
+    rest: Way
     words: tuple[str, ...] = ()
 
 
@@ -84,7 +84,7 @@ def choose(rows: Sequence[R], words: Sequence[str], *, named: bool = False) -> F
     if last < len(words):
         return Wrong(last, Why.INVALID)
     for state in states:
-        if state.node.final or (named and 0 < state.row.key <= len(state.words)):
+        if not state.rest or (named and 0 < state.row.key <= len(state.words)):
             return Fit(state.row, state.words)
     return Wrong(last, Why.INCOMPLETE)
 
@@ -92,21 +92,21 @@ def choose(rows: Sequence[R], words: Sequence[str], *, named: bool = False) -> F
 def following(rows: Sequence[R], words: Sequence[str]) -> Following:
     """For ``?`` and TAB."""
     states = _walk(rows, words)[len(words)]
-    found = dict.fromkeys(token for state in states for token, _ in state.node.edges)
-    return Following(tuple(found), any(state.node.final for state in states))
+    found = dict.fromkeys(token for state in states if state.rest for token in state.rest[0])
+    return Following(tuple(found), any(not state.rest for state in states))
 
 
 def _walk(rows: Sequence[R], words: Sequence[str]) -> list[list[_State[R]]]:
     """For each number of words taken: the commands that are still possible."""
     layers: list[list[_State[R]]] = [[] for _ in range(len(words) + 1)]
-    layers[0] = [_State(row, row.start) for row in rows]
+    layers[0] = [_State(row, way) for row in rows for way in ways(row.pattern)]
     for index, word in enumerate(words):
-        steps = [(state, token, node) for state in layers[index] for token, node in state.node.edges]
-        exact = any(token.literal == word.lower() for _, token, _ in steps)
-        whole = exact or any(token.rest for _, token, _ in steps)
-        for state, token, node in steps:
+        steps = [(state, token) for state in layers[index] if state.rest for token in state.rest[0]]
+        exact = any(token.literal == word.lower() for _, token in steps)
+        whole = exact or any(token.rest for _, token in steps)
+        for state, token in steps:
             for count, taken in _taken(token, words[index:], exact=exact, whole=whole):
-                layers[index + count].append(_State(state.row, node, (*state.words, *taken)))
+                layers[index + count].append(_State(state.row, state.rest[1:], (*state.words, *taken)))
     return layers
 
 

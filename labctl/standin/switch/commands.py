@@ -10,9 +10,7 @@ Layer 2 Switching, Unicast Routing, VXLAN).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
-from labctl.standin.switch.grammar import Node, compile_pattern
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +22,6 @@ class Command:
     enters: str | None = None
     feature: str | None = None
     ignored: str | None = None
-    start: Node = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "start", compile_pattern(self.pattern))
 
 
 C = Command

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from labctl.standin.switch.choice import Following, Why, Wrong, choose, following
-from labctl.standin.switch.grammar import Node, compile_pattern
 
 Do = Callable[[str, Sequence[str]], str]
 
@@ -21,10 +20,6 @@ class Filter:
     do: Do
     as_json: bool = False
     key: int = 0
-
-    @property
-    def start(self) -> Node:
-        return compile_pattern(self.pattern)
 
 
 @dataclass(frozen=True, slots=True)

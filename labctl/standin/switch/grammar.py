@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from labctl.nxos.normal import vlan_list
+from labctl.nxos.normal import interface_name, vlan_list
 
 Read = Callable[[str], str | None]
+Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,43 +34,36 @@ def _number(low: int, high: int) -> Kind:
     return Kind(read, f"<{low}-{high}>")
 
 
-def _prefix(version: int, *, host: bool) -> Read:
-    def read(text: str) -> str | None:
-        address, slash, length = text.partition("/")
-        try:
-            parsed = ipaddress.ip_address(address)
-            if parsed.version != version or not slash or not length.isdigit():
-                return None
-            network = ipaddress.ip_network(text, strict=False)
-        except ValueError:
-            return None
-        if host:
-            return f"{parsed}/{int(length)}" if _may_be_a_hosts(parsed, network) else None
-        return str(network) if parsed == network.network_address else None
+def _prefix(version: int, written: Callable[[str, Interface], str | None]) -> Read:
+    """``written``: the value in full, None where it is not meant."""
 
-    return read
-
-
-def _may_be_a_hosts(
-    address: ipaddress.IPv4Address | ipaddress.IPv6Address, network: ipaddress.IPv4Network | ipaddress.IPv6Network
-) -> bool:
-    """Neither the network itself nor its broadcast address (RFC 3021: a /31 has neither), nor of a special kind."""
-    if address.is_multicast or address.is_unspecified or address.is_loopback or address.is_link_local:
-        return False
-    if address.version == 6 or network.prefixlen >= 31:
-        return True
-    return address not in (network.network_address, network.broadcast_address)
-
-
-def _any_prefix(version: int) -> Read:
     def read(text: str) -> str | None:
         try:
             interface = ipaddress.ip_interface(text)
         except ValueError:
             return None
-        return text if interface.version == version and text.rpartition("/")[2].isdigit() else None
+        if interface.version != version or not text.rpartition("/")[2].isdigit():
+            return None
+        return written(text, interface)
 
     return read
+
+
+def _hosts(_text: str, value: Interface) -> str | None:
+    """Neither the network itself nor its broadcast address (RFC 3021: a /31 has neither), nor of a special kind."""
+    network = value.network
+    if value.ip.is_multicast or value.ip.is_unspecified or value.ip.is_loopback or value.ip.is_link_local:
+        return None
+    whole = value.version == 6 or network.prefixlen >= 31
+    return str(value) if whole or value.ip not in (network.network_address, network.broadcast_address) else None
+
+
+def _networks(_text: str, value: Interface) -> str | None:
+    return str(value) if value.ip == value.network.network_address else None
+
+
+def _any(text: str, _value: Interface) -> str:
+    return text
 
 
 def _address(*versions: int) -> Read:
@@ -96,29 +90,28 @@ def _vlans(text: str) -> str | None:
     return text if vlans and all(1 <= vlan <= 3967 for vlan in vlans) else None
 
 
-INTERFACES: dict[str, tuple[str, str, range]] = {
-    "ethernet": ("Ethernet", r"[1-9]\d{0,2}/[1-9]\d{0,2}", range(0)),
-    "port-channel": ("port-channel", r"\d{1,4}", range(1, 4097)),
-    "vlan": ("Vlan", r"\d{1,4}", range(1, 3968)),
-    "loopback": ("loopback", r"\d{1,4}", range(1024)),
-    "mgmt": ("mgmt", r"\d", range(1)),
-    "nve": ("nve", r"\d", range(1, 2)),
+NUMBERS = {
+    "port-channel": range(1, 4097),
+    "Vlan": range(1, 3968),
+    "loopback": range(1024),
+    "mgmt": range(1),
+    "nve": range(1, 2),
 }
-"""Typed name → (name in full, how its number looks, which numbers there are)."""
+"""Which numbers there are of a kind of interface."""
 
 
 def _interface(*kinds: str) -> Kind:
     def read(text: str) -> str | None:
-        found = re.fullmatch(r"([a-z-]+)\s*(\d[\d/]*)", text.lower())
-        near = [name for name in INTERFACES if found and name.startswith(found[1])]
-        if not found or len(near) != 1 or near[0] not in kinds:
+        name = interface_name(text) or ""
+        kind = name.rstrip("0123456789/")
+        number = name.removeprefix(kind)
+        if kind not in kinds:
             return None
-        name, pattern, numbers = INTERFACES[near[0]]
-        if not re.fullmatch(pattern, found[2]) or (numbers and int(found[2]) not in numbers):
-            return None
-        return name + (found[2] if "/" in found[2] else str(int(found[2])))
+        if kind == "Ethernet":
+            return kind + number if re.fullmatch(r"[1-9]\d{0,2}/[1-9]\d{0,2}", number) else None
+        return f"{kind}{int(number)}" if int(number) in NUMBERS[kind] else None
 
-    return Kind(read, "|".join(kinds), spaced=True)
+    return Kind(read, "|".join(kind.lower() for kind in kinds), spaced=True)
 
 
 KINDS: dict[str, Kind] = {
@@ -147,19 +140,19 @@ KINDS: dict[str, Kind] = {
     "ip4": Kind(_address(4), "A.B.C.D"),
     "ip6": Kind(_address(6), "A:B::C:D"),
     "ip": Kind(_address(4, 6), "A.B.C.D|A:B::C:D"),
-    "if4": Kind(_prefix(4, host=True), "A.B.C.D/LEN"),
-    "if6": Kind(_prefix(6, host=True), "A:B::C:D/LEN"),
-    "net4": Kind(_prefix(4, host=False), "A.B.C.D/LEN"),
-    "net6": Kind(_prefix(6, host=False), "A:B::C:D/LEN"),
-    "any4": Kind(_any_prefix(4), "A.B.C.D/LEN"),
-    "any6": Kind(_any_prefix(6), "A:B::C:D/LEN"),
+    "if4": Kind(_prefix(4, _hosts), "A.B.C.D/LEN"),
+    "if6": Kind(_prefix(6, _hosts), "A:B::C:D/LEN"),
+    "net4": Kind(_prefix(4, _networks), "A.B.C.D/LEN"),
+    "net6": Kind(_prefix(6, _networks), "A:B::C:D/LEN"),
+    "any4": Kind(_prefix(4, _any), "A.B.C.D/LEN"),
+    "any6": Kind(_prefix(6, _any), "A:B::C:D/LEN"),
     "mac": Kind(_regex(r"[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4}"), "E.E.E"),
     "rt": Kind(_regex(r"\d{1,10}:\d{1,10}"), "ASN2:NN"),
     "area": Kind(_regex(r"\d+|\d+\.\d+\.\d+\.\d+"), "<0-4294967295>|A.B.C.D"),
-    "interface": _interface(*INTERFACES),
-    "ethernet": _interface("ethernet"),
+    "interface": _interface("Ethernet", *NUMBERS),
+    "ethernet": _interface("Ethernet"),
     "bundle": _interface("port-channel"),
-    "svi": _interface("vlan"),
+    "svi": _interface("Vlan"),
     "loopback": _interface("loopback"),
     "nve": _interface("nve"),
     "mgmt": _interface("mgmt"),
@@ -186,69 +179,34 @@ class Token:
         return KINDS[self.kind].shown if self.kind else self.literal
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
-    """Between two words: what may come next, and whether the line may end here."""
-
-    edges: tuple[tuple[Token, Node], ...] = ()
-    final: bool = False
-
-
+Way = tuple[tuple[Token, ...], ...]
+"""A way to write a pattern: the places, each with what may stand there."""
 _LEXER = re.compile(r"\[|\]|\([^)]*\)|<[^>]+>|[^\s\[\]]+")
-_END = Node(final=True)
 
 
 @lru_cache(maxsize=4096)
-def compile_pattern(pattern: str) -> Node:
-    """The start of a pattern's graph. Raises ValueError for unbalanced brackets."""
-    parts = _LEXER.findall(pattern)
-    items, rest = _items(parts)
-    if rest:
+def ways(pattern: str) -> tuple[Way, ...]:
+    """Every way to write a pattern. Raises ValueError for unbalanced brackets."""
+    if pattern.count("[") != pattern.count("]"):
         raise ValueError(f"unbalanced pattern {pattern!r}")
-    return _graph(items, _END)
+    return tuple(_ways(iter(_LEXER.findall(pattern))))
 
 
-@dataclass(frozen=True, slots=True)
-class _Item:
-    """Alternatives for one word, or a group that may be left out."""
-
-    tokens: tuple[Token, ...] = ()
-    optional: tuple[_Item, ...] = ()
-
-
-def _items(parts: list[str]) -> tuple[tuple[_Item, ...], list[str]]:
-    result: list[_Item] = []
-    while parts:
-        part, parts = parts[0], parts[1:]
+def _ways(parts: Iterator[str]) -> list[Way]:
+    """Up to the bracket that closes; what may be left out is there first."""
+    found: list[Way] = [()]
+    for part in parts:
         if part == "]":
-            return tuple(result), [part, *parts]
+            break
         if part == "[":
-            inner, parts = _items(parts)
-            if not parts:
-                raise ValueError("unbalanced pattern")
-            parts = parts[1:]
-            result.append(_Item(optional=inner))
-        elif part.startswith("("):
-            result.append(_Item(tuple(Token(word) for word in part[1:-1].split("|"))))
-        elif part.startswith("<"):
-            result.append(_Item((Token(kind=part[1:-1]),)))
+            inner = _ways(parts)
+            found = [way + more for way in found for more in (*inner, ())]
         else:
-            result.append(_Item((Token(part),)))
-    return tuple(result), []
+            found = [(*way, _place(part)) for way in found]
+    return found
 
 
-def _graph(items: tuple[_Item, ...], end: Node) -> Node:
-    node = end
-    for item in reversed(items):
-        if item.optional:
-            node = Node(_graph(item.optional, node).edges + node.edges, node.final)
-        else:
-            node = Node(tuple((token, node) for token in item.tokens))
-    return node
-
-
-def tokens(node: Node) -> Iterator[Token]:
-    """Every token of a graph (some more than once)."""
-    for token, after in node.edges:
-        yield token
-        yield from tokens(after)
+def _place(part: str) -> tuple[Token, ...]:
+    if part.startswith("<"):
+        return (Token(kind=part[1:-1]),)
+    return tuple(Token(word) for word in part.strip("()").split("|"))

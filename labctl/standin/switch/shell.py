@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, auto
 from threading import RLock
 
@@ -13,7 +13,6 @@ from labctl.standin.switch.choice import NO_INTERFACE, Fit, Following, Why, Wron
 from labctl.standin.switch.commands import CONFIG, MODES, PROMPTS, Command
 from labctl.standin.switch.config import RunningConfig, Typed, identity, refused
 from labctl.standin.switch.filters import BadPipe, Pipe, after, cut, pipes, section
-from labctl.standin.switch.grammar import Node, compile_pattern
 from labctl.standin.switch.platform import Platform, UnknownShow
 
 COPY_DONE = (
@@ -48,10 +47,6 @@ class Verb:
     pattern: str
     do: Do
     key: int = 0
-    start: Node = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "start", compile_pattern(self.pattern))
 
 
 PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {

@@ -24,10 +24,8 @@ class RecordedDaemons:
     running: frozenset[str]
     answers: dict[str, str]
 
-    def show(self, daemon: str, *commands: str) -> list[str]:
-        if daemon not in self.running:
-            return ["" for _ in commands]
-        return [self.answers[f"{daemon}: {command}"] for command in commands]
+    def show(self, daemon: str, command: str) -> str:
+        return self.answers[f"{daemon}: {command}"] if daemon in self.running else ""
 
 
 @dataclass

@@ -9,7 +9,7 @@ import pytest
 from labctl.standin.switch.choice import Why, Wrong, choose, following
 from labctl.standin.switch.commands import MODES, PROMPTS
 from labctl.standin.switch.filters import FILTERS
-from labctl.standin.switch.grammar import KINDS, Node, compile_pattern, tokens
+from labctl.standin.switch.grammar import KINDS, ways
 from labctl.standin.switch.shell import verbs
 from labctl.standin.switch.shows.table import TABLE
 
@@ -20,10 +20,6 @@ class Plain:
 
     pattern: str
     key: int = 0
-
-    @property
-    def start(self) -> Node:
-        return compile_pattern(self.pattern)
 
 
 def meant(patterns: str | tuple[str, ...], line: str) -> str | int:
@@ -139,4 +135,5 @@ def test_every_mode_has_a_prompt_and_every_mode_is_entered_by_a_line() -> None:
 
 def test_every_pattern_uses_known_kinds() -> None:
     rows = [*(row for commands in MODES.values() for row in commands), *FILTERS, *verbs(name for name, _ in TABLE)]
-    assert {token.kind for row in rows for token in tokens(row.start) if token.kind} <= set(KINDS)
+    places = [place for row in rows for way in ways(row.pattern) for place in way]
+    assert {token.kind for place in places for token in place if token.kind} <= set(KINDS)

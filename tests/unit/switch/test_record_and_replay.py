@@ -27,6 +27,7 @@ from labctl.standin.switch.config import RunningConfig
 from labctl.standin.switch.platform import SwitchIdentity
 from labctl.standin.switch.shell import Device
 from labctl.standin.switch.shows import system
+from labctl.standin.switch.shows.machine import Look
 from labctl.standin.switch.shows.table import TABLE
 from labctl.standin.switch.sshd import SshServer
 from tests.scripted_switch import Replay, switch
@@ -38,6 +39,7 @@ class Box:
     """A platform without a machine: it has ports and modules, and nothing runs on it."""
 
     patterns = tuple(pattern for pattern, _ in TABLE)
+    model = None
 
     def __init__(self, name: str, ports: tuple[str, ...]) -> None:
         self.identity = SwitchIdentity(name, name, {port: f"eth{number}" for number, port in enumerate(ports, 1)})
@@ -52,7 +54,7 @@ class Box:
         source: Any = self
         body: dict[str, Any] = {}
         if words == ("module",):
-            body = system.modules_json(system.modules(source), system.software(source))
+            body = system.modules(Look(source)).body
         if words == ("interface", "brief"):
             body = {"TABLE_interface": {"ROW_interface": [{"interface": port} for port in self.identity.interfaces]}}
         if words == ("version",):

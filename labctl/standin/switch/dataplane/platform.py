@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Sequence
+from functools import partial
 from hashlib import sha256
 from ipaddress import ip_interface
 
@@ -78,7 +79,7 @@ class FrrDaemons:
         log = self._change("bgpd", rest)
 
         def forgotten() -> bool | NotYet:
-            return NotYet("zebra still has EVPN's VNIs") if self.show("zebra", "show evpn")[0].strip() else True
+            return NotYet("zebra still has EVPN's VNIs") if self.show("zebra", "show evpn").strip() else True
 
         try:
             wait_for(forgotten, Deadline(paced(WITHDRAW_LIMIT)), every=0.02)
@@ -145,12 +146,12 @@ class FrrDaemons:
                 refused.append(f"{daemon}: {command}: {reply.text.strip() or f'status {reply.status}'}")
         return refused
 
-    def show(self, daemon: str, *commands: str) -> list[str]:
-        """Answers to show commands; empty texts when the daemon does not run."""
+    def show(self, daemon: str, command: str) -> str:
+        """The answer to a show command; nothing when the daemon does not run."""
         if daemon not in self._pids:
-            return ["" for _ in commands]
+            return ""
         self._await(daemon)
-        return [reply.text for reply in self._agent.vty(self.vty_path(daemon), commands)]
+        return self._agent.vty(self.vty_path(daemon), [command])[0].text
 
     def stop(self) -> None:
         for pid in self._pids.values():
@@ -178,7 +179,8 @@ class FrrPlatform:
         self._objects: list[linux.KernelObject] = []
         self._tree = ConfigTree()
         self._lock = threading.RLock()
-        self._horizon = SplitHorizon(agent, identity.namespace, self._segments, self.log.append)
+        segments = partial(self.daemons.show, "zebra", "show evpn es json")
+        self._horizon = SplitHorizon(agent, identity.namespace, segments, self.log.append)
 
     @property
     def patterns(self) -> Sequence[str]:
@@ -250,7 +252,7 @@ class FrrPlatform:
         with self._lock:
             # of one neighbor FRR resets the session, of all of them those with the family
             what = neighbor if neighbor != "*" else f"{family} unicast *"
-            said = self.daemons.show("bgpd", f"clear bgp {in_vrf(vrf)}{what}")[0].strip()
+            said = self.daemons.show("bgpd", f"clear bgp {in_vrf(vrf)}{what}").strip()
         return f"ERROR: {said.removeprefix('% ')}" if said else ""
 
     def stop(self) -> None:
@@ -263,9 +265,6 @@ class FrrPlatform:
         if done.code != 0:
             raise AgentError(f"{argv[0]}: {done.stderr.decode(errors='replace').strip()}")
         return done.stdout.decode(errors="replace")
-
-    def _segments(self) -> str:
-        return self.daemons.show("zebra", "show evpn es json")[0] if "zebra" in self.daemons.running else ""
 
     def _do(self, ops: list[Op]) -> list[str]:
         if not ops:

@@ -2,85 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip_network
 from typing import Any
 
 from labctl.standin.switch.dataplane.names import in_vrf, kernel_name
 from labctl.standin.switch.dataplane.settings import SwitchModel
-from labctl.standin.switch.shows.form import duration, frr_age, kernel_short, table
-from labctl.standin.switch.shows.machine import Source, addresses, frr
+from labctl.standin.switch.shows.form import Answer, Row, duration, frr_age, kernel_short, table
+from labctl.standin.switch.shows.machine import Look
 
-Own = Mapping[str, Sequence[IPv4Interface | IPv6Interface]]
-"""The switch's own addresses by kernel interface."""
-
-LEGEND = (
-    "'*' denotes best ucast next-hop",
-    "'**' denotes best mcast next-hop",
-    "'[x/y]' denotes [preference/metric]",
-    "'%<string>' in via output denotes VRF <string>",
-)
+HEAD = """\
+for VRF "{vrf}"
+'*' denotes best ucast next-hop
+'**' denotes best mcast next-hop
+'[x/y]' denotes [preference/metric]
+'%<string>' in via output denotes VRF <string>
+"""
 MAPPED = "::ffff:"
 
 
 @dataclass(frozen=True, slots=True)
-class Path:
-    """One next hop. ``segment`` and ``tunnel`` belong to a VXLAN hop (tunnel: the VTEP)."""
-
-    via: str
-    interface: str | None
-    preference: int
-    metric: int
-    age: str
-    client: str
-    kind: str | None
-    tag: int | None
-    segment: int | None = None
-    tunnel: str | None = None
-
-    @property
-    def other_vrf(self) -> bool:
-        """VXLAN hops resolve in the default VRF."""
-        return self.segment is not None
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One prefix."""
-
-    prefix: str
-    attached: bool
-    paths: tuple[Path, ...]
-
-
-def read(source: Source, family: int, vrf: str, prefix: str | None) -> list[Route]:
-    """Read now. ``prefix`` may be an address: its longest match."""
-    where = in_vrf(vrf)
-    asked = f"{prefix} " if prefix else ""
-    body = frr(source, "zebra", f"show {'ip' if family == 4 else 'ipv6'} route {where}{asked}json")
-    vni = source.model.vrf_vni(vrf) if vrf != "default" else None
-    context = Context(
-        source.model.asn or 0,
-        source.model.ospf_name or "",
-        vni,
-        _remote_as(source, family, where),
-        addresses(source),
-        tags(source.model, None if vrf == "default" else vrf),
-    )
-    return parse(body, context)
-
-
-@dataclass(frozen=True, slots=True)
 class Context:
-    """What zebra's route table does not say itself. ``peers``: BGP neighbor → its AS; ``tags``: see `tags`."""
+    """What zebra's route table does not say itself."""
 
     asn: int
     ospf: str
     vni: int | None
     peers: Mapping[str, int]
-    own: Own
+    """BGP neighbor → its AS, which NX-OS prints as the tag of an external route."""
+    own: Mapping[str, Sequence[IPv4Interface | IPv6Interface]]
+    """The switch's own addresses by kernel interface."""
     tags: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """See `tags`."""
+
+
+def table_of(family: int) -> Callable[[Look], Answer]:
+    """A prefix that is asked for may be an address: its longest match."""
+
+    def answer(look: Look) -> Answer:
+        rest = list(look.words[2:])
+        if "vrf" in rest:
+            del rest[rest.index("vrf") : rest.index("vrf") + 2]
+        found = {vrf: _read(look, family, vrf, "".join(rest[:1])) for vrf in look.vrfs}
+        texts = [as_text(vrf, family, rows, asked=bool(rest)) for vrf, rows in found.items()]
+        return Answer("\n\n".join(texts), table("vrf", [_body(vrf, family, rows) for vrf, rows in found.items()]))
+
+    return answer
+
+
+def _read(look: Look, family: int, vrf: str, prefix: str) -> list[Row]:
+    where = in_vrf(vrf)
+    asked = f"{prefix} " if prefix else ""
+    body = look.frr("zebra", f"show {'ip' if family == 4 else 'ipv6'} route {where}{asked}json")
+    peers = look.frr("bgpd", f"show bgp {where}ipv{family} unicast summary json").get("peers") or {}
+    context = Context(
+        look.model.asn or 0,
+        look.model.ospf_name or "",
+        look.model.vrf_vni(vrf) if vrf != "default" else None,
+        {address: row["remoteAs"] for address, row in peers.items()},
+        look.addresses,
+        tags(look.model, None if vrf == "default" else vrf),
+    )
+    return parse(body, context)
 
 
 def tags(model: SwitchModel, vrf: str | None) -> dict[tuple[str, str], int]:
@@ -101,113 +85,73 @@ def tags(model: SwitchModel, vrf: str | None) -> dict[tuple[str, str], int]:
     return found
 
 
-def _remote_as(source: Source, family: int, where: str) -> dict[str, int]:
-    """NX-OS prints the neighbor's AS as the tag of an external route."""
-    body = frr(source, "bgpd", f"show bgp {where}ipv{family} unicast summary json")
-    return {address: row["remoteAs"] for address, row in (body.get("peers") or {}).items()}
-
-
-def parse(body: Mapping[str, Any], context: Context) -> list[Route]:
-    """zebra's JSON, sorted by prefix as NX-OS does."""
-    routes = []
+def parse(body: Mapping[str, Any], context: Context) -> list[Row]:
+    """zebra's JSON as rows with NX-OS's keys, sorted by prefix as NX-OS does; their ``paths`` have NX-OS's ages."""
+    found = []
     for prefix, rows in body.items():
         if not isinstance(rows, list) or ip_network(prefix).is_link_local:
             continue  # NX-OS keeps link-local prefixes out of its table
         shown = [row for row in rows if row.get("selected") or row["protocol"] == "local"]
         paths = [path for row in shown for path in _paths(row, context)]
+        attached = any(path["clientname"] in ("direct", "local") for path in paths)
         if paths:
-            routes.append(Route(prefix, any(path.client in ("direct", "local") for path in paths), tuple(paths)))
-    return sorted(routes, key=_place)
+            head: Row = {"ipprefix": prefix, "ucast-nhops": str(len(paths)), "mcast-nhops": "0"}
+            found.append(head | {"attached": "true" if attached else "false", "paths": paths})
+    return sorted(found, key=_place)
 
 
-def _place(route: Route) -> tuple[int, int]:
-    network = ip_network(route.prefix)
+def _place(route: Row) -> tuple[int, int]:
+    network = ip_network(route["ipprefix"])
     return int(network.network_address), network.prefixlen
 
 
-def _paths(row: Mapping[str, Any], context: Context) -> list[Path]:
-    found: list[Path] = []
+def _paths(row: Mapping[str, Any], context: Context) -> list[Row]:
+    """The next hops. Those of VXLAN resolve in the default VRF; their keys are named after NX-OS's text."""
+    found: list[Row] = []
     for hop in row.get("nexthops") or []:
         if hop.get("duplicate") or (not hop.get("fib") and row["protocol"] != "local"):
             continue
-        address = str(hop.get("ip") or _own_address(row["prefix"], hop.get("interfaceName", ""), context.own))
-        vxlan = context.vni is not None and bool(hop.get("onLink")) and row["protocol"] == "bgp"
-        client, kind, tag = _client(row, address, str(hop.get("interfaceName", "")), context)
-        found.append(
-            Path(
-                address,
-                None if row["protocol"] == "bgp" else hop.get("interfaceName"),
-                row.get("distance", 0),
-                row.get("metric", 0),
-                frr_age(row.get("uptime", "")),
-                client,
-                kind,
-                tag,
-                context.vni if vxlan else None,
-                address.removeprefix(MAPPED) if vxlan else None,
-            )
-        )
+        interface, bgp = str(hop.get("interfaceName", "")), row["protocol"] == "bgp"
+        address = str(hop.get("ip") or _own_address(row["prefix"], interface, context))
+        client, kind, tag = _client(row, address, interface, context)
+        path = {
+            "ipnexthop": address,
+            "uptime": frr_age(row.get("uptime", "")),
+            "pref": str(row.get("distance", 0)),
+            "metric": str(row.get("metric", 0)),
+            "clientname": client,
+            "ubest": "true",
+        }
+        path |= {"ifname": kernel_short(interface)} if interface and not bgp else {}
+        path |= {"type": kind} if kind else {}
+        path |= {"tag": str(tag)} if tag else {}
+        if context.vni is not None and hop.get("onLink") and bgp:
+            path |= {"nexthop-vrf-name": "default", "segmentid": str(context.vni)}
+            path |= {"tunnelid": tunnel_id(address.removeprefix(MAPPED)), "encap": "VXLAN"}
+        found.append(path)
     return found
 
 
-def _own_address(prefix: str, interface: str, own: Own) -> str:
+def _own_address(prefix: str, interface: str, context: Context) -> str:
     """An attached route goes via the switch's own address in it."""
     network = ip_network(prefix)
-    inside = [address.ip for address in own.get(interface, ()) if address.ip in network]
+    inside = [address.ip for address in context.own.get(interface, ()) if address.ip in network]
     return str(inside[0]) if inside else str(network.network_address)
 
 
-def _client(
-    row: Mapping[str, Any], address: str, interface: str, context: Context
-) -> tuple[str, str | None, int | None]:
+def _client(row: Mapping[str, Any], address: str, interface: str, context: Context) -> tuple[str, str, int | None]:
     prefix = str(row["prefix"])
     match row["protocol"]:
+        case "bgp" if row.get("distance") == 20:
+            return f"bgp-{context.asn}", "external", context.peers.get(address)
         case "bgp":
-            external = row.get("distance") == 20
-            tag = context.peers.get(address) if external else context.asn
-            return f"bgp-{context.asn}", "external" if external else "internal", tag
+            return f"bgp-{context.asn}", "internal", context.asn
         case "ospf":
             return f"ospf-{context.ospf}", "intra", None
-        case "connected":
-            return "direct", None, context.tags.get((prefix, interface))
         case "kernel":
-            return "static", None, context.tags.get((prefix, address))
+            return "static", "", context.tags.get((prefix, address))
         case other:
-            return str(other), None, context.tags.get((prefix, interface))
-
-
-def as_text(vrf: str, family: int, routes: Sequence[Route], *, asked: bool) -> str:
-    """The whole table; for a prefix that is not there, NX-OS's words."""
-    title = "IP Route Table" if family == 4 else "IPv6 Routing Table"
-    lines = [f'{title} for VRF "{vrf}"', *LEGEND, ""]
-    if asked and not routes:
-        return "\n".join([*lines, "Route not found"])
-    for route in routes:
-        attached = ", attached" if route.attached else ""
-        lines.append(f"{route.prefix}, ubest/mbest: {len(route.paths)}/0{attached}")
-        for path in route.paths:
-            lines.append(_line(path))
-            if path.segment is not None:
-                lines.append(" ")
-    return "\n".join(lines)
-
-
-def _line(path: Path) -> str:
-    via = f"    *via {path.via}{'%default' if path.other_vrf else ''}"
-    if path.via.startswith(MAPPED):
-        via += ":IPv4"
-    words = [via]
-    if path.interface:
-        words.append(kernel_short(path.interface))
-    words += [f"[{path.preference}/{path.metric}]", path.age, path.client]
-    if path.kind:
-        words.append(path.kind)
-    if path.tag:
-        words.append(f"tag {path.tag}")
-    text = ", ".join(words)
-    if path.segment is not None and path.tunnel:
-        text += f", segid: {path.segment} tunnelid: {tunnel_id(path.tunnel)} encap: VXLAN"
-    return text
+            return "direct" if other == "connected" else str(other), "", context.tags.get((prefix, interface))
 
 
 def tunnel_id(address: str) -> str:
@@ -215,38 +159,35 @@ def tunnel_id(address: str) -> str:
     return f"0x{int(ip_address(address)):x}"
 
 
-def as_row(vrf: str, family: int, routes: Sequence[Route]) -> dict[str, Any]:
-    """A VRF with NX-OS's keys; those of VXLAN hops are named after its text."""
-    prefixes = [
-        {
-            "ipprefix": route.prefix,
-            "ucast-nhops": str(len(route.paths)),
-            "mcast-nhops": "0",
-            "attached": "true" if route.attached else "false",
-            **table("path", [_path(path) for path in route.paths]),
-        }
-        for route in routes
-    ]
-    family_row = {"addrf": f"ipv{family}", **table("prefix", prefixes)}
-    return {"vrf-name-out": vrf, **table("addrf", [family_row])}
+def as_text(vrf: str, family: int, routes: Sequence[Row], *, asked: bool) -> str:
+    """The whole table; for a prefix that is not there, NX-OS's words."""
+    title = "IP Route Table" if family == 4 else "IPv6 Routing Table"
+    text = [f"{title} {HEAD.format(vrf=vrf)}"]
+    if asked and not routes:
+        text.append("Route not found")
+    for route in routes:
+        attached = ", attached" if route["attached"] == "true" else ""
+        text.append(f"{route['ipprefix']}, ubest/mbest: {route['ucast-nhops']}/0{attached}")
+        text += map(_line, route["paths"])
+    return "\n".join(text)
 
 
-def _path(path: Path) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "ipnexthop": path.via,
-        "uptime": duration(path.age),
-        "pref": str(path.preference),
-        "metric": str(path.metric),
-        "clientname": path.client,
-        "ubest": "true",
-    }
-    if path.interface:
-        row["ifname"] = kernel_short(path.interface)
-    if path.kind:
-        row["type"] = path.kind
-    if path.tag:
-        row["tag"] = str(path.tag)
-    if path.segment is not None and path.tunnel:
-        row |= {"nexthop-vrf-name": "default", "segmentid": str(path.segment)}
-        row |= {"tunnelid": tunnel_id(path.tunnel), "encap": "VXLAN"}
-    return row
+def _line(path: Row) -> str:
+    vxlan, mapped = "segmentid" in path, path["ipnexthop"].startswith(MAPPED)
+    parts = [f"    *via {path['ipnexthop']}{'%default' if vxlan else ''}{':IPv4' if mapped else ''}"]
+    parts += [path["ifname"]] if "ifname" in path else []
+    parts += [f"[{path['pref']}/{path['metric']}]", path["uptime"], path["clientname"]]
+    parts += [path["type"]] if "type" in path else []
+    parts += [f"tag {path['tag']}"] if "tag" in path else []
+    overlay = ", segid: {segmentid} tunnelid: {tunnelid} encap: VXLAN\n ".format_map(path) if vxlan else ""
+    return ", ".join(parts) + overlay
+
+
+def _body(vrf: str, family: int, routes: Sequence[Row]) -> Row:
+    """A VRF in NX-OS's tables."""
+    prefixes = []
+    for route in routes:
+        paths = [{**path, "uptime": duration(path["uptime"])} for path in route["paths"]]
+        head = {key: value for key, value in route.items() if key != "paths"}
+        prefixes.append(head | table("path", paths))
+    return {"vrf-name-out": vrf, **table("addrf", [{"addrf": f"ipv{family}", **table("prefix", prefixes)}])}

@@ -6,31 +6,55 @@ A 9000v's ports are module 1, its supervisor is module 27.
 from __future__ import annotations
 
 import re
-from typing import Any
 
-from labctl.standin.switch.dataplane.names import vrf_device
-from labctl.standin.switch.shows.form import table
-from labctl.standin.switch.shows.machine import Source, is_up, link_states
+from labctl.standin.switch.dataplane.names import PLATFORM_CONSTANTS, vrf_device
+from labctl.standin.switch.shows.form import Answer, lines, listing, table
+from labctl.standin.switch.shows.machine import Look, is_up
+
+VERSION = """\
+{header_str}
+
+Software
+  BIOS: version {bios_ver_str}
+  NXOS: version {nxos_ver_str}
+  BIOS compile time:
+  NXOS image file is: none, this is a stand-in of labctl
+  NXOS compile time:
+
+Hardware
+  cisco {chassis_id} Chassis
+  {cpu_name} with {memory} {mem_type} of memory.
+  Processor Board ID {proc_board_id}
+  Device name: {host_name}
+
+Kernel uptime is {kern_uptm_days} day(s), {kern_uptm_hrs} hour(s), {kern_uptm_mins} minute(s), {kern_uptm_secs} \
+second(s)
+
+Last reset
+  Reason: {rr_reason}
+  System version:
+  Service:
+
+plugin
 
 
-def version(source: Source) -> dict[str, Any]:
+Active Package(s):"""
+
+
+def version(look: Look) -> Answer:
     """What the box says of itself: that it is a stand-in stands in the chassis line."""
-    return parse_version(source, source.run("cat", "/proc/uptime", "/proc/meminfo"), source.run("uname", "-m").strip())
-
-
-def parse_version(source: Source, text: str, architecture: str) -> dict[str, Any]:
-    """``text``: /proc/uptime, then /proc/meminfo."""
+    text = look.switch.run("cat", "/proc/uptime", "/proc/meminfo")
     whole = int(float(text.split(maxsplit=1)[0]))
     memory = re.search(r"^MemTotal:\s+(\d+) kB", text, re.MULTILINE)
-    return {
+    row = {
         "bios_ver_str": "",
         "header_str": "Cisco Nexus Operating System (NX-OS) Software: layout only, this is a stand-in of labctl",
-        "nxos_ver_str": source.identity.nxos_version,
-        "kickstart_ver_str": source.identity.nxos_version,
+        "nxos_ver_str": look.identity.nxos_version,
+        "kickstart_ver_str": look.identity.nxos_version,
         "chassis_id": "Nexus9000 stand-in (labctl)",
-        "host_name": source.model.hostname,
+        "host_name": look.model.hostname,
         "proc_board_id": "LABCTL",
-        "cpu_name": architecture,
+        "cpu_name": look.switch.run("uname", "-m").strip(),
         "memory": memory[1] if memory else "0",
         "mem_type": "kB",
         "kern_uptm_days": str(whole // 86400),
@@ -39,106 +63,67 @@ def parse_version(source: Source, text: str, architecture: str) -> dict[str, Any
         "kern_uptm_secs": str(whole % 60),
         "rr_reason": "Unknown",
     }
+    return Answer(VERSION.format_map(row), row)
 
 
-def version_text(row: dict[str, Any]) -> str:
-    return (
-        f"{row['header_str']}\n\n"
-        f"Software\n  BIOS: version {row['bios_ver_str']}\n  NXOS: version {row['nxos_ver_str']}\n"
-        "  BIOS compile time:\n  NXOS image file is: none, this is a stand-in of labctl\n  NXOS compile time:\n\n"
-        f"Hardware\n  cisco {row['chassis_id']} Chassis\n  {row['cpu_name']} with {row['memory']} {row['mem_type']} "
-        "of memory.\n"
-        f"  Processor Board ID {row['proc_board_id']}\n  Device name: {row['host_name']}\n\n"
-        f"Kernel uptime is {row['kern_uptm_days']} day(s), {row['kern_uptm_hrs']} hour(s), "
-        f"{row['kern_uptm_mins']} minute(s), {row['kern_uptm_secs']} second(s)\n\n"
-        f"Last reset\n  Reason: {row['rr_reason']}\n  System version:\n  Service:\n\n"
-        "plugin\n\n\nActive Package(s):"
-    )
+def hostname(look: Look) -> Answer:
+    return Answer(look.model.hostname, {"hostname": look.model.hostname})
 
 
-def clock(source: Source) -> dict[str, str]:
+def clock(look: Look) -> Answer:
     """The machine's time; NX-OS's layout (``12:34:56.789 UTC Tue Nov 25 2025``)."""
-    return {"simple_time": source.run("date", "-u", "+%H:%M:%S.%3N UTC %a %b %d %Y").strip()}
+    time = look.switch.run("date", "-u", "+%H:%M:%S.%3N UTC %a %b %d %Y").strip()
+    return Answer(time, {"simple_time": time})
 
 
-def clock_text(row: dict[str, str]) -> str:
-    return row["simple_time"]
+def platform(_look: Look) -> Answer:
+    return Answer("\n".join(f"{name:<40} {value}" for name, value in PLATFORM_CONSTANTS))
 
 
-def vrf_names(source: Source) -> list[str]:
-    """In the order of their ids, which begin at 1: NX-OS gives 1 and 2 to its own."""
-    return list(dict.fromkeys(["default", "management", *(vrf.name for vrf in source.model.vrfs)]))
-
-
-def vrfs(source: Source) -> list[dict[str, Any]]:
+def vrfs(look: Look) -> Answer:
     """Configured VRFs, up when their device is."""
-    links = link_states(source)
-    return [
-        _vrf(name, index, up=name == "default" or is_up(links.get(vrf_device(name))))
-        for index, name in enumerate(vrf_names(source), 1)
-    ]
+    rows = []
+    for index, name in enumerate(look.vrf_names, 1):
+        up = name == "default" or is_up(look.links.get(vrf_device(name)))
+        state, reason = ("Up", "--") if up else ("Down", "no such device in the kernel")
+        rows.append({"vrf_name": name, "vrf_id": str(index), "vrf_state": state, "vrf_reason": reason})
+    head = "VRF-Name                           VRF-ID State   Reason"
+    return listing("vrf", rows, head, "{vrf_name:<34} {vrf_id:>6} {vrf_state:<7} {vrf_reason}")
 
 
-def _vrf(name: str, index: int, *, up: bool) -> dict[str, Any]:
-    reason = "--" if up else "no such device in the kernel"
-    return {"vrf_name": name, "vrf_id": str(index), "vrf_state": "Up" if up else "Down", "vrf_reason": reason}
-
-
-def vrfs_text(rows: list[dict[str, Any]]) -> str:
-    lines = ["VRF-Name                           VRF-ID State   Reason"]
-    lines += [f"{row['vrf_name']:<34} {row['vrf_id']:>6} {row['vrf_state']:<7} {row['vrf_reason']}" for row in rows]
-    return "\n".join(lines)
-
-
-def features(source: Source) -> list[dict[str, Any]]:
-    return [
+def features(look: Look) -> Answer:
+    rows = [
         {"cfcFeatureCtrlName2": name, "cfcFeatureCtrlInstanceNum2": "1", "cfcFeatureCtrlOpStatus2": "enabled"}
-        for name in sorted(source.model.features)
+        for name in sorted(look.model.features)
     ]
+    head = "Feature Name          Instance  State\n--------------------  --------  --------"
+    line = "{cfcFeatureCtrlName2:<22}{cfcFeatureCtrlInstanceNum2:<10}{cfcFeatureCtrlOpStatus2}"
+    return listing("cfcFeatureCtrl2Table", rows, head, line)
 
 
-def features_text(rows: list[dict[str, Any]]) -> str:
-    lines = ["Feature Name          Instance  State", "--------------------  --------  --------"]
-    lines += [f"{row['cfcFeatureCtrlName2']:<22}{row['cfcFeatureCtrlInstanceNum2']:<10}enabled" for row in rows]
-    return "\n".join(lines)
+MODULES = f"""\
+Mod Ports             Module-Type                      Model           Status
+--- ----- {"-" * 37} {"-" * 21} ---------"""
+SOFTWARE = "\nMod  Sw                       Hw    Slot\n---  ----------------------- ------ ----"
 
 
-SUPERVISOR = "27"
+def modules(look: Look) -> Answer:
+    """What the box has. That it is a stand-in stands in the model; its ports are those that are wired.
 
-
-def modules(source: Source) -> list[dict[str, str]]:
-    """What the box has. That it is a stand-in stands in the model; its ports are those that are wired."""
-    ports = len(source.identity.interfaces)
+    Columns start at 0, 4, 10, 48 and 70 (a 9000v 9.3); the last line explains the star.
+    """
+    ports, supervisor, release = str(len(look.identity.interfaces)), "27", look.identity.nxos_version
     line_card = f"labctl stand-in with {ports} Ethernet ports"
-    return [
-        {"modinf": "1", "ports": str(ports), "modtype": line_card, "model": "labctl-ports", "status": "ok"},
-        {"modinf": SUPERVISOR, "ports": "0", "modtype": "labctl stand-in supervisor", "model": "labctl-sup",
+    rows = [
+        {"modinf": "1", "ports": ports, "modtype": line_card, "model": "labctl-ports", "status": "ok"},
+        {"modinf": supervisor, "ports": "0", "modtype": "labctl stand-in supervisor", "model": "labctl-sup",
          "status": "active *"},
     ]  # fmt: skip
-
-
-def software(source: Source) -> list[dict[str, str]]:
-    """The second table."""
-    version = source.identity.nxos_version
-    return [
-        {"modwwn": "1", "sw": version, "hw": "0.0", "slottype": "NA"},
-        {"modwwn": SUPERVISOR, "sw": version, "hw": "0.0", "slottype": "SUP1"},
+    versions = [
+        {"modwwn": "1", "sw": release, "hw": "0.0", "slottype": "NA"},
+        {"modwwn": supervisor, "sw": release, "hw": "0.0", "slottype": "SUP1"},
     ]
-
-
-def modules_text(rows: list[dict[str, str]], versions: list[dict[str, str]]) -> str:
-    """Columns start at 0, 4, 10, 48 and 70 (a 9000v 9.3); the last line explains the star."""
-    lines = [
-        "Mod Ports             Module-Type                      Model           Status",
-        f"--- ----- {'-' * 37} {'-' * 21} ---------",
-    ]
-    lines += [
-        f"{row['modinf']:<4} {row['ports']:<4} {row['modtype']:<37} {row['model']:<21} {row['status']}" for row in rows
-    ]
-    lines += ["", "Mod  Sw                       Hw    Slot", "---  ----------------------- ------ ----"]
-    lines += [f"{row['modwwn']:<4} {row['sw']:<23} {row['hw']:<6} {row['slottype']}" for row in versions]
-    return "\n".join([*lines, "", "* this terminal session"])
-
-
-def modules_json(rows: list[dict[str, str]], versions: list[dict[str, str]]) -> dict[str, Any]:
-    return table("modinfo", rows) | table("modwwninfo", versions)
+    first = lines(MODULES, "{modinf:<4} {ports:<4} {modtype:<37} {model:<21} {status}", rows)
+    second = lines(SOFTWARE, "{modwwn:<4} {sw:<23} {hw:<6} {slottype}", versions)
+    body = table("modinfo", rows) | table("modwwninfo", versions)
+    return Answer(f"{first}\n{second}\n\n* this terminal session", body)
