@@ -247,12 +247,12 @@ class Rule:
 
 
 def refused(mode: str, typed: Typed) -> str | None:
-    """The first rule's words; None when no rule minds."""
+    """What the first rule that minds says; None when none does."""
     for rule in RULES:
         if mode.startswith(rule.mode) and f"{typed.line} ".startswith(f"{rule.begins} "):
-            words = rule.check(typed)
-            if words:
-                return words
+            message = rule.check(typed)
+            if message:
+                return message
     return None
 
 

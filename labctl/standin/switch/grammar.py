@@ -1,4 +1,4 @@
-"""The switch's command language: patterns as text, compiled to graphs that are walked word by word.
+"""The switch's command language: patterns as text, and which of them a line means; else which word of it is wrong.
 
 A pattern is words: plain ones are typed (a beginning that no other command has is enough), ``<kind>`` takes a value of
 that kind, ``(a|b)`` one of some words, ``[…]`` may be left out. ``neighbor <ip> [remote-as <asn>]``
@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from functools import lru_cache
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from labctl.nxos.normal import interface_name, vlan_list
 
@@ -210,3 +212,127 @@ def _place(part: str) -> tuple[Token, ...]:
     if part.startswith("<"):
         return (Token(kind=part[1:-1]),)
     return tuple(Token(word) for word in part.strip("()").split("|"))
+
+
+class Why(Enum):
+    """What is wrong with a word, in NX-OS's words."""
+
+    INVALID = "% Invalid command at '^' marker."
+    INCOMPLETE = "% Incomplete command at '^' marker."
+    AMBIGUOUS = "% Ambiguous command at '^' marker."
+
+
+class Choosable(Protocol):
+    """A command of a table. ``key``: how many of its words name the setting (0: all)."""
+
+    @property
+    def pattern(self) -> str: ...
+
+    @property
+    def key(self) -> int: ...
+
+
+R = TypeVar("R", bound=Choosable)
+
+
+@dataclass(frozen=True, slots=True)
+class Fit(Generic[R]):
+    """A line that fits a command: its words in full."""
+
+    row: R
+    words: tuple[str, ...]
+
+    @property
+    def line(self) -> str:
+        return " ".join(self.words)
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """The index of the first word that is wrong; the number of words when some are missing."""
+
+    index: int
+    why: Why
+
+
+class Following(NamedTuple):
+    """What may come after some words; ``end``: the line may end there."""
+
+    tokens: tuple[Token, ...]
+    end: bool
+
+
+_State = tuple[R, Way, tuple[str, ...]]
+"""A command, what is yet to be typed of it, and what was, in full."""
+
+
+def choose(rows: Sequence[R], words: Sequence[str], *, named: bool = False) -> Fit[R] | Wrong:
+    """The command that a line means.
+
+    A word typed in full wins over what it only begins (``ip`` never means ``ipv6``); a beginning that several commands
+    share is told apart by the words behind it, else it is ambiguous. ``named``: the naming words are enough (``no``).
+    """
+    layers = _walk(rows, words)
+    last = max((index for index, layer in enumerate(layers) if layer), default=0)
+    states = layers[last]
+    for index, column in enumerate(zip(*(typed for _, _, typed in states), strict=False)):
+        if len(set(column)) > 1:
+            return Wrong(index, Why.AMBIGUOUS)
+    if last < len(words):
+        return Wrong(last, Why.INVALID)
+    for row, rest, typed in states:
+        if not rest or (named and 0 < row.key <= len(typed)):
+            return Fit(row, typed)
+    return Wrong(last, Why.INCOMPLETE)
+
+
+def following(rows: Sequence[R], words: Sequence[str]) -> Following:
+    """For ``?`` and TAB."""
+    states = _walk(rows, words)[len(words)]
+    found = dict.fromkeys(token for _, rest, _ in states if rest for token in rest[0])
+    return Following(tuple(found), any(not rest for _, rest, _ in states))
+
+
+def _walk(rows: Sequence[R], words: Sequence[str]) -> list[list[_State[R]]]:
+    """For each number of words taken: the commands that are still possible."""
+    layers: list[list[_State[R]]] = [[] for _ in range(len(words) + 1)]
+    layers[0] = [(row, way, ()) for row in rows for way in ways(row.pattern)]
+    for index, word in enumerate(words):
+        steps = [(state, token) for state in layers[index] if state[1] for token in state[1][0]]
+        exact = any(token.literal == word.lower() for _, token in steps)
+        whole = exact or any(token.rest for _, token in steps)
+        for (row, rest, typed), token in steps:
+            for count, taken in _taken(token, words[index:], exact=exact, whole=whole):
+                layers[index + count].append((row, rest[1:], (*typed, *taken)))
+    return layers
+
+
+def _taken(token: Token, words: Sequence[str], *, exact: bool, whole: bool) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """What a place may make of the next words: (how many it takes, what they are in full).
+
+    ``exact``: a place beside this one has the next word in full; ``whole``: a beginning is not enough here.
+    """
+    typed = words[0].lower()
+    if token.literal:
+        if token.literal == typed or (token.literal.startswith(typed) and not whole):
+            yield 1, (token.literal,)
+    elif exact:
+        return
+    elif token.rest:
+        yield len(words), tuple(words)
+    else:
+        for count in (1, 2) if KINDS[token.kind].spaced else (1,):
+            value = token.value(" ".join(words[:count]))
+            if value is not None and count <= len(words):
+                yield count, (value,)
+
+
+NO_INTERFACE = "Invalid interface format at '^' marker."
+"""NX-OS's words for a port that the box does not have (captured on Nexus 9000)."""
+
+
+def mark(prompt: str, line: str, index: int, message: str) -> str:
+    """The caret under a word of the line that was typed behind the prompt; behind the line when words are missing."""
+    places = [found.start() for found in re.finditer(r"\S+", line)]
+    place = places[index] if index < len(places) else len(line.rstrip())
+    return f"{' ' * (len(prompt) + place)}^\n{message}"

@@ -242,7 +242,7 @@ class Terminal:
                 return self._enter()
             case Event.END:
                 before = self._enter() if editor.line.strip() else ("\n" if self._echo else "") + self.shell.prompt
-                if not self.shell.configuring or self._waiting:
+                if not self.shell.modes or self._waiting:
                     return before
                 answer(self.shell, "end")
                 return f"{before}\n{self.shell.prompt}"

@@ -13,7 +13,7 @@ from labctl.standin.switch.shell import Device, Shell
 
 @dataclass
 class RememberingPlatform:
-    """`Platform` that answers ``show clock`` (and takes some words that other commands begin like)."""
+    """Platform that answers ``show clock`` (and takes some words that other commands begin like)."""
 
     patterns: tuple[str, ...] = (
         "clock",

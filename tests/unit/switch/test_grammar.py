@@ -6,12 +6,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from labctl.standin.switch.choice import Why, Wrong, choose, following
 from labctl.standin.switch.commands import MODES, PROMPTS
-from labctl.standin.switch.filters import FILTERS
-from labctl.standin.switch.grammar import KINDS, ways
-from labctl.standin.switch.shell import verbs
-from labctl.standin.switch.shows.table import TABLE
+from labctl.standin.switch.grammar import KINDS, Why, Wrong, choose, following, ways
+from labctl.standin.switch.shell import FILTERS, VERBS
+from labctl.standin.switch.shows.table import SHOWS
 
 
 @dataclass(frozen=True)
@@ -134,6 +132,6 @@ def test_every_mode_has_a_prompt_and_every_mode_is_entered_by_a_line() -> None:
 
 
 def test_every_pattern_uses_known_kinds() -> None:
-    rows = [*(row for commands in MODES.values() for row in commands), *FILTERS, *verbs(name for name, _ in TABLE)]
+    rows = [*(row for commands in MODES.values() for row in commands), *FILTERS, *VERBS, *SHOWS]
     places = [place for row in rows for way in ways(row.pattern) for place in way]
     assert {token.kind for place in places for token in place if token.kind} <= set(KINDS)

@@ -167,7 +167,7 @@ def router_mac(name: str) -> str:
 
 
 class FrrPlatform:
-    """`labctl.standin.switch.platform.Platform` on FRR 10 and Linux."""
+    """What makes the configuration true, on FRR 10 and Linux, and answers show commands from what the machine does."""
 
     def __init__(self, agent: Agent, identity: SwitchIdentity) -> None:
         self.agent = agent
@@ -184,11 +184,13 @@ class FrrPlatform:
 
     @property
     def patterns(self) -> Sequence[str]:
+        """The show commands that it answers, as the grammar writes them, without ``show``."""
         from labctl.standin.switch.shows.table import TABLE
 
         return [pattern for pattern, _ in TABLE]
 
     def start(self) -> None:
+        """Prepare the empty box (management interface, loopback); no routing process runs yet."""
         identity = self.identity
         ops = [
             Op("sysctl", "net/ipv6/conf/all/accept_dad=0"),
@@ -211,6 +213,8 @@ class FrrPlatform:
         self._do(ops)
 
     def apply(self, tree: ConfigTree) -> list[str]:
+        """Make the machine do what the whole tree says, by the difference; returns what could not be done, with the
+        reason. Blocks until done."""
         with self._lock:
             self._tree = tree
             model = read(tree)
@@ -245,7 +249,7 @@ class FrrPlatform:
             return show(self, words, as_json=as_json)
 
     def clear(self, words: tuple[str, ...]) -> str:
-        """``ip bgp …``: sessions of one VRF and family are reset by bgpd."""
+        """``ip bgp …``: sessions of one VRF and family are reset by bgpd. Empty when it was done, else what it said."""
         vrf = words[words.index("vrf") + 1] if "vrf" in words else "default"
         family = "ipv4" if words[0] == "ip" else "ipv6"
         neighbor = next(word for index, word in enumerate(words[2:], 2) if "vrf" not in words[index - 1 : index + 1])

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from labctl.standin.switch.choice import Wrong, choose
-from labctl.standin.switch.platform import UnknownShow
+from labctl.standin.switch.grammar import Fit, choose
 from labctl.standin.switch.shows import bundles, forwarding, interfaces, protocols, routes, system
 from labctl.standin.switch.shows.form import Answer
 from labctl.standin.switch.shows.machine import Look
@@ -73,13 +72,9 @@ SHOWS = tuple(Show(pattern, answer) for pattern, answer in TABLE)
 
 
 def show(switch: FrrPlatform, words: tuple[str, ...], *, as_json: bool) -> str:
-    """Answer ``show WORDS``. A VRF that is not there has nothing to tell.
-
-    Raises `UnknownShow` with the first word that fits nowhere.
-    """
+    """Answer ``show WORDS``, a command of the table. A VRF that is not there has nothing to tell."""
     found = choose(SHOWS, words)
-    if isinstance(found, Wrong):
-        raise UnknownShow(found.index)
+    assert isinstance(found, Fit)  # noqa: S101 - the command line has the same patterns
     look = Look(switch, found.words)
     if look.vrf != "all" and not look.has_vrf(look.vrf):
         return ""
