@@ -11,7 +11,7 @@ import pytest
 
 from labctl.guest.api import AgentError
 from labctl.nxos.tree import parse
-from labctl.standin.switch.dataplane.settings import SwitchModel, read
+from labctl.standin.switch.dataplane.settings import SwitchModel
 from labctl.standin.switch.platform import SwitchIdentity
 
 RECORDED = Path(__file__).parents[2] / "data" / "shows"
@@ -57,7 +57,7 @@ def load(label: str) -> RecordedSwitch:
     name = row["switch"]
     return RecordedSwitch(
         SwitchIdentity(name, name, row["interfaces"], row["management"]),
-        read(parse((RECORDED / f"{name}.cfg").read_text())),
+        SwitchModel(parse((RECORDED / f"{name}.cfg").read_text())),
         row["mac"],
         RecordedDaemons(frozenset(row["running"]), row["vty"]),
         row["run"],

@@ -13,7 +13,7 @@ import pytest
 from labctl.bonding import parse_bond
 from labctl.guest.api import AgentError
 from labctl.nxos.tree import parse
-from labctl.standin.switch.dataplane.settings import read
+from labctl.standin.switch.dataplane.settings import SwitchModel
 from labctl.standin.switch.grammar import Why, Wrong, choose
 from labctl.standin.switch.shows import bundles, form, forwarding, interfaces, protocols, routes
 from labctl.standin.switch.shows.machine import Look
@@ -94,12 +94,12 @@ def test_a_keepalive_that_is_not_answered_leaves_the_peer_link_up(leaf: Any) -> 
 
 def test_without_a_keepalive_nobody_is_alive(leaf: Any) -> None:
     assert leaf.model.vpc.keepalive == ("172.20.20.14", "management")
-    leaf.model = dataclasses.replace(leaf.model, vpc=dataclasses.replace(leaf.model.vpc, keepalive=None))
+    leaf.model.vpc.keepalive = None
     assert ask(leaf, "vpc brief")["vpc-peer-keepalive-status"] == "peer-not-alive"
 
 
 def test_a_virtual_peer_link_that_is_taken_away_is_down(leaf: Any) -> None:
-    leaf.model = dataclasses.replace(leaf.model, vpc=dataclasses.replace(leaf.model.vpc, virtual=None))
+    leaf.model.vpc.virtual = None
     body = ask(leaf, "vpc brief")
     assert (body["vpc-peer-status"], body["vpc-peer-keepalive-status"]) == ("peer-link-down", "peer-alive")
 
@@ -278,7 +278,7 @@ def test_an_unanswered_neighbour_is_incomplete() -> None:
 
 def test_vlan_ranges_of_the_bridge(leaf: Any) -> None:
     leaf.kernel["bridge -j vlan show"] = '[{"ifname": "po11", "vlans": [{"vlan": 10, "vlanEnd": 12}]}]'
-    leaf.model = read(parse("vlan 11,13\n"))
+    leaf.model = SwitchModel(parse("vlan 11,13\n"))
     assert [vlan for vlan, _ in Look(leaf).vlans["po11"]] == [10, 11, 12]
     rows = {row["vlanshowbr-vlanid"]: row for row in ask(leaf, "vlan")["TABLE_vlanbriefxbrief"]["ROW_vlanbriefxbrief"]}
     assert rows["11"]["vlanshowplist-ifidx"] == "Po11,Eth1/1"
@@ -299,7 +299,7 @@ def test_link_states(link: dict[str, Any] | None, expected: tuple[str, str]) -> 
 
 
 def test_tags_are_those_of_the_configuration() -> None:
-    model = read(
+    model = SwitchModel(
         parse(
             "interface Vlan5\n  vrf member red\n  ip address 10.0.0.1/24 tag 7\n"
             "vrf context red\n  ip route 12.0.0.0/8 10.0.0.2 tag 9\n"
@@ -373,7 +373,7 @@ def test_ospf_neighbors(leaf: Any) -> None:
 
 
 def test_without_ospf_there_are_no_neighbors(leaf: Any) -> None:
-    leaf.model = read(parse("hostname sw1\n"))
+    leaf.model = SwitchModel(parse("hostname sw1\n"))
     assert show(leaf, ("ip", "ospf", "neighbors"), as_json=True) == ""
 
 
@@ -384,7 +384,7 @@ def test_without_ospf_there_are_no_neighbors(leaf: Any) -> None:
 def bare_leaf(leaf: Any) -> Any:
     """The same leaf without vPCs: no segment, so EVPN says nothing of the peer."""
     text = (RECORDED / "leaf2101.cfg").read_text()
-    leaf.model = read(parse(re.sub(r"(?m)^  vpc \d+\n", "", text)))
+    leaf.model = SwitchModel(parse(re.sub(r"(?m)^  vpc \d+\n", "", text)))
     leaf.vty["zebra: show evpn es json"] = "[]"
     return leaf
 

@@ -13,10 +13,10 @@ from labctl.guest.client import Agent
 from labctl.nxos.tree import ConfigTree
 from labctl.pace import limit, paced
 from labctl.standin.switch.dataplane import frr, linux
-from labctl.standin.switch.dataplane.frr import FrrTexts, difference
+from labctl.standin.switch.dataplane.frr import difference
 from labctl.standin.switch.dataplane.horizon import SplitHorizon
 from labctl.standin.switch.dataplane.names import in_vrf, kernel_name
-from labctl.standin.switch.dataplane.settings import SwitchModel, read
+from labctl.standin.switch.dataplane.settings import SwitchModel
 from labctl.standin.switch.platform import SwitchIdentity
 from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for
 
@@ -46,9 +46,8 @@ class FrrDaemons:
     def running(self) -> frozenset[str]:
         return frozenset(self._pids)
 
-    def apply(self, texts: FrrTexts) -> list[str]:
+    def apply(self, wanted: dict[str, str]) -> list[str]:
         """Start what is new with its whole text, change what runs line by line; returns what FRR refused."""
-        wanted = texts.daemons()
         if wanted.keys() <= {"zebra"} and not self._pids:
             return []  # nothing routes yet: no process
         log = []
@@ -174,7 +173,7 @@ class FrrPlatform:
         self.identity = identity
         self.mac = router_mac(identity.name)
         self.daemons = FrrDaemons(agent, identity.name, identity.namespace)
-        self.model: SwitchModel = read(ConfigTree())
+        self.model = SwitchModel(ConfigTree())
         self.log: list[str] = []
         self._objects: list[linux.KernelObject] = []
         self._tree = ConfigTree()
@@ -217,7 +216,7 @@ class FrrPlatform:
         reason. Blocks until done."""
         with self._lock:
             self._tree = tree
-            model = read(tree)
+            model = SwitchModel(tree)
             objects = linux.desired(model, self.mac)
             anew = linux.changed(self._objects, objects)
             routes = linux.new_routes(self._objects, objects)

@@ -5,7 +5,10 @@ State, MTU, addresses and VLANs are the kernel's; the configuration names the in
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 from labctl.nxos.normal import short_name
+from labctl.nxos.tree import Section
 from labctl.standin.switch.dataplane.names import BRIDGE, kernel_name
 from labctl.standin.switch.dataplane.settings import Interface
 from labctl.standin.switch.shows.bundles import ports_in_bundles
@@ -36,7 +39,8 @@ def _ethernets(look: Look) -> list[Interface]:
     """Every port of the box, in order, with its configuration if it has one."""
     known = {interface.name: interface for interface in look.model.kind("Ethernet")}
     names = dict.fromkeys([*look.identity.interfaces, *known])
-    return sorted((known.get(name, Interface(name)) for name in names), key=lambda port: port.number)
+    ports = (known.get(name) or Interface(Section(f"interface {name}")) for name in names)
+    return sorted(ports, key=attrgetter("number"))
 
 
 def _ports(look: Look) -> list[Interface]:
@@ -212,7 +216,8 @@ def ip_brief(look: Look) -> Answer:
     """``show ip interface brief [vrf]``: of all VRFs, the default one first."""
     rows = [_ip_row(look, it, kernel_name(it.name)) for it in look.model.interfaces if it.name != "mgmt0"]
     if look.identity.management:
-        rows.append(_ip_row(look, Interface("mgmt0", vrf="management"), look.identity.management_interface))
+        own = Interface(Section("interface mgmt0", (Section("vrf member management"),)))
+        rows.append(_ip_row(look, own, look.identity.management_interface))
     parts, found = [], []
     for number, vrf in enumerate(look.vrf_names, 1):
         mine = [row for row in rows if row and row["vrf-name-out"] == vrf and look.vrf in (vrf, "all")]
