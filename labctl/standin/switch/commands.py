@@ -239,11 +239,14 @@ BGP_AF = (
     C("redistribute direct route-map <name>", 2),
     C("redistribute static route-map <name>", 2),
 )
-BGP = (
+_BGP = (
     C("router-id <ip4>", 1),
     C("log-neighbor-changes", 1, ignored="nothing is logged to a console"),
     C("bestpath as-path multipath-relax", 3),
     C("timers bgp <timer> <timer>", 2),
+)
+BGP = (
+    *_BGP,
     C("address-family l2vpn evpn", enters="router-af", feature="nv overlay evpn"),
     C("address-family (ipv4|ipv6) unicast", enters="router-af"),
     C("template peer <name>", enters="router-neighbor"),
@@ -251,10 +254,7 @@ BGP = (
     C("vrf <name>", enters="router-vrf"),
 )
 BGP_VRF = (
-    C("router-id <ip4>", 1),
-    C("log-neighbor-changes", 1, ignored="nothing is logged to a console"),
-    C("bestpath as-path multipath-relax", 3),
-    C("timers bgp <timer> <timer>", 2),
+    *_BGP,
     C("address-family (ipv4|ipv6) unicast", enters="router-vrf-af"),
     C("neighbor <ip> [remote-as <asn>]", 2, enters="router-vrf-neighbor"),
 )

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from ipaddress import ip_interface
+from itertools import groupby
 
 from labctl.nxos.normal import vlan_list
 from labctl.nxos.tree import ConfigTree, Section
@@ -38,12 +39,7 @@ class Entry:
 
 def identity(line: str, key: int) -> str:
     """What makes two lines the same setting: their first ``key`` words without a leading ``no``; 0 = the line."""
-    words = line.split()
-    if words[0] == "no":
-        words = words[1:]
-        key = min(key, len(words)) or key
-        return " ".join(words[:key] if key else words)
-    return " ".join(words[:key] if key else words)
+    return " ".join(line.removeprefix("no ").split()[: key or None])
 
 
 class RunningConfig:
@@ -186,24 +182,18 @@ def _merge_vlans(sections: list[Section]) -> list[Section]:
 
 def ranges(numbers: list[int]) -> str:
     """``1,10-12``."""
-    parts: list[str] = []
-    start = previous = numbers[0]
-    for number in [*numbers[1:], -1]:
-        if number != previous + 1:
-            parts.append(str(start) if start == previous else f"{start}-{previous}")
-            start = number
-        previous = number
+    parts = []
+    for _, run in groupby(enumerate(numbers), lambda pair: pair[1] - pair[0]):
+        members = [number for _, number in run]
+        parts.append(str(members[0]) if len(members) == 1 else f"{members[0]}-{members[-1]}")
     return ",".join(parts)
 
 
 def _rank(section: Section) -> tuple[int, tuple[object, ...]]:
     line = section.line
-    index = (
-        max((len(prefix), position) for position, prefix in enumerate(ORDER) if line.startswith(prefix))
-        if any(line.startswith(prefix) for prefix in ORDER)
-        else (0, ORDER.index("line"))
-    )
-    return index[1], _natural(line) if line.startswith(("interface", "vlan")) else (0,)
+    places = ((len(prefix), place) for place, prefix in enumerate(ORDER) if line.startswith(prefix))
+    _, place = max(places, default=(0, ORDER.index("line")))
+    return place, _natural(line) if line.startswith(("interface", "vlan")) else (0,)
 
 
 def _natural(line: str) -> tuple[object, ...]:
@@ -279,25 +269,14 @@ def _overlap(typed: Typed) -> str | None:
     family, address = typed.words[0], typed.words[2]
     if "/" not in address:
         return None
-    network = ip_interface(address).network
-    vrf = _vrf(typed.section)
+    network, vrf = ip_interface(address).network, _setting(typed.section, "vrf member")
     for name, entry in typed.others():
-        if _vrf(entry) != vrf:
-            continue
-        for child in entry.children.values():
-            words = child.line.split()
-            if (
-                words[:2] == [family, "address"]
-                and "/" in words[2]
-                and ip_interface(words[2]).network.overlaps(network)
-            ):
-                return f"ERROR: {address} overlaps with address configured on {name}"
+        lines = [child.line.split() for child in entry.children.values()]
+        held = (words[2] for words in lines if words[:2] == [family, "address"] and "/" in words[2])
+        same = _setting(entry, "vrf member") == vrf
+        if same and any(ip_interface(other).network.overlaps(network) for other in held):
+            return f"ERROR: {address} overlaps with address configured on {name}"
     return None
-
-
-def _vrf(interface: Entry) -> str | None:
-    found = interface.children.get("vrf member")
-    return found.line.split()[2] if found else None
 
 
 def _setting(interface: Entry | None, name: str) -> str | None:
