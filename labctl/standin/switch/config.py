@@ -176,7 +176,7 @@ def _merge_vlans(sections: list[Section]) -> list[Section]:
     single = [s for s in lists if s.children]
     return [s for s in sections if not s.line.startswith("vlan ")] + [
         merged,
-        *sorted(single, key=lambda s: int(s.words[1])),
+        *sorted(single, key=lambda s: vlan_list(s.words[1])),
     ]
 
 

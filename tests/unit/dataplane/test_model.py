@@ -45,6 +45,7 @@ def test_vtep_is_the_primary_address_of_the_source() -> None:
 
 def test_vlans_of_a_list_and_their_segments() -> None:
     assert model("vlan 1,5,7-8\nvlan 5\n  vn-segment 5005\n").vlans == {1: None, 5: 5005, 7: None, 8: None}
+    assert model("vlan 5,7\n  name red\n").vlan_names == {5: "red", 7: "red"}
 
 
 def test_vrf_with_colour_and_statics() -> None:

@@ -69,3 +69,9 @@ def test_a_netmask_behind_a_slash_is_refused(new_console: type[Any]) -> None:
 def test_a_pattern_with_an_open_bracket_is_a_mistake_of_ours(pattern: str) -> None:
     with pytest.raises(ValueError, match=re.escape("unbalanced pattern")):
         ways(pattern)
+
+
+def test_a_setting_below_a_list_of_vlans(new_console: type[Any]) -> None:
+    console = new_console()
+    console.configure("vlan 5,7", "name red", "vlan 6", "name blue")
+    assert console.running.endswith("vlan 1,5-7\nvlan 5,7\n  name red\nvlan 6\n  name blue\n")

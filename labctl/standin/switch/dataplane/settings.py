@@ -191,7 +191,8 @@ class SwitchModel:
         self.anycast_mac = _mac(mac) if mac else None
         self.vlans = _vlans(tree)
         """VLAN → VNI (None: none)."""
-        self.vlan_names = {int(s.words[1]): name for s in tree.all("vlan") if (name := _word(s, "name"))}
+        named = ((section.words[1], _word(section, "name")) for section in tree.all("vlan"))
+        self.vlan_names = {vlan: name for vlans, name in named if name for vlan in vlan_list(vlans)}
         self.interfaces = tuple(map(Interface, _but(tree.all("interface"), "nve1")))
         self.vrfs = tuple(map(VrfModel, _but(tree.all("vrf", "context"), "management")))
         self.vpc = VpcModel(vpc) if vpc else None
