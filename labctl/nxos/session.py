@@ -50,7 +50,7 @@ class Refused:
 
     number: int
     line: str
-    words: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True)

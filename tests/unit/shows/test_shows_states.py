@@ -17,7 +17,7 @@ from labctl.standin.switch.dataplane.settings import SwitchModel
 from labctl.standin.switch.grammar import Why, Wrong, choose
 from labctl.standin.switch.shows import bundles, form, forwarding, interfaces, protocols, routes
 from labctl.standin.switch.shows.machine import Look
-from labctl.standin.switch.shows.table import SHOWS, show
+from labctl.standin.switch.shows.table import TABLE, show
 from tests.unit.shows.conftest import RECORDED
 
 CONTEXT = routes.Context(65102, "UNDERLAY", 90001, {"192.168.1.11": 65531}, {})
@@ -40,7 +40,7 @@ def ask(switch: Any, command: str) -> dict[str, Any]:
     ],
 )
 def test_the_first_word_that_fits_nowhere(words: str, index: int) -> None:
-    assert choose(SHOWS, words.split()) == Wrong(index, Why.INVALID)
+    assert choose(TABLE, words.split()) == Wrong(index, Why.INVALID)
 
 
 def test_an_abbreviated_command_is_the_same(leaf: Any) -> None:

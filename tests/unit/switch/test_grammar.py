@@ -9,7 +9,7 @@ import pytest
 from labctl.standin.switch.commands import MODES, PROMPTS
 from labctl.standin.switch.grammar import KINDS, Why, Wrong, choose, following, ways
 from labctl.standin.switch.shell import FILTERS, VERBS
-from labctl.standin.switch.shows.table import SHOWS
+from labctl.standin.switch.shows.table import TABLE
 
 
 @dataclass(frozen=True)
@@ -132,6 +132,6 @@ def test_every_mode_has_a_prompt_and_every_mode_is_entered_by_a_line() -> None:
 
 
 def test_every_pattern_uses_known_kinds() -> None:
-    rows = [*(row for commands in MODES.values() for row in commands), *FILTERS, *VERBS, *SHOWS]
+    rows = [*(row for commands in MODES.values() for row in commands), *FILTERS, *VERBS, *TABLE]
     places = [place for row in rows for way in ways(row.pattern) for place in way]
     assert {token.kind for place in places for token in place if token.kind} <= set(KINDS)

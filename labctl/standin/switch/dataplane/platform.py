@@ -117,8 +117,8 @@ class FrrDaemons:
                 self._agent.vty(self.vty_path(daemon), ["show version"])
             except AgentError as error:
                 if self._agent.wait(self._pids[daemon], timeout=0.0) is not None:
-                    words = self._agent.read_file(f"/var/log/labctl/{self._name}/{daemon}.log").decode(errors="replace")
-                    raise AgentError(f"{daemon} ended: {words[-400:]}") from None
+                    log = self._agent.read_file(f"/var/log/labctl/{self._name}/{daemon}.log").decode(errors="replace")
+                    raise AgentError(f"{daemon} ended: {log[-400:]}") from None
                 return NotYet(error.message)
             return True
 
@@ -186,7 +186,7 @@ class FrrPlatform:
         """The show commands that it answers, as the grammar writes them, without ``show``."""
         from labctl.standin.switch.shows.table import TABLE
 
-        return [pattern for pattern, _ in TABLE]
+        return [row.pattern for row in TABLE]
 
     def start(self) -> None:
         """Prepare the empty box (management interface, loopback); no routing process runs yet."""
