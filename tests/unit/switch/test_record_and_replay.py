@@ -42,9 +42,6 @@ class Box:
     def __init__(self, name: str, ports: tuple[str, ...]) -> None:
         self.identity = SwitchIdentity(name, name, {port: f"eth{number}" for number, port in enumerate(ports, 1)})
 
-    def start(self) -> None:
-        return
-
     def apply(self, tree: object) -> list[str]:
         return []
 
@@ -58,9 +55,6 @@ class Box:
         if words == ("version",):
             body = {"proc_board_id": SECRET}
         return json.dumps(body) if as_json else f"Processor Board ID {SECRET}\n" if words == ("version",) else ""
-
-    def stop(self) -> None:
-        return
 
 
 @pytest.fixture(scope="module")

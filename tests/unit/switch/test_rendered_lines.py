@@ -47,15 +47,11 @@ class Silent:
 
     patterns = ()
 
-    def start(self) -> None: ...
-
     def apply(self, tree: Any) -> list[str]:
         return []
 
     def show(self, words: tuple[str, ...], *, as_json: bool) -> str:
         return ""
-
-    def stop(self) -> None: ...
 
 
 def pushed(switch: Switch, text: str) -> str:

@@ -18,6 +18,7 @@ from labctl.standin.switch.dataplane.horizon import SplitHorizon
 from labctl.standin.switch.dataplane.names import in_vrf, kernel_name
 from labctl.standin.switch.dataplane.settings import SwitchModel
 from labctl.standin.switch.platform import SwitchIdentity
+from labctl.standin.switch.shows.table import TABLE, show
 from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for
 
 LIBRARY = "/usr/lib/frr"
@@ -41,10 +42,6 @@ class FrrDaemons:
 
     def vty_path(self, daemon: str) -> str:
         return f"/run/frr/{self._name}/{daemon}.vty"
-
-    @property
-    def running(self) -> frozenset[str]:
-        return frozenset(self._pids)
 
     def apply(self, wanted: dict[str, str]) -> list[str]:
         """Start what is new with its whole text, change what runs line by line; returns what FRR refused."""
@@ -152,12 +149,6 @@ class FrrDaemons:
         self._await(daemon)
         return self._agent.vty(self.vty_path(daemon), [command])[0].text
 
-    def stop(self) -> None:
-        for pid in self._pids.values():
-            self._agent.signal(pid, 15)
-        self._pids.clear()
-        self._texts.clear()
-
 
 def router_mac(name: str) -> str:
     """A MAC of the switch's own, locally administered, the same at every start."""
@@ -168,25 +159,22 @@ def router_mac(name: str) -> str:
 class FrrPlatform:
     """What makes the configuration true, on FRR 10 and Linux, and answers show commands from what the machine does."""
 
+    patterns = tuple(row.pattern for row in TABLE)
+    """The show commands that it answers, as the grammar writes them, without ``show``."""
+
     def __init__(self, agent: Agent, identity: SwitchIdentity) -> None:
         self.agent = agent
         self.identity = identity
         self.mac = router_mac(identity.name)
         self.daemons = FrrDaemons(agent, identity.name, identity.namespace)
         self.model = SwitchModel(ConfigTree())
-        self.log: list[str] = []
+        self._told: list[str] = []
+        """What the split horizon could not do since the last change."""
         self._objects: list[linux.KernelObject] = []
         self._tree = ConfigTree()
         self._lock = threading.RLock()
         segments = partial(self.daemons.show, "zebra", "show evpn es json")
-        self._horizon = SplitHorizon(agent, identity.namespace, segments, self.log.append)
-
-    @property
-    def patterns(self) -> Sequence[str]:
-        """The show commands that it answers, as the grammar writes them, without ``show``."""
-        from labctl.standin.switch.shows.table import TABLE
-
-        return [row.pattern for row in TABLE]
+        self._horizon = SplitHorizon(agent, identity.namespace, segments, self._told.append)
 
     def start(self) -> None:
         """Prepare the empty box (management interface, loopback); no routing process runs yet."""
@@ -232,8 +220,9 @@ class FrrPlatform:
             fresh = frozenset(port for name, port in legs.items() if f"interface {name}" in anew)
             uplinks = [kernel_name(i.name) for i in model.kind("Ethernet") if i.routed and i.ospf and i.vrf is None]
             self._horizon.configure(frozenset(legs.values()), uplinks, fresh)
-            self.log += log
-            return log
+            told = self._told[:]
+            del self._told[: len(told)]
+            return told + log
 
     def replugged(self, devices: Collection[str]) -> list[str]:
         """Wires came anew under names that were there before: what was made on the old ones is made again."""
@@ -242,8 +231,6 @@ class FrrPlatform:
             return self.apply(self._tree)
 
     def show(self, words: tuple[str, ...], *, as_json: bool) -> str:
-        from labctl.standin.switch.shows.table import show
-
         with self._lock:
             return show(self, words, as_json=as_json)
 
@@ -257,10 +244,6 @@ class FrrPlatform:
             what = neighbor if neighbor != "*" else f"{family} unicast *"
             said = self.daemons.show("bgpd", f"clear bgp {in_vrf(vrf)}{what}").strip()
         return f"ERROR: {said.removeprefix('% ')}" if said else ""
-
-    def stop(self) -> None:
-        self._horizon.stop()
-        self.daemons.stop()
 
     def run(self, *argv: str) -> str:
         """A read-only command in the switch's namespace, for a show command."""
