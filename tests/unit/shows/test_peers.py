@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from labctl.standin.switch.shows import protocols
+from labctl.standin.switch.shows import routing
 from labctl.standin.switch.shows.table import show
 
 
@@ -24,7 +24,7 @@ def test_a_session_that_was_dropped() -> None:
         "remoteAs": 65531, "nbrExternalLink": True, "bgpState": "Active", "connectionsEstablished": 2,
         "connectionsDropped": 2, "lastResetDueTo": "Hold Timer Expired", "bgpTimerUpMsec": 1000,
     }  # fmt: skip
-    answer = protocols.sessions([("10.0.0.1", row)])
+    answer = routing.sessions([("10.0.0.1", row)])
     body = answer.body["TABLE_neighbor"]["ROW_neighbor"]
     assert (body["state"], body["up"], body["connsestablished"], body["connsdropped"]) == ("Active", "false", "2", "2")
     assert "BGP state = Active\n" in str(answer.text)
@@ -33,5 +33,5 @@ def test_a_session_that_was_dropped() -> None:
 
 
 def test_a_neighbor_that_is_shut() -> None:
-    answer = protocols.sessions([("10.0.0.1", {"remoteAs": 1, "bgpState": "Idle", "adminShutDown": True})])
+    answer = routing.sessions([("10.0.0.1", {"remoteAs": 1, "bgpState": "Idle", "adminShutDown": True})])
     assert answer.body["TABLE_neighbor"]["ROW_neighbor"]["state"] == "Shut (Admin)"

@@ -15,12 +15,12 @@ from labctl.guest.api import AgentError
 from labctl.nxos.tree import parse
 from labctl.standin.switch.dataplane.settings import SwitchModel
 from labctl.standin.switch.grammar import Why, Wrong, choose
-from labctl.standin.switch.shows import bundles, form, forwarding, interfaces, protocols, routes
+from labctl.standin.switch.shows import bundles, form, forwarding, interfaces, routing
 from labctl.standin.switch.shows.machine import Look
 from labctl.standin.switch.shows.table import TABLE, show
 from tests.unit.shows.conftest import RECORDED
 
-CONTEXT = routes.Context(65102, "UNDERLAY", 90001, {"192.168.1.11": 65531}, {})
+CONTEXT = routing.Context(65102, "UNDERLAY", 90001, {"192.168.1.11": 65531}, {})
 
 
 def ask(switch: Any, command: str) -> dict[str, Any]:
@@ -162,27 +162,32 @@ def row(protocol: str, prefix: str, *hops: dict[str, Any], **more: Any) -> dict[
 
 def test_what_is_not_in_the_fib_is_no_path() -> None:
     live, dead = {"fib": True, "ip": "192.168.1.11"}, {"ip": "192.168.1.13"}
-    (route,) = routes.parse(row("bgp", "10.244.65.0/26", live, dead, distance=20), CONTEXT)
+    (route,) = routing.route_rows(row("bgp", "10.244.65.0/26", live, dead, distance=20), CONTEXT)
     assert [path["ipnexthop"] for path in route["paths"]] == ["192.168.1.11"]
 
 
 def test_an_unselected_route_is_not_shown() -> None:
     assert (
-        routes.parse(row("bgp", "10.244.65.0/26", {"fib": True, "ip": "192.168.1.11"}, selected=False), CONTEXT) == []
+        routing.route_rows(row("bgp", "10.244.65.0/26", {"fib": True, "ip": "192.168.1.11"}, selected=False), CONTEXT)
+        == []
     )
 
 
 def test_external_and_vxlan_paths() -> None:
-    (external,) = routes.parse(row("bgp", "10.244.65.0/26", {"fib": True, "ip": "192.168.1.11"}, distance=20), CONTEXT)
-    assert routes.as_text("v", 4, [external], asked=False).endswith("[20/0], 00:00:28, bgp-65102, external, tag 65531")
+    (external,) = routing.route_rows(
+        row("bgp", "10.244.65.0/26", {"fib": True, "ip": "192.168.1.11"}, distance=20), CONTEXT
+    )
+    assert routing.routes_text("v", 4, [external], asked=False).endswith(
+        "[20/0], 00:00:28, bgp-65102, external, tag 65531"
+    )
     hop = {"fib": True, "ip": "10.2.0.1", "onLink": True}
-    (overlaid,) = routes.parse(row("bgp", "192.168.100.2/32", hop, distance=200), CONTEXT)
-    assert "10.2.0.1%default, [200/0]" in routes.as_text("v", 4, [overlaid], asked=False)
+    (overlaid,) = routing.route_rows(row("bgp", "192.168.100.2/32", hop, distance=200), CONTEXT)
+    assert "10.2.0.1%default, [200/0]" in routing.routes_text("v", 4, [overlaid], asked=False)
     assert (overlaid["paths"][0]["segmentid"], overlaid["paths"][0]["tunnelid"]) == ("90001", "0xa020001")
 
 
 def test_link_local_prefixes_are_left_out() -> None:
-    assert routes.parse(row("connected", "fe80::/64", {"fib": True, "interfaceName": "Vlan1"}), CONTEXT) == []
+    assert routing.route_rows(row("connected", "fe80::/64", {"fib": True, "interfaceName": "Vlan1"}), CONTEXT) == []
 
 
 def test_kernel_names_never_reach_the_reader(leaf: Any) -> None:
@@ -218,14 +223,14 @@ def peer(**more: Any) -> dict[str, Any]:
 )
 def test_the_last_column(peer_row: dict[str, Any], last: str) -> None:
     body = {"routerId": "1.1.1.1", "as": 65102, "peers": {"192.168.1.10": peer_row}}
-    (found,) = protocols.summary_row(body, {}, "v", "ipv4")["neighbors"]
-    assert protocols.peer_line(found).split()[8:] == ["never", *last.split()]
+    (found,) = routing.summary_row(body, {}, "v", "ipv4")["neighbors"]
+    assert routing.peer_line(found).split()[8:] == ["never", *last.split()]
 
 
 def test_memory_counts() -> None:
     text = "98 BGP attributes, using 28 KiB of memory\n3 BGP AS-PATH entries, using 144 bytes of memory\n"
     found = {"attributes": "[98/28672]", "as-paths": "[3/144]", "communities": "[0/0]", "clusters": "[0/0]"}
-    assert protocols.memory(text) == found
+    assert routing.memory(text) == found
 
 
 @pytest.mark.parametrize(
@@ -239,13 +244,13 @@ def test_memory_counts() -> None:
 def test_networks_are_prefixes_and_not_nodes_of_a_tree(statistics: Any, sizes: tuple[int, int]) -> None:
     """FRR counts branches of its tree as well (``ribCount``), and of EVPN the route distinguishers."""
     body = {"routerId": "1.1.1.1", "as": 65102, "ribCount": 29}
-    item = protocols.summary_row(body, statistics, "v", "ipv4")
+    item = routing.summary_row(body, statistics, "v", "ipv4")
     assert (item["totalnetworks"], item["totalpaths"]) == tuple(map(str, sizes))
 
 
 def test_paths_of_both_shapes_are_counted() -> None:
     path = {"peerId": "10.2.1.5", "routeType": 2}
-    assert protocols.route_types({"rd": {"rd": "x", "[2]": {"paths": [path, [path]]}}}) == {("10.2.1.5", 2): 2}
+    assert routing.route_types({"rd": {"rd": "x", "[2]": {"paths": [path, [path]]}}}) == {("10.2.1.5", 2): 2}
 
 
 # --- the rest
@@ -305,14 +310,14 @@ def test_tags_are_those_of_the_configuration() -> None:
             "vrf context red\n  ip route 12.0.0.0/8 10.0.0.2 tag 9\n"
         )
     )
-    tags = routes.tags(model, "red")
+    tags = routing.tags(model, "red")
     assert tags == {("10.0.0.0/24", "Vlan5"): 7, ("10.0.0.1/32", "Vlan5"): 7, ("12.0.0.0/8", "10.0.0.2"): 9}
-    assert routes.tags(model, None) == {}
+    assert routing.tags(model, None) == {}
     context = dataclasses.replace(CONTEXT, tags=tags)
-    (static,) = routes.parse(row("kernel", "12.0.0.0/8", {"fib": True, "ip": "10.0.0.2"}), context)
-    assert routes.as_text("red", 4, [static], asked=False).endswith("static, tag 9")
-    (other,) = routes.parse(row("connected", "10.0.0.0/24", {"fib": True, "interfaceName": "eth1"}), context)
-    assert routes.as_text("red", 4, [other], asked=False).endswith("direct")
+    (static,) = routing.route_rows(row("kernel", "12.0.0.0/8", {"fib": True, "ip": "10.0.0.2"}), context)
+    assert routing.routes_text("red", 4, [static], asked=False).endswith("static, tag 9")
+    (other,) = routing.route_rows(row("connected", "10.0.0.0/24", {"fib": True, "interfaceName": "eth1"}), context)
+    assert routing.routes_text("red", 4, [other], asked=False).endswith("direct")
 
 
 def test_every_vrf_has_its_table(leaf: Any) -> None:

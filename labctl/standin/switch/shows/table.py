@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from labctl.standin.switch.dataplane.names import PLATFORM_CONSTANTS, vrf_device
 from labctl.standin.switch.grammar import Fit, choose
-from labctl.standin.switch.shows import bundles, forwarding, interfaces, protocols, routes
+from labctl.standin.switch.shows import bundles, forwarding, interfaces, routing
 from labctl.standin.switch.shows.form import Answer, lines, listing, table
 from labctl.standin.switch.shows.machine import Look, is_up
 
@@ -156,23 +156,23 @@ TABLE: tuple[Show, ...] = (
     Show("labctl platform", _platform),
     Show("feature", _features),
     Show("vrf", _vrfs),
-    Show("ip route [<ip4>] [vrf <name>]", routes.table_of(4)),
-    Show("ip route <any4> [vrf <name>]", routes.table_of(4)),
-    Show("ip route vrf <name> <ip4>", routes.table_of(4)),
-    Show("ip route vrf <name> <any4>", routes.table_of(4)),
-    Show("ipv6 route [<ip6>] [vrf <name>]", routes.table_of(6)),
-    Show("ipv6 route <any6> [vrf <name>]", routes.table_of(6)),
-    Show("ipv6 route vrf <name> <ip6>", routes.table_of(6)),
-    Show("ipv6 route vrf <name> <any6>", routes.table_of(6)),
-    Show("ip bgp summary [vrf <name>]", protocols.summary("ipv4")),
-    Show("bgp ipv4 unicast summary [vrf <name>]", protocols.summary("ipv4")),
-    Show("ipv6 bgp summary [vrf <name>]", protocols.summary("ipv6")),
-    Show("bgp ipv6 unicast summary [vrf <name>]", protocols.summary("ipv6")),
-    Show("bgp vrf <name> ipv4 unicast summary", protocols.summary("ipv4")),
-    Show("bgp vrf <name> ipv6 unicast summary", protocols.summary("ipv6")),
-    Show("ip bgp neighbors [<ip4>] [vrf <name>]", protocols.neighbors(4)),
-    Show("ipv6 bgp neighbors [<ip6>] [vrf <name>]", protocols.neighbors(6)),
-    Show("bgp l2vpn evpn summary", protocols.summary("evpn")),
+    Show("ip route [<ip4>] [vrf <name>]", routing.routes(4)),
+    Show("ip route <any4> [vrf <name>]", routing.routes(4)),
+    Show("ip route vrf <name> <ip4>", routing.routes(4)),
+    Show("ip route vrf <name> <any4>", routing.routes(4)),
+    Show("ipv6 route [<ip6>] [vrf <name>]", routing.routes(6)),
+    Show("ipv6 route <any6> [vrf <name>]", routing.routes(6)),
+    Show("ipv6 route vrf <name> <ip6>", routing.routes(6)),
+    Show("ipv6 route vrf <name> <any6>", routing.routes(6)),
+    Show("ip bgp summary [vrf <name>]", routing.summary("ipv4")),
+    Show("bgp ipv4 unicast summary [vrf <name>]", routing.summary("ipv4")),
+    Show("ipv6 bgp summary [vrf <name>]", routing.summary("ipv6")),
+    Show("bgp ipv6 unicast summary [vrf <name>]", routing.summary("ipv6")),
+    Show("bgp vrf <name> ipv4 unicast summary", routing.summary("ipv4")),
+    Show("bgp vrf <name> ipv6 unicast summary", routing.summary("ipv6")),
+    Show("ip bgp neighbors [<ip4>] [vrf <name>]", routing.neighbors(4)),
+    Show("ipv6 bgp neighbors [<ip6>] [vrf <name>]", routing.neighbors(6)),
+    Show("bgp l2vpn evpn summary", routing.summary("evpn")),
     Show("nve peers", forwarding.peers),
     Show("nve vni", forwarding.vnis),
     Show("nve interface nve1 [detail]", forwarding.interface),
@@ -188,7 +188,7 @@ TABLE: tuple[Show, ...] = (
     Show("ip arp [vrf <name>]", forwarding.adjacencies(4)),
     Show("ipv6 neighbor [vrf <name>]", forwarding.adjacencies(6)),
     Show("mac address-table [vlan <vlan>]", forwarding.macs),
-    Show("ip ospf neighbors", protocols.ospf),
+    Show("ip ospf neighbors", routing.ospf),
 )
 
 
