@@ -5,13 +5,14 @@ State, MTU, addresses and VLANs are the kernel's; the configuration names the in
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from operator import attrgetter
 
 from labctl.nxos.normal import short_name
 from labctl.nxos.tree import Section
 from labctl.standin.switch.dataplane.names import BRIDGE, kernel_name
 from labctl.standin.switch.dataplane.settings import Interface
-from labctl.standin.switch.shows.bundles import ports_in_bundles
+from labctl.standin.switch.shows.bundles import Member, ports_in_bundles
 from labctl.standin.switch.shows.form import Answer, Row, kernel_short, lines, listing, mac, table
 from labctl.standin.switch.shows.machine import Link, Look, is_up
 
@@ -85,10 +86,11 @@ SVI = (
 
 def brief(look: Look) -> Answer:
     """A section for each kind of interface that there is, and one for the ports in any case."""
+    members = ports_in_bundles(look)
     sections = [
         (MGMT, _management(look)),
-        (ETHERNET, [_brief(look, interface) for interface in _ethernets(look)]),
-        (CHANNEL, [_brief(look, interface) for interface in look.model.kind("port-channel")]),
+        (ETHERNET, [_brief(look, interface, members) for interface in _ethernets(look)]),
+        (CHANNEL, [_brief(look, interface, members) for interface in look.model.kind("port-channel")]),
         (LOOPBACK, [_loopback(look, interface) for interface in look.model.kind("loopback")]),
         (NVE, _nve(look)),
         (SVI, [_svi(look, interface) for interface in look.model.kind("Vlan")]),
@@ -111,10 +113,10 @@ def _management(look: Look) -> list[Row]:
     return [row]
 
 
-def _brief(look: Look, interface: Interface) -> Row:
+def _brief(look: Look, interface: Interface, members: Mapping[str, Member]) -> Row:
     """Of a port or a port-channel."""
     up, reason = _state(look, interface)
-    link, member = look.link(interface.name), ports_in_bundles(look).get(interface.name)
+    link, member = look.link(interface.name), members.get(interface.name)
     speed = member.speed if member else None
     row = {
         "interface": interface.name,
@@ -193,10 +195,10 @@ STATUS = (
 
 def status(look: Look) -> Answer:
     """Ethernet ports and port-channels, in NX-OS's words."""
-    rows = []
+    rows, members = [], ports_in_bundles(look)
     for interface in _ports(look):
         _, reason = _state(look, interface)
-        member = ports_in_bundles(look).get(interface.name)
+        member = members.get(interface.name)
         trunk = not interface.routed and interface.mode == "trunk"
         rows.append(
             {
