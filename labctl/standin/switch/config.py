@@ -16,10 +16,12 @@ from itertools import groupby
 from labctl.nxos.normal import vlan_list
 from labctl.nxos.tree import ConfigTree, Section
 from labctl.peers import NXOS_DEFAULT
-from labctl.standin.switch.commands import ORDER, VPC_DOMAIN, Command
+from labctl.standin.switch.commands import CONFIG, ORDER, VPC_DOMAIN, Command
 
 TRUNK = "switchport trunk allowed vlan"
 ALL_VLANS = "1-3967"
+BUNDLE = next(row for row in CONFIG if row.enters == "if-bundle")
+"""What a ``channel-group`` brings along."""
 L3_LINES = re.compile(r"(ip|ipv6) (address|router|ospf|forward)\b.*|fabric forwarding mode .*")
 """What ``vrf member`` wipes from an interface, as NX-OS does (and says)."""
 
@@ -31,10 +33,6 @@ class Entry:
     line: str
     command: Command | None = None
     children: dict[str, Entry] = field(default_factory=dict)
-
-    @property
-    def ignored(self) -> str | None:
-        return self.command.ignored if self.command else None
 
 
 def identity(line: str, key: int) -> str:
@@ -70,53 +68,40 @@ class RunningConfig:
         self.startup = self.tree().text()
         self.saved = time.strftime("%a %b %d %H:%M:%S %Y", time.gmtime())
 
-    def put(self, path: Iterable[str], line: str, command: Command) -> Entry:
-        """Take a line at a place (identities of the sections above it); returns its entry."""
+    def put(self, path: Iterable[str], line: str, command: Command) -> None:
+        """Take a line at a place (identities of the sections above it), and what it brings along."""
         parent = self.at(path)
         line = _spelled(parent, line)
         name = identity(line, command.key)
         if name.startswith("vrf member") and parent.children.get("vrf member", Entry("")).line != line:
             for other in [other for other in parent.children if L3_LINES.fullmatch(other)]:
                 del parent.children[other]
-        found = parent.children.get(name)
-        if found is None:
-            found = parent.children[name] = Entry(line, command)
-        else:
-            found.line, found.command = line, command
-        return found
+        found = parent.children.setdefault(name, Entry(line))
+        found.line, found.command = line, command
+        if name == "channel-group":
+            bundle = f"interface port-channel{line.split()[1]}"
+            self.root.children.setdefault(bundle, Entry(bundle, BUNDLE))
 
-    def remove(self, path: Iterable[str], line: str, command: Command) -> bool:
-        """Take a line away; False when it was not there."""
+    def remove(self, path: Iterable[str], line: str, command: Command) -> None:
+        """Take a line away, and what goes with it."""
         parent = self.at(path)
-        if parent is self.root and command.enters == "vlan":
-            return self._remove_vlans(set(vlan_list(line.split()[1])))
-        return parent.children.pop(identity(line, command.key), None) is not None
+        if command.enters == "vlan":
+            self._remove_vlans(set(vlan_list(line.split()[1])))
+        else:
+            parent.children.pop(identity(line, command.key), None)
+        if line.startswith("feature ") or line == "nv overlay evpn":
+            _clean(self.root, line.removeprefix("feature "))
 
-    def _remove_vlans(self, gone: set[int]) -> bool:
+    def _remove_vlans(self, gone: set[int]) -> None:
         """``no vlan 5`` also shortens ``vlan 1,5,7``: lists are one way to write, not a thing."""
-        found = False
         for name in [name for name in self.root.children if name.startswith("vlan ")]:
             before = vlan_list(name.split()[1])
             left = [vlan for vlan in before if vlan not in gone]
             if len(left) < len(before):
-                found = True
                 entry = self.root.children.pop(name)
                 if left:
                     line = f"vlan {ranges(left)}"
                     self.root.children[line] = Entry(line, entry.command, entry.children)
-        return found
-
-    def drop(self, feature: str) -> None:
-        """``no feature bgp`` takes the feature's lines along, wherever they stand."""
-
-        def clean(entry: Entry) -> None:
-            for name, child in list(entry.children.items()):
-                if child.command and child.command.feature == feature:
-                    del entry.children[name]
-                else:
-                    clean(child)
-
-        clean(self.root)
 
     def at(self, path: Iterable[str]) -> Entry:
         """The entry at a place. Raises KeyError when it is gone (removed by another session)."""
@@ -143,12 +128,21 @@ class RunningConfig:
         def look(entry: Entry, above: str) -> None:
             for child in entry.children.values():
                 where = f"{above}{child.line}"
-                if child.ignored:
-                    found.append((where, child.ignored))
+                if child.command and child.command.ignored:
+                    found.append((where, child.command.ignored))
                 look(child, f"{where} / ")
 
         look(self.root, "")
         return found
+
+
+def _clean(entry: Entry, feature: str) -> None:
+    """``no feature bgp`` takes the feature's lines along, wherever they stand."""
+    for name, child in list(entry.children.items()):
+        if child.command and child.command.feature == feature:
+            del entry.children[name]
+        else:
+            _clean(child, feature)
 
 
 def _spelled(parent: Entry, line: str) -> str:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from labctl.peers import NXOS_DEFAULT
 
+MANAGEMENT = "eth0"
+"""What mgmt0 is in Linux."""
+
 
 @dataclass(frozen=True, slots=True)
 class SwitchIdentity:
@@ -20,7 +23,6 @@ class SwitchIdentity:
     namespace: str | None
     interfaces: Mapping[str, str]
     management: str | None = None
-    management_interface: str = "eth0"
     gateway: str | None = None
     """Of the management network; None: its first address."""
     serves: bool = False

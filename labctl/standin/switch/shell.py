@@ -13,7 +13,7 @@ from threading import RLock
 from typing import TYPE_CHECKING
 
 from labctl.nxos.tree import ConfigTree, Section
-from labctl.standin.switch.commands import CONFIG, MODES, PROMPTS, Command
+from labctl.standin.switch.commands import MODES, PROMPTS, Command
 from labctl.standin.switch.config import RunningConfig, Typed, identity, refused
 from labctl.standin.switch.grammar import NO_INTERFACE, Fit, Following, Why, Wrong, choose, following, mark
 
@@ -431,14 +431,14 @@ class Shell:
         command, text = meant.fit.row, meant.fit.line
         try:
             if meant.removes:
-                self._remove(place, text, command)
+                config.remove(place.path, text, command)
             else:
                 if command.enters == "if-ethernet" and config.ports and meant.fit.words[1] not in config.ports:
                     return self.refuse(mark(self.prompt, line, 1, NO_INTERFACE))
                 message = refused(place.mode, Typed(config, place.path, text))
                 if message:
                     return self.refuse(message)
-                self._take(place, text, command)
+                config.put(place.path, text, command)
         except KeyError:
             return self.refuse("ERROR: the section was removed by another session")
         del self.modes[meant.depth + 1 :]
@@ -446,20 +446,6 @@ class Shell:
             self.modes.append(Place(command.enters, (*place.path, identity(text, command.key))))
         self.device.touched()
         return ""
-
-    def _take(self, place: Place, text: str, command: Command) -> None:
-        config = self.device.config
-        config.put(place.path, text, command)
-        if text.startswith("channel-group "):
-            bundle = f"interface port-channel{text.split()[1]}"
-            if bundle not in config.root.children:
-                config.put((), bundle, next(row for row in CONFIG if row.enters == "if-bundle"))
-
-    def _remove(self, place: Place, text: str, command: Command) -> None:
-        config = self.device.config
-        config.remove(place.path, text, command)
-        if text.startswith("feature ") or text == "nv overlay evpn":
-            config.drop(text.removeprefix("feature "))
 
     # --- help -------------------------------------------------------------------------------------------------
 

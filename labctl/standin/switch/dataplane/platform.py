@@ -17,7 +17,7 @@ from labctl.standin.switch.dataplane.frr import difference
 from labctl.standin.switch.dataplane.horizon import SplitHorizon
 from labctl.standin.switch.dataplane.names import in_vrf, kernel_name
 from labctl.standin.switch.dataplane.settings import SwitchModel
-from labctl.standin.switch.platform import SwitchIdentity
+from labctl.standin.switch.platform import MANAGEMENT, SwitchIdentity
 from labctl.standin.switch.shows.table import TABLE, show
 from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for
 
@@ -187,14 +187,13 @@ class FrrPlatform:
         ]
         if identity.management:
             gateway = identity.gateway or next(iter(ip_interface(identity.management).network.hosts()))
-            device = identity.management_interface
             # a listener that is bound to no VRF hears what comes in over any (Linux: networking/vrf.rst)
             ops += [Op("sysctl", "net/ipv4/tcp_l3mdev_accept=1")] if identity.serves else []
             ops += [
                 Op("ip", "link add management type vrf table 999"),
                 Op("ip", "link set management up"),
-                Op("ip", f"link set {device} master management up"),
-                Op("ip", f"addr replace {identity.management} dev {device}"),
+                Op("ip", f"link set {MANAGEMENT} master management up"),
+                Op("ip", f"addr replace {identity.management} dev {MANAGEMENT}"),
                 Op("ip", f"route replace default via {gateway} vrf management"),
             ]
         self._do(ops)

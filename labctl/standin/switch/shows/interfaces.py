@@ -12,6 +12,7 @@ from labctl.nxos.normal import short_name
 from labctl.nxos.tree import Section
 from labctl.standin.switch.dataplane.names import BRIDGE, kernel_name
 from labctl.standin.switch.dataplane.settings import Interface
+from labctl.standin.switch.platform import MANAGEMENT
 from labctl.standin.switch.shows.bundles import Member, ports_in_bundles
 from labctl.standin.switch.shows.form import Answer, Row, kernel_short, lines, listing, mac, table
 from labctl.standin.switch.shows.machine import Link, Look, is_up
@@ -104,11 +105,10 @@ def brief(look: Look) -> Answer:
 
 
 def _management(look: Look) -> list[Row]:
-    device = look.identity.management_interface
-    link = look.links.get(device)
+    link = look.links.get(MANAGEMENT)
     if link is None or not look.identity.management:
         return []
-    address = next(iter(look.ipv4(device)), "--")
+    address = next(iter(look.ipv4(MANAGEMENT)), "--")
     row = {"interface": "mgmt0", "state": state(link)[0], "ip_addr": address, "speed": "--", "mtu": str(link["mtu"])}
     return [row]
 
@@ -219,7 +219,7 @@ def ip_brief(look: Look) -> Answer:
     rows = [_ip_row(look, it, kernel_name(it.name)) for it in look.model.interfaces if it.name != "mgmt0"]
     if look.identity.management:
         own = Interface(Section("interface mgmt0", (Section("vrf member management"),)))
-        rows.append(_ip_row(look, own, look.identity.management_interface))
+        rows.append(_ip_row(look, own, MANAGEMENT))
     parts, found = [], []
     for number, vrf in enumerate(look.vrf_names, 1):
         mine = [row for row in rows if row and row["vrf-name-out"] == vrf and look.vrf in (vrf, "all")]
