@@ -123,17 +123,15 @@ class RunningConfig:
 
     def ignored(self) -> list[tuple[str, str]]:
         """(line, reason) of every stored line that has no effect."""
-        found: list[tuple[str, str]] = []
+        return list(_ignored(self.root, ""))
 
-        def look(entry: Entry, above: str) -> None:
-            for child in entry.children.values():
-                where = f"{above}{child.line}"
-                if child.command and child.command.ignored:
-                    found.append((where, child.command.ignored))
-                look(child, f"{where} / ")
 
-        look(self.root, "")
-        return found
+def _ignored(entry: Entry, above: str) -> Iterator[tuple[str, str]]:
+    for child in entry.children.values():
+        where = f"{above}{child.line}"
+        if child.command and child.command.ignored:
+            yield where, child.command.ignored
+        yield from _ignored(child, f"{where} / ")
 
 
 def _clean(entry: Entry, feature: str) -> None:

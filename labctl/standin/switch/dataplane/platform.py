@@ -92,8 +92,8 @@ class FrrDaemons:
             raise AgentError(f"{folder}: {done.stderr.decode(errors='replace')}")
 
     def _start(self, fresh: Sequence[str], wanted: dict[str, str]) -> None:
-        """zebra first, mgmtd beside it, the routing daemons as soon as zebra listens."""
-        for daemon in sorted(fresh, key=lambda name: {"zebra": 0, "mgmtd": 1}.get(name, 2)):
+        """zebra first, mgmtd beside it, the routing daemons as soon as zebra listens: the order of `frr.texts`."""
+        for daemon in fresh:
             if daemon not in {"zebra", "mgmtd"}:
                 self._await("zebra")
             file = "zebra" if daemon == "mgmtd" else daemon
@@ -125,17 +125,13 @@ class FrrDaemons:
             raise AgentError(f"{daemon} does not listen: {passed}") from None
 
     def _change(self, daemon: str, text: str) -> list[str]:
-        refused = []
+        refused, groups = [], difference(self._texts[daemon], text)
         if daemon == "mgmtd":
-            groups = [["configure terminal file-lock", "XFRR_start_configuration"]]
-            groups += [[*group, "exit"] for group in difference(self._texts[daemon], text)]
-            commands = [line for group in groups for line in group] + ["XFRR_end_configuration", "end"]
+            lines = (line for group in groups for line in (*group, "exit"))
+            begin, end = ("configure terminal file-lock", "XFRR_start_configuration"), ("XFRR_end_configuration", "end")
+            commands = [*begin, *lines, *end]
         else:
-            commands = [
-                line
-                for group in difference(self._texts[daemon], text)
-                for line in ("configure terminal", *group, "end")
-            ]
+            commands = [line for group in groups for line in ("configure terminal", *group, "end")]
         self._await(daemon)
         for command, reply in zip(commands, self._agent.vty(self.vty_path(daemon), commands), strict=True):
             if reply.status not in {0, 1} and command not in {"exit", "end"}:
