@@ -330,6 +330,12 @@ def test_every_vrf_has_its_table(leaf: Any) -> None:
     assert "IP ARP Table for all contexts\nTotal number of entries: 5\n" in text
 
 
+def test_an_interface_in_a_vrf_that_no_line_made_is_shown(leaf: Any) -> None:
+    leaf.model = SwitchModel(parse("interface Vlan3001\n  vrf member other\n"))
+    rows = ask(leaf, "ip interface brief vrf all")["TABLE_intf"]["ROW_intf"]
+    assert ("other", "Vlan3001") in {(row["vrf-name-out"], row["intf-name"]) for row in rows}
+
+
 @pytest.mark.parametrize("words", ["ip route vrf vrf-001 192.168.1.11", "ip route 192.168.1.11 vrf vrf-001"])
 def test_the_prefix_stands_on_either_side_of_the_vrf(leaf: Any, words: str) -> None:
     assert "192.168.1.0/24, ubest/mbest: 1/0, attached" in show(leaf, tuple(words.split()), as_json=False)

@@ -221,7 +221,8 @@ def ip_brief(look: Look) -> Answer:
         own = Interface(Section("interface mgmt0", (Section("vrf member management"),)))
         rows.append(_ip_row(look, own, MANAGEMENT))
     parts, found = [], []
-    for number, vrf in enumerate(look.vrf_names, 1):
+    # an interface may be in a VRF that no line made
+    for number, vrf in enumerate(dict.fromkeys([*look.vrf_names, *(row["vrf-name-out"] for row in rows if row)]), 1):
         mine = [row for row in rows if row and row["vrf-name-out"] == vrf and look.vrf in (vrf, "all")]
         head = f'IP Interface Status for VRF "{vrf}"({number})\nInterface            IP Address      Interface Status'
         line = "{intf-name:<20} {prefix:<15} protocol-{proto-state}/link-{link-state}/admin-{admin-state}"
