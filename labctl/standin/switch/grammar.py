@@ -22,7 +22,8 @@ Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """``read`` gives a value as NX-OS writes it, None when it is none of this kind; ``spaced``: ``vlan 5`` for one."""
+    """``read`` gives a value as NX-OS writes it; None, or ValueError, when it is none of this kind. ``spaced``: ``vlan
+    5`` for one."""
 
     read: Read
     shown: str
@@ -40,10 +41,7 @@ def _prefix(version: int, written: Callable[[str, Interface], str | None]) -> Re
     """``written``: the value in full, None where it is not meant."""
 
     def read(text: str) -> str | None:
-        try:
-            interface = ipaddress.ip_interface(text)
-        except ValueError:
-            return None
+        interface = ipaddress.ip_interface(text)
         if interface.version != version or not text.rpartition("/")[2].isdigit():
             return None
         return written(text, interface)
@@ -70,10 +68,7 @@ def _any(text: str, _value: Interface) -> str:
 
 def _address(*versions: int) -> Read:
     def read(text: str) -> str | None:
-        try:
-            parsed = ipaddress.ip_address(text)
-        except ValueError:
-            return None
+        parsed = ipaddress.ip_address(text)
         return str(parsed) if parsed.version in versions else None
 
     return read
@@ -85,11 +80,7 @@ def _regex(pattern: str) -> Read:
 
 
 def _vlans(text: str) -> str | None:
-    try:
-        vlans = vlan_list(text)
-    except ValueError:
-        return None
-    return text if vlans and all(1 <= vlan <= 3967 for vlan in vlans) else None
+    return text if all(1 <= vlan <= 3967 for vlan in vlan_list(text)) else None
 
 
 NUMBERS = {
@@ -174,7 +165,10 @@ class Token:
 
     def value(self, word: str) -> str | None:
         """The value in NX-OS's spelling; None when it is none, or when a word is to be typed here."""
-        return KINDS[self.kind].read(word) if self.kind else None
+        try:
+            return KINDS[self.kind].read(word) if self.kind else None
+        except ValueError:
+            return None
 
     def shown(self) -> str:
         """For help."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from labctl.standin.switch.commands import MODES, PROMPTS
-from labctl.standin.switch.grammar import KINDS, Why, Wrong, choose, following, ways
+from labctl.standin.switch.grammar import KINDS, Token, Why, Wrong, choose, following, ways
 from labctl.standin.switch.shell import FILTERS, VERBS
 from labctl.standin.switch.shows.table import TABLE
 
@@ -109,8 +109,8 @@ def test_naming_words_are_enough_to_remove() -> None:
     ],
 )
 def test_kinds_of_values(kind: str, good: list[str], bad: list[str]) -> None:
-    assert [value for value in good if KINDS[kind].read(value) is None] == []
-    assert [value for value in bad if KINDS[kind].read(value) is not None] == []
+    assert [value for value in good if Token(kind=kind).value(value) is None] == []
+    assert [value for value in bad if Token(kind=kind).value(value) is not None] == []
 
 
 def test_following_words_for_help() -> None:
