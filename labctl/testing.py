@@ -52,7 +52,7 @@ class Switch:
         """Configuration lines. Raises `CheckFailed` with the first one that was refused. Nothing undoes them."""
         refused = self.session.configure(list(enumerate(lines, 1)))
         if refused:
-            raise CheckFailed(f"{self.session.name} refused: {refused[0].line} ({refused[0].words})", code="refused")
+            raise CheckFailed(f"{self.session.name} refused: {refused[0].line} ({refused[0].message})", code="refused")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import takewhile
 from typing import Any
 
 from labctl.nxos.normal import interface_name
+from labctl.nxos.tables import rows
 
 PORTS = "show interface brief"
 MODULES = "show module"
@@ -20,8 +22,7 @@ GOOD = frozenset({"ok", "active", "standby", "ha-standby"})
 
 def ports(body: Mapping[str, Any]) -> frozenset[str]:
     """The Ethernet ports that ``show interface brief | json`` lists, by their full names."""
-    rows = table_rows(body, "interface")
-    return _ethernets(str(row.get("interface", "")) for row in rows)
+    return _ethernets(str(row.get("interface", "")) for row in rows(body, "interface"))
 
 
 def ports_of_text(text: str) -> frozenset[str]:
@@ -36,8 +37,7 @@ def _ethernets(names: Iterator[str]) -> frozenset[str]:
 
 def module_trouble(body: Mapping[str, Any]) -> str | None:
     """Why the modules that ``show module | json`` lists are not ready; None: they are."""
-    rows = table_rows(body, "modinfo")
-    return _trouble((str(row.get("modinf", "?")), str(row.get("status", ""))) for row in rows)
+    return _trouble((str(row.get("modinf", "?")), str(row.get("status", ""))) for row in rows(body, "modinfo"))
 
 
 def module_trouble_of_text(text: str) -> str | None:
@@ -47,24 +47,14 @@ def module_trouble_of_text(text: str) -> str | None:
     if ruler is None:
         return "it lists no module"
     start = [match.start() for match in re.finditer(r"-+", lines[ruler])][-1]
-    rows = []
-    for line in lines[ruler + 1 :]:
-        if not line[:1].isdigit():
-            break
-        rows.append((line.split()[0], line[start:]))
-    return _trouble(iter(rows))
+    return _trouble(
+        (line.split()[0], line[start:]) for line in takewhile(lambda line: line[:1].isdigit(), lines[ruler + 1 :])
+    )
 
 
-def _trouble(rows: Iterator[tuple[str, str]]) -> str | None:
-    states = {module: state.replace("*", "").strip() for module, state in rows}
+def _trouble(modules: Iterator[tuple[str, str]]) -> str | None:
+    states = {module: state.replace("*", "").strip() for module, state in modules}
     if not states:
         return "it lists no module"
     bad = [f"module {module} is {state or 'without a state'}" for module, state in states.items() if state not in GOOD]
     return ", ".join(bad) or None
-
-
-def table_rows(body: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
-    """The rows of ``TABLE_name``: NX-OS prints a single one without a list, and no table where there is none."""
-    found = (body.get(f"TABLE_{name}") or {}).get(f"ROW_{name}") or []
-    rows = found if isinstance(found, list) else [found]
-    return [row for row in rows if isinstance(row, dict)]

@@ -41,7 +41,7 @@ class PushResult:
             return Place(self.file, number, 0, source[number - 1] if 0 < number <= len(source) else None)
 
         found = [
-            Problem("line-refused", f"{self.switch} refused: {row.line} ({row.words})", place(row.number))
+            Problem("line-refused", f"{self.switch} refused: {row.line} ({row.message})", place(row.number))
             for row in self.refused
         ]
         numbers = {row.number for row in self.refused}

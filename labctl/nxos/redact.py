@@ -127,18 +127,10 @@ class Redactor:
     def secrets(self, text: str) -> str:
         """The text without passwords, hashes, keys and serial numbers alone."""
         for what, pattern in SECRETS:
-            text = self._without(what, pattern, text)
+            text, count = pattern.subn(_without, text)
+            if count:
+                self.counts[what] += count
         return text
-
-    def _without(self, what: str, pattern: re.Pattern[str], text: str) -> str:
-        def replaced(match: re.Match[str]) -> str:
-            self.counts[what] += 1
-            start, end = match.span("secret")
-            begin = match.start()
-            whole = match.group(0)
-            return f"{whole[: start - begin]}{GONE}{whole[end - begin :]}"
-
-        return pattern.sub(replaced, text)
 
     def _host(self, match: re.Match[str]) -> str:
         if match["host"] == HOST or self._is_known(match["host"]):
@@ -198,6 +190,11 @@ class Redactor:
             others[value] = make(len(others) + 1)
         self.counts[what] += 1
         return others[value]
+
+
+def _without(match: re.Match[str]) -> str:
+    start, end = match.span("secret")
+    return f"{match.string[match.start() : start]}{GONE}{match.string[end : match.end()]}"
 
 
 def _octets(mac: str) -> str:

@@ -50,7 +50,7 @@ class Refused:
 
     number: int
     line: str
-    words: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,8 @@ class NxosSession:
         window: int = WINDOW,
         tap: Tap | None = None,
     ) -> None:
+        import paramiko
+
         timeout = limit("login") if timeout is None else timeout
         self.name = name or f"{host}:{port}"
         self.lock = threading.RLock()
@@ -111,11 +113,11 @@ class NxosSession:
                 allow_agent=False,
             )
             self._channel = self._client.invoke_shell(width=511, height=1000)
-        except (_ssh_errors(), OSError, EOFError) as error:
+        except (paramiko.SSHException, OSError, EOFError) as error:
             self._client.close()
-            if _is_login_error(error):
+            if isinstance(error, paramiko.AuthenticationException):
                 raise LoginRefused(f"{self.name}: {error}") from None
-            raise SwitchUnreachable(f"{self.name}: {_words(error, timeout)}") from None
+            raise SwitchUnreachable(f"{self.name}: {_reason(error, timeout)}") from None
         self._channel.settimeout(timeout)
         try:
             self._first(Deadline(timeout))
@@ -139,9 +141,9 @@ class NxosSession:
     def show(self, command: str, *, timeout: float | None = None) -> str:
         """A show command's text. Raises `SwitchRefused` when the switch does not take it."""
         text = self.ask(command, timeout=timeout)
-        words = refusal(text)
-        if words:
-            raise SwitchRefused(f"{self.name}: {command}: {words}")
+        message = refusal(text)
+        if message:
+            raise SwitchRefused(f"{self.name}: {command}: {message}")
         return text
 
     def show_json(self, command: str, *, timeout: float | None = None) -> dict[str, Any]:
@@ -170,9 +172,9 @@ class NxosSession:
                 for number, line in part:
                     if line.startswith("hostname "):
                         self._hosts.add(line.split()[1])
-                    words = refusal(self._answer(line, deadline))
-                    if words:
-                        refused.append(Refused(number, line, words))
+                    message = refusal(self._answer(line, deadline))
+                    if message:
+                        refused.append(Refused(number, line, message))
             self.ask("end", timeout=deadline.seconds)
         return refused
 
@@ -246,7 +248,7 @@ class NxosSession:
         self._buffer += data.decode(errors="replace").replace("\r\n", "\n").replace("\r", "")
 
 
-def _words(error: Exception, timeout: float) -> str:
+def _reason(error: Exception, timeout: float) -> str:
     """Why no connection came, for a person. paramiko packs the real reasons (``[Errno None] Unable to connect …``)."""
     for (host, port, *_), reason in getattr(error, "errors", {}).items():
         return f"nobody answers at {host} port {port}: {os.strerror(reason.errno) if reason.errno else reason}"
@@ -287,15 +289,3 @@ def _client(known_hosts: Path | None, first_keys: Path | None) -> paramiko.SSHCl
     else:
         client.set_missing_host_key_policy(paramiko.AutoAddPolicy())  # noqa: S507 - a lab's switch that was just made
     return client
-
-
-def _ssh_errors() -> type[Exception]:
-    import paramiko
-
-    return paramiko.SSHException
-
-
-def _is_login_error(error: Exception) -> bool:
-    import paramiko
-
-    return isinstance(error, paramiko.AuthenticationException)

@@ -10,15 +10,10 @@ def rows(body: Any, *names: str) -> list[Mapping[str, Any]]:
     """Rows of nested ``TABLE_x``/``ROW_x`` of NX-OS JSON, whether an object or an array."""
     current: list[Mapping[str, Any]] = [body] if isinstance(body, Mapping) else []
     for name in names:
-        following: list[Mapping[str, Any]] = []
-        for item in current:
-            found = (
-                (item.get(f"TABLE_{name}") or {}).get(f"ROW_{name}")
-                if isinstance(item.get(f"TABLE_{name}"), Mapping)
-                else None
-            )
-            following += found if isinstance(found, list) else [found] if isinstance(found, Mapping) else []
-        current = following
+        tables = (item.get(f"TABLE_{name}") for item in current)
+        found = [table.get(f"ROW_{name}") for table in tables if isinstance(table, Mapping)]
+        listed = [row for rows in found for row in (rows if isinstance(rows, list) else [rows])]
+        current = [row for row in listed if isinstance(row, Mapping)]
     return current
 
 

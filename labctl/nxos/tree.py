@@ -5,8 +5,9 @@ The renderer does not use this module, so that what it renders is judged by some
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from labctl.nxos.normal import canonical_line, contradicted, head, may_be_hidden, spread, stays
@@ -76,32 +77,21 @@ def walk(sections: Iterable[Section], depth: int = 0) -> Iterator[tuple[int, Sec
 
 def parse(text: str) -> ConfigTree:
     """Parse by indentation. Comments (``!``), blank lines and the ``version`` line of a running-config are left out."""
-    top: list[_Row] = []
-    stack: list[tuple[int, list[_Row]]] = [(-1, top)]
+    rows: deque[tuple[int, str, int]] = deque()
     for number, raw in enumerate(text.splitlines(), 1):
-        line = raw.strip()
-        if not line or line.startswith(("!", "version ")):
-            continue
-        indent = len(raw) - len(raw.lstrip())
-        while stack[-1][0] >= indent:
-            stack.pop()
-        row = _Row(" ".join(line.split()), number)
-        stack[-1][1].append(row)
-        stack.append((indent, row.children))
-    return ConfigTree(_freeze(top))
+        line = " ".join(raw.split())
+        if line and not line.startswith(("!", "version ")):
+            rows.append((len(raw) - len(raw.lstrip()), line, number))
+    return ConfigTree(_deeper(rows, -1))
 
 
-@dataclass(slots=True)
-class _Row:
-    """A section that is being read: its children are still coming."""
-
-    line: str
-    number: int
-    children: list[_Row] = field(default_factory=list)
-
-
-def _freeze(rows: Iterable[_Row]) -> tuple[Section, ...]:
-    return tuple(Section(row.line, _freeze(row.children), row.number) for row in rows)
+def _deeper(rows: deque[tuple[int, str, int]], indent: int) -> tuple[Section, ...]:
+    """Takes the rows (indentation, line, its number) up to the first that is not indented more."""
+    found = []
+    while rows and rows[0][0] > indent:
+        depth, line, number = rows.popleft()
+        found.append(Section(line, _deeper(rows, depth), number))
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)

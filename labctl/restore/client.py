@@ -42,7 +42,7 @@ class LabClient:
             session.close()
         if refused:
             more = f", the first of {len(refused)} lines" if len(refused) > 1 else ""
-            raise NotDone(f"{switch} refused: {refused[0].line} ({refused[0].words}){more}")
+            raise NotDone(f"{switch} refused: {refused[0].line} ({refused[0].message}){more}")
 
     def command(self, switch: str, line: str) -> str:
         """One line at a switch's prompt (``clear …``, ``show …``). Raises `NotDone` when it is refused."""

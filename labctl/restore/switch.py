@@ -104,7 +104,7 @@ class SwitchPart(Part[Difference]):
     def apply(self, left: Sequence[Difference]) -> None:
         lines = commands(left)
         refused = self._session.configure([(at, row.line) for at, row in enumerate(lines)], timeout=self._timeout)
-        self._refused |= {lines[row.number].serves: f"{row.line}: {row.words}" for row in refused}
+        self._refused |= {lines[row.number].serves: f"{row.line}: {row.message}" for row in refused}
 
     def settle(self) -> None:
         """Also the startup configuration. Raises `RejectedError`."""

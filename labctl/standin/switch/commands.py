@@ -2,7 +2,8 @@
 
 ``key``: how many leading words name the setting (a later line with the same ones replaces the earlier); 0 = all of
 them. ``enters``: the mode that the line opens. ``feature``: what must be enabled, else NX-OS does not know the line.
-``ignored``: why the line can have no effect on a stand-in; all other lines take effect.
+``ignored``: why the line can have no effect on a stand-in; all other lines take effect. ``[no]``: the running
+configuration shows it either way; all other lines go away by ``no``.
 
 Which line belongs to which feature and kind of interface: Cisco Nexus 9000 NX-OS configuration guides 10.x (Interfaces,
 Layer 2 Switching, Unicast Routing, VXLAN).
@@ -10,9 +11,7 @@ Layer 2 Switching, Unicast Routing, VXLAN).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
-from labctl.standin.switch.grammar import Node, compile_pattern
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +23,6 @@ class Command:
     enters: str | None = None
     feature: str | None = None
     ignored: str | None = None
-    start: Node = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "start", compile_pattern(self.pattern))
 
 
 C = Command
@@ -50,8 +45,7 @@ CONFIG = (
     C("feature lldp", ignored=NO_LLDP),
     C("feature fabric forwarding"),
     C("feature nv overlay"),
-    C("no ip domain-lookup", 3, ignored="the switch looks up no names"),
-    C("ip domain-lookup", 2, ignored="the switch looks up no names"),
+    C("[no] ip domain-lookup", 2, ignored="the switch looks up no names"),
     C("fabric forwarding anycast-gateway-mac <mac>", 3, feature="fabric forwarding"),
     C("vlan <vlans>", enters="vlan"),
     C("ip prefix-list <name> seq <seq> (permit|deny) <net4> [eq <len4>] [ge <len4>] [le <len4>]", 5),
@@ -70,8 +64,7 @@ CONFIG = (
     C("evpn", enters="evpn", feature="nv overlay"),
     C("ip route <net4> <ip4> [tag <int>] [<distance>]", 4),
     C("ipv6 route <net6> <ip6> [tag <int>] [<distance>]", 4),
-    C("no logging console", 2, ignored="nothing is logged to a console"),
-    C("logging console", 2, ignored="nothing is logged to a console"),
+    C("[no] logging console", 2, ignored="nothing is logged to a console"),
     C("boot nxos <word>", 2, ignored="there is no image to boot"),
 )
 
@@ -128,12 +121,10 @@ VPC_DOMAIN = (  # in the order in which a running configuration has them
 
 _DESCRIBED = (
     C("description <line>", 1),
-    C("shutdown", 1),
-    C("no shutdown", 1),
+    C("[no] shutdown", 1),
 )
 _LAYER2 = (
-    C("switchport", 1),
-    C("no switchport", 1),
+    C("[no] switchport", 1),
     C("switchport mode (access|trunk)", 2),
     C("switchport access vlan <vlan>", 3),
     C("switchport trunk native vlan <vlan>", 4),
@@ -158,10 +149,8 @@ _ROUTED = (
     *_ADDRESSED,
     C("ipv6 address use-link-local-only", 3),
     C("ip forward", 2),
-    C("no ip redirects", 2),
-    C("ip redirects", 2),
-    C("no ipv6 redirects", 2),
-    C("ipv6 redirects", 2),
+    C("[no] ip redirects", 2),
+    C("[no] ipv6 redirects", 2),
     C("ipv6 nd suppress-ra", 3, ignored="no router advertisements are sent"),
 )
 _MTU = (C("mtu <mtu>", 1),)
@@ -176,8 +165,7 @@ IF_ETHERNET = (
 )  # fmt: skip
 IF_BUNDLE = (
     *_DESCRIBED, *_MTU, *_LAYER2, *_ROUTED,
-    C("no lacp suspend-individual", 2, feature="lacp", ignored=NO_INDIVIDUAL),
-    C("lacp suspend-individual", 2, feature="lacp", ignored=NO_INDIVIDUAL),
+    C("[no] lacp suspend-individual", 2, feature="lacp", ignored=NO_INDIVIDUAL),
     C("vpc <channel>", 1, feature="vpc"),
     C("vpc peer-link", 1, feature="vpc"),
 )  # fmt: skip
@@ -245,11 +233,14 @@ BGP_AF = (
     C("redistribute direct route-map <name>", 2),
     C("redistribute static route-map <name>", 2),
 )
-BGP = (
+_BGP = (
     C("router-id <ip4>", 1),
     C("log-neighbor-changes", 1, ignored="nothing is logged to a console"),
     C("bestpath as-path multipath-relax", 3),
     C("timers bgp <timer> <timer>", 2),
+)
+BGP = (
+    *_BGP,
     C("address-family l2vpn evpn", enters="router-af", feature="nv overlay evpn"),
     C("address-family (ipv4|ipv6) unicast", enters="router-af"),
     C("template peer <name>", enters="router-neighbor"),
@@ -257,10 +248,7 @@ BGP = (
     C("vrf <name>", enters="router-vrf"),
 )
 BGP_VRF = (
-    C("router-id <ip4>", 1),
-    C("log-neighbor-changes", 1, ignored="nothing is logged to a console"),
-    C("bestpath as-path multipath-relax", 3),
-    C("timers bgp <timer> <timer>", 2),
+    *_BGP,
     C("address-family (ipv4|ipv6) unicast", enters="router-vrf-af"),
     C("neighbor <ip> [remote-as <asn>]", 2, enters="router-vrf-neighbor"),
 )

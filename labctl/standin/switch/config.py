@@ -11,14 +11,17 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from ipaddress import ip_interface
+from itertools import groupby
 
 from labctl.nxos.normal import vlan_list
 from labctl.nxos.tree import ConfigTree, Section
 from labctl.peers import NXOS_DEFAULT
-from labctl.standin.switch.commands import ORDER, VPC_DOMAIN, Command
+from labctl.standin.switch.commands import CONFIG, ORDER, VPC_DOMAIN, Command
 
 TRUNK = "switchport trunk allowed vlan"
 ALL_VLANS = "1-3967"
+BUNDLE = next(row for row in CONFIG if row.enters == "if-bundle")
+"""What a ``channel-group`` brings along."""
 L3_LINES = re.compile(r"(ip|ipv6) (address|router|ospf|forward)\b.*|fabric forwarding mode .*")
 """What ``vrf member`` wipes from an interface, as NX-OS does (and says)."""
 
@@ -31,19 +34,10 @@ class Entry:
     command: Command | None = None
     children: dict[str, Entry] = field(default_factory=dict)
 
-    @property
-    def ignored(self) -> str | None:
-        return self.command.ignored if self.command else None
-
 
 def identity(line: str, key: int) -> str:
     """What makes two lines the same setting: their first ``key`` words without a leading ``no``; 0 = the line."""
-    words = line.split()
-    if words[0] == "no":
-        words = words[1:]
-        key = min(key, len(words)) or key
-        return " ".join(words[:key] if key else words)
-    return " ".join(words[:key] if key else words)
+    return " ".join(line.removeprefix("no ").split()[: key or None])
 
 
 class RunningConfig:
@@ -74,53 +68,40 @@ class RunningConfig:
         self.startup = self.tree().text()
         self.saved = time.strftime("%a %b %d %H:%M:%S %Y", time.gmtime())
 
-    def put(self, path: Iterable[str], line: str, command: Command) -> Entry:
-        """Take a line at a place (identities of the sections above it); returns its entry."""
+    def put(self, path: Iterable[str], line: str, command: Command) -> None:
+        """Take a line at a place (identities of the sections above it), and what it brings along."""
         parent = self.at(path)
         line = _spelled(parent, line)
         name = identity(line, command.key)
         if name.startswith("vrf member") and parent.children.get("vrf member", Entry("")).line != line:
             for other in [other for other in parent.children if L3_LINES.fullmatch(other)]:
                 del parent.children[other]
-        found = parent.children.get(name)
-        if found is None:
-            found = parent.children[name] = Entry(line, command)
-        else:
-            found.line, found.command = line, command
-        return found
+        found = parent.children.setdefault(name, Entry(line))
+        found.line, found.command = line, command
+        if name == "channel-group":
+            bundle = f"interface port-channel{line.split()[1]}"
+            self.root.children.setdefault(bundle, Entry(bundle, BUNDLE))
 
-    def remove(self, path: Iterable[str], line: str, command: Command) -> bool:
-        """Take a line away; False when it was not there."""
+    def remove(self, path: Iterable[str], line: str, command: Command) -> None:
+        """Take a line away, and what goes with it."""
         parent = self.at(path)
-        if parent is self.root and command.enters == "vlan":
-            return self._remove_vlans(set(vlan_list(line.split()[1])))
-        return parent.children.pop(identity(line, command.key), None) is not None
+        if command.enters == "vlan":
+            self._remove_vlans(set(vlan_list(line.split()[1])))
+        else:
+            parent.children.pop(identity(line, command.key), None)
+        if line.startswith("feature ") or line == "nv overlay evpn":
+            _clean(self.root, line.removeprefix("feature "))
 
-    def _remove_vlans(self, gone: set[int]) -> bool:
+    def _remove_vlans(self, gone: set[int]) -> None:
         """``no vlan 5`` also shortens ``vlan 1,5,7``: lists are one way to write, not a thing."""
-        found = False
         for name in [name for name in self.root.children if name.startswith("vlan ")]:
             before = vlan_list(name.split()[1])
             left = [vlan for vlan in before if vlan not in gone]
             if len(left) < len(before):
-                found = True
                 entry = self.root.children.pop(name)
                 if left:
                     line = f"vlan {ranges(left)}"
                     self.root.children[line] = Entry(line, entry.command, entry.children)
-        return found
-
-    def drop(self, feature: str) -> None:
-        """``no feature bgp`` takes the feature's lines along, wherever they stand."""
-
-        def clean(entry: Entry) -> None:
-            for name, child in list(entry.children.items()):
-                if child.command and child.command.feature == feature:
-                    del entry.children[name]
-                else:
-                    clean(child)
-
-        clean(self.root)
 
     def at(self, path: Iterable[str]) -> Entry:
         """The entry at a place. Raises KeyError when it is gone (removed by another session)."""
@@ -142,17 +123,24 @@ class RunningConfig:
 
     def ignored(self) -> list[tuple[str, str]]:
         """(line, reason) of every stored line that has no effect."""
-        found: list[tuple[str, str]] = []
+        return list(_ignored(self.root, ""))
 
-        def look(entry: Entry, above: str) -> None:
-            for child in entry.children.values():
-                where = f"{above}{child.line}"
-                if child.ignored:
-                    found.append((where, child.ignored))
-                look(child, f"{where} / ")
 
-        look(self.root, "")
-        return found
+def _ignored(entry: Entry, above: str) -> Iterator[tuple[str, str]]:
+    for child in entry.children.values():
+        where = f"{above}{child.line}"
+        if child.command and child.command.ignored:
+            yield where, child.command.ignored
+        yield from _ignored(child, f"{where} / ")
+
+
+def _clean(entry: Entry, feature: str) -> None:
+    """``no feature bgp`` takes the feature's lines along, wherever they stand."""
+    for name, child in list(entry.children.items()):
+        if child.command and child.command.feature == feature:
+            del entry.children[name]
+        else:
+            _clean(child, feature)
 
 
 def _spelled(parent: Entry, line: str) -> str:
@@ -180,30 +168,24 @@ def _merge_vlans(sections: list[Section]) -> list[Section]:
     single = [s for s in lists if s.children]
     return [s for s in sections if not s.line.startswith("vlan ")] + [
         merged,
-        *sorted(single, key=lambda s: int(s.words[1])),
+        *sorted(single, key=lambda s: vlan_list(s.words[1])),
     ]
 
 
 def ranges(numbers: list[int]) -> str:
     """``1,10-12``."""
-    parts: list[str] = []
-    start = previous = numbers[0]
-    for number in [*numbers[1:], -1]:
-        if number != previous + 1:
-            parts.append(str(start) if start == previous else f"{start}-{previous}")
-            start = number
-        previous = number
+    parts = []
+    for _, run in groupby(enumerate(numbers), lambda pair: pair[1] - pair[0]):
+        members = [number for _, number in run]
+        parts.append(str(members[0]) if len(members) == 1 else f"{members[0]}-{members[-1]}")
     return ",".join(parts)
 
 
 def _rank(section: Section) -> tuple[int, tuple[object, ...]]:
     line = section.line
-    index = (
-        max((len(prefix), position) for position, prefix in enumerate(ORDER) if line.startswith(prefix))
-        if any(line.startswith(prefix) for prefix in ORDER)
-        else (0, ORDER.index("line"))
-    )
-    return index[1], _natural(line) if line.startswith(("interface", "vlan")) else (0,)
+    places = ((len(prefix), place) for place, prefix in enumerate(ORDER) if line.startswith(prefix))
+    _, place = max(places, default=(0, ORDER.index("line")))
+    return place, _natural(line) if line.startswith(("interface", "vlan")) else (0,)
 
 
 def _natural(line: str) -> tuple[object, ...]:
@@ -247,12 +229,12 @@ class Rule:
 
 
 def refused(mode: str, typed: Typed) -> str | None:
-    """The first rule's words; None when no rule minds."""
+    """What the first rule that minds says; None when none does."""
     for rule in RULES:
         if mode.startswith(rule.mode) and f"{typed.line} ".startswith(f"{rule.begins} "):
-            words = rule.check(typed)
-            if words:
-                return words
+            message = rule.check(typed)
+            if message:
+                return message
     return None
 
 
@@ -279,25 +261,14 @@ def _overlap(typed: Typed) -> str | None:
     family, address = typed.words[0], typed.words[2]
     if "/" not in address:
         return None
-    network = ip_interface(address).network
-    vrf = _vrf(typed.section)
+    network, vrf = ip_interface(address).network, _setting(typed.section, "vrf member")
     for name, entry in typed.others():
-        if _vrf(entry) != vrf:
-            continue
-        for child in entry.children.values():
-            words = child.line.split()
-            if (
-                words[:2] == [family, "address"]
-                and "/" in words[2]
-                and ip_interface(words[2]).network.overlaps(network)
-            ):
-                return f"ERROR: {address} overlaps with address configured on {name}"
+        lines = [child.line.split() for child in entry.children.values()]
+        held = (words[2] for words in lines if words[:2] == [family, "address"] and "/" in words[2])
+        same = _setting(entry, "vrf member") == vrf
+        if same and any(ip_interface(other).network.overlaps(network) for other in held):
+            return f"ERROR: {address} overlaps with address configured on {name}"
     return None
-
-
-def _vrf(interface: Entry) -> str | None:
-    found = interface.children.get("vrf member")
-    return found.line.split()[2] if found else None
 
 
 def _setting(interface: Entry | None, name: str) -> str | None:

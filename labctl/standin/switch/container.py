@@ -18,7 +18,6 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,14 +40,6 @@ NETWORK = Path("/sys/class/net")
 PORT = re.compile(r"eth([1-9][0-9]*)")
 INTERFACES_LIMIT = 1800.0
 """Seconds for the links: containerlab makes them when all boxes of a link run, which takes as long as the slowest."""
-
-
-@dataclass(frozen=True, slots=True)
-class Login:
-    """Who may log in."""
-
-    username: str
-    password: str
 
 
 def say(text: str) -> None:
@@ -82,15 +73,10 @@ def await_ports(wanted: int, limit: float = INTERFACES_LIMIT) -> dict[str, str]:
 
 def management() -> tuple[str | None, str | None]:
     """Address of eth0 with prefix length, and the gateway of the default route; as Docker made them."""
-    infos = [
-        info
-        for row in _ip("addr", "show", "dev", "eth0")
-        for info in row.get("addr_info", ())
-        if info["family"] == "inet"
-    ]
-    own = f"{infos[0]['local']}/{infos[0]['prefixlen']}" if infos else None
-    gateways = [str(row["gateway"]) for row in _ip("route", "show", "default", "dev", "eth0") if "gateway" in row]
-    return own, gateways[0] if gateways else None
+    infos = (info for row in _ip("-4", "addr", "show", "dev", "eth0") for info in row.get("addr_info", ()))
+    own = next((f"{info['local']}/{info['prefixlen']}" for info in infos), None)
+    routes = _ip("route", "show", "default", "dev", "eth0")
+    return own, next((str(row["gateway"]) for row in routes if "gateway" in row), None)
 
 
 def _ip(*words: str) -> list[dict[str, Any]]:
@@ -109,7 +95,7 @@ def host_key() -> paramiko.PKey:
     return paramiko.Ed25519Key.from_private_key_file(str(HOST_KEY))
 
 
-def serve(hostname: str, login: Login, ports: Mapping[str, str]) -> None:
+def serve(hostname: str, username: str, password: str, ports: Mapping[str, str]) -> None:
     """Make the switch, take its startup configuration, serve SSH; returns when it answers."""
     from labctl.guest.client import local_agent
     from labctl.standin.switch.sshd import SshServer
@@ -119,7 +105,7 @@ def serve(hostname: str, login: Login, ports: Mapping[str, str]) -> None:
     device = make_device(local_agent(), identity)
     take_startup(device)
     threading.Thread(target=watch_wires, args=(device, dict(ports)), name="wires", daemon=True).start()
-    server = SshServer(device, ("", 22), host_key(), (login.username, login.password, ""))
+    server = SshServer(device, ("", 22), host_key(), (username, password, ""))
     threading.Thread(target=server.serve, name="sshd", daemon=True).start()
 
 
@@ -184,7 +170,7 @@ def main(arguments: Sequence[str]) -> int:
         say(f"gave up: {passed}")
         health(1, passed.reason)
         return 1
-    serve(given.hostname, Login(given.username, given.password), ports)
+    serve(given.hostname, given.username, given.password, ports)
     say(f"{given.hostname}: {len(ports)} ports, SSH answers")
     health(0, "running")
     over.wait()

@@ -1,20 +1,24 @@
-"""One session on the switch: modes, prompts, configuration lines, show commands, NX-OS's words for what it refuses."""
+"""One session on the switch: modes, prompts, configuration lines, show commands and what is behind their bars; NX-OS's
+words for what it refuses."""
 
 from __future__ import annotations
 
+import json
+import re
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from enum import Enum, auto
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import dropwhile, filterfalse, pairwise
 from threading import RLock
+from typing import TYPE_CHECKING
 
 from labctl.nxos.tree import ConfigTree, Section
-from labctl.standin.switch.choice import NO_INTERFACE, Fit, Following, Why, Wrong, caret, choose, following, mark
-from labctl.standin.switch.commands import CONFIG, MODES, PROMPTS, Command
+from labctl.standin.switch.commands import MODES, PROMPTS, Command
 from labctl.standin.switch.config import RunningConfig, Typed, identity, refused
-from labctl.standin.switch.filters import BadPipe, Pipe, after, cut, pipes, section
-from labctl.standin.switch.grammar import Node, compile_pattern
-from labctl.standin.switch.platform import Platform, UnknownShow
+from labctl.standin.switch.grammar import NO_INTERFACE, Fit, Following, Why, Wrong, choose, following, mark
+
+if TYPE_CHECKING:
+    from labctl.standin.switch.dataplane.platform import FrrPlatform
 
 COPY_DONE = (
     "[########################################] 100%\n"
@@ -23,35 +27,163 @@ COPY_DONE = (
 )
 
 
-# --- what is typed besides configuration: a table of verbs, and what the configuration itself shows ------------------
+# --- behind a bar of a show command (NX-OS Fundamentals guide, "Filtering show Command Output") ----------------------
 
 
-class Do(Enum):
-    """What a session does for a verb."""
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One row: a pattern, and what it makes of a text with the words that were typed behind the name."""
 
-    CONFIGURE = auto()
-    LEAVE = auto()
-    TERMINAL = auto()
-    COPY = auto()
-    CLEAR = auto()
-    """Something is begun anew: nothing of the configuration changes."""
-    OWN_SHOW = auto()
-    """Told from the configuration and the session."""
-    SHOW = auto()
-    """Asked of the machine."""
+    pattern: str
+    do: Callable[[str, Sequence[str]], str]
+    key: int = 0
+
+
+def _searched(words: Sequence[str], flags: re.RegexFlag = re.NOFLAG) -> re.Pattern[str]:
+    text = " ".join(words)
+    return re.compile(text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text, flags)
+
+
+def _include(text: str, words: Sequence[str]) -> str:
+    return "\n".join(filter(_searched(words).search, text.splitlines()))
+
+
+def _exclude(text: str, words: Sequence[str]) -> str:
+    return "\n".join(filterfalse(_searched(words).search, text.splitlines()))
+
+
+def _ignore_case(text: str, words: Sequence[str]) -> str:
+    return "\n".join(filter(_searched(words[1:], re.IGNORECASE).search, text.splitlines()))
+
+
+def _begin(text: str, words: Sequence[str]) -> str:
+    pattern = _searched(words)
+    return "\n".join(dropwhile(lambda line: not pattern.search(line), text.splitlines()))
+
+
+def _section(text: str, words: Sequence[str]) -> str:
+    """Lines that match, each with what is indented below it."""
+    pattern = _searched(words)
+    kept, depth = [], None
+    for line in text.splitlines():
+        indent = len(line) - len(line.lstrip())
+        if depth is None or indent <= depth:
+            depth = indent if pattern.search(line) else None
+        if depth is not None:
+            kept.append(line)
+    return "\n".join(kept)
+
+
+def _lines(words: Sequence[str]) -> int:
+    return int(words[-1]) if words else 10
+
+
+def _pretty(text: str, _words: Sequence[str]) -> str:
+    try:
+        return json.dumps(json.loads(text), indent=4)
+    except ValueError:
+        return text
+
+
+FILTERS = (
+    Filter("json [native]", lambda text, _words: text),
+    Filter("json-pretty [native]", _pretty),
+    Filter("include <line>", _include),
+    Filter("exclude <line>", _exclude),
+    Filter("begin <line>", _begin),
+    Filter("section <line>", _section),
+    Filter("count", lambda text, _words: str(len(text.splitlines()))),
+    Filter("no-more", lambda text, _words: text),
+    Filter("grep <line>", _include),
+    Filter("grep ignore-case <line>", _ignore_case),
+    Filter("grep invert-match <line>", lambda text, words: _exclude(text, words[1:])),
+    Filter("egrep <line>", _include),
+    Filter("head [lines] [<int>]", lambda text, words: "\n".join(text.splitlines()[: _lines(words)])),
+    Filter("last [<int>]", lambda text, words: "\n".join(text.splitlines()[-_lines(words) :])),
+)
+_LATER_BAR = re.compile(r"(?<=\s)\|(?=\s)")
+
+
+def cut(line: str) -> list[str]:
+    """The line at its bars. Behind the first, a bar between blanks ends a pattern; ``include up|down`` and what stands
+    in quotes are whole."""
+    quoted = re.sub(r"\"[^\"]*\"|'[^']*'", lambda found: "_" * len(found[0]), line)
+    first = quoted.find("|")
+    if first < 0:
+        return [line]
+    bars = [first, *(found.start() for found in _LATER_BAR.finditer(quoted, first + 1)), len(line)]
+    return [line[:first], *(line[start + 1 : end] for start, end in pairwise(bars))]
+
+
+def _filter(part: str) -> Fit[Filter] | Wrong:
+    found = choose(FILTERS, part.split())
+    if isinstance(found, Fit):
+        try:
+            _searched(found.words[1:])
+        except re.error:
+            return Wrong(1, Why.INVALID)
+    return found
+
+
+# --- what is typed besides configuration -----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """One row."""
+    """One row: what a session does with the words in full, and says; None: the machine is asked."""
 
     pattern: str
-    do: Do
+    do: Callable[[Shell, tuple[str, ...]], str] | None
     key: int = 0
-    start: Node = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "start", compile_pattern(self.pattern))
+    @property
+    def shows(self) -> bool:
+        return self.pattern.startswith("show ")
+
+
+def now() -> str:
+    return time.strftime("%a %b %d %H:%M:%S %Y", time.gmtime())
+
+
+def _leave(shell: Shell, words: tuple[str, ...]) -> str:
+    if shell.modes:
+        shell.modes = shell.modes[:-1] if words == ("exit",) else []
+    else:
+        shell.over = words == ("exit",)
+    if not shell.modes:
+        shell.device.settle()
+    return ""
+
+
+def _configure(shell: Shell, _words: tuple[str, ...]) -> str:
+    shell.modes = [Place("config")]
+    return ""
+
+
+def _copy(shell: Shell, _words: tuple[str, ...]) -> str:
+    shell.device.settle()
+    shell.device.config.save()
+    return COPY_DONE
+
+
+def _clear(shell: Shell, words: tuple[str, ...]) -> str:
+    """Something is begun anew: nothing of the configuration changes."""
+    shell.device.settle()
+    said = shell.device.platform.clear(words[1:])
+    return shell.refuse(said) if said else ""
+
+
+def _terminal(shell: Shell, words: tuple[str, ...]) -> str:
+    if words[1] == "length":
+        shell.length = int(words[2])
+    elif words[1] == "width":
+        shell.width = int(words[2])
+    return ""
+
+
+def _show_terminal(shell: Shell, _words: tuple[str, ...]) -> str:
+    length = "the terminal's" if shell.length is None else str(shell.length)
+    return f"Length: {length} lines, Width: {shell.width} columns"
 
 
 PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -66,91 +198,82 @@ PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 """``show running-config PART``: lines of the top level, and of interfaces, by how they begin."""
 
-VERBS: tuple[Verb, ...] = (
-    Verb("configure [terminal]", Do.CONFIGURE),
-    Verb("end", Do.LEAVE),
-    Verb("exit", Do.LEAVE),
-    Verb("copy running-config startup-config", Do.COPY),
-    *(
-        Verb(f"clear {family} bgp {rest}", Do.CLEAR)
-        for family, kind in (("ip", "<ip4>"), ("ipv6", "<ip6>"))
-        for rest in (f"vrf <name> {kind}", "vrf <name> *", f"{kind} [vrf <name>]", "* [vrf <name>]")
-    ),
-    Verb("terminal length <lines>", Do.TERMINAL),
-    Verb("terminal width <columns>", Do.TERMINAL),
-    Verb("terminal session-timeout <int>", Do.TERMINAL),
-    Verb("terminal (dont-ask|monitor)", Do.TERMINAL),
-    Verb("terminal no (dont-ask|monitor)", Do.TERMINAL),
-    Verb("no terminal (dont-ask|monitor)", Do.TERMINAL),
-    Verb("show terminal", Do.OWN_SHOW),
-    Verb("show running-config", Do.OWN_SHOW),
-    Verb("show running-config interface [<interface>]", Do.OWN_SHOW),
-    Verb("show running-config section <line>", Do.OWN_SHOW),
-    *(Verb(f"show running-config {part}", Do.OWN_SHOW) for part in PARTS),
-    Verb("show startup-config", Do.OWN_SHOW),
-    Verb("show labctl (ignored|log)", Do.OWN_SHOW),
-)
+
+def _running(shell: Shell, words: tuple[str, ...]) -> str:
+    """``show running-config`` and its parts."""
+    tree = shell.device.config.tree()
+    match words[2:]:
+        case ():
+            text = tree.text()
+        case ("interface", *names):
+            text = ConfigTree(tuple(s for s in tree.all("interface") if not names or s.words[1] in names)).text()
+        case ("section", *pattern):
+            text = _section(tree.text(), pattern)
+        case part:
+            text = _part(tree, *PARTS[" ".join(part)])
+    return _headed(shell, " ".join(words), "", text)
 
 
-def verbs(shows: Iterable[str]) -> tuple[Verb, ...]:
-    """The table with the machine's own show commands (patterns without ``show``)."""
-    return (*VERBS, *(Verb(f"show {pattern}", Do.SHOW) for pattern in shows))
+def _part(tree: ConfigTree, top: tuple[str, ...], inside: tuple[str, ...]) -> str:
+    kept = []
+    for item in tree.sections:
+        children = tuple(child for child in item.children if child.line.startswith(inside)) if inside else ()
+        if item.line.startswith(top):
+            kept.append(item)
+        elif item.line.startswith("interface ") and children:
+            kept.append(Section(item.line, children))
+    return ConfigTree(tuple(kept)).text()
 
 
-def now() -> str:
-    return time.strftime("%a %b %d %H:%M:%S %Y", time.gmtime())
+def _startup(shell: Shell, words: tuple[str, ...]) -> str:
+    config = shell.device.config
+    if config.startup is None:
+        return "No startup configuration"
+    return _headed(shell, " ".join(words), f"!Startup config saved at: {config.saved}\n", config.startup)
 
 
-def own_show(config: RunningConfig, log: Sequence[str], words: tuple[str, ...]) -> str:
-    """``words``: in full, behind ``show``."""
-    match words:
-        case ("running-config", *part):
-            text = _part(config.tree(), tuple(part))
-            return _headed(f"running-config {' '.join(part)}".rstrip(), config, text)
-        case ("startup-config",):
-            if config.startup is None:
-                return "No startup configuration"
-            return _headed("startup-config", config, config.startup)
-        case ("labctl", "ignored"):
-            rows = config.ignored()
-            width = max((len(line) for line, _ in rows), default=0)
-            return "\n".join(f"{line.ljust(width)}  {reason}" for line, reason in rows) or "no line is without effect"
-        case _:
-            return "\n".join(log) or "nothing was logged"
-
-
-def _headed(what: str, config: RunningConfig, text: str) -> str:
-    saved = f"!Startup config saved at: {config.saved}\n" if what == "startup-config" else ""
+def _headed(shell: Shell, command: str, saved: str, text: str) -> str:
+    config = shell.device.config
     return (
-        f"\n!Command: show {what}\n!Running configuration last done at: {config.last_change}\n{saved}!Time: {now()}\n\n"
+        f"\n!Command: {command}\n!Running configuration last done at: {config.last_change}\n{saved}!Time: {now()}\n\n"
         f"version {config.version} Bios:version\n{text.rstrip()}\n"
     )
 
 
-def _part(tree: ConfigTree, words: tuple[str, ...]) -> str:
-    match words:
-        case ():
-            return tree.text()
-        case ("interface",):
-            return ConfigTree(tuple(tree.all("interface"))).text()
-        case ("interface", name):
-            return ConfigTree(tuple(s for s in tree.all("interface") if s.words[1] == name)).text()
-        case ("section", *pattern):
-            return section(tree.text(), pattern)
-        case _:
-            return _of(tree, *PARTS[" ".join(words)])
+def _ignored(shell: Shell, _words: tuple[str, ...]) -> str:
+    rows = shell.device.config.ignored()
+    width = max((len(line) for line, _ in rows), default=0)
+    return "\n".join(f"{line.ljust(width)}  {reason}" for line, reason in rows) or "no line is without effect"
 
 
-def _of(tree: ConfigTree, top: tuple[str, ...], inside: tuple[str, ...]) -> str:
-    kept = []
-    for item in tree.sections:
-        if item.line.startswith(top):
-            kept.append(item)
-        elif item.line.startswith("interface "):
-            children = tuple(child for child in item.children if child.line.startswith(inside)) if inside else ()
-            if children:
-                kept.append(Section(item.line, children))
-    return ConfigTree(tuple(kept)).text()
+def _log(shell: Shell, _words: tuple[str, ...]) -> str:
+    return "\n".join(shell.device.log) or "nothing was logged"
+
+
+VERBS: tuple[Verb, ...] = (
+    Verb("configure [terminal]", _configure),
+    Verb("end", _leave),
+    Verb("exit", _leave),
+    Verb("copy running-config startup-config", _copy),
+    *(
+        Verb(f"clear {family} bgp {rest}", _clear)
+        for family, kind in (("ip", "<ip4>"), ("ipv6", "<ip6>"))
+        for rest in (f"vrf <name> {kind}", "vrf <name> *", f"{kind} [vrf <name>]", "* [vrf <name>]")
+    ),
+    Verb("terminal length <lines>", _terminal),
+    Verb("terminal width <columns>", _terminal),
+    Verb("terminal session-timeout <int>", _terminal),
+    Verb("terminal [no] (dont-ask|monitor)", _terminal),
+    Verb("no terminal (dont-ask|monitor)", _terminal),
+    Verb("show terminal", _show_terminal),
+    Verb("show running-config", _running),
+    Verb("show running-config interface [<interface>]", _running),
+    Verb("show running-config section <line>", _running),
+    *(Verb(f"show running-config {part}", _running) for part in PARTS),
+    Verb("show startup-config", _startup),
+    Verb("show labctl ignored", _ignored),
+    Verb("show labctl log", _log),
+)
 
 
 # --- a session -------------------------------------------------------------------------------------------------------
@@ -159,10 +282,10 @@ def _of(tree: ConfigTree, top: tuple[str, ...], inside: tuple[str, ...]) -> str:
 class Device:
     """What all sessions of one switch share: the configuration, the platform, and the lock around both."""
 
-    def __init__(self, config: RunningConfig, platform: Platform) -> None:
+    def __init__(self, config: RunningConfig, platform: FrrPlatform) -> None:
         self.config = config
         self.platform = platform
-        self.verbs = verbs(platform.patterns)
+        self.verbs = (*VERBS, *(Verb(f"show {pattern}", None) for pattern in platform.patterns))
         self.lock = RLock()
         self.log: list[str] = []
         self._dirty = False
@@ -191,24 +314,19 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Meant:
-    """What a line means: a command of the mode at ``depth`` (None: a verb), or its removal."""
+    """A line of configuration: a command of the mode at ``depth``, or its removal."""
 
-    row: Command | Verb
-    words: tuple[str, ...]
-    depth: int | None = None
+    fit: Fit[Command]
+    depth: int
     removes: bool = False
-
-    @property
-    def line(self) -> str:
-        return " ".join(self.words)
 
 
 class Shell:
     """A session. `execute` takes one line and gives what the switch prints."""
 
     def __init__(self, device: Device) -> None:
-        self._device = device
-        self._modes: list[Place] = []
+        self.device = device
+        self.modes: list[Place] = []
         self.over = False
         self.refused = False
         """Whether the last line was."""
@@ -220,200 +338,139 @@ class Shell:
 
     @property
     def prompt(self) -> str:
-        name = self._device.config.hostname
-        if not self._modes:
-            return f"{name}# "
-        return f"{name}({PROMPTS[self._modes[-1].mode]})# "
-
-    @property
-    def configuring(self) -> bool:
-        return bool(self._modes)
+        mode = f"({PROMPTS[self.modes[-1].mode]})" if self.modes else ""
+        return f"{self.device.config.hostname}{mode}# "
 
     def execute(self, line: str) -> str:
         """Do one line. The answer has no prompt and no trailing newline; empty when the line was taken in silence."""
         self.refused = self.whole = False
-        text = line.strip()
-        if not text or text.startswith("!"):
+        if not line.strip() or line.strip().startswith("!"):
             return ""
-        with self._device.lock:
+        with self.device.lock:
             return self._execute(line)
 
     def _execute(self, line: str) -> str:
-        parts = cut(line)
-        if len(parts) > 1 and parts[0][1].strip():
-            meant = self._meaning(parts[0][1].split())
-            if isinstance(meant, Meant) and isinstance(meant.row, Verb) and meant.row.do in (Do.OWN_SHOW, Do.SHOW):
-                behind = pipes(parts[1:])
-                if isinstance(behind, BadPipe):
-                    return self._refuse(caret(self.prompt, behind.position, behind.why))
-                return self._show(line, meant.row, meant.words[1:], behind)
+        command, *behind = cut(line)
+        meant = self._meaning(command.split()) if behind and command.strip() else None
+        if isinstance(meant, Fit) and meant.row.shows:
+            return self._show(meant, line, behind)
         meant = self._meaning(line.split())
         if isinstance(meant, Wrong):
-            return self._refuse(mark(self.prompt, line, meant))
-        if isinstance(meant.row, Verb):
-            return self._verb(line, meant.row, meant.words)
-        return self._configure(line, meant.row, meant)
+            return self.refuse(mark(self.prompt, line, meant.index, meant.why.value))
+        if isinstance(meant, Meant):
+            return self._configure(line, meant)
+        if meant.row.shows:
+            return self._show(meant, line, [])
+        return meant.row.do(self, meant.words) if meant.row.do else ""
 
-    def _refuse(self, words: str) -> str:
+    def refuse(self, message: str) -> str:
         self.refused = True
-        return words
+        return message
 
     # --- what a line means ------------------------------------------------------------------------------------
 
-    def _meaning(self, words: Sequence[str]) -> Meant | Wrong:
+    def _meaning(self, words: Sequence[str]) -> Meant | Fit[Verb] | Wrong:
         """Fit the line to the open mode, else to the ones around it: a line of a parent mode leaves this one.
 
         A line that fits nowhere is refused in the words of the mode in which it came furthest.
         """
+        if not self.modes:
+            return choose(self.device.verbs, words)
         furthest = Wrong(-1, Why.INVALID)
-        for depth in range(len(self._modes) - 1, -1, -1):
-            verbs = self._device.verbs if depth == len(self._modes) - 1 else ()
-            meant = self._in_mode(words, depth, verbs)
-            if isinstance(meant, Meant) or meant.why is Why.AMBIGUOUS:
+        for depth in range(len(self.modes) - 1, -1, -1):
+            meant = self._in_mode(words, depth)
+            if not isinstance(meant, Wrong) or meant.why is Why.AMBIGUOUS:
                 return meant
             furthest = meant if meant.index > furthest.index else furthest
-        if not self._modes:
-            found = choose(self._device.verbs, words)
-            return Meant(found.row, found.words) if isinstance(found, Fit) else found
         return furthest
 
-    def _in_mode(self, words: Sequence[str], depth: int, verbs: Sequence[Verb]) -> Meant | Wrong:
-        commands = self._commands(self._modes[depth])
-        rows: list[Command | Verb] = [*commands, *verbs]
-        found = choose(rows, words)
+    def _in_mode(self, words: Sequence[str], depth: int) -> Meant | Fit[Verb] | Wrong:
+        commands = self._commands(self.modes[depth])
+        verbs = self.device.verbs if depth == len(self.modes) - 1 else ()
+        found: Fit[Command | Verb] | Wrong = choose([*commands, *verbs], words)
         if isinstance(found, Fit):
-            return Meant(found.row, found.words, None if isinstance(found.row, Verb) else depth)
+            if isinstance(found.row, Verb):
+                return Fit(found.row, found.words)
+            return Meant(Fit(found.row, found.words), depth)
         if words[0].lower() == "no" and len(words) > 1:
             negative = choose(commands, words[1:], named=True)
             if isinstance(negative, Fit):
-                return Meant(negative.row, negative.words, depth, removes=True)
+                return Meant(negative, depth, removes=True)
             if negative.index + 1 >= found.index:
                 return Wrong(negative.index + 1, negative.why)
         return found
 
     def _commands(self, place: Place) -> list[Command]:
         """Of a mode, those whose feature is on: the others are not there, as on NX-OS."""
-        features = self._device.config.features()
+        features = self.device.config.features()
         return [row for row in MODES[place.mode] if row.feature is None or row.feature in features]
 
-    # --- verbs ------------------------------------------------------------------------------------------------
+    # --- show and configuration -------------------------------------------------------------------------------
 
-    def _verb(self, line: str, verb: Verb, words: tuple[str, ...]) -> str:
-        match verb.do:
-            case Do.CONFIGURE:
-                self._modes = [Place("config")]
-            case Do.LEAVE:
-                self._leave(words[0])
-            case Do.TERMINAL:
-                self._terminal(words)
-            case Do.COPY:
-                self._device.settle()
-                self._device.config.save()
-                return COPY_DONE
-            case Do.CLEAR:
-                self._device.settle()
-                said = self._device.platform.clear(words[1:])
-                return self._refuse(said) if said else ""
-            case Do.OWN_SHOW | Do.SHOW:
-                return self._show(line, verb, words[1:], [])
-        return ""
-
-    def _leave(self, word: str) -> None:
-        if not self._modes:
-            self.over = word == "exit"
-            return
-        self._modes = self._modes[:-1] if word == "exit" else []
-        if not self._modes:
-            self._device.settle()
-
-    def _terminal(self, words: tuple[str, ...]) -> None:
-        if words[1] == "length":
-            self.length = int(words[2])
-        elif words[1] == "width":
-            self.width = int(words[2])
-
-    def _show(self, line: str, verb: Verb, words: tuple[str, ...], behind: Sequence[Pipe]) -> str:
-        self._device.settle()
-        if words == ("terminal",):
-            length = "the terminal's" if self.length is None else str(self.length)
-            text = f"Length: {length} lines, Width: {self.width} columns"
-        elif verb.do is Do.OWN_SHOW:
-            text = own_show(self._device.config, self._device.log, words)
+    def _show(self, meant: Fit[Verb], line: str, behind: Sequence[str]) -> str:
+        filters: list[Fit[Filter]] = []
+        for index, part in enumerate(behind):
+            found = _filter(part)
+            if isinstance(found, Wrong):
+                before = line[: len(line) - len("|".join(behind[index:]))]
+                return self.refuse(mark(self.prompt + before, part, found.index, found.why.value))
+            filters.append(found)
+        self.device.settle()
+        if meant.row.do:
+            text = meant.row.do(self, meant.words)
         else:
-            try:
-                text = self._device.platform.show(words, as_json=any(pipe.row.as_json for pipe in behind))
-            except UnknownShow as unknown:
-                return self._refuse(mark(self.prompt, line, Wrong(unknown.word + 1, Why.INVALID)))
-        for pipe in behind:
-            self.whole |= pipe.row.pattern == "no-more"
-            text = pipe.apply(text)
+            as_json = any(found.words[0].startswith("json") for found in filters)
+            text = self.device.platform.show(meant.words[1:], as_json=as_json)
+        for found in filters:
+            self.whole |= found.row.pattern == "no-more"
+            text = found.row.do(text, found.words[1:])
         return text
 
-    # --- configuration ----------------------------------------------------------------------------------------
-
-    def _configure(self, line: str, command: Command, meant: Meant) -> str:
-        assert meant.depth is not None  # noqa: S101 - a command of a mode
-        config, place, text = self._device.config, self._modes[meant.depth], meant.line
+    def _configure(self, line: str, meant: Meant) -> str:
+        config, place = self.device.config, self.modes[meant.depth]
+        command, text = meant.fit.row, meant.fit.line
         try:
             if meant.removes:
-                self._remove(place, text, command)
+                config.remove(place.path, text, command)
             else:
-                if command.enters == "if-ethernet" and config.ports and text.split()[1] not in config.ports:
-                    return self._refuse(mark(self.prompt, line, Wrong(1, Why.INVALID), NO_INTERFACE))
-                words = refused(place.mode, Typed(config, place.path, text))
-                if words:
-                    return self._refuse(words)
-                self._take(place, text, command)
+                if command.enters == "if-ethernet" and config.ports and meant.fit.words[1] not in config.ports:
+                    return self.refuse(mark(self.prompt, line, 1, NO_INTERFACE))
+                message = refused(place.mode, Typed(config, place.path, text))
+                if message:
+                    return self.refuse(message)
+                config.put(place.path, text, command)
         except KeyError:
-            return self._refuse("ERROR: the section was removed by another session")
-        del self._modes[meant.depth + 1 :]
+            return self.refuse("ERROR: the section was removed by another session")
+        del self.modes[meant.depth + 1 :]
         if command.enters and not meant.removes:
-            self._modes.append(Place(command.enters, (*place.path, identity(text, command.key))))
-        self._device.touched()
+            self.modes.append(Place(command.enters, (*place.path, identity(text, command.key))))
+        self.device.touched()
         return ""
-
-    def _take(self, place: Place, text: str, command: Command) -> None:
-        config = self._device.config
-        config.put(place.path, text, command)
-        if text.startswith("channel-group "):
-            bundle = f"interface port-channel{text.split()[1]}"
-            if bundle not in config.root.children:
-                config.put((), bundle, next(row for row in CONFIG if row.enters == "if-bundle"))
-
-    def _remove(self, place: Place, text: str, command: Command) -> None:
-        config = self._device.config
-        config.remove(place.path, text, command)
-        if text.startswith("feature "):
-            config.drop(text.removeprefix("feature "))
-        if text == "nv overlay evpn":
-            config.drop(text)
 
     # --- help -------------------------------------------------------------------------------------------------
 
     def following(self, line: str) -> tuple[Following, str]:
         """What may follow, and the word that was begun: for ``?`` and TAB."""
-        parts = cut(line)
-        part = parts[-1][1]
+        *before, part = cut(line)
         begun = "" if not part or part[-1].isspace() else part.split()[-1]
         words = part.split()[: -1 if begun else None]
-        if len(parts) > 1:
-            return after(" ".join(words)), begun
-        with self._device.lock:
-            rows: list[Command | Verb] = [*self._device.verbs]
-            if self._modes:
-                rows += self._commands(self._modes[-1])
-                if words[:1] == ["no"]:
-                    negative = following(self._commands(self._modes[-1]), words[1:])
-                    positive = following(rows, words)
-                    return Following((*positive.tokens, *negative.tokens), positive.end or negative.end), begun
-        return following(rows, words), begun
+        if before:
+            return following(FILTERS, words), begun
+        with self.device.lock:
+            commands = self._commands(self.modes[-1]) if self.modes else []
+            rows: list[Command | Verb] = [*self.device.verbs, *commands]
+            found = following(rows, words)
+            if commands and words[:1] == ["no"]:
+                negative = following(commands, words[1:])
+                found = Following((*found.tokens, *negative.tokens), found.end or negative.end)
+        return found, begun
 
     def help(self, line: str) -> str:
         """The answer to ``?``: the words that complete the one that was begun, else what may follow."""
         found, begun = self.following(line)
         shown = {token.shown() for token in found.tokens if not begun or token.literal.startswith(begun.lower())}
         if begun:
-            return "  ".join(sorted(shown)) or f"{' ' * len(self.prompt)}^\n{Why.INVALID.value}"
+            return "  ".join(sorted(shown)) or mark(self.prompt, "", 0, Why.INVALID.value)
         lines = [f"  {text}" for text in sorted(shown)] + (["  <CR>"] if found.end else [])
         return "\n".join(lines) or Why.INVALID.value
 

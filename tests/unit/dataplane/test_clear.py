@@ -17,9 +17,9 @@ class Vty:
         self.answer = answer
         self.asked: list[tuple[str, str]] = []
 
-    def show(self, daemon: str, command: str) -> list[str]:
+    def show(self, daemon: str, command: str) -> str:
         self.asked.append((daemon, command))
-        return [self.answer]
+        return self.answer
 
 
 def platform(answer: str = "") -> tuple[FrrPlatform, Vty]:

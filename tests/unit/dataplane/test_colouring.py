@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from labctl.nxos.tree import parse
 from labctl.standin.switch.dataplane import frr, linux
-from labctl.standin.switch.dataplane.settings import read
+from labctl.standin.switch.dataplane.settings import SwitchModel
 from tests.rendered import rendered
 
 STATIC = "vrf context red\n  ip route 12.1.0.0/16 198.18.0.2 tag 12345\n"
@@ -17,7 +17,7 @@ COLOURED = rendered("coloured-pairs-standin")["nxos/leaf2103.cfg"]
 
 
 def bgpd(text: str) -> str:
-    return frr.texts(read(parse(text))).bgpd or ""
+    return frr.texts(SwitchModel(parse(text))).get("bgpd", "")
 
 
 def clauses(text: str) -> list[list[str]]:
@@ -107,7 +107,8 @@ def test_a_changed_filter_takes_effect() -> None:
 
 
 def test_static_routes_come_when_their_filter_is_there() -> None:
-    before, after = (linux.desired(read(parse(text)), "02:00:00:00:00:01") for text in ("vrf context red\n", STATIC))
+    models = [SwitchModel(parse(text)) for text in ("vrf context red\n", STATIC)]
+    before, after = (linux.desired(model, "02:00:00:00:00:01") for model in models)
     routes = [op.text for op in linux.new_routes(before, after)]
     assert routes == ["route replace 12.1.0.0/16 via 198.18.0.2 vrf red proto static"]
     assert not any("12.1.0.0" in op.text for op in linux.difference(before, after))

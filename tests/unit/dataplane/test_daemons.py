@@ -10,7 +10,6 @@ import pytest
 
 from labctl.guest.api import VtyReply
 from labctl.standin.switch.dataplane import platform as daemons
-from labctl.standin.switch.dataplane.frr import FrrTexts
 from labctl.standin.switch.dataplane.platform import FrrDaemons
 
 BGPD = """\
@@ -62,7 +61,7 @@ class Guest:
 
 def switch(guest: Guest, bgpd: str = BGPD) -> FrrDaemons:
     found = FrrDaemons(guest, "leaf2102", "leaf2102")  # type: ignore[arg-type]
-    assert found.apply(FrrTexts("hostname leaf2102\n", None, None, bgpd)) == []
+    assert found.apply({"zebra": "hostname leaf2102\n", "bgpd": bgpd}) == []
     guest.done.clear()
     return found
 
@@ -71,24 +70,24 @@ def test_zebra_forgets_evpn_before_bgpd_ends() -> None:
     """Otherwise a bgpd that comes later is told of segments and not of their VNIs."""
     guest = Guest(forgets_after=2)
     found = switch(guest)
-    assert found.apply(FrrTexts("hostname leaf2102\n", None, None, None)) == []
+    assert found.apply({"zebra": "hostname leaf2102\n"}) == []
     assert guest.done == [
         "bgpd.vty: configure terminal", "bgpd.vty: router bgp 65102", "bgpd.vty: address-family l2vpn evpn",
         "bgpd.vty: no advertise-all-vni", "bgpd.vty: end",
         "zebra.vty: show evpn", "zebra.vty: show evpn", "zebra.vty: show evpn", "signal 2 15",
     ]  # fmt: skip
-    assert found.running == {"zebra"}
+    assert found.show("bgpd", "show version") == ""
 
 
 def test_a_bgpd_without_evpn_just_ends() -> None:
     guest = Guest()
-    switch(guest, "router bgp 65102\n").apply(FrrTexts("hostname leaf2102\n", None, None, None))
+    switch(guest, "router bgp 65102\n").apply({"zebra": "hostname leaf2102\n"})
     assert guest.done == ["signal 2 15"]
 
 
 def test_a_zebra_that_does_not_forget_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(daemons, "WITHDRAW_LIMIT", 0.05)
     guest = Guest(forgets_after=1000)
-    (said,) = switch(guest).apply(FrrTexts("hostname leaf2102\n", None, None, None))
+    (said,) = switch(guest).apply({"zebra": "hostname leaf2102\n"})
     assert said.startswith("zebra: zebra still has EVPN's VNIs")
     assert guest.done[-1] == "signal 2 15"

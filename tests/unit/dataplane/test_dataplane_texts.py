@@ -9,7 +9,7 @@ import pytest
 from labctl.nxos.tree import parse
 from labctl.standin.switch.dataplane import frr, linux
 from labctl.standin.switch.dataplane.names import vrf_device
-from labctl.standin.switch.dataplane.settings import SwitchModel, read
+from labctl.standin.switch.dataplane.settings import SwitchModel
 from tests.rendered import rendered
 
 MAC = "02:00:00:00:00:01"
@@ -22,7 +22,7 @@ CASES = [
 
 
 def model(folder: str, switch: str) -> SwitchModel:
-    return read(parse(rendered(folder)[f"nxos/{switch}.cfg"]))
+    return SwitchModel(parse(rendered(folder)[f"nxos/{switch}.cfg"]))
 
 
 @pytest.mark.parametrize(("folder", "switch"), CASES)
@@ -36,7 +36,7 @@ def test_kernel_objects(folder: str, switch: str, golden: Callable[[str, str], N
 
 @pytest.mark.parametrize(("folder", "switch"), CASES)
 def test_frr_texts(folder: str, switch: str, golden: Callable[[str, str], None]) -> None:
-    daemons = frr.texts(model(folder, switch)).daemons()
+    daemons = frr.texts(model(folder, switch))
     golden(f"dataplane/{folder}-{switch}.frr.txt", "".join(f"### {name}\n{text}" for name, text in daemons.items()))
 
 
@@ -48,9 +48,9 @@ def test_a_vrf_whose_name_linux_cannot_have_is_called_otherwise_there(name: str)
     assert (len(device) <= 15, device == vrf_device(name), device == name) == (True, True, False)
     texts = []
     for vrf in ("vrf-001", name):
-        found = read(parse(config.replace("vrf-001", vrf)))
+        found = SwitchModel(parse(config.replace("vrf-001", vrf)))
         lines = [op.text for item in linux.desired(found, MAC) for op in item.make + item.remove]
-        daemons = "".join(frr.texts(found).daemons().values())
+        daemons = "".join(frr.texts(found).values())
         lines += [line for line in daemons.splitlines() if line.startswith(("vrf ", "router bgp "))]
         texts.append([line.replace(vrf_device(vrf), "VRF") for line in lines])
     assert texts[0] == texts[1]

@@ -14,7 +14,7 @@ from labctl.standin.switch.dataplane import frr, linux
 from labctl.standin.switch.dataplane.horizon import SplitHorizon
 from labctl.standin.switch.dataplane.linux import KIND_ORDER
 from labctl.standin.switch.dataplane.names import kernel_name, nxos_name
-from labctl.standin.switch.dataplane.settings import read
+from labctl.standin.switch.dataplane.settings import SwitchModel
 from tests.rendered import rendered
 
 LEAF = rendered("whitepaper-standin-fabric")["nxos/leaf2101.cfg"]
@@ -22,7 +22,7 @@ PORTS = [f"{part}\n" for part in LEAF.split("\nrouter bgp")[0].split("\ninterfac
 
 
 def objects(text: str) -> list[linux.KernelObject]:
-    return linux.desired(read(parse(text)), "02:00:00:00:00:01")
+    return linux.desired(SwitchModel(parse(text)), "02:00:00:00:00:01")
 
 
 def changes(before: str, after: str) -> list[str]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from labctl.nxos.tree import ConfigTree, parse
-from labctl.standin.switch.dataplane.settings import Address, SwitchModel, read
+from labctl.standin.switch.dataplane.settings import Address, SwitchModel
 
 
 def model(text: str) -> SwitchModel:
-    return read(parse(text))
+    return SwitchModel(parse(text))
 
 
 def test_an_empty_switch() -> None:
-    empty = read(ConfigTree())
+    empty = SwitchModel(ConfigTree())
     assert (empty.hostname, empty.vtep(), empty.bgp, empty.vpc, empty.vlans) == ("switch", None, (), None, {})
 
 
@@ -45,6 +45,7 @@ def test_vtep_is_the_primary_address_of_the_source() -> None:
 
 def test_vlans_of_a_list_and_their_segments() -> None:
     assert model("vlan 1,5,7-8\nvlan 5\n  vn-segment 5005\n").vlans == {1: None, 5: 5005, 7: None, 8: None}
+    assert model("vlan 5,7\n  name red\n").vlan_names == {5: "red", 7: "red"}
 
 
 def test_vrf_with_colour_and_statics() -> None:
@@ -67,8 +68,8 @@ def test_a_neighbor_has_what_its_template_says_and_its_own_wins() -> None:
     assert (default.vrf, default.neighbors, red.vrf) == (None, (), "red")
     first, second = red.neighbors
     assert (first.remote_as, first.multihop, first.timers, first.shutdown) == (65531, 10, (1, 3), False)
-    assert first.families[0].has("as-override")
-    assert (second.remote_as, second.shutdown, second.families) == (7, True, ())
+    assert first.families["ipv4 unicast"].has("as-override")
+    assert (second.remote_as, second.shutdown, second.families) == (7, True, {})
 
 
 def test_bgp_family() -> None:
@@ -77,21 +78,20 @@ def test_bgp_family() -> None:
         "    redistribute direct route-map y\n    maximum-paths 64\n    maximum-paths ibgp 2\n"
         "    advertise l2vpn evpn\n"
     ).bgp
-    family = instance.family("ipv4 unicast")
-    assert family is not None
-    assert (family.networks, family.redistribute) == ((("10.0.0.0/8", "x"),), (("direct", "y"),))
+    (family,) = instance.families
+    assert (family.name, family.redistribute) == ("ipv4 unicast", (("direct", "y"),))
+    assert family.networks == ["network 10.0.0.0/8 route-map x"]
     assert (family.paths, family.paths_ibgp, family.advertise_evpn) == (64, 2, True)
-    assert instance.family("ipv6 unicast") is None
 
 
 def test_lists_and_maps() -> None:
     found = model(
         "ip prefix-list A seq 5 permit 10.0.0.0/8 le 32\nroute-map m permit 10\n  match tag 7\nroute-map m deny 20\n"
     )
-    assert found.prefix_lists == (("ip", "A", 5, "permit 10.0.0.0/8 le 32"),)
-    assert [(c.action, c.sequence, c.lines) for c in found.route_maps] == [
-        ("permit", 10, ("match tag 7",)),
-        ("deny", 20, ()),
+    assert found.prefix_lists == ["ip prefix-list A seq 5 permit 10.0.0.0/8 le 32"]
+    assert [(clause.line, [line.line for line in clause.children]) for clause in found.route_maps] == [
+        ("route-map m permit 10", ["match tag 7"]),
+        ("route-map m deny 20", []),
     ]
 
 

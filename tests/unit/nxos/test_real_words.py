@@ -96,7 +96,7 @@ def test_messages_of_the_log_between_the_answers() -> None:
         session = NxosSession("127.0.0.1", server.port, "admin", "admin", name="leaf1", window=1, timeout=5)
         result = push(session, "f", f"hostname leaf1\n{LINE}\nvlan 3002\nvlan 3003\nmtu 9216\n", timeout=10)
         session.close()
-    assert [(row.number, row.words) for row in result.refused] == [(4, "% Invalid command at '^' marker.")]
+    assert [(row.number, row.message) for row in result.refused] == [(4, "% Invalid command at '^' marker.")]
     assert [row.line for row in result.missing] == ["vlan 3003"]
 
 
@@ -131,7 +131,7 @@ def test_what_would_restart_or_wipe_a_switch_is_answered_with_no_and_told(line: 
     assert brain.typed[brain.typed.index(line) + 1] == "n"
     (refused,) = result.refused
     assert (refused.number, refused.line) == (2, line)
-    assert refused.words.startswith("ERROR: labctl said no to: ")
+    assert refused.message.startswith("ERROR: labctl said no to: ")
 
 
 def test_auto_recovery_with_a_reload_delay_that_asks_is_no_reload() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from labctl.guest.api import AgentError
 from labctl.nxos.tree import parse
-from labctl.standin.switch.dataplane.settings import SwitchModel, read
+from labctl.standin.switch.dataplane.settings import SwitchModel
 from labctl.standin.switch.platform import SwitchIdentity
 
 RECORDED = Path(__file__).parents[2] / "data" / "shows"
@@ -24,10 +24,8 @@ class RecordedDaemons:
     running: frozenset[str]
     answers: dict[str, str]
 
-    def show(self, daemon: str, *commands: str) -> list[str]:
-        if daemon not in self.running:
-            return ["" for _ in commands]
-        return [self.answers[f"{daemon}: {command}"] for command in commands]
+    def show(self, daemon: str, command: str) -> str:
+        return self.answers[f"{daemon}: {command}"] if daemon in self.running else ""
 
 
 @dataclass
@@ -59,7 +57,7 @@ def load(label: str) -> RecordedSwitch:
     name = row["switch"]
     return RecordedSwitch(
         SwitchIdentity(name, name, row["interfaces"], row["management"]),
-        read(parse((RECORDED / f"{name}.cfg").read_text())),
+        SwitchModel(parse((RECORDED / f"{name}.cfg").read_text())),
         row["mac"],
         RecordedDaemons(frozenset(row["running"]), row["vty"]),
         row["run"],

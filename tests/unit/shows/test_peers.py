@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from labctl.standin.switch.shows import protocols
+from labctl.standin.switch.shows import routing
 from labctl.standin.switch.shows.table import show
 
 
@@ -20,22 +20,18 @@ def test_of_one_family_and_one_neighbor(leaf: Any) -> None:
 
 
 def test_a_session_that_was_dropped() -> None:
-    (row,) = protocols.parse_neighbors(
-        {
-            "vrfId": 7, "vrfName": "vrf-001",
-            "10.0.0.1": {
-                "remoteAs": 65531, "nbrExternalLink": True, "bgpState": "Active", "connectionsEstablished": 2,
-                "connectionsDropped": 2, "lastResetDueTo": "Hold Timer Expired",
-            },
-        }
-    )  # fmt: skip
-    assert (row.state, row.up, row.established, row.dropped) == ("Active", None, 2, 2)
-    text = protocols.neighbors_text([row])
-    assert "BGP state = Active\n" in text
-    assert "Connections established 2, dropped 2" in text
-    assert "elapsedtime" not in str(protocols.neighbors_json([row]))
+    row = {
+        "remoteAs": 65531, "nbrExternalLink": True, "bgpState": "Active", "connectionsEstablished": 2,
+        "connectionsDropped": 2, "lastResetDueTo": "Hold Timer Expired", "bgpTimerUpMsec": 1000,
+    }  # fmt: skip
+    answer = routing.sessions([("10.0.0.1", row)])
+    body = answer.body["TABLE_neighbor"]["ROW_neighbor"]
+    assert (body["state"], body["up"], body["connsestablished"], body["connsdropped"]) == ("Active", "false", "2", "2")
+    assert "BGP state = Active\n" in str(answer.text)
+    assert "Connections established 2, dropped 2" in str(answer.text)
+    assert "elapsedtime" not in body
 
 
 def test_a_neighbor_that_is_shut() -> None:
-    (row,) = protocols.parse_neighbors({"10.0.0.1": {"remoteAs": 1, "bgpState": "Idle", "adminShutDown": True}})
-    assert row.state == "Shut (Admin)"
+    answer = routing.sessions([("10.0.0.1", {"remoteAs": 1, "bgpState": "Idle", "adminShutDown": True})])
+    assert answer.body["TABLE_neighbor"]["ROW_neighbor"]["state"] == "Shut (Admin)"

@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from labctl.standin.switch.shows.machine import Source
 from labctl.standin.switch.shows.table import show
 from tests.goldens import Goldens
 
-Recorded = Callable[[str], Source]
+Recorded = Callable[[str], Any]
 
 SPINE = (
     "bgp l2vpn evpn summary",

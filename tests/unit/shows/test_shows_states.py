@@ -13,13 +13,14 @@ import pytest
 from labctl.bonding import parse_bond
 from labctl.guest.api import AgentError
 from labctl.nxos.tree import parse
-from labctl.standin.switch.dataplane.settings import read
-from labctl.standin.switch.platform import UnknownShow
-from labctl.standin.switch.shows import bundles, form, forwarding, interfaces, machine, protocols, routes
-from labctl.standin.switch.shows.table import show
+from labctl.standin.switch.dataplane.settings import SwitchModel
+from labctl.standin.switch.grammar import Why, Wrong, choose
+from labctl.standin.switch.shows import bundles, form, forwarding, interfaces, routing
+from labctl.standin.switch.shows.machine import Look
+from labctl.standin.switch.shows.table import TABLE, show
 from tests.unit.shows.conftest import RECORDED
 
-CONTEXT = routes.Context(65102, "UNDERLAY", 90001, {"192.168.1.11": 65531}, {})
+CONTEXT = routing.Context(65102, "UNDERLAY", 90001, {"192.168.1.11": 65531}, {})
 
 
 def ask(switch: Any, command: str) -> dict[str, Any]:
@@ -38,10 +39,8 @@ def ask(switch: Any, command: str) -> dict[str, Any]:
         ("bgp vrf v ipv4 summary", 4),
     ],
 )
-def test_the_first_word_that_fits_nowhere(leaf: Any, words: str, index: int) -> None:
-    with pytest.raises(UnknownShow) as raised:
-        show(leaf, tuple(words.split()), as_json=False)
-    assert raised.value.word == index
+def test_the_first_word_that_fits_nowhere(words: str, index: int) -> None:
+    assert choose(TABLE, words.split()) == Wrong(index, Why.INVALID)
 
 
 def test_an_abbreviated_command_is_the_same(leaf: Any) -> None:
@@ -56,12 +55,12 @@ def test_a_vrf_that_is_not_there_has_nothing_to_tell(leaf: Any, command: str) ->
 def test_broken_json_of_a_daemon_is_no_silence(leaf: Any) -> None:
     leaf.vty["zebra: show evpn es json"] = '[{"esi":'
     with pytest.raises(AgentError, match="show evpn es json"):
-        machine.frr(leaf, "zebra", "show evpn es json")
+        show(leaf, ("vpc",), as_json=False)
 
 
 def test_words_instead_of_json_are_nothing(leaf: Any) -> None:
     leaf.vty["zebra: show evpn es json"] = "% No such thing"
-    assert machine.frr(leaf, "zebra", "show evpn es json") == {}
+    assert Look(leaf).segments == {}
 
 
 def test_without_bgpd_there_is_no_summary(leaf: Any) -> None:
@@ -95,12 +94,12 @@ def test_a_keepalive_that_is_not_answered_leaves_the_peer_link_up(leaf: Any) -> 
 
 def test_without_a_keepalive_nobody_is_alive(leaf: Any) -> None:
     assert leaf.model.vpc.keepalive == ("172.20.20.14", "management")
-    leaf.model = dataclasses.replace(leaf.model, vpc=dataclasses.replace(leaf.model.vpc, keepalive=None))
+    leaf.model.vpc.keepalive = None
     assert ask(leaf, "vpc brief")["vpc-peer-keepalive-status"] == "peer-not-alive"
 
 
 def test_a_virtual_peer_link_that_is_taken_away_is_down(leaf: Any) -> None:
-    leaf.model = dataclasses.replace(leaf.model, vpc=dataclasses.replace(leaf.model.vpc, virtual=None))
+    leaf.model.vpc.virtual = None
     body = ask(leaf, "vpc brief")
     assert (body["vpc-peer-status"], body["vpc-peer-keepalive-status"]) == ("peer-link-down", "peer-alive")
 
@@ -116,7 +115,7 @@ def test_a_leg_that_is_down_is_seen_in_both_tables(recorded: Callable[[str], Any
 
 
 def test_a_port_without_a_partner_is_suspended(leaf: Any) -> None:
-    text = machine.bond_texts(leaf, ["po11", "po12", "po13"])["po11"].replace("port state: 63", "port state: 69")
+    text = Look(leaf).bonds["po11"].replace("port state: 63", "port state: 69")
     assert bundles.member_flag(parse_bond(text), "eth1") == "s"
     assert bundles.member_flag(parse_bond(text), "eth9") == "D"
 
@@ -130,16 +129,17 @@ def test_the_role_is_that_of_the_designated_forwarder(flags: list[list[str]], ro
 
 
 def test_lacp_shows_what_the_partner_sent(leaf: Any) -> None:
-    text = machine.bond_texts(leaf, ["po11", "po12", "po13"])["po11"]
+    text = Look(leaf).bonds["po11"]
     changed = text.replace("oper key: 15", "oper key: 32768").replace("system priority: 65535", "system priority: 100")
-    partner = bundles.parse_partners(changed.replace("port state: 63\n\n", "port state: 60\n"))[0]
-    assert (partner.key, partner.system_priority, partner.port, partner.speed) == (32768, 100, "Ethernet1/1", 10000)
-    assert bundles.parse_partners(text)[0].flags == "FA"
+    (partner,) = bundles.members(changed)
+    assert (partner.number("oper key"), partner.number("system priority")) == (32768, 100)
+    assert (partner.port, partner.speed) == ("Ethernet1/1", 10000)
+    assert " FA\n" in bundles.partner_text(partner)
 
 
 def test_a_slow_passive_partner(leaf: Any) -> None:
-    head, _, tail = machine.bond_texts(leaf, ["po11", "po12", "po13"])["po11"].rpartition("port state: 63")
-    assert bundles.parse_partners(f"{head}port state: 60{tail}")[0].flags == "SP"
+    head, _, tail = Look(leaf).bonds["po11"].rpartition("port state: 63")
+    assert " SP\n" in bundles.partner_text(bundles.members(f"{head}port state: 60{tail}")[0])
 
 
 # --- routes
@@ -162,27 +162,32 @@ def row(protocol: str, prefix: str, *hops: dict[str, Any], **more: Any) -> dict[
 
 def test_what_is_not_in_the_fib_is_no_path() -> None:
     live, dead = {"fib": True, "ip": "192.168.1.11"}, {"ip": "192.168.1.13"}
-    (route,) = routes.parse(row("bgp", "10.244.65.0/26", live, dead, distance=20), CONTEXT)
-    assert [path.via for path in route.paths] == ["192.168.1.11"]
+    (route,) = routing.route_rows(row("bgp", "10.244.65.0/26", live, dead, distance=20), CONTEXT)
+    assert [path["ipnexthop"] for path in route["paths"]] == ["192.168.1.11"]
 
 
 def test_an_unselected_route_is_not_shown() -> None:
     assert (
-        routes.parse(row("bgp", "10.244.65.0/26", {"fib": True, "ip": "192.168.1.11"}, selected=False), CONTEXT) == []
+        routing.route_rows(row("bgp", "10.244.65.0/26", {"fib": True, "ip": "192.168.1.11"}, selected=False), CONTEXT)
+        == []
     )
 
 
 def test_external_and_vxlan_paths() -> None:
-    (external,) = routes.parse(row("bgp", "10.244.65.0/26", {"fib": True, "ip": "192.168.1.11"}, distance=20), CONTEXT)
-    assert routes.as_text("v", 4, [external], asked=False).endswith("[20/0], 00:00:28, bgp-65102, external, tag 65531")
+    (external,) = routing.route_rows(
+        row("bgp", "10.244.65.0/26", {"fib": True, "ip": "192.168.1.11"}, distance=20), CONTEXT
+    )
+    assert routing.routes_text("v", 4, [external], asked=False).endswith(
+        "[20/0], 00:00:28, bgp-65102, external, tag 65531"
+    )
     hop = {"fib": True, "ip": "10.2.0.1", "onLink": True}
-    (overlaid,) = routes.parse(row("bgp", "192.168.100.2/32", hop, distance=200), CONTEXT)
-    assert "10.2.0.1%default, [200/0]" in routes.as_text("v", 4, [overlaid], asked=False)
-    assert (overlaid.paths[0].segment, routes.tunnel_id("10.2.0.1")) == (90001, "0xa020001")
+    (overlaid,) = routing.route_rows(row("bgp", "192.168.100.2/32", hop, distance=200), CONTEXT)
+    assert "10.2.0.1%default, [200/0]" in routing.routes_text("v", 4, [overlaid], asked=False)
+    assert (overlaid["paths"][0]["segmentid"], overlaid["paths"][0]["tunnelid"]) == ("90001", "0xa020001")
 
 
 def test_link_local_prefixes_are_left_out() -> None:
-    assert routes.parse(row("connected", "fe80::/64", {"fib": True, "interfaceName": "Vlan1"}), CONTEXT) == []
+    assert routing.route_rows(row("connected", "fe80::/64", {"fib": True, "interfaceName": "Vlan1"}), CONTEXT) == []
 
 
 def test_kernel_names_never_reach_the_reader(leaf: Any) -> None:
@@ -218,13 +223,14 @@ def peer(**more: Any) -> dict[str, Any]:
 )
 def test_the_last_column(peer_row: dict[str, Any], last: str) -> None:
     body = {"routerId": "1.1.1.1", "as": 65102, "peers": {"192.168.1.10": peer_row}}
-    item = protocols.parse_summary(body, (0, 0), protocols.Memory(), vrf="v", family="ipv4")
-    assert protocols.as_text(item).splitlines()[-1].split()[8:] == ["never", *last.split()]
+    (found,) = routing.summary_row(body, {}, "v", "ipv4")["neighbors"]
+    assert routing.peer_line(found).split()[8:] == ["never", *last.split()]
 
 
 def test_memory_counts() -> None:
     text = "98 BGP attributes, using 28 KiB of memory\n3 BGP AS-PATH entries, using 144 bytes of memory\n"
-    assert protocols.parse_memory(text) == protocols.Memory((98, 28672), (3, 144))
+    found = {"attributes": "[98/28672]", "as-paths": "[3/144]", "communities": "[0/0]", "clusters": "[0/0]"}
+    assert routing.memory(text) == found
 
 
 @pytest.mark.parametrize(
@@ -238,13 +244,13 @@ def test_memory_counts() -> None:
 def test_networks_are_prefixes_and_not_nodes_of_a_tree(statistics: Any, sizes: tuple[int, int]) -> None:
     """FRR counts branches of its tree as well (``ribCount``), and of EVPN the route distinguishers."""
     body = {"routerId": "1.1.1.1", "as": 65102, "ribCount": 29}
-    item = protocols.parse_summary(body, protocols.parse_sizes(statistics), protocols.Memory(), vrf="v", family="ipv4")
-    assert (item.networks, item.paths) == sizes
+    item = routing.summary_row(body, statistics, "v", "ipv4")
+    assert (item["totalnetworks"], item["totalpaths"]) == tuple(map(str, sizes))
 
 
 def test_paths_of_both_shapes_are_counted() -> None:
     path = {"peerId": "10.2.1.5", "routeType": 2}
-    assert protocols.parse_paths({"rd": {"rd": "x", "[2]": {"paths": [path, [path]]}}}) == [("10.2.1.5", 2)] * 2
+    assert routing.route_types({"rd": {"rd": "x", "[2]": {"paths": [path, [path]]}}}) == {("10.2.1.5", 2): 2}
 
 
 # --- the rest
@@ -275,11 +281,13 @@ def test_an_unanswered_neighbour_is_incomplete() -> None:
     assert (found["mac"], found["intf-out"], found["time-stamp"]) == ("INCOMPLETE", "Ethernet1/4", "-")
 
 
-def test_vlan_ranges_of_the_bridge() -> None:
-    found = machine.vlan_rows([{"ifname": "po11", "vlans": [{"vlan": 10, "vlanEnd": 12}]}])
-    assert [vlan for vlan, _ in found["po11"]] == [10, 11, 12]
-    assert interfaces.vlan_rows([11], found)[0]["vlanshowplist-ifidx"] == "Po11"
-    assert interfaces.vlan_rows([13], found)[0]["vlanshowplist-ifidx"] == ""
+def test_vlan_ranges_of_the_bridge(leaf: Any) -> None:
+    leaf.kernel["bridge -j vlan show"] = '[{"ifname": "po11", "vlans": [{"vlan": 10, "vlanEnd": 12}]}]'
+    leaf.model = SwitchModel(parse("vlan 11,13\n"))
+    assert [vlan for vlan, _ in Look(leaf).vlans["po11"]] == [10, 11, 12]
+    rows = {row["vlanshowbr-vlanid"]: row for row in ask(leaf, "vlan")["TABLE_vlanbriefxbrief"]["ROW_vlanbriefxbrief"]}
+    assert rows["11"]["vlanshowplist-ifidx"] == "Po11,Eth1/1"
+    assert rows["13"]["vlanshowplist-ifidx"] == ""
 
 
 @pytest.mark.parametrize(
@@ -296,20 +304,20 @@ def test_link_states(link: dict[str, Any] | None, expected: tuple[str, str]) -> 
 
 
 def test_tags_are_those_of_the_configuration() -> None:
-    model = read(
+    model = SwitchModel(
         parse(
             "interface Vlan5\n  vrf member red\n  ip address 10.0.0.1/24 tag 7\n"
             "vrf context red\n  ip route 12.0.0.0/8 10.0.0.2 tag 9\n"
         )
     )
-    tags = routes.tags(model, "red")
+    tags = routing.tags(model, "red")
     assert tags == {("10.0.0.0/24", "Vlan5"): 7, ("10.0.0.1/32", "Vlan5"): 7, ("12.0.0.0/8", "10.0.0.2"): 9}
-    assert routes.tags(model, None) == {}
+    assert routing.tags(model, None) == {}
     context = dataclasses.replace(CONTEXT, tags=tags)
-    (static,) = routes.parse(row("kernel", "12.0.0.0/8", {"fib": True, "ip": "10.0.0.2"}), context)
-    assert routes.as_text("red", 4, [static], asked=False).endswith("static, tag 9")
-    (other,) = routes.parse(row("connected", "10.0.0.0/24", {"fib": True, "interfaceName": "eth1"}), context)
-    assert routes.as_text("red", 4, [other], asked=False).endswith("direct")
+    (static,) = routing.route_rows(row("kernel", "12.0.0.0/8", {"fib": True, "ip": "10.0.0.2"}), context)
+    assert routing.routes_text("red", 4, [static], asked=False).endswith("static, tag 9")
+    (other,) = routing.route_rows(row("connected", "10.0.0.0/24", {"fib": True, "interfaceName": "eth1"}), context)
+    assert routing.routes_text("red", 4, [other], asked=False).endswith("direct")
 
 
 def test_every_vrf_has_its_table(leaf: Any) -> None:
@@ -320,6 +328,12 @@ def test_every_vrf_has_its_table(leaf: Any) -> None:
     leaf.kernel["ip -j -4 -s neigh show vrf management"] = "[]"
     text = show(leaf, ("ip", "arp", "vrf", "all"), as_json=False)
     assert "IP ARP Table for all contexts\nTotal number of entries: 5\n" in text
+
+
+def test_an_interface_in_a_vrf_that_no_line_made_is_shown(leaf: Any) -> None:
+    leaf.model = SwitchModel(parse("interface Vlan3001\n  vrf member other\n"))
+    rows = ask(leaf, "ip interface brief vrf all")["TABLE_intf"]["ROW_intf"]
+    assert ("other", "Vlan3001") in {(row["vrf-name-out"], row["intf-name"]) for row in rows}
 
 
 @pytest.mark.parametrize("words", ["ip route vrf vrf-001 192.168.1.11", "ip route 192.168.1.11 vrf vrf-001"])
@@ -370,7 +384,7 @@ def test_ospf_neighbors(leaf: Any) -> None:
 
 
 def test_without_ospf_there_are_no_neighbors(leaf: Any) -> None:
-    leaf.model = read(parse("hostname sw1\n"))
+    leaf.model = SwitchModel(parse("hostname sw1\n"))
     assert show(leaf, ("ip", "ospf", "neighbors"), as_json=True) == ""
 
 
@@ -381,7 +395,7 @@ def test_without_ospf_there_are_no_neighbors(leaf: Any) -> None:
 def bare_leaf(leaf: Any) -> Any:
     """The same leaf without vPCs: no segment, so EVPN says nothing of the peer."""
     text = (RECORDED / "leaf2101.cfg").read_text()
-    leaf.model = read(parse(re.sub(r"(?m)^  vpc \d+\n", "", text)))
+    leaf.model = SwitchModel(parse(re.sub(r"(?m)^  vpc \d+\n", "", text)))
     leaf.vty["zebra: show evpn es json"] = "[]"
     return leaf
 

@@ -13,7 +13,7 @@ from labctl.standin.switch.shell import Device, Shell
 
 @dataclass
 class RememberingPlatform:
-    """`Platform` that answers ``show clock`` (and takes some words that other commands begin like)."""
+    """Platform that answers ``show clock`` (and takes some words that other commands begin like)."""
 
     patterns: tuple[str, ...] = (
         "clock",
@@ -29,9 +29,6 @@ class RememberingPlatform:
     words: str = ""
     """What is said to ``clear``."""
 
-    def start(self) -> None:
-        return
-
     def apply(self, tree: ConfigTree) -> list[str]:
         self.applied.append(tree)
         return self.trouble
@@ -44,9 +41,6 @@ class RememberingPlatform:
     def clear(self, words: tuple[str, ...]) -> str:
         self.cleared.append(words)
         return self.words
-
-    def stop(self) -> None:
-        return
 
 
 class Console:

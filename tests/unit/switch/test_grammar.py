@@ -6,11 +6,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from labctl.standin.switch.choice import Why, Wrong, choose, following
 from labctl.standin.switch.commands import MODES, PROMPTS
-from labctl.standin.switch.filters import FILTERS
-from labctl.standin.switch.grammar import KINDS, Node, compile_pattern, tokens
-from labctl.standin.switch.shell import verbs
+from labctl.standin.switch.grammar import KINDS, Token, Why, Wrong, choose, following, ways
+from labctl.standin.switch.shell import FILTERS, VERBS
 from labctl.standin.switch.shows.table import TABLE
 
 
@@ -20,10 +18,6 @@ class Plain:
 
     pattern: str
     key: int = 0
-
-    @property
-    def start(self) -> Node:
-        return compile_pattern(self.pattern)
 
 
 def meant(patterns: str | tuple[str, ...], line: str) -> str | int:
@@ -115,8 +109,8 @@ def test_naming_words_are_enough_to_remove() -> None:
     ],
 )
 def test_kinds_of_values(kind: str, good: list[str], bad: list[str]) -> None:
-    assert [value for value in good if KINDS[kind].read(value) is None] == []
-    assert [value for value in bad if KINDS[kind].read(value) is not None] == []
+    assert [value for value in good if Token(kind=kind).value(value) is None] == []
+    assert [value for value in bad if Token(kind=kind).value(value) is not None] == []
 
 
 def test_following_words_for_help() -> None:
@@ -138,5 +132,6 @@ def test_every_mode_has_a_prompt_and_every_mode_is_entered_by_a_line() -> None:
 
 
 def test_every_pattern_uses_known_kinds() -> None:
-    rows = [*(row for commands in MODES.values() for row in commands), *FILTERS, *verbs(name for name, _ in TABLE)]
-    assert {token.kind for row in rows for token in tokens(row.start) if token.kind} <= set(KINDS)
+    rows = [*(row for commands in MODES.values() for row in commands), *FILTERS, *VERBS, *TABLE]
+    places = [place for row in rows for way in ways(row.pattern) for place in way]
+    assert {token.kind for place in places for token in place if token.kind} <= set(KINDS)

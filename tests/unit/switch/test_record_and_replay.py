@@ -26,8 +26,7 @@ from labctl.spec.load import loads
 from labctl.standin.switch.config import RunningConfig
 from labctl.standin.switch.platform import SwitchIdentity
 from labctl.standin.switch.shell import Device
-from labctl.standin.switch.shows import system
-from labctl.standin.switch.shows.table import TABLE
+from labctl.standin.switch.shows.table import TABLE, show
 from labctl.standin.switch.sshd import SshServer
 from tests.scripted_switch import Replay, switch
 
@@ -37,13 +36,11 @@ SECRET = "S3cretOfTheLab"
 class Box:
     """A platform without a machine: it has ports and modules, and nothing runs on it."""
 
-    patterns = tuple(pattern for pattern, _ in TABLE)
+    patterns = tuple(row.pattern for row in TABLE)
+    model = None
 
     def __init__(self, name: str, ports: tuple[str, ...]) -> None:
         self.identity = SwitchIdentity(name, name, {port: f"eth{number}" for number, port in enumerate(ports, 1)})
-
-    def start(self) -> None:
-        return
 
     def apply(self, tree: object) -> list[str]:
         return []
@@ -52,15 +49,12 @@ class Box:
         source: Any = self
         body: dict[str, Any] = {}
         if words == ("module",):
-            body = system.modules_json(system.modules(source), system.software(source))
+            body = json.loads(show(source, words, as_json=True))
         if words == ("interface", "brief"):
             body = {"TABLE_interface": {"ROW_interface": [{"interface": port} for port in self.identity.interfaces]}}
         if words == ("version",):
             body = {"proc_board_id": SECRET}
         return json.dumps(body) if as_json else f"Processor Board ID {SECRET}\n" if words == ("version",) else ""
-
-    def stop(self) -> None:
-        return
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from labctl.render.nxos import switch_config
 from labctl.spec.load import loads
 from labctl.standin.switch.config import RunningConfig
 from labctl.standin.switch.dataplane import frr, linux
-from labctl.standin.switch.dataplane.settings import read
+from labctl.standin.switch.dataplane.settings import SwitchModel
 from labctl.standin.switch.shell import Device, Shell
 
 GATEWAYS = ("192.168.1.1/24", '[10.9.0.1/20, "fd00:9::1/64"]')
@@ -47,15 +47,11 @@ class Silent:
 
     patterns = ()
 
-    def start(self) -> None: ...
-
     def apply(self, tree: Any) -> list[str]:
         return []
 
     def show(self, words: tuple[str, ...], *, as_json: bool) -> str:
         return ""
-
-    def stop(self) -> None: ...
 
 
 def pushed(switch: Switch, text: str) -> str:
@@ -90,10 +86,10 @@ def test_a_second_push_changes_nothing(lab: Design) -> None:
 @given(labs())
 def test_the_data_plane_reads_every_rendered_switch(lab: Design) -> None:
     for switch in lab.switches:
-        model = read(parse(pushed(switch, switch_config(lab, switch))))
+        model = SwitchModel(parse(pushed(switch, switch_config(lab, switch))))
         assert model.hostname == switch.name
         assert model.vtep() == (str(switch.vtep) if switch.vtep else None)
         objects = linux.desired(model, "02:00:00:00:00:01")
         assert len({item.name for item in objects}) == len(objects)
         assert linux.difference(objects, objects) == []
-        assert set(frr.texts(model).daemons()) >= {"zebra", "ospfd", "bgpd"}
+        assert set(frr.texts(model)) >= {"zebra", "ospfd", "bgpd"}

@@ -10,14 +10,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from labctl.standin.switch.commands import MODES
-from labctl.standin.switch.grammar import compile_pattern, tokens
+from labctl.standin.switch.grammar import ways
 
 WORDS = sorted(
     {
         token.literal
         for commands in MODES.values()
         for command in commands
-        for token in tokens(command.start)
+        for way in ways(command.pattern)
+        for place in way
+        for token in place
         if token.literal
     }
 )
@@ -66,4 +68,10 @@ def test_a_netmask_behind_a_slash_is_refused(new_console: type[Any]) -> None:
 @pytest.mark.parametrize("pattern", ["[a", "a ] b", "[a [b]"])
 def test_a_pattern_with_an_open_bracket_is_a_mistake_of_ours(pattern: str) -> None:
     with pytest.raises(ValueError, match=re.escape("unbalanced pattern")):
-        compile_pattern(pattern)
+        ways(pattern)
+
+
+def test_a_setting_below_a_list_of_vlans(new_console: type[Any]) -> None:
+    console = new_console()
+    console.configure("vlan 5,7", "name red", "vlan 6", "name blue")
+    assert console.running.endswith("vlan 1,5-7\nvlan 5,7\n  name red\nvlan 6\n  name blue\n")

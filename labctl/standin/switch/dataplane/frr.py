@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_interface, ip_network
 
+from labctl.nxos.tree import Section
 from labctl.standin.switch.dataplane.linux import vpc_channels
 from labctl.standin.switch.dataplane.names import VPC_SYSTEM_MAC, kernel_name, vrf_device
 from labctl.standin.switch.dataplane.settings import (
@@ -18,7 +18,6 @@ from labctl.standin.switch.dataplane.settings import (
     BgpInstance,
     Interface,
     Neighbor,
-    NeighborFamily,
     SwitchModel,
     VrfModel,
 )
@@ -28,64 +27,36 @@ FILTERS_AFTER = "bgp route-map delay-timer 1"
 FAMILIES = {"ipv4 unicast": 4, "ipv6 unicast": 6}
 
 
-@dataclass(frozen=True, slots=True)
-class FrrTexts:
-    """What each daemon reads; None: the daemon does not run."""
-
-    zebra: str
-    mgmtd: str | None
-    ospfd: str | None
-    bgpd: str | None
-
-    def daemons(self) -> dict[str, str]:
-        rows = {"zebra": self.zebra, "mgmtd": self.mgmtd, "ospfd": self.ospfd, "bgpd": self.bgpd}
-        return {name: text for name, text in rows.items() if text is not None}
+def texts(model: SwitchModel) -> dict[str, str]:
+    """What each daemon reads, of those that run."""
+    zebra = [f"hostname {model.hostname}", "evpn mh startup-delay 0"]
+    rows = {"zebra": zebra, "mgmtd": _mgmtd(model), "ospfd": _ospfd(model), "bgpd": _bgpd(model)}
+    return {name: "\n".join(lines) + "\n" for name, lines in rows.items() if lines}
 
 
-def texts(model: SwitchModel) -> FrrTexts:
-    """The texts of a switch."""
-    return FrrTexts(_zebra(model), _mgmtd(model), _ospfd(model), _bgpd(model))
-
-
-def _zebra(model: SwitchModel) -> str:
-    return f"hostname {model.hostname}\nevpn mh startup-delay 0\n"
-
-
-def _mgmtd(model: SwitchModel) -> str | None:
+def _mgmtd(model: SwitchModel) -> list[str]:
     """VRF ↔ VNI and ethernet segments: FRR 10 takes these from its management daemon only."""
     lines = []
     for vrf in model.vrfs:
         if vrf.vni is not None and vrf.vni in model.nve_members:
             lines += [f"vrf {vrf_device(vrf.name)}", f" vni {vrf.vni}", "exit-vrf"]
     if model.vpc is not None:
+        system = f" evpn mh es-sys-mac {VPC_SYSTEM_MAC.format(model.vpc.domain)}"
         for leg in vpc_channels(model):
-            lines += [
-                f"interface {kernel_name(leg.name)}",
-                f" evpn mh es-id {leg.vpc}",
-                f" evpn mh es-sys-mac {VPC_SYSTEM_MAC.format(model.vpc.domain)}",
-                "exit",
-            ]
-    return "\n".join(lines) + "\n" if lines else None
+            lines += [f"interface {kernel_name(leg.name)}", f" evpn mh es-id {leg.vpc}", system, "exit"]
+    return lines
 
 
-def _ospfd(model: SwitchModel) -> str | None:
+def _ospfd(model: SwitchModel) -> list[str]:
     if model.ospf_name is None:
-        return None
+        return []
     lines = [f"hostname {model.hostname}"]
     for interface in model.interfaces:
         if interface.ospf == model.ospf_name:
             lines += [f"interface {kernel_name(interface.name)}", *_ospf_interface(interface), "exit"]
-    lines += ["router ospf"]
-    if model.ospf_router_id:
-        lines.append(f" ospf router-id {model.ospf_router_id}")
-    lines += [
-        " timers throttle spf 0 50 500",
-        " timers throttle lsa all 0",
-        " timers lsa min-arrival 0",
-        " maximum-paths 64",
-        "exit",
-    ]
-    return "\n".join(lines) + "\n"
+    lines += ["router ospf", *([f" ospf router-id {model.ospf_router_id}"] if model.ospf_router_id else [])]
+    lines += [" timers throttle spf 0 50 500", " timers throttle lsa all 0", " timers lsa min-arrival 0"]
+    return [*lines, " maximum-paths 64", "exit"]
 
 
 def _ospf_interface(interface: Interface) -> list[str]:
@@ -94,35 +65,26 @@ def _ospf_interface(interface: Interface) -> list[str]:
         return [*lines, " ip ospf passive"]
     if interface.ospf_point_to_point:
         lines.append(" ip ospf network point-to-point")
-    return [
-        *lines,
-        f" ip ospf hello-interval {interface.ospf_hello}",
-        f" ip ospf dead-interval {interface.ospf_dead}",
-        " ip ospf retransmit-interval 1",
-    ]
+    lines += [f" ip ospf hello-interval {interface.ospf_hello}", f" ip ospf dead-interval {interface.ospf_dead}"]
+    return [*lines, " ip ospf retransmit-interval 1"]
 
 
-def _bgpd(model: SwitchModel) -> str | None:
+def _bgpd(model: SwitchModel) -> list[str]:
     if model.asn is None:
-        return None
-    lines = [f"hostname {model.hostname}", FILTERS_AFTER]
-    lines += _filters(model)
+        return []
+    lines = [f"hostname {model.hostname}", FILTERS_AFTER, *model.prefix_lists]
+    for clause in model.route_maps:
+        # a map that matches tags is compiled per place of use: see _redistribution
+        if not clause.all("match", "tag"):
+            lines += [clause.line, *(f" {child.line}" for child in clause.children), "exit"]
     lines += _exports(model)
     for instance in model.bgp:
         lines += _instance(model, instance)
-    return "\n".join(lines) + "\n"
-
-
-def _filters(model: SwitchModel) -> list[str]:
-    lines = [f"{family} prefix-list {name} seq {seq} {body}" for family, name, seq, body in model.prefix_lists]
-    for clause in model.route_maps:
-        # a map that matches tags is compiled per place of use: see _redistribution
-        if any(line.startswith("match tag") for line in clause.lines):
-            continue
-        lines.append(f"route-map {clause.name} {clause.action} {clause.sequence}")
-        lines += [f" {line}" for line in clause.lines]
-        lines.append("exit")
     return lines
+
+
+def _clauses(model: SwitchModel, name: str) -> list[Section]:
+    return [clause for clause in model.route_maps if clause.words[1] == name]
 
 
 EXPORT_MAP = "labctl-export"
@@ -147,12 +109,11 @@ def _exports(model: SwitchModel) -> list[str]:
         lines.append(f"bgp extcommunity-list standard {automatic} seq 5 permit rt {model.asn}:{vrf.vni}")
         for version, name in vrf.export_maps.items():
             family = EVERYTHING[version][0]
-            clauses = [(clause.action, clause.lines) for clause in model.route_maps if clause.name == name]
-            for action, said in [*clauses, ("deny", ())]:
-                body = _export_clause(said, family, automatic)
+            for clause in [*_clauses(model, name), Section(f"route-map {name} deny")]:
+                body = _export_clause([child.line for child in clause.children], family, automatic)
                 if body:
                     sequence += 10
-                    lines += [f"route-map {EXPORT_MAP} {action} {sequence}", " match evpn route-type prefix"]
+                    lines += [f"route-map {EXPORT_MAP} {clause.words[2]} {sequence}", " match evpn route-type prefix"]
                     lines += [f" match evpn vni {vrf.vni}", *body, "exit"]
     return [*lines, f"route-map {EXPORT_MAP} permit {sequence + 10}", "exit"]
 
@@ -195,10 +156,9 @@ def _instance(model: SwitchModel, instance: BgpInstance) -> list[str]:
 
 
 def _neighbor(model: SwitchModel, neighbor: Neighbor) -> list[str]:
-    if neighbor.remote_as is None:
-        return []
     peer = f" neighbor {neighbor.address}"
     internal = neighbor.remote_as == model.asn
+    families = neighbor.families.values()
     lines = [f"{peer} remote-as {neighbor.remote_as}"]
     if neighbor.update_source:
         lines.append(f"{peer} update-source {kernel_name(neighbor.update_source)}")
@@ -209,9 +169,9 @@ def _neighbor(model: SwitchModel, neighbor: Neighbor) -> list[str]:
     lines += [f"{peer} timers connect 1", f"{peer} advertisement-interval 0"]
     if internal:
         lines.append(f"{peer} capability extended-nexthop")
-        if any(family.has("route-reflector-client") for family in neighbor.families):
+        if any(family.has("route-reflector-client") for family in families):
             lines.append(f"{peer} passive")  # the reflector waits: two that call at once cost a retry
-    elif not any(family.has("disable-peer-as-check") for family in neighbor.families):
+    elif not any(family.has("disable-peer-as-check") for family in families):
         lines.append(f"{peer} sender-as-path-loop-detection")
     if neighbor.shutdown:
         lines.append(f"{peer} shutdown")
@@ -221,45 +181,33 @@ def _neighbor(model: SwitchModel, neighbor: Neighbor) -> list[str]:
 def _family(model: SwitchModel, instance: BgpInstance, family: BgpFamily) -> tuple[list[str], list[str]]:
     """The address family, and the route-maps that it needs."""
     version = FAMILIES[family.name]
-    lines, maps = [f" address-family {family.name}"], list[str]()
-    lines += [f"  network {network}" + (f" route-map {name}" if name else "") for network, name in family.networks]
+    lines, maps = [f" address-family {family.name}", *(f"  {line}" for line in family.networks)], list[str]()
     for source, name in family.redistribute:
         frr_map, needed = _redistribution(model, instance, source, name, version)
         lines.append(f"  redistribute {'connected' if source == 'direct' else 'kernel'} route-map {frr_map}")
         maps += needed
     lines += [f"  maximum-paths {family.paths}", f"  maximum-paths ibgp {family.paths_ibgp}"]
     for neighbor in instance.neighbors:
-        for activated in neighbor.families:
-            if activated.name == family.name and neighbor.remote_as is not None:
-                lines += _activated(model, neighbor, activated)
+        if family.name in neighbor.families:
+            lines += _activated(model, neighbor, neighbor.families[family.name])
     return [*lines, " exit-address-family"], maps
 
 
-def _activated(model: SwitchModel, neighbor: Neighbor, family: NeighborFamily) -> list[str]:
+def _activated(model: SwitchModel, neighbor: Neighbor, family: Section) -> list[str]:
     peer = f"  neighbor {neighbor.address}"
     lines = [f"{peer} activate"]
     for direction in ("in", "out"):
-        for line in family.lines:
-            words = line.split()
-            if words[0] in {"route-map", "prefix-list"} and words[-1] == direction:
-                lines.append(f"{peer} {words[0]} {words[1]} {direction}")
+        filters = (line for line in family.children if line.words[0] in {"route-map", "prefix-list"})
+        lines += [f"{peer} {line.line}" for line in filters if line.words[-1] == direction]
     if family.has("as-override"):
         lines.append(f"{peer} as-override")
     if family.has("next-hop-self") or (neighbor.remote_as != model.asn and neighbor.multihop):
         lines.append(f"{peer} next-hop-self")
-    if family.has("default-originate"):
-        lines.append(f"{peer} default-originate")
-    if family.has("route-reflector-client"):
-        lines.append(f"{peer} route-reflector-client")
-    if family.value("soft-reconfiguration") is not None:
+    lines += [f"{peer} {line}" for line in ("default-originate", "route-reflector-client") if family.has(line)]
+    if family.find("soft-reconfiguration"):
         lines.append(f"{peer} soft-reconfiguration inbound")
-    allowed = family.value("allowas-in")
-    if allowed is not None:
-        lines.append(f"{peer} allowas-in {' '.join(allowed)}".rstrip())
-    limit = family.value("maximum-prefix")
-    if limit:
-        lines.append(f"{peer} maximum-prefix {limit[0]}" + (" warning-only" if "warning-only" in limit else ""))
-    return lines
+    limits = (family.find("allowas-in"), family.find("maximum-prefix"))
+    return lines + [f"{peer} {line.line}" for line in limits if line]
 
 
 def _redistribution(
@@ -267,8 +215,7 @@ def _redistribution(
 ) -> tuple[str, list[str]]:
     """A route-map that matches tags, as FRR can judge it: Linux routes carry no NX-OS tag, so the prefixes that do
     carry it in the configuration are listed. A map without tags is used as it is."""
-    clauses = [clause for clause in model.route_maps if clause.name == name]
-    tags = [int(line.split()[2]) for clause in clauses for line in clause.lines if line.startswith("match tag")]
+    tags = [int(line.words[2]) for clause in _clauses(model, name) for line in clause.all("match", "tag")]
     if not tags:
         return name, []
     family = "ip" if version == 4 else "ipv6"
@@ -318,13 +265,12 @@ def _evpn_fabric(model: SwitchModel, instance: BgpInstance) -> list[str]:
     lines: list[str] = []
     exports = any(vrf.vni is not None and vrf.export_maps for vrf in model.vrfs)
     for neighbor in instance.neighbors:
-        for family in neighbor.families:
-            if family.name == "l2vpn evpn" and neighbor.remote_as is not None:
-                lines.append(f"  neighbor {neighbor.address} activate")
-                if family.has("route-reflector-client"):
-                    lines.append(f"  neighbor {neighbor.address} route-reflector-client")
-                if exports:
-                    lines.append(f"  neighbor {neighbor.address} route-map {EXPORT_MAP} out")
+        family = neighbor.families.get("l2vpn evpn")
+        if family is not None:
+            peer = f"  neighbor {neighbor.address}"
+            lines.append(f"{peer} activate")
+            lines += [f"{peer} route-reflector-client"] if family.has("route-reflector-client") else []
+            lines += [f"{peer} route-map {EXPORT_MAP} out"] if exports else []
     return [*lines, "  advertise-all-vni"] if model.nve_members and model.nve_up else lines
 
 

@@ -19,7 +19,6 @@ from labctl.standin.switch.dataplane.names import (
     REDIRECT_PRIORITY,
     VPC_SYSTEM_MAC,
     kernel_name,
-    nxos_name,
     vrf_device,
 )
 from labctl.standin.switch.dataplane.settings import Interface, SwitchModel, VpcModel
@@ -40,15 +39,12 @@ ip, bridge, tc, sysctl = (partial(Op, kind) for kind in ("ip", "bridge", "tc", "
 
 def desired(model: SwitchModel, router_mac: str) -> list[KernelObject]:
     """Everything that the configuration asks of the kernel. ``router_mac``: the switch's own MAC."""
-    objects: list[KernelObject] = [_forwarding()]
+    objects = [KernelObject("forwarding", tuple(map(sysctl, FORWARDING)), ())]
     objects += [_vrf(vrf.name, index) for index, vrf in enumerate(model.vrfs)]
     if model.vlans:
         objects.append(_bridge(router_mac))
-    for interface in model.kind("loopback"):
-        objects += _loopback(interface)
-    for interface in model.kind("Ethernet"):
-        if interface.channel is None:
-            objects += _ethernet(model, interface)
+    objects += map(_loopback, model.kind("loopback"))
+    objects += [_ethernet(model, port) for port in model.kind("Ethernet") if port.channel is None]
     objects += _channels(model)
     for interface in model.kind("Vlan"):
         objects += _svi(model, interface, router_mac)
@@ -60,19 +56,17 @@ def desired(model: SwitchModel, router_mac: str) -> list[KernelObject]:
     return objects
 
 
-def _forwarding() -> KernelObject:
-    make = (
-        sysctl("net/ipv4/ip_forward=1"),
-        sysctl("net/ipv6/conf/all/forwarding=1"),
-        sysctl("net/ipv4/conf/all/rp_filter=0"),
-        sysctl("net/ipv4/conf/default/rp_filter=0"),
-        sysctl("net/ipv4/conf/all/send_redirects=0"),
-        sysctl("net/ipv4/fib_multipath_hash_policy=1"),
-        sysctl("net/ipv6/fib_multipath_hash_policy=1"),
-        sysctl("net/ipv4/conf/all/ignore_routes_with_linkdown=1"),
-        sysctl("net/ipv6/conf/all/ignore_routes_with_linkdown=1"),
-    )
-    return KernelObject("forwarding", make, ())
+FORWARDING = (
+    "net/ipv4/ip_forward=1",
+    "net/ipv6/conf/all/forwarding=1",
+    "net/ipv4/conf/all/rp_filter=0",
+    "net/ipv4/conf/default/rp_filter=0",
+    "net/ipv4/conf/all/send_redirects=0",
+    "net/ipv4/fib_multipath_hash_policy=1",
+    "net/ipv6/fib_multipath_hash_policy=1",
+    "net/ipv4/conf/all/ignore_routes_with_linkdown=1",
+    "net/ipv6/conf/all/ignore_routes_with_linkdown=1",
+)
 
 
 def _routes(interface: Interface) -> bool:
@@ -103,14 +97,10 @@ def _vrf(name: str, index: int) -> KernelObject:
 
 
 def _bridge(mac: str) -> KernelObject:
-    make = (
-        ip(
-            f"link add {BRIDGE} address {mac} type bridge vlan_filtering 1 vlan_default_pvid 0 "
-            "forward_delay 0 mcast_snooping 0"
-        ),
-        ip(f"link set {BRIDGE} mtu 9216 addrgenmode none up"),
-    )
-    return KernelObject("bridge", make, (ip(f"link del {BRIDGE}"),))
+    how = "vlan_filtering 1 vlan_default_pvid 0 forward_delay 0 mcast_snooping 0"
+    make = ip(f"link add {BRIDGE} address {mac} type bridge {how}")
+    up = ip(f"link set {BRIDGE} mtu 9216 addrgenmode none up")
+    return KernelObject("bridge", (make, up), (ip(f"link del {BRIDGE}"),))
 
 
 def _addresses(interface: Interface, device: str) -> list[Op]:
@@ -118,34 +108,29 @@ def _addresses(interface: Interface, device: str) -> list[Op]:
     return ops + [ip(f"addr add {address.value} dev {device} nodad") for address in interface.addresses6]
 
 
-def _loopback(interface: Interface) -> list[KernelObject]:
+def _loopback(interface: Interface) -> KernelObject:
     device = interface.name
     master = f" master {vrf_device(interface.vrf)}" if interface.vrf else ""
     state = "up" if interface.up else "down"
     make = [ip(f"link add {device} type dummy"), ip(f"link set {device} addrgenmode none{master} {state}")]
     make += _addresses(interface, device)
-    return [KernelObject(f"interface {interface.name}", tuple(make), (ip(f"link del {device}"),), _in_vrf(interface))]
+    return KernelObject(f"interface {interface.name}", tuple(make), (ip(f"link del {device}"),), _in_vrf(interface))
 
 
 def _in_vrf(interface: Interface) -> tuple[str, ...]:
     return (f"vrf {interface.vrf}",) if interface.vrf else ()
 
 
-def _ethernet(model: SwitchModel, interface: Interface) -> list[KernelObject]:
+def _ethernet(model: SwitchModel, interface: Interface) -> KernelObject:
     """A routed port, or a switched one that is in no channel."""
-    device = kernel_name(interface.name)
-    state = "up" if interface.up else "down"
+    device, name = kernel_name(interface.name), f"interface {interface.name}"
+    state, away = "up" if interface.up else "down", ip(f"link set {device} nomaster")
     if interface.routed:
-        master = f" master {vrf_device(interface.vrf)}" if interface.vrf else " nomaster"
-        make = [ip(f"link set {device} mtu {interface.mtu}{master} {state}"), *_addresses(interface, device)]
-        remove = [ip(f"addr flush dev {device}"), ip(f"link set {device} nomaster")]
-        return [KernelObject(f"interface {interface.name}", tuple(make), tuple(remove), _in_vrf(interface))]
-    make = [
-        ip(f"link set {device} mtu {interface.mtu} master {BRIDGE} {state}"),
-        *_port_vlans(model, interface, device),
-    ]
-    away = (ip(f"link set {device} nomaster"),)
-    return [KernelObject(f"interface {interface.name}", tuple(make), away, ("bridge",))]
+        master = f"master {vrf_device(interface.vrf)}" if interface.vrf else "nomaster"
+        make = [ip(f"link set {device} mtu {interface.mtu} {master} {state}"), *_addresses(interface, device)]
+        return KernelObject(name, tuple(make), (ip(f"addr flush dev {device}"), away), _in_vrf(interface))
+    make = [ip(f"link set {device} mtu {interface.mtu} master {BRIDGE} {state}")]
+    return KernelObject(name, (*make, *_port_vlans(model, interface, device)), (away,), ("bridge",))
 
 
 def _port_vlans(model: SwitchModel, interface: Interface, device: str) -> list[Op]:
@@ -178,13 +163,8 @@ def _channel(model: SwitchModel, channel: Interface, ports: list[Interface]) -> 
     if channel.vpc is not None and model.vpc is not None:
         mac = VPC_SYSTEM_MAC.format(model.vpc.domain)
         system = f" ad_actor_system {mac} ad_actor_sys_prio 32667 ad_user_port_key {channel.number}"
-    make = [
-        ip(
-            f"link add {device} type bond mode 802.3ad miimon 100 lacp_rate fast xmit_hash_policy layer3+4"
-            f"{system} min_links 1"
-        ),
-        ip(f"link set {device} addrgenmode none mtu {channel.mtu}"),
-    ]
+    how = f"mode 802.3ad miimon 100 lacp_rate fast xmit_hash_policy layer3+4{system} min_links 1"
+    make = [ip(f"link add {device} type bond {how}"), ip(f"link set {device} addrgenmode none mtu {channel.mtu}")]
     for port in ports:
         leg = kernel_name(port.name)
         make += [ip(f"link set {leg} down"), ip(f"link set {leg} addrgenmode none master {device}")]
@@ -210,9 +190,11 @@ def _svi(model: SwitchModel, interface: Interface, router_mac: str) -> list[Kern
     if vlan not in model.vlans:
         return []
     device = interface.name
-    lower = _svi_lower(model, vlan)
+    # the underlay's VLAN over a physical peer-link lies on that port-channel alone, not on the bridge
+    link = _peer_channel(model) if model.vlans[vlan] is None else None
+    lower, below = (kernel_name(link.name), f"interface {link.name}") if link else (BRIDGE, "bridge")
     mac = model.anycast_mac if interface.anycast and model.anycast_mac else router_mac
-    make = [] if lower != BRIDGE else [bridge(f"vlan add dev {BRIDGE} vid {vlan} self")]
+    make = [] if link else [bridge(f"vlan add dev {BRIDGE} vid {vlan} self")]
     make.append(ip(f"link add link {lower} name {device} address {mac} type vlan id {vlan}"))
     master = f" master {vrf_device(interface.vrf)}" if interface.vrf else ""
     mode = "eui64" if interface.anycast else "none"
@@ -225,18 +207,15 @@ def _svi(model: SwitchModel, interface: Interface, router_mac: str) -> list[Kern
         ip(f"link set {device} {'up' if interface.up else 'down'}"),
         *_addresses(interface, device),
     ]
-    below = "bridge" if lower == BRIDGE else f"interface {nxos_name(lower)}"
-    needs = (below, *_in_vrf(interface))
-    return [KernelObject(f"interface {device}", tuple(make), (ip(f"link del {device}"),), needs)]
+    remove = (ip(f"link del {device}"),)
+    return [KernelObject(f"interface {device}", tuple(make), remove, (below, *_in_vrf(interface)))]
 
 
-def _svi_lower(model: SwitchModel, vlan: int) -> str:
-    """The underlay's VLAN over a physical peer-link lies on that port-channel alone, not on the bridge."""
-    if model.vlans.get(vlan) is None:
-        for channel in model.kind("port-channel"):
-            if channel.peer_link and any(port.channel == channel.number for port in model.kind("Ethernet")):
-                return kernel_name(channel.name)
-    return BRIDGE
+def _peer_channel(model: SwitchModel) -> Interface | None:
+    """The channel of a physical peer-link: one that has members."""
+    groups = {port.channel for port in model.kind("Ethernet")}
+    links = (channel for channel in model.kind("port-channel") if channel.peer_link)
+    return next((channel for channel in links if channel.number in groups), None)
 
 
 def _vxlans(model: SwitchModel, router_mac: str) -> list[KernelObject]:
@@ -283,100 +262,75 @@ def _pair(model: SwitchModel) -> list[KernelObject]:
             remove = (bridge(f"link set dev {device} nobackup_port"),)
             needs = (f"interface {leg.name}", f"vni {tunnel.removeprefix('vxlan')}")
             objects.append(KernelObject(f"backup {leg.name}", make, remove, needs))
-    objects += _synchronise(model, legs)
-    objects += _marks(model, legs)
-    return objects
+    return objects + _synchronise(model, model.vpc, legs) + _marks(model, legs)
 
 
-def _peer_path(model: SwitchModel) -> tuple[str, KernelObject | None, str] | None:
-    """(device towards the peer, what makes it, name of the object that it is): a tunnel for a virtual peer-link,
-    else the peer-link's channel, which is there already."""
-    assert model.vpc is not None  # noqa: S101 - there are legs
-    if model.vpc.virtual:
-        remote, local = model.vpc.virtual
+def _synchronise(model: SwitchModel, vpc: VpcModel, legs: list[Interface]) -> list[KernelObject]:
+    """A node's reply to one leaf's ARP or ND may hash to the other, which has the same MAC: mirror it over.
+
+    The way to the peer is a tunnel for a virtual peer-link, else the peer-link's channel.
+    """
+    link = _peer_channel(model)
+    gateway = next((f"Vlan{leg.native_vlan}" for leg in legs if leg.native_vlan), None)
+    asked = vpc.arp_sync or vpc.nd_sync
+    if not asked or gateway is None or model.anycast_mac is None or not (vpc.virtual or link):
+        return []
+    objects = []
+    if vpc.virtual:
+        remote, local = vpc.virtual
         make = (
             ip(f"link add {PEER_TUNNEL} type gretap local {local} remote {remote} ttl 64"),
             ip(f"link set {PEER_TUNNEL} addrgenmode none up"),
         )
-        tunnel = KernelObject("tunnel to the peer", make, (ip(f"link del {PEER_TUNNEL}"),))
-        return PEER_TUNNEL, tunnel, tunnel.name
-    for channel in model.kind("port-channel"):
-        if channel.peer_link and any(port.channel == channel.number for port in model.kind("Ethernet")):
-            return kernel_name(channel.name), None, f"interface {channel.name}"
-    return None
+        device, path = PEER_TUNNEL, "tunnel to the peer"
+        objects.append(KernelObject(path, make, (ip(f"link del {PEER_TUNNEL}"),)))
+    elif link:
+        device, path = kernel_name(link.name), f"interface {link.name}"
+    into = f"matchall action skbedit ptype host pipe action mirred ingress redirect dev {gateway}"
+    objects.append(_replies(vpc, "arp and nd from the peer", device, (path, f"interface {gateway}"), into))
+    for leg in legs:
+        copied = f"flower dst_mac {model.anycast_mac} {{}} action mirred egress mirror dev {device}"
+        needs = (path, f"interface {leg.name}")
+        objects.append(_replies(vpc, f"arp and nd to the peer {leg.name}", kernel_name(leg.name), needs, copied))
+    return objects
 
 
-def _synchronise(model: SwitchModel, legs: list[Interface]) -> list[KernelObject]:
-    """A node's reply to one leaf's ARP or ND may hash to the other, which has the same MAC: mirror it over."""
-    assert model.vpc is not None  # noqa: S101 - there are legs
-    path = _peer_path(model)
-    gateways = {leg.native_vlan: f"Vlan{leg.native_vlan}" for leg in legs if leg.native_vlan}
-    if path is None or model.anycast_mac is None or not gateways or not (model.vpc.arp_sync or model.vpc.nd_sync):
-        return []
-    device, tunnel, lies_on = path
-    gateway = next(iter(gateways.values()))
-    into = f"action skbedit ptype host pipe action mirred ingress redirect dev {gateway}"
-    ops = [tc(f"qdisc replace dev {device} clsact")]
-    if model.vpc.arp_sync:
-        ops.append(tc(f"filter replace dev {device} ingress protocol arp prio 1 handle 1 matchall {into}"))
-    if model.vpc.nd_sync:
-        ops.append(tc(f"filter replace dev {device} ingress protocol ipv6 prio 2 handle 1 matchall {into}"))
-    objects = [tunnel] if tunnel else []
-    needs = (lies_on, f"interface {gateway}")
-    objects.append(KernelObject("arp and nd from the peer", tuple(ops), _unsynchronised(model.vpc, device), needs))
-    return objects + [_mirror(model.vpc, model.anycast_mac, leg, device, lies_on) for leg in legs]
+def _replies(vpc: VpcModel, name: str, device: str, needs: tuple[str, ...], does: str) -> KernelObject:
+    """A filter of replies to ARP and ND that come in at a device; ``does`` may have a place for what a reply is.
 
-
-def _mirror(vpc: VpcModel, anycast_mac: str, leg: Interface, device: str, lies_on: str) -> KernelObject:
-    port = kernel_name(leg.name)
-    ops = [tc(f"qdisc replace dev {port} clsact")]
-    mirror = f"action mirred egress mirror dev {device}"
-    mac = f"dst_mac {anycast_mac}"
-    if vpc.arp_sync:
-        ops.append(
-            tc(f"filter replace dev {port} ingress protocol arp prio 1 handle 1 flower {mac} arp_op reply {mirror}")
-        )
-    if vpc.nd_sync:
-        match = f"{mac} ip_proto icmpv6 type 136"
-        ops.append(tc(f"filter replace dev {port} ingress protocol ipv6 prio 2 handle 1 flower {match} {mirror}"))
-    needs = (lies_on, f"interface {leg.name}")
-    return KernelObject(f"arp and nd to the peer {leg.name}", tuple(ops), _unsynchronised(vpc, port), needs)
-
-
-def _unsynchronised(vpc: VpcModel, device: str) -> tuple[Op, ...]:
-    """Filters go by name: matchall cannot be replaced, and one towards an interface that is gone leads nowhere."""
-    priorities = [*([1] if vpc.arp_sync else []), *([2] if vpc.nd_sync else [])]
-    return tuple(tc(f"filter del dev {device} ingress prio {priority}") for priority in priorities)
+    Filters go by name: matchall cannot be replaced, and one towards an interface that is gone leads nowhere.
+    """
+    make, remove = [tc(f"qdisc replace dev {device} clsact")], []
+    for wanted, priority, protocol, reply in (
+        (vpc.arp_sync, 1, "arp", "arp_op reply"),
+        (vpc.nd_sync, 2, "ipv6", "ip_proto icmpv6 type 136"),
+    ):
+        if wanted:
+            what = f"dev {device} ingress protocol {protocol} prio {priority} handle 1 {does.format(reply)}"
+            make.append(tc(f"filter replace {what}"))
+            remove.append(tc(f"filter del dev {device} ingress prio {priority}"))
+    return KernelObject(name, tuple(make), tuple(remove), needs)
 
 
 def _marks(model: SwitchModel, legs: list[Interface]) -> list[KernelObject]:
     """Mark what comes over VXLAN, by the VTEP it comes from: the mark survives decapsulation. See `horizon`."""
-    tunnels = {tunnel for leg in legs if (tunnel := layer2_vxlan(model, leg))}
+    tunnels = sorted({tunnel for leg in legs if (tunnel := layer2_vxlan(model, leg))})
+    unicast = "flower dst_mac 00:00:00:00:00:00/01:00:00:00:00:00 action skbedit mark 0 continue"
     ops = []
-    for tunnel in sorted(tunnels):
-        unicast = "dst_mac 00:00:00:00:00:00/01:00:00:00:00:00"
+    for tunnel in tunnels:
         ops.append(tc(f"qdisc replace dev {tunnel} clsact"))
-        ops.append(
-            tc(
-                f"filter replace dev {tunnel} ingress protocol all prio 1 handle 1 flower {unicast} "
-                "action skbedit mark 0 continue"
-            )
-        )
-    needs = tuple(f"vni {tunnel.removeprefix('vxlan')}" for tunnel in sorted(tunnels))
+        ops.append(tc(f"filter replace dev {tunnel} ingress protocol all prio 1 handle 1 {unicast}"))
+    needs = tuple(f"vni {tunnel.removeprefix('vxlan')}" for tunnel in tunnels)
     return [KernelObject("unicast keeps no mark", tuple(ops), (), needs)] if ops else []
 
 
 def peer_mark(uplinks: list[str], vtep: str) -> list[Op]:
     """On each underlay port: mark VXLAN from the pair's other VTEP."""
+    vxlan = f"flower ip_proto udp src_ip {vtep} dst_port 4789 action skbedit mark {FROM_PEER_MARK} continue"
     ops = []
     for device in uplinks:
         ops.append(tc(f"qdisc replace dev {device} clsact"))
-        ops.append(
-            tc(
-                f"filter replace dev {device} ingress protocol ip prio 1 handle 1 flower ip_proto udp src_ip {vtep} "
-                f"dst_port 4789 action skbedit mark {FROM_PEER_MARK} continue"
-            )
-        )
+        ops.append(tc(f"filter replace dev {device} ingress protocol ip prio 1 handle 1 {vxlan}"))
     return ops
 
 
@@ -397,14 +351,8 @@ def _statics(model: SwitchModel) -> list[KernelObject]:
         needs = tuple(f"interface {it.name}" for it in model.interfaces if it.vrf == vrf.name)
         for route in vrf.statics:
             text = f"{route.prefix} via {route.via} vrf {vrf_device(vrf.name)} proto static"
-            objects.append(
-                KernelObject(
-                    f"{ROUTE}{vrf.name} {route.prefix} {route.via}",
-                    (ip(f"route replace {text}"),),
-                    (ip(f"route del {text}"),),
-                    needs,
-                )
-            )
+            name = f"{ROUTE}{vrf.name} {route.prefix} {route.via}"
+            objects.append(KernelObject(name, (ip(f"route replace {text}"),), (ip(f"route del {text}"),), needs))
     return objects
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Sequence
+from functools import partial
 from hashlib import sha256
 from ipaddress import ip_interface
 
@@ -12,11 +13,12 @@ from labctl.guest.client import Agent
 from labctl.nxos.tree import ConfigTree
 from labctl.pace import limit, paced
 from labctl.standin.switch.dataplane import frr, linux
-from labctl.standin.switch.dataplane.frr import FrrTexts, difference
+from labctl.standin.switch.dataplane.frr import difference
 from labctl.standin.switch.dataplane.horizon import SplitHorizon
 from labctl.standin.switch.dataplane.names import in_vrf, kernel_name
-from labctl.standin.switch.dataplane.settings import SwitchModel, read
-from labctl.standin.switch.platform import SwitchIdentity
+from labctl.standin.switch.dataplane.settings import SwitchModel
+from labctl.standin.switch.platform import MANAGEMENT, SwitchIdentity
+from labctl.standin.switch.shows.table import TABLE, show
 from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for
 
 LIBRARY = "/usr/lib/frr"
@@ -41,13 +43,8 @@ class FrrDaemons:
     def vty_path(self, daemon: str) -> str:
         return f"/run/frr/{self._name}/{daemon}.vty"
 
-    @property
-    def running(self) -> frozenset[str]:
-        return frozenset(self._pids)
-
-    def apply(self, texts: FrrTexts) -> list[str]:
+    def apply(self, wanted: dict[str, str]) -> list[str]:
         """Start what is new with its whole text, change what runs line by line; returns what FRR refused."""
-        wanted = texts.daemons()
         if wanted.keys() <= {"zebra"} and not self._pids:
             return []  # nothing routes yet: no process
         log = []
@@ -78,7 +75,7 @@ class FrrDaemons:
         log = self._change("bgpd", rest)
 
         def forgotten() -> bool | NotYet:
-            return NotYet("zebra still has EVPN's VNIs") if self.show("zebra", "show evpn")[0].strip() else True
+            return NotYet("zebra still has EVPN's VNIs") if self.show("zebra", "show evpn").strip() else True
 
         try:
             wait_for(forgotten, Deadline(paced(WITHDRAW_LIMIT)), every=0.02)
@@ -95,8 +92,8 @@ class FrrDaemons:
             raise AgentError(f"{folder}: {done.stderr.decode(errors='replace')}")
 
     def _start(self, fresh: Sequence[str], wanted: dict[str, str]) -> None:
-        """zebra first, mgmtd beside it, the routing daemons as soon as zebra listens."""
-        for daemon in sorted(fresh, key=lambda name: {"zebra": 0, "mgmtd": 1}.get(name, 2)):
+        """zebra first, mgmtd beside it, the routing daemons as soon as zebra listens: the order of `frr.texts`."""
+        for daemon in fresh:
             if daemon not in {"zebra", "mgmtd"}:
                 self._await("zebra")
             file = "zebra" if daemon == "mgmtd" else daemon
@@ -117,8 +114,8 @@ class FrrDaemons:
                 self._agent.vty(self.vty_path(daemon), ["show version"])
             except AgentError as error:
                 if self._agent.wait(self._pids[daemon], timeout=0.0) is not None:
-                    words = self._agent.read_file(f"/var/log/labctl/{self._name}/{daemon}.log").decode(errors="replace")
-                    raise AgentError(f"{daemon} ended: {words[-400:]}") from None
+                    log = self._agent.read_file(f"/var/log/labctl/{self._name}/{daemon}.log").decode(errors="replace")
+                    raise AgentError(f"{daemon} ended: {log[-400:]}") from None
                 return NotYet(error.message)
             return True
 
@@ -128,35 +125,25 @@ class FrrDaemons:
             raise AgentError(f"{daemon} does not listen: {passed}") from None
 
     def _change(self, daemon: str, text: str) -> list[str]:
-        refused = []
+        refused, groups = [], difference(self._texts[daemon], text)
         if daemon == "mgmtd":
-            groups = [["configure terminal file-lock", "XFRR_start_configuration"]]
-            groups += [[*group, "exit"] for group in difference(self._texts[daemon], text)]
-            commands = [line for group in groups for line in group] + ["XFRR_end_configuration", "end"]
+            lines = (line for group in groups for line in (*group, "exit"))
+            begin, end = ("configure terminal file-lock", "XFRR_start_configuration"), ("XFRR_end_configuration", "end")
+            commands = [*begin, *lines, *end]
         else:
-            commands = [
-                line
-                for group in difference(self._texts[daemon], text)
-                for line in ("configure terminal", *group, "end")
-            ]
+            commands = [line for group in groups for line in ("configure terminal", *group, "end")]
         self._await(daemon)
         for command, reply in zip(commands, self._agent.vty(self.vty_path(daemon), commands), strict=True):
             if reply.status not in {0, 1} and command not in {"exit", "end"}:
                 refused.append(f"{daemon}: {command}: {reply.text.strip() or f'status {reply.status}'}")
         return refused
 
-    def show(self, daemon: str, *commands: str) -> list[str]:
-        """Answers to show commands; empty texts when the daemon does not run."""
+    def show(self, daemon: str, command: str) -> str:
+        """The answer to a show command; nothing when the daemon does not run."""
         if daemon not in self._pids:
-            return ["" for _ in commands]
+            return ""
         self._await(daemon)
-        return [reply.text for reply in self._agent.vty(self.vty_path(daemon), commands)]
-
-    def stop(self) -> None:
-        for pid in self._pids.values():
-            self._agent.signal(pid, 15)
-        self._pids.clear()
-        self._texts.clear()
+        return self._agent.vty(self.vty_path(daemon), [command])[0].text
 
 
 def router_mac(name: str) -> str:
@@ -166,27 +153,27 @@ def router_mac(name: str) -> str:
 
 
 class FrrPlatform:
-    """`labctl.standin.switch.platform.Platform` on FRR 10 and Linux."""
+    """What makes the configuration true, on FRR 10 and Linux, and answers show commands from what the machine does."""
+
+    patterns = tuple(row.pattern for row in TABLE)
+    """The show commands that it answers, as the grammar writes them, without ``show``."""
 
     def __init__(self, agent: Agent, identity: SwitchIdentity) -> None:
         self.agent = agent
         self.identity = identity
         self.mac = router_mac(identity.name)
         self.daemons = FrrDaemons(agent, identity.name, identity.namespace)
-        self.model: SwitchModel = read(ConfigTree())
-        self.log: list[str] = []
+        self.model = SwitchModel(ConfigTree())
+        self._told: list[str] = []
+        """What the split horizon could not do since the last change."""
         self._objects: list[linux.KernelObject] = []
         self._tree = ConfigTree()
         self._lock = threading.RLock()
-        self._horizon = SplitHorizon(agent, identity.namespace, self._segments, self.log.append)
-
-    @property
-    def patterns(self) -> Sequence[str]:
-        from labctl.standin.switch.shows.table import TABLE
-
-        return [pattern for pattern, _ in TABLE]
+        segments = partial(self.daemons.show, "zebra", "show evpn es json")
+        self._horizon = SplitHorizon(agent, identity.namespace, segments, self._told.append)
 
     def start(self) -> None:
+        """Prepare the empty box (management interface, loopback); no routing process runs yet."""
         identity = self.identity
         ops = [
             Op("sysctl", "net/ipv6/conf/all/accept_dad=0"),
@@ -196,22 +183,23 @@ class FrrPlatform:
         ]
         if identity.management:
             gateway = identity.gateway or next(iter(ip_interface(identity.management).network.hosts()))
-            device = identity.management_interface
             # a listener that is bound to no VRF hears what comes in over any (Linux: networking/vrf.rst)
             ops += [Op("sysctl", "net/ipv4/tcp_l3mdev_accept=1")] if identity.serves else []
             ops += [
                 Op("ip", "link add management type vrf table 999"),
                 Op("ip", "link set management up"),
-                Op("ip", f"link set {device} master management up"),
-                Op("ip", f"addr replace {identity.management} dev {device}"),
+                Op("ip", f"link set {MANAGEMENT} master management up"),
+                Op("ip", f"addr replace {identity.management} dev {MANAGEMENT}"),
                 Op("ip", f"route replace default via {gateway} vrf management"),
             ]
         self._do(ops)
 
     def apply(self, tree: ConfigTree) -> list[str]:
+        """Make the machine do what the whole tree says, by the difference; returns what could not be done, with the
+        reason. Blocks until done."""
         with self._lock:
             self._tree = tree
-            model = read(tree)
+            model = SwitchModel(tree)
             objects = linux.desired(model, self.mac)
             anew = linux.changed(self._objects, objects)
             routes = linux.new_routes(self._objects, objects)
@@ -227,8 +215,9 @@ class FrrPlatform:
             fresh = frozenset(port for name, port in legs.items() if f"interface {name}" in anew)
             uplinks = [kernel_name(i.name) for i in model.kind("Ethernet") if i.routed and i.ospf and i.vrf is None]
             self._horizon.configure(frozenset(legs.values()), uplinks, fresh)
-            self.log += log
-            return log
+            told = self._told[:]
+            del self._told[: len(told)]
+            return told + log
 
     def replugged(self, devices: Collection[str]) -> list[str]:
         """Wires came anew under names that were there before: what was made on the old ones is made again."""
@@ -237,25 +226,19 @@ class FrrPlatform:
             return self.apply(self._tree)
 
     def show(self, words: tuple[str, ...], *, as_json: bool) -> str:
-        from labctl.standin.switch.shows.table import show
-
         with self._lock:
             return show(self, words, as_json=as_json)
 
     def clear(self, words: tuple[str, ...]) -> str:
-        """``ip bgp …``: sessions of one VRF and family are reset by bgpd."""
+        """``ip bgp …``: sessions of one VRF and family are reset by bgpd. Empty when it was done, else what it said."""
         vrf = words[words.index("vrf") + 1] if "vrf" in words else "default"
         family = "ipv4" if words[0] == "ip" else "ipv6"
         neighbor = next(word for index, word in enumerate(words[2:], 2) if "vrf" not in words[index - 1 : index + 1])
         with self._lock:
             # of one neighbor FRR resets the session, of all of them those with the family
             what = neighbor if neighbor != "*" else f"{family} unicast *"
-            said = self.daemons.show("bgpd", f"clear bgp {in_vrf(vrf)}{what}")[0].strip()
+            said = self.daemons.show("bgpd", f"clear bgp {in_vrf(vrf)}{what}").strip()
         return f"ERROR: {said.removeprefix('% ')}" if said else ""
-
-    def stop(self) -> None:
-        self._horizon.stop()
-        self.daemons.stop()
 
     def run(self, *argv: str) -> str:
         """A read-only command in the switch's namespace, for a show command."""
@@ -263,9 +246,6 @@ class FrrPlatform:
         if done.code != 0:
             raise AgentError(f"{argv[0]}: {done.stderr.decode(errors='replace').strip()}")
         return done.stdout.decode(errors="replace")
-
-    def _segments(self) -> str:
-        return self.daemons.show("zebra", "show evpn es json")[0] if "zebra" in self.daemons.running else ""
 
     def _do(self, ops: list[Op]) -> list[str]:
         if not ops:

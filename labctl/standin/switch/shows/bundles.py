@@ -13,138 +13,103 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from labctl.bonding import Bond
+from labctl.bonding import Bond, parse_bond
 from labctl.guest.api import AgentError
-from labctl.standin.switch.dataplane.horizon import peers_by_port
+from labctl.nxos.normal import short_name
 from labctl.standin.switch.dataplane.names import BRIDGE, kernel_name, nxos_name, vrf_device
 from labctl.standin.switch.dataplane.settings import Interface
-from labctl.standin.switch.shows.form import short, table
-from labctl.standin.switch.shows.machine import Source, bond_texts, bonds, bridge_vlans, frr, is_up, link_states
+from labctl.standin.switch.shows.form import Answer, Row, lines, table
+from labctl.standin.switch.shows.machine import Look, is_up
 
 ACTIVE, FAST = 0x01, 0x02
 PARTNER_FLAGS = """\
 Flags:  S - Device is sending Slow LACPDUs F - Device is sending Fast LACPDUs
         A - Device is in Active mode       P - Device is in Passive mode"""
-SYSTEM_HEAD = """\
+PARTNER = """\
 Partner's information
             Partner                Partner                     Partner
-Port        System ID              Port Number     Age         Flags"""
-PORT_HEAD = """\
+Port        System ID              Port Number     Age         Flags
+{port:<11} {system:<22} {number:<#15x} {age:<11} {flags}
 
             LACP Partner           Partner                     Partner
-            Port Priority          Oper Key                    Port State"""
+            Port Priority          Oper Key                    Port State
+            {priority:<22} {key:<#27x} {state:#x}"""
 
 
 @dataclass(frozen=True, slots=True)
-class Partner:
-    """What the other end says of itself; ``speed`` (Mbit/s, None: unknown) and ``duplex`` are the port's own."""
+class Member:
+    """A port of a bundle: what the kernel says of it, and what its partner says, by the kernel's words."""
 
     port: str
-    speed: int | None
-    duplex: str
-    system_priority: int
-    system: str
-    port_priority: int
-    number: int
-    key: int
-    state: int
-    actor_state: int
+    own: Mapping[str, str]
+    partner: Mapping[str, str]
 
     @property
-    def flags(self) -> str:
-        return ("F" if self.state & FAST else "S") + ("A" if self.state & ACTIVE else "P")
+    def speed(self) -> int | None:
+        """Mbit/s; None: unknown."""
+        return int(self.own["Speed"]) if self.own.get("Speed", "").isdigit() else None
+
+    @property
+    def duplex(self) -> str:
+        duplex = self.own.get("Duplex", "")
+        return duplex if duplex in ("full", "half") else "auto"
+
+    def number(self, name: str) -> int:
+        """Of the partner; 0: it never said."""
+        return int(self.partner.get(name, 0))
 
 
-def partners(source: Source) -> dict[str, list[Partner]]:
-    """Port-channel → its members' partners, read now."""
-    links = link_states(source)
-    names = [kernel_name(channel.name) for channel in source.model.kind("port-channel")]
-    texts = bond_texts(source, [name for name in names if name in links])
-    return {nxos_name(name): parse_partners(text) for name, text in texts.items()}
-
-
-def members(source: Source) -> dict[str, Partner]:
-    """By member port (NX-OS name); the kernel's bonding files are the only place that tells a port's speed."""
-    return {row.port: row for rows in partners(source).values() for row in rows}
-
-
-def parse_partners(text: str) -> list[Partner]:
+def members(text: str) -> list[Member]:
     """Pure: the kernel's text of one bond."""
-    return [_partner(part) for part in re.split(r"\n(?=Slave Interface: )", text)[1:]]
+    found = []
+    for part in re.split(r"\n(?=Slave Interface: )", text)[1:]:
+        halves = part.partition("details partner lacp pdu:")[::2]
+        own, partner = (dict(re.findall(r"^\s*([\w ]+): (\S+)", half, re.MULTILINE)) for half in halves)
+        found.append(Member(nxos_name(own["Slave Interface"]), own, partner))
+    return found
 
 
-def _partner(text: str) -> Partner:
-    actor, _, partner = text.partition("details partner lacp pdu:")
-    duplex = re.search(r"^Duplex: (full|half)$", actor, re.MULTILINE)
-    speed = re.search(r"^Speed: (\d+) Mbps", actor, re.MULTILINE)
-
-    def value(where: str, name: str) -> str:
-        found = re.search(rf"^\s+{name}: (\S+)", where, re.MULTILINE)
-        return found[1] if found else ""
-
-    def number(where: str, name: str) -> int:
-        return int(value(where, name) or "0")
-
-    name = re.match(r"Slave Interface: (\S+)", text)
-    return Partner(
-        nxos_name(name[1] if name else ""),
-        int(speed[1]) if speed else None,
-        duplex[1] if duplex else "auto",
-        number(partner, "system priority"),
-        value(partner, "system mac address"),
-        number(partner, "port priority"),
-        number(partner, "port number"),
-        number(partner, "oper key"),
-        number(partner, "port state"),
-        number(actor, "port state"),
-    )
+def ports_in_bundles(look: Look) -> dict[str, Member]:
+    """By NX-OS's name; the kernel's bonding files are the only place that tells a port's speed."""
+    return {row.port: row for text in look.bonds.values() for row in members(text)}
 
 
-def partners_text(found: Mapping[str, list[Partner]]) -> str:
+def lacp(look: Look) -> Answer:
+    text, bodies = [PARTNER_FLAGS], []
+    for name, bond in look.bonds.items():
+        rows = []
+        text.append(f"{nxos_name(name)} neighbors")
+        for member in members(bond):
+            text.append(partner_text(member))
+            rows.append(
+                {
+                    "port": member.port,
+                    "partner-mac": member.partner.get("system mac address", ""),
+                    "partner-port-state": f"{member.number('port state'):#x}",
+                    "actor-port-state": f"{int(member.own.get('port state', 0)):#x}",
+                }
+            )
+        bodies.append({"interface": nxos_name(name), **table("member", rows)})
+    return Answer("\n".join(text), table("interface", bodies))
+
+
+def partner_text(member: Member) -> str:
     """NX-OS's layout."""
-    lines = [PARTNER_FLAGS]
-    for channel, members in found.items():
-        lines.append(f"{channel} neighbors")
-        for row in members:
-            mac = "-".join(f"{int(part, 16):x}" for part in row.system.split(":") if part)
-            system = f"{row.system_priority},{mac}"
-            lines += [
-                SYSTEM_HEAD,
-                f"{short(row.port):<11} {system:<22} {row.number:<#15x} {'-':<11} {row.flags}",
-                PORT_HEAD,
-                f"            {row.port_priority:<22} {row.key:<#27x} {row.state:#x}",
-            ]
-    return "\n".join(lines)
-
-
-def partners_json(found: Mapping[str, list[Partner]]) -> dict[str, Any]:
-    """``TABLE_interface``/``ROW_interface`` with ``TABLE_member``/``ROW_member``."""
-    return table(
-        "interface",
-        [
-            {
-                "interface": channel,
-                **table(
-                    "member",
-                    [
-                        {
-                            "port": row.port,
-                            "partner-mac": row.system,
-                            "partner-port-state": f"{row.state:#x}",
-                            "actor-port-state": f"{row.actor_state:#x}",
-                        }
-                        for row in members
-                    ],
-                ),
-            }
-            for channel, members in found.items()
-        ],
+    state, octets = member.number("port state"), member.partner.get("system mac address", "").split(":")
+    return PARTNER.format(
+        port=short_name(member.port),
+        system=f"{member.number('system priority')},{'-'.join(f'{int(part, 16):x}' for part in octets if part)}",
+        number=member.number("port number"),
+        age="-",
+        flags=("F" if state & FAST else "S") + ("A" if state & ACTIVE else "P"),
+        priority=member.number("port priority"),
+        key=member.number("oper key"),
+        state=state,
     )
 
 
-FLAGS = """\
+CHANNELS = f"""\
 Flags:  D - Down        P - Up in port-channel (members)
         I - Individual  H - Hot-standby (LACP only)
         s - Suspended   r - Module-removed
@@ -152,163 +117,195 @@ Flags:  D - Down        P - Up in port-channel (members)
         S - Switched    R - Routed
         U - Up (port-channel)
         p - Up in delay-lacp mode (member)
-        M - Not in use. Min-links not met"""
-DASHES = "-" * 80
-AS_IT_IS = (
-    ("Auto-recovery status", "Disabled"),
-    ("Delay-restore status", "Timer is off.(timeout = 0s)"),
-    ("Delay-restore SVI status", "Timer is off.(timeout = 0s)"),
-    ("Delay-restore Orphan-port status", "Timer is off.(timeout = 0s)"),
-    ("Operational Layer3 Peer-router", "Enabled"),
-)
-"""What a stand-in does whatever is configured: nothing is delayed, nothing recovers by a timer, packets to the peer's
-addresses are routed (`labctl.standin.switch.commands` says so of the lines)."""
-PEER_GATEWAY = "Enabled"
-"""Always: both leafs have the gateway's address and MAC, each routes what arrives."""
+        M - Not in use. Min-links not met
+{"-" * 80}
+Group Port-       Type     Protocol  Member Ports
+      Channel
+{"-" * 80}"""
 
 
-@dataclass(frozen=True, slots=True)
-class Channel:
-    """A port-channel with its members' flags."""
-
-    interface: Interface
-    up: bool
-    members: tuple[tuple[str, str], ...]
-
-
-def channels(source: Source) -> list[Channel]:
-    """Every port-channel, read now."""
-    interfaces = source.model.kind("port-channel")
-    links = link_states(source)
-    found = bonds(source, [kernel_name(i.name) for i in interfaces if kernel_name(i.name) in links])
-    result = []
-    for interface in interfaces:
-        bond = found.get(kernel_name(interface.name))
-        ports = [port for port in source.model.kind("Ethernet") if port.channel == interface.number]
-        members = tuple((port.name, member_flag(bond, kernel_name(port.name))) for port in ports)
-        up = any(flag == "P" for _, flag in members)
-        if interface.peer_link and not ports and source.model.vpc and source.model.vpc.virtual:
-            up = _virtual_peer(source, source.model.vpc.virtual[0])
-        result.append(Channel(interface, up, members))
-    return result
+def summary(look: Look) -> Answer:
+    rows, shown = [], []
+    for channel in look.model.kind("port-channel"):
+        flags = _flags(look, channel)
+        row = {
+            "group": str(channel.number),
+            "port-channel": f"port-channel{channel.number}",
+            "layer": "R" if channel.routed else "S",
+            "status": "U" if _carries(look, channel) else "D",
+            "type": "Eth",
+            "prtcl": "LACP" if flags else "NONE",
+        }
+        name = f"Po{channel.number}({row['layer']}{row['status']})"
+        ports = " ".join(f"{short_name(port)}({flag})" for port, flag in flags.items()) or "--"
+        shown.append(row | {"name": name, "ports": ports})
+        rows.append(row | table("member", [{"port": port, "port-status": flag} for port, flag in flags.items()]))
+    text = lines(CHANNELS, "{group:<5} {name:<11} {type:<8} {prtcl:<9} {ports}", shown)
+    return Answer(text, table("channel", rows))
 
 
-def member_flag(bond: Bond | None, name: str) -> str:
+def _flags(look: Look, channel: Interface) -> dict[str, str]:
+    """Of each configured member."""
+    bond = parse_bond(look.bonds.get(kernel_name(channel.name), ""))
+    ports = (port.name for port in look.model.kind("Ethernet") if port.channel == channel.number)
+    return {port: member_flag(bond, kernel_name(port)) for port in ports}
+
+
+def member_flag(bond: Bond, name: str) -> str:
     """P: in the bundle; s: up without a partner that fits; D: down."""
-    member = next((row for row in bond.members if row.name == name), None) if bond else None
+    member = next((row for row in bond.members if row.name == name), None)
     if member is None or not member.up:
         return "D"
-    return "P" if member in (bond.carrying if bond else ()) else "s"
+    return "P" if member in bond.carrying else "s"
 
 
-def summary_text(rows: list[Channel]) -> str:
-    lines = [FLAGS, DASHES, "Group Port-       Type     Protocol  Member Ports", "      Channel", DASHES]
-    for row in rows:
-        number = row.interface.number
-        name = f"Po{number}({'S' if not row.interface.routed else 'R'}{'U' if row.up else 'D'})"
-        members = " ".join(f"{short(port)}({flag})" for port, flag in row.members) or "--"
-        lines.append(f"{number:<5} {name:<11} {'Eth':<8} {'LACP' if row.members else 'NONE':<9} {members}")
-    return "\n".join(lines)
+def _carries(look: Look, channel: Interface) -> bool:
+    """Whether a member is in the bundle; a virtual peer-link has none: its other end is to be there."""
+    flags, vpc = _flags(look, channel), look.model.vpc
+    if channel.peer_link and not flags and vpc and vpc.virtual:
+        return _virtual_peer(look, vpc.virtual[0])
+    return "P" in flags.values()
 
 
-def summary_json(rows: list[Channel]) -> dict[str, Any]:
-    return table(
-        "channel",
-        [
-            {
-                "group": str(row.interface.number),
-                "port-channel": f"port-channel{row.interface.number}",
-                "layer": "R" if row.interface.routed else "S",
-                "status": "U" if row.up else "D",
-                "type": "Eth",
-                "prtcl": "LACP" if row.members else "NONE",
-                **table("member", [{"port": port, "port-status": flag} for port, flag in row.members]),
-            }
-            for row in rows
-        ],
-    )
-
-
-def segment_peers(source: Source) -> dict[str, tuple[str, ...]]:
-    """Kernel port → VTEPs of the other leaf, as EVPN says."""
-    return {port: vteps for port, vteps in peers_by_port(frr(source, "zebra", "show evpn es json")).items() if vteps}
-
-
-def _virtual_peer(source: Source, destination: str) -> bool:
+def _virtual_peer(look: Look, destination: str) -> bool:
     """Whether the other end of a virtual peer-link is there: EVPN lists it for our segments.
 
     A pair without a leg has no segment; then the underlay must have the way to it, which its own OSPF announces.
     """
-    if any(row.vpc is not None for row in source.model.kind("port-channel")):
-        return bool(segment_peers(source))
+    if any(channel.vpc is not None for channel in look.model.kind("port-channel")):
+        return bool(look.segment_peers)
     prefix = f"{destination}/32"
-    rows = frr(source, "zebra", f"show ip route {prefix} json").get(prefix) or []
+    rows = look.frr("zebra", f"show ip route {prefix} json").get(prefix) or []
     return any(row.get("selected") for row in rows)
 
 
-@dataclass(frozen=True, slots=True)
-class Vpc:
-    """The vPC domain now."""
+VPC = """\
+Legend:
+                (*) - local vPC is down, forwarding via vPC peer-link
 
-    domain: int
-    peer_ok: bool
-    alive: bool
-    role: str
-    virtual: bool
-    peer_link: str | None
-    link_up: bool
-    vlans: str
-    """That the bridge carries, so over EVPN to the peer."""
-    legs: tuple[tuple[int, str, bool, bool, str], ...]
-    """(vpc id, port, up, consistent with the peer, VLANs)."""
+vPC domain id                     : {vpc-domain-id}
+Peer status                       : {peer}
+vPC keep-alive status             : {keepalive}
+Configuration consistency status  : {success}
+Per-vlan consistency status       : {success}
+Type-2 consistency status         : {success}
+vPC role                          : {role}
+Number of vPCs configured         : {num-of-vpcs}
+Peer Gateway                      : Enabled
+Dual-active excluded VLANs        : -
+Graceful Consistency Check        : Enabled
+Auto-recovery status              : Disabled
+Delay-restore status              : Timer is off.(timeout = 0s)
+Delay-restore SVI status          : Timer is off.(timeout = 0s)
+Delay-restore Orphan-port status  : Timer is off.(timeout = 0s)
+Operational Layer3 Peer-router    : Enabled
+Virtual-peerlink mode             : {virtual}
+"""
+"""What has no value of its own a stand-in does whatever is configured: nothing is delayed, nothing recovers by a timer,
+packets to the peer's addresses are routed, and both leafs have the gateway's address and MAC
+(`labctl.standin.switch.commands` says so of the lines)."""
+PEER_LINK = f"""\
+vPC Peer-link status
+{"-" * 69}
+id    Port   Status Active vlans
+--    ----   ------ {"-" * 49}"""
+LEGS = f"""\
+vPC status
+{"-" * 76}
+Id    Port          Status Consistency Reason                Active vlans
+--    ------------  ------ ----------- ------                ---------------"""
+HINT = """\
+
+Please check "show vpc consistency-parameters vpc <vpc-num>" for the
+consistency reason of down vpc and for type-2 consistency reasons for
+any vpc."""
 
 
-def vpc(source: Source) -> Vpc | None:
-    """Read now; None without a vPC domain."""
-    model = source.model
-    if model.vpc is None:
-        return None
-    links = link_states(source)
-    segments = segment_peers(source)
-    carried = bridge_vlans(source)
-    legs = []
-    for interface in model.kind("port-channel"):
-        if interface.vpc is not None and not interface.peer_link:
-            name = kernel_name(interface.name)
-            legs.append(
-                (interface.vpc, interface.name, is_up(links.get(name)), name in segments, _vlans(carried, name))
+def vpc(look: Look) -> Answer:
+    """Nothing without a vPC domain."""
+    domain = look.model.vpc
+    if domain is None:
+        return Answer()
+    legs, links = _legs(look), _peer_links(look)
+    peer = bool(links) and links[0]["peer-link-port-state"] == "1" and (bool(look.segment_peers) or not legs)
+    alive = _alive(look)
+    role = designated(look.segments) if look.segment_peers else "none established"
+    consistent = "consistent" if peer else "inconsistent"
+    body = {
+        "vpc-domain-id": str(domain.domain),
+        "vpc-peer-status": "peer-ok" if peer else "peer-link-down",
+        "vpc-peer-keepalive-status": ALIVE[alive][0],
+        "vpc-peer-consistency": consistent,
+        "vpc-per-vlan-peer-consistency": consistent,
+        "vpc-type-2-consistency": consistent,
+        "vpc-role": role.replace(" ", "-"),
+        "num-of-vpcs": str(len(legs)),
+        "peer-gateway": "1",
+        "virtual-peer-link": "1" if domain.virtual else "0",
+    }
+    shown = {
+        "peer": "peer adjacency formed ok" if peer else "peer link is down",
+        "keepalive": ALIVE[alive][1],
+        "success": "success" if peer else "failed",
+        "role": role,
+        "virtual": "Enabled" if domain.virtual else "Disabled",
+    }
+    text = [VPC.format_map(body | shown)]
+    if links:
+        line = "{peer-link-id:<5} {peerlink-ifindex:<6} {status:<6} {peer-up-vlan-bitset}"
+        text.append(lines(PEER_LINK, line, [row | {"status": _word(row["peer-link-port-state"])} for row in links]))
+        text.append("")
+    line = "{vpc-id:<5} {vpc-ifindex:<13} {status:<6} {word:<11} {reason:<21} {up-vlan-bitset}"
+    text += [lines(LEGS, line, [row | _leg_words(row) for row in legs]), HINT]
+    return Answer("\n".join(text), body | table("peerlink", links) | table("vpc", legs))
+
+
+def _word(state: str, down: str = "down") -> str:
+    return "up" if state == "1" else down
+
+
+def _leg_words(row: Row) -> Row:
+    good = row["vpc-consistency-status"] == "SUCCESS"
+    reason = "success" if good else "peer has no such vPC up"
+    return {"status": _word(row["vpc-port-state"], "down*"), "word": "success" if good else "failed", "reason": reason}
+
+
+def _legs(look: Look) -> list[Row]:
+    rows = []
+    for channel in sorted(look.model.kind("port-channel"), key=lambda channel: channel.vpc or 0):
+        if channel.vpc is not None and not channel.peer_link:
+            device = kernel_name(channel.name)
+            up, consistent = is_up(look.links.get(device)), device in look.segment_peers
+            rows.append(
+                {
+                    "vpc-id": str(channel.vpc),
+                    "vpc-ifindex": short_name(channel.name),
+                    "vpc-port-state": "1" if up else "0",
+                    "vpc-consistency": "consistent" if consistent else "inconsistent",
+                    "vpc-consistency-status": "SUCCESS" if consistent else "FAILED",
+                    "up-vlan-bitset": _vlans(look, device) if up else "-",
+                    "vpc-thru-peerlink": "0",
+                }
             )
-    link = next((row for row in channels(source) if row.interface.peer_link), None)
-    peer_ok = link is not None and link.up and (bool(segments) or not legs)
-    role = designated(frr(source, "zebra", "show evpn es json")) if segments else "none established"
-    return Vpc(
-        model.vpc.domain,
-        peer_ok,
-        _alive(source, model.vpc.keepalive),
-        role,
-        model.vpc.virtual is not None,
-        link.interface.name if link else None,
-        link is not None and link.up,
-        _vlans(carried, BRIDGE),
-        tuple(sorted(legs)),
-    )
+    return rows
 
 
-def _alive(source: Source, keepalive: tuple[str, str] | None) -> bool:
-    """Whether the destination answers now: no keepalive of vPC's own protocol is sent here, but an echo request."""
-    if keepalive is None:
-        return False
-    destination, vrf = keepalive
-    bound = ("-I", vrf_device(vrf)) if vrf != "default" else ()
-    try:
-        source.run("ping", "-n", "-q", "-c", "1", "-W", "1", *bound, destination)
-    except AgentError:
-        return False  # ping says by its exit code that nobody answered
-    return True
+def _peer_links(look: Look) -> list[Row]:
+    """The first, if there is one; its VLANs are those that the bridge carries, so over EVPN to the peer."""
+    channels = [channel for channel in look.model.kind("port-channel") if channel.peer_link][:1]
+    return [
+        {
+            "peer-link-id": "1",
+            "peerlink-ifindex": short_name(channel.name),
+            "peer-link-port-state": "1" if (up := _carries(look, channel)) else "0",
+            "peer-up-vlan-bitset": _vlans(look, BRIDGE) if up else "-",
+        }
+        for channel in channels
+    ]
 
 
-def _vlans(carried: dict[str, list[tuple[int, bool]]], port: str) -> str:
-    return ",".join(str(vlan) for vlan, _ in sorted(carried.get(port, []))) or "-"
+def _vlans(look: Look, port: str) -> str:
+    return ",".join(str(vlan) for vlan, _ in sorted(look.vlans.get(port, []))) or "-"
 
 
 def designated(segments: object) -> str:
@@ -320,109 +317,31 @@ def designated(segments: object) -> str:
     return "secondary" if rows and all("nonDF" in row.get("flags", []) for row in rows) else "primary"
 
 
-def vpc_text(item: Vpc) -> str:
-    success = "success" if item.peer_ok else "failed"
-    values = [
-        ("vPC domain id", str(item.domain)),
-        ("Peer status", "peer adjacency formed ok" if item.peer_ok else "peer link is down"),
-        ("vPC keep-alive status", "peer is alive" if item.alive else "Suspended (Destination IP not reachable)"),
-        ("Configuration consistency status", success),
-        ("Per-vlan consistency status", success),
-        ("Type-2 consistency status", success),
-        ("vPC role", item.role),
-        ("Number of vPCs configured", str(len(item.legs))),
-        ("Peer Gateway", PEER_GATEWAY),
-        ("Dual-active excluded VLANs", "-"),
-        ("Graceful Consistency Check", "Enabled"),
-        *AS_IT_IS,
-        ("Virtual-peerlink mode", "Enabled" if item.virtual else "Disabled"),
-    ]
-    lines = ["Legend:", "                (*) - local vPC is down, forwarding via vPC peer-link", ""]
-    lines += [f"{name:<34}: {value}" for name, value in values]
-    if item.peer_link is not None:
-        row = f"{short(item.peer_link):<6} {'up' if item.link_up else 'down':<6} {item.vlans if item.link_up else '-'}"
-        lines += [
-            "",
-            "vPC Peer-link status",
-            "-" * 69,
-            "id    Port   Status Active vlans",
-            f"--    ----   ------ {'-' * 49}",
-            f"1     {row}",
-        ]
-    lines += [
-        "",
-        "vPC status",
-        "-" * 76,
-        "Id    Port          Status Consistency Reason                Active vlans",
-        "--    ------------  ------ ----------- ------                ---------------",
-    ]
-    for number, port, up, consistent, vlans in item.legs:
-        name = short(port)
-        word = "success" if consistent else "failed"
-        reason = "success" if consistent else "peer has no such vPC up"
-        lines.append(
-            f"{number:<5} {name:<13} {'up' if up else 'down*':<6} {word:<11} {reason:<21} {vlans if up else '-'}"
-        )
-    lines += [
-        "",
-        'Please check "show vpc consistency-parameters vpc <vpc-num>" for the',
-        "consistency reason of down vpc and for type-2 consistency reasons for",
-        "any vpc.",
-    ]
-    return "\n".join(lines)
+KEEPALIVE = """\
+vPC keep-alive status             : {}
+--Source of this status           : an echo request to the destination (stand-in)"""
+ALIVE = {
+    True: ("peer-alive", "peer is alive"),
+    False: ("peer-not-alive", "Suspended (Destination IP not reachable)"),
+}
 
 
-def vpc_json(item: Vpc) -> dict[str, Any]:
-    word = "consistent" if item.peer_ok else "inconsistent"
-    legs = [
-        {
-            "vpc-id": str(number),
-            "vpc-ifindex": short(port),
-            "vpc-port-state": "1" if up else "0",
-            "vpc-consistency": "consistent" if consistent else "inconsistent",
-            "vpc-consistency-status": "SUCCESS" if consistent else "FAILED",
-            "up-vlan-bitset": vlans if up else "-",
-            "vpc-thru-peerlink": "0",
-        }
-        for number, port, up, consistent, vlans in item.legs
-    ]
-    links = (
-        [
-            {
-                "peer-link-id": "1",
-                "peerlink-ifindex": short(item.peer_link),
-                "peer-link-port-state": "1" if item.link_up else "0",
-                "peer-up-vlan-bitset": item.vlans if item.link_up else "-",
-            }
-        ]
-        if item.peer_link is not None
-        else []
-    )
-    return {
-        "vpc-domain-id": str(item.domain),
-        "vpc-peer-status": "peer-ok" if item.peer_ok else "peer-link-down",
-        "vpc-peer-keepalive-status": "peer-alive" if item.alive else "peer-not-alive",
-        "vpc-peer-consistency": word,
-        "vpc-per-vlan-peer-consistency": word,
-        "vpc-type-2-consistency": word,
-        "vpc-role": item.role.replace(" ", "-"),
-        "num-of-vpcs": str(len(item.legs)),
-        "peer-gateway": "1",
-        "virtual-peer-link": "1" if item.virtual else "0",
-        **table("peerlink", links),
-        **table("vpc", legs),
-    }
-
-
-def keepalive_text(item: Vpc) -> str:
+def keepalive(look: Look) -> Answer:
     """No keepalive packets are sent here: an echo request tells whether the peer answers, and the answer says so."""
-    state = "peer is alive" if item.alive else "Suspended (Destination IP not reachable)"
-    rows = [
-        ("vPC keep-alive status", state),
-        ("--Source of this status", "an echo request to the destination (stand-in)"),
-    ]
-    return "\n".join(f"{name:<34}: {value}" for name, value in rows)
+    if look.model.vpc is None:
+        return Answer()
+    state, text = ALIVE[_alive(look)]
+    return Answer(KEEPALIVE.format(text), {"vpc-peer-keepalive-status": state})
 
 
-def keepalive_json(item: Vpc) -> dict[str, Any]:
-    return {"vpc-peer-keepalive-status": "peer-alive" if item.alive else "peer-not-alive"}
+def _alive(look: Look) -> bool:
+    """Whether the destination answers now: no keepalive of vPC's own protocol is sent here, but an echo request."""
+    if look.model.vpc is None or look.model.vpc.keepalive is None:
+        return False
+    destination, vrf = look.model.vpc.keepalive
+    bound = ("-I", vrf_device(vrf)) if vrf != "default" else ()
+    try:
+        look.switch.run("ping", "-n", "-q", "-c", "1", "-W", "1", *bound, destination)
+    except AgentError:
+        return False  # ping says by its exit code that nobody answered
+    return True

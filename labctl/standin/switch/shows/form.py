@@ -1,18 +1,37 @@
-"""Small shared forms of NX-OS output: tables as JSON, ages, MAC addresses, abbreviated interface names."""
+"""The forms of NX-OS's output: an answer as text and as JSON, ages, MAC addresses, names of interfaces."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+from labctl.nxos.normal import short_name
 from labctl.standin.switch.dataplane.names import nxos_name
 
 Row = dict[str, Any]
 """A row of a show command's table, with NX-OS's keys."""
 
 
-def table(name: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A command's answer in both forms. ``text`` may be made when it is wanted, where it takes more than ``body``."""
+
+    text: str | Callable[[], str] = ""
+    body: Row = field(default_factory=dict)
+
+
+def listing(name: str, rows: Sequence[Row], head: str, line: str) -> Answer:
+    """A table: each row is a line of the text (``line`` formats it), and the same in JSON."""
+    return Answer(lines(head, line, rows), table(name, rows))
+
+
+def lines(head: str, line: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    return "\n".join([head, *map(line.format_map, rows)])
+
+
+def table(name: str, rows: Sequence[Mapping[str, Any]]) -> Row:
     """``TABLE_x``/``ROW_x`` as NX-OS prints them: an object for one row, an array for several, nothing for none."""
     if not rows:
         return {}
@@ -25,17 +44,9 @@ def mac(text: str) -> str:
     return ".".join(digits[start : start + 4] for start in (0, 4, 8))
 
 
-def short(interface: str) -> str:
-    """``Eth1/7``, ``Po11``, ``Lo1002``; SVIs are not shortened."""
-    for long, brief in (("Ethernet", "Eth"), ("port-channel", "Po"), ("loopback", "Lo")):
-        if interface.startswith(long):
-            return brief + interface.removeprefix(long)
-    return interface
-
-
 def kernel_short(kernel: str) -> str:
     """``eth7`` is ``Eth1/7``, ``po11`` is ``Po11``."""
-    return short(nxos_name(kernel))
+    return short_name(nxos_name(kernel))
 
 
 def clock(seconds: float) -> str:
@@ -47,17 +58,22 @@ def clock(seconds: float) -> str:
     return f"{days}d{hours:02d}h" if days else f"{hours:02d}:{minutes:02d}:{whole % 60:02d}"
 
 
-def frr_age(text: str) -> str:
-    """FRR's uptime (``00:00:28``, ``01d02h03m``, ``02w3d04h``, ``never``) in NX-OS's form."""
-    found = re.fullmatch(r"0?(\d+)d0?(\d+)h\d+m", text)
+def frr_seconds(age: str) -> int:
+    """FRR's uptime: ``00:00:28``, ``01d02h03m``, ``02w3d04h``; 0 for anything else (``never``)."""
+    scales = {"w": 604800, "d": 86400, "h": 3600, "m": 60}
+    found = re.fullmatch(r"(\d+):(\d+):(\d+)", age)
     if found:
-        return f"{int(found[1])}d{int(found[2]):02d}h"
-    found = re.fullmatch(r"0?(\d+)w(\d+)d\d+h", text)
-    return f"{int(found[1])}w{found[2]}d" if found else text
+        return int(found[1]) * 3600 + int(found[2]) * 60 + int(found[3])
+    return sum(int(number) * scales[unit] for number, unit in re.findall(r"(\d+)([wdhm])", age))
+
+
+def frr_age(text: str) -> str:
+    """FRR's uptime in NX-OS's form; ``never`` stays."""
+    return clock(frr_seconds(text)) if text[:1].isdigit() else text
 
 
 def duration(text: str) -> str:
-    """The same as an ISO 8601 duration, as ``| json`` has it: ``PT28S``."""
+    """An age of less than a day as an ISO 8601 duration, as ``| json`` has it: ``PT28S``."""
     found = re.fullmatch(r"(\d+):(\d+):(\d+)", text)
     if not found:
         return text

@@ -5,16 +5,26 @@ The kernel's neighbour and forwarding tables, and the VTEPs that EVPN has told o
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from ipaddress import ip_address
 from typing import Any
 
 from labctl.standin.switch.dataplane.names import in_vrf, nxos_name, vrf_device
-from labctl.standin.switch.shows.form import clock, frr_age, kernel_short, mac, table
-from labctl.standin.switch.shows.machine import Source, addresses, frr, iproute, is_up, link_states, vrf_devices
+from labctl.standin.switch.shows.form import (
+    Answer,
+    Row,
+    clock,
+    frr_age,
+    frr_seconds,
+    kernel_short,
+    lines,
+    listing,
+    mac,
+    table,
+)
+from labctl.standin.switch.shows.machine import Look, is_up
 
-ARP_FLAGS = """\
+ARP = """\
 Flags: * - Adjacencies learnt on non-active FHRP router
        + - Adjacencies synced via CFSoE
        # - Adjacencies Throttled for Glean
@@ -22,29 +32,44 @@ Flags: * - Adjacencies learnt on non-active FHRP router
        PS - Added via L2RIB, Peer Sync
        RO - Re-Originated Peer Sync Entry
        D - Static Adjacencies attached to down interface
-"""
-MAC_LEGEND = """\
-Legend:
-        * - primary entry, G - Gateway MAC, (R) - Routed MAC, O - Overlay MAC
-        age - seconds since last seen,+ - primary entry using vPC Peer-Link,
-        (T) - True, (F) - False, C - ControlPlane MAC, ~ - vsan
-   VLAN     MAC Address      Type      age     Secure NTFY Ports
----------+-----------------+--------+---------+------+----+------------------"""
+
+{title} for {where}
+Total number of entries: {count}
+Address         Age       MAC Address     Interface       Flags"""
 
 
-def adjacencies(source: Source, family: int, vrf: str) -> list[dict[str, Any]]:
-    """Neighbours of a VRF, without those of VTEPs (L3VNI)."""
+def adjacencies(family: int) -> Callable[[Look], Answer]:
+    """Neighbours of VRFs, without those of VTEPs (L3VNI)."""
+    title, context = ("IP ARP Table", "context") if family == 4 else ("IPv6 Adjacency Table", "VRF")
+
+    def answer(look: Look) -> Answer:
+        found = {vrf: _adjacencies(look, family, vrf) for vrf in look.vrfs}
+        rows = [row for rows in found.values() for row in rows]
+        shown = []
+        for row in rows:
+            address = row["ip-addr-out"]
+            shown.append(row | {"address": f"{address:<15} " if len(address) <= 15 else f"{address}\n{'':16}"})
+        where = f"{context} {look.vrf}" if look.vrf != "all" else "all contexts"
+        head = ARP.format(title=title, where=where, count=len(rows))
+        bodies = [
+            {"vrf-name-out": vrf, "cnt-total": str(len(rows)), **table("adj", rows)} for vrf, rows in found.items()
+        ]
+        return Answer(lines(head, "{address}{time-stamp:<9} {mac:<15} {intf-out}", shown), table("vrf", bodies))
+
+    return answer
+
+
+def _adjacencies(look: Look, family: int, vrf: str) -> list[Row]:
     where = ("vrf", vrf_device(vrf)) if vrf != "default" else ()
-    rows = iproute(source, "ip", "-j", f"-{family}", "-s", "neigh", "show", *where)
+    rows = look.iproute("ip", "-j", f"-{family}", "-s", "neigh", "show", *where)
     if vrf == "default":  # the kernel then tells of every VRF
-        links = link_states(source)
-        enslaved = {name for name, link in links.items() if link.get("master") in vrf_devices(links)}
+        enslaved = {name for name, link in look.links.items() if link.get("master") in look.vrf_devices}
         rows = [row for row in rows if row["dev"] not in enslaved]
-    layer3 = {f"Vlan{vlan}" for vlan, vni in source.model.vlans.items() if vni and source.model.nve_members.get(vni)}
+    layer3 = {f"Vlan{vlan}" for vlan, vni in look.model.vlans.items() if vni and look.model.nve_members.get(vni)}
     return adjacency_rows(rows, layer3)
 
 
-def adjacency_rows(rows: Sequence[Mapping[str, Any]], hidden: set[str]) -> list[dict[str, Any]]:
+def adjacency_rows(rows: Sequence[Mapping[str, Any]], hidden: set[str]) -> list[Row]:
     """Pure: iproute2's rows with statistics. The age is the time since the kernel last heard of the neighbour."""
     return [
         {
@@ -58,55 +83,42 @@ def adjacency_rows(rows: Sequence[Mapping[str, Any]], hidden: set[str]) -> list[
     ]
 
 
-def arp_text(where: str, rows: Sequence[Mapping[str, Any]], family: int) -> str:
-    """``where``: ``context vrf-001``, ``all contexts``."""
-    title = "IP ARP Table" if family == 4 else "IPv6 Adjacency Table"
-    lines = [
-        ARP_FLAGS,
-        f"{title} for {where}",
-        f"Total number of entries: {len(rows)}",
-    ]
-    lines.append("Address         Age       MAC Address     Interface       Flags")
-    for row in rows:
-        address = f"{row['ip-addr-out']:<15} " if len(row["ip-addr-out"]) <= 15 else f"{row['ip-addr-out']}\n{'':16}"
-        lines.append(f"{address}{row['time-stamp']:<9} {row['mac']:<15} {row['intf-out']}")
-    return "\n".join(lines)
+MACS = """\
+Legend:
+        * - primary entry, G - Gateway MAC, (R) - Routed MAC, O - Overlay MAC
+        age - seconds since last seen,+ - primary entry using vPC Peer-Link,
+        (T) - True, (F) - False, C - ControlPlane MAC, ~ - vsan
+   VLAN     MAC Address      Type      age     Secure NTFY Ports
+---------+-----------------+--------+---------+------+----+------------------"""
 
 
-def arp_row(vrf: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    return {"vrf-name-out": vrf, "cnt-total": str(len(rows)), **table("adj", rows)}
-
-
-def macs(source: Source) -> list[dict[str, Any]]:
-    """The bridge's table; what EVPN brought is behind nve1."""
-    rows = iproute(source, "bridge", "-j", "fdb", "show", "br", "br0") if source.model.vlans else []
-    return mac_rows(rows, source.model.anycast_mac)
-
-
-def mac_rows(rows: Sequence[Mapping[str, Any]], anycast: str | None) -> list[dict[str, Any]]:
-    """Pure: ``bridge -j fdb``. One row a VLAN and MAC."""
+def macs(look: Look) -> Answer:
+    """The bridge's table, of all VLANs or of one: a row a VLAN and MAC. What EVPN brought is behind nve1."""
+    wanted = look.words[3] if len(look.words) > 3 else None
+    rows = look.iproute("bridge", "-j", "fdb", "show", "br", "br0") if look.model.vlans else []
     vteps = {(row["mac"], row["ifname"]): row["dst"] for row in rows if "dst" in row}
-    result = []
+    found = {}
     for row in filter(_is_shown, rows):
-        name, address = str(row["ifname"]), str(row["mac"])
+        name, address, vlan = str(row["ifname"]), str(row["mac"]), str(row["vlan"])
+        if wanted not in (None, vlan):
+            continue
         remote = name.startswith("vxlan")
-        gateway = row.get("state") == "permanent"
-        gateway |= address.replace(":", "") == (anycast or "").replace(".", "").lower()
+        gateway = row.get("state") == "permanent" or address == look.model.anycast_mac
         port = f"nve1({vteps.get((address, name), '')})" if remote else "sup-eth1(R)" if gateway else kernel_short(name)
-        result.append(
-            {
-                "disp_mac_addr": mac(address),
-                "disp_vlan": str(row["vlan"]),
-                "disp_port": port,
-                "disp_type": "G" if gateway else "C" if remote else "*",
-                "disp_is_static": "enabled" if gateway else "disabled",
-                "disp_age": "-" if gateway else "NA",
-                "disp_is_secure": "disabled",
-                "disp_is_ntfy": "disabled",
-            }
-        )
-    unique = {(row["disp_vlan"], row["disp_mac_addr"]): row for row in result}
-    return [unique[key] for key in sorted(unique)]
+        found[vlan, mac(address)] = {
+            "disp_mac_addr": mac(address),
+            "disp_vlan": vlan,
+            "disp_port": port,
+            "disp_type": "G" if gateway else "C" if remote else "*",
+            "disp_is_static": "enabled" if gateway else "disabled",
+            "disp_age": "-" if gateway else "NA",
+            "disp_is_secure": "disabled",
+            "disp_is_ntfy": "disabled",
+        }
+    unique = [found[key] for key in sorted(found)]
+    shown = [row | {"kind": "static" if row["disp_is_static"] == "enabled" else "dynamic"} for row in unique]
+    line = "{disp_type} {disp_vlan:>6}     {disp_mac_addr:<16} {kind:<8} {disp_age:<10} F      F    {disp_port}"
+    return Answer(lines(MACS, line, shown), table("mac_address", unique))
 
 
 def _is_shown(row: Mapping[str, Any]) -> bool:
@@ -116,36 +128,19 @@ def _is_shown(row: Mapping[str, Any]) -> bool:
     return row.get("state") != "permanent" or row["ifname"] == "br0"
 
 
-def macs_text(rows: Sequence[Mapping[str, Any]]) -> str:
-    lines = [MAC_LEGEND]
-    lines += [
-        f"{row['disp_type']} {row['disp_vlan']:>6}     {row['disp_mac_addr']:<16} "
-        f"{'static' if row['disp_is_static'] == 'enabled' else 'dynamic':<8} {row['disp_age']:<10} "
-        f"F      F    {row['disp_port']}"
-        for row in rows
-    ]
-    return "\n".join(lines)
+PEERS = """\
+Interface Peer-IP                                 State LearnType Uptime   Router-Mac
+--------- --------------------------------------  ----- --------- -------- -----------------"""
+PEER = "{if-name:<9} {peer-ip:<38}  {peer-state:<5} {learn-type:<9} {uptime:<8} {router-mac:<17}"
 
 
-CODES = """\
-Codes: CP - Control Plane        DP - Data Plane
-       UC - Unconfigured         SA - Suppress ARP
-       S-ND - Suppress ND
-       SU - Suppress Unknown Unicast
-       Xconn - Crossconnect
-       MS-IR - Multisite Ingress Replication
-       HYB - Hybrid IRB mode
-"""
-
-UNSET = "0.0.0.0"  # noqa: S104 - as NX-OS prints an address that is not there
-
-
-def peers(source: Source) -> list[dict[str, Any]]:
+def peers(look: Look) -> Answer:
     """Remote VTEPs that EVPN has told of, with their router MACs."""
-    vnis = frr(source, "zebra", "show evpn vni json")
-    rmacs = frr(source, "zebra", "show evpn rmac vni all json")
-    tables = [frr(source, "zebra", f"show ip route {in_vrf(vrf.name)}bgp json") for vrf in source.model.vrfs if vrf.vni]
-    return peer_rows(vnis, rmacs, oldest(tables))
+    vnis = look.frr("zebra", "show evpn vni json")
+    rmacs = look.frr("zebra", "show evpn rmac vni all json")
+    tables = [look.frr("zebra", f"show ip route {in_vrf(vrf.name)}bgp json") for vrf in look.model.vrfs if vrf.vni]
+    rows = peer_rows(vnis, rmacs, oldest(tables))
+    return listing("nve_peers", rows, PEERS, PEER) if rows else Answer()
 
 
 def oldest(tables: Sequence[Mapping[str, Any]]) -> dict[str, str]:
@@ -155,26 +150,17 @@ def oldest(tables: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         for row in (row for rows in body.values() for row in rows):
             for hop in row.get("nexthops") or []:
                 if hop.get("onLink") and "ip" in hop:
-                    ages[hop["ip"]] = max(ages.get(hop["ip"], ""), row.get("uptime", ""), key=_seconds)
+                    ages[hop["ip"]] = max(ages.get(hop["ip"], ""), row.get("uptime", ""), key=frr_seconds)
     return ages
 
 
-def _seconds(age: str) -> int:
-    """FRR's three forms: ``00:00:28``, ``01d02h03m``, ``02w3d04h``."""
-    scales = {"w": 604800, "d": 86400, "h": 3600, "m": 60}
-    if ":" in age:
-        hours, minutes, seconds = (int(part) for part in age.split(":"))
-        return hours * 3600 + minutes * 60 + seconds
-    return sum(int(number) * scales[unit] for number, unit in re.findall(r"(\d+)([wdhm])", age))
-
-
-def peer_rows(vnis: Mapping[str, Any], rmacs: Mapping[str, Any], ages: Mapping[str, str]) -> list[dict[str, Any]]:
+def peer_rows(vnis: Mapping[str, Any], rmacs: Mapping[str, Any], ages: Mapping[str, str]) -> list[Row]:
     """Pure."""
     found: dict[str, str] = dict.fromkeys(_remote_vteps(vnis), "n/a")
     for body in rmacs.values():
         for row in body.values() if isinstance(body, dict) else []:
             if isinstance(row, dict) and "vtepIp" in row:
-                found[row["vtepIp"]] = row["routerMac"]
+                found[row["vtepIp"]] = mac(row["routerMac"])
     return [
         {
             "if-name": "nve1",
@@ -182,7 +168,7 @@ def peer_rows(vnis: Mapping[str, Any], rmacs: Mapping[str, Any], ages: Mapping[s
             "peer-state": "Up",
             "learn-type": "CP",
             "uptime": frr_age(ages[address]) if address in ages else "n/a",
-            "router-mac": mac(found[address]) if found[address] != "n/a" else "n/a",
+            "router-mac": found[address],
         }
         for address in sorted((address for address in found if ":" not in address), key=ip_address)
     ]
@@ -196,31 +182,28 @@ def _remote_vteps(vnis: Mapping[str, Any]) -> Iterator[str]:
             yield address if isinstance(address, str) else address["ip"]
 
 
-def peers_text(rows: list[dict[str, Any]]) -> str:
-    if not rows:
-        return ""
-    lines = [
-        "Interface Peer-IP                                 State LearnType Uptime   Router-Mac",
-        "--------- --------------------------------------  ----- --------- -------- -----------------",
-    ]
-    lines += [
-        f"{row['if-name']:<9} {row['peer-ip']:<38}  {row['peer-state']:<5} {row['learn-type']:<9} "
-        f"{row['uptime']:<8} {row['router-mac']:<17}"
-        for row in rows
-    ]
-    return "\n".join(lines)
+VNIS = """\
+Codes: CP - Control Plane        DP - Data Plane
+       UC - Unconfigured         SA - Suppress ARP
+       S-ND - Suppress ND
+       SU - Suppress Unknown Unicast
+       Xconn - Crossconnect
+       MS-IR - Multisite Ingress Replication
+       HYB - Hybrid IRB mode
+
+Interface VNI      Multicast-group   State Mode Type [BD/VRF]      Flags
+--------- -------- ----------------- ----- ---- ------------------ -----"""
 
 
-def vni_rows(source: Source) -> list[dict[str, Any]]:
+def vnis(look: Look) -> Answer:
     """Configured members, up when their VXLAN device is and EVPN knows them."""
-    known = frr(source, "zebra", "show evpn vni json")
-    links = link_states(source)
-    vlans = {vni: vlan for vlan, vni in source.model.vlans.items() if vni}
-    vrfs = {vrf.vni: vrf.name for vrf in source.model.vrfs if vrf.vni}
+    known = look.frr("zebra", "show evpn vni json")
+    vlans = {vni: vlan for vlan, vni in look.model.vlans.items() if vni}
+    vrfs = {vrf.vni: vrf.name for vrf in look.model.vrfs if vrf.vni}
     rows = []
-    for vni, layer3 in sorted(source.model.nve_members.items()):
-        up = is_up(links.get(f"vxlan{vni}")) and str(vni) in known
-        where = f"L3 [{vrfs.get(vni, '')}]" if layer3 else f"L2 [{vlans.get(vni, '')}]"
+    for vni, layer3 in sorted(look.model.nve_members.items()):
+        up = is_up(look.links.get(f"vxlan{vni}")) and str(vni) in known
+        svi = look.links.get(f"Vlan{vlans.get(vni)}")
         rows.append(
             {
                 "if-name": "nve1",
@@ -228,61 +211,38 @@ def vni_rows(source: Source) -> list[dict[str, Any]]:
                 "mcast": "n/a" if layer3 else "UnicastBGP",
                 "vni-state": "Up" if up else "Down",
                 "mode": "CP",
-                "type": where,
+                "type": f"L3 [{vrfs.get(vni, '')}]" if layer3 else f"L2 [{vlans.get(vni, '')}]",
                 "flags": "",
                 "vlan-bd": str(vlans.get(vni, "")),
-                "svi-state": _svi(links, vlans.get(vni)),
+                "svi-state": "n/a" if svi is None else "UP" if is_up(svi) else "DOWN",
             }
         )
-    return rows
+    return listing("nve_vni", rows, VNIS, "{if-name:<9} {vni:<8} {mcast:<17} {vni-state:<5} {mode:<4} {type}")
 
 
-def _svi(links: Mapping[str, Mapping[str, Any]], vlan: int | None) -> str:
-    link = links.get(f"Vlan{vlan}")
-    return "n/a" if link is None else "UP" if is_up(dict(link)) else "DOWN"
+INTERFACE = """\
+Interface: {if-name}, State: {if-state}, encapsulation: {encap-type}
+ VPC Capability: {vpc-capability}
+ Local Router MAC: {local-rmac}
+ Host Learning Mode: {host-reach-mode}
+ Source-Interface: {source-if} (primary: {primary-ip}, secondary: {secondary-ip})"""
+UNSET = "0.0.0.0"  # noqa: S104 - as NX-OS prints an address that is not there
 
 
-def vni_text(rows: list[dict[str, Any]]) -> str:
-    lines = [
-        CODES,
-        "Interface VNI      Multicast-group   State Mode Type [BD/VRF]      Flags",
-        "--------- -------- ----------------- ----- ---- ------------------ -----",
-    ]
-    lines += [
-        f"{row['if-name']:<9} {row['vni']:<8} {row['mcast']:<17} {row['vni-state']:<5} {row['mode']:<4} {row['type']}"
-        for row in rows
-    ]
-    return "\n".join(lines)
-
-
-def interface(source: Source) -> dict[str, Any]:
+def interface(look: Look) -> Answer:
     """The NVE interface: up when a VXLAN device is, its addresses from the kernel's loopback."""
-    model = source.model
-    links = link_states(source)
-    tunnels = [links[name] for vni in model.nve_members if (name := f"vxlan{vni}") in links]
-    own = [str(address.ip) for address in addresses(source).get(model.nve_source or "", []) if address.version == 4]
-    return {
+    model = look.model
+    tunnels = [look.links[name] for vni in model.nve_members if (name := f"vxlan{vni}") in look.links]
+    primary, secondary = [*look.ipv4(model.nve_source or ""), UNSET, UNSET][:2]
+    row = {
         "if-name": "nve1",
-        "if-state": "Up" if any(is_up(link) for link in tunnels) else "Down",
+        "if-state": "Up" if any(map(is_up, tunnels)) else "Down",
         "encap-type": "VXLAN",
         "vpc-capability": "EVPN multihoming, no shared VTEP address" if model.vpc else "not configured",
         "local-rmac": mac(tunnels[0]["address"]) if tunnels else "n/a",
         "host-reach-mode": "Control-Plane",
         "source-if": model.nve_source or "",
-        "primary-ip": own[0] if own else UNSET,
-        "secondary-ip": own[1] if len(own) > 1 else UNSET,
+        "primary-ip": primary,
+        "secondary-ip": secondary,
     }
-
-
-def interface_text(row: dict[str, Any]) -> str:
-    return (
-        f"Interface: {row['if-name']}, State: {row['if-state']}, encapsulation: {row['encap-type']}\n"
-        f" VPC Capability: {row['vpc-capability']}\n"
-        f" Local Router MAC: {row['local-rmac']}\n"
-        f" Host Learning Mode: {row['host-reach-mode']}\n"
-        f" Source-Interface: {row['source-if']} (primary: {row['primary-ip']}, secondary: {row['secondary-ip']})"
-    )
-
-
-def interface_json(row: dict[str, Any]) -> dict[str, Any]:
-    return table("nve_if", [row])
+    return Answer(INTERFACE.format_map(row), table("nve_if", [row]))

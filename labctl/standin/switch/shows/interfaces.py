@@ -5,353 +5,282 @@ State, MTU, addresses and VLANs are the kernel's; the configuration names the in
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from ipaddress import IPv4Interface, IPv6Interface
-from types import MappingProxyType
-from typing import Any
+from collections.abc import Mapping
+from operator import attrgetter
 
+from labctl.nxos.normal import short_name
+from labctl.nxos.tree import Section
 from labctl.standin.switch.dataplane.names import BRIDGE, kernel_name
 from labctl.standin.switch.dataplane.settings import Interface
-from labctl.standin.switch.shows.bundles import Partner, members, segment_peers
-from labctl.standin.switch.shows.form import Row, kernel_short, mac, short, table
-from labctl.standin.switch.shows.machine import Source, addresses, bridge_vlans, is_up, link_states
-from labctl.standin.switch.shows.system import vrf_names
+from labctl.standin.switch.platform import MANAGEMENT
+from labctl.standin.switch.shows.bundles import Member, ports_in_bundles
+from labctl.standin.switch.shows.form import Answer, Row, kernel_short, lines, listing, mac, table
+from labctl.standin.switch.shows.machine import Link, Look, is_up
 
 LINE = "-" * 80
 
 
-@dataclass(frozen=True, slots=True)
-class Kernel:
-    """What the kernel says of all interfaces at one moment; ``ports``: those in a bundle, which alone have a speed."""
-
-    links: Mapping[str, Mapping[str, Any]]
-    vlans: Mapping[str, Sequence[tuple[int, bool]]]
-    ports: Mapping[str, Partner]
-
-
-def _kernel(source: Source) -> Kernel:
-    return Kernel(link_states(source), bridge_vlans(source), members(source))
-
-
-def state(link: Mapping[str, Any] | None) -> tuple[str, str]:
+def state(link: Link | None) -> tuple[str, str]:
     """(``up`` or ``down``, reason) of a link; None: it is not there."""
     if link is None:
         return "down", "No such device in the kernel"
     if "UP" not in link["flags"]:
         return "down", "Administratively down"
-    return ("up", "none") if is_up(dict(link)) else ("down", "Link not connected")
+    return ("up", "none") if is_up(link) else ("down", "Link not connected")
 
 
-def brief(source: Source) -> list[Row]:
-    """One row an interface, read now."""
-    kernel = _kernel(source)
-    rows = _management(source, kernel)
-    rows += [
-        _port(interface, kernel, *state(kernel.links.get(kernel_name(interface.name))))
-        for interface in _ethernets(source)
-    ]
-    for interface in source.model.kind("port-channel", "loopback", "Vlan"):
-        rows.append(_port(interface, kernel, *_logical(source, interface, kernel)))
-    return rows + _nve(source, kernel)
+def _state(look: Look, interface: Interface) -> tuple[str, str]:
+    """A virtual peer-link is no link, but for what EVPN says of the peer."""
+    link = look.link(interface.name)
+    if interface.peer_link and link is None and look.model.vpc and look.model.vpc.virtual:
+        return ("up", "none") if look.segment_peers else ("down", "No operational members")
+    return state(link)
 
 
-def _nve(source: Source, kernel: Kernel) -> list[Row]:
-    if not source.model.nve_members:
-        return []
-    tunnels = [kernel.links[name] for vni in source.model.nve_members if (name := f"vxlan{vni}") in kernel.links]
-    up = any(is_up(dict(link)) for link in tunnels)
-    mtu = str(tunnels[0]["mtu"]) if tunnels else "--"
-    reason = "none" if up else "No tunnel is up"
-    return [{"interface": "nve1", "state": "up" if up else "down", "state_rsn_desc": reason, "mtu": mtu}]
-
-
-def _management(source: Source, kernel: Kernel) -> list[Row]:
-    device = source.identity.management_interface
-    link = kernel.links.get(device)
-    if link is None or not source.identity.management:
-        return []
-    own = [str(address.ip) for address in addresses(source).get(device, []) if address.version == 4]
-    return [
-        {
-            "interface": "mgmt0",
-            "state": state(link)[0],
-            "ip_addr": own[0] if own else "--",
-            "speed": "--",
-            "mtu": str(link["mtu"]),
-        }
-    ]
-
-
-def _ethernets(source: Source) -> list[Interface]:
+def _ethernets(look: Look) -> list[Interface]:
     """Every port of the box, in order, with its configuration if it has one."""
-    known = {interface.name: interface for interface in source.model.kind("Ethernet")}
-    names = dict.fromkeys([*source.identity.interfaces, *known])
-    return sorted((known.get(name, Interface(name)) for name in names), key=lambda port: port.number)
+    known = {interface.name: interface for interface in look.model.kind("Ethernet")}
+    names = dict.fromkeys([*look.identity.interfaces, *known])
+    ports = (known.get(name) or Interface(Section(f"interface {name}")) for name in names)
+    return sorted(ports, key=attrgetter("number"))
 
 
-def _logical(source: Source, interface: Interface, kernel: Kernel) -> tuple[str, str]:
-    device = kernel_name(interface.name)
-    if interface.peer_link and device not in kernel.links and source.model.vpc and source.model.vpc.virtual:
-        return ("up", "none") if segment_peers(source) else ("down", "No operational members")
-    return state(kernel.links.get(device))
+def _ports(look: Look) -> list[Interface]:
+    return [*_ethernets(look), *look.model.kind("port-channel")]
 
 
-def _untagged(interface: Interface, kernel: Kernel) -> str:
+def _mode(interface: Interface) -> str:
+    return "routed" if interface.routed else interface.mode
+
+
+def _untagged(look: Look, interface: Interface) -> str:
     """The native VLAN of a port, or of the bundle that it is in."""
     if interface.routed:
         return "--"
     device = f"po{interface.channel}" if interface.channel else kernel_name(interface.name)
-    return next((str(vlan) for vlan, untagged in kernel.vlans.get(device, []) if untagged), "1")
+    return next((str(vlan) for vlan, untagged in look.vlans.get(device, []) if untagged), "1")
 
 
-def _port(interface: Interface, kernel: Kernel, up: str, reason: str) -> Row:
-    name = interface.name
-    if name.startswith("Vlan"):
-        return {"interface": name, "svi_admin_state": up, "svi_reason_desc": "--" if up == "up" else reason}
-    if name.startswith("loopback"):
-        return {"interface": name, "state": up, "desc": interface.description or "--"}
-    link = kernel.links.get(kernel_name(name))
-    port = kernel.ports.get(name)
-    speed = port.speed if port else None
+MGMT = (
+    f"{LINE}\nPort   VRF          Status IP Address                              Speed    MTU\n{LINE}",
+    "{interface}  --           {state:<6} {ip_addr:<39} {speed:<8} {mtu}",
+)
+PORT = "Ethernet      VLAN    Type Mode   Status  Reason                   Speed     Port"
+ETHERNET = (
+    f"{LINE}\n{PORT}\nInterface{' ' * 67}Ch #\n{LINE}",
+    "{port:<13} {vlan:<7} {type:<4} {portmode:<6} {state:<7} {state_rsn_desc:<24} {speed:<9} {portchan}",
+)
+CHANNEL = (
+    f"{LINE}\nPort-channel VLAN    Type Mode   Status  Reason                    Speed   Protocol\nInterface\n{LINE}",
+    "{port:<12} {vlan:<7} {type:<4} {portmode:<6} {state:<7} {state_rsn_desc:<25} {speed:<9} {proto}",
+)
+LOOPBACK = (f"{LINE}\nInterface     Status     Description\n{LINE}", "{port:<13} {state:<10} {desc}")
+NVE = (
+    f"{LINE}\nPort           Status Reason                    MTU\n{LINE}",
+    "{interface:<14} {state:<6} {state_rsn_desc:<25} {mtu}",
+)
+SVI = (
+    f"{LINE[1:]}\nInterface Secondary VLAN(Type)                    Status Reason\n{LINE[1:]}",
+    f"{{interface:<9}} {'--':<39} {{svi_admin_state:<6}} {{svi_reason_desc}}",
+)
+
+
+def brief(look: Look) -> Answer:
+    """A section for each kind of interface that there is, and one for the ports in any case."""
+    members = ports_in_bundles(look)
+    sections = [
+        (MGMT, _management(look)),
+        (ETHERNET, [_brief(look, interface, members) for interface in _ethernets(look)]),
+        (CHANNEL, [_brief(look, interface, members) for interface in look.model.kind("port-channel")]),
+        (LOOPBACK, [_loopback(look, interface) for interface in look.model.kind("loopback")]),
+        (NVE, _nve(look)),
+        (SVI, [_svi(look, interface) for interface in look.model.kind("Vlan")]),
+    ]
+    parts = [
+        lines(*layout, [{"portchan": "--", **row, "port": short_name(row["interface"])} for row in rows])
+        for layout, rows in sections
+        if rows or layout is ETHERNET
+    ]
+    return Answer("\n\n".join(parts), table("interface", [row for _, rows in sections for row in rows]))
+
+
+def _management(look: Look) -> list[Row]:
+    link = look.links.get(MANAGEMENT)
+    if link is None or not look.identity.management:
+        return []
+    address = next(iter(look.ipv4(MANAGEMENT)), "--")
+    row = {"interface": "mgmt0", "state": state(link)[0], "ip_addr": address, "speed": "--", "mtu": str(link["mtu"])}
+    return [row]
+
+
+def _brief(look: Look, interface: Interface, members: Mapping[str, Member]) -> Row:
+    """Of a port or a port-channel."""
+    up, reason = _state(look, interface)
+    link, member = look.link(interface.name), members.get(interface.name)
+    speed = member.speed if member else None
     row = {
-        "interface": name,
-        "vlan": _untagged(interface, kernel),
+        "interface": interface.name,
+        "vlan": _untagged(look, interface),
         "type": "eth",
-        "portmode": "routed" if interface.routed else interface.mode,
+        "portmode": _mode(interface),
         "state": up,
         "state_rsn_desc": reason,
         "speed": "--" if speed is None else f"{speed // 1000}G(D)" if speed % 1000 == 0 else f"{speed}(D)",
-        "mtu": str(link["mtu"]) if link else str(interface.mtu),
+        "mtu": str(link["mtu"] if link else interface.mtu),
     }
-    if name.startswith("port-channel"):
+    if interface.name.startswith("port-channel"):
         row["proto"] = "lacp" if link else "none"
     elif interface.channel:
         row["portchan"] = str(interface.channel)
     return row
 
 
-def details(source: Source) -> list[Row]:
+def _loopback(look: Look, interface: Interface) -> Row:
+    return {"interface": interface.name, "state": _state(look, interface)[0], "desc": interface.description or "--"}
+
+
+def _nve(look: Look) -> list[Row]:
+    if not look.model.nve_members:
+        return []
+    tunnels = [look.links[name] for vni in look.model.nve_members if (name := f"vxlan{vni}") in look.links]
+    up, reason = ("up", "none") if any(map(is_up, tunnels)) else ("down", "No tunnel is up")
+    mtu = str(tunnels[0]["mtu"]) if tunnels else "--"
+    return [{"interface": "nve1", "state": up, "state_rsn_desc": reason, "mtu": mtu}]
+
+
+def _svi(look: Look, interface: Interface) -> Row:
+    up, reason = _state(look, interface)
+    return {"interface": interface.name, "svi_admin_state": up, "svi_reason_desc": "--" if up == "up" else reason}
+
+
+def details(look: Look) -> Answer:
     """``show interface`` of Ethernet ports and port-channels: what the kernel has of each now, with the keys of NX-OS's
     JSON (a Nexus 9000's, quoted in allenrobel/nxapi-netbox, lib/nxapi/nxapi_interface.py).
     """
-    kernel = _kernel(source)
     rows = []
-    for interface in [*_ethernets(source), *source.model.kind("port-channel")]:
-        link = kernel.links.get(kernel_name(interface.name))
-        up, reason = _logical(source, interface, kernel)
+    for interface in _ports(look):
+        link = look.link(interface.name)
+        up, reason = _state(look, interface)
         row = {"interface": interface.name, "state": up}
         row |= {} if up == "up" else {"state_rsn_desc": reason}
         row["admin_state"] = "up" if up == "up" or (link is not None and "UP" in link["flags"]) else "down"
         row |= {"eth_hw_addr": mac(link["address"])} if link else {}
         row |= {"desc": interface.description} if interface.description else {}
         row |= {"eth_mtu": str(link["mtu"])} if link else {}
-        rows.append(row | {"eth_mode": "routed" if interface.routed else interface.mode})
-    return rows
+        rows.append(row | {"eth_mode": _mode(interface)})
+    return Answer("\n\n".join(map(_paragraph, rows)), table("interface", rows))
 
 
-def details_text(rows: list[Row]) -> str:
-    """A paragraph each."""
-    parts = []
-    for row in rows:
-        reason = f" ({row['state_rsn_desc']})" if "state_rsn_desc" in row else ""
-        lines = [f"{row['interface']} is {row['state']}{reason}", f"admin state is {row['admin_state']}"]
-        lines += [f"  Hardware: Ethernet, address: {row['eth_hw_addr']}"] if "eth_hw_addr" in row else []
-        lines += [f"  Description: {row['desc']}"] if "desc" in row else []
-        lines += [f"  MTU {row['eth_mtu']} bytes"] if "eth_mtu" in row else []
-        parts.append("\n".join((*lines, f"  Port mode is {row['eth_mode']}")))
-    return "\n\n".join(parts)
+PARAGRAPH = {
+    "state_rsn_desc": " ({})",
+    "admin_state": "\nadmin state is {}",
+    "eth_hw_addr": "\n  Hardware: Ethernet, address: {}",
+    "desc": "\n  Description: {}",
+    "eth_mtu": "\n  MTU {} bytes",
+    "eth_mode": "\n  Port mode is {}",
+}
 
 
-def status(source: Source) -> list[Row]:
+def _paragraph(row: Row) -> str:
+    rest = "".join(text.format(row[key]) for key, text in PARAGRAPH.items() if key in row)
+    return f"{row['interface']} is {row['state']}{rest}"
+
+
+STATUS = (
+    f"{LINE}\nPort          Name               Status    Vlan      Duplex  Speed   Type\n{LINE}",
+    "{interface:<13} {name:<18.18} {state:<9} {vlan:<9} {duplex:<7} {speed:<7} {type}",
+)
+"""Columns start at 0, 14, 33, 43, 53, 61 and 69."""
+
+
+def status(look: Look) -> Answer:
     """Ethernet ports and port-channels, in NX-OS's words."""
-    kernel = _kernel(source)
-    rows = []
-    for interface in [*_ethernets(source), *source.model.kind("port-channel")]:
-        up, reason = _logical(source, interface, kernel)
-        port = kernel.ports.get(interface.name)
-        connected = {"none": "connected", "Administratively down": "disabled"}.get(reason, "notconnec")
-        vlan = "routed" if interface.routed else "trunk" if interface.mode == "trunk" else _untagged(interface, kernel)
+    rows, members = [], ports_in_bundles(look)
+    for interface in _ports(look):
+        _, reason = _state(look, interface)
+        member = members.get(interface.name)
+        trunk = not interface.routed and interface.mode == "trunk"
         rows.append(
             {
-                "interface": short(interface.name),
+                "interface": short_name(interface.name),
                 "name": interface.description or "--",
-                "state": "connected" if up == "up" else connected,
-                "vlan": vlan,
-                "duplex": port.duplex if port else "auto",
-                "speed": str(port.speed) if port and port.speed is not None else "auto",
+                "state": {"none": "connected", "Administratively down": "disabled"}.get(reason, "notconnec"),
+                "vlan": "routed" if interface.routed else "trunk" if trunk else _untagged(look, interface),
+                "duplex": member.duplex if member else "auto",
+                "speed": str(member.speed) if member and member.speed is not None else "auto",
                 "type": "--",
             }
         )
-    return rows
+    return listing("interface", rows, *STATUS)
 
 
-def status_text(rows: list[Row]) -> str:
-    """Columns start at 0, 14, 33, 43, 53, 61 and 69."""
-    lines = [LINE, "Port          Name               Status    Vlan      Duplex  Speed   Type", LINE]
-    lines += [
-        f"{row['interface']:<13} {row['name'][:18]:<18} {row['state']:<9} {row['vlan']:<9} "
-        f"{row['duplex']:<7} {row['speed']:<7} {row['type']}"
-        for row in rows
-    ]
-    return "\n".join(lines)
+def ip_brief(look: Look) -> Answer:
+    """``show ip interface brief [vrf]``: of all VRFs, the default one first."""
+    rows = [_ip_row(look, it, kernel_name(it.name)) for it in look.model.interfaces if it.name != "mgmt0"]
+    if look.identity.management:
+        own = Interface(Section("interface mgmt0", (Section("vrf member management"),)))
+        rows.append(_ip_row(look, own, MANAGEMENT))
+    parts, found = [], []
+    # an interface may be in a VRF that no line made
+    for number, vrf in enumerate(dict.fromkeys([*look.vrf_names, *(row["vrf-name-out"] for row in rows if row)]), 1):
+        mine = [row for row in rows if row and row["vrf-name-out"] == vrf and look.vrf in (vrf, "all")]
+        head = f'IP Interface Status for VRF "{vrf}"({number})\nInterface            IP Address      Interface Status'
+        line = "{intf-name:<20} {prefix:<15} protocol-{proto-state}/link-{link-state}/admin-{admin-state}"
+        parts += [lines(head, line, mine)] if mine else []
+        found += mine
+    return Answer("\n\n".join(parts), table("intf", found))
 
 
-BRIEF: tuple[tuple[str, tuple[str, ...], str], ...] = (
-    (
-        "mgmt",
-        (LINE, "Port   VRF          Status IP Address                              Speed    MTU", LINE),
-        "{interface}  --           {state:<6} {ip_addr:<39} {speed:<8} {mtu}",
-    ),
-    (
-        "Ethernet",
-        (
-            LINE,
-            "Ethernet      VLAN    Type Mode   Status  Reason                   Speed     Port",
-            f"Interface{' ' * 67}Ch #",
-            LINE,
-        ),
-        "{port:<13} {vlan:<7} {type:<4} {portmode:<6} {state:<7} {state_rsn_desc:<24} {speed:<9} {portchan}",
-    ),
-    (
-        "port-channel",
-        (
-            LINE,
-            "Port-channel VLAN    Type Mode   Status  Reason                    Speed   Protocol",
-            "Interface",
-            LINE,
-        ),
-        "{port:<12} {vlan:<7} {type:<4} {portmode:<6} {state:<7} {state_rsn_desc:<25} {speed:<9} {proto}",
-    ),
-    ("loopback", (LINE, "Interface     Status     Description", LINE), "{port:<13} {state:<10} {desc}"),
-    (
-        "nve",
-        (LINE, "Port           Status Reason                    MTU", LINE),
-        "{interface:<14} {state:<6} {state_rsn_desc:<25} {mtu}",
-    ),
-    (
-        "Vlan",
-        (LINE[1:], "Interface Secondary VLAN(Type)                    Status Reason", LINE[1:]),
-        f"{{interface:<9}} {'--':<39} {{svi_admin_state:<6}} {{svi_reason_desc}}",
-    ),
-)
-"""``show interface brief``: how the names of a section's interfaces begin, its head, and a row of it."""
-
-
-def brief_text(rows: list[Row]) -> str:
-    """A section for each kind of interface that there is, and one for the ports in any case."""
-    parts = []
-    for kind, head, line in BRIEF:
-        mine = [row for row in rows if row["interface"].startswith(kind)]
-        lines = [line.format_map({"portchan": "--", **row, "port": short(row["interface"])}) for row in mine]
-        if lines or kind == "Ethernet":
-            parts.append("\n".join((*head, *lines)))
-    return "\n\n".join(parts)
-
-
-def ip_brief(source: Source, vrf: str | None) -> list[Row]:
-    """``show ip interface brief [vrf]``: None is every VRF, the default one first."""
-    links, own = link_states(source), addresses(source)
-    rows = [_ip_row(interface, links, own) for interface in source.model.interfaces if interface.name != "mgmt0"]
-    if source.identity.management:
-        device = source.identity.management_interface
-        rows.append(_ip_row(Interface("mgmt0", vrf="management"), links, own, device))
-    ids = {name: index for index, name in enumerate(vrf_names(source), 1)}
-    found = [row | {"vrf-id": str(ids.get(row["vrf-name-out"], 0))} for row in rows if row is not None]
-    return sorted((row for row in found if vrf in (None, row["vrf-name-out"])), key=lambda row: int(row["vrf-id"]))
-
-
-def _ip_row(
-    interface: Interface,
-    links: Mapping[str, Mapping[str, Any]],
-    own: Mapping[str, Sequence[IPv4Interface | IPv6Interface]],
-    device: str = "",
-) -> Row | None:
-    device = device or kernel_name(interface.name)
-    first = next((str(address.ip) for address in own.get(device, []) if address.version == 4), None)
-    if first is None and not interface.ip_forward:
+def _ip_row(look: Look, interface: Interface, device: str) -> Row | None:
+    """None of an interface that has nothing to do with IPv4."""
+    address = next(iter(look.ipv4(device)), "forward-enabled" if interface.ip_forward else None)
+    if address is None:
         return None
-    link = links.get(device)
+    link = look.links.get(device)
     up, _ = state(link)
     return {
         "vrf-name-out": interface.vrf or "default",
-        "intf-name": short(interface.name),
-        "prefix": first or "forward-enabled",
+        "intf-name": short_name(interface.name),
+        "prefix": address,
         "proto-state": up,
         "link-state": up,
         "admin-state": "up" if link is not None and "UP" in link["flags"] else "down",
     }
 
 
-def ip_brief_text(rows: list[Row]) -> str:
-    lines: list[str] = []
-    for vrf, number in dict.fromkeys((row["vrf-name-out"], row["vrf-id"]) for row in rows):
-        lines += [
-            f'IP Interface Status for VRF "{vrf}"({number})',
-            "Interface            IP Address      Interface Status",
-        ]
-        lines += [
-            f"{row['intf-name']:<20} {row['prefix']:<15} "
-            f"protocol-{row['proto-state']}/link-{row['link-state']}/admin-{row['admin-state']}"
-            for row in rows
-            if row["vrf-name-out"] == vrf
-        ]
-        lines.append("")
-    return "\n".join(lines).rstrip("\n")
-
-
-def ip_brief_json(rows: list[Row]) -> dict[str, Any]:
-    return table("intf", [{key: value for key, value in row.items() if key != "vrf-id"} for row in rows])
-
-
-def vlans(source: Source) -> list[Row]:
-    """The VLANs with the ports that carry each in the kernel's bridge."""
-    members: dict[str, list[str]] = {}
-    for port, link in link_states(source).items():
-        members.setdefault(link.get("master", ""), []).append(port)
-    return vlan_rows([1, *source.model.vlans], bridge_vlans(source), source.model.vlan_names, members)
-
-
-def vlan_rows(
-    known: Sequence[int],
-    carried: Mapping[str, Sequence[tuple[int, bool]]],
-    names: Mapping[int, str] = MappingProxyType({}),
-    members: Mapping[str, Sequence[str]] = MappingProxyType({}),
-) -> list[Row]:
-    """Pure: configured VLANs and what each kernel port carries, a bundle's ``members`` with it. VXLAN devices are no
-    ports of a switch."""
+def vlans(look: Look) -> Answer:
+    """The VLANs with the ports that carry each in the kernel's bridge, a bundle's members with it."""
     rows = []
-    for vlan in sorted(set(known)):
-        ports = [
-            port
-            for port, held in carried.items()
-            if port != BRIDGE and not port.startswith("vxlan") and any(vlan == number for number, _ in held)
-        ]
-        ports += [member for port in ports for member in members.get(port, ())]
+    for vlan in sorted({1, *look.model.vlans}):
+        name = look.model.vlan_names.get(vlan, "default" if vlan == 1 else f"VLAN{vlan:04d}")
         rows.append(
             {
                 "vlanshowbr-vlanid": str(vlan),
                 "vlanshowbr-vlanid-utf": str(vlan),
-                "vlanshowbr-vlanname": names.get(vlan, "default" if vlan == 1 else f"VLAN{vlan:04d}"),
+                "vlanshowbr-vlanname": name,
                 "vlanshowbr-vlanstate": "active",
                 "vlanshowbr-shutstate": "noshutdown",
-                "vlanshowplist-ifidx": ",".join(map(kernel_short, sorted(ports, key=_bundles_first))),
+                "vlanshowplist-ifidx": ",".join(map(kernel_short, sorted(_carriers(look, vlan), key=_bundles_first))),
             }
         )
-    return rows
+    head = f"VLAN Name                             Status    Ports\n---- {'-' * 32} --------- {'-' * 31}"
+    return Answer("\n".join([head, *map(_vlan_text, rows)]), table("vlanbriefxbrief", rows))
+
+
+def _carriers(look: Look, vlan: int) -> list[str]:
+    """By kernel name. VXLAN devices are no ports of a switch."""
+    ports = [port for port, held in look.vlans.items() if any(vlan == number for number, _ in held)]
+    ports = [port for port in ports if port != BRIDGE and not port.startswith("vxlan")]
+    return ports + [name for name, link in look.links.items() if link.get("master") in ports]
 
 
 def _bundles_first(port: str) -> tuple[bool, int]:
     return not port.startswith("po"), int("".join(filter(str.isdigit, port)) or "0")
 
 
-def vlans_text(rows: list[Row]) -> str:
-    lines = ["VLAN Name                             Status    Ports", f"---- {'-' * 32} --------- {'-' * 31}"]
-    for row in rows:
-        ports = row["vlanshowplist-ifidx"].split(",")
-        head = f"{row['vlanshowbr-vlanid']:<4} {row['vlanshowbr-vlanname']:<32} active    "
-        lines += [
-            ((head if start == 0 else " " * 48) + ", ".join(ports[start : start + 4])).rstrip()
-            for start in range(0, len(ports), 4)
-        ]
-    return "\n".join(lines)
+def _vlan_text(row: Row) -> str:
+    """Four ports a line."""
+    ports = row["vlanshowplist-ifidx"].split(",")
+    head = f"{row['vlanshowbr-vlanid']:<4} {row['vlanshowbr-vlanname']:<32} active    "
+    parts = [", ".join(ports[start : start + 4]) for start in range(0, len(ports), 4)]
+    return (head + f"\n{'':48}".join(parts)).rstrip()

@@ -1,212 +1,205 @@
-"""The show commands as rows of a table: a pattern and what answers it. Deeper later means more rows."""
+"""The show commands as rows of a table: a pattern and what answers it. Deeper later means more rows.
+
+What the box says of itself stands here: ``show version``, ``hostname``, ``clock``, ``vrf``, ``feature``, ``module`` (a
+9000v's ports are module 1, its supervisor is module 27).
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING
 
-from labctl.standin.switch.choice import Wrong, choose
 from labctl.standin.switch.dataplane.names import PLATFORM_CONSTANTS, vrf_device
-from labctl.standin.switch.grammar import Node, compile_pattern
-from labctl.standin.switch.platform import UnknownShow
-from labctl.standin.switch.shows import bundles, forwarding, interfaces, protocols, routes, system
-from labctl.standin.switch.shows.form import table
-from labctl.standin.switch.shows.machine import Source, link_states, vrf_devices
+from labctl.standin.switch.grammar import Fit, choose
+from labctl.standin.switch.shows import bundles, forwarding, interfaces, routing
+from labctl.standin.switch.shows.form import Answer, lines, listing, table
+from labctl.standin.switch.shows.machine import Look, is_up
+
+if TYPE_CHECKING:
+    from labctl.standin.switch.dataplane.platform import FrrPlatform
+
+VERSION = """\
+{header_str}
+
+Software
+  BIOS: version {bios_ver_str}
+  NXOS: version {nxos_ver_str}
+  BIOS compile time:
+  NXOS image file is: none, this is a stand-in of labctl
+  NXOS compile time:
+
+Hardware
+  cisco {chassis_id} Chassis
+  {cpu_name} with {memory} {mem_type} of memory.
+  Processor Board ID {proc_board_id}
+  Device name: {host_name}
+
+Kernel uptime is {kern_uptm_days} day(s), {kern_uptm_hrs} hour(s), {kern_uptm_mins} minute(s), {kern_uptm_secs} \
+second(s)
+
+Last reset
+  Reason: {rr_reason}
+  System version:
+  Service:
+
+plugin
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A command's answer in both forms; ``body`` None: there is nothing to say as JSON. ``text`` may be made when it is
-    wanted, where it takes more than the body does."""
-
-    text: str | Callable[[], str]
-    body: dict[str, Any] | None
+Active Package(s):"""
 
 
-Handler = Callable[[Source, tuple[str, ...]], Answer]
+def _version(look: Look) -> Answer:
+    """What the box says of itself: that it is a stand-in stands in the chassis line."""
+    text = look.switch.run("cat", "/proc/uptime", "/proc/meminfo")
+    whole = int(float(text.split(maxsplit=1)[0]))
+    memory = re.search(r"^MemTotal:\s+(\d+) kB", text, re.MULTILINE)
+    row = {
+        "bios_ver_str": "",
+        "header_str": "Cisco Nexus Operating System (NX-OS) Software: layout only, this is a stand-in of labctl",
+        "nxos_ver_str": look.identity.nxos_version,
+        "kickstart_ver_str": look.identity.nxos_version,
+        "chassis_id": "Nexus9000 stand-in (labctl)",
+        "host_name": look.model.hostname,
+        "proc_board_id": "LABCTL",
+        "cpu_name": look.switch.run("uname", "-m").strip(),
+        "memory": memory[1] if memory else "0",
+        "mem_type": "kB",
+        "kern_uptm_days": str(whole // 86400),
+        "kern_uptm_hrs": str(whole // 3600 % 24),
+        "kern_uptm_mins": str(whole // 60 % 60),
+        "kern_uptm_secs": str(whole % 60),
+        "rr_reason": "Unknown",
+    }
+    return Answer(VERSION.format_map(row), row)
 
 
-def _vrf(words: Sequence[str]) -> str:
-    """The VRF that a command names; ``show vrf`` itself names none."""
-    return words[words.index("vrf") + 1] if "vrf" in words[:-1] else "default"
+def _hostname(look: Look) -> Answer:
+    return Answer(look.model.hostname, {"hostname": look.model.hostname})
 
 
-def _vrfs(source: Source, words: Sequence[str]) -> list[str]:
-    """The VRFs that a command is about; ``all``: those that exist."""
-    vrf = _vrf(words)
-    if vrf != "all":
-        return [vrf]
-    there = vrf_devices(link_states(source))
-    return [name for name in system.vrf_names(source) if name == "default" or vrf_device(name) in there]
+def _clock(look: Look) -> Answer:
+    """The machine's time; NX-OS's layout (``12:34:56.789 UTC Tue Nov 25 2025``)."""
+    time = look.switch.run("date", "-u", "+%H:%M:%S.%3N UTC %a %b %d %Y").strip()
+    return Answer(time, {"simple_time": time})
 
 
-def _summary(family: str) -> Handler:
-    def answer(source: Source, words: tuple[str, ...]) -> Answer:
-        vrf = _vrf(words)
-        names = [vrf] if vrf != "all" else ["default", *(item.vrf for item in source.model.bgp if item.vrf)]
-        found = [item for name in names if (item := protocols.summary(source, family, name)) is not None]
-        if not found:
-            return Answer("", {})
-        rows = [protocols.as_json(item)["TABLE_vrf"]["ROW_vrf"] for item in found]
-        return Answer(lambda: _summary_text(source, family, found), table("vrf", rows))
-
-    return answer
+def _platform(_look: Look) -> Answer:
+    return Answer("\n".join(f"{name:<40} {value}" for name, value in PLATFORM_CONSTANTS))
 
 
-def _summary_text(source: Source, family: str, found: Sequence[protocols.Summary]) -> str:
-    types = protocols.route_types(source) if family == "evpn" else None
-    return "\n\n".join(protocols.as_text(item, types) for item in found)
+def _vrfs(look: Look) -> Answer:
+    """Configured VRFs, up when their device is."""
+    rows = []
+    for index, name in enumerate(look.vrf_names, 1):
+        up = name == "default" or is_up(look.links.get(vrf_device(name)))
+        state, reason = ("Up", "--") if up else ("Down", "no such device in the kernel")
+        rows.append({"vrf_name": name, "vrf_id": str(index), "vrf_state": state, "vrf_reason": reason})
+    head = "VRF-Name                           VRF-ID State   Reason"
+    return listing("vrf", rows, head, "{vrf_name:<34} {vrf_id:>6} {vrf_state:<7} {vrf_reason}")
 
 
-def _neighbors(version: int) -> Handler:
-    def answer(source: Source, words: tuple[str, ...]) -> Answer:
-        address = words[3] if len(words) > 3 and words[3] != "vrf" else None
-        found = [row for vrf in _vrfs(source, words) for row in protocols.neighbors(source, version, vrf, address)]
-        return Answer(protocols.neighbors_text(found), protocols.neighbors_json(found))
-
-    return answer
-
-
-def _routes(family: int) -> Handler:
-    def answer(source: Source, words: tuple[str, ...]) -> Answer:
-        rest = list(words[2:])
-        if "vrf" in rest:
-            del rest[rest.index("vrf") : rest.index("vrf") + 2]
-        prefix = rest[0] if rest else None
-        found = {vrf: routes.read(source, family, vrf, prefix) for vrf in _vrfs(source, words)}
-        texts = [routes.as_text(vrf, family, rows, asked=prefix is not None) for vrf, rows in found.items()]
-        return Answer("\n\n".join(texts), table("vrf", [routes.as_row(vrf, family, row) for vrf, row in found.items()]))
-
-    return answer
+def _features(look: Look) -> Answer:
+    rows = [
+        {"cfcFeatureCtrlName2": name, "cfcFeatureCtrlInstanceNum2": "1", "cfcFeatureCtrlOpStatus2": "enabled"}
+        for name in sorted(look.model.features)
+    ]
+    head = "Feature Name          Instance  State\n--------------------  --------  --------"
+    line = "{cfcFeatureCtrlName2:<22}{cfcFeatureCtrlInstanceNum2:<10}{cfcFeatureCtrlOpStatus2}"
+    return listing("cfcFeatureCtrl2Table", rows, head, line)
 
 
-def _rows(
-    read: Callable[[Source], Any], text: Callable[[Any], str], body: str | Callable[[Any], dict[str, Any]]
-) -> Handler:
-    """``body``: the name of NX-OS's table that the rows are in, or what makes one of them. None was read: no answer."""
-
-    def answer(source: Source, _words: tuple[str, ...]) -> Answer:
-        found = read(source)
-        if found is None:
-            return Answer("", {})
-        return Answer(text(found), table(body, found) if isinstance(body, str) else body(found))
-
-    return answer
+MODULES = f"""\
+Mod Ports             Module-Type                      Model           Status
+--- ----- {"-" * 37} {"-" * 21} ---------"""
+SOFTWARE = "\nMod  Sw                       Hw    Slot\n---  ----------------------- ------ ----"
 
 
-def _adjacencies(family: int) -> Handler:
-    def answer(source: Source, words: tuple[str, ...]) -> Answer:
-        vrf = _vrf(words)
-        found = {name: forwarding.adjacencies(source, family, name) for name in _vrfs(source, words)}
-        where = f"{'context' if family == 4 else 'VRF'} {vrf}" if vrf != "all" else "all contexts"
-        text = forwarding.arp_text(where, [row for rows in found.values() for row in rows], family)
-        return Answer(text, table("vrf", [forwarding.arp_row(name, rows) for name, rows in found.items()]))
+def _modules(look: Look) -> Answer:
+    """What the box has. That it is a stand-in stands in the model; its ports are those that are wired.
 
-    return answer
-
-
-def _addresses(source: Source, words: tuple[str, ...]) -> Answer:
-    vrf = _vrf(words)
-    found = interfaces.ip_brief(source, None if vrf == "all" else vrf)
-    return Answer(interfaces.ip_brief_text(found), interfaces.ip_brief_json(found))
-
-
-def _macs(source: Source, words: tuple[str, ...]) -> Answer:
-    vlan = words[3] if len(words) > 3 else None
-    found = [row for row in forwarding.macs(source) if vlan in (None, row["disp_vlan"])]
-    return Answer(forwarding.macs_text(found), table("mac_address", found))
-
-
-def _ospf(source: Source, _words: tuple[str, ...]) -> Answer:
-    process = source.model.ospf_name
-    if process is None:
-        return Answer("", None)
-    found = protocols.ospf_neighbors(source)
-    return Answer(protocols.ospf_text(process, found), protocols.ospf_json(process, found))
-
-
-def _modules(source: Source, _words: tuple[str, ...]) -> Answer:
-    rows, versions = system.modules(source), system.software(source)
-    return Answer(system.modules_text(rows, versions), system.modules_json(rows, versions))
-
-
-PLATFORM = Answer("\n".join(f"{name:<40} {value}" for name, value in PLATFORM_CONSTANTS), None)
-TABLE: tuple[tuple[str, Handler], ...] = (
-    ("version", _rows(system.version, system.version_text, dict)),
-    ("hostname", lambda source, _words: Answer(source.model.hostname, {"hostname": source.model.hostname})),
-    ("module", _modules),
-    ("clock", _rows(system.clock, system.clock_text, dict)),
-    ("labctl platform", lambda _source, _words: PLATFORM),
-    ("feature", _rows(system.features, system.features_text, "cfcFeatureCtrl2Table")),
-    ("vrf", _rows(system.vrfs, system.vrfs_text, "vrf")),
-    ("ip route [<ip4>] [vrf <name>]", _routes(4)),
-    ("ip route <any4> [vrf <name>]", _routes(4)),
-    ("ip route vrf <name> <ip4>", _routes(4)),
-    ("ip route vrf <name> <any4>", _routes(4)),
-    ("ipv6 route [<ip6>] [vrf <name>]", _routes(6)),
-    ("ipv6 route <any6> [vrf <name>]", _routes(6)),
-    ("ipv6 route vrf <name> <ip6>", _routes(6)),
-    ("ipv6 route vrf <name> <any6>", _routes(6)),
-    ("ip bgp summary [vrf <name>]", _summary("ipv4")),
-    ("bgp ipv4 unicast summary [vrf <name>]", _summary("ipv4")),
-    ("ipv6 bgp summary [vrf <name>]", _summary("ipv6")),
-    ("bgp ipv6 unicast summary [vrf <name>]", _summary("ipv6")),
-    ("bgp vrf <name> ipv4 unicast summary", _summary("ipv4")),
-    ("bgp vrf <name> ipv6 unicast summary", _summary("ipv6")),
-    ("ip bgp neighbors [<ip4>] [vrf <name>]", _neighbors(4)),
-    ("ipv6 bgp neighbors [<ip6>] [vrf <name>]", _neighbors(6)),
-    ("bgp l2vpn evpn summary", _summary("evpn")),
-    ("nve peers", _rows(forwarding.peers, forwarding.peers_text, "nve_peers")),
-    ("nve vni", _rows(forwarding.vni_rows, forwarding.vni_text, "nve_vni")),
-    ("nve interface nve1 [detail]", _rows(forwarding.interface, forwarding.interface_text, forwarding.interface_json)),
-    ("vpc [brief]", _rows(bundles.vpc, bundles.vpc_text, bundles.vpc_json)),
-    ("vpc peer-keepalive", _rows(bundles.vpc, bundles.keepalive_text, bundles.keepalive_json)),
-    ("port-channel summary", _rows(bundles.channels, bundles.summary_text, bundles.summary_json)),
-    ("lacp neighbor", _rows(bundles.partners, bundles.partners_text, bundles.partners_json)),
-    ("interface", _rows(interfaces.details, interfaces.details_text, "interface")),
-    ("interface brief", _rows(interfaces.brief, interfaces.brief_text, "interface")),
-    ("interface status", _rows(interfaces.status, interfaces.status_text, "interface")),
-    ("ip interface brief [vrf <name>]", _addresses),
-    ("vlan [brief]", _rows(interfaces.vlans, interfaces.vlans_text, "vlanbriefxbrief")),
-    ("ip arp [vrf <name>]", _adjacencies(4)),
-    ("ipv6 neighbor [vrf <name>]", _adjacencies(6)),
-    ("mac address-table [vlan <vlan>]", _macs),
-    ("ip ospf neighbors", _ospf),
-)
+    Columns start at 0, 4, 10, 48 and 70 (a 9000v 9.3); the last line explains the star.
+    """
+    ports, supervisor, release = str(len(look.identity.interfaces)), "27", look.identity.nxos_version
+    line_card = f"labctl stand-in with {ports} Ethernet ports"
+    rows = [
+        {"modinf": "1", "ports": ports, "modtype": line_card, "model": "labctl-ports", "status": "ok"},
+        {"modinf": supervisor, "ports": "0", "modtype": "labctl stand-in supervisor", "model": "labctl-sup",
+         "status": "active *"},
+    ]  # fmt: skip
+    versions = [
+        {"modwwn": "1", "sw": release, "hw": "0.0", "slottype": "NA"},
+        {"modwwn": supervisor, "sw": release, "hw": "0.0", "slottype": "SUP1"},
+    ]
+    first = lines(MODULES, "{modinf:<4} {ports:<4} {modtype:<37} {model:<21} {status}", rows)
+    second = lines(SOFTWARE, "{modwwn:<4} {sw:<23} {hw:<6} {slottype}", versions)
+    body = table("modinfo", rows) | table("modwwninfo", versions)
+    return Answer(f"{first}\n{second}\n\n* this terminal session", body)
 
 
 @dataclass(frozen=True, slots=True)
 class Show:
-    """A row of the table, compiled."""
+    """One row: a pattern without ``show``."""
 
-    start: Node
-    handler: Handler
+    pattern: str
+    answer: Callable[[Look], Answer]
     key: int = 0
 
 
-@lru_cache(maxsize=1)
-def compiled() -> tuple[Show, ...]:
-    return tuple(Show(compile_pattern(pattern), handler) for pattern, handler in TABLE)
+TABLE: tuple[Show, ...] = (
+    Show("version", _version),
+    Show("hostname", _hostname),
+    Show("module", _modules),
+    Show("clock", _clock),
+    Show("labctl platform", _platform),
+    Show("feature", _features),
+    Show("vrf", _vrfs),
+    Show("ip route [<ip4>] [vrf <name>]", routing.routes(4)),
+    Show("ip route <any4> [vrf <name>]", routing.routes(4)),
+    Show("ip route vrf <name> <ip4>", routing.routes(4)),
+    Show("ip route vrf <name> <any4>", routing.routes(4)),
+    Show("ipv6 route [<ip6>] [vrf <name>]", routing.routes(6)),
+    Show("ipv6 route <any6> [vrf <name>]", routing.routes(6)),
+    Show("ipv6 route vrf <name> <ip6>", routing.routes(6)),
+    Show("ipv6 route vrf <name> <any6>", routing.routes(6)),
+    Show("ip bgp summary [vrf <name>]", routing.summary("ipv4")),
+    Show("bgp ipv4 unicast summary [vrf <name>]", routing.summary("ipv4")),
+    Show("ipv6 bgp summary [vrf <name>]", routing.summary("ipv6")),
+    Show("bgp ipv6 unicast summary [vrf <name>]", routing.summary("ipv6")),
+    Show("bgp vrf <name> ipv4 unicast summary", routing.summary("ipv4")),
+    Show("bgp vrf <name> ipv6 unicast summary", routing.summary("ipv6")),
+    Show("ip bgp neighbors [<ip4>] [vrf <name>]", routing.neighbors(4)),
+    Show("ipv6 bgp neighbors [<ip6>] [vrf <name>]", routing.neighbors(6)),
+    Show("bgp l2vpn evpn summary", routing.summary("evpn")),
+    Show("nve peers", forwarding.peers),
+    Show("nve vni", forwarding.vnis),
+    Show("nve interface nve1 [detail]", forwarding.interface),
+    Show("vpc [brief]", bundles.vpc),
+    Show("vpc peer-keepalive", bundles.keepalive),
+    Show("port-channel summary", bundles.summary),
+    Show("lacp neighbor", bundles.lacp),
+    Show("interface", interfaces.details),
+    Show("interface brief", interfaces.brief),
+    Show("interface status", interfaces.status),
+    Show("ip interface brief [vrf <name>]", interfaces.ip_brief),
+    Show("vlan [brief]", interfaces.vlans),
+    Show("ip arp [vrf <name>]", forwarding.adjacencies(4)),
+    Show("ipv6 neighbor [vrf <name>]", forwarding.adjacencies(6)),
+    Show("mac address-table [vlan <vlan>]", forwarding.macs),
+    Show("ip ospf neighbors", routing.ospf),
+)
 
 
-def _exists(source: Source, vrf: str) -> bool:
-    return vrf in ("default", "all") or vrf_device(vrf) in vrf_devices(link_states(source))
-
-
-def show(source: Source, words: tuple[str, ...], *, as_json: bool) -> str:
-    """Answer ``show WORDS``. A VRF that is not there has nothing to tell.
-
-    Raises `UnknownShow` with the first word that fits nowhere.
-    """
-    found = choose(compiled(), words)
-    if isinstance(found, Wrong):
-        raise UnknownShow(found.index)
-    if not _exists(source, _vrf(found.words)):
+def show(switch: FrrPlatform, words: tuple[str, ...], *, as_json: bool) -> str:
+    """Answer ``show WORDS``, a command of the table. A VRF that is not there has nothing to tell."""
+    found = choose(TABLE, words)
+    assert isinstance(found, Fit)  # noqa: S101 - the command line has the same patterns
+    look = Look(switch, found.words)
+    if look.vrf != "all" and not look.has_vrf(look.vrf):
         return ""
-    answer = found.row.handler(source, found.words)
-    if not as_json:
-        return answer.text if isinstance(answer.text, str) else answer.text()
-    return json.dumps(answer.body) if answer.body else ""
+    answer = found.row.answer(look)
+    if as_json:
+        return json.dumps(answer.body) if answer.body else ""
+    return answer.text if isinstance(answer.text, str) else answer.text()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from labctl.folder import load_folder
-from labctl.standin.switch.shows import protocols
+from labctl.standin.switch.shows import routing
 from labctl.verify.inputs import load_checks
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Observer
@@ -105,7 +105,7 @@ def test_a_neighbor_needs_one_link_that_is_full(states: list[str], verdict: str)
 
 
 def test_the_judge_reads_what_the_stand_in_prints() -> None:
-    body = protocols.ospf_json("UNDERLAY", protocols.ospf_rows(NEIGHBORS))
+    body = routing.ospf_neighbors("UNDERLAY", NEIGHBORS).body
     assert links.judge_underlay(UnderlayInput(switch="l", neighbors=("10.2.1.201",)), body).verdict == "PASS"
     assert "10.2.1.202 is not there" in links.judge_underlay(
         UnderlayInput(switch="l", neighbors=("10.2.1.201", "10.2.1.202")), body
