@@ -10,10 +10,14 @@ import sys
 import termios
 import threading
 import tty
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
 
 from labctl.guest.api import AgentGone, ExecStream, TtySize
+
+if TYPE_CHECKING:
+    from labctl.runtime.api import Endpoints
 
 
 def terminal_size() -> TtySize | None:
@@ -25,14 +29,14 @@ def terminal_size() -> TtySize | None:
 
 
 @contextmanager
-def raw_terminal(*, enabled: bool) -> Iterator[None]:
+def raw_terminal(change: Callable[[int], object] = tty.setraw, *, enabled: bool) -> Iterator[None]:
     """Every key goes to the program; the terminal is put back in any case."""
     if not enabled:
         yield
         return
     before = termios.tcgetattr(sys.stdin)
     try:
-        tty.setraw(sys.stdin)
+        change(sys.stdin.fileno())
         yield
     finally:
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
@@ -40,64 +44,56 @@ def raw_terminal(*, enabled: bool) -> Iterator[None]:
 
 @contextmanager
 def ended_by_key(key: bytes = b"q") -> Iterator[None]:
-    """On a terminal a key ends a command as Ctrl-C does; the terminal is put back in any case."""
-    if not sys.stdin.isatty():
-        yield
-        return
-    before = termios.tcgetattr(sys.stdin)
+    """On a terminal a key ends a command as Ctrl-C does."""
     over = threading.Event()
 
     def listen() -> None:
-        while not over.is_set():
-            if select.select([sys.stdin], [], [], 0.2)[0] and os.read(sys.stdin.fileno(), 1) in (key, b""):
-                os.kill(os.getpid(), signal.SIGINT)
-                return
+        if any(data in (key, b"") for data in _typed(over, 1)):
+            os.kill(os.getpid(), signal.SIGINT)
 
-    try:
-        tty.setcbreak(sys.stdin)
-        threading.Thread(target=listen, name="keys", daemon=True).start()
-        yield
-    finally:
-        over.set()
-        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+    there = sys.stdin.isatty()
+    with raw_terminal(tty.setcbreak, enabled=there):
+        if there:
+            threading.Thread(target=listen, name="keys", daemon=True).start()
+        try:
+            yield
+        finally:
+            over.set()
 
 
-def join(stream: ExecStream, *, with_tty: bool) -> int:
-    """Copy both ways until the program ends; returns its exit code (128 + n for a signal n)."""
-    over = threading.Event()
-    feeder = threading.Thread(target=_feed, args=(stream, over), daemon=True)
-    if with_tty:
-
-        def resized(_number: int, _frame: object) -> None:
-            size = terminal_size()
-            if size:
-                stream.resize(size)
-
-        signal.signal(signal.SIGWINCH, resized)
-    with raw_terminal(enabled=with_tty):
-        feeder.start()
+def join(endpoints: Endpoints, node: str, argv: Sequence[str]) -> int:
+    """Run a program in a node and copy both ways until it ends; returns its exit code (128 + n for a signal n)."""
+    size, over = terminal_size(), threading.Event()
+    with closing(endpoints.stream(node, argv, tty=size)) as stream, raw_terminal(enabled=size is not None):
+        if size is not None:
+            signal.signal(signal.SIGWINCH, lambda _number, _frame: stream.resize(terminal_size() or size))
+        threading.Thread(target=_feed, args=(stream, over), daemon=True).start()
         while (piece := stream.read()) is not None:
             name, data = piece
             target = sys.stdout.buffer if name == "stdout" else sys.stderr.buffer
             target.write(data)
             target.flush()
-    over.set()
-    code = stream.code()
+        over.set()
+        code = stream.code()
     return code if code >= 0 else 128 - code
 
 
 def _feed(stream: ExecStream, over: threading.Event) -> None:
     """Standard input to the program, until its end or ours."""
-    handle = sys.stdin.fileno()
     try:
-        while not over.is_set():
-            readable, _, _ = select.select([handle], [], [], 0.2)
-            if not readable:
-                continue
-            data = os.read(handle, 2048)
-            if not data:
+        for data in _typed(over, 2048):
+            if data:
+                stream.write(data)
+            else:
                 stream.close_stdin()
-                return
-            stream.write(data)
     except (AgentGone, OSError):
         return  # the program ended while we were writing: its exit code is the answer
+
+
+def _typed(over: threading.Event, size: int) -> Iterator[bytes]:
+    """What comes from standard input until it is over; nothing at its end."""
+    data = b"-"
+    while data and not over.is_set():
+        if select.select([sys.stdin], [], [], 0.2)[0]:
+            data = os.read(sys.stdin.fileno(), size)
+            yield data

@@ -10,32 +10,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import click
-from click.shell_completion import CompletionItem
 
-from labctl.cli.labs import OnLab, lab_argument, lab_nodes, open_lab, typed_lab
+from labctl.cli.labs import Lab, OnLab, lab_argument, lab_nodes, typed_lab
+from labctl.cli.options import completing, refuse
 from labctl.cli.output import say
-from labctl.errors import ExitCode, UsageError
+from labctl.errors import LabctlError, UsageError
 from labctl.state import LabState
 
 if TYPE_CHECKING:
     from labctl.guest.api import Capture
 
 
-def _complete(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def _complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     """Nodes, then the ports that the lab's cables have, and bundles."""
     lab = typed_lab(context)
-    if lab is None:
-        return []
     node, separator, _ = incomplete.partition(":")
-    if not separator:
-        return [CompletionItem(f"{name}:") for name in lab_nodes(lab) if name.startswith(incomplete)]
-    places = [f"{node}:{name}" for name in _interfaces(lab, node)]
-    return [CompletionItem(place) for place in places if place.startswith(incomplete)]
+    names = _interfaces(lab, node) if lab and separator else lab_nodes(lab) if lab else []
+    places = [f"{node}:{name}" if separator else f"{name}:" for name in names]
+    return completing(lambda _context: places)(context, parameter, incomplete)
 
 
 def _interfaces(lab: LabState, node: str) -> list[str]:
     """Of the folder alone, so that Tab asks no node; empty where there is none that can be read."""
-    from labctl.errors import LabctlError
     from labctl.folder import load_folder
 
     try:
@@ -55,7 +51,7 @@ def _interfaces(lab: LabState, node: str) -> list[str]:
 @click.option("-w", "--write", "target", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
               help="File to write, '-' for stdout.  [default: NODE-IFACE.pcap]")  # fmt: skip
 @click.option("-c", "--count", type=click.IntRange(min=1), help="Stop after this many packets.")
-def command(lab: str, place: str, expression: tuple[str, ...], target: Path | None, count: int | None) -> None:
+def command(lab: Lab, place: str, expression: tuple[str, ...], target: Path | None, count: int | None) -> None:
     """Capture packets on an interface until Ctrl-C, as a pcap file. On a switch short names do: eth1/1, po11.
 
     \b
@@ -66,39 +62,36 @@ def command(lab: str, place: str, expression: tuple[str, ...], target: Path | No
     from labctl.guest.api import AgentError
     from labctl.nxos.normal import interface_name
 
-    node, separator, interface = place.partition(":")
-    if not separator or not node or not interface:
-        raise UsageError(f"{place!r} is no NODE:IFACE", code="bad-place", hint="node01:bond0, leaf2101:port-channel11")
+    node, _, interface = place.partition(":")
+    hint = "node01:bond0, leaf2101:port-channel11"
+    refuse(not node or not interface, f"{place!r} is no NODE:IFACE", code="bad-place", hint=hint)
     path = target or Path(f"{node}-{interface.replace('/', '_')}.pcap")
     to_stdout = str(path) == "-"
-    if to_stdout and sys.stdout.isatty():
-        raise UsageError("a pcap on a terminal helps nobody", code="pcap-on-terminal", hint="-w FILE, or pipe it")
-    opened = open_lab(lab)
-    if node in lab_nodes(opened.state_folder, ("switch",)):
+    terminal = to_stdout and sys.stdout.isatty()
+    refuse(terminal, "a pcap on a terminal helps nobody", code="pcap-on-terminal", hint="-w FILE, or pipe it")
+    if node in lab.nodes("switch"):
         interface = interface_name(interface) or interface
-    words = " ".join(expression)
+    wanted = " ".join(expression)
     try:
-        capture = opened.endpoints().capture(node, interface, words)
+        capture = lab.endpoints().capture(node, interface, wanted)
     except AgentError as error:
         if error.cause != "filter":
             raise
-        said = error.message.removeprefix("capture: ").removeprefix("tcpdump: ")
-        raise UsageError(
-            f"{words!r} is no capture filter: {said}", code="bad-filter", hint="see pcap-filter(7)"
-        ) from None
+        why = error.message.removeprefix("capture: ").removeprefix("tcpdump: ")
+        message = f"{wanted!r} is no capture filter: {why}"
+        raise UsageError(message, code="bad-filter", hint="see pcap-filter(7)") from None
     say(f"capturing on {interface} of {node}" + ("" if count else "; Ctrl-C ends it"))
     if to_stdout:
-        packets = copy_pcap(capture, sys.stdout.buffer, count)
+        packets = _copy(capture, sys.stdout.buffer, count)
     else:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as stream:
-            packets = copy_pcap(capture, stream, count)
+            packets = _copy(capture, stream, count)
     say(f"{packets} packets" + ("" if to_stdout else f" in {path}"))
-    sys.exit(int(ExitCode.OK))
 
 
-def copy_pcap(capture: Capture, target: BinaryIO, count: int | None) -> int:
-    """Copy until the capture ends, ``count`` packets were copied or the user presses Ctrl-C; returns their number.
+def _copy(capture: Capture, target: BinaryIO, count: int | None) -> int:
+    """Until the capture ends, ``count`` packets were copied or the user presses Ctrl-C; returns their number.
 
     Packet by packet, so that what was written is a whole file whenever it ends.
     """

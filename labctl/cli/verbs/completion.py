@@ -6,18 +6,10 @@ import os
 import re
 
 import click
-from click.shell_completion import (
-    BashComplete,
-    CompletionItem,
-    add_completion_class,
-    get_completion_class,
-    split_arg_string,
-)
+from click.shell_completion import BashComplete, CompletionItem, add_completion_class, get_completion_class
+from click.shell_completion import split_arg_string as split
 
 from labctl.cli.output import result
-
-VARIABLE = "_LABCTL_COMPLETE"
-_BREAK = re.compile(r".*[:=]")
 
 
 class Bash(BashComplete):
@@ -28,12 +20,12 @@ class Bash(BashComplete):
     )
 
     def get_completion_args(self) -> tuple[list[str], str]:
-        cut, current = split_arg_string(os.environ["COMP_WORDS"]), int(os.environ["COMP_CWORD"])
+        cut, current = split(os.environ["COMP_WORDS"]), int(os.environ["COMP_CWORD"])
         words = [""]
         for word in [*cut[: current + 1], *([""] if current >= len(cut) else [])]:
             joined = word in (":", "=") or words[-1].endswith((":", "="))
             words[len(words) - joined :] = [words[-1] + word if joined else word]
-        self._kept = match.end() if (match := _BREAK.match(words[-1])) else 0
+        self._kept = len(words[-1]) - len(re.split("[:=]", words[-1])[-1])
         return words[2:-1], words[-1]
 
     def format_completion(self, item: CompletionItem) -> str:
@@ -57,4 +49,4 @@ def command(shell: str) -> None:
 
     kind = get_completion_class(shell)
     assert kind is not None  # noqa: S101 - click has the three that the choice above names
-    result(kind(cli, {}, "labctl", VARIABLE).source().strip())
+    result(kind(cli, {}, "labctl", "_LABCTL_COMPLETE").source().strip())

@@ -8,7 +8,7 @@ from dataclasses import asdict
 import click
 
 from labctl.cli.options import json_option
-from labctl.cli.output import result, result_json
+from labctl.cli.output import answer
 from labctl.cli.sources import found, spec_argument
 from labctl.errors import ExitCode
 from labctl.runtime.select import RUNTIMES, host_of
@@ -18,7 +18,7 @@ from labctl.runtime.select import RUNTIMES, host_of
 @spec_argument("[SPEC|DIR]")
 @click.option("--runtime", type=click.Choice(list(RUNTIMES)), default=next(iter(RUNTIMES)), show_default=True)
 @json_option
-def command(source: str | None, runtime: str, as_json: bool) -> None:
+def command(source: str | None, runtime: str) -> None:
     """What this host can and cannot do, and the command that repairs it.
 
     With `--runtime containerlab` for one lab, too: of SPEC, with the target that it names, or of an artifact folder.
@@ -35,9 +35,7 @@ def command(source: str | None, runtime: str, as_json: bool) -> None:
 
     seen = host_of(runtime).examine(found(source) if source else None)
     able = can_run(seen.findings)
-    if as_json:
-        result_json({"can_run": able, **seen.more, "findings": [asdict(finding) for finding in seen.findings]})
-    else:
-        result(page(seen.findings, seen.subject, width=width_of(sys.stdout), colour=wants_colour(sys.stdout)))
+    body = {"can_run": able, **seen.more, "findings": [asdict(finding) for finding in seen.findings]}
+    answer(body, page(seen.findings, seen.subject, width=width_of(sys.stdout), colour=wants_colour(sys.stdout)))
     if not able:
         raise SystemExit(ExitCode.HOST)

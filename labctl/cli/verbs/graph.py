@@ -6,20 +6,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from click.shell_completion import CompletionItem
 
-from labctl.cli.configured import parse_target, target_option
+from labctl.cli.configured import TARGET_OF_SPEC, parse_target, target_option
 from labctl.cli.labs import Lab, complete_labs, open_lab, the_lab
+from labctl.cli.options import FILE, refuse
 from labctl.cli.output import result, say
 from labctl.cli.sources import complete_specs, found
-from labctl.errors import UsageError
 from labctl.state import NAME, lab_state
 
 if TYPE_CHECKING:
     from labctl.graph import Live
 
 
-def _complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def _complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     return [*complete_labs(context, parameter, incomplete), *complete_specs(context, parameter, incomplete)]
 
 
@@ -27,11 +26,10 @@ def _complete(context: click.Context, parameter: click.Parameter, incomplete: st
 @click.argument("source", required=False, metavar="[SPEC|DIR|LAB]", shell_complete=_complete)
 @click.option("--format", "kind", type=click.Choice(["svg", "mermaid"]), default="svg", show_default=True,
               help="SVG for a browser; Mermaid for a page that draws it itself.")  # fmt: skip
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
-              help="Write it there instead of to stdout.")  # fmt: skip
+@click.option("-o", "--output", type=FILE, metavar="FILE", help="Write it there instead of to stdout.")
 @click.option("--live", is_flag=True, help="How every part of running LAB stands now, read from its nodes.")
 @click.option("--no-bgp", is_flag=True, help="Without the BGP sessions.")
-@target_option
+@target_option(TARGET_OF_SPEC)
 def command(source: str | None, kind: str, output: Path | None, live: bool, no_bgp: bool, target: str | None) -> None:
     """Draw the topology of SPEC, of the artifact folder DIR or of LAB, in tiers, every port at its end of a cable.
 
@@ -46,26 +44,22 @@ def command(source: str | None, kind: str, output: Path | None, live: bool, no_b
     from labctl.graph import draw, draw_mermaid
 
     meant = _meant(source, live=live)
-    opened, path = (meant, meant.folder) if isinstance(meant, Lab) else (None, meant)
-    if target is not None and path.is_dir():
-        raise UsageError("--target goes with a spec: a folder has it in its files", code="usage")
-    if live and opened is None:
-        raise UsageError(
-            f"--live goes with a running lab, and {path} is a {'folder' if path.is_dir() else 'spec'}",
-            code="live-needs-a-lab",
-            hint="labctl graph LAB --live",
-            next_command="labctl status --all",
-        )
-    seen = _read(opened) if live and opened else None
+    lab = meant if isinstance(meant, Lab) else None
+    path = meant.state_folder.folder if isinstance(meant, Lab) else meant
+    refuse(target is not None and path.is_dir(), "--target goes with a spec: a folder has it in its files")
+    message = f"--live goes with a running lab, and {path} is a {'folder' if path.is_dir() else 'spec'}"
+    instead = {"hint": "labctl graph LAB --live", "next_command": "labctl status --all"}
+    refuse(live and lab is None, message, code="live-needs-a-lab", **instead)
+    seen = _read(lab) if live and lab else None
     with folder_of(path, target=parse_target(target)[0]) as folder:
         text = (draw if kind == "svg" else draw_mermaid)(folder, live=seen, bgp=not no_bgp)
     for node, reason in (seen.unanswered if seen else {}).items():
         say(f"{node} did not answer: {reason}")
     if output is None:
         result(text.rstrip("\n"))
-        return
-    output.write_text(text, encoding="utf-8")
-    say(f"drawn in {output}")
+    else:
+        output.write_text(text, encoding="utf-8")
+        say(f"drawn in {output}")
 
 
 def _meant(source: str | None, *, live: bool) -> Lab | Path:
@@ -80,12 +74,11 @@ def _meant(source: str | None, *, live: bool) -> Lab | Path:
     return found(source) if source in topologies() and not lab_state(source).exists else open_lab(source)
 
 
-def _read(opened: Lab) -> Live:
+def _read(lab: Lab) -> Live:
     """Its state now. Raises InconclusiveError when it does not run."""
     from labctl.engine.proving import observing
-    from labctl.folder import load_folder
     from labctl.verify.inputs import load_checks
     from labctl.verify.livestate import read
 
-    with observing(opened.state_folder, opened.endpoints()) as observer:
-        return read(observer, load_folder(opened.folder), load_checks(opened.folder))
+    with observing(lab.state_folder, lab.endpoints()) as observer:
+        return read(observer, lab.folder(), load_checks(lab.state_folder.folder))

@@ -5,25 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from click.shell_completion import CompletionItem
 
+from labctl.cli.options import completing
 from labctl.cli.output import result
 from labctl.errors import UsageError
-
-
-def complete_topologies(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Shell completion: topologies that labctl ships."""
-    from labctl.shipped import topologies
-
-    return [CompletionItem(name) for name in topologies() if name.startswith(incomplete)]
+from labctl.shipped import beside, copy_of, starter, topologies
+from labctl.state import NAME, lab_state
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True), default="lab.yaml")
 @click.option("--name", help="The lab's name; default: after FILE, or the topology's own.")
-@click.option(
-    "--from", "topology", metavar="TOPOLOGY", shell_complete=complete_topologies, help="Copy a shipped topology."
-)
+@click.option("--from", "topology", metavar="TOPOLOGY", shell_complete=completing(lambda _context: topologies()),
+              help="Copy a shipped topology.")  # fmt: skip
 def command(file: Path, name: str | None, topology: str | None) -> None:
     """Write a commented spec to start from into FILE (lab.yaml); - prints it. A file that is there is not touched.
 
@@ -31,9 +25,6 @@ def command(file: Path, name: str | None, topology: str | None) -> None:
     labctl init
     labctl init paper.yaml --from whitepaper
     """
-    from labctl.shipped import beside, copy_of, starter
-    from labctl.state import NAME, lab_state
-
     if name is not None:
         lab_state(name)
     manifests: dict[str, str] = {}
@@ -44,19 +35,13 @@ def command(file: Path, name: str | None, topology: str | None) -> None:
     if str(file) == "-":
         result(text.rstrip("\n"))
         return
-    _write(file, text)
-    for path, manifest in manifests.items():
-        _write(file.parent / path, manifest)
+    for written, content in {file.name: text, **manifests}.items():
+        path = file.parent / written
+        path.parent.mkdir(exist_ok=True)
+        try:
+            with path.open("x", encoding="utf-8") as handle:
+                handle.write(content)
+        except FileExistsError:
+            message = f"{path} is there already and is not overwritten"
+            raise UsageError(message, code="file-exists", next_command="labctl init OTHER.yaml") from None
     result(f"{file}: written; labctl up {file} boots it")
-
-
-def _write(file: Path, text: str) -> None:
-    """Create the file. Raises `UsageError` when it is there already or cannot be created."""
-    try:
-        file.parent.mkdir(exist_ok=True)
-        with file.open("x", encoding="utf-8") as handle:
-            handle.write(text)
-    except FileExistsError:
-        raise UsageError(
-            f"{file} is there already and is not overwritten", code="file-exists", next_command="labctl init OTHER.yaml"
-        ) from None

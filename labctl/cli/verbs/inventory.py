@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from labctl.cli.labs import Lab, OnLab, lab_argument, open_lab
-from labctl.cli.output import result, result_json
+from labctl.cli.labs import Lab, OnLab, lab_argument
+from labctl.cli.output import json_text, result
 from labctl.errors import InconclusiveError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @lab_argument
 @click.option("--format", "form", type=click.Choice(["ssh", "ansible", "nornir", "json"]), default="ssh",
               show_default=True, help="ssh_config(5); Ansible's YAML; hosts of Nornir's SimpleInventory.")  # fmt: skip
-def command(lab: str, form: str) -> None:
+def command(lab: Lab, form: str) -> None:
     """Print how stock tools reach the switches of running LAB; json has its other nodes, too.
 
     Ansible and Nornir get the lab's key, and the password where there is none: keep what is printed to yourself.
@@ -29,39 +29,33 @@ def command(lab: str, form: str) -> None:
     labctl inventory whitepaper --format ansible > hosts.yml; ansible-inventory -i hosts.yml --list
     labctl inventory whitepaper --format nornir > hosts.yaml
     """
-    opened = open_lab(lab)
+    endpoints = lab.endpoints()  # a lab that does not run is an error, not an old file
     if form == "ssh":
-        opened.endpoints()  # a lab that does not run is an error, not an old file
-        config = opened.state_folder.ssh_config
+        config = lab.state_folder.ssh_config
         if not config.is_file():
-            raise InconclusiveError(
-                f"no switch of lab {lab} takes logins yet", code="not-running", next_command=f"labctl status {lab}"
-            )
+            message = f"no switch of lab {lab.name} takes logins yet"
+            raise InconclusiveError(message, code="not-running", next_command=f"labctl status {lab.name}")
         result(config.read_text().rstrip())
         return
     import yaml
 
-    from labctl.folder import load_folder
-
-    rendered = load_folder(opened.folder).lab
-    switches = {name: opened.endpoints().ssh(name) for name in rendered.switches}
+    rendered = lab.folder().lab
+    switches = {name: endpoints.ssh(name) for name in rendered.switches}
     if form == "json":
-        result_json(_json(opened, rendered, switches))
+        result(json_text(_json(lab, rendered, switches)))
         return
-    body = (ansible if form == "ansible" else nornir)({name: rendered.nodes[name].role for name in switches}, switches)
+    body = (_ansible if form == "ansible" else _nornir)(rendered, switches)
     result(yaml.safe_dump(body, sort_keys=False).rstrip())
 
 
-def ansible(roles: dict[str, str], switches: dict[str, SshEndpoint]) -> dict[str, Any]:
+def _ansible(rendered: Rendered, switches: dict[str, SshEndpoint]) -> dict[str, Any]:
     """One group a role under ``switches``, for cisco.nxos over network_cli. The lab's host keys are not the user's."""
     groups: dict[str, Any] = {}
     for name, ssh in switches.items():
-        login = (
-            {"ansible_ssh_private_key_file": str(ssh.key_file)} if ssh.key_file else {"ansible_password": ssh.password}
-        )
+        group = groups.setdefault(f"{rendered.nodes[name].role}s", {"hosts": {}})
         facts = {"ansible_host": ssh.host, "ansible_port": ssh.port, "ansible_user": ssh.username}
-        group = groups.setdefault(f"{roles[name]}s", {"hosts": {}})
-        group["hosts"][name] = facts | login
+        login = ("ssh_private_key_file", str(ssh.key_file)) if ssh.key_file else ("password", ssh.password)
+        group["hosts"][name] = facts | {f"ansible_{login[0]}": login[1]}
     settings = {
         "ansible_connection": "ansible.netcommon.network_cli",
         "ansible_network_os": "cisco.nxos.nxos",
@@ -70,44 +64,42 @@ def ansible(roles: dict[str, str], switches: dict[str, SshEndpoint]) -> dict[str
     return {"all": {"children": {"switches": {"vars": settings, "children": groups}}}}
 
 
-def nornir(roles: dict[str, str], switches: dict[str, SshEndpoint]) -> dict[str, Any]:
+def _nornir(rendered: Rendered, switches: dict[str, SshEndpoint]) -> dict[str, Any]:
     """``hosts.yaml`` of SimpleInventory; the platform is netmiko's name, scrapli has one of its own."""
     body: dict[str, Any] = {}
     for name, ssh in switches.items():
-        keys = {"use_keys": True, "key_file": str(ssh.key_file)} if ssh.key_file else {}
-        scrapli = {"auth_strict_key": False} | ({"auth_private_key": str(ssh.key_file)} if ssh.key_file else {})
+        key = str(ssh.key_file)
+        netmiko = {"use_keys": True, "key_file": key} if ssh.key_file else {}
+        scrapli = {"auth_strict_key": False} | ({"auth_private_key": key} if ssh.key_file else {})
         body[name] = {
             "hostname": ssh.host,
             "port": ssh.port,
             "username": ssh.username,
             **({} if ssh.key_file else {"password": ssh.password}),
             "platform": "cisco_nxos",
-            "data": {"role": roles[name]},
+            "data": {"role": rendered.nodes[name].role},
             "connection_options": {
-                "netmiko": {"extras": keys},
+                "netmiko": {"extras": netmiko},
                 "scrapli": {"platform": "cisco_nxos", "extras": scrapli},
             },
         }
     return body
 
 
-def _json(opened: Lab, rendered: Rendered, switches: dict[str, SshEndpoint]) -> dict[str, Any]:
-    state = opened.state_folder
-    seen = opened.runtime.observe().nodes
-    rows = []
+def _json(lab: Lab, rendered: Rendered, switches: dict[str, SshEndpoint]) -> dict[str, Any]:
+    seen, rows = lab.runtime.observe().nodes, []
     for name, node in rendered.nodes.items():
         row: dict[str, Any] = {"name": name, "kind": node.kind, "role": node.role}
-        if name in switches:
-            ssh = switches[name]
+        if ssh := switches.get(name):
             row |= {"host": ssh.host, "port": ssh.port, "username": ssh.username, "network_os": "nxos"}
             row |= {"key_file": str(ssh.key_file)} if ssh.key_file else {"password": ssh.password}
         else:
-            row["exec"] = ["labctl", "exec", opened.name, name, "--"]
+            row["exec"] = ["labctl", "exec", lab.name, name, "--"]
         rows.append(row | {"management": seen[name].management if name in seen else None})
     return {
         "schema": "labctl.inventory/v1",
-        "lab": opened.name,
-        "ssh_config": str(state.ssh_config),
-        "kubeconfig": str(opened.endpoints().kubeconfig()) if rendered.kube_nodes else None,
+        "lab": lab.name,
+        "ssh_config": str(lab.state_folder.ssh_config),
+        "kubeconfig": str(lab.endpoints().kubeconfig()) if rendered.kube_nodes else None,
         "nodes": rows,
     }

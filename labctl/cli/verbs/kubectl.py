@@ -6,7 +6,7 @@ import os
 
 import click
 
-from labctl.cli.labs import OnLab, lab_argument, open_lab
+from labctl.cli.labs import Lab, OnLab, lab_argument
 from labctl.cli.output import result
 
 PRINT, SHOW = "--print-kubeconfig", "--show"
@@ -17,7 +17,7 @@ PRINT, SHOW = "--print-kubeconfig", "--show"
 @click.argument("argv", nargs=-1, type=click.UNPROCESSED, metavar="[--] ARGS...")
 @click.option(PRINT, "printed", is_flag=True, help="Print the path of LAB's kubeconfig instead of running kubectl.")
 @click.option(SHOW, "shown", is_flag=True, help=f"With {PRINT}: its contents instead of its path.")
-def command(lab: str, argv: tuple[str, ...], printed: bool, shown: bool) -> None:
+def command(lab: Lab, argv: tuple[str, ...], printed: bool, shown: bool) -> None:
     """Run kubectl against LAB: one of 1.31 or newer from PATH, else the one that setup brought.
 
     \b
@@ -30,7 +30,7 @@ def command(lab: str, argv: tuple[str, ...], printed: bool, shown: bool) -> None
 
     if argv[:1] == (PRINT,):  # typed behind LAB, where all words are kubectl's
         printed, shown = True, shown or SHOW in argv
-    kubeconfig = open_lab(lab).endpoints().kubeconfig()
+    kubeconfig = lab.endpoints().kubeconfig()
     if printed:
         result(kubeconfig.read_text().rstrip() if shown else str(kubeconfig))
         return

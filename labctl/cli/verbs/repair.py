@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
-from labctl.cli.labs import Lab, OnLab, complete_nodes, complete_switches, lab_argument, open_lab
-from labctl.cli.options import json_option
-from labctl.cli.output import result, result_json, say
+from labctl.cli.labs import Lab, OnLab, complete_nodes, complete_switches, lab_argument
+from labctl.cli.options import json_option, refuse
+from labctl.cli.output import answer, say
 from labctl.cli.words import WAYS_BACK
-from labctl.errors import UsageError
 
 
 @click.command(cls=OnLab, epilog=WAYS_BACK)
@@ -21,7 +18,7 @@ from labctl.errors import UsageError
 @click.option("--rebuild", "switch", metavar="SWITCH", shell_complete=complete_switches,
               help="Make SWITCH anew and push its configuration; everything else stays as it is.")  # fmt: skip
 @json_option
-def command(lab: str, node: str | None, only: str | None, switch: str | None, as_json: bool) -> None:
+def command(lab: Lab, node: str | None, only: str | None, switch: str | None) -> None:
     """Repair LAB in place: nodes that were restarted, and what a killed labctl left broken.
 
     Every fault that the lab's journal has as begun is undone; `up` and `verify` do that before anything else, too.
@@ -32,44 +29,25 @@ def command(lab: str, node: str | None, only: str | None, switch: str | None, as
     labctl repair whitepaper node01
     labctl repair whitepaper --rebuild leaf2101
     """
-    if switch is not None and (node is not None or only is not None):
-        raise UsageError("--rebuild makes its switch anew and repairs nothing else", code="usage")
-    if node is not None and only == "faults":
-        raise UsageError("faults are undone in the whole lab: NODE goes without --only faults", code="usage")
-    opened = open_lab(lab)
-    done, told = _rebuilt(opened, switch) if switch is not None else _repaired(opened, node, only)
-    if as_json:
-        result_json({"schema": "labctl.repair/v1", "lab": lab, **done})
-    else:
-        result(told)
+    from labctl.engine.repair import rebuild, recover
 
-
-def _rebuilt(lab: Lab, switch: str) -> tuple[dict[str, Any], str]:
-    from labctl.engine.repair import rebuild
-
-    pushed = rebuild(lab.state_folder, lab.runtime, switch, say)
-    return {"rebuilt": switch, "pushed": pushed}, f"{switch} is new: {pushed}"
-
-
-def _repaired(lab: Lab, node: str | None, only: str | None) -> tuple[dict[str, Any], str]:
-    """Faults before nodes, whose bonds would not come up with one of them."""
+    refuse(switch and (node or only), "--rebuild makes its switch anew and repairs nothing else")
+    refuse(node and only == "faults", "faults are undone in the whole lab: NODE goes without --only faults")
+    head = {"schema": "labctl.repair/v1", "lab": lab.name}
+    if switch is not None:
+        pushed = rebuild(lab.state_folder, lab.runtime, switch, say)
+        answer({**head, "rebuilt": switch, "pushed": pushed}, f"{switch} is new: {pushed}")
+        return
     done: dict[str, list[str]] = {"healed": [], "recovered": []}
-    if only != "nodes" and node is None:
+    if only != "nodes" and node is None:  # before nodes, whose bonds would not come up with a fault
         done["healed"] = _healed(lab, must=only == "faults")
     if only != "faults":
-        done["recovered"] = _recovered(lab, node)
+        done["recovered"] = list(recover(lab.state_folder, lab.runtime, node, say))
     if only is None and not any(done.values()):
         lab.endpoints()  # one that does not run is not whole
     nothing = {"nodes": "is broken", "faults": "is to be healed", None: "is to be repaired"}[only]
-    told = [f"{word} {', '.join(names)}" for word, names in done.items() if names]
-    return done, "\n".join(told) or f"nothing of lab {lab.name} {nothing}"
-
-
-def _recovered(lab: Lab, node: str | None) -> list[str]:
-    """Names of the nodes that have their links again."""
-    from labctl.engine.repair import recover
-
-    return list(recover(lab.state_folder, lab.runtime, node, say))
+    lines = [f"{verb} {', '.join(names)}" for verb, names in done.items() if names]
+    answer({**head, **done}, *(lines or [f"nothing of lab {lab.name} {nothing}"]))
 
 
 def _healed(lab: Lab, *, must: bool) -> list[str]:

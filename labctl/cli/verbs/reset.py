@@ -6,10 +6,10 @@ import sys
 
 import click
 
-from labctl.cli.labs import OnLab, lab_argument, open_lab
+from labctl.cli.labs import Lab, OnLab, lab_argument
 from labctl.cli.options import Duration
-from labctl.cli.output import result
-from labctl.cli.reporting import Telling, exit_code, tell_report, telling_options
+from labctl.cli.output import answer
+from labctl.cli.reporting import exit_code, listening, telling_options, verdicts
 from labctl.cli.words import WAYS_BACK
 from labctl.errors import ExitCode
 
@@ -21,7 +21,7 @@ from labctl.errors import ExitCode
               help="End with the checks of links and BGP.  [default: verify]")  # fmt: skip
 @click.option("--timeout", type=Duration(), metavar="T", help="Limit of the whole command; default: 10m.")
 @telling_options
-def command(lab: str, dry_run: bool, prove: bool, timeout: float | None, telling: Telling) -> None:
+def command(lab: Lab, dry_run: bool, prove: bool, timeout: float | None) -> None:
     """Bring LAB back to what its `up` left, in seconds and without a new boot.
 
     Configurations of switches, links, addresses and static routes of nodes, and objects of the cluster are compared
@@ -36,18 +36,12 @@ def command(lab: str, dry_run: bool, prove: bool, timeout: float | None, telling
     from labctl.report.compare import render_restored
     from labctl.report.style import wants_colour
 
-    opened = open_lab(lab)
-    with telling.listening() as listener:
+    with listening() as listener:
         prove = prove and not dry_run
-        done = reset(ResetRequest(opened.state_folder, opened.runtime, listener, prove, dry_run, timeout))
+        done = reset(ResetRequest(lab.state_folder, lab.runtime, listener, prove, dry_run, timeout))
     body = done.as_dict()
-
-    def text() -> None:
-        result(render_restored(body, colour=wants_colour(sys.stdout)))
-        if done.report:
-            tell_report(done.report, opened.state_folder.evidence)
-
-    telling.tell(lambda: body, text)
+    proof = [verdicts(done.report, lab.state_folder.evidence)] if done.report else []
+    answer(body, render_restored(body, colour=wants_colour(sys.stdout)), *proof)
     if dry_run:
         sys.exit(int(ExitCode.PENDING if body["changes"] else ExitCode.OK))
-    sys.exit(int(exit_code(done.report)) if done.report else int(ExitCode.OK))
+    sys.exit(int(exit_code(done.report)))

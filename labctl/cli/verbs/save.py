@@ -7,10 +7,9 @@ from pathlib import Path
 
 import click
 
-from labctl.cli.labs import Lab, OnLab, lab_argument, open_lab
-from labctl.cli.options import json_option
-from labctl.cli.output import result, result_json, say
-from labctl.errors import UsageError
+from labctl.cli.labs import Lab, OnLab, lab_argument
+from labctl.cli.options import json_option, refuse
+from labctl.cli.output import answer, say
 
 
 @click.command(cls=OnLab)
@@ -21,7 +20,7 @@ from labctl.errors import UsageError
 @click.option("--push", "push_again", is_flag=True,
               help="With --test-case: push each configuration once more; traffic may stop meanwhile.")  # fmt: skip
 @json_option
-def command(lab: str, output: Path | None, test_case: bool, push_again: bool, as_json: bool) -> None:
+def command(lab: Lab, output: Path | None, test_case: bool, push_again: bool) -> None:
     """Save the running configuration of LAB's switches: as startup on each, and a copy of each as a file (0600).
 
     With --test-case nothing is saved on them, but recorded: every line that they are sent (gates, the show commands of
@@ -31,41 +30,33 @@ def command(lab: str, output: Path | None, test_case: bool, push_again: bool, as
     labctl save whitepaper -o configs
     labctl save whitepaper --test-case
     """
-    if push_again and not test_case:
-        raise UsageError("--push goes with --test-case", code="usage")
-    opened = open_lab(lab)
+    refuse(push_again and not test_case, "--push goes with --test-case")
     if test_case:
-        _test_case(opened, output or Path(f"{lab}-record.tar.gz"), push_again=push_again, as_json=as_json)
+        _test_case(lab, output or Path(f"{lab.name}-record.tar.gz"), push_again=push_again)
     else:
-        _configurations(opened, output or Path(f"{lab}-configs"), as_json=as_json)
+        _configurations(lab, output or Path(f"{lab.name}-configs"))
 
 
-def _configurations(lab: Lab, target: Path, *, as_json: bool) -> None:
+def _configurations(lab: Lab, target: Path) -> None:
     from labctl.engine.proving import login
     from labctl.engine.saving import save_all
-    from labctl.folder import load_folder
 
-    if target.is_file():
-        raise UsageError(f"{target} is a file, and each configuration becomes one in a folder", code="usage")
-    endpoints, folder = lab.endpoints(), load_folder(lab.folder)
+    refuse(target.is_file(), f"{target} is a file, and each configuration becomes one in a folder")
+    endpoints, folder = lab.endpoints(), lab.folder()
     saved = save_all(folder.lab.switches, partial(login, lab.state_folder, endpoints), target)
-    if as_json:
-        rows = [{"switch": row.switch, "file": str(row.file), "lines": row.lines} for row in saved]
-        result_json({"schema": "labctl.save/v1", "lab": lab.name, "folder": str(target), "switches": rows})
-        return
-    for row in saved:
-        result(f"{row.switch}: saved, {row.lines} lines in {row.file}")
+    rows = [{"switch": row.switch, "file": str(row.file), "lines": row.lines} for row in saved]
+    body = {"schema": "labctl.save/v1", "lab": lab.name, "folder": str(target), "switches": rows}
+    answer(body, *(f"{row.switch}: saved, {row.lines} lines in {row.file}" for row in saved))
 
 
-def _test_case(lab: Lab, target: Path, *, push_again: bool, as_json: bool) -> None:
+def _test_case(lab: Lab, target: Path, *, push_again: bool) -> None:
     from labctl.engine.actions.profile import profile_of
     from labctl.engine.actions.switches import open_session
     from labctl.engine.saving import record, write
-    from labctl.folder import load_folder
     from labctl.nxos.session import NxosSession, Tap
     from labctl.parallel import raise_all
 
-    endpoints, folder = lab.endpoints(), load_folder(lab.folder)
+    endpoints, folder = lab.endpoints(), lab.folder()
     profile = profile_of(folder.lab.target)
 
     def login(switch: str, tap: Tap) -> NxosSession:
@@ -75,10 +66,8 @@ def _test_case(lab: Lab, target: Path, *, push_again: bool, as_json: bool) -> No
         recording = record(folder, login, push_again=push_again)
     path = write(recording, target)
     rows = [{"switch": row["name"], "lines": len(row["exchanges"])} for row in recording.body["switches"]]
-    if as_json:
-        result_json({"schema": "labctl.save/v1", "lab": lab.name, "file": str(path), "switches": rows})
-    else:
-        result(f"{path}: {sum(row['lines'] for row in rows)} lines of {len(rows)} switches")
+    body = {"schema": "labctl.save/v1", "lab": lab.name, "file": str(path), "switches": rows}
+    answer(body, f"{path}: {sum(row['lines'] for row in rows)} lines of {len(rows)} switches")
     taken = ", ".join(f"{count} {what}" for what, count in recording.redacted.items())
     say(f"taken out: {taken or 'nothing'}; read it before you send it")
     raise_all(recording.wrong)

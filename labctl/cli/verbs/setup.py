@@ -9,24 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from labctl.cli.configured import image_option, image_wishes, in_docker, parse_target, target_option
+from labctl.cli.configured import TARGET_OF_SPEC, image_option, image_wishes, in_docker, parse_target, target_option
 from labctl.cli.interrupt import unwinding
 from labctl.cli.labs import complete_labs, open_lab
-from labctl.cli.options import json_option
-from labctl.cli.output import result, result_json, result_table, say, told
+from labctl.cli.options import FILE, given, json_option, refuse
+from labctl.cli.output import answer, columns, say
 from labctl.cli.sources import found, spec_argument
-from labctl.errors import HostError, InconclusiveError, UsageError
+from labctl.errors import HostError, InconclusiveError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from labctl.folder import Folder
-    from labctl.images import Need, Stored
     from labctl.setup.bundle import Bundle
     from labctl.setup.parts import PartStatus
-
-
-PARTS = ("PART", "STATE", "VERSION", "SIZE", "SOURCE")
 
 
 @click.group(invoke_without_command=True)
@@ -48,7 +42,7 @@ def command(context: click.Context) -> None:
 
 @command.command()
 @json_option
-def build(as_json: bool) -> None:
+def build() -> None:
     """Bring what is missing or damaged: about a minute for the image, up to ten for the control plane.
 
     At the end a guest is booted once, unless that was done before: `labctl doctor` then knows how labs will run here.
@@ -63,13 +57,13 @@ def build(as_json: bool) -> None:
         boot_once((cache, *shared), say)
     body = [{**_row(row.status), "brought": row.brought, "seconds": round(row.seconds, 1)} for row in rows]
     last = [f"brought in {row.seconds:.0f} s" if row.brought else "was there already" for row in rows]
-    told(body, PARTS, _texts([row.status for row in rows], last), as_json=as_json)
+    answer(body, _table([(row.status, text) for row, text in zip(rows, last, strict=True)]))
 
 
 @command.command()
 @click.option("--full", is_flag=True, help="Compare hashes too, not only sizes.")
 @json_option
-def status(full: bool, as_json: bool) -> None:
+def status(full: bool) -> None:
     """What is there: whole, broken or missing. Exit 0 whenever it could be told; `labctl doctor` judges."""
     from labctl.cache import cache_dir, shared_caches
     from labctl.guest.image import GuestImage
@@ -77,54 +71,37 @@ def status(full: bool, as_json: bool) -> None:
     from labctl.guest.trial import standing
     from labctl.setup.parts import setup_status
 
-    found = setup_status(cache_dir(), shared_caches(), full=full)
-    part = found.rows[0].part
+    seen = setup_status(cache_dir(), shared_caches(), full=full)
+    part = seen.rows[0].part
     launchers = [standing(name, GuestImage(part.folder, part.version)) for name in AUTO]
-    if as_json:
-        result_json(
-            {
-                "ready": found.ready,
-                "cache": str(found.cache),
-                "compared": "hashes" if found.full else "sizes",
-                "parts": [_row(row) for row in found.rows],
-                "launchers": [
-                    {
-                        "launcher": one.name,
-                        "refusal": one.refusal,
-                        "tried": _time(one.tried.when if one.tried else None),
-                    }
-                    for one in launchers
-                ],
-            }
-        )
-        return
-    result_table(PARTS, _texts(found.rows, [row.source or "-" for row in found.rows]))
-    for row in found.rows:
-        if row.why:
-            result(f"{row.part.name}: {row.why}")
-    for one in launchers:
-        result(f"{one.name}: {one.words}")
-    for folder in dict.fromkeys(row.part.folder.parent.parent for row in found.rows):
-        result(f"cache: {folder}")
-    if not found.ready:
-        result("next: labctl setup")
+    tried = [{"launcher": one.name, "refusal": one.refusal, "tried": _time(one.tried.when if one.tried else None)}
+             for one in launchers]  # fmt: skip
+    body = {"ready": seen.ready, "cache": str(seen.cache), "compared": "hashes" if full else "sizes"}
+    answer(
+        body | {"parts": [_row(row) for row in seen.rows], "launchers": tried},
+        _table([(row, row.source or "-") for row in seen.rows]),
+        *(f"{row.part.name}: {row.why}" for row in seen.rows if row.why),
+        *(f"{one.name}: {one.words}" for one in launchers),
+        *(f"cache: {folder}" for folder in dict.fromkeys(row.part.folder.parent.parent for row in seen.rows)),
+        *([] if seen.ready else ["next: labctl setup"]),
+    )
 
 
 @command.command("export")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", type=FILE)
 @json_option
-def export_(file: Path, as_json: bool) -> None:
+def export_(file: Path) -> None:
     """Write image and control plane into FILE, for a host that cannot build them (gzip, unless FILE ends in .tar)."""
     from labctl.cache import cache_dir, shared_caches
     from labctl.setup.bundle import export_bundle
 
-    _told(export_bundle(cache_dir(), file, say, shared_caches()), as_json=as_json)
+    _told(export_bundle(cache_dir(), file, say, shared_caches()))
 
 
 @command.command("import")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @json_option
-def import_(file: Path, as_json: bool) -> None:
+def import_(file: Path) -> None:
     """Take image and control plane from FILE, which `labctl setup export` wrote on another host.
 
     Every hash is compared before anything gets into the cache. The hashes are the file's own: take it only from
@@ -133,45 +110,36 @@ def import_(file: Path, as_json: bool) -> None:
     from labctl.cache import cache_dir
     from labctl.setup.bundle import import_bundle
 
-    _told(import_bundle(cache_dir(), file, say), as_json=as_json)
+    _told(import_bundle(cache_dir(), file, say))
 
 
-def _told(bundle: Bundle, *, as_json: bool) -> None:
-    if as_json:
-        body = {"file": str(bundle.path), "size": bundle.size, "seconds": round(bundle.seconds, 1)}
-        result_json({**body, "parts": dict(bundle.outcome)})
-        return
-    for name, outcome in bundle.outcome.items():
-        result(f"{name}: {outcome}")
-    result(f"{bundle.path}: {megabytes(bundle.size)}, {bundle.seconds:.0f} s")
+def _told(bundle: Bundle) -> None:
+    body = {"file": str(bundle.path), "size": bundle.size, "seconds": round(bundle.seconds, 1)}
+    lines = [f"{name}: {outcome}" for name, outcome in bundle.outcome.items()]
+    last = f"{bundle.path}: {_megabytes(bundle.size)}, {bundle.seconds:.0f} s"
+    answer({**body, "parts": dict(bundle.outcome)}, *lines, last)
 
 
 def _row(status: PartStatus) -> dict[str, Any]:
-    return {
-        "part": status.part.name,
-        "state": status.state,
-        "why": status.why,
-        "busy": status.busy,
-        "version": status.part.version,
-        "folder": str(status.part.folder),
-        "size": status.size,
-        "source": status.source,
-        "made": _time(status.made),
-    }
+    part = {"part": status.part.name, "version": status.part.version, "folder": str(status.part.folder)}
+    seen = {key: getattr(status, key) for key in ("state", "why", "busy", "size", "source")}
+    return part | seen | {"made": _time(status.made)}
 
 
 def _time(when: float | None) -> str | None:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(when)) if when is not None else None
 
 
-def _texts(rows: Sequence[PartStatus], last: Sequence[str]) -> list[tuple[str, ...]]:
-    return [
-        (row.part.name, row.state, row.part.version, megabytes(row.size) if row.size else "-", text)
-        for row, text in zip(rows, last, strict=True)
+def _table(rows: list[tuple[PartStatus, str]]) -> str:
+    """Parts, each with what stands in its last column."""
+    texts = [
+        (row.part.name, row.state, row.part.version, _megabytes(row.size) if row.size else "-", last)
+        for row, last in rows
     ]
+    return columns(("PART", "STATE", "VERSION", "SIZE", "SOURCE"), texts)
 
 
-def megabytes(size: int) -> str:
+def _megabytes(size: int) -> str:
     """``263 MB``."""
     return f"{(size + (1 << 20) - 1) >> 20} MB"
 
@@ -204,10 +172,10 @@ def images() -> None:
 
 
 @images.command("build")
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Copy the archive to a file.")
+@click.option("-o", "--output", type=FILE, help="Copy the archive to a file.")
 @click.option("--load/--no-load", default=None, help="Load them into Docker.  [default: where a daemon answers]")
 @json_option
-def build_images(output: Path | None, load: bool | None, as_json: bool) -> None:
+def build_images(output: Path | None, load: bool | None) -> None:
     """Build the stand-ins' container images for the containerlab runtime: no registry and no daemon is needed.
 
     labctl/host, labctl/n9kv-standin and labctl/k8s-standin, out of Debian packages; half a minute.
@@ -231,22 +199,20 @@ def build_images(output: Path | None, load: bool | None, as_json: bool) -> None:
             if load:  # asked for; else it is loaded where a daemon answers
                 raise
     tags, path = [image.tag for image in recipe.IMAGES], output or archive.path
-    if as_json:
-        result_json({"archive": str(path), "images": tags, "loaded": sorted(loaded)})
-        return
-    for tag in tags:
-        result(f"{tag}: {'loaded into Docker' if tag in loaded else 'in the archive'}")
-    result(f"{path}: {megabytes(archive.path.stat().st_size)}")
-    if not loaded:
-        result(f"next: docker load --input {path}")
+    answer(
+        {"archive": str(path), "images": tags, "loaded": sorted(loaded)},
+        *(f"{tag}: {'loaded into Docker' if tag in loaded else 'in the archive'}" for tag in tags),
+        f"{path}: {_megabytes(archive.path.stat().st_size)}",
+        *([] if loaded else [f"next: docker load --input {path}"]),
+    )
 
 
 @images.command("list")
 @spec_argument("[SPEC|DIR]")
-@target_option
+@target_option(TARGET_OF_SPEC)
 @image_option
 @json_option
-def list_(source: str | None, target: str | None, images: tuple[str, ...], as_json: bool) -> None:
+def list_(source: str | None, target: str | None, images: tuple[str, ...]) -> None:
     """Every image that SPEC (or the artifact folder DIR) needs, what for, whether Docker has it, and how to get it.
 
     Images that pods run are pulled by the nodes, or loaded: `labctl setup images load`.
@@ -257,19 +223,27 @@ def list_(source: str | None, target: str | None, images: tuple[str, ...], as_js
     from labctl.runtime.select import REAL, host_of, runtime_for
 
     spec = found(source)
-    if spec.is_dir() and (target is not None or images):
-        raise UsageError("--target and --image go with a spec: a folder has them in its files", code="usage")
-    given, version = parse_target(target)
+    mixed = spec.is_dir() and (target is not None or images)
+    refuse(mixed, "--target and --image go with a spec: a folder has them in its files")
+    nodes, version = parse_target(target)
     read_by = version or host_of(runtime_for(REAL)).topology_reader()
-    with folder_of(spec, target=given, containerlab=read_by, wishes=image_wishes(images)) as path:
+    with folder_of(spec, target=nodes, containerlab=read_by, wishes=image_wishes(images)) as path:
         folder = load_folder(path)
         needs = needed(folder)
     there, why = in_docker([need.image for need in needs])
+    rows, texts = [], []
+    for need in needs:
+        stored, state = there.get(need.image), "no" if need.image in there else "?"
+        if stored:
+            state = f"{stored.size / 1e6:.0f} MB, {stored.id.removeprefix('sha256:')[:12]}"
+        row: dict[str, Any] = {"image": need.image, "place": need.place, "used_by": list(need.used_by)}
+        row |= {"in_docker": stored is not None if need.image in there else None, "get": need.get}
+        rows.append(row | {"size": stored.size if stored else None, "id": stored.id if stored else None})
+        texts.append((need.image, ", ".join(need.used_by), state, need.get))
     body: dict[str, Any] = {"schema": "labctl.images/v1", "lab": folder.lab.name, "target": dict(folder.lab.target)}
-    body |= {"docker": why is None, "images": [_image_row(need, there) for need in needs]}
-    rows = [(need.image, ", ".join(need.used_by), _in_docker(need, there), need.get) for need in needs]
-    told(body, ("IMAGE", "FOR", "IN DOCKER", "GET IT BY"), rows, as_json=as_json)
-    if as_json:
+    body |= {"docker": why is None, "images": rows}
+    answer(body, columns(("IMAGE", "FOR", "IN DOCKER", "GET IT BY"), texts))
+    if given("as_json"):
         return
     if why is not None:
         say(f"note: not looked up. {why}")
@@ -278,56 +252,26 @@ def list_(source: str | None, target: str | None, images: tuple[str, ...], as_js
             f" labctl setup images load FILE --lab {folder.lab.name}")  # fmt: skip
 
 
-def _in_docker(need: Need, there: Mapping[str, Stored | None]) -> str:
-    if need.image not in there:
-        return "?"
-    found = there[need.image]
-    return f"{found.size / 1e6:.0f} MB, {found.id.removeprefix('sha256:')[:12]}" if found else "no"
-
-
-def _image_row(need: Need, there: Mapping[str, Stored | None]) -> dict[str, Any]:
-    found = there.get(need.image)
-    return {
-        "image": need.image,
-        "place": need.place,
-        "used_by": list(need.used_by),
-        "in_docker": found is not None if need.image in there else None,
-        "size": found.size if found else None,
-        "id": found.id if found else None,
-        "get": need.get,
-    }
-
-
 @images.command()
 @click.argument("archive", type=click.Path(path_type=Path))
 @click.option("--lab", help="A running lab whose nodes get the images, too.", shell_complete=complete_labs)
 @json_option
-def load(archive: Path, lab: str | None, as_json: bool) -> None:
+def load(archive: Path, lab: str | None) -> None:
     """Load ARCHIVE (of `docker save`) into Docker, and into the kind nodes of a running lab."""
     from labctl.images import docker_client, load_archive
 
-    folder = _running(lab) if lab is not None else None
+    folder = open_lab(lab).folder() if lab is not None else None
     with docker_client(limit=600) as client:
         loaded = load_archive(client, archive)
-        nodes: list[str] = []
-        if lab is not None and folder is not None:
-            nodes = _into_nodes(client, lab, folder, archive)
-    if as_json:
-        result_json({"images": [{"tags": list(tags), "id": image} for tags, image in loaded], "nodes": nodes})
-        return
-    for tags, image in loaded:
-        result(f"{', '.join(tags) or '(no tag)'}  {image.removeprefix('sha256:')[:12]}")
+        nodes = _into_nodes(client, folder, archive) if folder else []
+    body = {"images": [{"tags": list(tags), "id": image} for tags, image in loaded], "nodes": nodes}
+    answer(body, *(f"{', '.join(tags) or '(no tag)'}  {image.removeprefix('sha256:')[:12]}" for tags, image in loaded))
 
 
-def _running(lab: str) -> Folder:
-    from labctl.folder import load_folder
-
-    return load_folder(open_lab(lab).folder)
-
-
-def _into_nodes(client: Any, lab: str, folder: Folder, archive: Path) -> list[str]:
+def _into_nodes(client: Any, folder: Folder, archive: Path) -> list[str]:
     from labctl.images import digests_in, import_archive, node_containers
 
+    lab = folder.lab.name
     if folder.lab.target.get("cluster") != "kind":
         say(f"lab {lab} has no real nodes: stand-ins need no image")
         return []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -11,9 +12,10 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from labctl.cli.labs import Lab, OnLab, complete_switches, lab_argument, lab_nodes, open_lab
+from labctl.cli.labs import Lab, OnLab, complete_switches, lab_argument
+from labctl.cli.options import refuse
 from labctl.cli.output import say
-from labctl.errors import HostError, UsageError
+from labctl.errors import HostError
 
 if TYPE_CHECKING:
     from labctl.guest.api import ByteStream
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 @click.argument("switch", shell_complete=complete_switches)
 @click.argument("argv", nargs=-1, type=click.UNPROCESSED, metavar="[-- CMD...]")
 @click.option("--console", is_flag=True, help="The serial console, before SSH answers. `~.` after Enter leaves it.")
-def command(lab: str, switch: str, argv: tuple[str, ...], console: bool) -> None:
+def command(lab: Lab, switch: str, argv: tuple[str, ...], console: bool) -> None:
     """Log in to SWITCH of LAB with the host's ssh, or run CMD on it; the exit code is ssh's.
 
     Any other client logs in with the file that `labctl inventory LAB --format ssh` prints.
@@ -37,19 +39,15 @@ def command(lab: str, switch: str, argv: tuple[str, ...], console: bool) -> None
     labctl ssh whitepaper leaf2101 -- show vpc
     labctl ssh whitepaper leaf2101 --console
     """
-    opened = open_lab(lab)
+    refuse(console and argv, "a console is typed at: CMD goes without --console")
     if console:
-        if argv:
-            raise UsageError("a console is typed at: CMD goes without --console", code="usage")
-        _console(opened, switch)
+        _console(lab, switch)
         return
-    if switch in lab_nodes(opened.state_folder) and switch not in lab_nodes(opened.state_folder, ("switch",)):
-        raise UsageError(
-            f"{switch} is a node, not a switch: it has a shell, but no SSH",
-            code="no-such-switch",
-            next_command=shlex.join(["labctl", "exec", lab, switch, *(["--", *argv] if argv else [])]),
-        )
-    become_ssh(opened, switch, argv)
+    shell = shlex.join(["labctl", "exec", lab.name, switch, *(["--", *argv] if argv else [])])
+    message = f"{switch} is a node, not a switch: it has a shell, but no SSH"
+    node = switch in lab.nodes() and switch not in lab.nodes("switch")
+    refuse(node, message, code="no-such-switch", next_command=shell)
+    become_ssh(lab, switch, argv)
 
 
 def become_ssh(lab: Lab, switch: str, argv: tuple[str, ...]) -> NoReturn:
@@ -57,12 +55,9 @@ def become_ssh(lab: Lab, switch: str, argv: tuple[str, ...]) -> NoReturn:
     endpoint = lab.endpoints().ssh(switch)
     program = shutil.which("ssh")
     if program is None:
-        raise HostError(
-            "there is no ssh client on this host",
-            code="no-ssh",
-            hint=f"any SSH client can log in: {endpoint.username}@{endpoint.host} port {endpoint.port}",
-            next_command="apt-get install openssh-client",
-        )
+        hint = f"any SSH client can log in: {endpoint.username}@{endpoint.host} port {endpoint.port}"
+        message, install = "there is no ssh client on this host", "apt-get install openssh-client"
+        raise HostError(message, code="no-ssh", hint=hint, next_command=install)
     os.execv(program, ["ssh", "-F", str(endpoint.config_file), switch, *argv])  # noqa: S606 - becoming ssh is the point
 
 
@@ -88,13 +83,11 @@ def _console(lab: Lab, switch: str) -> None:
 
 def _type(stream: ByteStream) -> None:
     """Keys to the console until the escape is typed or there are no more."""
-    escape = Escape()
-    while data := os.read(sys.stdin.fileno(), 256):
+    escape, over = Escape(), False
+    while not over and (data := os.read(sys.stdin.fileno(), 256)):
         text, over = escape.pass_on(data)
         if text:
             stream.sendall(text)
-        if over:
-            break
     stream.close()
 
 
@@ -102,22 +95,15 @@ class Escape:
     """ssh's escape: a tilde at the beginning of a line is held back; with a dot it ends, twice it is one tilde."""
 
     def __init__(self) -> None:
-        self._line_begins = True
-        self._held = False
+        self._last = b"\n"
+        """The last byte that was passed on, and a tilde that is held back."""
 
     def pass_on(self, data: bytes) -> tuple[bytes, bool]:
         """What goes to the console, and whether the user wants to leave."""
-        out = bytearray()
-        for byte in data:
-            if self._held:
-                self._held = False
-                if byte == ord("."):
-                    return bytes(out), True
-                if byte != ord("~"):
-                    out.append(ord("~"))
-            elif self._line_begins and byte == ord("~"):
-                self._held = True
-                continue
-            out.append(byte)
-            self._line_begins = byte in b"\r\n"
-        return bytes(out), False
+        text = self._last + data
+        over = re.search(rb"(?<=[\r\n])~\.", text)
+        text = text[: over.start()] if over else text
+        held = b"~" if re.search(rb"[\r\n]~\Z", text) else b""
+        text = text.removesuffix(held)
+        self._last = text[-1:] + held
+        return re.sub(rb"(?<=[\r\n])~~", b"~", text)[1:], over is not None

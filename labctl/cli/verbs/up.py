@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from labctl.cli.configured import complete_targets, image_option, switch_login
-from labctl.cli.labs import logged_lab
-from labctl.cli.options import Duration
-from labctl.cli.output import is_terminal, result, say
-from labctl.cli.reporting import Reports, Telling, exit_code, report_options, tell_report, telling_options
+from labctl.cli import reporting
+from labctl.cli.configured import image_option, switch_login, target_option
+from labctl.cli.labs import lab_nodes, logged_lab
+from labctl.cli.options import Duration, given, refuse
+from labctl.cli.output import answer, is_terminal, result, say
 from labctl.cli.sources import found as found_source
 from labctl.cli.sources import spec_argument
-from labctl.errors import ExitCode, HostError, UsageError
+from labctl.errors import HostError
 from labctl.guest.launchers import LAUNCHERS
 from labctl.runtime.select import AUTO, RUNTIMES
 
@@ -34,31 +33,22 @@ if TYPE_CHECKING:
 @click.option("--runtime", type=click.Choice([AUTO, *RUNTIMES]), default=AUTO, show_default=True)
 @click.option("--launcher", type=click.Choice([AUTO, *LAUNCHERS]), default=AUTO, show_default=True,
               help="What boots the embedded guest.")  # fmt: skip
-@click.option(
-    "--target",
-    shell_complete=complete_targets,
-    metavar="PART=KIND,...",
-    help="switch=n9kv|standin, cluster=kind|standin, containerlab=VERSION, joined by commas (SPEC only); default on"
-    " containerlab: the spec's, else real parts where their images are in Docker, for the containerlab of this host.",
+@target_option(
+    "switch=n9kv|standin, cluster=kind|standin, containerlab=VERSION, joined by commas (SPEC only); default on"
+    " containerlab: the spec's, else real parts where their images are in Docker, for the containerlab of this host."
 )
 @image_option
 @click.option("--name", help="Another name for the lab (SPEC only).")
 @click.option("--verify/--no-verify", "prove", default=True, help="Run the spec's scenarios.  [default: verify]")
-@report_options
+@reporting.report_options
 @click.option("--rm", "remove", is_flag=True, help="Remove the lab afterwards, whatever came of it.")
-@click.option(
-    "--calico",
-    type=click.Path(path_type=Path),
-    metavar="PATH",
-    help="Calico's manifest, or a folder of it; default: the spec's, else the release's. For cluster=kind.",
-)
-@click.option(
-    "--timeout",
-    type=Duration(),
-    metavar="T",
-    help="Limit of the whole command; default by target: 10m embedded, 30m in containers, 90m with 9000v images.",
-)
-@telling_options
+@click.option("--calico", type=click.Path(path_type=Path), metavar="PATH",
+              help="Calico's manifest, or a folder of it; default: the spec's, else the release's. For"
+              " cluster=kind.")  # fmt: skip
+@click.option("--timeout", type=Duration(), metavar="T",
+              help="Limit of the whole command; default by target: 10m embedded, 30m in containers, 90m with 9000v"
+              " images.")  # fmt: skip
+@reporting.telling_options
 def command(
     source: str | None,
     runtime: str,
@@ -67,11 +57,9 @@ def command(
     images: tuple[str, ...],
     name: str | None,
     prove: bool,
-    reports: Reports,
     remove: bool,
     calico: Path | None,
     timeout: float | None,
-    telling: Telling,
 ) -> None:
     """Boot the lab of SPEC (or of an artifact folder DIR), configure it, prove it.
 
@@ -86,88 +74,58 @@ def command(
     from labctl.cli.hosts import brought_kubectl
     from labctl.cli.upsource import from_folder, from_spec
     from labctl.engine.up import UpRequest, up
-    from labctl.runtime.api import SwitchLogin
-    from labctl.runtime.select import host_of, new_runtime
+    from labctl.runtime.select import host_of, new_runtime, runtime_class
 
-    if reports and not prove:
-        raise UsageError(
-            "--report, --junit and --summary do not go with --no-verify: there is nothing to report", code="no-report"
-        )
-    reports.check()
-    given = found_source(source)
-    if given.is_dir():
-        if name is not None or target is not None or images:
-            raise UsageError(
-                "--name, --target and --image go with a spec: a folder has them in its files", code="name-of-folder"
-            )
-        found = from_folder(given, runtime)
-    else:
-        found = from_spec(given, runtime, target, images, name)
-    state, login = logged_lab(found.lab), None
-    if found.kind.images:
-        configured = switch_login()
-        login = SwitchLogin(str(configured.username), str(configured.password))
-    nodes = new_runtime(state, found.runtime, launcher, login=login)
-    host_of(found.runtime).ensure(found.render)
-    kept = not remove
-    with (
-        _removed(state, wanted=remove),
-        _as_typed(source or str(given)),
-        _judged(state, reports, told=not telling.quiet, kept=kept) as judged,
-    ):
-        with telling.listening() as listener:
-            request = UpRequest(
-                state, nodes, found.render, listener, brought_kubectl(), prove, timeout, calico or found.calico,
-                judged.append, kept,
-            )  # fmt: skip
-            done = up(request)
-        telling.tell(lambda: _body(done, found), lambda: _text(done, state, kept=kept))
-    sys.exit(int(exit_code(done.report) if done.report else ExitCode.OK))
-
-
-@contextmanager
-def _judged(state: LabState, reports: Reports, *, told: bool, kept: bool) -> Iterator[list[Report]]:
-    """Takes what the scenarios came to: written in any case, and told where ``up`` then fails or is interrupted."""
+    message = "--report, --junit and --summary do not go with --no-verify: there is nothing to report"
+    refuse(reporting.check_reports() and not prove, message, code="no-report")
+    path = found_source(source)
+    message = "--name, --target and --image go with a spec: a folder has them in its files"
+    refuse(path.is_dir() and (name or target or images), message, code="name-of-folder")
+    folder = path.is_dir()
+    taken = from_folder(path, runtime) if folder else from_spec(path, runtime, target, images, name)
+    state = logged_lab(taken.lab)
+    login = switch_login() if runtime_class(taken.runtime).images else None
+    nodes = new_runtime(state, taken.runtime, launcher, login=login)
+    host_of(taken.runtime).ensure(taken.render)
+    evidence = None if remove else state.evidence
+    told = not given("as_json") and not given("events")
     judged: list[Report] = []
-    try:
-        yield judged
-    except BaseException:
-        if judged and told:
-            tell_report(judged[-1], state.evidence if kept else None)
-        raise
-    finally:
-        if judged:
-            reports.write(state.evidence)
+    with ExitStack() as ends:
+        if remove:
+            ends.callback(_remove, state)
+        ends.callback(lambda: reporting.write_reports(state.evidence) if judged else None)
+        try:
+            with reporting.listening() as listener:
+                request = UpRequest(
+                    state, nodes, taken.render, listener, brought_kubectl(), prove, timeout, calico or taken.calico,
+                    judged.append, not remove,
+                )  # fmt: skip
+                done = up(request)
+        except BaseException as error:
+            if judged and told:
+                result(reporting.verdicts(judged[-1], evidence))
+            if isinstance(error, HostError) and error.next_command:  # who says it does not know what was typed
+                error.next_command = error.next_command.replace("…", shlex.quote(source or str(path)))
+            raise
+        nothing = f"lab {done.lab} is up ({done.seconds:.1f} s); nothing was verified"
+        answer(_body(done, taken), reporting.verdicts(done.report, evidence) if done.report else nothing)
+        if told and not remove:
+            _tell_ways_in(state)
+    sys.exit(int(reporting.exit_code(done.report)))
 
 
-@contextmanager
-def _as_typed(source: str) -> Iterator[None]:
-    """Who says what to type instead does not know what was typed: it leaves ``…`` for the source."""
-    try:
-        yield
-    except HostError as error:
-        error.next_command = error.next_command and error.next_command.replace("…", shlex.quote(source))
-        raise
-
-
-@contextmanager
-def _removed(state: LabState, *, wanted: bool) -> Iterator[None]:
-    """``--rm``: whatever comes of it, the lab is taken down at the end."""
+def _remove(state: LabState) -> None:
+    """``--rm``: whatever came of it."""
     from labctl.engine.down import take_down
 
-    try:
-        yield
-    finally:
-        if wanted:
-            gone = take_down(state, lambda _text: None)
-            if gone.existed:
-                record = f"; its record is in {gone.archive}" if gone.archive else ""
-                say(f"lab {state.name} was removed{record}")
-            elif is_terminal():
-                say(f"lab {state.name} is not there any more")
+    gone = take_down(state, lambda _text: None)
+    if gone.existed:
+        say(f"lab {state.name} was removed" + (f"; its record is in {gone.archive}" if gone.archive else ""))
+    elif is_terminal():
+        say(f"lab {state.name} is not there any more")
 
 
-def _body(done: UpResult, found: Source) -> dict[str, Any]:
+def _body(done: UpResult, taken: Source) -> dict[str, Any]:
     return {
         "schema": "labctl.up/v1",
         "lab": done.lab,
@@ -175,30 +133,16 @@ def _body(done: UpResult, found: Source) -> dict[str, Any]:
         "timings": {name: [round(moment, 3) for moment in span] for name, span in done.timings.items()},
         "evidence": str(done.evidence),
         "report": done.report.as_dict() if done.report else None,
-        "warnings": [warning.as_dict() for warning in found.warnings],
+        "warnings": [warning.as_dict() for warning in taken.warnings],
     }
-
-
-def _text(done: UpResult, state: LabState, *, kept: bool) -> None:
-    if done.report:
-        tell_report(done.report, done.evidence if kept else None)
-    else:
-        result(f"lab {done.lab} is up ({done.seconds:.1f} s); nothing was verified")
-    if kept:
-        _tell_ways_in(state)
 
 
 def _tell_ways_in(state: LabState) -> None:
     """What a person does next: the story, so on stderr."""
-    from labctl.cli.labs import lab_nodes
-
-    switches = lab_nodes(state, ("switch",))
-    leaf = next((name for name in switches if name.startswith("leaf")), switches[0] if switches else None)
-    rows = []
-    if leaf:
-        rows.append(("switch", f"labctl ssh {state.name} {leaf}"))
-    if lab_nodes(state, ("kube-node",)):
-        rows.append(("cluster", f"labctl kubectl {state.name} -- get pods -A -o wide"))
-    rows += [("again", f"labctl verify {state.name}"), ("remove", f"labctl down {state.name}")]
-    for label, text in rows:
-        say(f"  {label:8} {text}")
+    switches = lab_nodes(state, "switch")
+    if switches:
+        leaf = next((name for name in switches if name.startswith("leaf")), switches[0])
+        say(f"  switch   labctl ssh {state.name} {leaf}")
+    if lab_nodes(state, "kube-node"):
+        say(f"  cluster  labctl kubectl {state.name} -- get pods -A -o wide")
+    say(f"  again    labctl verify {state.name}\n  remove   labctl down {state.name}")

@@ -10,6 +10,7 @@ import pytest
 
 from labctl.errors import UsageError
 from labctl.report.publish import append_text, check_target, publish
+from labctl.state import lab_state
 from tests.unit.cli.conftest import Run
 from tests.unit.report.evidence import write_evidence
 
@@ -165,7 +166,8 @@ def test_nothing_of_anybody_else_is_overwritten(tmp_path: Path, kind: str) -> No
 
 def test_refused_before_anything_runs(run: Run, tmp_path: Path) -> None:
     (tmp_path / "here" / "thesis.txt").write_text("x")
-    for arguments in (("verify", "no-lab", "--report", "."), ("up", "whitepaper.yaml", "--report", ".")):
+    lab_state("dead").make()
+    for arguments in (("verify", "dead", "--report", "."), ("up", "whitepaper.yaml", "--report", ".")):
         done = run(*arguments)
         assert (done.code, "[report-folder]" in done.err) == (2, True), done.err
     done = run("up", "whitepaper.yaml", "--report", "new", "--no-verify")

@@ -79,7 +79,7 @@ def test_no_such_lab_and_no_verification_yet(evidence: Callable[[Any], None]) ->
     assert isinstance(run("report", "--paper", "paper").exception, InconclusiveError)
 
 
-def test_figure_and_scenario_do_not_go_together() -> None:
+def test_figure_and_scenario_do_not_go_together(evidence: Callable[[Any], None]) -> None:
     error = run("verify", "paper", "--figure", "15", "--scenario", "bgp").exception
     assert isinstance(error, UsageError)
     assert error.code == "figure-and-scenario"
