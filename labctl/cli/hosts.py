@@ -62,17 +62,13 @@ class EmbeddedHost:
         from labctl.standin.cluster.controlplane.binaries import find_binaries
 
         cache, shared = cache_dir(), shared_caches()
-        missing = []
-        if look(find_image) is None:
-            if older_image((cache, *shared)):
-                build_image(cache, say, shared=shared)
-            else:
-                missing.append("the guest image")
-        if look(find_binaries) is None:
-            missing.append("the control plane's programs")
-        if not missing:
+        image = look(find_image)
+        if image is None and older_image((cache, *shared)):
+            image = build_image(cache, say, shared=shared)
+        parts = {"the guest image": image, "the control plane's programs": look(find_binaries)}
+        what = " and ".join(part for part, there in parts.items() if there is None)
+        if not what:
             return
-        what = " and ".join(missing)
         if not is_terminal() or not click.confirm(f"{what} must be brought once; do it now?", default=True, err=True):
             message = f"this host is not prepared: {what} are not there"
             raise HostError(message, code="not-prepared", next_command="labctl setup")

@@ -120,10 +120,9 @@ complete_switches = _nodes("switch")
 def complete_labs(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
     """Lab names, and nodes where the lab may be left out."""
     labs = [lab.name for lab in all_labs()]
-    found = [name for name in labs if name.startswith(incomplete)]
-    nodes = [one for one in context.command.params if one.name in NODES] if isinstance(context.command, OnLab) else []
+    nodes = [one for one in context.command.params if one.name in NODES and isinstance(context.command, OnLab)]
     more = nodes[0].shell_complete(context, incomplete) if nodes and len(labs) == 1 else []
-    return [*found, *(item.value for item in more)]
+    return [*(name for name in labs if name.startswith(incomplete)), *(item.value for item in more)]
 
 
 # --- the argument ------------------------------------------------------------------------------------------------

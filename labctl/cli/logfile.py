@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from collections.abc import Callable
 from functools import cached_property
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
+from pathlib import Path
 
 from labctl import __version__
 from labctl.cli.options import given
@@ -48,16 +48,13 @@ class _LogFile(RotatingFileHandler):
         self.setFormatter(self._lines)
 
     def _open(self) -> TextIOWrapper:
-        stream = open(self.baseFilename, "a", encoding="utf-8", errors="replace", opener=_owners)  # noqa: SIM115
+        Path(self.baseFilename).touch(0o600)
+        stream = super()._open()
         stream.write(self._lines.secrets(f"--- labctl {__version__}: {' '.join(sys.argv[1:])}\n"))
         return stream
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         pass
-
-
-def _owners(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_CLOEXEC, 0o600)
 
 
 class _Redacted(Lines):

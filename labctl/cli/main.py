@@ -1,4 +1,4 @@
-"""The ``labctl`` command: a table of verbs, each in its own file, imported only when it is used."""
+"""The ``labctl`` command: a table of verbs, each in the file of its group, imported only when it is used."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import click
 from labctl import __version__
 from labctl.cli.interrupt import listen
 from labctl.cli.options import given, kept
-from labctl.cli.words import ELSEWHERE, GROUPS, RENAMED, VERBS, renamed
+from labctl.cli.words import ELSEWHERE, FILES, GROUPS, RENAMED, VERBS, renamed
 from labctl.errors import ExitCode, LabctlError, LabError, UsageError, did_you_mean
 
 
@@ -25,11 +25,11 @@ class Verbs(click.Group):
         return list(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in VERBS:
-            return None
-        module = importlib.import_module(f"labctl.cli.verbs.{cmd_name}")
-        command: click.Command = module.command
-        return command
+        for title, verbs in GROUPS.items():
+            if cmd_name in verbs:
+                group: click.Group = importlib.import_module(f"labctl.cli.verbs.{FILES[title]}").group
+                return group.commands[cmd_name]
+        return None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """The table of words, so that ``labctl --help`` imports no verb."""
@@ -117,7 +117,7 @@ def cli() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Entry point: errors become text and an exit code; a traceback only with ``--debug``."""
     if "_LABCTL_COMPLETE" in os.environ:
-        importlib.import_module("labctl.cli.verbs.completion")  # it tells click of our bash
+        importlib.import_module("labctl.cli.verbs.host")  # it tells click of our bash
     listen()
     try:
         code = cli.main(args=arguments, prog_name="labctl", standalone_mode=False)

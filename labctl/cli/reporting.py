@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,13 +25,7 @@ if TYPE_CHECKING:
 
 def _options(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
     """Several options at once, in this order of help."""
-
-    def decorate(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
+    return lambda command: reduce(lambda done, option: option(done), reversed(options), command)
 
 
 telling_options = _options(
@@ -54,12 +49,9 @@ def listening() -> Iterator[Listener]:
     from labctl.report.console import JsonLines, progress
 
     # a maintainer's words go to stderr, too: no picture is painted over them
-    pictures = is_terminal() and not given("verbosity")
-    reporter = (
-        JsonLines(sys.stdout)
-        if given("events")
-        else progress(sys.stderr, terminal=pictures, verbose=bool(given("verbose")))
-    )
+    pictures, verbose = is_terminal() and not given("verbosity"), bool(given("verbose"))
+    lines = JsonLines(sys.stdout) if given("events") else None
+    reporter = lines or progress(sys.stderr, terminal=pictures, verbose=verbose)
     try:
         with unwinding(close=reporter.close):
             yield _logged(reporter)
@@ -116,12 +108,17 @@ def write_reports(evidence: Path) -> None:
 
 def verdicts(report: Report, evidence: Path | None) -> str:
     """The verdicts for a person."""
-    from labctl.report.style import wants_colour
     from labctl.report.verdicts import render_verdicts
 
+    return render_verdicts(report.as_dict() | ({"evidence": str(evidence)} if evidence else {}), **look())
+
+
+def look(*, coloured: bool = True) -> dict[str, Any]:
+    """Colours and width of standard output, as what is rendered for it takes them."""
+    from labctl.report.style import wants_colour
+
     width = shutil.get_terminal_size((100, 24)).columns
-    body = report.as_dict() | ({"evidence": str(evidence)} if evidence else {})
-    return render_verdicts(body, colour=wants_colour(sys.stdout), width=width)
+    return {"colour": coloured and wants_colour(sys.stdout), "width": width}
 
 
 def exit_code(report: Report | None) -> ExitCode:

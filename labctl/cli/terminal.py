@@ -1,8 +1,9 @@
-"""Joining this terminal to a program that runs inside a lab."""
+"""Joining this terminal to a program that runs inside a lab, or to a switch's console."""
 
 from __future__ import annotations
 
 import os
+import re
 import select
 import shutil
 import signal
@@ -11,12 +12,14 @@ import termios
 import threading
 import tty
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from labctl.cli.output import say
 from labctl.guest.api import AgentGone, ExecStream, TtySize
 
 if TYPE_CHECKING:
+    from labctl.guest.api import ByteStream
     from labctl.runtime.api import Endpoints
 
 
@@ -97,3 +100,45 @@ def _typed(over: threading.Event, size: int) -> Iterator[bytes]:
         if select.select([sys.stdin], [], [], 0.2)[0]:
             data = os.read(sys.stdin.fileno(), size)
             yield data
+
+
+def join_console(endpoints: Endpoints, switch: str) -> None:
+    """Copy both ways between this terminal and a switch's serial console, until one of the two ends it."""
+    with_tty = terminal_size() is not None
+    with closing(endpoints.console(switch)) as stream:
+        say(f"console of {switch}; {'Enter ~. leaves it' if with_tty else 'Ctrl-C ends it'}")
+        with suppress(KeyboardInterrupt), raw_terminal(enabled=with_tty):  # the way to end it without a terminal
+            if with_tty:
+                threading.Thread(target=_type, args=(stream,), daemon=True).start()
+            while data := stream.recv(4096):
+                sys.stdout.buffer.write(data)
+                sys.stdout.buffer.flush()
+    say(f"console of {switch} closed")
+
+
+def _type(stream: ByteStream) -> None:
+    """Keys to the console until the escape is typed or there are no more."""
+    escape, over = Escape(), False
+    while not over and (data := os.read(sys.stdin.fileno(), 256)):
+        text, over = escape.pass_on(data)
+        if text:
+            stream.sendall(text)
+    stream.close()
+
+
+class Escape:
+    """ssh's escape: a tilde at the beginning of a line is held back; with a dot it ends, twice it is one tilde."""
+
+    def __init__(self) -> None:
+        self._last = b"\n"
+        """The last byte that was passed on, and a tilde that is held back."""
+
+    def pass_on(self, data: bytes) -> tuple[bytes, bool]:
+        """What goes to the console, and whether the user wants to leave."""
+        text = self._last + data
+        over = re.search(rb"(?<=[\r\n])~\.", text)
+        text = text[: over.start()] if over else text
+        held = b"~" if re.search(rb"[\r\n]~\Z", text) else b""
+        text = text.removesuffix(held)
+        self._last = text[-1:] + held
+        return re.sub(rb"(?<=[\r\n])~~", b"~", text)[1:], over is not None

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
 from labctl.cli.configured import image_wishes, in_docker, parse_images, parse_target
 from labctl.cli.options import refuse
@@ -141,12 +139,8 @@ def _images(spec: Spec, wishes: ImageWishes, containerlab: str) -> dict[Part, li
     chosen = choose_images(spec.images, Target("n9kv", "kind"), spec.fabric.nxos, kubernetes, wishes)
     roles = set(all_switches(spec).values())
     images = {"leaf": chosen.leaf, "spine": chosen.spine, "border": chosen.border}
-    found: dict[Part, list[str]] = {
-        "switch": list(dict.fromkeys(image.tagged for role, image in images.items() if role in roles))
-    }
-    if cluster:
-        found["cluster"] = [chosen.node.tagged]
-    return found
+    switches = list(dict.fromkeys(image.tagged for role, image in images.items() if role in roles))
+    return {"switch": switches, "cluster": [chosen.node.tagged]} if cluster else {"switch": switches}
 
 
 def _present(names: list[str]) -> Mapping[str, object | None]:
@@ -186,8 +180,7 @@ def _has(source: Path, name: str | None) -> str | None:
 def _running(lab: str) -> dict[Part, str] | None:
     """What the folder of a lab that is there was rendered for; None: there is none."""
     try:
-        target = json.loads((lab_state(lab).folder / "lab.json").read_text())["target"]
-        kinds = {part: str(target[part]) for part in PARTS}
-    except (OSError, ValueError, KeyError, TypeError):
+        kinds = load_folder(lab_state(lab).folder).lab.target
+    except LabctlError:
         return None
-    return cast("dict[Part, str]", {part: "standin" if kind == "none" else kind for part, kind in kinds.items()})
+    return {part: kinds[part].replace("none", "standin") for part in PARTS}

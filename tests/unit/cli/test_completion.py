@@ -92,7 +92,7 @@ def test_bash_completes_behind_a_colon_and_an_equals_sign(bash: Callable[..., li
 
 
 def test_scripts_for_three_shells() -> None:
-    for shell, words in (("bash", "complete -o nosort"), ("zsh", "#compdef labctl"), ("fish", "complete --no-files")):
+    for shell, text in (("bash", "complete -o nosort"), ("zsh", "#compdef labctl"), ("fish", "complete --no-files")):
         done = CliRunner().invoke(cli, ["completion", shell])
-        assert (done.exit_code, words in done.stdout) == (0, True)
+        assert (done.exit_code, text in done.stdout) == (0, True)
     assert CliRunner().invoke(cli, ["completion", "tcsh"]).exit_code == 2

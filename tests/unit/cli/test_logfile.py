@@ -89,7 +89,7 @@ def test_v_says_it_on_stderr(given: tuple[str, ...], told: set[str]) -> None:
     code = (
         "import click, logging, sys; from labctl.cli.main import cli; log = logging.getLogger('labctl.x')\n"
         "say = lambda: (log.info('the info: password secret7'), log.debug('the debug'))\n"
-        "import labctl.cli.verbs.version as v; v.command.callback = lambda **more: say()\n"
+        "import labctl.cli.verbs.host as v; v.version.callback = lambda **more: say()\n"
         f"cli.main([*{given!r}, 'version'], standalone_mode=False)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

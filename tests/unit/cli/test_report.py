@@ -96,7 +96,7 @@ def test_damaged(run: Run, evidence: Path, damage: object, code: int, word: str)
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("given", "message"),
     [
         ("nothing-there", "next: labctl status --all"),
         ("demos", "hint: did you mean demo?"),
@@ -104,12 +104,12 @@ def test_damaged(run: Run, evidence: Path, damage: object, code: int, word: str)
         ("demo", "lab demo was never verified [no-evidence]\n  next: labctl verify demo"),
     ],
 )
-def test_no_evidence(run: Run, tmp_path: Path, given: str, words: str) -> None:
+def test_no_evidence(run: Run, tmp_path: Path, given: str, message: str) -> None:
     (tmp_path / "state" / "labs" / "demo" / "evidence").mkdir(parents=True)
     done = run("report", given)
     assert done.code == 2
     assert "[no-evidence]" in done.err
-    assert words in done.err
+    assert message in done.err
 
 
 def test_what_is_missing_is_said(run: Run, evidence: Path) -> None:

@@ -1,31 +1,70 @@
-"""``labctl setup``: what labs need on this host, and the images of containerlab's."""
+"""Verbs for this host: what it can, what labs need on it, completion, versions."""
 
 from __future__ import annotations
 
+import os
+import platform
+import re
 import shutil
+import sys
 import time
+from contextlib import nullcontext, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import BashComplete, CompletionItem, add_completion_class, get_completion_class
+from click.shell_completion import split_arg_string as split
 
+from labctl import __version__
 from labctl.cli.configured import TARGET_OF_SPEC, image_option, image_wishes, in_docker, parse_target, target_option
 from labctl.cli.interrupt import unwinding
 from labctl.cli.labs import complete_labs, open_lab
 from labctl.cli.options import FILE, given, json_option, refuse
-from labctl.cli.output import answer, columns, say
+from labctl.cli.output import answer, columns, result, say
 from labctl.cli.sources import found, spec_argument
-from labctl.errors import HostError, InconclusiveError
+from labctl.errors import ExitCode, HostError, InconclusiveError
+from labctl.runtime.select import RUNTIMES, host_of
 
 if TYPE_CHECKING:
     from labctl.folder import Folder
     from labctl.setup.bundle import Bundle
     from labctl.setup.parts import PartStatus
 
+group = click.Group()
 
-@click.group(invoke_without_command=True)
+
+@group.command()
+@spec_argument("[SPEC|DIR]")
+@click.option("--runtime", type=click.Choice(list(RUNTIMES)), default=next(iter(RUNTIMES)), show_default=True)
+@json_option
+def doctor(source: str | None, runtime: str) -> None:
+    """What this host can and cannot do, and the command that repairs it.
+
+    With `--runtime containerlab` for one lab, too: of SPEC, with the target that it names, or of an artifact folder.
+
+    Exit 0 when the runtime can run here (warnings are allowed), else 4. Nothing is changed or downloaded.
+
+    \b
+    labctl doctor
+    labctl doctor whitepaper --runtime containerlab
+    """
+    from labctl.doctor.findings import can_run, page
+    from labctl.report.style import wants_colour
+    from labctl.report.table import width_of
+
+    seen = host_of(runtime).examine(found(source) if source else None)
+    able = can_run(seen.findings)
+    body = {"can_run": able, **seen.more, "findings": [asdict(finding) for finding in seen.findings]}
+    answer(body, page(seen.findings, seen.subject, width=width_of(sys.stdout), colour=wants_colour(sys.stdout)))
+    if not able:
+        raise SystemExit(ExitCode.HOST)
+
+
+@group.group(invoke_without_command=True)
 @click.pass_context
-def command(context: click.Context) -> None:
+def setup(context: click.Context) -> None:
     """Prepare this host: bring the guest image and the control plane into the cache.
 
     Without a subcommand it builds. Once is enough for all labs; a second time does nothing.
@@ -40,7 +79,7 @@ def command(context: click.Context) -> None:
         context.invoke(build)
 
 
-@command.command()
+@setup.command()
 @json_option
 def build() -> None:
     """Bring what is missing or damaged: about a minute for the image, up to ten for the control plane.
@@ -60,7 +99,7 @@ def build() -> None:
     answer(body, _table([(row.status, text) for row, text in zip(rows, last, strict=True)]))
 
 
-@command.command()
+@setup.command()
 @click.option("--full", is_flag=True, help="Compare hashes too, not only sizes.")
 @json_option
 def status(full: bool) -> None:
@@ -87,7 +126,7 @@ def status(full: bool) -> None:
     )
 
 
-@command.command("export")
+@setup.command("export")
 @click.argument("file", type=FILE)
 @json_option
 def export_(file: Path) -> None:
@@ -98,7 +137,7 @@ def export_(file: Path) -> None:
     _told(export_bundle(cache_dir(), file, say, shared_caches()))
 
 
-@command.command("import")
+@setup.command("import")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @json_option
 def import_(file: Path) -> None:
@@ -158,7 +197,7 @@ class _Images(click.Group):
         return super().parse_args(ctx, args)
 
 
-@command.group(cls=_Images)
+@setup.group(cls=_Images)
 def images() -> None:
     """Images for the containerlab runtime: those of stand-ins are built here, of the others it is told where from.
 
@@ -191,13 +230,9 @@ def build_images(output: Path | None, load: bool | None) -> None:
     if output is not None:
         shutil.copyfile(archive.path, output)
     loaded: set[str] = set()
-    if load is not False:
-        try:
-            with docker_client(limit=600) as client:
-                loaded = {tag for tags, _ in load_archive(client, archive.path) for tag in tags}
-        except HostError:
-            if load:  # asked for; else it is loaded where a daemon answers
-                raise
+    if load is not False:  # not asked for, it is loaded where a daemon answers
+        with nullcontext() if load else suppress(HostError), docker_client(limit=600) as client:
+            loaded = {tag for tags, _ in load_archive(client, archive.path) for tag in tags}
     tags, path = [image.tag for image in recipe.IMAGES], output or archive.path
     answer(
         {"archive": str(path), "images": tags, "loaded": sorted(loaded)},
@@ -282,3 +317,61 @@ def _into_nodes(client: Any, folder: Folder, archive: Path) -> list[str]:
     for file, image in digests_in(folder):
         say(f"warning: {file} asks for {image}; an archive brings tags, so the nodes pull it: write the tag there")
     return [one.node for one in done]
+
+
+class Bash(BashComplete):
+    """``node01:eth1`` comes from bash as three words, and what is offered replaces the last of them alone."""
+
+    source_template = BashComplete.source_template.replace(
+        "    return 0\n", "    [[ ${COMPREPLY[0]} == *[:=/] ]] && compopt -o nospace\n    return 0\n"
+    )
+
+    def get_completion_args(self) -> tuple[list[str], str]:
+        cut, current = split(os.environ["COMP_WORDS"]), int(os.environ["COMP_CWORD"])
+        words = [""]
+        for word in [*cut[: current + 1], *([""] if current >= len(cut) else [])]:
+            joined = word in (":", "=") or words[-1].endswith((":", "="))
+            words[len(words) - joined :] = [words[-1] + word if joined else word]
+        self._kept = len(words[-1]) - len(re.split("[:=]", words[-1])[-1])
+        return words[2:-1], words[-1]
+
+    def format_completion(self, item: CompletionItem) -> str:
+        return f"{item.type},{item.value[self._kept :]}"
+
+
+add_completion_class(Bash)
+
+
+@group.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print what SHELL is to read, so that Tab completes verbs, labs, nodes, interfaces, figures and scenarios.
+
+    \b
+    source <(labctl completion bash)          in ~/.bashrc
+    source <(labctl completion zsh)           in ~/.zshrc, after compinit
+    labctl completion fish | source           in ~/.config/fish/config.fish
+    """
+    from labctl.cli.main import cli
+
+    kind = get_completion_class(shell)
+    assert kind is not None  # noqa: S101 - click has the three that the choice above names
+    result(kind(cli, {}, "labctl", "_LABCTL_COMPLETE").source().strip())
+
+
+@group.command()
+@json_option
+def version() -> None:
+    """Versions of labctl and of what its labs boot: guest image and control plane.
+
+    \b
+    labctl version --json
+    """
+    from labctl.cache import cache_dir
+    from labctl.setup.parts import setup_status
+
+    python = platform.python_version()
+    parts = [(row.part.name, row.part.version, row.state) for row in setup_status(cache_dir(), full=False).rows]
+    rows = [dict(zip(("part", "version", "state"), part, strict=True)) for part in parts]
+    table = columns(("PART", "VERSION", "STATE"), [("labctl", __version__, f"Python {python}"), *parts])
+    answer({"schema": "labctl.version/v1", "labctl": __version__, "python": python, "parts": rows}, table)

@@ -1,27 +1,197 @@
-"""``labctl status``: one lab, all of them, their past; a lab as it changes; its BGP sessions."""
+"""Verbs that run a lab: up, down, and what its nodes do."""
 
 from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from labctl.cli.labs import Lab, OnLab, complete_labs, complete_nodes, lab_nodes, open_lab
-from labctl.cli.options import given, json_option, refuse
-from labctl.cli.output import answer, columns, fitted, painted, result, say
-from labctl.errors import ExitCode, LabctlError, UsageError
-from labctl.state import LabState, all_labs, records
+from labctl.cli import reporting
+from labctl.cli.configured import image_option, switch_login, target_option
+from labctl.cli.interrupt import unwinding
+from labctl.cli.labs import Lab, OnLab, complete_labs, complete_nodes, lab_nodes, logged_lab, open_lab, the_lab
+from labctl.cli.options import Duration, given, json_option, kept, refuse
+from labctl.cli.output import answer, columns, fitted, is_terminal, painted, result, say
+from labctl.cli.sources import found as found_source
+from labctl.cli.sources import name_of, spec_argument
+from labctl.errors import ExitCode, HostError, LabctlError, UsageError
+from labctl.guest.launchers import LAUNCHERS
+from labctl.runtime.select import AUTO, RUNTIMES
+from labctl.state import LabState, all_labs, lab_state, records
 
 if TYPE_CHECKING:
+    from labctl.cli.upsource import Source
+    from labctl.engine.up import UpResult
     from labctl.runtime.api import NodeStatus, Observation
+    from labctl.state import LabState
+    from labctl.verify.verdict import Report
+
+group = click.Group()
+
+
+@group.command()
+@spec_argument("[SPEC|DIR]")
+@click.option("--runtime", type=click.Choice([AUTO, *RUNTIMES]), default=AUTO, show_default=True)
+@click.option("--launcher", type=click.Choice([AUTO, *LAUNCHERS]), default=AUTO, show_default=True,
+              help="What boots the embedded guest.")  # fmt: skip
+@target_option(
+    "switch=n9kv|standin, cluster=kind|standin, containerlab=VERSION, joined by commas (SPEC only); default on"
+    " containerlab: the spec's, else real parts where their images are in Docker, for the containerlab of this host."
+)
+@image_option
+@click.option("--name", help="Another name for the lab (SPEC only).")
+@click.option("--verify/--no-verify", "prove", default=True, help="Run the spec's scenarios.  [default: verify]")
+@reporting.report_options
+@click.option("--rm", "remove", is_flag=True, help="Remove the lab afterwards, whatever came of it.")
+@click.option("--calico", type=click.Path(path_type=Path), metavar="PATH",
+              help="Calico's manifest, or a folder of it; default: the spec's, else the release's. For"
+              " cluster=kind.")  # fmt: skip
+@click.option("--timeout", type=Duration(), metavar="T",
+              help="Limit of the whole command; default by target: 10m embedded, 30m in containers, 90m with 9000v"
+              " images.")  # fmt: skip
+@reporting.telling_options
+def up(
+    source: str | None,
+    runtime: str,
+    launcher: str,
+    target: str | None,
+    images: tuple[str, ...],
+    name: str | None,
+    prove: bool,
+    remove: bool,
+    calico: Path | None,
+    timeout: float | None,
+) -> None:
+    """Boot the lab of SPEC (or of an artifact folder DIR), configure it, prove it.
+
+    SPEC is a file, a topology that labctl ships, or - for standard input; left out, the one spec of this folder.
+    A second `up` of a lab whose first one failed after the push goes on from there.
+
+    \b
+    labctl up whitepaper
+    labctl up lab.yaml --report out
+    labctl init - --name mine | labctl up -
+    """
+    from labctl.cli.hosts import brought_kubectl
+    from labctl.cli.upsource import from_folder, from_spec
+    from labctl.engine.up import UpRequest, up
+    from labctl.runtime.select import host_of, new_runtime, runtime_class
+
+    message = "--report, --junit and --summary do not go with --no-verify: there is nothing to report"
+    refuse(reporting.check_reports() and not prove, message, code="no-report")
+    path = found_source(source)
+    message = "--name, --target and --image go with a spec: a folder has them in its files"
+    refuse(path.is_dir() and (name or target or images), message, code="name-of-folder")
+    folder = path.is_dir()
+    taken = from_folder(path, runtime) if folder else from_spec(path, runtime, target, images, name)
+    state = logged_lab(taken.lab)
+    login = switch_login() if runtime_class(taken.runtime).images else None
+    nodes = new_runtime(state, taken.runtime, launcher, login=login)
+    host_of(taken.runtime).ensure(taken.render)
+    evidence = None if remove else state.evidence
+    told = not given("as_json") and not given("events")
+    judged: list[Report] = []
+    with ExitStack() as ends:
+        if remove:
+            ends.callback(_remove, state)
+        ends.callback(lambda: reporting.write_reports(state.evidence) if judged else None)
+        try:
+            with reporting.listening() as listener:
+                request = UpRequest(
+                    state, nodes, taken.render, listener, brought_kubectl(), prove, timeout, calico or taken.calico,
+                    judged.append, not remove,
+                )  # fmt: skip
+                done = up(request)
+        except BaseException as error:
+            if judged and told:
+                result(reporting.verdicts(judged[-1], evidence))
+            if isinstance(error, HostError) and error.next_command:  # who says it does not know what was typed
+                error.next_command = error.next_command.replace("…", shlex.quote(source or str(path)))
+            raise
+        nothing = f"lab {done.lab} is up ({done.seconds:.1f} s); nothing was verified"
+        answer(_body(done, taken), reporting.verdicts(done.report, evidence) if done.report else nothing)
+        if told and not remove:
+            _tell_ways_in(state)
+    sys.exit(int(reporting.exit_code(done.report)))
+
+
+def _remove(state: LabState) -> None:
+    """``--rm``: whatever came of it."""
+    from labctl.engine.down import take_down
+
+    gone = take_down(state, lambda _text: None)
+    if gone.existed:
+        say(f"lab {state.name} was removed" + (f"; its record is in {gone.archive}" if gone.archive else ""))
+    elif is_terminal():
+        say(f"lab {state.name} is not there any more")
+
+
+def _body(done: UpResult, taken: Source) -> dict[str, Any]:
+    return {
+        "schema": "labctl.up/v1",
+        "lab": done.lab,
+        "seconds": round(done.seconds, 3),
+        "timings": {name: [round(moment, 3) for moment in span] for name, span in done.timings.items()},
+        "evidence": str(done.evidence),
+        "report": done.report.as_dict() if done.report else None,
+        "warnings": [warning.as_dict() for warning in taken.warnings],
+    }
+
+
+def _tell_ways_in(state: LabState) -> None:
+    """What a person does next: the story, so on stderr."""
+    switches = lab_nodes(state, "switch")
+    if switches:
+        leaf = next((name for name in switches if name.startswith("leaf")), switches[0])
+        say(f"  switch   labctl ssh {state.name} {leaf}")
+    if lab_nodes(state, "kube-node"):
+        say(f"  cluster  labctl kubectl {state.name} -- get pods -A -o wide")
+    say(f"  again    labctl verify {state.name}\n  remove   labctl down {state.name}")
+
+
+@group.command()
+@click.argument("lab", required=False, shell_complete=complete_labs, metavar="[LAB|SPEC]")
+@click.option("--all", "everything", is_flag=True, help="All labs of this user.")
+@click.option("--older-than", type=Duration(), default=0, metavar="T",
+              help="With --all: only labs older than T (90s, 30m, 6h, 2d).")  # fmt: skip
+@json_option
+def down(lab: str | None, everything: bool, older_than: float) -> None:
+    """Remove a lab: processes, guest, files. Twice is fine. LAB may be left out while one alone runs.
+
+    Evidence, journal and logs are kept: `labctl status --past` shows them.
+
+    \b
+    labctl down whitepaper
+    labctl down --all --older-than 2d
+    """
+    from labctl.engine.down import take_down
+
+    refuse(lab and everything, "name one lab, or --all", code="which-lab", next_command="labctl status --all")
+    refuse(older_than and not everything, "--older-than goes with --all")
+    if everything:
+        labs = [state for state in all_labs() if time.time() - state.root.stat().st_mtime >= older_than]
+    else:
+        labs = [lab_state(name_of(lab or the_lab()))]
+    rows = []
+    for state in labs:
+        with unwinding(f"lab {state.name} is removed in part, labctl down {state.name} goes on"):
+            gone = take_down(state, say)
+        record = str(gone.archive) if gone.archive else None
+        rows.append({"lab": state.name, "record": record, "removed": gone.existed, "seconds": gone.seconds})
+        down = f"is down ({gone.seconds:.1f} s)" + (f"; record in {record}" if record else "")
+        if not given("as_json"):  # each as soon as it is gone
+            result(f"lab {state.name} {down if gone.existed else 'is not there'}")
+    answer(rows, *([] if rows else ["no labs"]))
+
 
 LEAST = 0.2
 """Seconds between two looks, at the least: what is asked so often is kept from its work."""
@@ -46,27 +216,18 @@ class OneOrAll(OnLab):
             return None
 
 
-@click.command(cls=OneOrAll)
+@group.command(cls=OneOrAll)
 @click.argument("lab", required=False, shell_complete=complete_labs, metavar="[LAB]")
 @click.argument("nodes", nargs=-1, metavar="[NODE]...", shell_complete=complete_nodes)
-@click.option("--all", "every", is_flag=True, help="Every lab of this user, and whether it runs.")
-@click.option("--past", is_flag=True, help="Records of runs that are over instead: the last 20 of a lab, for 30 days.")
-@click.option("--watch", "watched", is_flag=True, help="Look again and again: sessions, links, pods, marked by change.")
-@click.option("--interval", type=click.FloatRange(min=LEAST), metavar="S",
-              help=f"With --watch: seconds between two looks; default: {INTERVAL:g}.")  # fmt: skip
-@click.option("--once", is_flag=True, help="With --watch: one look, as a plain table.")
-@click.option("--bgp", is_flag=True, help="BGP sessions as the BIRD of each NODE has them, or of all nodes.")
+@kept("--all", "every", is_flag=True, help="Every lab of this user, and whether it runs.")
+@kept("--past", is_flag=True, help="Records of runs that are over instead: the last 20 of a lab, for 30 days.")
+@kept("--watch", "watched", is_flag=True, help="Look again and again: sessions, links, pods, marked by change.")
+@kept("--interval", type=click.FloatRange(min=LEAST), metavar="S",
+      help=f"With --watch: seconds between two looks; default: {INTERVAL:g}.")  # fmt: skip
+@kept("--once", is_flag=True, help="With --watch: one look, as a plain table.")
+@kept("--bgp", is_flag=True, help="BGP sessions as the BIRD of each NODE has them, or of all nodes.")
 @json_option
-def command(
-    lab: str | None,
-    nodes: tuple[str, ...],
-    every: bool,
-    past: bool,
-    watched: bool,
-    interval: float | None,
-    once: bool,
-    bgp: bool,
-) -> None:
+def status(lab: str | None, nodes: tuple[str, ...]) -> None:
     """What the nodes of LAB are doing, how to reach each, its last verdict, what it costs.
 
     Without LAB where there are several: all of them. Exit 0 whenever it could be told.
@@ -83,22 +244,23 @@ def command(
     labctl status whitepaper --watch
     labctl status whitepaper node01 --bgp
     """
-    told = f"labctl status {lab}"
-    refuse(every + past + watched + bgp > 1, "--all, --past, --watch and --bgp are told one at a time")
-    refuse(every and lab is not None, "name one lab, or --all", code="which-lab", next_command=told)
-    refuse((once or interval is not None) and not watched, "--interval and --once go with --watch")
-    refuse(nodes and not bgp, "NODE goes with --bgp", next_command=told)
-    if past:
+    ways = [way for way in ("every", "past", "watched", "bgp") if given(way)]
+    told, of_watch = f"labctl status {lab}", given("once") or given("interval")
+    refuse(len(ways) > 1, "--all, --past, --watch and --bgp are told one at a time")
+    refuse(given("every") and lab, "name one lab, or --all", code="which-lab", next_command=told)
+    refuse(of_watch and not given("watched"), "--interval and --once go with --watch")
+    refuse(nodes and not given("bgp"), "NODE goes with --bgp", next_command=told)
+    if given("past"):
         _past(lab)
     elif lab is None:
         _every()
-    elif watched:
-        _watch(open_lab(lab), interval or INTERVAL, once=once)
-    elif bgp:
+    elif given("watched"):
+        _watch(open_lab(lab))
+    elif given("bgp"):
         _bgp(open_lab(lab), nodes)
     else:
         opened = open_lab(lab)
-        body = _body(opened)
+        body = _seen(opened)
         answer(body, *_lines(opened, body))
 
 
@@ -113,7 +275,7 @@ def state_of(observation: Observation) -> str:
     return "broken" if "broken" in states else "running"
 
 
-def _body(opened: Lab) -> dict[str, Any]:
+def _seen(opened: Lab) -> dict[str, Any]:
     from labctl.runtime.processes import cost
 
     seen, state, pids = opened.runtime.observe(), opened.state_folder, dict(opened.runtime.pids())
@@ -258,7 +420,7 @@ def _past(lab: str | None) -> None:
 # --- what runs in a lab ------------------------------------------------------------------------------------------
 
 
-def _watch(opened: Lab, interval: float, *, once: bool) -> None:
+def _watch(opened: Lab) -> None:
     from labctl.cli.terminal import ended_by_key
     from labctl.engine.actions.switches import wired_ports
     from labctl.engine.proving import observing
@@ -267,7 +429,7 @@ def _watch(opened: Lab, interval: float, *, once: bool) -> None:
     from labctl.verify.livestate import read
 
     folder, checks = opened.folder(), load_checks(opened.state_folder.folder)
-    wired = wired_ports(folder)
+    wired, once, interval = wired_ports(folder), given("once"), given("interval") or INTERVAL
     with once_interrupted(), observing(opened.state_folder, opened.endpoints()) as observer:
         paint = TerminalLooks(sys.stdout, opened.name, wired)
         terminal = not (given("as_json") or once) and sys.stdout.isatty()

@@ -1,25 +1,100 @@
-"""``labctl report``: of a verification, of two, or by the white paper's figures."""
+"""Verbs that prove a lab, and report of it: a verification, two, or the white paper's figures."""
 
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from labctl.cli.labs import complete_labs, known_lab
-from labctl.cli.options import FILE, given, kept, refuse
-from labctl.cli.output import columns, json_text, result, say
+from labctl.cli import reporting
+from labctl.cli.labs import Lab, OnLab, complete_labs, known_lab, lab_argument, typed_lab
+from labctl.cli.options import FILE, completing, given, kept, refuse
+from labctl.cli.output import answer, columns, json_text, result, say
 from labctl.errors import ExitCode, InconclusiveError, UsageError, did_you_mean
 
+group = click.Group()
+
+
+def _scenarios(context: click.Context) -> list[str]:
+    """Scenario names, and the failures of the lab that was typed before."""
+    from labctl.verify import scenarios
+
+    lab = typed_lab(context)
+    return [scenarios.ALWAYS.name, *scenarios.SCENARIOS, *(scenarios.names(lab.folder) if lab else [])]
+
+
+def _rows(_context: click.Context) -> list[str]:
+    """Rows of the white paper's catalogue that have checks."""
+    from labctl.paper.catalogue import ROWS
+
+    return [row.id for row in ROWS if row.checks]
+
+
+@group.command(cls=OnLab)
+@lab_argument
+@click.option("--scenario", "scenarios", multiple=True, shell_complete=completing(_scenarios), metavar="S",
+              help="Only this one (and the link checks), by name, or a scenario FILE; may be given again.")  # fmt: skip
+@click.option("--failures", is_flag=True, help="All failure scenarios of the lab; alone: no others.")
+@click.option("--figure", metavar="N|ROW", shell_complete=completing(_rows),
+              help="Only the checks of a row of the white paper, see labctl report --paper.")  # fmt: skip
+@click.option("--disruptive", is_flag=True, help="Also scenarios that change the lab for a while.")
+@click.option("--wait/--no-wait", "wait", default=True,
+              help="Wait for what is not there yet, or judge what is there now.  [default: wait]")  # fmt: skip
+@reporting.report_options
+@reporting.telling_options
+def verify(
+    lab: Lab, scenarios: tuple[str, ...], failures: bool, figure: str | None, disruptive: bool, wait: bool
+) -> None:
+    """Run the scenarios on running LAB and say PASS, FAIL or INCONCLUSIVE, with evidence.
+
+    What is not as expected is waited for, up to the limits of the lab's target, and what was changed since `up` is told
+    meanwhile. Ctrl-C ends the checks: what was judged is written, a second one ends at once.
+
+    \b
+    labctl verify whitepaper
+    labctl verify whitepaper --scenario ping --report out
+    labctl verify whitepaper --failures
+    """
+    from labctl.engine.proving import verify_request
+    from labctl.restore.changes import open_changes
+    from labctl.verify.checks import EVERY, Wanted
+    from labctl.verify.run import verify
+    from labctl.verify.scenarios import is_file
+
+    reporting.check_reports()
+    only = EVERY
+    if figure is not None:
+        from labctl.paper.catalogue import find_row, scenarios_of
+
+        refuse(scenarios, "--figure and --scenario do not go together", code="figure-and-scenario")
+        row = find_row(figure)
+        only, scenarios = Wanted(row.checks), tuple(scenarios_of(row))
+    state, endpoints = lab.state_folder, lab.endpoints()
+    # a file was asked for by its path, failures by their option: that is consent
+    disruptive = disruptive or failures or any(is_file(name) for name in scenarios)
+    now = lab.runtime.observe()
+    # what an earlier labctl left is healed first, and only by one that holds the lab: the other may still run
+    held = disruptive or bool(open_changes(state.journal))
+    with reporting.listening() as listener, state.lock() if held else nullcontext():
+        request = verify_request(state, endpoints, now, listener, disruptive=disruptive)
+        wanted = scenarios if scenarios or failures else None
+        report = verify(replace(request, scenarios=wanted, failures=failures, only=only, wait=wait))
+    reporting.write_reports(state.evidence)
+    answer(report.as_dict() | {"evidence": str(state.evidence)}, reporting.verdicts(report, state.evidence))
+    sys.exit(int(reporting.exit_code(report)))
+
+
 FORMATS = ("html", "markdown", "junit", "json", "text")
+Forms = dict[str, Callable[[], str]]
 
 
-@click.command()
+@group.command()
 @click.argument("folder", metavar="[DIR|LAB]", required=False, shell_complete=complete_labs)
 @click.argument("other", metavar="[DIR|LAB]", required=False, shell_complete=complete_labs)
 @click.option("--format", "form", type=click.Choice(FORMATS), help="Default: html; of two: text.")
@@ -30,7 +105,7 @@ FORMATS = ("html", "markdown", "junit", "json", "text")
               help="The white paper's figures, tables and claims, each with LAB's last verdict.")  # fmt: skip
 @click.option("--record", type=FILE, metavar="FILE",
               help="With --paper: put the results of LAB into a record of the white paper's rows.")  # fmt: skip
-def command(
+def report(
     folder: str | None, other: str | None, form: str | None, output: Path | None, paper: bool, record: Path | None
 ) -> None:
     """Render the report of a verification again, from its evidence in DIR (or LAB's newest) alone.
@@ -54,10 +129,8 @@ def command(
         _paper(folder, record, as_json=form == "json")
     elif folder is None:
         raise click.UsageError("Missing argument 'DIR|LAB'.")
-    elif other is None:
-        _one(_evidence_of(folder), form or "html", output)
     else:
-        sys.exit(int(_two(_evidence_of(folder), _evidence_of(other), form or "text", output)))
+        _report(_evidence_of(folder), _evidence_of(other) if other else None, form, output)
 
 
 def _paper(lab: str | None, record: Path | None, *, as_json: bool) -> None:
@@ -112,62 +185,54 @@ def _evidence_of(named: str) -> Path:
     return evidence
 
 
-def _one(path: Path, form: str, output: Path | None) -> None:
+def _report(path: Path, other: Path | None, form: str | None, output: Path | None) -> None:
+    from labctl.report.publish import PAGE, write_text
+    from labctl.report.text import encodable
+
+    form = form or ("text" if other else "html")
+    output = path / PAGE if form == "html" and output is None else output
+    to_stdout = output is None or str(output) == "-"
+    forms, worse = _of_two(path, other, output) if other else _of_one(path, output)
+    hint = "--format text, json or markdown"
+    refuse(form not in forms, f"two runs are not compared as {form}", code="format", hint=hint)
+    text = forms[form]()
+    if output is None or to_stdout:
+        click.echo(encodable(text, sys.stdout.encoding), nl=False)
+    else:
+        write_text(output, text)
+    if form == "html" and not to_stdout:
+        result(str(output))
+    sys.exit(int(ExitCode.FAILED if worse else ExitCode.OK))
+
+
+def _of_one(path: Path, output: Path | None) -> tuple[Forms, bool]:
     from labctl.report.evidencefolder import read_evidence
     from labctl.report.junit import junit
     from labctl.report.markdown import markdown
     from labctl.report.page import html, links_from
-    from labctl.report.publish import PAGE
     from labctl.report.verdicts import render_verdicts
 
     folder = read_evidence(path)
     for name in folder.missing:
         say(f"missing in {path}: {name}")
-    if form == "html":
-        output = output or path / PAGE
-        base = Path("page") if str(output) == "-" else output
-        _put(html(folder, links=links_from(base, path)), output)
-        if str(output) != "-":
-            result(str(output))
-        return
-    forms: dict[str, Callable[[], str]] = {
+    page = Path("page") if output is None or str(output) == "-" else output
+    look = reporting.look(coloured=output is None)
+    return {
+        "html": lambda: html(folder, links=links_from(page, path)),
         "markdown": lambda: markdown(folder.body),
         "junit": lambda: junit(folder.body),
         "json": lambda: json_text(folder.body) + "\n",
-        "text": lambda: render_verdicts(folder.body, **_look(output), evidence=folder.path) + "\n",
-    }
-    _put(forms[form](), output)
+        "text": lambda: render_verdicts(folder.body, **look, evidence=folder.path) + "\n",
+    }, False
 
 
-def _two(one: Path, other: Path, form: str, output: Path | None) -> ExitCode:
+def _of_two(one: Path, other: Path, output: Path | None) -> tuple[Forms, bool]:
     from labctl.report.compare import compare, comparison_markdown, render_comparison
     from labctl.report.evidencefolder import read_evidence
 
     found = compare(read_evidence(one).body, read_evidence(other).body)
-    forms: dict[str, Callable[[], str]] = {
+    return {
         "markdown": lambda: comparison_markdown(found),
         "json": lambda: json_text(found.as_dict()) + "\n",
-        "text": lambda: render_comparison(found, **_look(output)) + "\n",
-    }
-    hint = "--format text, json or markdown"
-    refuse(form not in forms, f"two runs are not compared as {form}", code="format", hint=hint)
-    _put(forms[form](), output)
-    return ExitCode.FAILED if found.worse else ExitCode.OK
-
-
-def _look(output: Path | None) -> dict[str, Any]:
-    from labctl.report.style import wants_colour
-
-    width = shutil.get_terminal_size((100, 24)).columns
-    return {"colour": output is None and wants_colour(sys.stdout), "width": width}
-
-
-def _put(text: str, output: Path | None) -> None:
-    """A file, or stdout."""
-    from labctl.report.publish import write_text
-    from labctl.report.text import encodable
-
-    if output is None or str(output) == "-":
-        click.echo(encodable(text, sys.stdout.encoding), nl=False)
-    else:
-        write_text(output, text)
+        "text": lambda: render_comparison(found, **reporting.look(coloured=output is None)) + "\n",
+    }, found.worse
