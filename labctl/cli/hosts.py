@@ -15,6 +15,7 @@ import click
 
 from labctl.cli.options import refuse
 from labctl.cli.output import is_terminal, say
+from labctl.cli.sources import folder_of
 from labctl.errors import HostError, HostUnfit, Problem
 from labctl.runtime.api import Examined
 from labctl.state import lab_state
@@ -92,7 +93,6 @@ class ContainerlabHost:
 
     def examine(self, source: Path | None) -> Examined:
         """Of a spec: with the target that it names."""
-        from labctl.cli.rendering import folder_of
         from labctl.doctor.needs import needs_of
 
         needs = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,33 +46,24 @@ report_options = _options(
 @contextmanager
 def listening() -> Iterator[Listener]:
     """A listener for the time of a command; the terminal is whole again afterwards."""
+    import logging
+
+    from labctl.cli.logfile import EVENTS
     from labctl.report.console import JsonLines, progress
 
     # a maintainer's words go to stderr, too: no picture is painted over them
     pictures, verbose = is_terminal() and not given("verbosity"), bool(given("verbose"))
     lines = JsonLines(sys.stdout) if given("events") else None
     reporter = lines or progress(sys.stderr, terminal=pictures, verbose=verbose)
-    try:
-        with unwinding(close=reporter.close):
-            yield _logged(reporter)
-    finally:
-        reporter.close()
-
-
-def _logged(reporter: Listener) -> Listener:
-    """Events are in the lab's log, too: what came when, beside a maintainer's words."""
-    import logging
-
-    from labctl.cli.logfile import EVENTS
-
     log = logging.getLogger(EVENTS)
 
-    def listener(event: Event) -> None:
+    def listener(event: Event) -> None:  # the lab's log has, too, what came when
         level = logging.DEBUG if event.kind in ("check", "step-progress") else logging.INFO
         log.log(level, "%s %s: %s", event.kind, event.name, event.message)
         reporter(event)
 
-    return listener
+    with closing(reporter), unwinding(close=reporter.close):
+        yield listener
 
 
 def check_reports() -> bool:

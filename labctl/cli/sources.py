@@ -1,12 +1,14 @@
 """What a person means by a spec: a file, an artifact folder, a topology that labctl ships, standard input; or, left
-out, the one spec of the current folder."""
+out, the one spec of the current folder. And the design, or the folder, that is made of it."""
 
 from __future__ import annotations
 
 import json
 import re
+import tempfile
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,9 +17,12 @@ from labctl.cli.output import say
 from labctl.errors import SpecError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from labctl.cli.options import Command
+    from labctl.design.design import Design
+    from labctl.design.images import ImageWishes
+    from labctl.spec.keys import Spec
 
 
 def complete_specs(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -117,3 +122,50 @@ def spec_name(path: Path) -> str:
     if not isinstance(name, str):
         raise UsageError(f"{label(path)} has no name", code="no-name", next_command=f"labctl validate {path}")
     return name
+
+
+# --- what is made of it ----------------------------------------------------------------------------------------------
+
+
+def planned(
+    spec: Path,
+    *,
+    target: tuple[str, str] | None = None,
+    containerlab: str | None = None,
+    name: str | None = None,
+    wishes: ImageWishes | None = None,
+) -> tuple[Design, Spec]:
+    """Load, judge, decide. ``wishes``: images asked for outside the spec; ``containerlab``: the one that will read it.
+
+    Returns the spec beside it; its warnings were told on stderr. Raises `SpecError` with every problem, `UsageError`
+    for a bad ``name``.
+    """
+    from labctl.design.design import Target
+    from labctl.design.plan import design
+    from labctl.peers import WRITTEN_FOR
+    from labctl.spec.load import load
+    from labctl.state import lab_state
+
+    if name is not None:
+        lab_state(name)
+    loaded = load(spec, target=target, name=name, containerlab=containerlab)
+    for warning in loaded.warnings:
+        say(warning.render())
+    chosen: Any = target or (loaded.target.switch, loaded.target.cluster)
+    chosen_target = Target(chosen[0], chosen[1], containerlab or WRITTEN_FOR)
+    return design(loaded, chosen_target, name, wishes), loaded
+
+
+@contextmanager
+def folder_of(source: Path, **how: Any) -> Iterator[Path]:
+    """An artifact folder as it is, or that of a spec for as long as it is looked at. Takes and raises what `planned`
+    does."""
+    if source.is_dir():
+        yield source
+        return
+    from labctl.render.folder import render_folder, write_folder
+
+    plan = planned(source, **how)[0]
+    with tempfile.TemporaryDirectory(prefix="labctl-") as scratch:
+        write_folder(render_folder(plan), Path(scratch))
+        yield Path(scratch)

@@ -10,8 +10,7 @@ from pathlib import Path
 from labctl.cli.configured import image_wishes, in_docker, parse_images, parse_target
 from labctl.cli.options import refuse
 from labctl.cli.output import say
-from labctl.cli.rendering import planned
-from labctl.cli.sources import spec_name
+from labctl.cli.sources import planned, spec_name
 from labctl.design import versions
 from labctl.design.design import Target
 from labctl.design.images import ImageWishes, Part, choose_images

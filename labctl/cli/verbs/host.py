@@ -23,7 +23,7 @@ from labctl.cli.interrupt import unwinding
 from labctl.cli.labs import complete_labs, open_lab
 from labctl.cli.options import FILE, given, json_option, refuse
 from labctl.cli.output import answer, columns, result, say
-from labctl.cli.sources import found, spec_argument
+from labctl.cli.sources import folder_of, found, spec_argument
 from labctl.errors import ExitCode, HostError, InconclusiveError
 from labctl.runtime.select import RUNTIMES, host_of
 
@@ -252,7 +252,6 @@ def list_(source: str | None, target: str | None, images: tuple[str, ...]) -> No
 
     Images that pods run are pulled by the nodes, or loaded: `labctl setup images load`.
     """
-    from labctl.cli.rendering import folder_of
     from labctl.folder import load_folder
     from labctl.images import needed
     from labctl.runtime.select import REAL, host_of, runtime_for

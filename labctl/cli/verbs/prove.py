@@ -235,4 +235,4 @@ def _of_two(one: Path, other: Path, output: Path | None) -> tuple[Forms, bool]:
         "markdown": lambda: comparison_markdown(found),
         "json": lambda: json_text(found.as_dict()) + "\n",
         "text": lambda: render_comparison(found, **reporting.look(coloured=output is None)) + "\n",
-    }, found.worse
+    }, bool(found.worse)

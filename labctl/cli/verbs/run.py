@@ -383,26 +383,19 @@ def _age(seconds: float) -> str:
 
 
 def _every() -> None:
-    rows = [_row(state) for state in all_labs()]
-    texts = [["-" if value is None else str(value) for value in (row | {"age": _age(row["age"])}).values()]
-             for row in rows]  # fmt: skip
-    header = ("LAB", "STATE", "RUNTIME", "LAUNCHER", "NODES", "VERDICT", "AGE")
-    answer(rows, columns(header, texts) if rows else "no labs")
-
-
-def _row(state: LabState) -> dict[str, Any]:
     from labctl.runtime.select import runtime_of
 
-    observation = runtime_of(state).observe()
-    return {
-        "name": state.name,
-        "state": state_of(observation),
-        "runtime": observation.runtime,
-        "launcher": observation.launcher,
-        "nodes": len(lab_nodes(state)),
-        "verdict": _last_verdict(state.evidence)[0],
-        "age": round(time.time() - state.began, 1),
-    }
+    rows, texts = list[dict[str, Any]](), list[list[str]]()
+    for state in all_labs():
+        seen = runtime_of(state).observe()
+        row: dict[str, Any] = {"name": state.name, "state": state_of(seen), "runtime": seen.runtime}
+        row |= {"launcher": seen.launcher, "nodes": len(lab_nodes(state))}
+        row |= {"verdict": _last_verdict(state.evidence)[0]}
+        age = time.time() - state.began
+        texts.append(["-" if value is None else str(value) for value in (*row.values(), _age(age))])
+        rows.append(row | {"age": round(age, 1)})
+    header = ("LAB", "STATE", "RUNTIME", "LAUNCHER", "NODES", "VERDICT", "AGE")
+    answer(rows, columns(header, texts) if rows else "no labs")
 
 
 def _past(lab: str | None) -> None:

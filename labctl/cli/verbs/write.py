@@ -11,7 +11,7 @@ from labctl.cli.configured import TARGET_OF_SPEC, image_option, image_wishes, pa
 from labctl.cli.labs import Lab, complete_labs, open_lab, the_lab
 from labctl.cli.options import FILE, completing, given, json_option, refuse
 from labctl.cli.output import answer, json_text, painted, result, say
-from labctl.cli.sources import complete_specs, found, spec_argument
+from labctl.cli.sources import complete_specs, folder_of, found, planned, spec_argument
 from labctl.errors import ExitCode, Problem, SpecError, UsageError
 from labctl.shipped import beside, copy_of, starter, topologies
 from labctl.state import NAME, lab_state
@@ -78,7 +78,6 @@ def validate(source: str | None, target: str | None, schema: bool) -> None:
 
         result(json_text(json_schema()))
         return
-    from labctl.cli.rendering import planned
     from labctl.folder import load_folder
     from labctl.spec.textfile import label
 
@@ -122,7 +121,6 @@ def generate(
     labctl generate whitepaper
     labctl generate lab.yaml -o lab --target switch=n9kv,cluster=kind
     """
-    from labctl.cli.rendering import planned
     from labctl.folder import edited_in
     from labctl.render.folder import render_folder, write_folder
 
@@ -165,7 +163,6 @@ def graph(source: str | None, kind: str, output: Path | None, live: bool, no_bgp
     labctl graph whitepaper -o whitepaper.svg
     labctl graph --live -o now.svg
     """
-    from labctl.cli.rendering import folder_of
     from labctl.graph import draw, draw_mermaid
 
     meant = _meant(source, live=live)

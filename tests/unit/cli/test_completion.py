@@ -15,7 +15,7 @@ from click.shell_completion import BashComplete
 from click.testing import CliRunner
 
 from labctl.cli.main import cli
-from labctl.cli.rendering import folder_of
+from labctl.cli.sources import folder_of
 from tests.conftest import ROOT
 
 NODES = {"leaf2101": {"kind": "switch"}, "node01": {"kind": "kube-node"}, "node02": {"kind": "kube-node"}}
