@@ -197,16 +197,18 @@ def _shown(problem: Problem, *, secret: bool) -> Problem:
 
 
 Say = Callable[..., None]
-"""Takes code, message, path in the document, and a hint."""
+"""Takes code, message, path in the document, and a hint or, for an unknown key, those that are known there."""
 
 
 def _read(path: Path, found: Document, problems: list[Problem]) -> UserConfig:
-    def say(code: str, message: str, at: DocumentPath, hint: str | None = None) -> None:
-        problems.append(Problem(code, message, found.place(at, key=code == "unknown-key"), hint))
+    def say(code: str, message: str, at: DocumentPath, hint: str | None = None, known: Iterable[str] = ()) -> None:
+        if known:
+            hint = did_you_mean(str(at[-1]), known, f"known here: {', '.join(known)}")
+        problems.append(Problem(code, message, found.place(at, key=bool(known)), hint))
 
     images, login = (_texts(part, found.data.get(part), KNOWN[part], say) for part in KNOWN)
     for key in found.data.keys() - KNOWN.keys():
-        say("unknown-key", f"unknown key {key}", (key,), _hint(key, KNOWN))
+        say("unknown-key", f"unknown key {key}", (key,), known=KNOWN)
     for role, image in images.items():
         if trouble := image_trouble(image):
             say(trouble[0], trouble[1], ("images", role), trouble[2])
@@ -221,16 +223,12 @@ def _texts(part: str, rows: object, known: tuple[str, ...], say: Say) -> dict[st
     texts: dict[str, str] = {}
     for key, text in (rows or {}).items():
         if key not in known:
-            say("unknown-key", f"unknown key {key}", (part, key), _hint(key, known))
+            say("unknown-key", f"unknown key {key}", (part, key), known=known)
         elif not isinstance(text, str):
             say("bad-value", f"{key} must be text", (part, key), f'in quotes, as in {key}: "…"')
         else:
             texts[key] = text
     return texts
-
-
-def _hint(key: str, known: Iterable[str]) -> str | None:
-    return did_you_mean(key, known, f"known here: {', '.join(known)}")
 
 
 def _login(path: Path, login: dict[str, str], say: Say) -> dict[str, str]:
@@ -246,7 +244,8 @@ def _login(path: Path, login: dict[str, str], say: Say) -> dict[str, str]:
         if "password" in login:
             say("two-passwords", "password and password_file say the same", at, "one of them")
             return login
-        holder = path.parent / Path(login["password_file"]).expanduser()
+        written = login["password_file"]
+        holder = Path.home() / written[2:] if written.startswith("~/") else path.parent / written
         login["password"], unread = read_text(holder)
         if unread:
             say(unread.code, f"{holder}: {unread.message}", at)

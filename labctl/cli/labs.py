@@ -49,20 +49,14 @@ def logged_lab(name: str) -> LabState:
     return state
 
 
-def known_lab(name: str) -> LabState:
-    """A lab by name. Raises `UsageError` with did-you-mean when there is none."""
+def open_lab(name: str) -> Lab:
+    """A lab by name, with its runtime. Raises `UsageError` with did-you-mean when there is none."""
+    from labctl.runtime.select import runtime_of
+
     state = logged_lab(name)
     if not state.exists:
         hint = did_you_mean(name, [lab.name for lab in all_labs()])
         raise UsageError(f"there is no lab {name}", code="no-such-lab", hint=hint, next_command="labctl status --all")
-    return state
-
-
-def open_lab(name: str) -> Lab:
-    """A lab by name, with its runtime. Raises as `known_lab`."""
-    from labctl.runtime.select import runtime_of
-
-    state = known_lab(name)
     return Lab(name, state, runtime_of(state))
 
 

@@ -46,17 +46,16 @@ def raw_terminal(change: Callable[[int], object] = tty.setraw, *, enabled: bool)
 
 
 @contextmanager
-def ended_by_key(key: bytes = b"q") -> Iterator[None]:
-    """On a terminal a key ends a command as Ctrl-C does."""
+def ended_by_key() -> Iterator[None]:
+    """On a terminal q ends a command as Ctrl-C does."""
     over = threading.Event()
 
     def listen() -> None:
-        if any(data in (key, b"") for data in _typed(over, 1)):
+        if any(data in (b"q", b"") for data in _typed(over, 1)):
             os.kill(os.getpid(), signal.SIGINT)
 
-    there = sys.stdin.isatty()
-    with raw_terminal(tty.setcbreak, enabled=there):
-        if there:
+    with raw_terminal(tty.setcbreak, enabled=sys.stdin.isatty()):
+        if sys.stdin.isatty():
             threading.Thread(target=listen, name="keys", daemon=True).start()
         try:
             yield

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -161,10 +162,8 @@ def any_spec(path: Path) -> Spec:
     """The spec, judged for the first target that it is right for. Raises `SpecError` when there is none: that of the
     target which the spec itself names."""
     for target in (("n9kv", "kind"), ("standin", "kind"), ("n9kv", "standin"), STANDINS):
-        try:
+        with suppress(SpecError):
             return load(path, target=target)
-        except SpecError:
-            continue
     return load(path)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from labctl.cli import reporting
-from labctl.cli.labs import Lab, OnLab, complete_labs, known_lab, lab_argument, typed_lab
+from labctl.cli.labs import Lab, OnLab, complete_labs, lab_argument, open_lab, typed_lab
 from labctl.cli.options import FILE, completing, given, kept, refuse
 from labctl.cli.output import answer, columns, json_text, result, say
 from labctl.errors import ExitCode, InconclusiveError, UsageError, did_you_mean
@@ -160,7 +160,7 @@ def _paper(lab: str | None, record: Path | None, *, as_json: bool) -> None:
 def _last_verification(lab: str) -> dict[str, Any]:
     """Its evidence. Raises `InconclusiveError` when there is none."""
     try:
-        text = (known_lab(lab).evidence / "evidence.json").read_text(encoding="utf-8")
+        text = (open_lab(lab).state_folder.evidence / "evidence.json").read_text(encoding="utf-8")
         body: dict[str, Any] = json.loads(text)
     except (OSError, ValueError):
         message = f"lab {lab} has no verification yet"
