@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from labctl.cli.options import refuse
 from labctl.cli.output import is_terminal, say
-from labctl.errors import HostError, HostUnfit, Problem, UsageError
+from labctl.cli.sources import folder_of
+from labctl.errors import HostError, HostUnfit, Problem
 from labctl.runtime.api import Examined
 from labctl.state import lab_state
 
@@ -43,12 +45,9 @@ class EmbeddedHost:
         from labctl.doctor.embedded import chosen, findings
         from labctl.doctor.facts import host_facts
 
-        if source is not None:
-            raise UsageError(
-                "a lab's own needs are judged for containerlab: the embedded runtime is the same for all",
-                code="doctor-of-lab",
-                next_command=f"labctl doctor --runtime containerlab {source}",
-            )
+        message = "a lab's own needs are judged for containerlab: the embedded runtime is the same for all"
+        instead = f"labctl doctor --runtime containerlab {source}"
+        refuse(source, message, code="doctor-of-lab", next_command=instead)
         facts = host_facts(cache_dir(), shared_caches())
         taken = chosen(facts)
         return Examined(findings(facts), "the embedded runtime", {"launcher": taken.name if taken else None})
@@ -64,21 +63,16 @@ class EmbeddedHost:
         from labctl.standin.cluster.controlplane.binaries import find_binaries
 
         cache, shared = cache_dir(), shared_caches()
-        missing = []
-        if look(find_image) is None:
-            if older_image((cache, *shared)):
-                build_image(cache, say, shared=shared)
-            else:
-                missing.append("the guest image")
-        if look(find_binaries) is None:
-            missing.append("the control plane's programs")
-        if not missing:
+        image = look(find_image)
+        if image is None and older_image((cache, *shared)):
+            image = build_image(cache, say, shared=shared)
+        parts = {"the guest image": image, "the control plane's programs": look(find_binaries)}
+        what = " and ".join(part for part, there in parts.items() if there is None)
+        if not what:
             return
-        what = " and ".join(missing)
         if not is_terminal() or not click.confirm(f"{what} must be brought once; do it now?", default=True, err=True):
-            raise HostError(
-                f"this host is not prepared: {what} are not there", code="not-prepared", next_command="labctl setup"
-            )
+            message = f"this host is not prepared: {what} are not there"
+            raise HostError(message, code="not-prepared", next_command="labctl setup")
         from labctl.setup.build import build
 
         build(cache, say, shared)
@@ -99,7 +93,6 @@ class ContainerlabHost:
 
     def examine(self, source: Path | None) -> Examined:
         """Of a spec: with the target that it names."""
-        from labctl.cli.rendering import folder_of
         from labctl.doctor.needs import needs_of
 
         needs = None
@@ -107,9 +100,8 @@ class ContainerlabHost:
             with folder_of(source, containerlab=self.topology_reader()) as folder:
                 needs = needs_of(folder)
         subject = f"lab {needs.name} with containerlab" if needs else "containerlab's labs"
-        return Examined(
-            self._findings(needs), subject, {"runtime": "containerlab", "lab": needs.name if needs else None}
-        )
+        more = {"runtime": "containerlab", "lab": needs.name if needs else None}
+        return Examined(self._findings(needs), subject, more)
 
     def ensure(self, render: Callable[[Path], None]) -> None:
         """Warnings go to stderr. Raises `SpecError`, too, for a folder that is not understood."""
@@ -124,11 +116,9 @@ class ContainerlabHost:
                 say(f"note: {one.id}: {one.sentence}" + (f" ({one.fix})" if one.fix else ""))
         errors = [one for one in found if one.severity == "error"]
         if errors:
-            raise HostUnfit(
-                f"this host cannot run lab {needs.name} with containerlab",
-                [Problem(one.id, one.sentence, hint=one.fix) for one in errors],
-                next_command="labctl doctor --runtime containerlab",
-            )
+            problems = [Problem(one.id, one.sentence, hint=one.fix) for one in errors]
+            message = f"this host cannot run lab {needs.name} with containerlab"
+            raise HostUnfit(message, problems, next_command="labctl doctor --runtime containerlab")
 
     def _findings(self, needs: LabNeeds | None) -> tuple[Finding, ...]:
         """What this host is to a lab, or to any."""

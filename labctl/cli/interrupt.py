@@ -10,19 +10,11 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from types import FrameType
 
 from labctl.errors import ExitCode
 from labctl.events import interruption
 
-
-@dataclass(slots=True)
-class _Seen:
-    once: bool = False
-
-
-_seen = _Seen()
 _endings: list[tuple[str, Callable[[], None]]] = []
 """What is said at the first signal (empty: the command says it), and what gives the terminal back at the second."""
 
@@ -37,26 +29,30 @@ def unwinding(ending: str = "", close: Callable[[], None] = lambda: None) -> Ite
         _endings.pop()
 
 
-def listen() -> None:
+def listen(handler: Callable[[int, FrameType | None], None] | None = None) -> None:
     """SIGINT, SIGTERM and SIGHUP alike. Called once, by the command's entry point."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _on_signal)
+        signal.signal(number, handler or _first)
 
 
-def _on_signal(_number: int, _frame: FrameType | None) -> None:
-    if _seen.once and _endings:
-        for _, close in reversed(_endings):
-            with suppress(RuntimeError):  # the signal came in the middle of a write to the same stream
-                close()
-        _say("ended at once")
-        os._exit(int(ExitCode.INTERRUPTED))  # threads that wait for a silent node would be waited for
+def _first(_number: int, _frame: FrameType | None) -> None:
+    listen(_second)
     if _endings and _endings[-1][0]:
         _say(interruption(_endings[-1][0]))
-    _seen.once = True
     raise KeyboardInterrupt
 
 
-def _say(words: str) -> None:
+def _second(_number: int, _frame: FrameType | None) -> None:
+    if not _endings:
+        raise KeyboardInterrupt
+    for _, close in reversed(_endings):
+        with suppress(RuntimeError):  # the signal came in the middle of a write to the same stream
+            close()
+    _say("ended at once")
+    os._exit(int(ExitCode.INTERRUPTED))  # threads that wait for a silent node would be waited for
+
+
+def _say(text: str) -> None:
     """Past all buffers: they may be in the middle of a write."""
     with suppress(OSError):
-        os.write(2, f"{words}\n".encode())
+        os.write(2, f"{text}\n".encode())

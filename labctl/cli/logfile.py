@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from collections.abc import Callable
 from functools import cached_property
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
-
-import click
+from pathlib import Path
 
 from labctl import __version__
+from labctl.cli.options import given
 from labctl.logs import ROOT, Lines, add, to_stream
 from labctl.state import LabState
 
-NAME = "labctl.log"
 LIMIT = 1_000_000
 """Bytes; what is beyond goes to ``labctl.log.1``, and what was there is gone."""
 EVENTS = "labctl.events"
 """The logger of what a user is told anyway."""
 
 
-def verbosity() -> int:
-    """How often ``-v`` was given to ``labctl`` itself."""
-    context = click.get_current_context(silent=True)
-    return int(context.find_root().params.get("verbosity") or 0) if context else 0
-
-
 def _level() -> int:
-    return logging.DEBUG if verbosity() > 1 else logging.INFO
+    return logging.DEBUG if (given("verbosity") or 0) > 1 else logging.INFO
 
 
 def log_to_stderr() -> None:
@@ -42,7 +34,7 @@ def log_to_stderr() -> None:
 
 def log_to(state: LabState) -> None:
     """The lab's log, from now on: where the lab has a folder for it. Nothing is opened before there is a word."""
-    path = str((state.logs / NAME).absolute())
+    path = str((state.logs / "labctl.log").absolute())
     if not any(isinstance(one, _LogFile) and one.baseFilename == path for one in ROOT.handlers):
         add(_LogFile(path), _level())
 
@@ -56,16 +48,13 @@ class _LogFile(RotatingFileHandler):
         self.setFormatter(self._lines)
 
     def _open(self) -> TextIOWrapper:
-        stream = open(self.baseFilename, "a", encoding="utf-8", errors="replace", opener=_owners)  # noqa: SIM115
+        Path(self.baseFilename).touch(0o600)
+        stream = super()._open()
         stream.write(self._lines.secrets(f"--- labctl {__version__}: {' '.join(sys.argv[1:])}\n"))
         return stream
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         pass
-
-
-def _owners(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_CLOEXEC, 0o600)
 
 
 class _Redacted(Lines):

@@ -1,4 +1,4 @@
-"""The ``labctl`` command: a table of verbs, each in its own file, imported only when it is used."""
+"""The ``labctl`` command: a table of verbs, each in the file of its group, imported only when it is used."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import importlib
 import os
 import shlex
 import sys
+from contextlib import suppress
 from typing import Any
 
 import click
 
 from labctl import __version__
 from labctl.cli.interrupt import listen
-from labctl.cli.words import ELSEWHERE, GROUPS, RENAMED, VERBS, renamed
+from labctl.cli.options import given, kept
+from labctl.cli.words import ELSEWHERE, FILES, GROUPS, RENAMED, VERBS, renamed
 from labctl.errors import ExitCode, LabctlError, LabError, UsageError, did_you_mean
 
 
@@ -23,11 +25,11 @@ class Verbs(click.Group):
         return list(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in VERBS:
-            return None
-        module = importlib.import_module(f"labctl.cli.verbs.{cmd_name}")
-        command: click.Command = module.command
-        return command
+        for title, verbs in GROUPS.items():
+            if cmd_name in verbs:
+                group: click.Group = importlib.import_module(f"labctl.cli.verbs.{FILES[title]}").group
+                return group.commands[cmd_name]
+        return None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """The table of words, so that ``labctl --help`` imports no verb."""
@@ -66,10 +68,10 @@ class Verbs(click.Group):
             mute(error)
             if reader_gone(error):
                 raise SystemExit(ExitCode.OK) from None
-            known = told(error, ctx.meta["labctl.typed"])
+            known = told(error, given("typed"))
             if known is None and isinstance(error, BrokenPipeError):
                 known = LabError("a part of the lab closed its connection", next_command="labctl status --all")
-            if known is None or ctx.params.get("debug"):
+            if known is None or given("debug"):
                 raise
             raise known from error
 
@@ -77,12 +79,9 @@ class Verbs(click.Group):
 def _no_verb(word: str, *rest: str) -> UsageError:
     if word in ELSEWHERE:
         ours, does = ELSEWHERE[word]
-        following = shlex.join(rest) if not any(text.startswith("-") for text in rest) else ""
-        return UsageError(
-            f"labctl has no {word}: labctl {ours} {does}",
-            code="no-such-verb",
-            next_command=f"labctl {ours} {following}".rstrip(),
-        )
+        following = "" if any(text.startswith("-") for text in rest) else shlex.join(rest)
+        instead = f"labctl {ours} {following}".rstrip()
+        return UsageError(f"labctl has no {word}: labctl {ours} {does}", code="no-such-verb", next_command=instead)
     hint = did_you_mean(word, VERBS)
     return UsageError(f"labctl has no {word}", code="no-such-verb", hint=hint, next_command="labctl --help")
 
@@ -92,11 +91,10 @@ def _no_verb(word: str, *rest: str) -> UsageError:
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "LABCTL", "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="labctl")
-@click.option("--debug", is_flag=True, envvar="LABCTL_DEBUG", help="Show tracebacks.  [env: LABCTL_DEBUG]")
-@click.option("-v", "verbosity", count=True, help="Say what labctl does, for a maintainer; -vv: all that it asks, too."
-              "  [env: LABCTL_VERBOSITY]")  # fmt: skip
-@click.pass_context
-def cli(context: click.Context, debug: bool, verbosity: int) -> None:
+@kept("--debug", is_flag=True, envvar="LABCTL_DEBUG", help="Show tracebacks.  [env: LABCTL_DEBUG]")
+@kept("-v", "verbosity", count=True, help="Say what labctl does, for a maintainer; -vv: all that it asks, too."
+      "  [env: LABCTL_VERBOSITY]")  # fmt: skip
+def cli() -> None:
     """From ten lines of YAML to a proven NX-OS VXLAN EVPN lab with Kubernetes and Calico.
 
     \b
@@ -110,8 +108,7 @@ def cli(context: click.Context, debug: bool, verbosity: int) -> None:
     4 this host cannot, 5 internal, 6 changes pending, 130 interrupted;
     exec, ssh and kubectl give the program's own.
     """
-    context.obj = {"debug": debug}
-    if verbosity:
+    if given("verbosity"):
         from labctl.cli.logfile import log_to_stderr
 
         log_to_stderr()
@@ -119,37 +116,23 @@ def cli(context: click.Context, debug: bool, verbosity: int) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point: errors become text and an exit code; a traceback only with ``--debug``."""
-    debug = "--debug" in (arguments or sys.argv[1:]) or bool(os.environ.get("LABCTL_DEBUG"))
     if "_LABCTL_COMPLETE" in os.environ:
-        importlib.import_module("labctl.cli.verbs.completion")  # it tells click of our bash
+        importlib.import_module("labctl.cli.verbs.host")  # it tells click of our bash
     listen()
     try:
         code = cli.main(args=arguments, prog_name="labctl", standalone_mode=False)
-    except LabctlError as error:
-        if debug:
-            raise
-        _log(error)
-        _tell(error.render())
-        code = error.exit_code
     except click.exceptions.Abort:
         click.echo("interrupted", err=True)
         code = ExitCode.INTERRUPTED
     except click.ClickException as error:
-        _tell(_usage(error).render())
-        code = ExitCode.USAGE
+        code = _told(_usage(error))
     except Exception as error:
-        if debug:
+        if "--debug" in (arguments or sys.argv[1:]) or os.environ.get("LABCTL_DEBUG"):
             raise
-        _log(error)
-        _tell(f"labctl broke: {type(error).__name__}: {error} [internal]\n  next: run it again with --debug")
-        code = ExitCode.INTERNAL
+        if "labctl.logs" in sys.modules:  # the log of the lab that the verb was about; without a lab there is none
+            sys.modules["labctl.logs"].ROOT.info("%s", error, exc_info=error)
+        code = _told(error)
     sys.exit(int(code or 0))
-
-
-def _log(error: Exception) -> None:
-    """Where it came from, for the log of the lab that the verb was about; without a lab there is none."""
-    if "labctl.logs" in sys.modules:
-        sys.modules["labctl.logs"].ROOT.info("%s", error, exc_info=error)
 
 
 def _usage(error: click.ClickException) -> UsageError:
@@ -160,21 +143,24 @@ def _usage(error: click.ClickException) -> UsageError:
     return UsageError(message[:1].lower() + message[1:], hint=hint, next_command=f"{command} --help")
 
 
-def _tell(text: str) -> None:
-    """An error, on stderr: plain in a pipe, fitted to a terminal."""
-    try:
+def _told(error: Exception) -> ExitCode:
+    """On stderr, plain in a pipe, fitted to a terminal."""
+    code, text = ExitCode.INTERNAL, f"labctl broke: {type(error).__name__}: {error} [internal]"
+    if isinstance(error, LabctlError):
+        code, text = error.exit_code, error.render()
+    else:
+        text += "\n  next: run it again with --debug"
+    with suppress(OSError):  # nobody can be told then: the exit code is the answer
         if sys.stderr.isatty():
-            import shutil
-
             from labctl.cli.output import error_shown
             from labctl.report.style import wants_colour
+            from labctl.report.table import width_of
 
-            width = shutil.get_terminal_size((100, 24)).columns
-            click.echo(error_shown(text, colour=wants_colour(sys.stderr), width=width), err=True)
+            text = error_shown(text, colour=wants_colour(sys.stderr), width=width_of(sys.stderr) or 80)
         else:
-            click.echo(f"error: {text}", err=True)
-    except OSError:
-        return  # nobody can be told: the exit code is the answer
+            text = f"error: {text}"
+        click.echo(text, err=True)
+    return code
 
 
 if __name__ == "__main__":

@@ -39,6 +39,8 @@ GROUPS: dict[str, dict[str, str]] = {
         "version": "Versions of labctl and of what it boots.",
     },
 }
+FILES = dict(zip(GROUPS, ("write", "run", "prove", "back", "nodes", "host"), strict=True))
+"""The module of `labctl.cli.verbs` that has the verbs of a group."""
 VERBS: dict[str, str] = {verb: told for verbs in GROUPS.values() for verb, told in verbs.items()}
 
 WAYS_BACK = """\b
@@ -82,22 +84,14 @@ def renamed(word: str, rest: list[str]) -> list[str]:
 
 
 ELSEWHERE: dict[str, tuple[str, str]] = {
-    "apply": ("up", "boots, configures and proves a lab"),
+    **dict.fromkeys(("apply", "create", "deploy", "run", "start"), ("up", "boots, configures and proves a lab")),
+    **dict.fromkeys(("delete", "destroy", "stop"), ("down", "removes a lab: it has no pause")),
+    **dict.fromkeys(("inspect", "ls", "ps"), ("status", "tells of labs, what their nodes do and how to reach them")),
     "connect": ("ssh", "logs in to a switch; labctl exec LAB NODE opens a shell in a node"),
-    "create": ("up", "boots, configures and proves a lab"),
-    "delete": ("down", "removes a lab"),
-    "deploy": ("up", "boots, configures and proves a lab"),
-    "destroy": ("down", "removes a lab"),
-    "inspect": ("status", "tells what a lab's nodes do and how to reach them"),
-    "ls": ("status", "tells of the labs of this user"),
     "plan": ("reset --dry-run", "tells what in a running lab differs from what up left; labctl validate judges a spec"),
-    "ps": ("status", "tells of the labs of this user"),
     "render": ("generate", "renders the artifact folder of a spec"),
     "restore": ("reset", "brings a lab back to what up left; labctl help repair says which way back is for what"),
-    "run": ("up", "boots, configures and proves a lab"),
     "shell": ("exec", "opens a shell in a node: labctl exec LAB NODE; labctl ssh logs in to a switch"),
-    "start": ("up", "boots, configures and proves a lab"),
-    "stop": ("down", "removes a lab: it has no pause"),
     "test": ("verify", "runs the scenarios on a running lab"),
 }
 """What kind, containerlab, netlab, terraform, kubectl and docker call a thing → our verb, and what it does."""

@@ -12,9 +12,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from labctl.cli import main
+from labctl.cli import labs, main
 from labctl.cli.labs import Lab
-from labctl.cli.verbs import verify
 from labctl.engine import proving
 from labctl.runtime.api import Observation
 from labctl.state import LabState
@@ -52,7 +51,7 @@ def scripted(root: Path, how: str, arguments: list[str]) -> None:
         (run, "access_from_kubeconfig", lambda *_arguments: None),
         (recorded, "kubeconfig", lambda: root),
         (proving, "login", login),
-        (verify, "open_lab", lambda name: Lab(name, LabState(name, root), _Runtime(recorded))),  # type: ignore[arg-type]
+        (labs, "open_lab", lambda name: Lab(name, LabState(name, root), _Runtime(recorded))),  # type: ignore[arg-type]
     ]
     for place, name, value in patched:
         setattr(place, name, value)

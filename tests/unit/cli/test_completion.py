@@ -15,7 +15,7 @@ from click.shell_completion import BashComplete
 from click.testing import CliRunner
 
 from labctl.cli.main import cli
-from labctl.cli.rendering import folder_of
+from labctl.cli.sources import folder_of
 from tests.conftest import ROOT
 
 NODES = {"leaf2101": {"kind": "switch"}, "node01": {"kind": "kube-node"}, "node02": {"kind": "kube-node"}}
@@ -92,7 +92,7 @@ def test_bash_completes_behind_a_colon_and_an_equals_sign(bash: Callable[..., li
 
 
 def test_scripts_for_three_shells() -> None:
-    for shell, words in (("bash", "complete -o nosort"), ("zsh", "#compdef labctl"), ("fish", "complete --no-files")):
+    for shell, text in (("bash", "complete -o nosort"), ("zsh", "#compdef labctl"), ("fish", "complete --no-files")):
         done = CliRunner().invoke(cli, ["completion", shell])
-        assert (done.exit_code, words in done.stdout) == (0, True)
+        assert (done.exit_code, text in done.stdout) == (0, True)
     assert CliRunner().invoke(cli, ["completion", "tcsh"]).exit_code == 2

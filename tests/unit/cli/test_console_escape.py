@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from labctl.cli.verbs.ssh import Escape
+from labctl.cli.terminal import Escape
 
 
 @pytest.mark.parametrize(

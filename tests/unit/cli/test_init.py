@@ -118,7 +118,7 @@ def test_a_file_that_is_there_is_not_touched(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "message"),
     [
         (("no/such/lab.yaml",), "[bad-path]"),
         (("lab.yaml", "--from", "whitepapr"), "did you mean whitepaper?"),
@@ -128,10 +128,10 @@ def test_a_file_that_is_there_is_not_touched(run: Run) -> None:
         (("-", "--name", "x\nfabric: 1"), "[bad-lab-name]"),
     ],
 )
-def test_bad_input(run: Run, arguments: tuple[str, ...], words: str) -> None:
+def test_bad_input(run: Run, arguments: tuple[str, ...], message: str) -> None:
     done = run("init", *arguments)
     assert (done.code, done.out) == (2, "")
-    assert words in done.err
+    assert message in done.err
     assert not Path("lab.yaml").exists()
 
 

@@ -78,8 +78,8 @@ def test_one_is_acknowledged_at_once_and_what_was_judged_is_written(
     process.send_signal(number)
     after = list(told)
     kinds = [(event["kind"], event["data"].get("state")) for event in after]
-    words = "interrupted: ending the checks; what was judged is written; Ctrl-C again ends at once"
-    assert words in [event["message"] for event in after]
+    message = "interrupted: ending the checks; what was judged is written; Ctrl-C again ends at once"
+    assert message in [event["message"] for event in after]
     assert kinds.index(("message", None)) < kinds.index(("scenario", "done")), "before anything has ended"
     _, errors = process.communicate(timeout=LIMIT)
     assert process.returncode == 130, errors

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from labctl.cli import logfile
 from labctl.cli.logfile import log_to
 from labctl.cli.main import cli
-from labctl.cli.reporting import Telling
+from labctl.cli.reporting import listening
 from labctl.events import Event
 from labctl.logs import ROOT
 from labctl.state import LabState, lab_state
@@ -76,7 +76,7 @@ def test_a_lab_that_is_gone_breaks_nothing(state: LabState, capsys: pytest.Captu
 
 def test_events_are_there_too(state: LabState, capsys: pytest.CaptureFixture[str]) -> None:
     log_to(state)
-    with Telling(events=False, verbose=False, as_json=False).listening() as listener:
+    with listening() as listener:
         listener(Event("step-done", "paper", "push", "812 lines"))
         listener(Event("step-progress", "paper", "push", "a tick"))
     assert "labctl.events: step-done push: 812 lines\n" in text(state)
@@ -89,7 +89,7 @@ def test_v_says_it_on_stderr(given: tuple[str, ...], told: set[str]) -> None:
     code = (
         "import click, logging, sys; from labctl.cli.main import cli; log = logging.getLogger('labctl.x')\n"
         "say = lambda: (log.info('the info: password secret7'), log.debug('the debug'))\n"
-        "import labctl.cli.verbs.version as v; v.command.callback = lambda **more: say()\n"
+        "import labctl.cli.verbs.host as v; v.version.callback = lambda **more: say()\n"
         f"cli.main([*{given!r}, 'version'], standalone_mode=False)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

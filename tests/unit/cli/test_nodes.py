@@ -119,8 +119,8 @@ def test_ssh_to_a_node_leads_to_exec(run: Run, here: Here) -> None:
 
 def test_a_filter_that_is_none(run: Run, here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """tcpdump, which compiles filters in a node, is not on every host: the words are its own, their way is real."""
-    words = "tcpdump: can't parse filter expression: syntax error"
-    (tmp_path / "tcpdump").write_text(f'#!/bin/sh\necho "{words}" >&2\nexit 1\n')
+    message = "tcpdump: can't parse filter expression: syntax error"
+    (tmp_path / "tcpdump").write_text(f'#!/bin/sh\necho "{message}" >&2\nexit 1\n')
     (tmp_path / "tcpdump").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     done = run("capture", "whitepaper", "node01:bond0", "--", "bogus", "filter")
@@ -289,7 +289,7 @@ def test_logs_follow_what_comes(run: Run, here: Here, monkeypatch: pytest.Monkey
         return looks.pop(0)
 
     monkeypatch.setattr(here, "logs", logs)
-    monkeypatch.setattr("labctl.cli.verbs.logs.PAUSE", 0)
+    monkeypatch.setattr("labctl.cli.verbs.nodes.PAUSE", 0)
     done = run("logs", "whitepaper", "-f", "-n", "1")
     assert done.code == 0
     assert done.out == (

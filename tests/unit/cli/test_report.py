@@ -10,6 +10,7 @@ import pytest
 
 from labctl.errors import UsageError
 from labctl.report.publish import append_text, check_target, publish
+from labctl.state import lab_state
 from tests.unit.cli.conftest import Run
 from tests.unit.report.evidence import write_evidence
 
@@ -95,7 +96,7 @@ def test_damaged(run: Run, evidence: Path, damage: object, code: int, word: str)
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("given", "message"),
     [
         ("nothing-there", "next: labctl status --all"),
         ("demos", "hint: did you mean demo?"),
@@ -103,12 +104,12 @@ def test_damaged(run: Run, evidence: Path, damage: object, code: int, word: str)
         ("demo", "lab demo was never verified [no-evidence]\n  next: labctl verify demo"),
     ],
 )
-def test_no_evidence(run: Run, tmp_path: Path, given: str, words: str) -> None:
+def test_no_evidence(run: Run, tmp_path: Path, given: str, message: str) -> None:
     (tmp_path / "state" / "labs" / "demo" / "evidence").mkdir(parents=True)
     done = run("report", given)
     assert done.code == 2
     assert "[no-evidence]" in done.err
-    assert words in done.err
+    assert message in done.err
 
 
 def test_what_is_missing_is_said(run: Run, evidence: Path) -> None:
@@ -165,7 +166,8 @@ def test_nothing_of_anybody_else_is_overwritten(tmp_path: Path, kind: str) -> No
 
 def test_refused_before_anything_runs(run: Run, tmp_path: Path) -> None:
     (tmp_path / "here" / "thesis.txt").write_text("x")
-    for arguments in (("verify", "no-lab", "--report", "."), ("up", "whitepaper.yaml", "--report", ".")):
+    lab_state("dead").make()
+    for arguments in (("verify", "dead", "--report", "."), ("up", "whitepaper.yaml", "--report", ".")):
         done = run(*arguments)
         assert (done.code, "[report-folder]" in done.err) == (2, True), done.err
     done = run("up", "whitepaper.yaml", "--report", "new", "--no-verify")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from labctl.state import lab_state
 from tests.unit.cli.conftest import Run
 
 
@@ -19,7 +20,8 @@ def test_nothing_to_report_without_a_verification(run: Run, option: str, tmp_pat
 @pytest.mark.parametrize("verb", ["up", "verify"])
 @pytest.mark.parametrize("option", ["--junit", "--summary"])
 def test_a_file_that_cannot_be_written_is_told_before_anything_runs(run: Run, verb: str, option: str) -> None:
-    """And not after ten minutes: there is neither such a spec nor such a lab, and it does not come to that."""
+    """And not after ten minutes: there is no such spec, the lab does not run, and it does not come to that."""
+    lab_state("nothing").make()
     done = run(verb, "nothing", option, "no/such/folder/x")
     assert done.code == 2
     assert "no/such/folder/x cannot be written" in done.err
@@ -27,6 +29,7 @@ def test_a_file_that_cannot_be_written_is_told_before_anything_runs(run: Run, ve
 
 
 def test_looking_leaves_nothing_behind(run: Run, tmp_path: Path) -> None:
+    lab_state("nothing").make()
     run("verify", "nothing", "--junit", str(tmp_path / "x.xml"))
     assert not (tmp_path / "x.xml").exists()
     assert not list(tmp_path.glob(".new-*"))

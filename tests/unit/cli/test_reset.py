@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from labctl.cli import labs
 from labctl.cli.main import cli
-from labctl.cli.verbs import reset as reset_command
 from labctl.design.design import Target
 from labctl.design.plan import design
 from labctl.engine.actions.switches import open_session
@@ -103,7 +103,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
         keep(state, Snapshot(texts, {"ext1": parse(answer())}, None))
         for brain in brains.values():
             brain.typed.clear()
-        monkeypatch.setattr(reset_command, "open_lab", lambda _name: lab)
+        monkeypatch.setattr(labs, "open_lab", lambda _name: lab)
         yield lab
 
 

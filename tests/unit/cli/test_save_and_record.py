@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from labctl.cli import labs
 from labctl.cli.main import cli
-from labctl.cli.verbs import save
 from labctl.design.design import Target
 from labctl.design.plan import design
 from labctl.errors import InconclusiveError, RejectedError
@@ -36,8 +36,9 @@ def switches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[s
     with ExitStack() as stack:
         ports = {name: stack.enter_context(switch(brain)).port for name, brain in brains.items()}
         endpoints = SimpleNamespace(ssh=lambda name: SshEndpoint("127.0.0.1", ports[name], "admin", "admin"))
-        lab: Any = SimpleNamespace(name="paper", folder=state.folder, state_folder=state, endpoints=lambda: endpoints)
-        monkeypatch.setattr(save, "open_lab", lambda _name: lab)
+        runtime: Any = SimpleNamespace(endpoints=lambda: endpoints)
+        lab = labs.Lab("paper", state, runtime)
+        monkeypatch.setattr(labs, "open_lab", lambda _name: lab)
         monkeypatch.chdir(tmp_path)
         yield brains
 
@@ -82,7 +83,7 @@ def test_record(switches: dict[str, Script], tmp_path: Path) -> None:
 def test_record_of_a_lab_that_answers_in_part_is_written_and_told(
     switches: dict[str, Script], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lab = save.open_lab("paper")
+    lab = labs.open_lab("paper")
     whole = lab.endpoints().ssh
     gone = SshEndpoint("127.0.0.1", 1, "admin", "admin")
     monkeypatch.setattr(lab.endpoints(), "ssh", lambda name: gone if name == "leaf1" else whole(name))

@@ -2,111 +2,134 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import shutil
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from labctl.cli.configured import image_wishes, images_of_environment, parse_images, switch_login
-from labctl.cli.upsource import Chosen, choose
-from labctl.design.images import ImageWishes
+from labctl.cli import upsource
+from labctl.cli.configured import image_wishes, parse_images, switch_login
+from labctl.cli.upsource import from_spec
 from labctl.errors import HostError, SpecError, UsageError
+from labctl.folder import load_folder
+from labctl.state import lab_state
 
 N9KV, KIND = "vrnetlab/cisco_n9kv:10.5.4", "kindest/node:v1.37.0"
 STANDINS, REAL = ("standin", "standin"), ("n9kv", "kind")
 
 
-def pick(
-    path: Path,
-    text: str = "name: lab\n",
-    runtime: str = "containerlab",
-    given: tuple[str, str] | None = None,
-    *,
-    there: Iterable[str] | None = (),
-    wishes: ImageWishes | None = None,
-    before: tuple[str, str] | None = None,
-) -> Chosen:
-    """``there``: what Docker has; None: nobody may ask it."""
-    path.mkdir(exist_ok=True)
-    spec = path / "lab.yaml"
-    spec.write_text(text)
-
-    def present(names: Iterable[str]) -> Mapping[str, object | None]:
-        assert there is not None, "Docker was asked"
-        return {name: name if name in there else None for name in names}
-
-    return choose(
-        spec, runtime, given, wishes=lambda: wishes or ImageWishes(), present=present, running=lambda _lab: before
-    )
+Pick = Callable[..., Any]
 
 
-def test_embedded_renders_standins_and_asks_nobody(tmp_path: Path) -> None:
+@pytest.fixture
+def pick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Pick:
+    """What a spec is rendered as: runtime, target, images of its nodes, and what was said."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("LABCTL_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+
+    def go(
+        text: str = "name: lab\n",
+        runtime: str = "containerlab",
+        target: str | None = None,
+        *,
+        there: Iterable[str] | None = (),
+        images: tuple[str, ...] = (),
+    ) -> SimpleNamespace:
+        """``there``: what Docker has; None: nobody may ask it."""
+
+        def present(names: Iterable[str]) -> Mapping[str, object | None]:
+            assert there is not None, "Docker was asked"
+            return {name: name if name in there else None for name in names}
+
+        monkeypatch.setattr(upsource, "_present", present)
+        spec, folder = tmp_path / "lab.yaml", tmp_path / "rendered"
+        spec.write_text(text)
+        found = from_spec(spec, runtime, target, images, None)
+        said = capsys.readouterr().err.splitlines()
+        shutil.rmtree(folder, ignore_errors=True)
+        found.render(folder)
+        lab = load_folder(folder)
+        kinds = (lab.lab.target["switch"], lab.lab.target["cluster"])
+        return SimpleNamespace(runtime=found.runtime, target=kinds, reasons=said, images=lab.topology.images)
+
+    return go
+
+
+def test_embedded_renders_standins_and_asks_nobody(pick: Pick) -> None:
     for text in ("name: lab\n", "name: lab\ntarget: {switch: n9kv, cluster: kind}\n"):
-        assert pick(tmp_path, text, "embedded", there=None) == Chosen("embedded", STANDINS, ImageWishes())
-    assert pick(tmp_path, runtime="auto", there=None).runtime == "embedded"
-    assert pick(tmp_path, runtime="auto", given=STANDINS, there=None).runtime == "embedded"
+        found = pick(text, "embedded", there=None)
+        assert (found.runtime, found.target, found.reasons) == ("embedded", STANDINS, [])
+    assert pick(runtime="auto", there=None).runtime == "embedded"
+    assert pick(runtime="auto", target="switch=standin", there=None).runtime == "embedded"
 
 
-def test_embedded_cannot_run_real_parts(tmp_path: Path) -> None:
+def test_embedded_cannot_run_real_parts(pick: Pick) -> None:
     with pytest.raises(UsageError, match="the embedded runtime cannot run switch=n9kv, cluster=kind") as caught:
-        pick(tmp_path, runtime="embedded", given=REAL)
+        pick(runtime="embedded", target="switch=n9kv,cluster=kind")
     assert caught.value.code == "target-cannot-run"
 
 
-def test_a_target_with_a_real_part_means_containerlab(tmp_path: Path) -> None:
-    assert pick(tmp_path, runtime="auto", given=("n9kv", "standin"), there=None).runtime == "containerlab"
-    found = pick(tmp_path, "name: lab\ntarget: {switch: n9kv, cluster: standin}\n", "auto", there=None)
-    assert (found.runtime, found.target, found.reasons) == ("containerlab", ("n9kv", "standin"), ())
+def test_a_target_with_a_real_part_means_containerlab(pick: Pick) -> None:
+    assert pick(runtime="auto", target="switch=n9kv", there=None).runtime == "containerlab"
+    found = pick("name: lab\ntarget: {switch: n9kv, cluster: standin}\n", "auto", there=None)
+    assert (found.runtime, found.target, found.reasons) == ("containerlab", ("n9kv", "standin"), [])
 
 
-def test_real_parts_where_their_images_are_standins_elsewhere_and_why(tmp_path: Path) -> None:
-    nothing = pick(tmp_path)
+def test_real_parts_where_their_images_are_standins_elsewhere_and_why(pick: Pick) -> None:
+    nothing = pick(images=("switch=mine/switch:1", "node=mine/node:1"))
     assert nothing.target == STANDINS
-    assert nothing.reasons == (
-        f"switches: stand-ins ({N9KV} is not in Docker)", f"nodes: stand-ins ({KIND} is not in Docker)",
-    )  # fmt: skip
-    assert nothing.wishes.standins == {"switch", "cluster"}
-    mixed = pick(tmp_path, there=[KIND])
-    assert (mixed.target, mixed.wishes.standins) == (("standin", "kind"), {"switch"})
-    whole = pick(tmp_path, there=[KIND, N9KV])
+    assert nothing.reasons == [
+        "switches: stand-ins (mine/switch:1 is not in Docker)", "nodes: stand-ins (mine/node:1 is not in Docker)",
+    ]  # fmt: skip
+    mine = [image for image in nothing.images.values() if image.startswith("mine/")]
+    assert mine == [], "nothing that is said of a part counts that fell back"
+    mixed = pick(there=[KIND], images=("switch=mine/switch:1",))
+    assert (mixed.target, mixed.images["leaf101"]) == (("standin", "kind"), "labctl/n9kv-standin:latest")
+    whole = pick(there=[KIND, N9KV])
     assert whole.target == REAL
-    assert whole.reasons == (f"switches: n9kv ({N9KV}, in Docker)", f"nodes: kind ({KIND}, in Docker)")
+    assert whole.reasons == [f"switches: n9kv ({N9KV}, in Docker)", f"nodes: kind ({KIND}, in Docker)"]
 
 
-def test_every_role_that_the_lab_has_must_be_there(tmp_path: Path) -> None:
-    wishes = ImageWishes(user={"spine": "a/lite:1", "border": "b/none:1"})
-    lacks = pick(tmp_path, there=[N9KV, KIND], wishes=wishes)
+def test_every_role_that_the_lab_has_must_be_there(pick: Pick) -> None:
+    images = ("spine=a/lite:1", "border=b/none:1")
+    lacks = pick(there=[N9KV, KIND], images=images)
     assert lacks.reasons[0] == "switches: stand-ins (a/lite:1 is not in Docker)"
-    assert pick(tmp_path, there=[N9KV, KIND, "a/lite:1"], wishes=wishes).target == REAL  # it has no border leaf
+    assert pick(there=[N9KV, KIND, "a/lite:1"], images=images).target == REAL  # it has no border leaf
 
 
-def test_the_spec_decides_its_part_and_docker_the_other(tmp_path: Path) -> None:
-    found = pick(tmp_path, "name: lab\ntarget: {cluster: standin}\n", there=[N9KV, KIND])
+def test_the_spec_decides_its_part_and_docker_the_other(pick: Pick) -> None:
+    found = pick("name: lab\ntarget: {cluster: standin}\n", there=[N9KV, KIND])
     assert found.target == ("n9kv", "standin")
     assert len(found.reasons) == 1
 
 
-def test_kind_is_not_taken_for_versions_that_it_cannot_run(tmp_path: Path) -> None:
-    found = pick(tmp_path, "name: lab\ncluster: {calico: {version: 3.20.0}}\n", there=[N9KV, KIND])
+def test_kind_is_not_taken_for_versions_that_it_cannot_run(pick: Pick) -> None:
+    found = pick("name: lab\ncluster: {calico: {version: 3.20.0}}\n", there=[N9KV, KIND])
     assert found.target == ("n9kv", "standin")
     assert found.reasons[1].startswith("nodes: stand-ins (labctl knows Calico 3.26 to 3.33")
 
 
-def test_a_fabric_alone_says_nothing_of_nodes(tmp_path: Path) -> None:
-    found = pick(tmp_path, "name: lab\ncluster: none\n", there=[N9KV])
-    assert found.target == ("n9kv", "standin")
-    assert found.reasons == (f"switches: n9kv ({N9KV}, in Docker)",)
+def test_a_fabric_alone_says_nothing_of_nodes(pick: Pick) -> None:
+    found = pick("name: lab\ncluster: none\n", there=[N9KV])
+    assert found.target[0] == "n9kv"
+    assert found.reasons == [f"switches: n9kv ({N9KV}, in Docker)"]
 
 
-def test_a_lab_that_is_there_goes_on_as_what_it_is(tmp_path: Path) -> None:
-    found = pick(tmp_path, before=("n9kv", "standin"), there=None)
-    assert (found.target, found.reasons) == (("n9kv", "standin"), ())
-    assert found.wishes.standins == {"cluster"}
+def test_a_lab_that_is_there_goes_on_as_what_it_is(pick: Pick, tmp_path: Path) -> None:
+    pick(target="switch=n9kv,cluster=standin")
+    shutil.copytree(tmp_path / "rendered", lab_state("lab").folder)
+    found = pick(there=None, images=("node=mine/node:1",))
+    assert (found.target, found.reasons) == (("n9kv", "standin"), [])
+    assert "mine/node:1" not in found.images.values()
 
 
-def test_a_spec_that_is_good_for_no_target_is_told_so(tmp_path: Path) -> None:
+def test_a_spec_that_is_good_for_no_target_is_told_so(pick: Pick) -> None:
     with pytest.raises(SpecError):
-        pick(tmp_path, "name: lab\nfabrik: {}\n")
+        pick("name: lab\nfabrik: {}\n")
 
 
 def test_images_typed() -> None:
@@ -131,11 +154,13 @@ def test_images_that_are_typed_badly(given: str, code: str, hint: str) -> None:
     assert (caught.value.code, caught.value.hint) == (code, hint)
 
 
-def test_images_of_the_environment() -> None:
-    given = {"LABCTL_IMAGE_LEAF": "a:1", "LABCTL_IMAGE_HOST": "", "LABCTL_IMAGE_NODE": "b", "HOME": "/"}
-    assert images_of_environment(given) == {"leaf": "a:1", "node": "b"}
+def test_images_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, image in {"LEAF": "a:1", "HOST": "", "NODE": "b"}.items():
+        monkeypatch.setenv(f"LABCTL_IMAGE_{name}", image)
+    assert image_wishes().command[0] == {"leaf": "a:1", "node": "b"}
+    monkeypatch.setenv("LABCTL_IMAGE_SPINE", "A")
     with pytest.raises(UsageError, match="LABCTL_IMAGE_SPINE: 'A' is no name of an image"):
-        images_of_environment({"LABCTL_IMAGE_SPINE": "A"})
+        image_wishes()
 
 
 @pytest.fixture

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from labctl.cli.verbs import generate
+from labctl.cli.verbs import write as write_verbs
 from labctl.troubles import told
 from tests.unit.cli.conftest import Here, Run
 
 
 @pytest.mark.parametrize(
-    ("number", "words"),
+    ("number", "message"),
     [
         (errno.ENOSPC, "no space is left on its disk [host-full]"),
         (errno.EDQUOT, "your quota on its disk is used up [host-full]"),
@@ -26,7 +26,7 @@ from tests.unit.cli.conftest import Here, Run
     ],
 )
 def test_what_the_host_refuses_is_4_with_the_path(
-    run: Run, monkeypatch: pytest.MonkeyPatch, number: int, words: str
+    run: Run, monkeypatch: pytest.MonkeyPatch, number: int, message: str
 ) -> None:
     def write(self: Path, *_text: str, **_more: str) -> int:
         raise OSError(number, os.strerror(number))  # a write's error names no file
@@ -35,7 +35,7 @@ def test_what_the_host_refuses_is_4_with_the_path(
     done = run("generate", "minimal", "-o", "out")
     assert done.code == 4
     assert done.err.splitlines()[1].startswith("error: out/")
-    assert words in done.err
+    assert message in done.err
     assert "broke" not in done.err
 
 
@@ -71,29 +71,29 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     )
     assert done.stdout is not None
     done.stdout.close()
-    _, words = done.communicate(timeout=60)
-    assert (done.returncode, words.count("\n")) == (0, 1), words
+    _, errors = done.communicate(timeout=60)
+    assert (done.returncode, errors.count("\n")) == (0, 1), errors
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "message"),
     [
         (("graph", "minimal", "-o", "no/x.svg"), "there is no no/x.svg"),
         (("generate", "minimal", "-o", "file/out"), "file/out: a part of this path is no folder"),
         (("init", "no/such/lab.yaml"), "there is no no/such"),
     ],
 )
-def test_a_path_that_was_typed_and_is_none_is_2(run: Run, arguments: tuple[str, ...], words: str) -> None:
+def test_a_path_that_was_typed_and_is_none_is_2(run: Run, arguments: tuple[str, ...], message: str) -> None:
     Path("file").write_text("")
     done = run(*arguments)
-    assert (done.code, f"{words} [bad-path]" in done.err) == (2, True), done.err
+    assert (done.code, f"{message} [bad-path]" in done.err) == (2, True), done.err
 
 
 def test_a_file_that_nobody_named_is_our_fault(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def lost(*_arguments: object) -> None:
         Path("/nowhere/ours").read_text()
 
-    monkeypatch.setattr(generate, "image_wishes", lost)
+    monkeypatch.setattr(write_verbs, "image_wishes", lost)
     done = run("generate", "minimal")
     assert (done.code, "labctl broke: FileNotFoundError" in done.err) == (5, True)
 

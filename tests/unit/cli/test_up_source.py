@@ -183,8 +183,9 @@ def test_folders(spec: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="was rendered for switch=n9kv, cluster=kind") as caught:
         from_folder(real, "embedded")
     assert caught.value.code == "target-cannot-run"
-    with pytest.raises(UsageError, match="is no artifact folder"):
+    with pytest.raises(SpecError) as nothing:
         from_folder(tmp_path, "auto")
+    assert "is no artifact folder: it has no lab.json [no-folder]" in nothing.value.render()
 
 
 def test_a_fabric_alone_runs_embedded_whatever_the_cluster_would_be(spec: Path, tmp_path: Path) -> None:

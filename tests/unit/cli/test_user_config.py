@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from labctl.cli.configured import Credentials, UserConfig, config_file, load_user_config
+from labctl.cli.configured import UserConfig, load_user_config
 from labctl.errors import SpecError, UsageError
 
 Golden = Callable[[str, str], None]
@@ -18,6 +18,7 @@ SECRET = "sECRET-77"
 def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Messages show the path that was given."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LABCTL_CONFIG", "config.yaml")
 
 
 def write(text: str, mode: int = 0o600, name: str = "config.yaml") -> None:
@@ -26,7 +27,7 @@ def write(text: str, mode: int = 0o600, name: str = "config.yaml") -> None:
 
 
 def read() -> UserConfig:
-    return load_user_config({"LABCTL_CONFIG": "config.yaml"})
+    return load_user_config()
 
 
 def message() -> str:
@@ -37,14 +38,14 @@ def message() -> str:
 
 def test_images_and_a_login() -> None:
     write(f'images: {{switch: "a/b:1", leaf: c}}\ncredentials: {{username: lab, password: "{SECRET}"}}\n')
-    assert read() == UserConfig({"switch": "a/b:1", "leaf": "c"}, Credentials("lab", SECRET))
+    assert read() == UserConfig({"switch": "a/b:1", "leaf": "c"}, {"username": "lab", "password": SECRET})
     assert SECRET not in repr(read())
 
 
 def test_a_password_in_a_file_of_its_own() -> None:
     write("credentials:\n  password_file: secret\n", 0o644)
     write(f"{SECRET}\n", name="secret")
-    assert read().credentials == Credentials(None, SECRET)
+    assert read().credentials["password"] == SECRET
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "# nothing yet\n", "images:\n", "images: {}\ncredentials: {}\n"])
@@ -54,11 +55,15 @@ def test_a_file_that_says_nothing(text: str) -> None:
 
 
 def test_where_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("LABCTL_CONFIG")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    assert config_file({}) == tmp_path / "labctl" / "config.yaml"
-    assert load_user_config({}) == UserConfig()
+    assert read() == UserConfig()
+    (tmp_path / "labctl").mkdir()
+    write("images: {leaf: a}\n", name="labctl/config.yaml")
+    assert read() == UserConfig({"leaf": "a"})
+    monkeypatch.setenv("LABCTL_CONFIG", "nowhere.yaml")
     with pytest.raises(UsageError, match=r"there is no file nowhere\.yaml, which LABCTL_CONFIG names"):
-        load_user_config({"LABCTL_CONFIG": "nowhere.yaml"})
+        read()
 
 
 @pytest.mark.parametrize(
@@ -103,7 +108,7 @@ def test_a_password_that_would_reach_the_switch_as_another_is_refused(password: 
     write("credentials: {password_file: secret}\n")
     write(password, name="secret")
     if password == "a\n":
-        assert read().credentials.password == "a"
+        assert read().credentials["password"] == "a"
     else:
         text = message()
         assert "[bad-password]" in text
@@ -124,4 +129,6 @@ def test_no_message_shows_a_password() -> None:
 
 def test_a_file_that_is_no_text() -> None:
     Path("config.yaml").write_bytes(b"\xff\xfe\x00")
-    assert "no UTF-8" in message()
+    assert "this is not UTF-8 text" in message()
+    Path("config.yaml").write_bytes(f"credentials: {{password: {SECRET}\xff}}".encode("latin-1"))
+    assert SECRET not in message()

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from labctl.cli.main import cli
-from labctl.cli.verbs import status
+from labctl.cli.verbs import run as run_verbs
 from labctl.engine import proving
 from labctl.errors import InconclusiveError, UsageError
 from labctl.kube.exec import PodCommand
@@ -79,7 +79,7 @@ def test_no_such_lab_and_no_verification_yet(evidence: Callable[[Any], None]) ->
     assert isinstance(run("report", "--paper", "paper").exception, InconclusiveError)
 
 
-def test_figure_and_scenario_do_not_go_together() -> None:
+def test_figure_and_scenario_do_not_go_together(evidence: Callable[[Any], None]) -> None:
     error = run("verify", "paper", "--figure", "15", "--scenario", "bgp").exception
     assert isinstance(error, UsageError)
     assert error.code == "figure-and-scenario"
@@ -97,7 +97,7 @@ def nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RecordedLab:
         endpoints=lambda: SimpleNamespace(kubeconfig=lambda: tmp_path),
         state_folder=SimpleNamespace(folder=FOLDER, secrets=tmp_path),
     )  # fmt: skip
-    monkeypatch.setattr(status, "open_lab", lambda _name: opened)
+    monkeypatch.setattr(run_verbs, "open_lab", lambda _name: opened)
     monkeypatch.setattr(proving, "access_from_kubeconfig", lambda *_arguments: None)
     monkeypatch.setattr(proving, "Api", lambda *_arguments, **_more: lab)
     monkeypatch.setattr(proving, "PodExec", lambda _access: lab)

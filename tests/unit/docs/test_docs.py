@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from labctl.cli.rendering import folder_of
+from labctl.cli.sources import folder_of
 from labctl.cli.words import VERBS
 from labctl.graph import draw
 from labctl.labjson import lab_schema

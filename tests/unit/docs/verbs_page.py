@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 
 import click
@@ -23,7 +22,8 @@ def reference() -> str:
     """The page."""
     parts = [HEAD]
     for name in VERBS:
-        command: click.Command = importlib.import_module(f"labctl.cli.verbs.{name}").command
+        command = cli.get_command(click.Context(cli), name)
+        assert command is not None
         parts += _sections(f"labctl {name}", command, "##")
     return "\n".join(parts)
 

@@ -13,7 +13,7 @@ import pytest
 
 from labctl.cli.hosts import ContainerlabHost
 from labctl.cli.main import main
-from labctl.cli.rendering import planned
+from labctl.cli.sources import planned
 from labctl.doctor import facts as edge
 from labctl.doctor.model import ContainerHostFacts
 from labctl.doctor.needs import LabNeeds, needs_of

@@ -24,14 +24,14 @@ CAPABILITIES = ("name", "images", "reached", "kept", "limit")
 def paper(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Registered, and verbs that were imported before read the registry anew."""
     monkeypatch.setattr(PaperRuntime, "made", [])
-    for name in [name for name in sys.modules if name in ("labctl.cli.verbs.up", "labctl.cli.verbs.doctor")]:
+    for name in [name for name in sys.modules if name in ("labctl.cli.verbs.run", "labctl.cli.verbs.host")]:
         monkeypatch.delitem(sys.modules, name)
     before = dict(RUNTIMES)
     register()
     yield "paper"
     RUNTIMES.clear()
     RUNTIMES.update(before)
-    for name in ("labctl.cli.verbs.up", "labctl.cli.verbs.doctor"):
+    for name in ("labctl.cli.verbs.run", "labctl.cli.verbs.host"):
         sys.modules.pop(name, None)
 
 

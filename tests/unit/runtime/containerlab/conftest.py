@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from labctl.cli.rendering import planned
+from labctl.cli.sources import planned
 from labctl.render.folder import render_folder, write_folder
 from labctl.runtime.containerlab.cleanup import HostPaths
 from labctl.runtime.containerlab.dockerhost import DockerHost

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from labctl.cli.verbs.status import state_of
+from labctl.cli.verbs.run import state_of
 from labctl.engine.repair import recover
 from labctl.errors import HostError, InconclusiveError, LabError, UsageError
 from labctl.folder import load_folder
