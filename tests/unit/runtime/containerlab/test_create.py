@@ -15,14 +15,14 @@ import pytest
 from labctl.errors import HostError, InconclusiveError, LabctlError, LabError, UsageError
 from labctl.runtime.api import SwitchLogin
 from labctl.runtime.containerlab import clab as clab_module
-from labctl.runtime.containerlab.cleanup import HostPaths
+from labctl.runtime.containerlab import cleanup
 from labctl.runtime.containerlab.dockerhost import DockerHost
-from labctl.runtime.containerlab.record import read_record
+from labctl.runtime.containerlab.ownership import read_record
 from labctl.runtime.containerlab.runtime import ContainerlabRuntime
 from labctl.runtime.processes import read_records
 from labctl.waiting import Deadline, NotYet, wait_for
 from tests.integration.harness import edit_deadlines
-from tests.unit.runtime.containerlab.conftest import Labs
+from tests.unit.runtime.containerlab.conftest import HostPaths, Labs
 from tests.unit.runtime.containerlab.world import World
 
 
@@ -50,12 +50,10 @@ def await_told(told: list[str], text: str) -> None:
     wait_for(lambda: True if any(text in line for line in told) else NotYet(f"{told}"), Deadline(10), every=0.02)
 
 
-def test_the_command_and_its_environment(labs: Labs, world: World, told: list[str], paths: HostPaths) -> None:
+def test_the_command_and_its_environment(labs: Labs, world: World, told: list[str]) -> None:
     state = labs.state()
     login = SwitchLogin("ops", "Very-Secret")
-    ContainerlabRuntime(state, login=login, docker=DockerHost(world.socket), paths=paths).create(
-        state.folder, progress=told.append
-    )
+    ContainerlabRuntime(state, login=login).create(state.folder, progress=told.append)
     deploy = world.calls[-1]
     assert deploy["arguments"] == ["deploy", "-t", "topology.clab.yml", "--format", "json", "--max-workers", "8"]
     assert Path(deploy["cwd"]) == state.folder
@@ -66,11 +64,11 @@ def test_the_command_and_its_environment(labs: Labs, world: World, told: list[st
     assert (environment["LABCTL_SWITCH_USERNAME"], environment["LABCTL_SWITCH_PASSWORD"]) == ("ops", "Very-Secret")
 
 
-def test_the_password_is_in_secrets_alone(labs: Labs, world: World, told: list[str], paths: HostPaths) -> None:
+def test_the_password_is_in_secrets_alone(labs: Labs, told: list[str]) -> None:
     state = labs.state()
     login = SwitchLogin("ops", "Very-Secret")
     assert "Very-Secret" not in repr(login)
-    runtime = ContainerlabRuntime(state, login=login, docker=DockerHost(world.socket), paths=paths)
+    runtime = ContainerlabRuntime(state, login=login)
     assert "Very-Secret" not in repr(runtime.create(state.folder, progress=told.append).ssh("leaf101"))
     holders = [path for path in state.root.rglob("*") if path.is_file() and b"Very-Secret" in path.read_bytes()]
     assert holders == [state.secrets / "switch_login.json"]
@@ -199,7 +197,7 @@ def test_ctrl_c_in_the_middle_leaves_nothing(
     monkeypatch.setattr(clab_module, "ENDING", ((signal.SIGINT, 0.5), (signal.SIGTERM, 2.0), (signal.SIGKILL, 2.0)))
     runtime, state = labs.runtime(), labs.state()
     world.plot.add(plot)
-    monkeypatch.setattr("labctl.runtime.containerlab.cleanup._interface", lambda name: _remove(paths, name))
+    monkeypatch.setattr(cleanup, "_interface", lambda name: (paths.interfaces / name).unlink())
     making = Making(runtime, state.folder, told)
     await_told(told, "hanging")
     runtime.destroy(progress=told.append)
@@ -210,11 +208,6 @@ def test_ctrl_c_in_the_middle_leaves_nothing(
     assert world.networks == {}
     assert list((world.folder / "root" / "netns").iterdir()) == []
     assert list((world.folder / "root" / "net").iterdir()) == [], "half a link"
-
-
-def _remove(paths: HostPaths, name: str) -> bool:
-    (paths.interfaces / name).unlink()
-    return True
 
 
 def test_an_interrupted_creation_is_not_gone_on_with(labs: Labs, world: World, told: list[str]) -> None:
@@ -276,10 +269,11 @@ def test_an_old_containerlab(labs: Labs, world: World, told: list[str]) -> None:
 
 
 def test_no_containerlab_and_no_docker(
-    labs: Labs, world: World, told: list[str], monkeypatch: pytest.MonkeyPatch, paths: HostPaths
+    labs: Labs, world: World, told: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state = labs.state()
-    gone = ContainerlabRuntime(state, docker=DockerHost(world.folder / "no.sock"), paths=paths)
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{world.folder / 'no.sock'}")
+    gone = labs.runtime()
     with pytest.raises(HostError) as caught:
         gone.create(state.folder, progress=told.append)
     assert caught.value.code == "docker-not-running"
