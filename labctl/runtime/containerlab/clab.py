@@ -27,7 +27,7 @@ from labctl.folder import TOPOLOGY_FILE, Folder, Topology
 from labctl.host import memory_free
 from labctl.labjson import Link
 from labctl.pace import paced
-from labctl.peers import CONTAINERLAB_OLDEST, DEVELOPMENT, dotted
+from labctl.peers import CONTAINERLAB_OLDEST, dotted
 from labctl.runtime.api import Progress, SwitchLogin
 from labctl.runtime.containerlab import logs
 from labctl.runtime.processes import ProcessRecord, numbers, open_log, read_records, start_time, stat, write_records
@@ -47,7 +47,6 @@ LOOK_EVERY = 0.2
 """Seconds between two looks at its log."""
 LINK_MTU = 9500
 """containerlab's own for every link."""
-VERSION = re.compile(r'version"?:\s*"?v?((\d+)\.(\d+)\.(\d+))')
 
 
 # --- its processes ---------------------------------------------------------------------------------------------------
@@ -139,13 +138,15 @@ def memory_of(env: Mapping[str, str]) -> int:
 class Clab:
     """containerlab for one lab."""
 
-    def __init__(self, state: LabState, login: SwitchLogin) -> None:
+    def __init__(self, state: LabState, login: SwitchLogin, progress: Progress) -> None:
         self._state = state
+        self._progress = progress
         self._login = login
         self._base = state.root / "clab"
         """Where it makes its lab folder."""
 
     def _program(self) -> str:
+        """Whether it is new enough is for `labctl.runtime.api.Host` to judge."""
         found = shutil.which("containerlab")
         if found is None:
             raise HostError(
@@ -156,28 +157,7 @@ class Clab:
             )
         return found
 
-    def must_be_new_enough(self) -> None:
-        """Raises `HostError` for one that is not there or too old; a build of one's own says 0.0.0 and is trusted."""
-        command = (self._program(), "version", "--json")
-        try:
-            done = subprocess.run(command, capture_output=True, check=False, timeout=30, env=self._environment())
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise HostError(f"containerlab cannot be run: {error}", code="containerlab-version") from None
-        match = VERSION.search(done.stdout.decode(errors="replace"))
-        if not match:
-            reason = logs.last_words(done.stderr.decode(errors="replace").splitlines())
-            raise HostError(f"containerlab does not say its version: {reason}", code="containerlab-version")
-        if DEVELOPMENT != tuple(map(int, match.groups()[1:])) < CONTAINERLAB_OLDEST:
-            raise HostError(
-                f"containerlab {match[1]} is too old",
-                code="containerlab-too-old",
-                hint=f"labctl needs {dotted(CONTAINERLAB_OLDEST)} or newer",
-                next_command="containerlab version upgrade",
-            )
-
-    def deploy(
-        self, folder: Folder, *, progress: Progress, kind_started: Callable[[], bool], cancel: threading.Event
-    ) -> None:
+    def deploy(self, folder: Folder, kind_started: Callable[[], bool], cancel: threading.Event) -> None:
         """Make what is missing of the lab. Raises what `logs.as_error` makes of its words, or its deadline's.
 
         ``cancel`` is set by whoever takes the lab away while it is being made; ``kind_started``: whether kind has made
@@ -189,17 +169,17 @@ class Clab:
         argv = ("deploy", "-t", TOPOLOGY_FILE, "--format", "json", "--max-workers", str(workers))
         limit = lab.limit("create") if "create" in lab.deadlines else paced(DEPLOY_LIMIT)
         boot = boot_environment(folder.topology, memory_free())
-        self._run("make the lab", argv, limit, progress, cancel, kind_started, boot)
+        self._run("make the lab", argv, limit, cancel, kind_started, boot)
 
-    def destroy(self, *, progress: Progress) -> None:
+    def destroy(self) -> None:
         """Remove the lab with its folder, as far as containerlab knows of it. Raises as `deploy` does."""
-        self._run("remove the lab", ("destroy", "-t", TOPOLOGY_FILE, "--cleanup"), paced(DESTROY_LIMIT), progress)
+        self._run("remove the lab", ("destroy", "-t", TOPOLOGY_FILE, "--cleanup"), paced(DESTROY_LIMIT))
 
-    def veth(self, link: Link, *, progress: Progress) -> None:
+    def veth(self, link: Link) -> None:
         """Make one link of the topology again between nodes that run: same names, owner marks and MTU."""
         a, b = map(":".join, link)
         argv = ("tools", "veth", "create", "-t", TOPOLOGY_FILE, "-a", a, "-b", b, "--mtu", str(LINK_MTU))
-        self._run(f"make link {a} - {b}", argv, paced(VETH_LIMIT), progress)
+        self._run(f"make link {a} - {b}", argv, paced(VETH_LIMIT))
 
     def _environment(self) -> dict[str, str]:
         """Secrets go by the environment, never by arguments, which everybody may read."""
@@ -213,10 +193,10 @@ class Clab:
             "NO_COLOR": "1",
         }
 
-    def end(self, progress: Progress) -> None:
+    def end(self) -> None:
         """End what runs of it for this lab, also what an earlier labctl started. Raises `HostError` when it stays."""
         for record in read_records(self._state.processes):
-            _end(record, progress)
+            _end(record, self._progress)
         self._state.processes.unlink(missing_ok=True)
 
     def _start(self, argv: Sequence[str], boot: Mapping[str, str]) -> subprocess.Popen[bytes]:
@@ -242,14 +222,13 @@ class Clab:
         what: str,
         argv: Sequence[str],
         limit: float,
-        progress: Progress,
         cancel: threading.Event | None = None,
         kind_started: Callable[[], bool] = lambda: True,
         boot: Mapping[str, str] | None = None,
     ) -> None:
         self._state.make()
         program = self._program()
-        reader = _Reader(self._log, progress)
+        reader = _Reader(self._log, self._progress)
         child = self._start((program, *argv), boot or {})
 
         def ended() -> bool | NotYet:
@@ -275,7 +254,7 @@ class Clab:
         except Cancelled:
             raise InconclusiveError(f"stopped while containerlab was to {what}", code="cancelled") from None
         finally:
-            self.end(progress)
+            self.end()
             child.wait()
         if child.returncode != 0:
             raise logs.as_error(self._state.name, what, reader.lines)

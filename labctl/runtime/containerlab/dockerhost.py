@@ -212,6 +212,7 @@ def _moment(row: Mapping[str, Any]) -> float:
 HEADER = struct.Struct(">BxxxI")
 """Before each piece when there is no terminal: 1 is stdout, 2 is stderr; then its length."""
 STDERR = 2
+ENVIRONMENT = {"LANG": "C.UTF-8", "TERM": "xterm"}
 
 
 class Hijacked:
@@ -291,8 +292,9 @@ class DockerExec(Hijacked):
         terminal = tty is not None
         with docker.asking(f"run {argv[0]} in {container}") as api:
             made = api.exec_create(
-                container, [*argv], stdin=stdin, tty=terminal, environment={**(env or {})}, privileged=True, user="root"
-            )
+                container, [*argv], stdin=stdin, tty=terminal, environment={**ENVIRONMENT, **(env or {})},
+                privileged=True, user="root",
+            )  # fmt: skip
         self._program = str(made["Id"])
         body = {"Detach": False, "Tty": terminal}
         super().__init__(docker.socket, f"/exec/{self._program}/start", body, framed=not terminal)

@@ -38,7 +38,6 @@ from labctl.waiting import Deadline
 
 PROC = Path("/proc")
 CAPTURE_IMAGE = "labctl/host:latest"
-DOCKER_ENVIRONMENT = {"LANG": "C.UTF-8", "TERM": "xterm"}
 
 
 class Programs:
@@ -83,14 +82,14 @@ class Programs:
         """Run to its end. Raises `AgentError` with what went wrong, also when it takes too long."""
         if self._joinable(node):
             return self._agent.run(argv, join=node.pid, stdin=stdin, timeout=timeout)
-        stream = DockerExec(self._docker, node.id, argv, stdin=bool(stdin), env=DOCKER_ENVIRONMENT)
+        stream = DockerExec(self._docker, node.id, argv, stdin=bool(stdin))
         with closing(stream):
             return _to_the_end(stream, stdin, Deadline(limit("call") if timeout is None else timeout), argv[0])
 
     def stream(self, node: Container, argv: Sequence[str], tty: TtySize | None, env: Mapping[str, str]) -> ExecStream:
         if self._joinable(node):
             return self._agent.stream(argv, join=node.pid, tty=tty, env=env)
-        return DockerExec(self._docker, node.id, argv, tty=tty, stdin=True, env={**DOCKER_ENVIRONMENT, **env})
+        return DockerExec(self._docker, node.id, argv, tty=tty, stdin=True, env=env)
 
     def capture(self, node: Container, interface: str, expression: str) -> Capture:
         """Capture on an interface of the container's network; returns once packets are being captured."""

@@ -11,7 +11,6 @@ containerlab leaves has an owner.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
@@ -21,9 +20,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from labctl import pace
 from labctl.errors import LabError, UsageError
-from labctl.folder import TOPOLOGY_FILE, Folder
+from labctl.folder import Folder
 from labctl.runtime.api import SwitchLogin
 from labctl.runtime.containerlab.dockerhost import Container, DockerHost, Network
 from labctl.state import LabState, all_labs
@@ -71,28 +69,6 @@ def write_record(state: LabState, record: Record) -> None:
     new = state.runtime_file.with_suffix(".new")
     state.write(new, record.model_dump_json(indent=1))
     new.replace(state.runtime_file)
-
-
-def begin(
-    state: LabState, folder: Folder, *, now: float, kind_network_there: bool, veths: tuple[str, ...], backups: bool
-) -> Record:
-    """The record of a creation that begins. What an interrupted one before it had made stays the lab's."""
-    before, lab = read_record(state), folder.lab
-    topology = hashlib.sha256((state.folder / TOPOLOGY_FILE).read_bytes()).hexdigest()
-    inherited = not kind_network_there or any(other.kind_network_ours for other in other_records(state))
-    record = Record(
-        began=before.began or now,
-        speed=pace.speed(),
-        network=folder.topology.mgmt_network,
-        cluster=lab.cluster,
-        containers=tuple(sorted({*before.containers, *(node.container for node in lab.nodes.values())})),
-        kind_network_ours=lab.cluster is not None and (before.kind_network_ours or inherited),
-        topologies=tuple(sorted({*before.topologies, topology})),
-        veths_before=before.veths_before if before.began else veths,
-        backups_before=before.backups_before if before.began else backups,
-    )
-    write_record(state, record)
-    return record
 
 
 def other_records(state: LabState) -> Iterator[Record]:

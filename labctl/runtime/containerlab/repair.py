@@ -162,7 +162,7 @@ class Repair:
                     next_command=f"labctl down {self._lab.name}",
                 )
             self._progress(f"making the link {text} again")
-            self._clab.veth(keyed, progress=self._progress)
+            self._clab.veth(keyed)
             if not all(self._there(*end) for end in link):
                 raise LabError(
                     f"containerlab made the link {text}, and it is not there",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from labctl.runtime.containerlab import cleanup, logs, ownership, status
 from labctl.runtime.containerlab.clab import Clab
 from labctl.runtime.containerlab.dockerhost import Container, DockerHost
 from labctl.runtime.containerlab.endpoints import ContainerlabEndpoints, Programs, host_keys
-from labctl.runtime.containerlab.ownership import Owned, Record, read_login, read_record, write_record
+from labctl.runtime.containerlab.ownership import KIND_NETWORK, Owned, Record, read_login, read_record, write_record
 from labctl.runtime.containerlab.repair import Repair
 from labctl.runtime.refusals import no_node, not_running
 from labctl.state import LabState
@@ -40,8 +41,8 @@ class ContainerlabRuntime:
         self._state = state
         self._given_login = login
         self._docker = DockerHost()
-        self._making: threading.Event | None = None
-        self._made = threading.Condition()
+        self._creating = threading.Lock()
+        self._cancel = threading.Event()
 
     @classmethod
     def of(cls, state: LabState, *, launcher: str = "auto", login: SwitchLogin | None = None) -> ContainerlabRuntime:
@@ -54,9 +55,8 @@ class ContainerlabRuntime:
     def _login(self) -> SwitchLogin:
         return self._given_login or read_login(self._state)
 
-    @property
-    def _clab(self) -> Clab:
-        return Clab(self._state, self._login)
+    def _clab(self, progress: Progress) -> Clab:
+        return Clab(self._state, self._login, progress)
 
     @cached_property
     def _programs(self) -> Programs:
@@ -74,48 +74,46 @@ class ContainerlabRuntime:
     # --- create ------------------------------------------------------------------------------------------------
 
     def create(self, folder: Path, *, progress: Progress) -> ContainerlabEndpoints:
-        if folder != self._state.folder:
-            raise LabError("the containerlab runtime runs the folder in the lab's state")
         self._state.make()
         whole = load_folder(folder)
-        clab = self._clab
-        clab.must_be_new_enough()
         if self._given_login is not None:
             ownership.write_login(self._state, self._given_login)
         pace.know(measure())
         progress(f"this host has {pace.speed():.2g} of the speed of the reference guest")
-        with self._creation() as cancel:
-            clab.end(progress)
+        with self._creating:
+            self._cancel.clear()
+            clab = self._clab(progress)
+            clab.end()
             ownership.refuse_foreign(whole, self._docker, self._state)
-            record = ownership.begin(
-                self._state,
-                whole,
-                now=time.time(),
-                kind_network_there=self._docker.network(ownership.KIND_NETWORK) is not None,
-                veths=cleanup.half_links(),
-                backups=cleanup.BACKUPS.is_dir(),
-            )
-            self._deploy(whole, record, clab, progress, cancel)
+            record = self._begin(whole)
+            self._deploy(whole, record, clab, progress)
             nodes = self._proven(whole, record)
         endpoints = self._endpoints(whole)
         endpoints.write_access(nodes)
         progress(f"{len(record.containers)} containers, {len(whole.lab.links)} links")
         return endpoints
 
-    @contextmanager
-    def _creation(self) -> Iterator[threading.Event]:
-        """One at a time, and `destroy` can end it."""
-        cancel = threading.Event()
-        with self._made:
-            self._making = cancel
-        try:
-            yield cancel
-        finally:
-            with self._made:
-                self._making = None
-                self._made.notify_all()
+    def _begin(self, folder: Folder) -> Record:
+        """Written down before anything is made. What an interrupted creation before it had made stays the lab's."""
+        before, lab = read_record(self._state), folder.lab
+        others = ownership.other_records(self._state)
+        kind_ours = self._docker.network(KIND_NETWORK) is None or any(other.kind_network_ours for other in others)
+        topology = hashlib.sha256((folder.path / TOPOLOGY_FILE).read_bytes()).hexdigest()
+        record = Record(
+            began=before.began or time.time(),
+            speed=pace.speed(),
+            network=folder.topology.mgmt_network,
+            cluster=lab.cluster,
+            containers=tuple(sorted({*before.containers, *(node.container for node in lab.nodes.values())})),
+            kind_network_ours=lab.cluster is not None and (before.kind_network_ours or kind_ours),
+            topologies=tuple(sorted({*before.topologies, topology})),
+            veths_before=before.veths_before if before.began else cleanup.half_links(),
+            backups_before=before.backups_before if before.began else cleanup.BACKUPS.is_dir(),
+        )
+        write_record(self._state, record)
+        return record
 
-    def _deploy(self, folder: Folder, record: Record, clab: Clab, progress: Progress, cancel: threading.Event) -> None:
+    def _deploy(self, folder: Folder, record: Record, clab: Clab, progress: Progress) -> None:
         names = {folder.lab.nodes[node].container: node for node in folder.lab.kube_nodes}
         owned = Owned(self._docker, self._state, record)
 
@@ -123,7 +121,7 @@ class ContainerlabRuntime:
             return {names.get(node.name, node.name): node for node in owned.cluster(without=known)}
 
         with logs.following(self._docker, kind_nodes, self._state.logs, progress) as kind_started:
-            clab.deploy(folder, progress=progress, kind_started=kind_started, cancel=cancel)
+            clab.deploy(folder, kind_started, self._cancel)
 
     def _proven(self, folder: Folder, record: Record) -> Mapping[str, Container]:
         """containerlab said that it is done: look. Raises `LabError` with all that is not there."""
@@ -205,29 +203,24 @@ class ContainerlabRuntime:
         self._repair(folder, progress).recover(node)
 
     def _repair(self, folder: Folder, progress: Progress) -> Repair:
-        return Repair(folder, self._clab, self._docker, self._programs, self._nodes, progress)
+        return Repair(folder, self._clab(progress), self._docker, self._programs, self._nodes, progress)
 
     # --- destroy -----------------------------------------------------------------------------------------------
 
     def destroy(self, *, progress: Progress) -> None:
-        self._stop_creation()
-        clab = self._clab
-        clab.end(progress)
+        self._cancel.set()  # a creation under way in this process ends containerlab itself
+        if not self._creating.acquire(timeout=MAKING_ENDS):
+            raise LabError("the creation of the lab does not end", next_command=f"labctl down {self._state.name}")
+        self._creating.release()
+        clab = self._clab(progress)
+        clab.end()
         record = read_record(self._state)
         if (self._state.folder / TOPOLOGY_FILE).is_file() and record.began and self._nodes():
             try:
-                clab.destroy(progress=progress)
+                clab.destroy()
             except LabctlError as error:
                 # what it did not remove is found and removed below, or named in an error
                 progress(f"{error.message}; going on without it")
         cleanup.Cleanup(self._docker, self._state, record, progress).all()
         if self._state.runtime_file.exists():
             write_record(self._state, Record())
-
-    def _stop_creation(self) -> None:
-        """A creation under way in this process: it ends containerlab itself when it is told."""
-        with self._made:
-            if self._making is not None:
-                self._making.set()
-            if not self._made.wait_for(lambda: self._making is None, timeout=MAKING_ENDS):
-                raise LabError("the creation of the lab does not end", next_command=f"labctl down {self._state.name}")

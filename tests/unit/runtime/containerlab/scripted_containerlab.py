@@ -7,7 +7,6 @@ the world's folder; the world's ``plot`` says what goes wrong:
 ``hang``        waits until it is told to end ``stubborn``   as hang, and hears no SIGINT
 ``dead-lock``   workers wait for kind for ever ``exec``      a failed exec, rc 0
 ``overlap``     Docker refuses the network    ``destroy-0``  destroy: rc 0, one container, network and marks stay
-``old``         version 0.60.0
 """
 
 from __future__ import annotations
@@ -223,9 +222,6 @@ def main() -> None:
     arguments = sys.argv[1:]
     kept = {name: value for name, value in os.environ.items() if name.startswith(("CLAB", "LABCTL", "KUBECONFIG"))}
     plot = ask("call", arguments=arguments, environment=kept, cwd=str(Path.cwd()))
-    if arguments[0] == "version":
-        print(json.dumps({"version": "0.60.0" if "old" in plot else "0.79.0"}))
-        return
     lab = Lab(Path(arguments[arguments.index("-t") + 1]))
     match arguments:
         case ["deploy", *_]:
