@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from labctl.errors import HostError, InconclusiveError, LabError
+from labctl.errors import HostError, InconclusiveError
 from labctl.folder import TOPOLOGY_FILE, Folder, Topology
 from labctl.host import memory_free
 from labctl.labjson import Link
@@ -41,8 +41,6 @@ DEPLOY_LIMIT = 1200.0
 """Seconds; the white paper's lab takes 145 on two slow processors (containerlab-run.md 6)."""
 DESTROY_LIMIT = 300.0
 VETH_LIMIT = 60.0
-STUCK_LIMIT = 180.0
-"""Seconds that workers may wait for kind's containers without kind having made one."""
 LOOK_EVERY = 0.2
 """Seconds between two looks at its log."""
 LINK_MTU = 9500
@@ -157,19 +155,19 @@ class Clab:
             )
         return found
 
-    def deploy(self, folder: Folder, kind_started: Callable[[], bool], cancel: threading.Event) -> None:
+    def deploy(self, folder: Folder, cancel: threading.Event) -> None:
         """Make what is missing of the lab. Raises what `logs.as_error` makes of its words, or its deadline's.
 
-        ``cancel`` is set by whoever takes the lab away while it is being made; ``kind_started``: whether kind has made
-        a container of the lab's cluster yet.
+        ``cancel`` is set by whoever takes the lab away while it is being made.
         """
         self._base.mkdir(mode=0o700, exist_ok=True)
         lab = folder.lab
+        # a worker for each node, and for the cluster: those that wait for kind's containers must not keep kind waiting
         workers = max(1, len(lab.nodes) + (lab.cluster is not None))
         argv = ("deploy", "-t", TOPOLOGY_FILE, "--format", "json", "--max-workers", str(workers))
         limit = lab.limit("create") if "create" in lab.deadlines else paced(DEPLOY_LIMIT)
         boot = boot_environment(folder.topology, memory_free())
-        self._run("make the lab", argv, limit, cancel, kind_started, boot)
+        self._run("make the lab", argv, limit, cancel, boot)
 
     def destroy(self) -> None:
         """Remove the lab with its folder, as far as containerlab knows of it. Raises as `deploy` does."""
@@ -200,13 +198,11 @@ class Clab:
         self._state.processes.unlink(missing_ok=True)
 
     def _start(self, argv: Sequence[str], boot: Mapping[str, str]) -> subprocess.Popen[bytes]:
-        """Start it with its outputs in files: they are whole, and it goes on, when labctl is killed."""
-        out = self._state.root / "containerlab.out"
-        out.unlink(missing_ok=True)
-        with os.fdopen(open_log(out), "w") as stdout, os.fdopen(open_log(self._log), "w") as stderr:
+        """Start it with its log in a file: it is whole, and it goes on, when labctl is killed."""
+        with os.fdopen(open_log(self._log), "w") as log:
             child = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, env={**self._environment(), **boot},
-                cwd=self._state.folder, start_new_session=True,
+                argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log, cwd=self._state.folder,
+                env={**self._environment(), **boot}, start_new_session=True,
             )  # fmt: skip
         started = start_time(child.pid)
         if started is not None:
@@ -223,7 +219,6 @@ class Clab:
         argv: Sequence[str],
         limit: float,
         cancel: threading.Event | None = None,
-        kind_started: Callable[[], bool] = lambda: True,
         boot: Mapping[str, str] | None = None,
     ) -> None:
         self._state.make()
@@ -234,18 +229,11 @@ class Clab:
         def ended() -> bool | NotYet:
             code = child.poll()
             reader.read(last=code is not None)
-            if code is not None:
-                return True
-            # for long nothing but workers that wait for kind's containers (containerlab-run.md 5)
-            if reader.waits is not None and reader.waits.passed and not kind_started():
-                raise _dead_lock(self._state.name)
-            return NotYet(reader.newest or "it said nothing")
+            return True if code is not None else NotYet(reader.newest)
 
         try:
             wait_for(ended, Deadline(limit), every=LOOK_EVERY, cancel=cancel)
         except DeadlinePassed as passed:
-            if reader.waits is not None:
-                raise _dead_lock(self._state.name) from None
             raise InconclusiveError(
                 f"containerlab did not {what} within {limit:.0f} s; the last it said: {passed.reason}",
                 code="containerlab-deadline",
@@ -260,15 +248,6 @@ class Clab:
             raise logs.as_error(self._state.name, what, reader.lines)
 
 
-def _dead_lock(lab: str) -> LabError:
-    return LabError(
-        "containerlab's workers all wait for containers of kind, and kind was never started (dead-lock)",
-        code="containerlab-dead-lock",
-        hint="every ext-container of topology.clab.yml must wait for the cluster: stages: create: wait-for",
-        next_command=f"labctl logs {lab}",
-    )
-
-
 class _Reader:
     """The part of the log that one run writes, read as it grows."""
 
@@ -278,9 +257,7 @@ class _Reader:
         self._half = b""
         self._progress = progress
         self.lines: list[str] = []
-        self.newest = ""
-        self.waits: Deadline | None = None
-        """All it has said of late is that it waits for containers of kind: until when it may."""
+        self.newest = "it said nothing"
 
     def read(self, *, last: bool) -> None:
         with self._path.open("rb") as stream:
@@ -289,14 +266,8 @@ class _Reader:
         self._position += len(data)
         *whole, self._half = (self._half + data + b"\n" * last).split(b"\n")
         for row in whole:
-            self._take(row.decode(errors="replace"))
-
-    def _take(self, line: str) -> None:
-        self.lines.append(line)
-        if logs.WAITING.search(line):
-            self.waits = self.waits or Deadline(paced(STUCK_LIMIT))
-        elif logs.plain(line).strip():
-            self.waits = None
-        if text := logs.of_containerlab(line):
-            self.newest = text
-            self._progress(text)
+            line = row.decode(errors="replace")
+            self.lines.append(line)
+            if text := logs.of_containerlab(line):
+                self.newest = text
+                self._progress(text)

@@ -126,8 +126,8 @@ class DockerHost:
         except docker.errors.APIError as error:
             if error.status_code in fine:
                 return
-            words = str(error.explanation or error)
-            raise HostError(f"Docker could not {what}: {words}", code="docker-refused") from error
+            reason = str(error.explanation or error)
+            raise HostError(f"Docker could not {what}: {reason}", code="docker-refused") from error
         except (docker.errors.DockerException, requests.RequestException, OSError) as error:
             raise HostError(f"Docker does not answer: {error}", code="docker-not-running") from error
 
@@ -152,15 +152,9 @@ class DockerHost:
         return found  # noqa: RET504 - it stays None where Docker knows none
 
     def remove(self, container: str) -> None:
-        """Kill and remove it and its anonymous volumes; one that is not there is fine."""
-        import docker.errors
-
-        with self.asking(f"remove container {container}", 404) as api:
-            try:
-                api.remove_container(container, v=True, force=True)
-            except docker.errors.APIError as error:
-                if error.status_code != 409 or "already in progress" not in str(error.explanation):
-                    raise
+        """Kill and remove it and its anonymous volumes; one that is not there, or is being removed, is fine."""
+        with self.asking(f"remove container {container}", 404, 409) as api:
+            api.remove_container(container, v=True, force=True)
 
     def start(self, container: str) -> None:
         """Start one that has ended; one that runs is fine."""

@@ -29,8 +29,6 @@ _NOISE = re.compile(
     r"Creating lab directory|unable to adjust Labdir",
     re.IGNORECASE,
 )
-WAITING = re.compile(r"depends on external container.*Retrying", re.IGNORECASE)
-"""A worker that waits for a container of kind: harmless while kind works, the dead-lock when it does not."""
 _NODE_TELLS = re.compile(
     r"Reached target .*(Multi-User|multi-user)|\bfail|\berror|\bfatal|panic|no space left|too many open files",
     re.IGNORECASE,
@@ -60,16 +58,13 @@ def of_node(line: str) -> str | None:
 def last_words(lines: Sequence[str]) -> str:
     """containerlab's own reason: the block under its last ERROR, else its last error lines, else its last line."""
     texts = [plain(line).strip() for line in lines]
-    heads = [index for index, text in enumerate(texts) if text == "ERROR"]
-    if heads:
-        block = " ".join(text for text in texts[heads[-1] + 1 :] if text)
-        if block:
-            return re.sub(r"\s+", " ", block).rstrip(".")
-    errors = [
-        match.group(2) for text in texts if (match := _LOG.fullmatch(text)) and match.group(1) in ("ERRO", "FATA")
-    ]
-    if errors:
-        return " | ".join(errors[-3:])
+    if "ERROR" in texts:
+        block = texts[len(texts) - texts[::-1].index("ERROR") :]
+        if any(block):
+            return " ".join(" ".join(block).split()).rstrip(".")
+    found = [match for text in texts if (match := _LOG.fullmatch(text)) and match[1] in ("ERRO", "FATA")]
+    if found:
+        return " | ".join(match[2] for match in found[-3:])
     return next((text for text in reversed(texts) if text), "it wrote nothing")
 
 
@@ -122,8 +117,8 @@ LONGEST = 3600.0
 @contextmanager
 def following(
     docker: DockerHost, find: Callable[[Collection[str]], Mapping[str, Container]], logs: Path, progress: Progress
-) -> Iterator[Callable[[], bool]]:
-    """Follows every container that ``find`` gives, from the moment it is there; gives whether there was any yet.
+) -> Iterator[None]:
+    """Follows every container that ``find`` gives, from the moment it is there.
 
     ``find``: containers by the node's name in the lab, which becomes the log's name; those of the ids that it is given
     are known, and not to be looked at again: kind needs what an emulated host can do.
@@ -150,7 +145,7 @@ def following(
     looker = threading.Thread(target=looks, daemon=True)
     looker.start()
     try:
-        yield lambda: bool(streams)
+        yield
     finally:
         over.set()
         looker.join()

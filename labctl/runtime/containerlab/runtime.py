@@ -16,12 +16,11 @@ from labctl.folder import TOPOLOGY_FILE, Folder, load_folder
 from labctl.guest.agent.speed import measure
 from labctl.journal import Journal
 from labctl.runtime.api import NodeStatus, Observation, Progress, SwitchLogin
-from labctl.runtime.containerlab import cleanup, logs, ownership, status
+from labctl.runtime.containerlab import cleanup, logs, ownership, repair
 from labctl.runtime.containerlab.clab import Clab
 from labctl.runtime.containerlab.dockerhost import Container, DockerHost
 from labctl.runtime.containerlab.endpoints import ContainerlabEndpoints, Programs, host_keys
 from labctl.runtime.containerlab.ownership import KIND_NETWORK, Owned, Record, read_login, read_record, write_record
-from labctl.runtime.containerlab.repair import Repair
 from labctl.runtime.refusals import no_node, not_running
 from labctl.state import LabState
 
@@ -120,13 +119,13 @@ class ContainerlabRuntime:
         def kind_nodes(known: Collection[str]) -> dict[str, Container]:
             return {names.get(node.name, node.name): node for node in owned.cluster(without=known)}
 
-        with logs.following(self._docker, kind_nodes, self._state.logs, progress) as kind_started:
-            clab.deploy(folder, kind_started, self._cancel)
+        with logs.following(self._docker, kind_nodes, self._state.logs, progress):
+            clab.deploy(folder, self._cancel)
 
     def _proven(self, folder: Folder, record: Record) -> Mapping[str, Container]:
         """containerlab said that it is done: look. Raises `LabError` with all that is not there."""
         nodes = self._nodes()
-        trouble = status.missing(folder, nodes, self._programs)
+        trouble = repair.missing(folder, nodes, self._programs)
         if trouble:
             raise LabError(
                 f"containerlab says that the lab is made, but: {'; '.join(trouble)}",
@@ -155,10 +154,10 @@ class ContainerlabRuntime:
             folder = self._folder()
         except LabctlError as error:
             detail = f"the lab's folder cannot be read: {error.message}"
-            return Observation(self.name, None, alive, status.of_labels(nodes), detail)
+            return Observation(self.name, None, alive, repair.of_labels(nodes), detail)
         bonded = "nodes" in Journal(self._state.journal).done_steps()
-        rows = status.observe(folder, nodes, self._programs, created=record.created, bonded=bonded)
-        detail = status.trouble(folder.lab, rows) if alive and record.created else ""
+        rows = repair.observe(folder, nodes, self._programs, created=record.created, bonded=bonded)
+        detail = repair.trouble(folder.lab, rows) if alive and record.created else ""
         return Observation(self.name, None, alive, rows, detail, record.created, record.speed)
 
     def endpoints(self) -> ContainerlabEndpoints:
@@ -202,8 +201,8 @@ class ContainerlabRuntime:
             raise no_node(self._state.name, node, folder.lab.nodes)
         self._repair(folder, progress).recover(node)
 
-    def _repair(self, folder: Folder, progress: Progress) -> Repair:
-        return Repair(folder, self._clab(progress), self._docker, self._programs, self._nodes, progress)
+    def _repair(self, folder: Folder, progress: Progress) -> repair.Repair:
+        return repair.Repair(folder, self._clab(progress), self._docker, self._programs, self._nodes, progress)
 
     # --- destroy -----------------------------------------------------------------------------------------------
 

@@ -5,8 +5,8 @@ the world's folder; the world's ``plot`` says what goes wrong:
 
 ``kind-image``  rc 1 as kind gives up         ``half-link``  rc 0, the last link is not there
 ``hang``        waits until it is told to end ``stubborn``   as hang, and hears no SIGINT
-``dead-lock``   workers wait for kind for ever ``exec``      a failed exec, rc 0
-``overlap``     Docker refuses the network    ``destroy-0``  destroy: rc 0, one container, network and marks stay
+``exec``        a failed exec, rc 0           ``destroy-0``  destroy: rc 0, one container, network and marks stay
+``overlap``     Docker refuses the network
 """
 
 from __future__ import annotations
@@ -144,10 +144,6 @@ def waits(lab: Lab, plot: list[str]) -> None:
                                                      os._exit(1)))  # fmt: skip
         say("hanging")
         threading.Event().wait(60)
-    while "dead-lock" in plot:
-        say(f'node "{lab.name}-worker" depends on external container "{lab.name}-worker", which is not running yet. '
-            "Retrying...")  # fmt: skip
-        threading.Event().wait(0.05)
 
 
 def cluster(lab: Lab, plot: list[str]) -> None:

@@ -153,33 +153,6 @@ def test_its_own_words_and_the_way_out(labs: Labs, world: World, told: list[str]
     assert "management:" in str(caught.value.hint)
 
 
-def test_the_dead_lock_is_recognised(
-    labs: Labs, world: World, told: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(clab_module, "STUCK_LIMIT", 0.3)  # long before the deadline of a deployment
-    world.plot.add("dead-lock")
-    with pytest.raises(LabError) as caught:
-        labs.runtime().create(labs.state().folder, progress=told.append)
-    assert caught.value.code == "containerlab-dead-lock"
-    assert "wait-for" in str(caught.value.hint)
-    assert not read_records(labs.state().processes), "its process is ended"
-
-
-def test_workers_that_wait_while_kind_works_are_no_dead_lock(
-    labs: Labs, world: World, told: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(clab_module, "STUCK_LIMIT", 0.1)
-    edit_deadlines(labs.state().folder, create=3.0)
-    world.plot.add("dead-lock")
-    making = Making(labs.runtime(), labs.state().folder, told)
-    await_told(told, "Creating container name=leaf102")
-    world.add("paper-worker", {"io.x-k8s.kind.cluster": "paper"})  # kind has begun
-    error = making.over()
-    assert error is not None
-    assert error.code == "containerlab-dead-lock"
-    assert world.nodes["paper-worker"].log == []
-
-
 def test_the_deadline(labs: Labs, world: World, told: list[str]) -> None:
     edit_deadlines(labs.state().folder, create=1.0)
     world.plot.add("hang")
