@@ -214,17 +214,16 @@ class Repair:
         name = self._lab.nodes[node].container
         container = self._nodes().get(name)
         if container is None:
-            raise LabError(
-                f"{node}: its container {name} is gone, and its links with it",
-                code="cannot-recover",
-                hint="containerlab would make its neighbours anew too: take the lab down and up again",
-                next_command=f"labctl down {self._lab.name}",
-            )
+            why = "containerlab would make its neighbours anew too: take the lab down and up again"
+            raise self._cannot(f"{node}: its container {name} is gone, and its links with it", "down", why)
         if not container.running:
             self._progress(f"starting container {name}, which is {container.state}")
-            self._started(container.id, name, "cannot-recover")
+            self._started(container.id, name)
 
-    def _started(self, container: str, name: str, code: str) -> Container:
+    def _cannot(self, message: str, verb: str, hint: str | None = None) -> LabError:
+        return LabError(message, code="cannot-recover", hint=hint, next_command=f"labctl {verb} {self._lab.name}")
+
+    def _started(self, container: str, name: str) -> Container:
         def runs() -> Container | NotYet:
             now = self._docker.container(container)
             return now if now is not None and now.running else NotYet(now.state if now else "gone")
@@ -233,11 +232,7 @@ class Repair:
         try:
             return wait_for(runs, Deadline(paced(START_LIMIT)), every=0.2)
         except DeadlinePassed as passed:
-            raise LabError(
-                f"container {name} does not run: it is {passed.reason}",
-                code=code,
-                next_command=f"labctl logs {self._lab.name}",
-            ) from None
+            raise self._cannot(f"container {name} does not run: it is {passed.reason}", "logs") from None
 
     # --- links -------------------------------------------------------------------------------------------------
 
@@ -252,31 +247,19 @@ class Repair:
                 continue
             text = " - ".join(map(":".join, keyed))
             if any(there):
-                raise LabError(
-                    f"half of the link {text} is there: that is no link of containerlab's",
-                    code="cannot-recover",
-                    hint="take the lab down and up again",
-                    next_command=f"labctl down {self._lab.name}",
-                )
+                message = f"half of the link {text} is there: that is no link of containerlab's"
+                raise self._cannot(message, "down", "take the lab down and up again")
             self._progress(f"making the link {text} again")
             self._clab.veth(keyed)
             if not all(self._there(*end) for end in link):
-                raise LabError(
-                    f"containerlab made the link {text}, and it is not there",
-                    code="cannot-recover",
-                    next_command=f"labctl logs {self._lab.name}",
-                )
+                raise self._cannot(f"containerlab made the link {text}, and it is not there", "logs")
             made.append(link)
         return made
 
     def _there(self, node: str, interface: str) -> bool:
         container = self._docker.container(self._lab.nodes[node].container)
         if container is None or not container.running:
-            raise LabError(
-                f"{node} does not run, so its links cannot be made",
-                code="cannot-recover",
-                next_command=f"labctl status {self._lab.name}",
-            )
+            raise self._cannot(f"{node} does not run, so its links cannot be made", "status")
         return kernel_name(interface) in self._programs.interfaces(container)
 
     def _replug(self, node: str, interface: str) -> None:
@@ -318,7 +301,7 @@ class Repair:
             self._rename(old.id, f"{old.name}{OLD}")
             new = self._create_like(old.id, old.name)
             self._progress(f"starting a new {old.name}")
-            made = self._started(new, old.name, "not-rebuilt")
+            made = self._started(new, old.name)
             parking.give(made.pid, devices)
         except BaseException:
             self._back(old, new, devices, parking)
@@ -333,7 +316,7 @@ class Repair:
             if new is not None:
                 self._docker.remove(new)
             self._rename(old.id, old.name)
-            again = self._started(old.id, old.name, "not-rebuilt")
+            again = self._started(old.id, old.name)
             parking.give(again.pid, devices)
             parking.remove()
             _mark(again)
