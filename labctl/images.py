@@ -16,9 +16,7 @@ from labctl.errors import HostError, InconclusiveError, Place, Problem, SpecErro
 from labctl.folder import Folder
 from labctl.imagename import image_name, image_trouble, where_from
 from labctl.peers import calico
-from labctl.runtime.containerlab.dockerhost import DockerHost
-from labctl.runtime.containerlab.exec import DockerExec
-from labctl.runtime.containerlab.hijack import hijack
+from labctl.runtime.containerlab.dockerhost import DockerExec, DockerHost
 from labctl.runtime.containerlab.ownership import CLUSTER
 
 if TYPE_CHECKING:
@@ -261,9 +259,7 @@ def import_archive(containers: list[Container], archive: Path, say: Callable[[st
 
 
 def _import(docker: DockerHost, container: Container, archive: Path) -> Imported:
-    program = docker.create_exec(str(container.id), IMPORT, tty=False, stdin=True, environment={})
-    body = {"Detach": False, "Tty": False}
-    stream = DockerExec(docker, program, hijack(docker.socket, f"/exec/{program}/start", body, framed=True))
+    stream = DockerExec(docker, str(container.id), IMPORT, stdin=True)
     try:
         with _opened(archive) as source:
             while chunk := source.read(CHUNK):

@@ -12,23 +12,22 @@ def no_cluster(lab: str) -> UsageError:
     return UsageError(f"lab {lab} has no cluster", code="no-cluster")
 
 
+def _near(name: str, known: Iterable[str]) -> str | None:
+    names = [*known]
+    return did_you_mean(name, names, f"it has {', '.join(names)}")
+
+
 def no_interface(node: str, name: str, known: Iterable[str]) -> UsageError:
     """``known``: those that the node has."""
-    names = [*known]
-    return UsageError(
-        f"{node} has no interface {name}",
-        code="no-such-interface",
-        hint=did_you_mean(name, names, f"it has {', '.join(names)}"),
-    )
+    return UsageError(f"{node} has no interface {name}", code="no-such-interface", hint=_near(name, known))
 
 
 def no_node(lab: str, name: str, known: Iterable[str], what: str = "node") -> UsageError:
     """``what``: ``node`` or ``switch``."""
-    names = [*known]
     return UsageError(
         f"lab {lab} has no {what} {name}",
         code=f"no-such-{what}",
-        hint=did_you_mean(name, names, f"it has {', '.join(names)}"),
+        hint=_near(name, known),
         next_command=f"labctl status {lab}",
     )
 

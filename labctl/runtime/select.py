@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import json
+import pkgutil
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -28,19 +28,14 @@ def runtime_class(name: str) -> type[Runtime]:
     """To be asked what it can. Raises `UsageError` for a name that none has."""
     if name not in RUNTIMES:
         raise UsageError(f"there is no runtime {name}", code="no-such-runtime", hint=f"one of {', '.join(RUNTIMES)}")
-    found: type[Runtime] = _named(RUNTIMES[name][0])
+    found: type[Runtime] = pkgutil.resolve_name(RUNTIMES[name][0])
     return found
 
 
 def host_of(name: str) -> Host:
     """What judges this machine for a runtime."""
-    found: Host = _named(RUNTIMES[name][1])()
+    found: Host = pkgutil.resolve_name(RUNTIMES[name][1])()
     return found
-
-
-def _named(place: str) -> Any:
-    module, _, name = place.partition(":")
-    return getattr(importlib.import_module(module), name)
 
 
 def runtime_for(parts: Iterable[str | None], has: str | None = None) -> str:
@@ -50,22 +45,13 @@ def runtime_for(parts: Iterable[str | None], has: str | None = None) -> str:
     return next(name for name in names if not real or runtime_class(name).images)
 
 
-def new_runtime(
-    state: LabState,
-    name: str,
-    launcher: str,
-    *,
-    login: SwitchLogin | None = None,
-    target: Mapping[str, str] | None = None,
-) -> Runtime:
-    """The runtime that ``up`` was asked for; ``auto``: by ``target``, see `runtime_for`.
+def new_runtime(state: LabState, name: str, launcher: str, *, login: SwitchLogin | None = None) -> Runtime:
+    """The runtime that ``up`` was asked for. Raises `UsageError` for a lab of another runtime.
 
-    ``login``: the switches' account, where they have images. Raises `UsageError` for a lab of another runtime.
+    ``login``: the switches' account, where they have images.
     """
     has = made_with(state)
-    if name == AUTO:
-        name = has or runtime_for((target or {}).values())
-    elif has and has != name:
+    if has not in (None, name):
         raise UsageError(
             f"lab {state.name} was made with the {has} runtime",
             code="other-runtime",
@@ -91,15 +77,12 @@ def runtime_of(state: LabState) -> Runtime:
 
 
 def _kept(state: LabState) -> Mapping[str, Any]:
-    if not state.runtime_file.is_file():
-        return {}
     try:
-        kept = json.loads(state.runtime_file.read_text())
-    except ValueError as error:
+        return {**json.loads(state.runtime_file.read_text())}
+    except FileNotFoundError:
+        return {}
+    except (ValueError, TypeError) as error:
         raise _broken(state, str(error)) from None
-    if not isinstance(kept, dict):
-        raise _broken(state, "no mapping")
-    return kept
 
 
 def _broken(state: LabState, why: str) -> LabError:

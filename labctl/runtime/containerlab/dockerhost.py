@@ -1,22 +1,27 @@
-"""Docker on this host: containers, networks and logs, through its API on a local socket.
+"""Docker on this host: containers, networks, logs and the streams of programs, through its API on a local socket.
 
 Docker's errors become a `HostError`; what is not there is None or an empty tuple, never an exception.
 """
 
 from __future__ import annotations
 
+import json
 import os
-import re
+import socket
+import struct
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from http.client import HTTPException, HTTPResponse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from labctl.errors import HostError
-from labctl.pace import paced
+from labctl.guest.api import AgentError, AgentTimeout, TtySize
+from labctl.pace import limit, paced
+from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for
 
 if TYPE_CHECKING:
     import docker
@@ -37,14 +42,14 @@ class Container:
     """Docker's word: created, running, paused, restarting, removing, exited, dead."""
     pid: int
     created: float
-    health: str = ""
+    health: str
     """Docker's word (starting, healthy, unhealthy), empty when the image has no health check."""
-    exit_code: int = 0
-    tty: bool = False
+    exit_code: int
+    tty: bool
     """Whether its output is a terminal's: one stream without frames."""
-    addresses: Mapping[str, str] = field(default_factory=dict)
+    addresses: Mapping[str, str]
     """IPv4 address by network."""
-    published: Mapping[str, int] = field(default_factory=dict)
+    published: Mapping[str, int]
     """Port of this host by port of the container, as in ``6443/tcp``."""
 
     @property
@@ -59,32 +64,7 @@ class Network:
     id: str
     name: str
     created: float
-    labels: Mapping[str, str]
     users: tuple[str, ...]
-
-    @property
-    def bridge(self) -> str:
-        """The bridge that Docker makes for it unless told otherwise."""
-        return f"br-{self.id[:12]}"
-
-
-def socket_path(environment: Mapping[str, str] | None = None) -> Path:
-    """The socket that ``DOCKER_HOST`` names, else Docker's own. Raises `HostError` for a daemon elsewhere."""
-    given = (os.environ if environment is None else environment).get("DOCKER_HOST", "")
-    if not given:
-        return SOCKET
-    scheme, separator, path = given.partition("://")
-    if scheme != "unix" or not separator:
-        raise HostError(
-            f"DOCKER_HOST is {given}: the containerlab runtime needs a Docker of this host",
-            code="docker-not-local",
-            hint="links between containers are made in this machine's kernel",
-            next_command="unset DOCKER_HOST",
-        )
-    return Path(path)
-
-
-Wanted = Callable[[Mapping[str, str]], bool]
 
 
 class DockerHost:
@@ -97,8 +77,18 @@ class DockerHost:
 
     @cached_property
     def socket(self) -> Path:
-        """Where the daemon listens. Raises `HostError` for a daemon that is not on this host."""
-        return self._given_socket or socket_path()
+        """What ``DOCKER_HOST`` names, else Docker's own. Raises `HostError` for a daemon that is not on this host."""
+        given = os.environ.get("DOCKER_HOST", "")
+        if self._given_socket or not given:
+            return self._given_socket or SOCKET
+        if not given.startswith("unix://"):
+            raise HostError(
+                f"DOCKER_HOST is {given}: the containerlab runtime needs a Docker of this host",
+                code="docker-not-local",
+                hint="links between containers are made in this machine's kernel",
+                next_command="unset DOCKER_HOST",
+            )
+        return Path(given.removeprefix("unix://"))
 
     @cached_property
     def _api(self) -> docker.APIClient:
@@ -136,12 +126,14 @@ class DockerHost:
         except docker.errors.APIError as error:
             if error.status_code in fine:
                 return
-            words = str(error.explanation or error)
-            raise HostError(f"Docker could not {what}: {words}", code="docker-refused") from error
+            reason = str(error.explanation or error)
+            raise HostError(f"Docker could not {what}: {reason}", code="docker-refused") from error
         except (docker.errors.DockerException, requests.RequestException, OSError) as error:
             raise HostError(f"Docker does not answer: {error}", code="docker-not-running") from error
 
-    def containers(self, where: Wanted, without: Collection[str] = ()) -> tuple[Container, ...]:
+    def containers(
+        self, where: Callable[[Mapping[str, str]], bool], without: Collection[str] = ()
+    ) -> tuple[Container, ...]:
         """Every container, running or not, whose labels are as ``where`` wants them, by name.
 
         Each is looked at with a call of its own: those whose ids are in ``without`` are left out, and cost none.
@@ -160,65 +152,14 @@ class DockerHost:
         return found  # noqa: RET504 - it stays None where Docker knows none
 
     def remove(self, container: str) -> None:
-        """Kill and remove it and its anonymous volumes; one that is not there is fine."""
-        import docker.errors
-
-        with self.asking(f"remove container {container}", 404) as api:
-            try:
-                api.remove_container(container, v=True, force=True)
-            except docker.errors.APIError as error:
-                if error.status_code != 409 or "already in progress" not in str(error.explanation):
-                    raise
+        """Kill and remove it and its anonymous volumes; one that is not there, or is being removed, is fine."""
+        with self.asking(f"remove container {container}", 404, 409) as api:
+            api.remove_container(container, v=True, force=True)
 
     def start(self, container: str) -> None:
         """Start one that has ended; one that runs is fine."""
         with self.asking(f"start container {container}") as api:
             api.start(container)
-
-    def stop(self, container: str, grace: int = 10) -> None:
-        """SIGTERM, and SIGKILL after ``grace`` seconds; one that does not run is fine."""
-        with self.asking(f"stop container {container}") as api:
-            api.stop(container, timeout=grace)
-
-    def rename(self, container: str, name: str) -> None:
-        """Another name; the one that it has is fine."""
-        with self.asking(f"rename container {container}") as api:
-            if str(api.inspect_container(container)["Name"]).removeprefix("/") != name:
-                api.rename(container, name)
-
-    def create_like(self, container: str, name: str) -> str:
-        """A container with the configuration of another one, not yet started; returns its id."""
-        with self.asking(f"make container {name}") as api:
-            row = api.inspect_container(container)
-            networks = (row.get("NetworkSettings") or {}).get("Networks") or {}
-            ends = {
-                network: {key: end.get(key) for key in ("IPAMConfig", "Aliases", "DriverOpts") if end.get(key)}
-                for network, end in networks.items()
-            }
-            body = {**row["Config"], "HostConfig": row["HostConfig"], "NetworkingConfig": {"EndpointsConfig": ends}}
-            made = api.create_container_from_config(body, name)  # type: ignore[no-untyped-call]
-        return str(made["Id"])
-
-    def kill(self, container: str, signal: str) -> None:
-        """Send a signal to its first process; one that does not run any more is fine."""
-        with self.asking(f"signal container {container}", 404, 409) as api:
-            api.kill(container, signal)
-
-    def create_helper(
-        self, image: str, command: Sequence[str], *, network_of: str, labels: Mapping[str, str], what: str
-    ) -> str:
-        """A container in another one's network, removed by Docker when it ends; returns its id, not yet started."""
-        with self.asking(what) as api:
-            config = api.create_host_config(network_mode=f"container:{network_of}", auto_remove=True)
-            made = api.create_container(
-                image,
-                list(command[1:]),
-                entrypoint=[command[0]],
-                labels=dict(labels),
-                host_config=config,
-                tty=False,
-            )
-        return str(made["Id"])
 
     def tail(self, container: str, lines: int | None = None) -> str:
         """The end of its log (None: all of it); empty when the container is not there."""
@@ -226,26 +167,6 @@ class DockerHost:
         with self.asking(f"read the log of {container}", 404) as api:
             data = api.logs(container, stdout=True, stderr=True, tail="all" if lines is None else lines)
         return data.decode(errors="replace")
-
-    def create_exec(
-        self, container: str, argv: Sequence[str], *, tty: bool, stdin: bool, environment: Mapping[str, str]
-    ) -> str:
-        """Prepare a program; returns its id."""
-        with self.asking(f"run {argv[0]} in {container}") as api:
-            made = api.exec_create(
-                container, list(argv), stdin=stdin, tty=tty, environment=dict(environment), privileged=True, user="root"
-            )
-        return str(made["Id"])
-
-    def exec_code(self, program: str) -> int | None:
-        """Exit code of a program; None while it runs."""
-        with self.asking("look at a program") as api:
-            row = api.exec_inspect(program)
-        return None if row.get("Running") else int(row.get("ExitCode") or 0)
-
-    def resize_exec(self, program: str, rows: int, columns: int) -> None:
-        with self.asking("resize a terminal") as api:
-            api.exec_resize(program, height=rows, width=columns)
 
     def network(self, name: str) -> Network | None:
         """By its exact name; None when there is none."""
@@ -257,12 +178,7 @@ class DockerHost:
             # its own list of containers lacks those that are stopped, which would not start again without it
             on_it = api.containers(all=True, filters={"network": [row["Id"]]})
         users = tuple(sorted(str(one["Names"][0]).removeprefix("/") for one in on_it if one.get("Names")))
-        return Network(row["Id"], row["Name"], _moment(row.get("Created")), row.get("Labels") or {}, users)
-
-    def remove_network(self, network: str) -> None:
-        """Remove it; one that is not there is fine."""
-        with self.asking(f"remove network {network}", 404) as api:
-            api.remove_network(network)
+        return Network(row["Id"], row["Name"], _moment(row), users)
 
 
 def _container(row: Mapping[str, Any]) -> Container:
@@ -274,7 +190,7 @@ def _container(row: Mapping[str, Any]) -> Container:
         labels=config.get("Labels") or {},
         state=str(state["Status"]),
         pid=int(state.get("Pid") or 0),
-        created=_moment(row.get("Created")),
+        created=_moment(row),
         health=str((state.get("Health") or {}).get("Status") or ""),
         exit_code=int(state.get("ExitCode") or 0),
         tty=bool(config.get("Tty")),
@@ -283,12 +199,129 @@ def _container(row: Mapping[str, Any]) -> Container:
     )
 
 
-def _moment(text: str | None) -> float:
-    """Docker writes nanoseconds, which Python does not read."""
-    if not text:
-        return 0.0
-    match = re.fullmatch(r"([\d-]+T[\d:]+)(\.\d+)?(Z|[+-]\d\d:\d\d)", text)
-    if not match:
-        return 0.0
-    zone = "+00:00" if match.group(3) == "Z" else match.group(3)
-    return datetime.fromisoformat(match.group(1) + zone).timestamp() + float(match.group(2) or 0)
+def _moment(row: Mapping[str, Any]) -> float:
+    return datetime.fromisoformat(row["Created"]).timestamp()
+
+
+HEADER = struct.Struct(">BxxxI")
+"""Before each piece when there is no terminal: 1 is stdout, 2 is stderr; then its length."""
+STDERR = 2
+ENVIRONMENT = {"LANG": "C.UTF-8", "TERM": "xterm"}
+
+
+class Hijacked:
+    """A program's streams: the connection of one request, taken over after its headers.
+
+    Docker's own client for Python reads the headers through a buffer and then goes around it, so output that came along
+    with the headers is lost on a slow machine; here that buffer is read on. ``framed`` is False on a terminal, where
+    all output is one stream.
+    """
+
+    def __init__(self, path: Path, target: str, body: Mapping[str, Any], *, framed: bool) -> None:
+        """POST to Docker's socket and keep the connection. Raises `AgentError` with Docker's words."""
+        self._framed = framed
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._answer = HTTPResponse(self._socket, method="POST")
+        data = json.dumps(body).encode()
+        head = (
+            f"POST {target} HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
+        )
+        self._socket.settimeout(limit("connect"))
+        try:
+            self._socket.connect(str(path))
+            self._socket.sendall(head.encode() + data)
+            self._answer.begin()
+            refused = b"" if self._answer.status in (101, 200) else self._answer.read() or b"without a word"
+        except (OSError, HTTPException) as error:
+            self._socket.close()
+            raise AgentError(f"Docker could not run it: {error}") from error
+        if refused:
+            self._socket.close()
+            raise AgentError(f"Docker could not run it: {refused.decode(errors='replace').strip()}")
+        self._socket.settimeout(None)
+
+    def settimeout(self, seconds: float | None) -> None:
+        """How long one read may take (None: for ever); TimeoutError afterwards."""
+        self._socket.settimeout(seconds)
+
+    def read(self) -> tuple[Literal["stdout", "stderr"], bytes] | None:
+        """The next piece of output; None at the end."""
+        output = self._answer.fp
+        try:
+            if not self._framed:
+                data = output.read1(65536)
+                return ("stdout", data) if data else None
+            header = output.read(HEADER.size)
+            if len(header) < HEADER.size:
+                return None
+            kind, size = HEADER.unpack(header)
+            return ("stderr" if kind == STDERR else "stdout"), output.read(size)
+        except TimeoutError:
+            raise
+        except OSError:
+            return None  # reset, or closed here by another thread
+
+    def close(self) -> None:
+        with suppress(OSError):  # the other side may have been first
+            self._socket.shutdown(socket.SHUT_RDWR)  # wakes a thread that reads
+        self._socket.close()
+
+
+class DockerExec(Hijacked):
+    """`labctl.guest.api.ExecStream` over Docker's API."""
+
+    def __init__(
+        self,
+        docker: DockerHost,
+        container: str,
+        argv: Sequence[str],
+        *,
+        stdin: bool,
+        tty: TtySize | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        """Start a program, by root. Raises `HostError` or `AgentError` with Docker's words."""
+        self._docker = docker
+        terminal = tty is not None
+        with docker.asking(f"run {argv[0]} in {container}") as api:
+            made = api.exec_create(
+                container, [*argv], stdin=stdin, tty=terminal, environment={**ENVIRONMENT, **(env or {})},
+                privileged=True, user="root",
+            )  # fmt: skip
+        self._program = str(made["Id"])
+        body = {"Detach": False, "Tty": terminal}
+        super().__init__(docker.socket, f"/exec/{self._program}/start", body, framed=not terminal)
+        if tty:
+            self.resize(tty)
+
+    def write(self, data: bytes) -> None:
+        with suppress(OSError):  # it has ended or closed its input: its output tells
+            self._socket.sendall(data)
+
+    def close_stdin(self) -> None:
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
+
+    def resize(self, size: TtySize) -> None:
+        with self._docker.asking("resize a terminal") as api:
+            api.exec_resize(self._program, height=size.rows, width=size.columns)
+
+    def signal(self, number: int) -> None:
+        """Docker's API sends no signals to programs: said, not ignored."""
+        raise HostError(
+            f"signal {number} cannot be sent through Docker",
+            code="docker-no-signal",
+            hint="root can: run labctl as root",
+        )
+
+    def code(self) -> int:
+        def ended() -> int | NotYet:
+            with self._docker.asking("look at a program") as api:
+                row = api.exec_inspect(self._program)
+            return NotYet("it still runs") if row.get("Running") else int(row.get("ExitCode") or 0)
+
+        try:
+            return wait_for(ended, Deadline(limit("end")), every=0.05)
+        except DeadlinePassed as passed:
+            raise AgentTimeout(f"a program closed its output and goes on: {passed.reason}") from None

@@ -9,18 +9,15 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from labctl.errors import HostError, LabctlError, LabError
 from labctl.guest.api import AgentError
 from labctl.runtime.api import Progress
-from labctl.runtime.containerlab.dockerhost import Container, DockerHost
-from labctl.runtime.containerlab.hijack import Hijacked, hijack
-from labctl.waiting import Cancelled, Deadline, NotYet, wait_for
+from labctl.runtime.containerlab.dockerhost import Container, DockerHost, Hijacked
+from labctl.waiting import Cancelled, Deadline, DeadlinePassed, NotYet, wait_for
 
 WIDTH = 140
 FILE = "containerlab.log"
@@ -32,8 +29,6 @@ _NOISE = re.compile(
     r"Creating lab directory|unable to adjust Labdir",
     re.IGNORECASE,
 )
-WAITING = re.compile(r"depends on external container.*Retrying", re.IGNORECASE)
-"""A worker that waits for a container of kind: harmless while kind works, the dead-lock when it does not."""
 _NODE_TELLS = re.compile(
     r"Reached target .*(Multi-User|multi-user)|\bfail|\berror|\bfatal|panic|no space left|too many open files",
     re.IGNORECASE,
@@ -63,66 +58,54 @@ def of_node(line: str) -> str | None:
 def last_words(lines: Sequence[str]) -> str:
     """containerlab's own reason: the block under its last ERROR, else its last error lines, else its last line."""
     texts = [plain(line).strip() for line in lines]
-    heads = [index for index, text in enumerate(texts) if text == "ERROR"]
-    if heads:
-        block = " ".join(text for text in texts[heads[-1] + 1 :] if text)
-        if block:
-            return re.sub(r"\s+", " ", block).rstrip(".")
-    errors = [
-        match.group(2) for text in texts if (match := _LOG.fullmatch(text)) and match.group(1) in ("ERRO", "FATA")
-    ]
-    if errors:
-        return " | ".join(errors[-3:])
+    if "ERROR" in texts:
+        block = texts[len(texts) - texts[::-1].index("ERROR") :]
+        if any(block):
+            return " ".join(" ".join(block).split()).rstrip(".")
+    found = [match for text in texts if (match := _LOG.fullmatch(text)) and match[1] in ("ERRO", "FATA")]
+    if found:
+        return " | ".join(match[2] for match in found[-3:])
     return next((text for text in reversed(texts) if text), "it wrote nothing")
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """A failure that has a way out."""
-
-    pattern: str
-    code: str
-    hint: str
-    next_command: str
-    host: bool = True
-
-
 _KNOWN = (
-    _Known(r"not found locally|failed to pull image|No such image|pull access denied|manifest unknown",
-           "image-missing", "an image is not in Docker", "labctl setup images SPEC"),
-    _Known(r"Pool overlaps|overlaps with other|subnet .*overlap|conflicts with network",
-           "network-overlap", "give the lab another network: `management:` in the spec", "docker network ls"),
-    _Known(r"Cpu virtualization support is required",
-           "no-virtualization", "containerlab asks every cisco_n9kv for svm or vmx, stand-ins too", "labctl doctor"),
-    _Known(r"requires root privileges|clab_admins|SUID",
-           "containerlab-no-rights", "run labctl as root, or make containerlab SUID and join clab_admins",
-           "labctl doctor"),
-    _Known(r"Cannot connect to the Docker daemon|Failed to init the container runtime",
-           "docker-not-running", "Docker must run, and this user must be allowed to use it", "labctl doctor"),
-    _Known(r"already exists outside|is already in use by container|already in use by",
-           "name-taken", "another container has a name of this lab: --name gives the lab another", "docker ps -a"),
-    _Known(r"port is already allocated|address already in use",
-           "port-taken", "something on this host has a port that the lab publishes", "docker ps"),
-    _Known(r"could not find a log line that matches",
-           "node-image", "the node image did not boot: its log is kept with the lab's", "labctl logs LAB", host=False),
-    _Known(r"could not be mapped to an ethX|does not match regexp|unmarshal|yaml:|Could not parse",
-           "bad-topology", "topology.clab.yml was edited into something that containerlab does not take",
-           "labctl generate SPEC -o DIR", host=False),
-    _Known(r"No command specified",
-           "image-without-command", "an image has no command of its own: set `cmd:` in the topology",
-           "labctl setup images SPEC", host=False),
-    _Known(r"no space left on device", "disk-full", "Docker's disk is full", "docker system df"),
+    (r"not found locally|failed to pull image|No such image|pull access denied|manifest unknown",
+     "image-missing", "an image is not in Docker", "labctl setup images SPEC"),
+    (r"Pool overlaps|overlaps with other|subnet .*overlap|conflicts with network",
+     "network-overlap", "give the lab another network: `management:` in the spec", "docker network ls"),
+    (r"Cpu virtualization support is required",
+     "no-virtualization", "containerlab asks every cisco_n9kv for svm or vmx, stand-ins too", "labctl doctor"),
+    (r"requires root privileges|clab_admins|SUID",
+     "containerlab-no-rights", "run labctl as root, or make containerlab SUID and join clab_admins", "labctl doctor"),
+    (r"Cannot connect to the Docker daemon|Failed to init the container runtime",
+     "docker-not-running", "Docker must run, and this user must be allowed to use it", "labctl doctor"),
+    (r"already exists outside|is already in use by container|already in use by",
+     "name-taken", "another container has a name of this lab: --name gives the lab another", "docker ps -a"),
+    (r"port is already allocated|address already in use",
+     "port-taken", "something on this host has a port that the lab publishes", "docker ps"),
+    (r"could not find a log line that matches",
+     "node-image", "the node image did not boot: its log is kept with the lab's", "labctl logs LAB"),
+    (r"could not be mapped to an ethX|does not match regexp|unmarshal|yaml:|Could not parse",
+     "bad-topology", "topology.clab.yml was edited into something that containerlab does not take",
+     "labctl generate SPEC -o DIR"),
+    (r"No command specified",
+     "image-without-command", "an image has no command of its own: set `cmd:` in the topology",
+     "labctl setup images SPEC"),
+    (r"no space left on device", "disk-full", "Docker's disk is full", "docker system df"),
 )  # fmt: skip
+"""Failures that have a way out: pattern, code, hint and next command."""
+_OF_THE_LAB = {"node-image", "bad-topology", "image-without-command"}
+"""Those that are not this host's fault."""
 
 
 def as_error(lab: str, what: str, lines: Sequence[str]) -> LabctlError:
     """The error of a containerlab that failed: its own words, and what to do about them."""
-    words = last_words(lines)
-    message = f"containerlab could not {what}: {words}"
-    for known in _KNOWN:
-        if re.search(known.pattern, words, re.IGNORECASE):
-            kind = HostError if known.host else LabError
-            return kind(message, code=known.code, hint=known.hint, next_command=known.next_command.replace("LAB", lab))
+    reason = last_words(lines)
+    message = f"containerlab could not {what}: {reason}"
+    for pattern, code, hint, command in _KNOWN:
+        if re.search(pattern, reason, re.IGNORECASE):
+            kind = LabError if code in _OF_THE_LAB else HostError
+            return kind(message, code=code, hint=hint, next_command=command.replace("LAB", lab))
     return LabError(message, code="containerlab-failed", next_command=f"labctl logs {lab}")
 
 
@@ -131,96 +114,71 @@ LOOK_EVERY = 1.0
 LONGEST = 3600.0
 
 
-class Follower:
-    """Follows every container that ``find`` gives, from the moment it is there. A context manager."""
+@contextmanager
+def following(
+    docker: DockerHost, find: Callable[[Collection[str]], Mapping[str, Container]], logs: Path, progress: Progress
+) -> Iterator[None]:
+    """Follows every container that ``find`` gives, from the moment it is there.
 
-    def __init__(
-        self,
-        docker: DockerHost,
-        find: Callable[[Collection[str]], dict[str, Container]],
-        logs: Path,
-        progress: Progress,
-    ) -> None:
-        """``find``: containers by the node's name in the lab, which becomes the log's name; those of the ids that it is
-        given are known, and not to be looked at again: kind needs what an emulated host can do."""
-        self._docker = docker
-        self._find = find
-        self._logs = logs
-        self._progress = progress
-        self._over = threading.Event()
-        self._streams: dict[str, Hijacked] = {}
-        self._threads: list[threading.Thread] = []
-        self._looker = threading.Thread(target=self._look, name="kind-nodes", daemon=True)
+    ``find``: containers by the node's name in the lab, which becomes the log's name; those of the ids that it is given
+    are known, and not to be looked at again: kind needs what an emulated host can do.
+    """
+    over = threading.Event()
+    streams: dict[str, Hijacked] = {}
+    threads: list[threading.Thread] = []
 
-    @property
-    def started(self) -> bool:
-        """Whether there was any container yet."""
-        return bool(self._streams)
+    def look() -> NotYet:
+        try:
+            for name, container in find(streams).items():
+                target = f"/containers/{container.id}/attach?logs=1&stream=1&stdout=1&stderr=1"
+                stream = streams[container.id] = Hijacked(docker.socket, target, {}, framed=not container.tty)
+                threads.append(threading.Thread(target=_copy, args=(name, stream, logs, progress), daemon=True))
+                threads[-1].start()
+        except (HostError, AgentError) as error:
+            progress(f"kind's nodes cannot be followed now: {error.message}")
+        return NotYet("the cluster is being made")
 
-    def __enter__(self) -> Self:
-        self._looker.start()
-        return self
+    def looks() -> None:
+        with suppress(Cancelled, DeadlinePassed):
+            wait_for(look, Deadline(LONGEST), every=LOOK_EVERY, cancel=over)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._over.set()
-        self._looker.join()
-        self._rest()
-        for stream in self._streams.values():
+    looker = threading.Thread(target=looks, daemon=True)
+    looker.start()
+    try:
+        yield
+    finally:
+        over.set()
+        looker.join()
+        try:
+            for name, container in find(streams).items():  # what came and was done between two looks
+                path = logs / f"{name}.log"
+                path.touch(mode=0o600)
+                path.write_text(docker.tail(container.id))
+        except HostError as error:
+            progress(f"the log of a node of kind cannot be kept: {error.message}")
+        for stream in streams.values():
             stream.close()
-        for thread in self._threads:
+        for thread in threads:
             thread.join(timeout=5.0)
 
-    def _look(self) -> None:
-        def question() -> NotYet:
-            try:
-                for name, container in self._find(self._streams).items():
-                    self._begin(name, container)
-            except (HostError, AgentError) as error:
-                self._progress(f"kind's nodes cannot be followed now: {error.message}")
-            return NotYet("the cluster is being made")
 
-        try:
-            wait_for(question, Deadline(LONGEST), every=LOOK_EVERY, cancel=self._over)
-        except Cancelled:
-            return
+def _copy(name: str, stream: Hijacked, logs: Path, progress: Progress) -> None:
+    half = b""
+    path = logs / f"{name}.log"
+    path.touch(mode=0o600)
+    with path.open("ab") as target:
+        while (piece := stream.read()) is not None:
+            target.write(piece[1])
+            target.flush()
+            *whole, half = (half + piece[1]).split(b"\n")
+            for line in whole:
+                _tell(name, line, progress)
+    _tell(name, half, progress)
 
-    def _rest(self) -> None:
-        """What came and was done between two looks."""
-        try:
-            for name, container in self._find(self._streams).items():
-                path = self._logs / f"{name}.log"
-                path.touch(mode=0o600)
-                path.write_text(self._docker.tail(container.id))
-        except HostError as error:
-            self._progress(f"the log of a node of kind cannot be kept: {error.message}")
 
-    def _begin(self, name: str, container: Container) -> None:
-        target = f"/containers/{container.id}/attach?logs=1&stream=1&stdout=1&stderr=1"
-        stream = hijack(self._docker.socket, target, {}, framed=not container.tty)
-        self._streams[container.id] = stream
-        thread = threading.Thread(target=self._copy, args=(name, stream), name=f"log-{name}", daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
-    def _copy(self, name: str, stream: Hijacked) -> None:
-        path = self._logs / f"{name}.log"
-        path.touch(mode=0o600)
-        half = b""
-        with path.open("ab") as target:
-            while (piece := stream.read()) is not None:
-                target.write(piece[1])
-                target.flush()
-                *whole, half = (half + piece[1]).split(b"\n")
-                for line in whole:
-                    self._tell(name, line.decode(errors="replace"))
-        self._tell(name, half.decode(errors="replace"))
-
-    def _tell(self, name: str, line: str) -> None:
-        text = of_node(line)
-        if text:
-            self._progress(f"{name}: {text}")
+def _tell(name: str, line: bytes, progress: Progress) -> None:
+    if text := of_node(line.decode(errors="replace")):
+        progress(f"{name}: {text}")
 
 
 LINES_OF_ALL = 100

@@ -10,7 +10,7 @@ from labctl.design.design import Target
 from labctl.design.plan import design
 from labctl.folder import Topology, load_folder
 from labctl.render.folder import render_folder, write_folder
-from labctl.runtime.containerlab.nodes import BATCH_SECONDS, boot_delays, boot_environment, memory_of
+from labctl.runtime.containerlab.clab import BATCH_SECONDS, boot_delays, boot_environment, memory_of
 from labctl.spec.load import loads
 
 GIB = 1 << 30

@@ -71,7 +71,7 @@ def test_a_new_one_is_used_by_every_verb(run: Run, paper: str, monkeypatch: pyte
     assert not state.exists, "its nodes are not worth a look, and nothing was pushed"
     state.make()
     state.runtime_file.write_text('{"runtime": "paper"}')
-    assert (made_with(state), runtime_of(state).name, new_runtime(state, "auto", "auto").name) == (paper,) * 3
+    assert (made_with(state), runtime_of(state).name, new_runtime(state, paper, "auto").name) == (paper,) * 3
     assert json.loads(run("status", "--all", "--json").out)[0]["runtime"] == paper
     told = run("status", "whitepaper").out
     assert "it is drawn" in told

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,6 @@ import yaml
 
 from labctl.cli.sources import planned
 from labctl.render.folder import render_folder, write_folder
-from labctl.runtime.containerlab.cleanup import HostPaths
-from labctl.runtime.containerlab.dockerhost import DockerHost
 from labctl.runtime.containerlab.runtime import ContainerlabRuntime
 from labctl.state import LabState, lab_state
 from tests.unit.runtime.containerlab.world import Park, World
@@ -61,29 +60,39 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         yield world
 
 
+@dataclass(frozen=True)
+class HostPaths:
+    """Where containerlab leaves its marks on the host."""
+
+    hosts: Path
+    ssh_config: Path
+    namespaces: Path
+    backups: Path
+    interfaces: Path
+
+
 @pytest.fixture
 def paths(world: World, monkeypatch: pytest.MonkeyPatch) -> HostPaths:
-    """Also for a runtime that was not given any: no test looks at this machine's."""
+    """No test looks at this machine's."""
     root = world.folder / "root"
     paths = HostPaths(
         hosts=root / "etc" / "hosts",
-        hosts_lock=root / "lock" / "hosts.lock",
         ssh_config=root / "ssh",
         namespaces=root / "netns",
         backups=root / "tmp" / ".clab" / "bak",
         interfaces=root / "net",
-        processes=world.proc,
     )
-    monkeypatch.setattr("labctl.runtime.containerlab.runtime.HostPaths", lambda: paths)
+    for name, path in (*vars(paths).items(), ("hosts_lock", root / "lock" / "hosts.lock"), ("proc", world.proc)):
+        monkeypatch.setattr(f"labctl.runtime.containerlab.cleanup.{name.upper()}", path)
+    monkeypatch.setattr("labctl.runtime.containerlab.endpoints.PROC", world.proc)
     return paths
 
 
 class Labs:
     """Makes state folders with a rendered folder in them, and runtimes on them."""
 
-    def __init__(self, world: World, paths: HostPaths, rendered: Callable[[str], Path]) -> None:
+    def __init__(self, world: World, rendered: Callable[[str], Path]) -> None:
         self._world = world
-        self._paths = paths
         self._rendered = rendered
         self.parks: dict[str, Park] = {}
 
@@ -95,18 +104,19 @@ class Labs:
         return state
 
     def runtime(self, name: str = "paper") -> ContainerlabRuntime:
-        docker = DockerHost(self._world.socket)
-        return ContainerlabRuntime(self.state(name), docker=docker, paths=self._paths, parking=self._park)
+        return ContainerlabRuntime(self.state(name))
 
-    def _park(self, name: str) -> Park:
+    def park(self, name: str) -> Park:
         park = Park(self._world)
         self.parks[name] = park
         return park
 
 
 @pytest.fixture
-def labs(world: World, paths: HostPaths, rendered: Callable[[str], Path]) -> Labs:
-    return Labs(world, paths, rendered)
+def labs(world: World, paths: HostPaths, rendered: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> Labs:
+    labs = Labs(world, rendered)
+    monkeypatch.setattr("labctl.runtime.containerlab.repair.Parking", labs.park)
+    return labs
 
 
 @pytest.fixture

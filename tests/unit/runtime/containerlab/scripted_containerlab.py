@@ -5,9 +5,8 @@ the world's folder; the world's ``plot`` says what goes wrong:
 
 ``kind-image``  rc 1 as kind gives up         ``half-link``  rc 0, the last link is not there
 ``hang``        waits until it is told to end ``stubborn``   as hang, and hears no SIGINT
-``dead-lock``   workers wait for kind for ever ``exec``      a failed exec, rc 0
-``overlap``     Docker refuses the network    ``destroy-0``  destroy: rc 0, one container, network and marks stay
-``old``         version 0.60.0
+``exec``        a failed exec, rc 0           ``destroy-0``  destroy: rc 0, one container, network and marks stay
+``overlap``     Docker refuses the network
 """
 
 from __future__ import annotations
@@ -145,10 +144,6 @@ def waits(lab: Lab, plot: list[str]) -> None:
                                                      os._exit(1)))  # fmt: skip
         say("hanging")
         threading.Event().wait(60)
-    while "dead-lock" in plot:
-        say(f'node "{lab.name}-worker" depends on external container "{lab.name}-worker", which is not running yet. '
-            "Retrying...")  # fmt: skip
-        threading.Event().wait(0.05)
 
 
 def cluster(lab: Lab, plot: list[str]) -> None:
@@ -223,9 +218,6 @@ def main() -> None:
     arguments = sys.argv[1:]
     kept = {name: value for name, value in os.environ.items() if name.startswith(("CLAB", "LABCTL", "KUBECONFIG"))}
     plot = ask("call", arguments=arguments, environment=kept, cwd=str(Path.cwd()))
-    if arguments[0] == "version":
-        print(json.dumps({"version": "0.60.0" if "old" in plot else "0.79.0"}))
-        return
     lab = Lab(Path(arguments[arguments.index("-t") + 1]))
     match arguments:
         case ["deploy", *_]:

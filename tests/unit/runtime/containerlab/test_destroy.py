@@ -13,10 +13,10 @@ import pytest
 from labctl.engine.down import take_down
 from labctl.errors import HostError
 from labctl.runtime.containerlab import cleanup
-from labctl.runtime.containerlab.cleanup import HostPaths, _without_block
+from labctl.runtime.containerlab.cleanup import _without_block
 from labctl.runtime.processes import is_running, read_records
 from labctl.waiting import Deadline, NotYet, wait_for
-from tests.unit.runtime.containerlab.conftest import HOSTS, Labs
+from tests.unit.runtime.containerlab.conftest import HOSTS, HostPaths, Labs
 from tests.unit.runtime.containerlab.world import World
 
 

@@ -12,11 +12,17 @@ import yaml
 
 from labctl.errors import HostError, InconclusiveError, UsageError
 from labctl.guest.api import AgentError, Capture, TtySize
-from labctl.runtime.containerlab.dockerhost import DockerHost
-from labctl.runtime.containerlab.endpoints import Console, ContainerlabEndpoints, Telnet
-from labctl.runtime.containerlab.exec import CAPTURE_IMAGE, MergedCapture, Programs, Records
-from labctl.runtime.containerlab.hijack import hijack
-from labctl.runtime.containerlab.nodes import members
+from labctl.runtime.containerlab.dockerhost import DockerHost, Hijacked
+from labctl.runtime.containerlab.endpoints import (
+    CAPTURE_IMAGE,
+    Console,
+    ContainerlabEndpoints,
+    MergedCapture,
+    Programs,
+    Telnet,
+    members,
+)
+from labctl.runtime.pcap import Records
 from tests.unit.runtime.containerlab.conftest import Labs
 from tests.unit.runtime.containerlab.world import World, pcap
 
@@ -77,7 +83,7 @@ def test_output_that_comes_with_the_headers_is_not_lost(tmp_path: Path) -> None:
             peer.close()
 
         threading.Thread(target=serve, daemon=True).start()
-        stream = hijack(path, "/exec/x/start", {}, framed=True)
+        stream = Hijacked(path, "/exec/x/start", {}, framed=True)
         assert stream.read() == ("stdout", b"hello")
         assert stream.read() is None
 
@@ -201,7 +207,7 @@ def test_live_merging_cuts_no_packet_and_writes_one_header() -> None:
 def test_the_first_packets_wait_for_nobody(labs: Labs, world: World) -> None:
     """The interfaces of a process that is seen here are read from /proc, without asking Docker for a program."""
     labs.runtime().create(labs.state().folder, progress=lambda _text: None)
-    programs = Programs(DockerHost(world.socket), {}, root=False, proc=world.proc)
+    programs = Programs(DockerHost(world.socket), {})
     node = DockerHost(world.socket).container("paper-worker")
     assert node is not None
     before = len(world.execs)
@@ -227,7 +233,9 @@ def test_root_joins_the_process_only_if_it_is_the_containers(
             joined.append(join)
             return f"{ns} {interface} {expression}"
 
-    programs = Programs(docker, {}, root=True, proc=world.proc, agent=Agent())  # type: ignore[arg-type]
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("labctl.runtime.containerlab.endpoints.local_agent", Agent)
+    programs = Programs(docker, {})
     assert str(programs.exec(node, ["true"])) == "by nsenter"
     assert str(programs.capture(node, "bond0", "")) == "None bond0 "
     assert joined == [node.pid, node.pid]

@@ -7,14 +7,12 @@ import json
 import pytest
 
 from labctl.cli.verbs.run import state_of
-from labctl.engine.repair import recover
+from labctl.engine.repair import rebuild, recover
 from labctl.errors import HostError, InconclusiveError, LabError, UsageError
 from labctl.folder import load_folder
 from labctl.journal import Journal
 from labctl.runtime.api import SwitchLogin
-from labctl.runtime.containerlab.cleanup import HostPaths
-from labctl.runtime.containerlab.dockerhost import DockerHost
-from labctl.runtime.containerlab.record import write_login
+from labctl.runtime.containerlab.ownership import write_login
 from labctl.runtime.containerlab.runtime import ContainerlabRuntime
 from labctl.runtime.embedded.runtime import EmbeddedRuntime
 from labctl.runtime.select import new_runtime, runtime_of
@@ -88,8 +86,11 @@ def test_a_control_plane_that_ended_is_told_to_who_waits_for_it(runtime: Contain
     assert states(runtime)["master"] == "dead"
 
 
-def test_docker_that_does_not_answer(labs: Labs, world: World, paths: HostPaths, runtime: ContainerlabRuntime) -> None:
-    gone = ContainerlabRuntime(labs.state(), docker=DockerHost(world.folder / "no.sock"), paths=paths)
+def test_docker_that_does_not_answer(
+    labs: Labs, world: World, runtime: ContainerlabRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{world.folder / 'no.sock'}")
+    gone = labs.runtime()
     now = gone.observe()
     assert not now.alive
     assert "Docker does not answer" in now.detail
@@ -241,10 +242,12 @@ def test_a_new_switch_that_does_not_start_gives_way_to_the_old_one(
     assert "clab-paper-leaf101 could not be made anew: the old one is started again" in told
 
 
-def test_rebuild_of_what_is_no_switch(runtime: ContainerlabRuntime, told: list[str]) -> None:
+def test_repairs_of_what_is_no_switch_and_no_node(labs: Labs, runtime: ContainerlabRuntime, told: list[str]) -> None:
+    with pytest.raises(UsageError, match="node01 is no switch of lab paper"):
+        rebuild(labs.state(), runtime, "node01", told.append)
     with pytest.raises(UsageError) as caught:
-        runtime.rebuild("node01", progress=told.append)
-    assert caught.value.next_command == "labctl repair paper node01"
+        recover(labs.state(), runtime, "node1", told.append)
+    assert caught.value.hint == "did you mean node01?"
 
 
 def test_logs_and_the_newest_line(runtime: ContainerlabRuntime, world: World) -> None:
@@ -270,14 +273,11 @@ def test_the_switches_password_is_in_no_log(runtime: ContainerlabRuntime, labs: 
 def test_the_runtime_of_a_lab(runtime: ContainerlabRuntime, labs: Labs) -> None:
     state = labs.state()
     assert runtime_of(state).name == "containerlab"
-    assert new_runtime(state, "auto", "auto").name == "containerlab"
+    assert new_runtime(state, "containerlab", "auto").name == "containerlab"
     with pytest.raises(UsageError) as caught:
         new_runtime(state, "embedded", "auto")
     assert caught.value.code == "other-runtime"
     fresh = labs.state("scroll")
-    assert new_runtime(fresh, "auto", "auto").name == "embedded"
-    assert new_runtime(fresh, "auto", "auto", target={"switch": "n9kv", "cluster": "standin"}).name == "containerlab"
-    assert new_runtime(fresh, "auto", "auto", target={"switch": "standin", "cluster": "kind"}).name == "containerlab"
     assert new_runtime(fresh, "containerlab", "auto").name == "containerlab"
 
 
