@@ -6,10 +6,9 @@ And room for the prefixes of the scenario ``scale``: ranges that nothing in the 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network, ip_network
 
-from labctl.design.design import Cluster, Design, ExternalPort, Network, Switch
+from labctl.design.design import Design, Network
 
 LOOPBACK0 = IPv4Network("10.2.1.0/24")
 VTEPS = IPv4Network("10.2.0.0/24")
@@ -93,48 +92,24 @@ labctl's links to external hosts do not use; RFC 5180), then shared address spac
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """Static routes of a border leaf towards an external host, one a prefix."""
-
-    border: Switch
-    port: ExternalPort
-    ranges: tuple[tuple[Network, int], ...]
-    """(range, length of the prefixes in it), one a family."""
-
-
-def scale(design: Design) -> Scale | None:
-    """None: no border leaf has an external host, or every range is in somebody's way."""
-    found = next(((border, port) for border in design.by_role("border") for port in border.external_ports), None)
+def scale_ranges(design: Design) -> list[tuple[Network, int]]:
+    """(range, length of the prefixes in it) of each family; none where every range of one is in somebody's way."""
     taken = tuple(_taken(design))
-    ranges = [next((room for room in ROOM[version] if not _clashes(room[0], taken)), None) for version in ROOM]
-    if found is None or None in ranges:
-        return None
-    return Scale(*found, tuple(room for room in ranges if room is not None))
+    free = [next((room for room in rooms if not _clashes(room[0], taken)), None) for rooms in ROOM.values()]
+    return [] if None in free else [room for room in free if room]
 
 
 def _taken(design: Design) -> Iterable[Network]:
     yield design.management
     yield from design.announced
-    yield design.vrf.gateway.network
-    if design.vrf.gateway6:
-        yield design.vrf.gateway6.network
+    yield from (gateway.network for gateway in design.vrf.gateways)
     for switch in design.switches:
-        for address in (switch.loopback0, switch.vtep, switch.peering):
-            if address is not None:
-                yield IPv4Network(address)
-        if switch.peering6 is not None:
-            yield IPv6Network(switch.peering6)
+        addresses = (switch.loopback0, switch.vtep, switch.peering, switch.peering6)
+        yield from (ip_network(address) for address in addresses if address is not None)
         for port in switch.external_ports:
             yield from (port.address.network, port.address6.network)
     if design.cluster:
-        yield from _of_cluster(design.cluster)
-
-
-def _of_cluster(cluster: Cluster) -> Iterable[Network]:
-    yield from (pool.cidr for pool in cluster.pools)
-    yield from cluster.services
-    yield from cluster.external_ips
+        yield from design.cluster.ranges
 
 
 def _clashes(room: Network, taken: Iterable[Network]) -> bool:

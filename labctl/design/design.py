@@ -124,6 +124,11 @@ class Vrf:
     gateway6: IPv6Interface | None
 
     @property
+    def gateways(self) -> tuple[IPv4Interface | IPv6Interface, ...]:
+        """One of each family that the nodes have."""
+        return (self.gateway, self.gateway6) if self.gateway6 else (self.gateway,)
+
+    @property
     def vlan_name(self) -> str:
         """Of the VLAN that carries the L3VNI. NX-OS takes 32 characters, of a VRF as of a VLAN."""
         return f"L3VNI-{self.name}"[:32]
@@ -149,6 +154,10 @@ class Pool:
     name: str
     cidr: Network
     block_size: int
+
+    def ipip(self, mode: str) -> str:
+        """Its ``ipipMode``: Calico encapsulates IPv4 alone."""
+        return "Always" if mode == "ipip" and self.cidr.version == 4 else "Never"
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +235,19 @@ class Cluster:
     @property
     def workers(self) -> tuple[Node, ...]:
         return tuple(node for node in self.nodes if node.role == "worker")
+
+    @property
+    def ranges(self) -> tuple[Network, ...]:
+        """Of pods and of Services."""
+        return (*(pool.cidr for pool in self.pools), *self.services, *self.external_ips)
+
+    @property
+    def first_pools(self) -> dict[int, Pool]:
+        """The first of each family, which is the cluster's pod range, by IP version."""
+        first: dict[int, Pool] = {}
+        for pool in self.pools:
+            first.setdefault(pool.cidr.version, pool)
+        return first
 
 
 @dataclass(frozen=True, slots=True)
