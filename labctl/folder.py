@@ -6,7 +6,6 @@ say the same, so that nobody has to ask them for it.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -20,11 +19,11 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from labctl.errors import Place, Problem, SpecError, did_you_mean
-from labctl.labjson import FILE, SCHEMA, Lab, Link, Node, NodeKind
+from labctl.labjson import FILE, SCHEMA, Lab, Link, Node, NodeKind, edited_files
 from labctl.peers import EXTRAS, ON_NODE
 from labctl.yamldoc import Document, parse
 
-__all__ = ["ClusterRanges", "Folder", "Lab", "Link", "Node", "Topology", "edited_in", "load_folder"]
+__all__ = ["ClusterRanges", "Folder", "Lab", "Link", "Node", "Topology", "load_folder"]
 
 
 # --- a document, judged by a model -----------------------------------------------------------------------------------
@@ -68,7 +67,7 @@ def _problems_of(error: ValidationError, found: Document) -> list[Problem]:
     """What a model says of a document."""
     result = []
     for row in error.errors():
-        path, words = row["loc"], str(row["msg"]).removeprefix("Value error, ")
+        path, message = row["loc"], str(row["msg"]).removeprefix("Value error, ")
         dotted = ".".join(str(step) for step in path if step != KEY)
         if row["type"] == "missing":
             result.append(Problem("missing-key", f"{found.file} lacks {dotted}", found.place(path)))
@@ -78,7 +77,7 @@ def _problems_of(error: ValidationError, found: Document) -> list[Problem]:
             result.append(Problem("cannot-do", f"this runtime cannot do {key} of {'.'.join(map(str, above))}", place))
         else:
             code = row["type"] if "-" in row["type"] else "bad-value"  # pydantic's own have none
-            result.append(Problem(code, f"{dotted or found.file}: {words}", found.place(path)))
+            result.append(Problem(code, f"{dotted or found.file}: {message}", found.place(path)))
     return result
 
 
@@ -96,15 +95,8 @@ def _read_lab(path: Path) -> Lab:
         text = (path / FILE).read_text()
         data = json.loads(text)
     except FileNotFoundError:
-        raise SpecError(
-            [
-                Problem(
-                    "no-folder",
-                    f"{path} is no artifact folder: it has no lab.json",
-                    hint="labctl generate SPEC -o DIR makes one",
-                )
-            ]
-        ) from None
+        message = f"{path} is no artifact folder: it has no lab.json"
+        raise SpecError([Problem("no-folder", message, hint="labctl generate SPEC -o DIR makes one")]) from None
     except json.JSONDecodeError as error:
         place = Place(FILE, error.lineno, error.colno)
         raise SpecError([Problem("json-syntax", f"this is no JSON: {error.msg}", place)]) from None
@@ -120,35 +112,10 @@ def _read_lab(path: Path) -> Lab:
 
 def _other_schema(schema: object) -> Problem:
     if schema in OLDER:
-        return Problem(
-            "older-folder",
-            f"lab.json has schema {schema!r}, of an older labctl: this one reads {SCHEMA}",
-            Place(FILE),
-            "render the folder anew; a lab that runs of it is taken down by labctl down LAB",
-        )
+        message = f"lab.json has schema {schema!r}, of an older labctl: this one reads {SCHEMA}"
+        hint = "render the folder anew; a lab that runs of it is taken down by labctl down LAB"
+        return Problem("older-folder", message, Place(FILE), hint)
     return Problem("wrong-schema", f"lab.json has schema {schema!r}, not {SCHEMA}", Place(FILE))
-
-
-def _edited_files(path: Path, files: Mapping[str, str]) -> tuple[str, ...]:
-    """Files whose hash is not the rendered one."""
-    edited = []
-    for name, expected in files.items():
-        try:
-            found = hashlib.sha256((path / name).read_bytes()).hexdigest()
-        except OSError:
-            found = ""
-        if found != expected:
-            edited.append(name)
-    return tuple(edited)
-
-
-def edited_in(path: Path) -> tuple[str, ...]:
-    """The same of a folder that is rendered anew: of any schema, and whatever is wrong with it."""
-    try:
-        files: Any = json.loads((path / FILE).read_text())["files"]
-        return _edited_files(path, files)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return ()
 
 
 # --- topology.clab.yml: its settings, which a person may edit, and whether its nodes and links are those of lab.json -
@@ -431,4 +398,4 @@ def load_folder(path: Path) -> Folder:
     cluster = _read_cluster(path, lab, problems) if lab.kube_nodes else ClusterRanges()
     if problems or topology is None:
         raise SpecError(problems, next_command=RENDER_ANEW)
-    return Folder(path, lab, topology, cluster, _edited_files(path, lab.files))
+    return Folder(path, lab, topology, cluster, edited_files(path, lab.files))

@@ -37,7 +37,7 @@ def command(
     labctl generate lab.yaml -o lab --target switch=n9kv,cluster=kind
     """
     from labctl.cli.rendering import planned
-    from labctl.folder import edited_in
+    from labctl.labjson import edited_in
     from labctl.render.folder import render_folder, write_folder
 
     if str(output) == "-":
