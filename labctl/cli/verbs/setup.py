@@ -15,7 +15,7 @@ from labctl.cli.labs import complete_labs, open_lab
 from labctl.cli.options import json_option
 from labctl.cli.output import result, result_json, result_table, say, told
 from labctl.cli.sources import found, spec_argument
-from labctl.errors import HostError, InconclusiveError, UsageError
+from labctl.errors import HostError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -326,15 +326,12 @@ def _running(lab: str) -> Folder:
 
 
 def _into_nodes(client: Any, lab: str, folder: Folder, archive: Path) -> list[str]:
-    from labctl.images import digests_in, import_archive, node_containers
+    from labctl.images import digests_in, import_archive
 
     if folder.lab.target.get("cluster") != "kind":
         say(f"lab {lab} has no real nodes: stand-ins need no image")
         return []
-    containers = node_containers(client, lab)
-    if not containers:
-        raise InconclusiveError(f"no node of lab {lab} runs", code="no-nodes", next_command=f"labctl status {lab}")
-    done = import_archive(containers, archive, say)
+    done = import_archive(client, lab, archive, say)
     for file, image in digests_in(folder):
         say(f"warning: {file} asks for {image}; an archive brings tags, so the nodes pull it: write the tag there")
-    return [one.node for one in done]
+    return done
