@@ -75,7 +75,7 @@ def _whole(image: str) -> str:
 
 def _pod_images(folder: Folder) -> Iterator[tuple[str, str]]:
     """(image, file) of every manifest that is applied: calico/ by its kustomization, k8s/ as it lies there."""
-    found = next(iter(_documents(folder, "calico/kustomization.yaml")), {})
+    found: Any = next(iter(_documents(folder, "calico/kustomization.yaml")), {})
     kustomization: Any = found if isinstance(found, dict) else {}
     replaced = {row.get("name"): row for row in kustomization.get("images") or () if isinstance(row, dict)}
     for resource in kustomization.get("resources") or ():

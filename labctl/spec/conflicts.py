@@ -24,7 +24,7 @@ def room(it: Judge) -> None:
     """Nodes without an address of their own get .10, .11, …: the network must be that large."""
     for gateway in it.spec.fabric.vrfs[0].networks[0].gateway:
         for index, node in enumerate(node_specs(it.spec)):
-            host = addressing.node_host(index)
+            host = addressing.FIRST_NODE + index
             host = host if gateway.version == 4 else int(str(host), 16)
             planned = not any(address.version == gateway.version for address in node.address)
             if planned and host >= gateway.network.num_addresses - 1:
