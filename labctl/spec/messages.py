@@ -5,15 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from ipaddress import ip_network
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from labctl.errors import Problem, did_you_mean
-from labctl.imagename import ROLES
-from labctl.spec.keys import SWITCH_NAME, Looks, Spec
+from labctl.spec.keys import Spec
 from labctl.yamldoc import VARIABLES, Document, Path
 
 Words = tuple[str, str | None]
@@ -56,20 +54,10 @@ def words(row: Mapping[str, Any], path: Path, also: AbstractSet[str] = frozenset
         return f"{name} says nothing", "leave it out for labctl's default, or write a value"
     if kind == "model_type" and path and isinstance(path[-1], int):
         name = f"an item of {name}"
-    if _looks_wrong(kind, given, path):
-        looks = _looks_at(path)
-        return f"{_shown(given)}does not look like {looks.what}", looks.example
     if kind in _SENTENCES:
         sentence = _SENTENCES[kind].format(name=name, **context)
         return f"{sentence}{_or_list(kind, also)}{_not(given)}", _form(kind, name, given)
-    return _address(kind, name, given, also) or _count(kind, name, context) or (f"{_shown(given)}{_message(row)}", None)
-
-
-def _looks_wrong(kind: str, given: object, path: Path) -> bool:
-    """Of a text with a pattern: a number that only lacks its quotes is told of as that."""
-    if kind == "string_pattern_mismatch":
-        return True
-    return kind == "string_type" and _is_number(given) and _dotted(path) not in ANY
+    return _count(kind, name, context) or (f"{_shown(given)}{_message(row)}", context.get("hint"))
 
 
 def _dotted(path: Path) -> str:
@@ -77,7 +65,8 @@ def _dotted(path: Path) -> str:
 
 
 def _shown(given: object) -> str:
-    return f"{given!r} " if isinstance(given, str | int | float) else ""
+    kinds: dict[type, str] = {list: "a list ", dict: "a mapping "}
+    return f"{given!r} " if isinstance(given, str | int | float) else kinds.get(type(given), "")
 
 
 def _is_number(given: object) -> bool:
@@ -91,17 +80,6 @@ def _literal(given: object, name: str, path: Path, expected: str, also: Abstract
     return why, _options(str(given), expected, more)
 
 
-def _looks_at(path: Path) -> Looks:
-    """How the text at a place is to look, which its type says; else it is a switch's name (a key of a mapping)."""
-    *above, key = (step for step in path if isinstance(step, str))
-    for model in _models_at(above):
-        field = _written_fields(model).get(key)
-        for part in (*field.metadata, field.annotation) if field else ():
-            for looks in _looks_in(part):
-                return looks
-    return SWITCH_NAME
-
-
 TWO_BYTES = "two bytes: the fabric's route targets are made of it"
 MEANT = {
     "cluster.workers": "nodes, which counts the control plane too", "cluster.podSubnet": "calico: {pools: [{cidr: …}]}",
@@ -112,12 +90,6 @@ MEANT = {
 """What kind, netlab or containerlab call it → what it is called here."""
 WHOLE = ("int_parsing", "int_type", "int_from_float")
 """Kinds of finding that say: no whole number."""
-ANY = ("name", *(f"images.{role}" for role in ROLES))
-"""Where a number only lacks its quotes."""
-_ADDRESSES = {
-    **dict.fromkeys(("ip_v4_address", "ip_v6_address"), "four numbers of 0 to 255, as in 192.168.1.10, or IPv6"),
-    **dict.fromkeys(("ip_v4_interface", "ip_v6_interface"), "as in 192.168.1.1/24"),
-}
 _SENTENCES: dict[str, str] = {
     **dict.fromkeys(WHOLE, "{name} must be a whole number"),
     **dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "{name} must be a mapping"),
@@ -126,22 +98,6 @@ _SENTENCES: dict[str, str] = {
     "greater_than_equal": "{name} must be at least {ge}",
     "string_type": "{name} must be text",
 }
-
-
-def _address(kind: str, name: str, given: object, also: AbstractSet[str]) -> Words | None:
-    if kind == "zone":
-        return f"{_shown(given)}has a zone, which means something on one host alone", re.sub("%[^/]*", "", str(given))
-    if kind.startswith("ip_v4") and kind.replace("4", "6") not in also and ":" in str(given):
-        return f"{_shown(given)}is IPv6, and {name} takes IPv4 alone", None
-    if kind in {"ip_v4_network", "ip_v6_network"}:
-        return _network(given)
-    if kind.endswith("_address") and "/" in str(given):
-        address, _, length = str(given).partition("/")
-        return f"{_shown(given)}has a prefix length, and {name} takes none", f"leave /{length} away: {address}"
-    if kind in _ADDRESSES:
-        what = "address with a prefix length" if "interface" in kind else "address"
-        return f"{_shown(given)}is no {what}", _ADDRESSES[kind]
-    return None
 
 
 def _or_list(kind: str, also: AbstractSet[str]) -> str:
@@ -202,14 +158,6 @@ def _message(row: Mapping[str, Any]) -> str:
 def _options(given: str, expected: str, more: str) -> str:
     options = [option.strip("' ") for option in expected.replace(" or ", ", ").split(",")]
     return did_you_mean(given, options) or f"one of {', '.join(options)}{more}"
-
-
-def _network(given: object) -> Words:
-    """A network with host bits gets the one that it lies in."""
-    try:
-        return f"{given!r} has host bits set", f"did you mean {ip_network(str(given), strict=False)}?"
-    except ValueError:
-        return f"{given!r} is no network", "an address with a prefix length, as in 10.244.0.0/16"
 
 
 def _written(location: tuple[str | int, ...], found: Document, *, missing: bool) -> Path:
@@ -291,10 +239,3 @@ def _models_in(annotation: Any) -> Iterable[type[BaseModel]]:
         yield annotation
     for inner in get_args(annotation):
         yield from _models_in(inner)
-
-
-def _looks_in(annotation: Any) -> Iterable[Looks]:
-    if isinstance(annotation, Looks):
-        yield annotation
-    for inner in get_args(annotation):
-        yield from _looks_in(inner)
