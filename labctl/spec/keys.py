@@ -1,4 +1,4 @@
-"""What a person writes. Descriptions and examples become the JSON Schema for editors (`labctl.spec.reference`)."""
+"""What a person writes. Descriptions and examples become the JSON Schema for editors (`labctl.modelschema`)."""
 
 from __future__ import annotations
 

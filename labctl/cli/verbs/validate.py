@@ -34,9 +34,10 @@ def command(source: str | None, target: str | None, schema: bool, as_json: bool)
     labctl init - | labctl validate -
     """
     if schema:
-        from labctl.spec.reference import json_schema
+        from labctl.modelschema import json_schema_of
+        from labctl.spec.keys import Spec
 
-        result_json(json_schema())
+        result_json(json_schema_of(Spec, "labctl spec"))
         return
     spec = found(source)
     from labctl.spec.textfile import label
