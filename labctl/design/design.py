@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from labctl.imagename import ImageName
 from labctl.peers import WRITTEN_FOR
@@ -17,8 +16,7 @@ Mode = Literal["routed", "ipip"]
 Network = IPv4Network | IPv6Network
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """What the folder is rendered for."""
 
     switch: Literal["n9kv", "standin"] = "standin"
@@ -27,16 +25,14 @@ class Target:
     """The version of the containerlab that will read it: its format moved."""
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(NamedTuple):
     """A link: (node, interface) at each end, interface names as each end calls them."""
 
     a: tuple[str, str]
     b: tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Uplink:
+class Uplink(NamedTuple):
     """A routed point-to-point link of a switch into the underlay (/31)."""
 
     interface: str
@@ -47,8 +43,7 @@ class Uplink:
     """Bytes of an IP packet: VXLAN's 50 more than the nodes' MTU, whatever that is, have room."""
 
 
-@dataclass(frozen=True, slots=True)
-class NodePort:
+class NodePort(NamedTuple):
     """A leaf's port towards a node: member of port-channel ``channel`` (= vPC number)."""
 
     interface: str
@@ -57,8 +52,7 @@ class NodePort:
     channel: int
 
 
-@dataclass(frozen=True, slots=True)
-class ExternalPort:
+class ExternalPort(NamedTuple):
     """A border leaf's routed port towards an external host, in the VRF."""
 
     interface: str
@@ -70,8 +64,7 @@ class ExternalPort:
     announces: tuple[Network, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class VpcPair:
+class VpcPair(NamedTuple):
     """A leaf's side of its vPC domain."""
 
     domain: int
@@ -90,8 +83,7 @@ class VpcPair:
     backup_vlan: int = 3600
 
 
-@dataclass(frozen=True, slots=True)
-class Switch:
+class Switch(NamedTuple):
     """One switch."""
 
     name: str
@@ -110,8 +102,7 @@ class Switch:
     """Route target that colours the pair's loopbacks (``2101:2102``), where they are used on several pairs."""
 
 
-@dataclass(frozen=True, slots=True)
-class Vrf:
+class Vrf(NamedTuple):
     """The tenant VRF and the nodes' network in it."""
 
     name: str
@@ -134,8 +125,7 @@ class Vrf:
         return f"L3VNI-{self.name}"[:32]
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     """One Kubernetes node, with eth1 and eth2 in bond0."""
 
     name: str
@@ -147,8 +137,7 @@ class Node:
     channel: int
 
 
-@dataclass(frozen=True, slots=True)
-class Pool:
+class Pool(NamedTuple):
     """A Calico IPPool."""
 
     name: str
@@ -160,8 +149,7 @@ class Pool:
         return "Always" if mode == "ipip" and self.cidr.version == 4 else "Never"
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
+class Peer(NamedTuple):
     """A Calico BGPPeer: a leaf's peering loopback in one family, as the nodes of that leaf see it."""
 
     name: str
@@ -171,16 +159,14 @@ class Peer:
     """None = global; else only these nodes (several pairs with loopbacks of their own)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(NamedTuple):
     """A workload that a person wrote: the text of a file beside the spec."""
 
     name: str
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class PodEnd:
+class PodEnd(NamedTuple):
     """A pod on a node: the one of that name, else one with the label ``selector``."""
 
     node: Node
@@ -189,8 +175,7 @@ class PodEnd:
     selector: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Ping:
+class Ping(NamedTuple):
     """From pod to pod, in the families that both have."""
 
     sender: PodEnd
@@ -198,8 +183,7 @@ class Ping:
     versions: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Curl:
+class Curl(NamedTuple):
     """A Service's page, fetched by a node's host."""
 
     sender: Node
@@ -212,8 +196,7 @@ class Curl:
     contains: str
 
 
-@dataclass(frozen=True, slots=True)
-class Cluster:
+class Cluster(NamedTuple):
     """The cluster and Calico."""
 
     asn: int
@@ -250,8 +233,7 @@ class Cluster:
         return first
 
 
-@dataclass(frozen=True, slots=True)
-class External:
+class External(NamedTuple):
     """A host outside; it owns an address of each prefix that it stands for."""
 
     name: str
@@ -260,8 +242,7 @@ class External:
     port: ExternalPort
 
 
-@dataclass(frozen=True, slots=True)
-class Images:
+class Images(NamedTuple):
     """Container images by role."""
 
     spine: ImageName
@@ -277,8 +258,7 @@ class Images:
         return {"spine": self.spine, "leaf": self.leaf, "border": self.border}[role]
 
 
-@dataclass(frozen=True, slots=True)
-class Design:
+class Design(NamedTuple):
     """The lab."""
 
     name: str

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 from labctl.design import addressing
 from labctl.design.design import ExternalPort, Link, Node, NodePort, Switch, SwitchRole, Uplink, VpcPair
@@ -16,8 +15,7 @@ from labctl.spec.keys import External as ExternalSpec
 from labctl.spec.keys import PeerLink, Spec
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(NamedTuple):
     """A leaf pair, with the peer-link that it gets."""
 
     leafs: tuple[str, str]

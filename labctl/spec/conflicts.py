@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from labctl.design import addressing
-from labctl.design.design import Design, Target
-from labctl.design.fabric import border_names, leaf_pairs, peering_loopbacks
-from labctl.design.plan import cluster_pools, cluster_services, design, node_specs
-from labctl.spec.keys import Images, Spec, Traffic
+from labctl.design.design import Design
+from labctl.design.fabric import leaf_pairs, peering_loopbacks
+from labctl.design.plan import cluster_pools, cluster_services, node_specs
+from labctl.spec.keys import Spec
 from labctl.spec.validation import ADDRESSES, EXTERNAL_IPS, GATEWAY, PEERING, POOLS, Judge, no_host
 from labctl.yamldoc import Path
 
@@ -35,27 +34,13 @@ def room(it: Judge) -> None:
 
 def underlay(it: Judge) -> None:
     """Addresses of switches with two owners, or none."""
-    lab = _plan(it)
-    _useless(it, lab)
-    it.taken_once(_underlay_addresses(it, lab))
+    _useless(it, it.plan)
+    it.taken_once(_underlay_addresses(it, it.plan))
 
 
 def tenant(it: Judge) -> None:
     """Addresses in the VRF with two owners."""
-    it.taken_once(_tenant_addresses(it, _plan(it)))
-
-
-def _plan(it: Judge) -> Design:
-    """The plan of what has addresses; what has no place in the fabric, and is told of elsewhere, takes none."""
-    spec, pairs, borders = it.spec, len(leaf_pairs(it.spec)), border_names(it.spec)
-    parts: dict[str, object] = {"images": Images(), "traffic": Traffic(), "workloads": ()}
-    parts["external"] = tuple(external for external in spec.external if external.attach in borders)
-    if spec.cluster != "none" and not isinstance(spec.cluster.nodes, int):
-        placed = (
-            node if (node.pair or 1) <= pairs else node.model_copy(update={"pair": None}) for node in node_specs(spec)
-        )
-        parts["cluster"] = spec.cluster.model_copy(update={"nodes": tuple(placed)})
-    return design(spec.model_copy(update=parts), Target())
+    it.taken_once(_tenant_addresses(it, it.plan))
 
 
 def _useless(it: Judge, lab: Design) -> None:
@@ -118,7 +103,7 @@ def _peering_addresses(it: Judge, lab: Design) -> Iterator[tuple[str, str, Path]
 
 def ports(it: Judge) -> None:
     """Switches with more links than ports."""
-    lab = _plan(it)
+    lab = it.plan
     wired = Counter(end[0] for link in lab.links for end in (link.a, link.b))
     full = [switch for switch in lab.switches if wired[switch.name] > PORTS]
     if full:
@@ -137,8 +122,7 @@ Kind = Literal["nodes", "pool", "service", "ips", "peering", "links", "prefix", 
 Verdict = Literal["error", "warning"]
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(NamedTuple):
     """A range: what it is of, and where it is written (a path that is not in the document: labctl's choice)."""
 
     kind: Kind

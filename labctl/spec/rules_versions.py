@@ -6,7 +6,7 @@ Beside what is known (one version further) is a warning: its authors say that it
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from labctl import peers
 from labctl.design import versions
@@ -22,8 +22,7 @@ REAL_IMAGES = ("vrnetlab/", "kindest/")
 """Whose images are never a stand-in."""
 
 
-@dataclass(frozen=True, slots=True)
-class Misfit:
+class Misfit(NamedTuple):
     """What is wrong with a version, and what to write instead."""
 
     path: Path
