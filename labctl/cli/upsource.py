@@ -215,12 +215,13 @@ def _not_there(images: list[str]) -> str | None:
 def real_images(spec: Spec, wishes: ImageWishes, containerlab: str) -> dict[Part, tuple[str, ...]]:
     """The images that real parts of a spec would run, each once."""
     from labctl.design import versions
-    from labctl.spec.rules import all_switches
+    from labctl.spec.rules import switches_of
 
     cluster = spec.cluster if isinstance(spec.cluster, Cluster) else None
     kubernetes = versions.of_cluster(spec, "kind", containerlab)[0] if cluster else ""
     images = choose_images(spec.images, Target("n9kv", "kind"), spec.fabric.nxos, kubernetes, wishes)
-    roles = [role for role in SWITCH_ROLES if role in set(all_switches(spec).values())]
+    there = {role for _, role, _ in switches_of(spec)}
+    roles = [role for role in SWITCH_ROLES if role in there]
     names = (images.of(cast("Literal['leaf', 'spine', 'border']", role)).tagged for role in roles)
     return {"switch": tuple(dict.fromkeys(names)), "cluster": (images.node.tagged,) if cluster else ()}
 

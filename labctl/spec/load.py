@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import difflib
 import pathlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from copy import deepcopy
-from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
@@ -21,7 +20,7 @@ from labctl.design.plan import container_names, node_specs
 from labctl.errors import Problem, SpecError
 from labctl.spec import conflicts, manifests, rules
 from labctl.spec.keys import Spec
-from labctl.spec.messages import Fault, fields_at, findings
+from labctl.spec.messages import fields_at, findings
 from labctl.spec.rules_versions import judge_versions
 from labctl.spec.textfile import STDIN, label, read_text
 from labctl.spec.validation import Judge
@@ -59,43 +58,22 @@ def loads(
     found, problems = parse(file, text)
     if found is None:
         raise SpecError(problems)
-    read = _validated({**found.data, "name": name} if name else found.data, found)
-    problems += read.problems
+    specs, malformed, parts, values = _validated({**found.data, "name": name} if name else found.data, found)
+    problems += malformed
     texts: dict[str, str] = {}
-    if read.specs:
-        judged = [judge(one, found, target, read.malformed, read.unsound, containerlab) for one in read.specs]
+    if specs:
+        judged = [_judge(spec, found, target, containerlab, parts, values) for spec in specs]
         problems += [problem for problem in judged[0] if problem in judged[-1]]
-        texts, objects, troubles = manifests.read(read.specs[0], found, pathlib.Path(file).parent)
+        texts, objects, troubles = manifests.read(specs[0], found, pathlib.Path(file).parent)
         problems += troubles
-        if not read.malformed and not read.unsound:
-            problems += manifests.judge_objects(read.specs[0], found, target, objects, complete=not troubles)
+        if not malformed:
+            problems += manifests.judge_objects(specs[0], found, target, objects, complete=not troubles)
     problems.sort(key=lambda p: (p.place.line, p.place.column) if p.place else (0, 0))
     wrong = [problem for problem in problems if problem.severity == "error"]
     warnings = [problem for problem in problems if problem.severity == "warning"]
     if wrong:
         raise SpecError(wrong, warnings=warnings)
-    return read.specs[0].as_read(texts, warnings)  # nothing is wrong: it is the one that was written
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """A document as a `Spec`, or what stands for it where it is malformed.
-
-    ``malformed``: parts that have labctl's defaults; ``unsound``: single values that were set in.
-    """
-
-    specs: tuple[Spec, ...]
-    problems: list[Problem] = field(default_factory=list)
-    malformed: AbstractSet[Path] = frozenset()
-    unsound: AbstractSet[Path] = frozenset()
-
-
-def _validated(data: dict[str, Any], found: Document) -> _Read:
-    try:
-        return _Read((Spec.model_validate(data),))
-    except ValidationError as error:
-        problems, faults = findings(error, found)
-        return _mended(data, faults, problems)
+    return specs[0].as_read(texts, warnings)  # nothing is wrong: it is the one that was written
 
 
 INSTEAD: dict[str, tuple[object, object]] = {
@@ -108,11 +86,18 @@ INSTEAD: dict[str, tuple[object, object]] = {
 meant to be; where one is malformed of which there is no row, the rules that read its part wait for the next run."""
 
 
-def _mended(data: dict[str, Any], faults: list[Fault], problems: list[Problem]) -> _Read:
-    """Specs that stand for what is meant, so that all else can be judged at once."""
+def _validated(
+    data: dict[str, Any], found: Document
+) -> tuple[list[Spec], list[Problem], AbstractSet[Path], AbstractSet[Path]]:
+    """A document as a `Spec`, or where it is malformed two that stand for what is meant, so that all else can be judged
+    at once; what is wrong with its form; the parts that have labctl's defaults; single values that were set in."""
+    try:
+        return [Spec.model_validate(data)], [], set(), set()
+    except ValidationError as error:
+        problems, faults = findings(error, found)
     made: list[Spec] = []
+    parts, values = set[Path](), set[Path]()
     for which in (0, 1):
-        parts, values = set[Path](), set[Path]()
         copy = deepcopy(data)
         for kind, path in faults:
             _mend(copy, kind, path, which, parts, values)
@@ -120,9 +105,9 @@ def _mended(data: dict[str, Any], faults: list[Fault], problems: list[Problem]) 
         if spec is None:  # what it was renamed to, or set in, is malformed again
             parts = {part for kind, path in faults for part in _parts(kind, path)}
             spec = _without(data, parts)
-            return _Read((spec,) if spec else (), problems, parts)
+            return [spec] if spec else [], problems, parts, set()
         made.append(spec)
-    return _Read(tuple(made), problems, parts, values)
+    return made, problems, parts, values
 
 
 def _holder(data: Any, path: Path) -> Any:
@@ -188,7 +173,7 @@ VRF: tuple[Path, ...] = (("fabric", "vrfs"),)
 
 def names(it: Judge) -> None:
     """Switches, nodes and hosts share one space of names; kind's containers and its cluster another with those two."""
-    switches = [(name, f"the switch {name}", path) for name, path in rules.switch_names(it.spec)]
+    switches = [(name, f"the switch {name}", path) for name, _, path in rules.switches_of(it.spec)]
     hosts = [(e.name, f"the external host {e.name}", ("external", i, "name")) for i, e in enumerate(it.spec.external)]
     nodes = [(n.name, f"the node {n.name}", ("cluster", "nodes", i, "name")) for i, n in enumerate(node_specs(it.spec))]
     it.taken_once([*switches, *nodes, *hosts], "duplicate-name")
@@ -236,27 +221,26 @@ NO_PLAN = frozenset({
 })  # fmt: skip
 
 
-def judge(
+def _judge(
     spec: Spec,
     found: Document,
     target: tuple[str, str] | None,
-    malformed: Iterable[Path] = (),
-    unsound: AbstractSet[Path] = frozenset(),
-    containerlab: str | None = None,
+    containerlab: str | None,
+    malformed: AbstractSet[Path],
+    unsound: AbstractSet[Path],
 ) -> list[Problem]:
     """Every semantic problem.
 
     ``target``: (switch, cluster) when the command line or the runtime decides it; ``malformed``: parts of the document
     that ``spec`` has labctl's defaults for; ``unsound``: single values in it that stand in for malformed ones.
     """
-    bad = frozenset(malformed)
-    it = Judge(spec, found, target or (spec.target.switch, spec.target.cluster), unsound | bad, containerlab)
+    it = Judge(spec, found, target or (spec.target.switch, spec.target.cluster), unsound | malformed, containerlab)
     for rule, parts in (*RULES, *PLANNED):
         if (rule, parts) in PLANNED and it.codes & NO_PLAN:
             continue
         said = list(it.problems)
         rule(it)
-        if any(_meet(part, path) for part in parts for path in bad):
+        if any(_meet(part, path) for part in parts for path in malformed):
             it.problems = said  # it was run for its codes alone
     return it.problems
 
