@@ -222,25 +222,9 @@ class _TopologyFile(_Part):
     topology: _Body
 
 
-def _read_topology(path: Path, lab: Lab, problems: list[Problem]) -> Topology | None:
-    """Read topology.clab.yml. None when it has problems, which are added."""
-    read = _read_document(path, TOPOLOGY_FILE, _TopologyFile, problems)
-    if read is None:
-        return None
-    found, file = read
+def _settings(file: _TopologyFile) -> Topology:
     body = file.topology
     nodes = {key: body.merged(key) for key in body.nodes}
-    other = [
-        *_other_names(found, lab, file),
-        *_other_nodes(found, lab, {key: node["kind"] for key, node in nodes.items()}),
-        *_other_links(found, lab, [link.endpoints for link in body.links]),
-    ]
-    problems.extend(other)
-    return _settings(file, nodes) if not other else None
-
-
-def _settings(file: _TopologyFile, nodes: Mapping[str, Mapping[str, Any]]) -> Topology:
-    body = file.topology
     written = (body.defaults, *body.kinds.values(), *body.groups.values(), *body.nodes.values())
     return Topology(
         file.mgmt.subnet,
@@ -251,6 +235,14 @@ def _settings(file: _TopologyFile, nodes: Mapping[str, Mapping[str, Any]]) -> To
         str((body.defaults or {}).get("image-pull-policy", "if-not-present")).lower() != "never",
         frozenset(key for settings in written for key in settings or ()) & (EXTRAS | ON_NODE),
     )
+
+
+def _other_topology(found: Document, lab: Lab, file: _TopologyFile) -> Iterator[Problem]:
+    """What is not as lab.json has it."""
+    body = file.topology
+    yield from _other_names(found, lab, file)
+    yield from _other_nodes(found, lab, {key: body.merged(key)["kind"] for key in body.nodes})
+    yield from _other_links(found, lab, [link.endpoints for link in body.links])
 
 
 def _other_names(found: Document, lab: Lab, file: _TopologyFile) -> Iterator[Problem]:
@@ -302,14 +294,6 @@ def _other_links(found: Document, lab: Lab, links: list[tuple[str, str]]) -> Ite
 CLUSTER_FILE = "kind/cluster.yaml"
 
 
-@dataclass(frozen=True, slots=True)
-class ClusterRanges:
-    """The ranges that the cluster is made with; empty without one."""
-
-    pod_subnets: tuple[str, ...] = ()
-    service_subnets: tuple[str, ...] = ()
-
-
 def _ranges(written: Any) -> tuple[str, ...]:
     return tuple(part for part in str(written or "").split(",") if part)
 
@@ -317,9 +301,12 @@ def _ranges(written: Any) -> tuple[str, ...]:
 _Ranges = Annotated[tuple[str, ...], BeforeValidator(_ranges)]
 
 
-class _Networking(_Part):
-    pods: _Ranges = Field(default=(), alias="podSubnet")
-    services: _Ranges = Field(default=(), alias="serviceSubnet")
+class ClusterRanges(_Part):
+    """The ranges that the cluster is made with; empty without one."""
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True)
+    pod_subnets: _Ranges = Field(default=(), alias="podSubnet")
+    service_subnets: _Ranges = Field(default=(), alias="serviceSubnet")
 
 
 class _Node(_Part):
@@ -328,51 +315,33 @@ class _Node(_Part):
 
 
 class _ClusterFile(_Part):
-    networking: _Networking = _Networking()
+    networking: ClusterRanges = ClusterRanges()
     nodes: tuple[_Node, ...] = ()
 
 
-def _read_cluster(path: Path, lab: Lab, problems: list[Problem]) -> ClusterRanges:
-    """Read kind/cluster.yaml, adding its problems."""
-    read = _read_document(path, CLUSTER_FILE, _ClusterFile, problems)
-    if read is None:
-        return ClusterRanges()
-    found, file = read
-    _agree(found, lab, file.nodes, problems)
-    return ClusterRanges(file.networking.pods, file.networking.services)
-
-
-def _agree(found: Document, lab: Lab, nodes: tuple[_Node, ...], problems: list[Problem]) -> None:
+def _other_cluster(found: Document, lab: Lab, file: _ClusterFile) -> Iterator[Problem]:
     """Each node of the file must be the one that lab.json has under the container's name that kind will give to it."""
     wanted = {lab.nodes[node].container: name for node, name in lab.kubernetes.items()}
     counted: Counter[str] = Counter()
-    for index, node in enumerate(nodes):
+    for index, node in enumerate(file.nodes):
         counted[node.role] += 1  # kind numbers the nodes of a role, but for the first
         container = f"{lab.cluster}-{node.role}{counted[node.role] if counted[node.role] > 1 else ''}"
-        name, place = _registered(found, index, node, problems)
+        name, place = None, found.place(("nodes", index))  # kubeadm registers a node by its container's name, or so:
+        for position, patch in enumerate(node.patches):
+            where = found.place(("nodes", index, "kubeadmConfigPatches", position))
+            try:
+                name, place = str(yaml.load(patch, Loader=yaml.CSafeLoader)["nodeRegistration"]["name"]), where
+            except (yaml.YAMLError, KeyError, TypeError):
+                yield Problem("bad-patch", "a patch without nodeRegistration.name", where)
         expected = wanted.pop(container, None)
         if expected is None:
-            message = f"lab.json has no node in container {container}, which kind makes"
-            problems.append(Problem(STRUCTURE, message, place))
+            yield Problem(STRUCTURE, f"lab.json has no node in container {container}, which kind makes", place)
         elif name != expected:
             message = f"lab.json calls the node in container {container} {expected}, not {name or container}"
-            problems.append(Problem(STRUCTURE, message, place))
-    problems.extend(
-        Problem(STRUCTURE, f"lab.json has node {name}, which is missing here", found.place(("nodes",), key=True))
-        for name in wanted.values()
-    )
-
-
-def _registered(found: Document, index: int, node: _Node, problems: list[Problem]) -> tuple[str | None, Place]:
-    """The name with which kubeadm registers a node (None: its container's), and the place of what says so."""
-    name, place = None, found.place(("nodes", index))
-    for position, patch in enumerate(node.patches):
-        where = found.place(("nodes", index, "kubeadmConfigPatches", position))
-        try:
-            name, place = str(yaml.load(patch, Loader=yaml.CSafeLoader)["nodeRegistration"]["name"]), where
-        except (yaml.YAMLError, KeyError, TypeError):
-            problems.append(Problem("bad-patch", "a patch without nodeRegistration.name", where))
-    return name, place
+            yield Problem(STRUCTURE, message, place)
+    for missing in wanted.values():
+        message = f"lab.json has node {missing}, which is missing here"
+        yield Problem(STRUCTURE, message, found.place(("nodes",), key=True))
 
 
 # --- the whole -------------------------------------------------------------------------------------------------------
@@ -394,8 +363,12 @@ def load_folder(path: Path) -> Folder:
     """Read and check a folder. Raises `SpecError` with every problem."""
     lab = _read_lab(path)
     problems: list[Problem] = []
-    topology = _read_topology(path, lab, problems)
-    cluster = _read_cluster(path, lab, problems) if lab.kube_nodes else ClusterRanges()
+    if topology := _read_document(path, TOPOLOGY_FILE, _TopologyFile, problems):
+        problems += _other_topology(topology[0], lab, topology[1])
+    ranges = ClusterRanges()
+    if lab.kube_nodes and (cluster := _read_document(path, CLUSTER_FILE, _ClusterFile, problems)):
+        problems += _other_cluster(cluster[0], lab, cluster[1])
+        ranges = cluster[1].networking
     if problems or topology is None:
         raise SpecError(problems, next_command=RENDER_ANEW)
-    return Folder(path, lab, topology, cluster, edited_files(path, lab.files))
+    return Folder(path, lab, _settings(topology[1]), ranges, edited_files(path, lab.files))

@@ -230,9 +230,9 @@ def _cannot(spec: Spec, containerlab: str) -> str | None:
     """Why kind cannot run the versions that a spec asks for."""
     if not isinstance(spec.cluster, Cluster):
         return None
-    from labctl.spec.rules_versions import of_cluster
+    from labctl.spec.conflicts import unfit_cluster
 
-    return next((one.message for one in of_cluster(spec, "kind", containerlab) if one.fatal), None)
+    return next((one.message for one in unfit_cluster(spec, "kind", containerlab) if one.fatal), None)
 
 
 def written_target(spec: Spec) -> dict[str, str | None]:

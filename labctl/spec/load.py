@@ -21,7 +21,6 @@ from labctl.errors import Problem, SpecError
 from labctl.spec import conflicts, manifests, rules
 from labctl.spec.keys import Spec
 from labctl.spec.messages import fields_at, findings
-from labctl.spec.rules_versions import judge_versions
 from labctl.spec.textfile import STDIN, label, read_text
 from labctl.spec.validation import Judge
 from labctl.yamldoc import Document, Path, parse
@@ -197,7 +196,7 @@ RULES: tuple[tuple[Callable[[Judge], None], tuple[Path, ...]], ...] = (
     (rules.loopbacks, (*SWITCHES, *VRF)),
     (rules.nodes, (*NODES, *VRF, ("fabric", "leaf_pairs"))),
     (
-        judge_versions,
+        conflicts.judge_versions,
         (("cluster", "kubernetes"), ("cluster", "calico"), ("fabric", "nxos"), ("images",), ("target",)),
     ),
     (conflicts.overlaps, ()),

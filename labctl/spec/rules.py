@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
+from ipaddress import IPv4Interface, IPv6Interface
 from itertools import product
 from typing import Any
 
@@ -185,14 +185,12 @@ def loopbacks(it: Judge) -> None:
 
 
 def _same_in_a_pair(it: Judge) -> None:
-    vrf = it.spec.fabric.vrfs[0]
-    for pair in leaf_pairs(it.spec):
-        mine = [vrf.peering_loopbacks.get(leaf, ()) for leaf in pair.leafs]
-        for kind in (IPv4Address, IPv6Address):
-            both = [next((a for a in found if isinstance(a, kind)), None) for found in mine]
-            if both[0] is not None and both[0] == both[1]:
-                why = f"{both[0]} is loopback1002 of {pair.leafs[0]} already; it may come again on another pair alone"
-                it.say("duplicate-address", why, (*PEERING, pair.leafs[1]))
+    written = it.spec.fabric.vrfs[0].peering_loopbacks
+    for one, other in (pair.leafs for pair in leaf_pairs(it.spec)):
+        for address in written.get(one, ()):
+            if address in written.get(other, ()):
+                why = f"{address} is loopback1002 of {one} already; it may come again on another pair alone"
+                it.say("duplicate-address", why, (*PEERING, other))
 
 
 NOBODY = "is of IPv6, and the nodes' network has no gateway of it: no node gets there"
