@@ -15,7 +15,6 @@ from labctl.design.plan import design
 from labctl.errors import Problem
 from labctl.peers import WRITTEN_FOR
 from labctl.spec.load import load
-from labctl.state import lab_state
 
 
 def planned(
@@ -32,6 +31,8 @@ def planned(
     a bad ``name``.
     """
     if name is not None:
+        from labctl.state import lab_state
+
         lab_state(name)
     loaded = load(spec, target=target, name=name, containerlab=containerlab)
     chosen: Any = target or (loaded.target.switch, loaded.target.cluster)

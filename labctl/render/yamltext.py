@@ -60,8 +60,7 @@ def _add(add: Callable[[yaml.Event], None], value: Any) -> None:
             _add(add, inner)
         add(_SEQUENCE[1])
     else:
-        words = {None: "null", True: "true", False: "false"}
-        plain = words[value] if value is None or isinstance(value, bool) else repr(value)
+        plain = "null" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)
         add(yaml.ScalarEvent(None, None, (True, False), plain))
 
 

@@ -78,9 +78,8 @@ def _underlay_addresses(it: Judge, lab: Design) -> Iterator[tuple[str, str, Path
 
 
 def _tenant_addresses(it: Judge, lab: Design) -> Iterator[tuple[str, str, Path]]:
-    for gateway in (lab.vrf.gateway, lab.vrf.gateway6):
-        if gateway is not None:
-            yield str(gateway.ip), "the gateway", GATEWAY
+    for gateway in lab.vrf.gateways:
+        yield str(gateway.ip), "the gateway", GATEWAY
     for index, node in enumerate(lab.cluster.nodes if lab.cluster else ()):
         path: Path = ("cluster", "nodes", index, "address")
         for position, end in enumerate((node.address, node.address6)):
@@ -97,12 +96,11 @@ def _tenant_addresses(it: Judge, lab: Design) -> Iterator[tuple[str, str, Path]]
 def _peering_addresses(it: Judge, lab: Design) -> Iterator[tuple[str, str, Path]]:
     seen: set[IPv4Address | IPv6Address] = set()
     for switch in lab.by_role("leaf"):
+        written = set(it.spec.fabric.vrfs[0].peering_loopbacks.get(switch.name, ()))
         for address in (switch.peering, switch.peering6):
-            given = address in it.spec.fabric.vrfs[0].peering_loopbacks.get(switch.name, ())
-            if address is not None and not (given and address in seen):  # written on several pairs: they are coloured
+            if address not in written & seen:  # written on several pairs: they are coloured
                 yield str(address), f"loopback1002 of {switch.name}", (*PEERING, switch.name)
-            if address is not None and given:
-                seen.add(address)
+        seen |= written
 
 
 def ports(it: Judge) -> None:
@@ -136,10 +134,8 @@ class Range(NamedTuple):
 
 
 DOCKER = (
-    Range("docker", "Docker's own network docker0", IPv4Network("172.17.0.0/16"), ("Docker",)),
-    Range(
-        "docker", "the network that Docker makes first, as a rule kind's,", IPv4Network("172.18.0.0/16"), ("Docker",)
-    ),
+    ("Docker's own network docker0", IPv4Network("172.17.0.0/16")),
+    ("the network that Docker makes first, as a rule kind's,", IPv4Network("172.18.0.0/16")),
 )
 """Where nobody configured Docker otherwise; ``doctor`` knows what this host has."""
 APART: tuple[set[str], ...] = (
@@ -184,7 +180,7 @@ def ranges(it: Judge) -> Iterator[Range]:
         for links in (addressing.EXTERNAL_LINKS, addressing.EXTERNAL_LINKS6):
             yield Range("links", "the links to external hosts", links, ("external", "links"))
     if {it.switch_target, it.cluster_target} != {"standin"}:
-        yield from DOCKER
+        yield from (Range("docker", what, network, ("Docker",)) for what, network in DOCKER)
     yield Range("management", "the management network", spec.management, ("management",))
     for index, external in enumerate(spec.external):
         for position, network in enumerate(external.announces):
@@ -209,9 +205,8 @@ def _peering_ranges(it: Judge) -> Iterator[Range]:
     for leaf, both in peering_loopbacks(it.spec).items():
         mine: tuple[object, ...] = written.get(leaf, ())
         for address in both:
-            if address is not None:
-                path = it.item((*PEERING, leaf), mine.index(address)) if address in mine else (*PEERING, leaf, "")
-                yield Range("peering", f"loopback1002 of {leaf}", ip_network(address), path)
+            path = it.item((*PEERING, leaf), mine.index(address)) if address in mine else (*PEERING, leaf, "")
+            yield Range("peering", f"loopback1002 of {leaf}", ip_network(address), path)
 
 
 def _underlay_ranges(it: Judge) -> Iterator[Range]:

@@ -7,7 +7,6 @@ would judge what nobody wrote, and is not heard until the next run; all others s
 
 from __future__ import annotations
 
-import difflib
 import pathlib
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
@@ -151,6 +150,8 @@ def _without(data: dict[str, Any], unsound: set[Path]) -> Spec | None:
 
 def _meant(path: Path) -> str | None:
     """The key that a misspelt one is a near miss of."""
+    import difflib  # only needed once something is wrong
+
     near = difflib.get_close_matches(str(path[-1]), fields_at(path[:-1]), n=1, cutoff=0.6)
     return near[0] if near else None
 
