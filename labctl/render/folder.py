@@ -150,24 +150,20 @@ def _deadlines(design: Design) -> dict[str, int]:
 
 def _inputs(design: Design) -> list[Input]:
     """What the lab needs that is neither rendered nor ours, and every image that somebody pinned to a digest."""
-    inputs: list[Input] = []
+    rows: list[tuple[str, str, str | None, str]] = []
     images = design.images
     if design.cluster:
         source = "calico/standin" if design.target.cluster == "standin" else "calico/calico.yaml, to be laid there"
-        inputs.append(_input("calico", design.cluster.calico, None, source))
-        inputs.append(_input("kubernetes", design.cluster.kubernetes, images.node.digest, images.node.tagged))
-    switches = list(dict.fromkeys(images.of(switch.role) for switch in design.switches))
-    if design.target.switch == "n9kv":
-        inputs += [_input("nxos", design.fabric.nxos, image.digest, image.tagged) for image in switches]
-    else:
-        inputs += [_input("switch", image.tag, image.digest, image.tagged) for image in switches if image.digest]
+        rows.append(("calico", design.cluster.calico, None, source))
+        rows.append(("kubernetes", design.cluster.kubernetes, images.node.digest, images.node.tagged))
+    real = design.target.switch == "n9kv"
+    for image in dict.fromkeys(images.of(switch.role) for switch in design.switches):
+        if real or image.digest:
+            name, version = ("nxos", design.fabric.nxos) if real else ("switch", image.tag)
+            rows.append((name, version, image.digest, image.tagged))
     if design.externals and images.host.digest:
-        inputs.append(_input("host", images.host.tag, images.host.digest, images.host.tagged))
-    return inputs
-
-
-def _input(name: str, version: str, sha256: str | None, source: str) -> Input:
-    return Input(name=name, version=version, sha256=sha256, source=source)
+        rows.append(("host", images.host.tag, images.host.digest, images.host.tagged))
+    return [Input(name=name, version=of, sha256=digest, source=source) for name, of, digest, source in rows]
 
 
 # --- nxos/<switch>.cfg: the complete configuration of each switch, in the order in which it is pushed ----------------

@@ -9,24 +9,27 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationInfo
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo
 from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, core_schema
 
 from labctl.errors import Problem
 from labctl.peers import NXOS_DEFAULT
 
 
-def _as_list(value: object) -> object:
-    return value if isinstance(value, list) or value is None else [value]
+class _OrOne:
+    """In `Annotated`: a list of one may be written without brackets."""
 
+    def __get_pydantic_core_schema__(self, source: object, handler: Callable[[object], CoreSchema]) -> CoreSchema:
+        def listed(value: object) -> object:
+            return value if isinstance(value, list) or value is None else [value]
 
-def _or_one(schema: dict[str, Any]) -> None:
-    """Says to editors that a list of one may be written without brackets."""
-    listed: dict[str, Any] = {key: schema.pop(key) for key in ("type", "items")}
-    for said, meant in (("minLength", "minItems"), ("maxLength", "maxItems")):
-        if said in schema:  # of a tuple behind a validator pydantic says the length of a text
-            listed[meant] = schema.pop(said)
-    schema["anyOf"] = [listed, *listed["items"].get("anyOf", [listed["items"]])]
+        return core_schema.no_info_before_validator_function(listed, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: Callable[[CoreSchema], dict[str, Any]]
+    ) -> dict[str, Any]:
+        listed = handler(core)
+        return {"anyOf": [listed, *listed["items"].get("anyOf", [listed["items"]])]}
 
 
 class _Read:
@@ -176,14 +179,12 @@ class Network(Part):
     vni: Annotated[Vni, _said("The VLAN's VNI.")] = 30001
     gateway: Annotated[
         tuple[AnyInterface, ...],
-        BeforeValidator(_as_list),
+        Field(min_length=1, max_length=2),
+        _OrOne(),
         _said(
             "Anycast gateway with its prefix length: IPv4, then IPv6. Without IPv6 the lab has none.",
             ["192.168.1.1/24", "2001:192:168:1::1/64"],
             "192.168.1.1/24",
-            min_length=1,
-            max_length=2,
-            json_schema_extra=_or_one,
         ),
     ] = (IPv4Interface("192.168.1.1/24"), IPv6Interface("2001:192:168:1::1/64"))
 
@@ -204,9 +205,7 @@ class Vrf(Part):
         Network(),
     )
     peering_loopbacks: Annotated[
-        dict[
-            SwitchName, Annotated[tuple[AnyAddress, ...], BeforeValidator(_as_list), Field(json_schema_extra=_or_one)]
-        ],
+        dict[SwitchName, Annotated[tuple[AnyAddress, ...], _OrOne()]],
         _said(
             "loopback1002 of a leaf: IPv4, then IPv6. The same addresses on several pairs are coloured by a "
             "route target a pair.",
@@ -279,13 +278,12 @@ class Node(Part):
     ] = None
     address: Annotated[
         tuple[AnyAddress, ...],
-        BeforeValidator(_as_list),
+        Field(max_length=2),
+        _OrOne(),
         _said(
             "Of bond0, in the nodes' network: IPv4, then IPv6. Left out: .10, .11, … and ::10, ::11, …",
             ["192.168.1.11", "2001:192:168:1::11"],
             "192.168.1.11",
-            max_length=2,
-            json_schema_extra=_or_one,
         ),
     ] = ()
     pair: Annotated[Whole | None, _said("The leaf pair that it hangs on, counted from 1. Left out: in turn.", ge=1)] = (
