@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import Literal, NamedTuple
 
@@ -153,17 +154,9 @@ class Peer(NamedTuple):
     """A Calico BGPPeer: a leaf's peering loopback in one family, as the nodes of that leaf see it."""
 
     name: str
-    leaf: str
     address: IPv4Address | IPv6Address
     nodes: tuple[str, ...] | None
     """None = global; else only these nodes (several pairs with loopbacks of their own)."""
-
-
-class Manifest(NamedTuple):
-    """A workload that a person wrote: the text of a file beside the spec."""
-
-    name: str
-    text: str
 
 
 class PodEnd(NamedTuple):
@@ -211,7 +204,8 @@ class Cluster(NamedTuple):
     mtu: int
     workloads: tuple[str, ...]
     """The built-in ones."""
-    manifests: tuple[Manifest, ...]
+    manifests: Mapping[str, str]
+    """Workloads that a person wrote: the text of each file beside the spec, by its name."""
     pings: tuple[Ping, ...]
     curls: tuple[Curl, ...]
 

@@ -12,7 +12,6 @@ from labctl.design.design import (
     Curl,
     Design,
     External,
-    Manifest,
     Network,
     Node,
     Peer,
@@ -166,7 +165,7 @@ def _cluster(spec: Spec, target: Target, nodes: tuple[Node, ...], switches: tupl
         peers=_peers(spec, nodes, switches),
         mtu=wanted.mtu,
         workloads=built_in,
-        manifests=tuple(Manifest(name, text) for name, text in spec.manifests.items()),
+        manifests=spec.manifests,
         pings=_pings(spec.traffic, {node.name: node for node in nodes}, pools, built_in),
         curls=_curls(spec.traffic, {node.name: node for node in nodes}, built_in),
     )
@@ -223,7 +222,7 @@ def _peers(spec: Spec, nodes: tuple[Node, ...], switches: tuple[Switch, ...]) ->
             if mine:  # a pair without nodes has nobody to peer with
                 scope = None if len(mine) == len(nodes) else mine
                 name = f"{leaf.name.lower()}-calico-v{address.version}"
-                result[address] = Peer(name, leaf.name, address, scope)
+                result[address] = Peer(name, address, scope)
     return tuple(result.values())
 
 

@@ -46,7 +46,7 @@ def files(design: Design, cluster: Cluster) -> dict[str, str]:
     for base in bases:
         path = f"calico/standin/{base}.yaml"
         result[path] = render(f"{path}.j2", versions=cluster, calico=peers.calico(cluster.calico), limits=LIMITS)
-    return result | {f"k8s/{manifest.name}.yaml": manifest.text for manifest in cluster.manifests}
+    return result | {f"k8s/{name}.yaml": text for name, text in cluster.manifests.items()}
 
 
 def pod_images(cluster: Cluster) -> tuple[str, ...]:
