@@ -25,6 +25,11 @@ FIRST_VIP = 100
 FIRST_NODE = 10
 """Host number of the first node in the nodes' network: .10, .11, .12, …"""
 FIRST_SWITCH_HOST = 11
+NODE_MASK = {4: 24, 6: 64}
+"""kubeadm's ``node-cidr-mask-size-ipv4`` and ``-ipv6``: it cuts a range for each node off the pod range (Calico uses
+none of them)."""
+NODE_BITS = 16
+"""Its allocator gives at most 2^16 of them, and it checks that they fit."""
 
 
 def ends(network: IPv4Network, index: int) -> tuple[IPv4Interface, IPv4Interface]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from ipaddress import ip_network
 from typing import Any
 
-from labctl.design.addressing import NETWORKS, scale_ranges
+from labctl.design.addressing import NETWORKS, NODE_BITS, NODE_MASK, scale_ranges
 from labctl.design.design import Cluster, Curl, Design, External, Network, Node, Ping, PodEnd, Switch
 from labctl.render.cluster import built_in_services, built_in_workloads
 from labctl.render.yamltext import dump
@@ -249,9 +249,6 @@ def _curl(design: Design, curl: Curl) -> list[Row]:
 
 BIRDS = {"standin": ("bird",), "kind": ("bird", "bird6")}
 """Calico runs one BIRD 1.6 a family, a stand-in node one BIRD 2 for both."""
-NODE_MASK = {4: 24, 6: 64}
-"""kubeadm's ``node-cidr-mask-size-ipv4`` and ``-ipv6``; its allocator gives at most 2^16 networks of a range."""
-MOST_NETWORKS = 16
 
 
 def _cluster(design: Design, lab: Cluster) -> Row:
@@ -344,7 +341,7 @@ def _components(design: Design, lab: Cluster) -> list[Row]:
 def _pod_cidrs(lab: Cluster) -> list[Row]:
     """Of the cluster's pod ranges; none where one has no room for networks of a node's length."""
     masks = [(pool.cidr, NODE_MASK[version]) for version, pool in lab.first_pools.items()]
-    fits = all(0 <= mask - cidr.prefixlen <= MOST_NETWORKS for cidr, mask in masks)
+    fits = all(0 <= mask - cidr.prefixlen <= NODE_BITS for cidr, mask in masks)
     return [{"range": str(cidr), "length": mask} for cidr, mask in masks] if fits else []
 
 

@@ -9,6 +9,7 @@ from itertools import product
 from typing import Any
 
 from labctl import peers
+from labctl.design.addressing import NODE_BITS, NODE_MASK
 from labctl.design.fabric import border_names, leaf_pairs, spine_names
 from labctl.design.plan import (
     BLOCK_SIZE,
@@ -196,13 +197,10 @@ def _same_in_a_pair(it: Judge) -> None:
 NOBODY = "is of IPv6, and the nodes' network has no gateway of it: no node gets there"
 SERVICE_BITS = 20
 """kubeadm and older API servers take service ranges of at most 2^20 addresses."""
-KIND_NODE_MASK = {4: 24, 6: 64}
 IPIP = 20
 """Bytes that IPIP takes: labctl sets Calico's veth_mtu that much below the nodes' MTU, in both modes."""
 LEAST_MTU6 = 1280 + IPIP
 BLOCKS_A_NODE = 20
-KIND_NODE_BITS = 16
-"""kubeadm cuts a range for each node off the pod subnet (Calico does not use them) and checks that they fit."""
 
 
 def nodes(it: Judge) -> None:
@@ -277,9 +275,9 @@ def _pool(it: Judge, pool: Any, path: Path, *, first: bool) -> None:
         hint = f"a larger pool, or a block_size of {cidr.prefixlen} to {longest}"
         it.say("block-size", f"{cidr} is smaller than one block, which is a /{size}", (*path, "cidr"), hint)
     elif it.cluster_target == "kind" and first:  # the others are not in kind/cluster.yaml
-        mask = KIND_NODE_MASK[cidr.version]
-        if not mask - KIND_NODE_BITS <= cidr.prefixlen <= mask:
-            why = f"kubeadm, which kind uses, takes a pod range of /{mask - KIND_NODE_BITS} to /{mask} here"
+        mask = NODE_MASK[cidr.version]
+        if not mask - NODE_BITS <= cidr.prefixlen <= mask:
+            why = f"kubeadm, which kind uses, takes a pod range of /{mask - NODE_BITS} to /{mask} here"
             it.say("pool-size", why, (*path, "cidr"))
 
 
