@@ -79,18 +79,20 @@ def _images(design: Design) -> list[tuple[str, str, str]]:
 
 def lab_json(design: Design, files: Mapping[str, str]) -> str:
     """The text; ``files`` is everything else in the folder."""
+    made = design.cluster
+    versions = {"kubernetes": made.kubernetes, "calico": made.calico} if made else {}
     lab = Lab(
         schema=SCHEMA,
         name=design.name,
         generator=f"labctl {__version__}",
         target={
             "switch": design.target.switch,
-            "cluster": design.target.cluster if design.cluster else "none",
+            "cluster": design.target.cluster if made else "none",
             "containerlab": design.target.containerlab,
         },
-        mode=design.cluster.mode if design.cluster else "routed",
-        versions=_versions(design),
-        cluster=design.name if design.cluster else None,
+        mode=made.mode if made else "routed",
+        versions={"nxos": design.fabric.nxos, **versions},
+        cluster=design.name if made else None,
         nodes=_nodes(design),
         links=_links(design),
         scenarios=design.scenarios,
@@ -99,13 +101,6 @@ def lab_json(design: Design, files: Mapping[str, str]) -> str:
         files={path: hashlib.sha256(text.encode()).hexdigest() for path, text in sorted(files.items())},
     )
     return json.dumps(lab.model_dump(mode="json", by_alias=True, exclude_unset=True), indent=2) + "\n"
-
-
-def _versions(design: Design) -> dict[str, str]:
-    versions = {"nxos": design.fabric.nxos}
-    if design.cluster:
-        versions |= {"kubernetes": design.cluster.kubernetes, "calico": design.cluster.calico}
-    return versions
 
 
 def _nodes(design: Design) -> dict[str, LabNode]:
@@ -290,16 +285,10 @@ def _external(design: Design, external: External) -> str:
     inside: list[Network] = [gateway.network for gateway in design.vrf.gateways]
     inside += design.cluster.ranges if design.cluster else ()
     covered = [n for n in inside if not any(n != o and n.version == o.version and n.subnet_of(o) for o in inside)]  # type: ignore[arg-type]
-    own = [_owned(network) for network in external.port.announces]
-    sources = {version: next((a.split("/")[0] for v, a in own if v == version), None) for version in (4, 6)}
-    return render("external.sh.j2", external=external, inside=covered, own=[a for _, a in own], sources=sources)
-
-
-def _owned(network: Network) -> tuple[int, str]:
-    """An address of a prefix: its first host (or the address itself)."""
-    longest = network.max_prefixlen
-    address = network.network_address if network.prefixlen == longest else network[1]
-    return network.version, f"{address}/{longest}"
+    # an address of each prefix: its first host, or the address itself
+    own = [n.network_address if n.prefixlen == n.max_prefixlen else n[1] for n in external.port.announces]
+    sources = {version: next((address for address in own if address.version == version), None) for version in (4, 6)}
+    return render("external.sh.j2", external=external, inside=covered, own=own, sources=sources)
 
 
 # --- scenarios/<name>.yaml: the built-in failures, each where the design has what it needs ---------------------------
