@@ -12,7 +12,7 @@ from typing import NamedTuple
 from labctl import __version__
 from labctl.design.design import Cluster, Design, External, Network, Node, Switch
 from labctl.imagename import where_from
-from labctl.labjson import SCHEMA, Input, Lab, Link
+from labctl.labjson import SCHEMA, Input, Lab, Link, NodeKind, Role
 from labctl.labjson import Node as LabNode
 from labctl.peers import EXTRAS, containerlab, nxos, readers
 from labctl.render import cluster
@@ -105,21 +105,17 @@ def lab_json(design: Design, files: Mapping[str, str]) -> str:
 
 def _nodes(design: Design) -> dict[str, LabNode]:
     """In containerlab's words: it calls containers ``clab-LAB-NODE``, but kind names those of its nodes."""
-    prefix = f"clab-{design.name}-"
-    nodes = {
-        switch.name: LabNode(kind="switch", role=switch.role, topology=switch.name, container=f"{prefix}{switch.name}")
-        for switch in design.switches
-    }
-    if design.cluster:
-        for node in design.cluster.nodes:
-            nodes[node.name] = LabNode(
-                kind="kube-node", role=node.role, topology=node.container, container=node.container,
-                kubernetes=node.name,
-            )  # fmt: skip
-    for external in design.externals:
-        name = external.name
-        nodes[name] = LabNode(kind="host", role="external", topology=name, container=f"{prefix}{name}")
-    return nodes
+
+    def node(kind: NodeKind, role: Role, name: str) -> LabNode:
+        return LabNode(kind=kind, role=role, topology=name, container=f"clab-{design.name}-{name}")
+
+    nodes = {switch.name: node("switch", switch.role, switch.name) for switch in design.switches}
+    for node in design.cluster.nodes if design.cluster else ():
+        made = node.container
+        nodes[node.name] = LabNode(
+            kind="kube-node", role=node.role, topology=made, container=made, kubernetes=node.name
+        )
+    return nodes | {external.name: node("host", "external", external.name) for external in design.externals}
 
 
 def _links(design: Design) -> tuple[Link, ...]:
