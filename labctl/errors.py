@@ -49,12 +49,8 @@ class Place:
     text: str | None = None
 
     def __str__(self) -> str:
-        parts = [self.file]
-        if self.line:
-            parts.append(str(self.line))
-            if self.column:
-                parts.append(str(self.column))
-        return ":".join(parts)
+        spot = (self.line, self.column) if self.line else ()
+        return ":".join([self.file, *(str(number) for number in spot if number)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +102,7 @@ class LabctlError(Exception):
 
     exit_code: ExitCode = ExitCode.INTERNAL
     code: str = "internal"
+    next_command: str | None = None
 
     def __init__(
         self,
@@ -114,20 +111,24 @@ class LabctlError(Exception):
         code: str | None = None,
         place: Place | None = None,
         hint: str | None = None,
-        next_command: str | None = None,
+        next_command: str | None = "",
     ) -> None:
+        """``next_command``: left out it is that of the class."""
         super().__init__(message)
         self.message = message
         if code is not None:
             self.code = code
         self.place = place
         self.hint = hint
-        self.next_command = next_command
+        if next_command != "":
+            self.next_command = next_command
 
     def render(self) -> str:
         """The whole error as it is printed on stderr."""
-        text = Problem(self.code, self.message, self.place, self.hint).render()
-        return f"{text}\n  next: {self.next_command}" if self.next_command else text
+        return "\n".join([*self._lines(), *([f"  next: {self.next_command}"] if self.next_command else [])])
+
+    def _lines(self) -> list[str]:
+        return [Problem(self.code, self.message, self.place, self.hint).render()]
 
 
 class UsageError(LabctlError):
@@ -150,10 +151,8 @@ class SpecError(LabctlError):
         count = len(self.problems)
         super().__init__(f"{count} problem{'s' if count != 1 else ''}", next_command=next_command)
 
-    def render(self) -> str:
-        text = "\n".join(problem.render() for problem in (*self.problems, *self.warnings))
-        text = f"{text}\n{self.message}"
-        return f"{text}\n  next: {self.next_command}" if self.next_command else text
+    def _lines(self) -> list[str]:
+        return [*(problem.render() for problem in (*self.problems, *self.warnings)), self.message]
 
 
 class RejectedError(SpecError):
@@ -188,17 +187,7 @@ class HostError(LabctlError):
 
     exit_code = ExitCode.HOST
     code = "host"
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        code: str | None = None,
-        place: Place | None = None,
-        hint: str | None = None,
-        next_command: str | None = "labctl doctor",
-    ) -> None:
-        super().__init__(message, code=code, place=place, hint=hint, next_command=next_command)
+    next_command = "labctl doctor"
 
 
 class HostUnfit(HostError):
@@ -210,9 +199,8 @@ class HostUnfit(HostError):
         super().__init__(message, next_command=next_command)
         self.problems = tuple(problems)
 
-    def render(self) -> str:
-        problems = [problem.render() for problem in self.problems]
-        return "\n".join([f"{self.message} [{self.code}]", *problems, f"  next: {self.next_command}"])
+    def _lines(self) -> list[str]:
+        return [*super()._lines(), *(problem.render() for problem in self.problems)]
 
 
 class NotStarted(LabctlError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 EventKind = Literal[
@@ -30,17 +30,8 @@ class Event:
 
     def as_json(self) -> str:
         """One line of JSON, schema ``labctl.event/v1``."""
-        body = {
-            "schema": "labctl.event/v1",
-            "kind": self.kind,
-            "lab": self.lab,
-            "name": self.name,
-            "message": self.message,
-            "elapsed": round(self.elapsed, 3),
-            "time": round(self.time, 3),
-            "data": dict(self.data),
-        }
-        return json.dumps(body, sort_keys=True)
+        rounded = {"elapsed": round(self.elapsed, 3), "time": round(self.time, 3)}
+        return json.dumps({"schema": "labctl.event/v1", **asdict(self), **rounded}, sort_keys=True)
 
 
 Listener = Callable[[Event], None]

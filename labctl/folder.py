@@ -6,7 +6,6 @@ say the same, so that nobody has to ask them for it.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -20,11 +19,11 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from labctl.errors import Place, Problem, SpecError, did_you_mean
-from labctl.labjson import FILE, SCHEMA, Lab, Link, Node, NodeKind
+from labctl.labjson import FILE, SCHEMA, Lab, Link, Node, NodeKind, edited_files
 from labctl.peers import EXTRAS, ON_NODE
 from labctl.yamldoc import Document, parse
 
-__all__ = ["ClusterRanges", "Folder", "Lab", "Link", "Node", "Topology", "edited_in", "load_folder"]
+__all__ = ["ClusterRanges", "Folder", "Lab", "Link", "Node", "Topology", "load_folder"]
 
 
 # --- a document, judged by a model -----------------------------------------------------------------------------------
@@ -68,7 +67,7 @@ def _problems_of(error: ValidationError, found: Document) -> list[Problem]:
     """What a model says of a document."""
     result = []
     for row in error.errors():
-        path, words = row["loc"], str(row["msg"]).removeprefix("Value error, ")
+        path, message = row["loc"], str(row["msg"]).removeprefix("Value error, ")
         dotted = ".".join(str(step) for step in path if step != KEY)
         if row["type"] == "missing":
             result.append(Problem("missing-key", f"{found.file} lacks {dotted}", found.place(path)))
@@ -78,7 +77,7 @@ def _problems_of(error: ValidationError, found: Document) -> list[Problem]:
             result.append(Problem("cannot-do", f"this runtime cannot do {key} of {'.'.join(map(str, above))}", place))
         else:
             code = row["type"] if "-" in row["type"] else "bad-value"  # pydantic's own have none
-            result.append(Problem(code, f"{dotted or found.file}: {words}", found.place(path)))
+            result.append(Problem(code, f"{dotted or found.file}: {message}", found.place(path)))
     return result
 
 
@@ -96,15 +95,8 @@ def _read_lab(path: Path) -> Lab:
         text = (path / FILE).read_text()
         data = json.loads(text)
     except FileNotFoundError:
-        raise SpecError(
-            [
-                Problem(
-                    "no-folder",
-                    f"{path} is no artifact folder: it has no lab.json",
-                    hint="labctl generate SPEC -o DIR makes one",
-                )
-            ]
-        ) from None
+        message = f"{path} is no artifact folder: it has no lab.json"
+        raise SpecError([Problem("no-folder", message, hint="labctl generate SPEC -o DIR makes one")]) from None
     except json.JSONDecodeError as error:
         place = Place(FILE, error.lineno, error.colno)
         raise SpecError([Problem("json-syntax", f"this is no JSON: {error.msg}", place)]) from None
@@ -120,35 +112,10 @@ def _read_lab(path: Path) -> Lab:
 
 def _other_schema(schema: object) -> Problem:
     if schema in OLDER:
-        return Problem(
-            "older-folder",
-            f"lab.json has schema {schema!r}, of an older labctl: this one reads {SCHEMA}",
-            Place(FILE),
-            "render the folder anew; a lab that runs of it is taken down by labctl down LAB",
-        )
+        message = f"lab.json has schema {schema!r}, of an older labctl: this one reads {SCHEMA}"
+        hint = "render the folder anew; a lab that runs of it is taken down by labctl down LAB"
+        return Problem("older-folder", message, Place(FILE), hint)
     return Problem("wrong-schema", f"lab.json has schema {schema!r}, not {SCHEMA}", Place(FILE))
-
-
-def _edited_files(path: Path, files: Mapping[str, str]) -> tuple[str, ...]:
-    """Files whose hash is not the rendered one."""
-    edited = []
-    for name, expected in files.items():
-        try:
-            found = hashlib.sha256((path / name).read_bytes()).hexdigest()
-        except OSError:
-            found = ""
-        if found != expected:
-            edited.append(name)
-    return tuple(edited)
-
-
-def edited_in(path: Path) -> tuple[str, ...]:
-    """The same of a folder that is rendered anew: of any schema, and whatever is wrong with it."""
-    try:
-        files: Any = json.loads((path / FILE).read_text())["files"]
-        return _edited_files(path, files)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return ()
 
 
 # --- topology.clab.yml: its settings, which a person may edit, and whether its nodes and links are those of lab.json -
@@ -255,25 +222,9 @@ class _TopologyFile(_Part):
     topology: _Body
 
 
-def _read_topology(path: Path, lab: Lab, problems: list[Problem]) -> Topology | None:
-    """Read topology.clab.yml. None when it has problems, which are added."""
-    read = _read_document(path, TOPOLOGY_FILE, _TopologyFile, problems)
-    if read is None:
-        return None
-    found, file = read
+def _settings(file: _TopologyFile) -> Topology:
     body = file.topology
     nodes = {key: body.merged(key) for key in body.nodes}
-    other = [
-        *_other_names(found, lab, file),
-        *_other_nodes(found, lab, {key: node["kind"] for key, node in nodes.items()}),
-        *_other_links(found, lab, [link.endpoints for link in body.links]),
-    ]
-    problems.extend(other)
-    return _settings(file, nodes) if not other else None
-
-
-def _settings(file: _TopologyFile, nodes: Mapping[str, Mapping[str, Any]]) -> Topology:
-    body = file.topology
     written = (body.defaults, *body.kinds.values(), *body.groups.values(), *body.nodes.values())
     return Topology(
         file.mgmt.subnet,
@@ -284,6 +235,14 @@ def _settings(file: _TopologyFile, nodes: Mapping[str, Mapping[str, Any]]) -> To
         str((body.defaults or {}).get("image-pull-policy", "if-not-present")).lower() != "never",
         frozenset(key for settings in written for key in settings or ()) & (EXTRAS | ON_NODE),
     )
+
+
+def _other_topology(found: Document, lab: Lab, file: _TopologyFile) -> Iterator[Problem]:
+    """What is not as lab.json has it."""
+    body = file.topology
+    yield from _other_names(found, lab, file)
+    yield from _other_nodes(found, lab, {key: body.merged(key)["kind"] for key in body.nodes})
+    yield from _other_links(found, lab, [link.endpoints for link in body.links])
 
 
 def _other_names(found: Document, lab: Lab, file: _TopologyFile) -> Iterator[Problem]:
@@ -335,14 +294,6 @@ def _other_links(found: Document, lab: Lab, links: list[tuple[str, str]]) -> Ite
 CLUSTER_FILE = "kind/cluster.yaml"
 
 
-@dataclass(frozen=True, slots=True)
-class ClusterRanges:
-    """The ranges that the cluster is made with; empty without one."""
-
-    pod_subnets: tuple[str, ...] = ()
-    service_subnets: tuple[str, ...] = ()
-
-
 def _ranges(written: Any) -> tuple[str, ...]:
     return tuple(part for part in str(written or "").split(",") if part)
 
@@ -350,9 +301,12 @@ def _ranges(written: Any) -> tuple[str, ...]:
 _Ranges = Annotated[tuple[str, ...], BeforeValidator(_ranges)]
 
 
-class _Networking(_Part):
-    pods: _Ranges = Field(default=(), alias="podSubnet")
-    services: _Ranges = Field(default=(), alias="serviceSubnet")
+class ClusterRanges(_Part):
+    """The ranges that the cluster is made with; empty without one."""
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True)
+    pod_subnets: _Ranges = Field(default=(), alias="podSubnet")
+    service_subnets: _Ranges = Field(default=(), alias="serviceSubnet")
 
 
 class _Node(_Part):
@@ -361,51 +315,33 @@ class _Node(_Part):
 
 
 class _ClusterFile(_Part):
-    networking: _Networking = _Networking()
+    networking: ClusterRanges = ClusterRanges()
     nodes: tuple[_Node, ...] = ()
 
 
-def _read_cluster(path: Path, lab: Lab, problems: list[Problem]) -> ClusterRanges:
-    """Read kind/cluster.yaml, adding its problems."""
-    read = _read_document(path, CLUSTER_FILE, _ClusterFile, problems)
-    if read is None:
-        return ClusterRanges()
-    found, file = read
-    _agree(found, lab, file.nodes, problems)
-    return ClusterRanges(file.networking.pods, file.networking.services)
-
-
-def _agree(found: Document, lab: Lab, nodes: tuple[_Node, ...], problems: list[Problem]) -> None:
+def _other_cluster(found: Document, lab: Lab, file: _ClusterFile) -> Iterator[Problem]:
     """Each node of the file must be the one that lab.json has under the container's name that kind will give to it."""
     wanted = {lab.nodes[node].container: name for node, name in lab.kubernetes.items()}
     counted: Counter[str] = Counter()
-    for index, node in enumerate(nodes):
+    for index, node in enumerate(file.nodes):
         counted[node.role] += 1  # kind numbers the nodes of a role, but for the first
         container = f"{lab.cluster}-{node.role}{counted[node.role] if counted[node.role] > 1 else ''}"
-        name, place = _registered(found, index, node, problems)
+        name, place = None, found.place(("nodes", index))  # kubeadm registers a node by its container's name, or so:
+        for position, patch in enumerate(node.patches):
+            where = found.place(("nodes", index, "kubeadmConfigPatches", position))
+            try:
+                name, place = str(yaml.load(patch, Loader=yaml.CSafeLoader)["nodeRegistration"]["name"]), where
+            except (yaml.YAMLError, KeyError, TypeError):
+                yield Problem("bad-patch", "a patch without nodeRegistration.name", where)
         expected = wanted.pop(container, None)
         if expected is None:
-            message = f"lab.json has no node in container {container}, which kind makes"
-            problems.append(Problem(STRUCTURE, message, place))
+            yield Problem(STRUCTURE, f"lab.json has no node in container {container}, which kind makes", place)
         elif name != expected:
             message = f"lab.json calls the node in container {container} {expected}, not {name or container}"
-            problems.append(Problem(STRUCTURE, message, place))
-    problems.extend(
-        Problem(STRUCTURE, f"lab.json has node {name}, which is missing here", found.place(("nodes",), key=True))
-        for name in wanted.values()
-    )
-
-
-def _registered(found: Document, index: int, node: _Node, problems: list[Problem]) -> tuple[str | None, Place]:
-    """The name with which kubeadm registers a node (None: its container's), and the place of what says so."""
-    name, place = None, found.place(("nodes", index))
-    for position, patch in enumerate(node.patches):
-        where = found.place(("nodes", index, "kubeadmConfigPatches", position))
-        try:
-            name, place = str(yaml.load(patch, Loader=yaml.CSafeLoader)["nodeRegistration"]["name"]), where
-        except (yaml.YAMLError, KeyError, TypeError):
-            problems.append(Problem("bad-patch", "a patch without nodeRegistration.name", where))
-    return name, place
+            yield Problem(STRUCTURE, message, place)
+    for missing in wanted.values():
+        message = f"lab.json has node {missing}, which is missing here"
+        yield Problem(STRUCTURE, message, found.place(("nodes",), key=True))
 
 
 # --- the whole -------------------------------------------------------------------------------------------------------
@@ -427,8 +363,12 @@ def load_folder(path: Path) -> Folder:
     """Read and check a folder. Raises `SpecError` with every problem."""
     lab = _read_lab(path)
     problems: list[Problem] = []
-    topology = _read_topology(path, lab, problems)
-    cluster = _read_cluster(path, lab, problems) if lab.kube_nodes else ClusterRanges()
+    if topology := _read_document(path, TOPOLOGY_FILE, _TopologyFile, problems):
+        problems += _other_topology(topology[0], lab, topology[1])
+    ranges = ClusterRanges()
+    if lab.kube_nodes and (cluster := _read_document(path, CLUSTER_FILE, _ClusterFile, problems)):
+        problems += _other_cluster(cluster[0], lab, cluster[1])
+        ranges = cluster[1].networking
     if problems or topology is None:
         raise SpecError(problems, next_command=RENDER_ANEW)
-    return Folder(path, lab, topology, cluster, _edited_files(path, lab.files))
+    return Folder(path, lab, _settings(topology[1]), ranges, edited_files(path, lab.files))

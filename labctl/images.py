@@ -5,10 +5,10 @@ from __future__ import annotations
 import gzip
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 
@@ -21,7 +21,6 @@ from labctl.runtime.containerlab.ownership import CLUSTER
 
 if TYPE_CHECKING:
     from docker import DockerClient
-    from docker.models.containers import Container
 
 CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
 DIGEST = "@sha256:"
@@ -74,9 +73,8 @@ def _whole(image: str) -> str:
 
 def _pod_images(folder: Folder) -> Iterator[tuple[str, str]]:
     """(image, file) of every manifest that is applied: calico/ by its kustomization, k8s/ as it lies there."""
-    kustomization: Any = next(iter(_documents(folder, "calico/kustomization.yaml")), {})
-    if not isinstance(kustomization, dict):
-        kustomization = {}
+    found: Any = next(iter(_documents(folder, "calico/kustomization.yaml")), {})
+    kustomization: Any = found if isinstance(found, dict) else {}
     replaced = {row.get("name"): row for row in kustomization.get("images") or () if isinstance(row, dict)}
     for resource in kustomization.get("resources") or ():
         file = f"calico/{resource}"
@@ -97,26 +95,17 @@ def calico_images(version: str) -> tuple[str, ...]:
 
 def images_in(documents: Iterable[Any]) -> list[str]:
     """Images of every container in Kubernetes objects, each once, in their order."""
-    found: dict[str, None] = {}
-
-    def walk(part: Any) -> None:
-        if isinstance(part, dict):
-            for key, value in part.items():
-                if key in CONTAINERS and isinstance(value, list):
-                    found.update((row["image"], None) for row in value if _has_image(row))
-                else:
-                    walk(value)
-        elif isinstance(part, list):
-            for value in part:
-                walk(value)
-
-    for document in documents:
-        walk(document)
-    return list(found)
+    return list(dict.fromkeys(image for document in documents for image in _images(document)))
 
 
-def _has_image(row: Any) -> bool:
-    return isinstance(row, dict) and isinstance(row.get("image"), str)
+def _images(part: Any) -> Iterator[str]:
+    for key, value in part.items() if isinstance(part, dict) else ():
+        if key in CONTAINERS and isinstance(value, list):
+            yield from (row["image"] for row in value if isinstance(row, dict) and isinstance(row.get("image"), str))
+        else:
+            yield from _images(value)
+    for value in part if isinstance(part, list) else ():
+        yield from _images(value)
 
 
 def _replaced(image: str, rows: dict[Any, Any]) -> str:
@@ -159,10 +148,10 @@ def docker_client(limit: float = LIMIT) -> Iterator[DockerClient]:
     import docker
     from docker.errors import DockerException
 
-    client = None
-    try:
+    with ExitStack() as stack:
         try:
             client = docker.from_env(timeout=int(limit))
+            stack.callback(client.close)
             client.ping()
         except DockerException as error:
             where = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
@@ -173,9 +162,6 @@ def docker_client(limit: float = LIMIT) -> Iterator[DockerClient]:
                 next_command="labctl doctor --runtime containerlab",
             ) from None
         yield client
-    finally:
-        if client is not None:
-            client.close()
 
 
 def _reason(error: BaseException) -> str:
@@ -193,13 +179,10 @@ def stored(client: DockerClient, names: Iterable[str]) -> Mapping[str, Stored | 
     """Which of the images Docker has under exactly that tag."""
     from docker.errors import ImageNotFound
 
-    found: dict[str, Stored | None] = {}
-    for name in names:
-        try:
+    found: dict[str, Stored | None] = dict.fromkeys(names)
+    for name in found:
+        with suppress(ImageNotFound):
             image = client.images.get(name)
-        except ImageNotFound:
-            found[name] = None
-        else:
             found[name] = Stored(str(image.id), int(image.attrs.get("Size", 0)))
     return found
 
@@ -225,54 +208,39 @@ def load_archive(client: DockerClient, archive: Path) -> list[tuple[tuple[str, .
     return [(tuple(image.tags), str(image.id)) for image in loaded]
 
 
-@dataclass(frozen=True, slots=True)
-class Imported:
-    """What one node said."""
+def import_archive(client: DockerClient, lab: str, archive: Path, say: Callable[[str], None]) -> list[str]:
+    """Give the archive to each running node of a lab's cluster, one after the other; their containers, by name.
 
-    node: str
-    code: int
-    output: str
-
-
-def node_containers(client: DockerClient, lab: str) -> list[Container]:
-    """The running node containers of a lab's cluster, by name."""
+    Raises `InconclusiveError` where none runs, and for nodes that did not take it.
+    """
+    docker, wrong = DockerHost(), dict[str, str]()
     found = client.containers.list(filters={"label": f"{CLUSTER}={lab}", "status": "running"})
-    return sorted(found, key=lambda container: str(container.name))
+    ids = {str(container.name): str(container.id) for container in found}
+    if not ids:
+        raise InconclusiveError(f"no node of lab {lab} runs", code="no-nodes", next_command=f"labctl status {lab}")
+    for node in sorted(ids):
+        say(f"{node}: {archive.name}")
+        code, output = _import(docker, ids[node], archive)
+        if code != 0:
+            wrong[node] = (output.strip().splitlines() or ["it said nothing"])[-1]
+    if wrong:
+        first = next(iter(wrong))
+        message = f"{', '.join(wrong)} did not take {archive}: {wrong[first]}"
+        raise InconclusiveError(message, code="image-import", next_command=f"labctl exec LAB {first} -- crictl images")
+    return sorted(ids)
 
 
-def import_archive(containers: list[Container], archive: Path, say: Callable[[str], None]) -> list[Imported]:
-    """Give the archive to each node, one after the other. Raises `InconclusiveError` for nodes that did not take it."""
-    docker = DockerHost()
-    done = []
-    for container in containers:
-        say(f"{container.name}: {archive.name}")
-        done.append(_import(docker, container, archive))
-    failed = [one for one in done if one.code != 0]
-    if failed:
-        last = (failed[0].output.strip().splitlines() or ["it said nothing"])[-1]
-        raise InconclusiveError(
-            f"{', '.join(one.node for one in failed)} did not take {archive}: {last}",
-            code="image-import",
-            next_command=f"labctl exec LAB {failed[0].node} -- crictl images",
-        )
-    return done
-
-
-def _import(docker: DockerHost, container: Container, archive: Path) -> Imported:
-    stream = DockerExec(docker, str(container.id), IMPORT, stdin=True)
+def _import(docker: DockerHost, container: str, archive: Path) -> tuple[int, str]:
+    """Exit code and words of the node's own import; what ``docker save | gzip`` made is unpacked on the way."""
+    stream = DockerExec(docker, container, IMPORT, stdin=True)
     try:
-        with _opened(archive) as source:
+        with archive.open("rb") as file:
+            packed = file.read(2) == GZIP
+        with gzip.open(archive) if packed else archive.open("rb") as source:
             while chunk := source.read(CHUNK):
                 stream.write(chunk)
         stream.close_stdin()
         output = b"".join(piece for _, piece in iter(stream.read, None))
-        return Imported(str(container.name), stream.code(), output.decode(errors="replace"))
+        return stream.code(), output.decode(errors="replace")
     finally:
         stream.close()
-
-
-def _opened(archive: Path) -> IO[bytes]:
-    """The tar file in it: what ``docker save | gzip`` made is unpacked on the way."""
-    with archive.open("rb") as stream:
-        packed = stream.read(2) == GZIP
-    return cast("IO[bytes]", gzip.open(archive, "rb")) if packed else archive.open("rb")

@@ -7,7 +7,10 @@ it stands in its own file alone.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema, model_validator
@@ -30,10 +33,14 @@ def _end(value: Any) -> Any:
     return node, interface
 
 
+def _joined(value: tuple[str, str]) -> str:
+    return ":".join(value)
+
+
 End = Annotated[
     tuple[str, str],
     BeforeValidator(_end),
-    PlainSerializer(":".join),
+    PlainSerializer(_joined),
     WithJsonSchema({"type": "string", "pattern": "^[^:]+:.+$", "description": "node:interface, the lab's name of it."}),
 ]
 """A node's interface: ``("leaf2101", "Ethernet1/1")``, ``("node01", "eth1")``."""
@@ -138,6 +145,26 @@ class Lab(_Part):
         """Its links: its interface, and the (node, interface) at the other end."""
         ends = (pair for link in self.links for pair in (link, link[::-1]))
         return tuple((own[1], other) for own, other in ends if own[0] == node)
+
+
+def edited_files(folder: Path, files: Mapping[str, str]) -> tuple[str, ...]:
+    """Files whose hash is not the rendered one."""
+    return tuple(name for name, expected in files.items() if _sha256(folder / name) != expected)
+
+
+def _sha256(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
+def edited_in(folder: Path) -> tuple[str, ...]:
+    """The same of a folder that is rendered anew: of any schema, and whatever is wrong with it."""
+    try:
+        return edited_files(folder, json.loads((folder / FILE).read_text())["files"])
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return ()
 
 
 def lab_schema() -> str:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 Version = tuple[int, ...]
 
@@ -38,8 +38,7 @@ def outside(version: str | Version, versions: tuple[Version, Version]) -> int:
     return 0 if end == known else abs(known[1] - end[1]) if known[0] == end[0] else 99
 
 
-@dataclass(frozen=True, slots=True)
-class Containerlab:
+class Containerlab(NamedTuple):
     """How containerlab is from a version on."""
 
     since: Version
@@ -86,8 +85,7 @@ def readers(keys: frozenset[str]) -> str:
     return f"{oldest} or newer" if able[0] is CONTAINERLAB[0] else f"{oldest} to {dotted(able[0].since)}"
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(NamedTuple):
     """A kind library, as containerlab carries it."""
 
     kubernetes: tuple[Version, Version]
@@ -116,8 +114,7 @@ def kind(containerlab_version: str | Version) -> tuple[str, Kind]:
     return library, KIND[library]
 
 
-@dataclass(frozen=True, slots=True)
-class Calico:
+class Calico(NamedTuple):
     """How Calico is from a version on (tags of projectcalico/calico compared)."""
 
     since: Version
@@ -140,7 +137,7 @@ class Calico:
 
 
 _BEFORE_331 = Calico((3, 30), ((1, 31), (1, 35)), ("3.30.0",), all_cluster_ips=False)
-_BEFORE_330 = replace(_BEFORE_331, registry="docker.io")
+_BEFORE_330 = _BEFORE_331._replace(registry="docker.io")
 CALICO: Sequence[Calico] = (
     Calico((3, 33), ((1, 35), (1, 37)), ("3.33.0",), ("node", "calico"),
            ready_endpoints=True, route_metric=1024, felix_tunnels=True),
@@ -149,11 +146,11 @@ CALICO: Sequence[Calico] = (
     Calico((3, 31, 7), ((1, 32), (1, 35)), ("3.31.7",), ready_endpoints=True),
     Calico((3, 31), ((1, 32), (1, 35)), ("3.31.4",)),
     _BEFORE_331,
-    replace(_BEFORE_330, since=(3, 29), kubernetes=((1, 29), (1, 32)), standin=("3.29.0",)),
-    replace(_BEFORE_330, since=(3, 28), kubernetes=((1, 27), (1, 30)), standin=("3.28.0",)),
-    replace(_BEFORE_330, since=(3, 27), kubernetes=((1, 27), (1, 29)), standin=("3.27.0",)),
-    replace(_BEFORE_330, since=(3, 26), kubernetes=((1, 24), (1, 27)), standin=("3.26.0",)),
-    replace(_BEFORE_330, since=(3, 20), kubernetes=None,
+    _BEFORE_330._replace(since=(3, 29), kubernetes=((1, 29), (1, 32)), standin=("3.29.0",)),
+    _BEFORE_330._replace(since=(3, 28), kubernetes=((1, 27), (1, 30)), standin=("3.28.0",)),
+    _BEFORE_330._replace(since=(3, 27), kubernetes=((1, 27), (1, 29)), standin=("3.27.0",)),
+    _BEFORE_330._replace(since=(3, 26), kubernetes=((1, 24), (1, 27)), standin=("3.26.0",)),
+    _BEFORE_330._replace(since=(3, 20), kubernetes=None,
             standin=("3.25.0", "3.24.0", "3.23.0", "3.22.0", "3.21.0", "3.20.0")),
 )  # fmt: skip
 CALICO_ON_KIND = (min(row.since for row in CALICO if row.kubernetes), CALICO[0].since)
@@ -168,8 +165,7 @@ def calico(version: str) -> Calico:
     return next((row for row in CALICO if full >= row.since), CALICO[-1])
 
 
-@dataclass(frozen=True, slots=True)
-class Nxos:
+class Nxos(NamedTuple):
     """What a 9000v gets of its host from an NX-OS version on: MiB of memory and virtual processors.
 
     ``least_…``: below them it does not boot or does not stay up.

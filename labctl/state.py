@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 
 from labctl.errors import UsageError
@@ -115,17 +116,14 @@ class LabState:
 
     def keep_record(self) -> Path | None:
         """Move evidence, journal and logs to ``runs/<lab>/<time>``; None when there is nothing to keep."""
-        sources = [path for path in (self.evidence, self.journal, self.logs) if path.exists()]
-        sources = [path for path in sources if not (path.is_dir() and not any(path.iterdir()))]
+        parts = (self.evidence, self.journal, self.logs)
+        sources = [path for path in parts if path.is_file() or (path.is_dir() and any(path.iterdir()))]
         if not sources:
             return None
         stamp = time.strftime(STAMP, time.gmtime())
+        names = chain([stamp], (f"{stamp}-{number}" for number in count(2)))
         archive = records_root() / self.name
-        target = archive / stamp
-        number = 1
-        while target.exists():
-            number += 1
-            target = archive / f"{stamp}-{number}"
+        target = next(archive / name for name in names if not (archive / name).exists())
         target.mkdir(parents=True, mode=0o700)
         for source in sources:
             shutil.move(str(source), target / source.name)
@@ -134,7 +132,8 @@ class LabState:
 
     def remove(self) -> None:
         """Remove the folder; a missing one is fine."""
-        shutil.rmtree(self.root, ignore_errors=False) if self.root.exists() else None
+        if self.root.exists():
+            shutil.rmtree(self.root)
 
 
 def write_private(path: Path, data: str | bytes) -> None:

@@ -66,8 +66,8 @@ class Node:
         """A command to its end, its standard output. Raises `CheckFailed` when it fails."""
         done = self.endpoints.exec(self.name, argv, timeout=timeout)
         if done.code != 0:
-            words = (done.stderr or done.stdout).decode(errors="replace").strip()
-            raise CheckFailed(f"{self.name}: {' '.join(argv)}: {words or f'exit code {done.code}'}", code="exec-failed")
+            reason = (done.stderr or done.stdout).decode(errors="replace").strip() or f"exit code {done.code}"
+            raise CheckFailed(f"{self.name}: {' '.join(argv)}: {reason}", code="exec-failed")
         return done.stdout.decode(errors="replace")
 
 

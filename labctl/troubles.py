@@ -49,8 +49,8 @@ def told(error: OSError, typed: Iterable[str] = ()) -> LabctlError | None:
 def unwritten(path: Path, error: OSError) -> LabctlError:
     """A file or folder that could not be made: the host's fault, or that of the path that was typed."""
     error.filename = str(path)
-    words = f"{path} cannot be written: {error.strerror or error}"
-    return told(error) or UsageError(words, code="unwritable")
+    message = f"{path} cannot be written: {error.strerror or error}"
+    return told(error) or UsageError(message, code="unwritable")
 
 
 def reader_gone(error: OSError) -> bool:
@@ -91,19 +91,14 @@ def _owner(path: str | None) -> str:
     """Whose the nearest folder is that is there, and its mode."""
     if path is None or path == STDOUT:
         return ""
-    import pwd
-
-    for there in (Path(path).absolute(), *Path(path).absolute().parents):
-        try:
-            found = there.stat()
-        except OSError:
-            continue
-        try:
-            name = pwd.getpwuid(found.st_uid).pw_name
-        except KeyError:
-            name = str(found.st_uid)
-        return f"{there} belongs to {name}, mode {found.st_mode & 0o7777:04o}"
-    return ""
+    levels = (Path(path).absolute(), *Path(path).absolute().parents)
+    there = next(level for level in levels if os.path.exists(level))  # noqa: PTH110 - pathlib's raises for no right
+    owner = there.stat()
+    try:
+        name = there.owner()
+    except KeyError:
+        name = str(owner.st_uid)
+    return f"{there} belongs to {name}, mode {owner.st_mode & 0o7777:04o}"
 
 
 def _same(path: str, word: str) -> bool:

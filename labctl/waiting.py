@@ -13,7 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 T = TypeVar("T")
 
@@ -123,26 +123,6 @@ def all_over(futures: Collection[Future[T]]) -> None:
         left -= first_over(left)
 
 
-class Poller(Generic[T]):
-    """Polls one question; made by `wait_for`, or stepped by a caller that polls many in turn."""
-
-    def __init__(self, question: Callable[[], T | NotYet], deadline: Deadline) -> None:
-        self._question = question
-        self._deadline = deadline
-        self.reason = "not asked yet"
-
-    def ask(self) -> T | NotYet:
-        """Ask once."""
-        try:
-            answer = self._question()
-        except Late as late:
-            answer = NotYet(str(late))
-        if isinstance(answer, NotYet):
-            self.reason = answer.reason
-            tell_reason(self.reason)
-        return answer
-
-
 def wait_for(
     question: Callable[[], T | NotYet],
     deadline: Deadline,
@@ -156,15 +136,18 @@ def wait_for(
     Raises `DeadlinePassed` with the last reason, or `Cancelled` when ``cancel`` is set. The question is
     always asked at least once, also with a deadline that has passed already; that it raises `Late` is a `NotYet`.
     """
-    poller = Poller(question, deadline)
     pause = threading.Event() if cancel is None else cancel
     while True:
         asked = time.monotonic()
-        answer = poller.ask()
+        try:
+            answer = question()
+        except Late as late:
+            answer = NotYet(str(late))
         if not isinstance(answer, NotYet):
             return answer
+        tell_reason(answer.reason)
         if deadline.passed:
-            raise DeadlinePassed(poller.reason, deadline.elapsed)
+            raise DeadlinePassed(answer.reason, deadline.elapsed)
         took = min(time.monotonic() - asked, LONGEST_PAUSE)
         if pause.wait(min(max(every, took), deadline.remaining)):
-            raise Cancelled(poller.reason)
+            raise Cancelled(answer.reason)

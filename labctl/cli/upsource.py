@@ -20,10 +20,10 @@ from labctl.folder import load_folder
 from labctl.peers import WRITTEN_FOR
 from labctl.render.folder import render_folder, write_folder
 from labctl.runtime.select import AUTO, REAL, host_of, made_with, runtime_class, runtime_for
+from labctl.spec.conflicts import unfit_cluster
 from labctl.spec.keys import Cluster, Spec
 from labctl.spec.load import load
-from labctl.spec.rules import all_switches
-from labctl.spec.rules_versions import of_cluster
+from labctl.spec.rules import switches_of
 from labctl.state import lab_state
 
 Nodes = tuple[str, str]
@@ -125,7 +125,7 @@ def _by_presence(spec: Spec, parts: list[Part], wishes: ImageWishes, containerla
         missing = [name for name in names if there[name] is None]
         why = f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not in Docker" if missing else None
         if why is None and part == "cluster":  # kind may not run the versions that the spec asks for
-            why = next((one.message for one in of_cluster(spec, "kind", containerlab) if one.fatal), None)
+            why = next((one.message for one in unfit_cluster(spec, "kind", containerlab) if one.fatal), None)
         if why is None:
             decided[part] = kind
         say(f"{title}: " + (f"stand-ins ({why})" if why else f"{kind} ({', '.join(names)}, in Docker)"))
@@ -137,7 +137,7 @@ def _images(spec: Spec, wishes: ImageWishes, containerlab: str) -> dict[Part, li
     cluster = isinstance(spec.cluster, Cluster)
     kubernetes = versions.of_cluster(spec, "kind", containerlab)[0] if cluster else ""
     chosen = choose_images(spec.images, Target("n9kv", "kind"), spec.fabric.nxos, kubernetes, wishes)
-    roles = set(all_switches(spec).values())
+    roles = {role for _, role, _ in switches_of(spec)}
     images = {"leaf": chosen.leaf, "spine": chosen.spine, "border": chosen.border}
     switches = list(dict.fromkeys(image.tagged for role, image in images.items() if role in roles))
     return {"switch": switches, "cluster": [chosen.node.tagged]} if cluster else {"switch": switches}

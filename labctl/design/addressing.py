@@ -6,10 +6,9 @@ And room for the prefixes of the scenario ``scale``: ranges that nothing in the 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip_network
 
-from labctl.design.design import Cluster, Design, ExternalPort, Network, Switch
+from labctl.design.design import Design, Network
 
 LOOPBACK0 = IPv4Network("10.2.1.0/24")
 VTEPS = IPv4Network("10.2.0.0/24")
@@ -17,69 +16,34 @@ LINKS = IPv4Network("10.4.0.0/17")
 BACKUPS = IPv4Network("10.4.255.0/24")
 EXTERNAL_LINKS = IPv4Network("198.18.0.0/16")
 EXTERNAL_LINKS6 = IPv6Network("2001:db8:ff00::/48")
-PEERING = IPv4Network("192.168.100.0/24")
-PEERING6 = IPv6Network("2001:193:168:1::/64")
+PEERING, PEERING6 = IPv4Network("192.168.100.0/24")[1], IPv6Network("2001:193:168:1::/64")[4]
+"""loopback1002 of the first leaf, as in the paper."""
 
-SPINE_BASE, BORDER_BASE, VIP_BASE = 201, 181, 100
+FIRST_HOST = {"spine": 201, "leaf": 1, "border": 181}
+"""Of loopback0: 10.2.1.1 is that of the first leaf."""
+FIRST_VIP = 100
 FIRST_NODE = 10
+"""Host number of the first node in the nodes' network: .10, .11, .12, …"""
 FIRST_SWITCH_HOST = 11
+NODE_MASK = {4: 24, 6: 64}
+"""kubeadm's ``node-cidr-mask-size-ipv4`` and ``-ipv6``: it cuts a range for each node off the pod range (Calico uses
+none of them)."""
+NODE_BITS = 16
+"""Its allocator gives at most 2^16 of them, and it checks that they fit."""
 
 
-def leaf_loopback0(index: int) -> IPv4Address:
-    """10.2.1.1 for the first leaf."""
-    return LOOPBACK0[1 + index]
-
-
-def spine_loopback0(index: int) -> IPv4Address:
-    return LOOPBACK0[SPINE_BASE + index]
-
-
-def border_loopback0(index: int) -> IPv4Address:
-    return LOOPBACK0[BORDER_BASE + index]
-
-
-def vtep(index: int) -> IPv4Address:
-    """loopback1 of the n-th leaf (borders count on)."""
-    return VTEPS[1 + index]
-
-
-def vip(pair: int) -> IPv4Address:
-    """The address that a pair shares: 10.2.0.100 for the first."""
-    return VTEPS[VIP_BASE + pair]
-
-
-def link(index: int) -> tuple[IPv4Interface, IPv4Interface]:
-    """Both ends of the n-th underlay link, a /31 (RFC 3021)."""
-    first = LINKS[2 * index]
-    return IPv4Interface((first, 31)), IPv4Interface((first + 1, 31))
-
-
-def backup(pair: int) -> tuple[IPv4Interface, IPv4Interface]:
-    """Both ends of a pair's underlay path over its physical peer-link."""
-    first = BACKUPS[2 * pair]
+def ends(network: IPv4Network, index: int) -> tuple[IPv4Interface, IPv4Interface]:
+    """Both ends of the n-th link of a range, a /31 (RFC 3021)."""
+    first = network[2 * index]
     return IPv4Interface((first, 31)), IPv4Interface((first + 1, 31))
 
 
 def external(index: int) -> tuple[IPv4Interface, IPv4Interface, IPv6Interface, IPv6Interface]:
     """Border and host end of the n-th external link, both families."""
-    first = EXTERNAL_LINKS[4 * index]
-    first6 = EXTERNAL_LINKS6[index << 64]
-    return (
-        IPv4Interface((first + 1, 30)),
-        IPv4Interface((first + 2, 30)),
-        IPv6Interface((first6 + 1, 64)),
-        IPv6Interface((first6 + 2, 64)),
-    )
-
-
-def peering(index: int) -> tuple[IPv4Address, IPv6Address]:
-    """loopback1002 of the n-th leaf: 192.168.100.1 and 2001:193:168:1::4 for the first, as in the paper."""
-    return PEERING[1 + index], PEERING6[4 + index]
-
-
-def node_host(index: int) -> int:
-    """Host number of the n-th node in the nodes' network: .10, .11, .12, …"""
-    return FIRST_NODE + index
+    first, first6 = EXTERNAL_LINKS[4 * index], EXTERNAL_LINKS6[index << 64]
+    ours, theirs = (IPv4Interface((first + host, 30)) for host in (1, 2))
+    ours6, theirs6 = (IPv6Interface((first6 + host, 64)) for host in (1, 2))
+    return ours, theirs, ours6, theirs6
 
 
 NETWORKS = {4: 5743, 6: 2269}
@@ -93,48 +57,24 @@ labctl's links to external hosts do not use; RFC 5180), then shared address spac
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """Static routes of a border leaf towards an external host, one a prefix."""
-
-    border: Switch
-    port: ExternalPort
-    ranges: tuple[tuple[Network, int], ...]
-    """(range, length of the prefixes in it), one a family."""
-
-
-def scale(design: Design) -> Scale | None:
-    """None: no border leaf has an external host, or every range is in somebody's way."""
-    found = next(((border, port) for border in design.by_role("border") for port in border.external_ports), None)
+def scale_ranges(design: Design) -> list[tuple[Network, int]]:
+    """(range, length of the prefixes in it) of each family; none where every range of one is in somebody's way."""
     taken = tuple(_taken(design))
-    ranges = [next((room for room in ROOM[version] if not _clashes(room[0], taken)), None) for version in ROOM]
-    if found is None or None in ranges:
-        return None
-    return Scale(*found, tuple(room for room in ranges if room is not None))
+    free = [next((room for room in rooms if not _clashes(room[0], taken)), None) for rooms in ROOM.values()]
+    return [] if None in free else [room for room in free if room]
 
 
 def _taken(design: Design) -> Iterable[Network]:
     yield design.management
     yield from design.announced
-    yield design.vrf.gateway.network
-    if design.vrf.gateway6:
-        yield design.vrf.gateway6.network
+    yield from (gateway.network for gateway in design.vrf.gateways)
     for switch in design.switches:
-        for address in (switch.loopback0, switch.vtep, switch.peering):
-            if address is not None:
-                yield IPv4Network(address)
-        if switch.peering6 is not None:
-            yield IPv6Network(switch.peering6)
+        addresses = (switch.loopback0, switch.vtep, switch.peering, switch.peering6)
+        yield from (ip_network(address) for address in addresses if address is not None)
         for port in switch.external_ports:
             yield from (port.address.network, port.address6.network)
     if design.cluster:
-        yield from _of_cluster(design.cluster)
-
-
-def _of_cluster(cluster: Cluster) -> Iterable[Network]:
-    yield from (pool.cidr for pool in cluster.pools)
-    yield from cluster.services
-    yield from cluster.external_ips
+        yield from design.cluster.ranges
 
 
 def _clashes(room: Network, taken: Iterable[Network]) -> bool:

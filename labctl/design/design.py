@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from labctl.imagename import ImageName
 from labctl.peers import WRITTEN_FOR
@@ -17,8 +17,7 @@ Mode = Literal["routed", "ipip"]
 Network = IPv4Network | IPv6Network
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """What the folder is rendered for."""
 
     switch: Literal["n9kv", "standin"] = "standin"
@@ -27,16 +26,14 @@ class Target:
     """The version of the containerlab that will read it: its format moved."""
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(NamedTuple):
     """A link: (node, interface) at each end, interface names as each end calls them."""
 
     a: tuple[str, str]
     b: tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Uplink:
+class Uplink(NamedTuple):
     """A routed point-to-point link of a switch into the underlay (/31)."""
 
     interface: str
@@ -47,8 +44,7 @@ class Uplink:
     """Bytes of an IP packet: VXLAN's 50 more than the nodes' MTU, whatever that is, have room."""
 
 
-@dataclass(frozen=True, slots=True)
-class NodePort:
+class NodePort(NamedTuple):
     """A leaf's port towards a node: member of port-channel ``channel`` (= vPC number)."""
 
     interface: str
@@ -57,8 +53,7 @@ class NodePort:
     channel: int
 
 
-@dataclass(frozen=True, slots=True)
-class ExternalPort:
+class ExternalPort(NamedTuple):
     """A border leaf's routed port towards an external host, in the VRF."""
 
     interface: str
@@ -70,8 +65,7 @@ class ExternalPort:
     announces: tuple[Network, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class VpcPair:
+class VpcPair(NamedTuple):
     """A leaf's side of its vPC domain."""
 
     domain: int
@@ -90,8 +84,7 @@ class VpcPair:
     backup_vlan: int = 3600
 
 
-@dataclass(frozen=True, slots=True)
-class Switch:
+class Switch(NamedTuple):
     """One switch."""
 
     name: str
@@ -110,8 +103,7 @@ class Switch:
     """Route target that colours the pair's loopbacks (``2101:2102``), where they are used on several pairs."""
 
 
-@dataclass(frozen=True, slots=True)
-class Vrf:
+class Vrf(NamedTuple):
     """The tenant VRF and the nodes' network in it."""
 
     name: str
@@ -124,13 +116,17 @@ class Vrf:
     gateway6: IPv6Interface | None
 
     @property
+    def gateways(self) -> tuple[IPv4Interface | IPv6Interface, ...]:
+        """One of each family that the nodes have."""
+        return (self.gateway, self.gateway6) if self.gateway6 else (self.gateway,)
+
+    @property
     def vlan_name(self) -> str:
         """Of the VLAN that carries the L3VNI. NX-OS takes 32 characters, of a VRF as of a VLAN."""
         return f"L3VNI-{self.name}"[:32]
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     """One Kubernetes node, with eth1 and eth2 in bond0."""
 
     name: str
@@ -142,36 +138,28 @@ class Node:
     channel: int
 
 
-@dataclass(frozen=True, slots=True)
-class Pool:
+class Pool(NamedTuple):
     """A Calico IPPool."""
 
     name: str
     cidr: Network
     block_size: int
 
+    def ipip(self, mode: str) -> str:
+        """Its ``ipipMode``: Calico encapsulates IPv4 alone."""
+        return "Always" if mode == "ipip" and self.cidr.version == 4 else "Never"
 
-@dataclass(frozen=True, slots=True)
-class Peer:
+
+class Peer(NamedTuple):
     """A Calico BGPPeer: a leaf's peering loopback in one family, as the nodes of that leaf see it."""
 
     name: str
-    leaf: str
     address: IPv4Address | IPv6Address
     nodes: tuple[str, ...] | None
     """None = global; else only these nodes (several pairs with loopbacks of their own)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """A workload that a person wrote: the text of a file beside the spec."""
-
-    name: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class PodEnd:
+class PodEnd(NamedTuple):
     """A pod on a node: the one of that name, else one with the label ``selector``."""
 
     node: Node
@@ -180,8 +168,7 @@ class PodEnd:
     selector: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Ping:
+class Ping(NamedTuple):
     """From pod to pod, in the families that both have."""
 
     sender: PodEnd
@@ -189,8 +176,7 @@ class Ping:
     versions: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Curl:
+class Curl(NamedTuple):
     """A Service's page, fetched by a node's host."""
 
     sender: Node
@@ -203,8 +189,7 @@ class Curl:
     contains: str
 
 
-@dataclass(frozen=True, slots=True)
-class Cluster:
+class Cluster(NamedTuple):
     """The cluster and Calico."""
 
     asn: int
@@ -219,7 +204,8 @@ class Cluster:
     mtu: int
     workloads: tuple[str, ...]
     """The built-in ones."""
-    manifests: tuple[Manifest, ...]
+    manifests: Mapping[str, str]
+    """Workloads that a person wrote: the text of each file beside the spec, by its name."""
     pings: tuple[Ping, ...]
     curls: tuple[Curl, ...]
 
@@ -227,9 +213,21 @@ class Cluster:
     def workers(self) -> tuple[Node, ...]:
         return tuple(node for node in self.nodes if node.role == "worker")
 
+    @property
+    def ranges(self) -> tuple[Network, ...]:
+        """Of pods and of Services."""
+        return (*(pool.cidr for pool in self.pools), *self.services, *self.external_ips)
 
-@dataclass(frozen=True, slots=True)
-class External:
+    @property
+    def first_pools(self) -> dict[int, Pool]:
+        """The first of each family, which is the cluster's pod range, by IP version."""
+        first: dict[int, Pool] = {}
+        for pool in self.pools:
+            first.setdefault(pool.cidr.version, pool)
+        return first
+
+
+class External(NamedTuple):
     """A host outside; it owns an address of each prefix that it stands for."""
 
     name: str
@@ -238,8 +236,7 @@ class External:
     port: ExternalPort
 
 
-@dataclass(frozen=True, slots=True)
-class Images:
+class Images(NamedTuple):
     """Container images by role."""
 
     spine: ImageName
@@ -255,8 +252,7 @@ class Images:
         return {"spine": self.spine, "leaf": self.leaf, "border": self.border}[role]
 
 
-@dataclass(frozen=True, slots=True)
-class Design:
+class Design(NamedTuple):
     """The lab."""
 
     name: str

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address
+from itertools import product
+from typing import Any, NamedTuple
 
 from labctl.design import addressing
-from labctl.design.design import ExternalPort, Link, Node, NodePort, Switch, Uplink, VpcPair
+from labctl.design.design import ExternalPort, Link, Node, NodePort, Switch, SwitchRole, Uplink, VpcPair
 from labctl.peers import FABRIC_PEERING_SINCE, numbers
 from labctl.spec.keys import External as ExternalSpec
-from labctl.spec.keys import PeerLink, Spec, SwitchAddresses
+from labctl.spec.keys import PeerLink, Spec
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(NamedTuple):
     """A leaf pair, with the peer-link that it gets."""
 
     leafs: tuple[str, str]
@@ -46,15 +46,16 @@ def border_names(spec: Spec) -> tuple[str, ...]:
     return tuple(f"border{index + 1}" for index in range(wanted)) if isinstance(wanted, int) else wanted
 
 
-class Ports:
-    """LabClient out Ethernet1/1, 1/2, … of each switch: low numbers without gaps (CLAB_INTFS counts links)."""
+class _Wires:
+    """Hands out Ethernet1/1, 1/2, … of each switch: low numbers without gaps (CLAB_INTFS counts links)."""
 
     def __init__(self) -> None:
-        self._next: dict[str, int] = defaultdict(int)
+        self.links: list[Link] = []
+        self._taken = Counter[str]()
 
-    def take(self, switch: str) -> str:
-        self._next[switch] += 1
-        return f"Ethernet1/{self._next[switch]}"
+    def port(self, switch: str) -> str:
+        self._taken[switch] += 1
+        return f"Ethernet1/{self._taken[switch]}"
 
 
 def wired(
@@ -62,132 +63,109 @@ def wired(
 ) -> tuple[tuple[Switch, ...], tuple[Link, ...]]:
     """Every port and address of the fabric, decided: the switches, and all links (to nodes, to external hosts,
     peer-links, then uplinks)."""
-    ports, links = Ports(), list[Link]()
+    links = _Wires()
     pairs, spines, borders = leaf_pairs(spec), spine_names(spec), border_names(spec)
     leafs = [leaf for pair in pairs for leaf in pair.leafs]
-    node_ports = _node_ports(nodes, ports, links)
-    external_ports = _external_ports(spec.external, ports, links)
-    peer_members = _peer_links(pairs, ports, links)
-    uplinks = _uplinks(spines, (*leafs, *borders), ports, links)
-    given = spec.fabric.addresses
-    loopback0 = _loopbacks0(spines, leafs, borders, given)
-    vteps = {
-        name: (given.get(name) or SwitchAddresses()).vtep or addressing.vtep(index)
-        for index, name in enumerate((*leafs, *borders))
-    }
+    node_ports, external_ports = _node_ports(nodes, links), _external_ports(spec.external, links)
+    members = _peer_links(pairs, links)
+    uplinks = _uplinks(spines, (*leafs, *borders), links)
     peering = peering_loopbacks(spec)
     colours = _colours(pairs, peering)
-    switches = [Switch(name, "spine", management[name], loopback0[name], None, tuple(uplinks[name])) for name in spines]
+    given = spec.fabric.addresses
+    loopback0 = {
+        name: addressing.LOOPBACK0[addressing.FIRST_HOST[role] + index]
+        for role, names in (("spine", spines), ("leaf", leafs), ("border", borders))
+        for index, name in enumerate(names)
+    }
+    loopback0 |= {name: chosen.loopback0 for name, chosen in given.items() if chosen.loopback0}
+    vteps = {name: addressing.VTEPS[1 + index] for index, name in enumerate((*leafs, *borders))}
+    vteps |= {name: chosen.vtep for name, chosen in given.items() if chosen.vtep}
+
+    def switch(name: str, role: SwitchRole, **more: Any) -> Switch:
+        vtep = None if role == "spine" else vteps[name]
+        return Switch(name, role, management[name], loopback0[name], vtep, tuple(uplinks[name]), **more)
+
+    switches = [switch(name, "spine") for name in spines]
     for index, pair in enumerate(pairs):
+        vip = next((given[name].vip for name in pair.leafs if name in given and given[name].vip), None)
+        backups = addressing.ends(addressing.BACKUPS, index)
         for position, leaf in enumerate(pair.leafs):
             peer = pair.leafs[1 - position]
-            backup = addressing.backup(index)[position] if pair.peer_link == "physical" else None
-            vip = next((given[name].vip for name in pair.leafs if name in given and given[name].vip), None)
             vpc = VpcPair(
                 domain=index + 1,
                 peer=peer,
                 peer_link=pair.peer_link,
                 role_priority=100 + 100 * position,
-                vip=vip or addressing.vip(index),
+                vip=vip or addressing.VTEPS[addressing.FIRST_VIP + index],
                 peer_loopback0=loopback0[peer],
-                members=peer_members.get(leaf, ()),
-                backup=backup,
+                members=tuple(members[leaf]),
+                backup=backups[position] if pair.peer_link == "physical" else None,
                 keepalive=management[leaf].ip,
                 keepalive_peer=management[peer].ip,
             )
             address, address6 = peering[leaf]
-            switches.append(
-                Switch(
-                    leaf, "leaf", management[leaf], loopback0[leaf], vteps[leaf], tuple(uplinks[leaf]), vpc,
-                    tuple(node_ports[leaf]), (), address, address6, colours.get(leaf),
-                )
-            )  # fmt: skip
-    switches.extend(
-        Switch(
-            name, "border", management[name], loopback0[name], vteps[name], tuple(uplinks[name]),
-            external_ports=tuple(external_ports[name]),
-        )
-        for name in borders
-    )  # fmt: skip
-    return tuple(switches), tuple(links)
+            mine = {"vpc": vpc, "node_ports": tuple(node_ports[leaf]), "colour": colours.get(leaf)}
+            switches.append(switch(leaf, "leaf", peering=address, peering6=address6, **mine))
+    switches += [switch(name, "border", external_ports=tuple(external_ports[name])) for name in borders]
+    return tuple(switches), tuple(links.links)
 
 
-def _node_ports(nodes: tuple[Node, ...], ports: Ports, links: list[Link]) -> dict[str, list[NodePort]]:
+def _node_ports(nodes: tuple[Node, ...], links: _Wires) -> dict[str, list[NodePort]]:
     result: dict[str, list[NodePort]] = defaultdict(list)
     for node in nodes:
         for position, leaf in enumerate(node.leafs):
-            port, interface = ports.take(leaf), f"eth{position + 1}"
+            port, interface = links.port(leaf), f"eth{position + 1}"
             result[leaf].append(NodePort(port, node.name, interface, node.channel))
-            links.append(Link((leaf, port), (node.container, interface)))
+            links.links.append(Link((leaf, port), (node.container, interface)))
     return result
 
 
-def _external_ports(
-    externals: tuple[ExternalSpec, ...], ports: Ports, links: list[Link]
-) -> dict[str, list[ExternalPort]]:
+def _external_ports(externals: tuple[ExternalSpec, ...], links: _Wires) -> dict[str, list[ExternalPort]]:
     result: dict[str, list[ExternalPort]] = defaultdict(list)
     for index, external in enumerate(externals):
-        port = ports.take(external.attach)
+        border, port = external.attach, links.port(external.attach)
         ours, theirs, ours6, theirs6 = addressing.external(index)
-        result[external.attach].append(
-            ExternalPort(port, external.name, ours, ours6, theirs, theirs6, tuple(external.announces))
-        )
-        links.append(Link((external.attach, port), (external.name, "eth1")))
+        result[border].append(ExternalPort(port, external.name, ours, ours6, theirs, theirs6, external.announces))
+        links.links.append(Link((border, port), (external.name, "eth1")))
     return result
 
 
-def _peer_links(pairs: tuple[Pair, ...], ports: Ports, links: list[Link]) -> dict[str, tuple[str, ...]]:
+def _peer_links(pairs: tuple[Pair, ...], links: _Wires) -> dict[str, list[str]]:
     members: dict[str, list[str]] = defaultdict(list)
     for pair in pairs:
-        if pair.peer_link == "physical":
-            for _ in range(2):
-                ends = [(leaf, ports.take(leaf)) for leaf in pair.leafs]
-                links.append(Link(ends[0], ends[1]))
-                for leaf, port in ends:
-                    members[leaf].append(port)
-    return {leaf: tuple(found) for leaf, found in members.items()}
+        for _ in range(2 if pair.peer_link == "physical" else 0):
+            one, other = ((leaf, links.port(leaf)) for leaf in pair.leafs)
+            links.links.append(Link(one, other))
+            members[one[0]].append(one[1])
+            members[other[0]].append(other[1])
+    return members
 
 
-def _uplinks(
-    spines: tuple[str, ...], below: tuple[str, ...], ports: Ports, links: list[Link]
-) -> dict[str, list[Uplink]]:
+def _uplinks(spines: tuple[str, ...], below: tuple[str, ...], links: _Wires) -> dict[str, list[Uplink]]:
     result: dict[str, list[Uplink]] = defaultdict(list)
-    number = 0
-    for leaf in below:
-        for spine in spines:
-            spine_port, leaf_port = ports.take(spine), ports.take(leaf)
-            spine_address, leaf_address = addressing.link(number)
-            number += 1
-            result[spine].append(Uplink(spine_port, leaf, leaf_port, spine_address))
-            result[leaf].append(Uplink(leaf_port, spine, spine_port, leaf_address))
-            links.append(Link((spine, spine_port), (leaf, leaf_port)))
+    for number, (leaf, spine) in enumerate(product(below, spines)):
+        spine_port, leaf_port = links.port(spine), links.port(leaf)
+        spine_address, leaf_address = addressing.ends(addressing.LINKS, number)
+        result[spine].append(Uplink(spine_port, leaf, leaf_port, spine_address))
+        result[leaf].append(Uplink(leaf_port, spine, spine_port, leaf_address))
+        links.links.append(Link((spine, spine_port), (leaf, leaf_port)))
     return result
 
 
-def _loopbacks0(
-    spines: tuple[str, ...], leafs: list[str], borders: tuple[str, ...], given: Mapping[str, SwitchAddresses]
-) -> dict[str, IPv4Address]:
-    plan = {name: addressing.spine_loopback0(index) for index, name in enumerate(spines)}
-    plan |= {name: addressing.leaf_loopback0(index) for index, name in enumerate(leafs)}
-    plan |= {name: addressing.border_loopback0(index) for index, name in enumerate(borders)}
-    return plan | {name: chosen.loopback0 for name, chosen in given.items() if chosen.loopback0}
-
-
-def peering_loopbacks(spec: Spec) -> dict[str, tuple[IPv4Address, IPv6Address | None]]:
+def peering_loopbacks(spec: Spec) -> dict[str, tuple[IPv4Address, IPv6Address]]:
     """loopback1002 of each leaf: the spec's, else the plan's."""
     given = spec.fabric.vrfs[0].peering_loopbacks
-    result: dict[str, tuple[IPv4Address, IPv6Address | None]] = {}
+    result: dict[str, tuple[IPv4Address, IPv6Address]] = {}
     for index, leaf in enumerate(leaf for pair in leaf_pairs(spec) for leaf in pair.leafs):
-        address, address6 = addressing.peering(index)
-        chosen4 = next((a for a in given.get(leaf, ()) if isinstance(a, IPv4Address)), address)
-        chosen6 = next((a for a in given.get(leaf, ()) if isinstance(a, IPv6Address)), address6)
-        result[leaf] = (chosen4, chosen6)
+        chosen = given.get(leaf, ())
+        address = next((a for a in chosen if isinstance(a, IPv4Address)), addressing.PEERING + index)
+        result[leaf] = address, next((a for a in chosen if isinstance(a, IPv6Address)), addressing.PEERING6 + index)
     return result
 
 
-def _colours(pairs: tuple[Pair, ...], peering: Mapping[str, tuple[IPv4Address, IPv6Address | None]]) -> dict[str, str]:
+def _colours(pairs: tuple[Pair, ...], peering: Mapping[str, tuple[IPv4Address, IPv6Address]]) -> dict[str, str]:
     """A route target per pair, when any loopback stands on more than one leaf (white paper: RT colouring)."""
-    addresses = [address for both in peering.values() for address in both if address is not None]
+    addresses = [address for both in peering.values() for address in both]
     if len(set(addresses)) == len(addresses):
         return {}
     digits = [tuple("".join(c for c in leaf if c.isdigit()) for leaf in pair.leafs) for pair in pairs]

@@ -8,14 +8,12 @@ from __future__ import annotations
 import re
 from ast import literal_eval
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 CALICO = "crd.projectcalico.org"
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(NamedTuple):
     """What must hold of an object (CEL), the end of a sentence on the nodes when it does not, and that in Python."""
 
     holds: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import get_args
 
@@ -12,7 +12,6 @@ from labctl.design.design import (
     Curl,
     Design,
     External,
-    Manifest,
     Network,
     Node,
     Peer,
@@ -25,7 +24,6 @@ from labctl.design.design import (
 )
 from labctl.design.fabric import border_names, leaf_pairs, peering_loopbacks, spine_names, wired
 from labctl.design.images import ImageWishes, choose_images
-from labctl.spec.keys import Cluster as ClusterSpec
 from labctl.spec.keys import Failure, Spec, Traffic
 from labctl.spec.keys import Node as NodeSpec
 from labctl.spec.keys import PodEnd as PodEndSpec
@@ -112,7 +110,7 @@ def _nodes(spec: Spec, vrf: Vrf, lab: str) -> tuple[Node, ...]:
     pairs = leaf_pairs(spec)
     result = []
     for index, (node, container) in enumerate(zip(specs, container_names(spec, lab), strict=True)):
-        host = addressing.node_host(index)
+        host = addressing.FIRST_NODE + index
         given4 = next((a for a in node.address if isinstance(a, IPv4Address)), None) or vrf.gateway.network[host]
         address = IPv4Interface((given4, vrf.gateway.network.prefixlen))
         address6 = None
@@ -143,18 +141,15 @@ def managed(spec: Spec) -> tuple[str, ...]:
 
 def _management(spec: Spec) -> dict[str, IPv4Interface]:
     """mgmt0/eth0 of switches and external hosts: .11, .12, … (kind chooses those of its nodes)."""
-    names = managed(spec)
     subnet = spec.management
-    return {
-        name: IPv4Interface((subnet[addressing.FIRST_SWITCH_HOST + index], subnet.prefixlen))
-        for index, name in enumerate(names)
-    }
+    hosts = enumerate(managed(spec), addressing.FIRST_SWITCH_HOST)
+    return {name: IPv4Interface((subnet[host], subnet.prefixlen)) for host, name in hosts}
 
 
 def _cluster(spec: Spec, target: Target, nodes: tuple[Node, ...], switches: tuple[Switch, ...]) -> Cluster:
     assert spec.cluster != "none"  # noqa: S101 - there are nodes
     wanted = spec.cluster
-    pools, services = _pools(spec, wanted), _services(spec, wanted)
+    pools, services = cluster_pools(spec), cluster_services(spec)
     workloads = spec.workloads if spec.workloads is not None else BUILT_IN
     built_in = tuple(name for name in workloads if name in BUILT_IN)
     kubernetes, calico = versions.of_cluster(spec, target.cluster, target.containerlab)
@@ -170,9 +165,9 @@ def _cluster(spec: Spec, target: Target, nodes: tuple[Node, ...], switches: tupl
         peers=_peers(spec, nodes, switches),
         mtu=wanted.mtu,
         workloads=built_in,
-        manifests=tuple(Manifest(name, text) for name, text in spec.manifests.items()),
-        pings=pings(spec.traffic, nodes, tuple(pool.cidr.version for pool in pools), built_in),
-        curls=curls(spec.traffic, nodes, built_in),
+        manifests=spec.manifests,
+        pings=_pings(spec.traffic, {node.name: node for node in nodes}, pools, built_in),
+        curls=_curls(spec.traffic, {node.name: node for node in nodes}, built_in),
     )
 
 
@@ -187,10 +182,13 @@ def families(spec: Spec) -> set[int]:
     return {gateway.version for gateway in spec.fabric.vrfs[0].networks[0].gateway}
 
 
-def _pools(spec: Spec, wanted: ClusterSpec) -> tuple[Pool, ...]:
-    written = wanted.calico.pools
+def cluster_pools(spec: Spec) -> tuple[Pool, ...]:
+    """The pools that the spec's cluster gets; none without a cluster."""
+    if spec.cluster == "none":
+        return ()
+    written = spec.cluster.calico.pools
     if not written:
-        known = families(spec) & ({n.version for n in wanted.services} or {4, 6})
+        known = families(spec) & ({n.version for n in spec.cluster.services} or {4, 6})
         written = tuple(PoolSpec(cidr=cidr) for cidr in DEFAULT_POOLS if cidr.version in known)
     named, result = set[int](), list[Pool]()
     for index, pool in enumerate(written):
@@ -202,19 +200,12 @@ def _pools(spec: Spec, wanted: ClusterSpec) -> tuple[Pool, ...]:
     return tuple(result)
 
 
-def cluster_pools(spec: Spec) -> tuple[Pool, ...]:
-    """The pools that the spec's cluster gets; none without a cluster."""
-    return () if spec.cluster == "none" else _pools(spec, spec.cluster)
-
-
 def cluster_services(spec: Spec) -> tuple[Network, ...]:
     """The service ranges that the spec's cluster gets; none without a cluster."""
-    return () if spec.cluster == "none" else _services(spec, spec.cluster)
-
-
-def _services(spec: Spec, wanted: ClusterSpec) -> tuple[Network, ...]:
-    known = {pool.cidr.version for pool in wanted.calico.pools} or families(spec)
-    return wanted.services or tuple(network for network in DEFAULT_SERVICES if network.version in known)
+    if spec.cluster == "none":
+        return ()
+    known = {pool.cidr.version for pool in spec.cluster.calico.pools} or families(spec)
+    return spec.cluster.services or tuple(network for network in DEFAULT_SERVICES if network.version in known)
 
 
 def _peers(spec: Spec, nodes: tuple[Node, ...], switches: tuple[Switch, ...]) -> tuple[Peer, ...]:
@@ -224,61 +215,47 @@ def _peers(spec: Spec, nodes: tuple[Node, ...], switches: tuple[Switch, ...]) ->
     result: dict[IPv4Address | IPv6Address, Peer] = {}
     for leaf in leafs:
         for address in peering[leaf.name]:
-            if address is None or address in result or (address.version == 6 and nodes[0].address6 is None):
+            if address in result or (address.version == 6 and nodes[0].address6 is None):
                 continue
             having = {other.name for other in leafs if address in peering[other.name]}
             mine = tuple(node.name for node in nodes if having & set(node.leafs))
             if mine:  # a pair without nodes has nobody to peer with
                 scope = None if len(mine) == len(nodes) else mine
                 name = f"{leaf.name.lower()}-calico-v{address.version}"
-                result[address] = Peer(name, leaf.name, address, scope)
+                result[address] = Peer(name, address, scope)
     return tuple(result.values())
 
 
 PAGE = "Welcome to nginx!"
 
 
-def pings(
-    traffic: Traffic, nodes: tuple[Node, ...], versions: tuple[int, ...], workloads: Collection[str]
+def _pings(
+    traffic: Traffic, nodes: Mapping[str, Node], pools: tuple[Pool, ...], workloads: Collection[str]
 ) -> tuple[Ping, ...]:
-    """``versions``: IP versions that pods have addresses of."""
-    families = tuple(sorted({version for version in versions if version == 4 or nodes[0].address6 is not None}))
+    """In the families in which pods and nodes have addresses."""
+    dual = any(node.address6 for node in nodes.values())
+    families = tuple(sorted({pool.cidr.version for pool in pools if pool.cidr.version == 4 or dual}))
+
+    def end(row: PodEndSpec) -> PodEnd:
+        return PodEnd(nodes[row.node], row.namespace, pod=row.pod)
+
     if traffic.pings:
-        return tuple(Ping(_end(row.sender, nodes), _end(row.target, nodes), families) for row in traffic.pings)
-    workers = _workers(nodes)
+        return tuple(Ping(end(row.sender), end(row.target), families) for row in traffic.pings)
+    workers = [node for node in nodes.values() if node.role == "worker"]
     if "pingtest" not in workloads or len(workers) < 2:
         return ()
     sender, target = (PodEnd(node, selector="app=pingtest") for node in workers[:2])
     return (Ping(sender, target, families),)
 
 
-def curls(traffic: Traffic, nodes: tuple[Node, ...], workloads: Collection[str]) -> tuple[Curl, ...]:
+def _curls(traffic: Traffic, nodes: Mapping[str, Node], workloads: Collection[str]) -> tuple[Curl, ...]:
     """The built-in one is fetched by the control plane from the pods of the first worker."""
     if traffic.curls:
         return tuple(
-            Curl(
-                _named(nodes, row.sender),
-                row.namespace,
-                row.service,
-                _named(nodes, row.backends),
-                row.endpoint,
-                row.contains,
-            )
+            Curl(nodes[row.sender], row.namespace, row.service, nodes[row.backends], row.endpoint, row.contains)
             for row in traffic.curls
         )
     if "nginx" not in workloads:
         return ()
-    control = next(node for node in nodes if node.role == "control-plane")
-    return (Curl(control, "default", "nginx-service", _workers(nodes)[0], None, PAGE),)
-
-
-def _workers(nodes: tuple[Node, ...]) -> list[Node]:
-    return [node for node in nodes if node.role == "worker"]
-
-
-def _named(nodes: tuple[Node, ...], name: str) -> Node:
-    return next(node for node in nodes if node.name == name)
-
-
-def _end(row: PodEndSpec, nodes: tuple[Node, ...]) -> PodEnd:
-    return PodEnd(_named(nodes, row.node), row.namespace, pod=row.pod)
+    control, worker = (next(n for n in nodes.values() if n.role == role) for role in ("control-plane", "worker"))
+    return (Curl(control, "default", "nginx-service", worker, None, PAGE),)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from contextlib import suppress
 from functools import lru_cache
@@ -10,6 +11,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemBytecodeCache, PackageLoader, StrictUndefined
 from jinja2.bccache import Bucket
+
+from labctl.render.yamltext import flow
 
 COMPILED = Path(__file__).parent / "templates" / "__pycache__"
 """Beside the templates, as Python keeps its own: compiling them costs as much as the rest of a small folder."""
@@ -27,8 +30,8 @@ class _Compiled(FileSystemBytecodeCache):
 
 @lru_cache(maxsize=1)
 def environment() -> Environment:
-    """The one environment."""
-    return Environment(
+    """The one environment. Filter ``yaml``: a value as YAML on one line."""
+    made = Environment(
         loader=PackageLoader("labctl.render"),
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -37,8 +40,16 @@ def environment() -> Environment:
         autoescape=False,  # noqa: S701 - configuration text, not HTML
         bytecode_cache=_Compiled(str(COMPILED)),
     )
+    made.filters["yaml"] = flow
+    return made
 
 
 def render(template: str, **values: Any) -> str:
     """Render one template."""
     return environment().get_template(template).render(**values)
+
+
+def render_files(template: str, **values: Any) -> dict[str, str]:
+    """Path → text of a template with several files in it, each after a line ``== path``."""
+    _, *parts = re.split(r"^== (.+)\n", render(template, **values), flags=re.MULTILINE)
+    return dict(zip(parts[::2], parts[1::2], strict=True))

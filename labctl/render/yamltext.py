@@ -6,7 +6,7 @@ Nothing is said once and meant twice (no aliases): a person may edit the text.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -33,9 +33,16 @@ def dump(value: Any) -> str:
     return text
 
 
-def documents(values: Iterable[Any]) -> str:
-    """Several documents in one text."""
-    return "---\n".join(dump(value) for value in values)
+def flow(value: Any) -> str:
+    """On one line, as templates put it in: a scalar as `dump` writes it, or a list of scalars in brackets."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(flow, value))}]"
+    return _scalar(str(value))
+
+
+@lru_cache(maxsize=1 << 10)
+def _scalar(value: str) -> str:
+    return dump([value])[2:-1]
 
 
 def _add(add: Callable[[yaml.Event], None], value: Any) -> None:
@@ -53,8 +60,7 @@ def _add(add: Callable[[yaml.Event], None], value: Any) -> None:
             _add(add, inner)
         add(_SEQUENCE[1])
     else:
-        words = {None: "null", True: "true", False: "false"}
-        plain = words[value] if value is None or isinstance(value, bool) else repr(value)
+        plain = "null" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)
         add(yaml.ScalarEvent(None, None, (True, False), plain))
 
 

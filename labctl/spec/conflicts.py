@@ -1,18 +1,21 @@
-"""What is written against what is decided: addresses given twice, ranges in each other's way, too little room."""
+"""What is written against what is decided and known: addresses given twice, ranges in each other's way, too little
+room, versions that do not go together.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from labctl.design import addressing
-from labctl.design.design import Design, Target
-from labctl.design.fabric import border_names, leaf_pairs, peering_loopbacks
-from labctl.design.plan import cluster_pools, cluster_services, design, node_specs
-from labctl.spec.keys import Images, Spec, Traffic
+from labctl import peers
+from labctl.design import addressing, versions
+from labctl.design.design import Design
+from labctl.design.fabric import leaf_pairs, peering_loopbacks
+from labctl.design.plan import cluster_pools, cluster_services, node_specs
+from labctl.imagename import ROLES, SWITCH_ROLES, image_name, image_trouble
+from labctl.spec.keys import Cluster, Spec
 from labctl.spec.validation import ADDRESSES, EXTERNAL_IPS, GATEWAY, PEERING, POOLS, Judge, no_host
 from labctl.yamldoc import Path
 
@@ -24,7 +27,7 @@ def room(it: Judge) -> None:
     """Nodes without an address of their own get .10, .11, …: the network must be that large."""
     for gateway in it.spec.fabric.vrfs[0].networks[0].gateway:
         for index, node in enumerate(node_specs(it.spec)):
-            host = addressing.node_host(index)
+            host = addressing.FIRST_NODE + index
             host = host if gateway.version == 4 else int(str(host), 16)
             planned = not any(address.version == gateway.version for address in node.address)
             if planned and host >= gateway.network.num_addresses - 1:
@@ -35,27 +38,13 @@ def room(it: Judge) -> None:
 
 def underlay(it: Judge) -> None:
     """Addresses of switches with two owners, or none."""
-    lab = _plan(it)
-    _useless(it, lab)
-    it.taken_once(_underlay_addresses(it, lab))
+    _useless(it, it.plan)
+    it.taken_once(_underlay_addresses(it, it.plan))
 
 
 def tenant(it: Judge) -> None:
     """Addresses in the VRF with two owners."""
-    it.taken_once(_tenant_addresses(it, _plan(it)))
-
-
-def _plan(it: Judge) -> Design:
-    """The plan of what has addresses; what has no place in the fabric, and is told of elsewhere, takes none."""
-    spec, pairs, borders = it.spec, len(leaf_pairs(it.spec)), border_names(it.spec)
-    parts: dict[str, object] = {"images": Images(), "traffic": Traffic(), "workloads": ()}
-    parts["external"] = tuple(external for external in spec.external if external.attach in borders)
-    if spec.cluster != "none" and not isinstance(spec.cluster.nodes, int):
-        placed = (
-            node if (node.pair or 1) <= pairs else node.model_copy(update={"pair": None}) for node in node_specs(spec)
-        )
-        parts["cluster"] = spec.cluster.model_copy(update={"nodes": tuple(placed)})
-    return design(spec.model_copy(update=parts), Target())
+    it.taken_once(_tenant_addresses(it, it.plan))
 
 
 def _useless(it: Judge, lab: Design) -> None:
@@ -89,9 +78,8 @@ def _underlay_addresses(it: Judge, lab: Design) -> Iterator[tuple[str, str, Path
 
 
 def _tenant_addresses(it: Judge, lab: Design) -> Iterator[tuple[str, str, Path]]:
-    for gateway in (lab.vrf.gateway, lab.vrf.gateway6):
-        if gateway is not None:
-            yield str(gateway.ip), "the gateway", GATEWAY
+    for gateway in lab.vrf.gateways:
+        yield str(gateway.ip), "the gateway", GATEWAY
     for index, node in enumerate(lab.cluster.nodes if lab.cluster else ()):
         path: Path = ("cluster", "nodes", index, "address")
         for position, end in enumerate((node.address, node.address6)):
@@ -108,17 +96,16 @@ def _tenant_addresses(it: Judge, lab: Design) -> Iterator[tuple[str, str, Path]]
 def _peering_addresses(it: Judge, lab: Design) -> Iterator[tuple[str, str, Path]]:
     seen: set[IPv4Address | IPv6Address] = set()
     for switch in lab.by_role("leaf"):
+        written = set(it.spec.fabric.vrfs[0].peering_loopbacks.get(switch.name, ()))
         for address in (switch.peering, switch.peering6):
-            given = address in it.spec.fabric.vrfs[0].peering_loopbacks.get(switch.name, ())
-            if address is not None and not (given and address in seen):  # written on several pairs: they are coloured
+            if address not in written & seen:  # written on several pairs: they are coloured
                 yield str(address), f"loopback1002 of {switch.name}", (*PEERING, switch.name)
-            if address is not None and given:
-                seen.add(address)
+        seen |= written
 
 
 def ports(it: Judge) -> None:
     """Switches with more links than ports."""
-    lab = _plan(it)
+    lab = it.plan
     wired = Counter(end[0] for link in lab.links for end in (link.a, link.b))
     full = [switch for switch in lab.switches if wired[switch.name] > PORTS]
     if full:
@@ -137,8 +124,7 @@ Kind = Literal["nodes", "pool", "service", "ips", "peering", "links", "prefix", 
 Verdict = Literal["error", "warning"]
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(NamedTuple):
     """A range: what it is of, and where it is written (a path that is not in the document: labctl's choice)."""
 
     kind: Kind
@@ -148,10 +134,8 @@ class Range:
 
 
 DOCKER = (
-    Range("docker", "Docker's own network docker0", IPv4Network("172.17.0.0/16"), ("Docker",)),
-    Range(
-        "docker", "the network that Docker makes first, as a rule kind's,", IPv4Network("172.18.0.0/16"), ("Docker",)
-    ),
+    ("Docker's own network docker0", IPv4Network("172.17.0.0/16")),
+    ("the network that Docker makes first, as a rule kind's,", IPv4Network("172.18.0.0/16")),
 )
 """Where nobody configured Docker otherwise; ``doctor`` knows what this host has."""
 APART: tuple[set[str], ...] = (
@@ -196,7 +180,7 @@ def ranges(it: Judge) -> Iterator[Range]:
         for links in (addressing.EXTERNAL_LINKS, addressing.EXTERNAL_LINKS6):
             yield Range("links", "the links to external hosts", links, ("external", "links"))
     if {it.switch_target, it.cluster_target} != {"standin"}:
-        yield from DOCKER
+        yield from (Range("docker", what, network, ("Docker",)) for what, network in DOCKER)
     yield Range("management", "the management network", spec.management, ("management",))
     for index, external in enumerate(spec.external):
         for position, network in enumerate(external.announces):
@@ -221,9 +205,8 @@ def _peering_ranges(it: Judge) -> Iterator[Range]:
     for leaf, both in peering_loopbacks(it.spec).items():
         mine: tuple[object, ...] = written.get(leaf, ())
         for address in both:
-            if address is not None:
-                path = it.item((*PEERING, leaf), mine.index(address)) if address in mine else (*PEERING, leaf, "")
-                yield Range("peering", f"loopback1002 of {leaf}", ip_network(address), path)
+            path = it.item((*PEERING, leaf), mine.index(address)) if address in mine else (*PEERING, leaf, "")
+            yield Range("peering", f"loopback1002 of {leaf}", ip_network(address), path)
 
 
 def _underlay_ranges(it: Judge) -> Iterator[Range]:
@@ -271,3 +254,124 @@ def _tell(it: Judge, path: Path, judged: Verdict, mine: Range, other: Range, *, 
 
 def _shown(network: Network) -> str:
     return str(network.network_address if network.prefixlen == network.max_prefixlen else network)
+
+
+# --- versions that nobody knows, that do not go together, or that an image does not have (`labctl.peers`) ------------
+# Beside what is known (one version further) is a warning: its authors say that it may work. Further off is an error.
+
+KUBERNETES: Path = ("cluster", "kubernetes")
+CALICO: Path = ("cluster", "calico", "version")
+NXOS: Path = ("fabric", "nxos")
+REAL_IMAGES = ("vrnetlab/", "kindest/")
+"""Whose images are never a stand-in."""
+
+
+class Misfit(NamedTuple):
+    """What is wrong with a version, and what to write instead."""
+
+    path: Path
+    message: str
+    hint: str
+    fatal: bool = True
+
+
+def judge_versions(it: Judge) -> None:
+    """All of them, each at the line that asks for it."""
+    found = [*_unfit_switches(it.spec, it.switch_target), *unfit_cluster(it.spec, it.cluster_target, it.containerlab)]
+    for misfit in (*found, *_idle_images(it)):
+        (it.say if misfit.fatal else it.warn)("version", misfit.message, misfit.path, misfit.hint)
+
+
+def _unfit_switches(spec: Spec, target: str) -> Iterator[Misfit]:
+    """NX-OS: known, and that of the images."""
+    nxos, known = spec.fabric.nxos, peers.NXOS_KNOWN
+    far = peers.outside(nxos, known)
+    if far:
+        why = f"labctl knows NX-OS {peers.span(known)}, not {nxos}"
+        yield Misfit(NXOS, why, f"{peers.NXOS_DEFAULT} is the default", far > 1)
+    for role in ("switch", *SWITCH_ROLES) if target == "n9kv" else ():
+        has = versions.image_version(getattr(spec.images, role), "n9kv")
+        if has and peers.numbers(has) != peers.numbers(nxos)[:3]:
+            major, minor, patch = peers.numbers(has)
+            why = f"this image has NX-OS {major}.{minor}({patch}), and the configuration is written for {nxos}"
+            other = (major, minor) != peers.numbers(nxos)[:2]
+            yield Misfit(("images", role), why, f'fabric: {{nxos: "{major}.{minor}({patch})"}}', other)
+
+
+def unfit_cluster(spec: Spec, target: str, containerlab: str = peers.WRITTEN_FOR) -> Iterator[Misfit]:
+    """Kubernetes and Calico: what the target can run, what goes together, and what the image has."""
+    wanted = spec.cluster
+    if not isinstance(wanted, Cluster):
+        return
+    if target == "standin":
+        yield from _of_standin(wanted)
+        return
+    kubernetes, calico = versions.of_cluster(spec, target, containerlab)
+    _, row = peers.kind(containerlab)
+    has = versions.image_version(spec.images.node, "node")
+    said_at = KUBERNETES if wanted.kubernetes else ("images", "node") if has else CALICO
+    far = peers.outside(kubernetes, row.kubernetes)
+    if far:
+        yield _unknown_to_kind(kubernetes, containerlab, said_at, far)
+    if has and wanted.kubernetes and peers.numbers(has) != peers.numbers(wanted.kubernetes):
+        why = f"this image has Kubernetes {has}, and the cluster is to have {wanted.kubernetes}"
+        other = peers.numbers(has)[:2] != peers.numbers(wanted.kubernetes)[:2]
+        yield Misfit(("images", "node"), why, f"cluster: {{kubernetes: {has}}}", other)
+    if wanted.calico.version or not far:
+        yield from _of_calico(calico, kubernetes, CALICO if wanted.calico.version else said_at)
+
+
+def _unknown_to_kind(kubernetes: str, containerlab: str, said_at: Path, far: int) -> Misfit:
+    """``far``: how many versions further than the kind in a containerlab knows.
+
+    Of the newest library nobody knows yet what it cannot do; of an older one it is known.
+    """
+    library, row = peers.kind(containerlab)
+    its = f"the kind {library} of containerlab {containerlab} runs Kubernetes {peers.span(row.kubernetes)}"
+    newer = peers.numbers(kubernetes)[:2] > row.kubernetes[1]
+    can = newer and row is not peers.kind(peers.WRITTEN_FOR)[1]
+    hint = f"--target containerlab={peers.WRITTEN_FOR}" if can else f"leave it out for {row.images[0]}"
+    return Misfit(said_at, f"{its}, not {kubernetes}", hint, far > 1 or not newer or can)
+
+
+def _of_calico(calico: str, kubernetes: str, path: Path) -> Iterator[Misfit]:
+    far, known = peers.outside(calico, peers.CALICO_ON_KIND), peers.CALICO_ON_KIND
+    newest = peers.CALICO[0].standin[0]
+    if far:
+        newer = peers.numbers(calico)[:2] > known[1]
+        why = f"labctl knows Calico {peers.span(known)} on the Kubernetes of kind, not {calico}"
+        hint = newest if newer else f"{newest}, or target: {{cluster: standin}} for an older one"
+        yield Misfit(path, why, hint, far > 1 or not newer)
+        return
+    tested = peers.calico(calico).kubernetes
+    far = peers.outside(kubernetes, tested) if tested else 0
+    if tested and far:
+        why = f"Calico {calico} is tested with Kubernetes {peers.span(tested)}, and the cluster has {kubernetes}"
+        rows = (row for row in peers.CALICO if row.kubernetes and not peers.outside(kubernetes, row.kubernetes))
+        fitting = next((row.standin[0] for row in rows), None)
+        hint = f"Calico {fitting}" if fitting else f"Kubernetes {peers.dotted(tested[1])}"
+        yield Misfit(path, why, hint, far > 1)
+
+
+def _of_standin(wanted: Cluster) -> Iterator[Misfit]:
+    """The stand-in is what it is: no version is near enough."""
+    runs, known = peers.STANDIN_KUBERNETES, peers.STANDIN_CALICO
+    if wanted.kubernetes not in (None, runs):
+        why = f"the stand-in cluster runs Kubernetes {runs}, not {wanted.kubernetes}"
+        yield Misfit(KUBERNETES, why, f"leave the version out, or write {runs}")
+    if wanted.calico.version not in (None, *known):
+        why = f"the stand-in cluster does not know Calico {wanted.calico.version}"
+        yield Misfit(CALICO, why, f"one of {', '.join(known)}")
+
+
+def _idle_images(it: Judge) -> Iterator[Misfit]:
+    """Images of real nodes for a part that has stand-ins."""
+    for role in ROLES:
+        image = getattr(it.spec.images, role)
+        part, real = ("cluster", "kind") if role == "node" else ("switch", "n9kv")
+        target = it.cluster_target if role == "node" else it.switch_target
+        if image is None or role == "host" or target != "standin" or image_trouble(image):
+            continue
+        if image_name(image).repository.startswith(REAL_IMAGES):
+            why = f"{image} is no stand-in, and the target has stand-ins there"
+            yield Misfit(("images", role), why, f"target: {{{part}: {real}}}", fatal=False)

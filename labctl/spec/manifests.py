@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from labctl.design.limits import refusals
-from labctl.design.plan import BUILT_IN, BUILT_IN_SERVICES, node_specs
+from labctl.design.plan import BUILT_IN, BUILT_IN_SERVICES
 from labctl.errors import Place, Problem, did_you_mean
 from labctl.imagename import STANDIN_PODS, plain_name
 from labctl.spec.keys import Cluster, Curl, Spec, is_file, stem
@@ -234,7 +234,8 @@ def _curl(it: Judge, curl: Curl, path: Path, objects: Sequence[Document]) -> Non
         selector = _at(services[curl.namespace, curl.service], "spec", "selector")
         pins = _backends(it, curl, selector, (*path, "service"), objects) if selector else pins
     elif curl.service in own:
-        pins = {_first_worker(it.spec)} if own[curl.service] == "nginx" else pins  # both of its pods run there
+        if own[curl.service] == "nginx" and it.plan.cluster:
+            pins = {it.plan.cluster.workers[0].name}  # both of its pods run there
     else:
         names = [name for namespace, name in services if namespace == curl.namespace]
         _nobody_brings(it, "service", curl.service, curl.namespace, (*path, "service"), [*names, *own])
@@ -247,12 +248,6 @@ def _built_in_services(spec: Spec) -> dict[str, str]:
     """Those of the built-in workloads that a lab has, each with its workload."""
     built_in = spec.workloads if spec.workloads is not None else BUILT_IN
     return {name: workload for workload in built_in for name in BUILT_IN_SERVICES.get(workload, ())}
-
-
-def _first_worker(spec: Spec) -> str:
-    nodes = node_specs(spec)
-    control = next((node for node in nodes if node.role == "control-plane"), nodes[0])
-    return next(node.name for node in nodes if node is not control)
 
 
 def _backends(

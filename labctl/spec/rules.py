@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
+from ipaddress import IPv4Interface, IPv6Interface
+from itertools import product
 from typing import Any
 
+from labctl import peers
+from labctl.design.addressing import NODE_BITS, NODE_MASK
 from labctl.design.fabric import border_names, leaf_pairs, spine_names
 from labctl.design.plan import (
     BLOCK_SIZE,
@@ -34,22 +37,19 @@ RESERVED_ASNS = {
 OWN_VRFS = ("default", "management")
 
 
-def switch_names(spec: Spec) -> Iterator[tuple[str, Path]]:
-    """Every switch name, numbered ones included, with the place where it is written or would be."""
+def switches_of(spec: Spec) -> Iterator[tuple[str, str, Path]]:
+    """Every switch, numbered ones included: its name, its role, and the place where it is written or would be."""
     for index, name in enumerate(spine_names(spec)):
-        yield name, ("fabric", "spines", index)
+        yield name, "spine", ("fabric", "spines", index)
     for index, pair in enumerate(leaf_pairs(spec)):
         for position, name in enumerate(pair.leafs):
-            yield name, ("fabric", "leaf_pairs", index, "leafs", position)
+            yield name, "leaf", ("fabric", "leaf_pairs", index, "leafs", position)
     for index, name in enumerate(border_names(spec)):
-        yield name, ("fabric", "borders", index)
+        yield name, "border", ("fabric", "borders", index)
 
 
-def all_switches(spec: Spec) -> dict[str, str]:
-    """Every switch and its role, numbered ones included."""
-    roles = dict.fromkeys(spine_names(spec), "spine")
-    roles |= {leaf: "leaf" for pair in leaf_pairs(spec) for leaf in pair.leafs}
-    return roles | dict.fromkeys(border_names(spec), "border")
+def _roles(it: Judge) -> dict[str, str]:
+    return {name: role for name, role, _ in switches_of(it.spec)}
 
 
 def numbers(it: Judge) -> None:
@@ -140,9 +140,7 @@ def switches(it: Judge) -> None:
         peer_links.append((pair.peer_link, (*path, "peer_link")))
         if pair.leafs[0].lower() == pair.leafs[1].lower():
             it.say("same-leaf", f"a pair is two switches, and {pair.leafs[0]} is one", (*path, "leafs"))
-    from labctl.peers import FABRIC_PEERING_SINCE, numbers
-
-    if it.switch_target == "n9kv" and numbers(fabric.nxos)[:2] < FABRIC_PEERING_SINCE:
+    if it.switch_target == "n9kv" and peers.numbers(fabric.nxos)[:2] < peers.FABRIC_PEERING_SINCE:
         for kind, path in peer_links:
             if kind == "fabric":
                 why = f"a 9000v has vPC fabric peering from NX-OS 10.4 on, and this is {fabric.nxos}"
@@ -151,27 +149,25 @@ def switches(it: Judge) -> None:
 
 def addresses(it: Judge) -> None:
     """Addresses of single switches: of switches that exist, usable, each once (the plan's own come later)."""
-    known, given = all_switches(it.spec), it.spec.fabric.addresses
+    known, given = _roles(it), it.spec.fabric.addresses
     for name in given:
         if name not in known:
             it.say("no-such-switch", f"there is no switch {name}", (*ADDRESSES, name), near(name, known), key=True)
-    loopbacks, vteps = [], []
-    for name, chosen in given.items():
-        for part in ("loopback0", "vtep", "vip"):
-            address = getattr(chosen, part)
-            if address is not None and no_host(address):
-                it.say("no-host", f"{address} is {no_host(address)}", (*ADDRESSES, name, part))
-        if chosen.loopback0:
-            loopbacks.append((str(chosen.loopback0), f"loopback0 of {name}", (*ADDRESSES, name, "loopback0")))
-        if chosen.vtep:
-            vteps.append((str(chosen.vtep), f"the VTEP address of {name}", (*ADDRESSES, name, "vtep")))
-    it.taken_once([*loopbacks, *vteps])
+    whose = {"loopback0": "loopback0 of", "vtep": "the VTEP address of", "vip": None}
+    rows: list[tuple[str, str, Path]] = []
+    for part, name in product(whose, given):
+        address, path = getattr(given[name], part), (*ADDRESSES, name, part)
+        if address is not None and no_host(address):
+            it.say("no-host", f"{address} is {no_host(address)}", path)
+        if address is not None and whose[part]:  # a vip is that of two
+            rows.append((str(address), f"{whose[part]} {name}", path))
+    it.taken_once(rows)
 
 
 def loopbacks(it: Judge) -> None:
     """loopback1002: of leafs that exist, different in a pair."""
     vrf = it.spec.fabric.vrfs[0]
-    roles = all_switches(it.spec)
+    roles = _roles(it)
     for leaf, written in vrf.peering_loopbacks.items():
         path: Path = (*PEERING, leaf)
         if roles.get(leaf) != "leaf":
@@ -190,26 +186,21 @@ def loopbacks(it: Judge) -> None:
 
 
 def _same_in_a_pair(it: Judge) -> None:
-    vrf = it.spec.fabric.vrfs[0]
-    for pair in leaf_pairs(it.spec):
-        mine = [vrf.peering_loopbacks.get(leaf, ()) for leaf in pair.leafs]
-        for kind in (IPv4Address, IPv6Address):
-            both = [next((a for a in found if isinstance(a, kind)), None) for found in mine]
-            if both[0] is not None and both[0] == both[1]:
-                why = f"{both[0]} is loopback1002 of {pair.leafs[0]} already; it may come again on another pair alone"
-                it.say("duplicate-address", why, (*PEERING, pair.leafs[1]))
+    written = it.spec.fabric.vrfs[0].peering_loopbacks
+    for one, other in (pair.leafs for pair in leaf_pairs(it.spec)):
+        for address in written.get(one, ()):
+            if address in written.get(other, ()):
+                why = f"{address} is loopback1002 of {one} already; it may come again on another pair alone"
+                it.say("duplicate-address", why, (*PEERING, other))
 
 
 NOBODY = "is of IPv6, and the nodes' network has no gateway of it: no node gets there"
 SERVICE_BITS = 20
 """kubeadm and older API servers take service ranges of at most 2^20 addresses."""
-KIND_NODE_MASK = {4: 24, 6: 64}
 IPIP = 20
 """Bytes that IPIP takes: labctl sets Calico's veth_mtu that much below the nodes' MTU, in both modes."""
 LEAST_MTU6 = 1280 + IPIP
 BLOCKS_A_NODE = 20
-KIND_NODE_BITS = 16
-"""kubeadm cuts a range for each node off the pod subnet (Calico does not use them) and checks that they fit."""
 
 
 def nodes(it: Judge) -> None:
@@ -284,9 +275,9 @@ def _pool(it: Judge, pool: Any, path: Path, *, first: bool) -> None:
         hint = f"a larger pool, or a block_size of {cidr.prefixlen} to {longest}"
         it.say("block-size", f"{cidr} is smaller than one block, which is a /{size}", (*path, "cidr"), hint)
     elif it.cluster_target == "kind" and first:  # the others are not in kind/cluster.yaml
-        mask = KIND_NODE_MASK[cidr.version]
-        if not mask - KIND_NODE_BITS <= cidr.prefixlen <= mask:
-            why = f"kubeadm, which kind uses, takes a pod range of /{mask - KIND_NODE_BITS} to /{mask} here"
+        mask = NODE_MASK[cidr.version]
+        if not mask - NODE_BITS <= cidr.prefixlen <= mask:
+            why = f"kubeadm, which kind uses, takes a pod range of /{mask - NODE_BITS} to /{mask} here"
             it.say("pool-size", why, (*path, "cidr"))
 
 
@@ -337,7 +328,7 @@ def _no_gateway6(it: Judge, cluster: Cluster) -> None:
 
 def externals(it: Judge) -> None:
     """Border leafs that exist, prefixes that are nobody else's."""
-    roles = all_switches(it.spec)
+    roles = _roles(it)
     seen: list[tuple[Any, str]] = []
     for index, external in enumerate(it.spec.external):
         if roles.get(external.attach) != "border":
@@ -373,11 +364,8 @@ def workloads(it: Judge) -> None:
     for index, workload in enumerate(it.spec.workloads or ()):
         name = stem(workload)
         if name in seen:
-            why = (
-                f"{workload} is there twice"
-                if seen[name] == workload
-                else f"{workload} and {seen[name]} are both {name}"
-            )
+            both = f"{workload} and {seen[name]} are both {name}"
+            why = f"{workload} is there twice" if seen[name] == workload else both
             it.say("duplicate-workload", why, ("workloads", index))
         seen[name] = workload
     scenarios = it.spec.scenarios or ()
@@ -394,7 +382,7 @@ def _scenario(it: Judge, scenario: str, path: Path) -> None:
     said = needed is not None and scenario not in FAILURES and bool(getattr(it.spec.traffic, TRAFFIC[needed]))
     if needed and needed not in have and not said:
         it.say("missing-workload", f"scenario {scenario} needs workload {needed}", path, f"workloads: [{needed}, …]")
-    if needed == "pingtest" and _workers(it) < 2 and not said:
+    if needed == "pingtest" and len(node_specs(it.spec)) < 3 and not said:
         it.say("too-few-workers", f"scenario {scenario} needs two workers, and there is one", path)
     if scenario in NEED_TWO_SPINES and len(spine_names(it.spec)) < 2:
         it.say("one-spine", f"scenario {scenario} needs two spines, and there is one", path)
@@ -451,12 +439,6 @@ def _without_cluster(it: Judge) -> None:
             it.say("no-cluster", f"scenario {scenario} needs {says}", path, f"a fabric alone can prove {able}")
         elif scenario in (it.spec.scenarios or ())[:index]:
             it.say("duplicate-scenario", f"{scenario} is there twice", path)
-
-
-def _workers(it: Judge) -> int:
-    assert it.spec.cluster != "none"  # noqa: S101 - the caller looked
-    wanted = it.spec.cluster.nodes
-    return (wanted if isinstance(wanted, int) else len(wanted)) - 1
 
 
 def management(it: Judge) -> None:

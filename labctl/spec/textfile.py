@@ -47,12 +47,9 @@ def read_text(path: Path) -> tuple[str, Problem | None]:
 
 
 def _not_utf8(path: Path, raw: bytes, at: int) -> Problem:
-    before = raw[:at]
-    line = before.count(b"\n") + 1
-    start = before.rfind(b"\n") + 1
-    end = raw.find(b"\n", at)
-    text = raw[start : end if end >= 0 else len(raw)].decode("utf-8", "replace").rstrip("\r")
+    start = raw.rfind(b"\n", 0, at) + 1
+    text = raw[start:].split(b"\n", 1)[0].decode("utf-8", "replace").rstrip("\r")
     column = len(raw[start:at].decode("utf-8", "replace")) + 1
     what = "UTF-16" if raw[:2] in {b"\xff\xfe", b"\xfe\xff"} else f"byte 0x{raw[at]:02x}"
-    place = Place(label(path), line, column, text if what != "UTF-16" else None)
+    place = Place(label(path), raw.count(b"\n", 0, at) + 1, column, text if what != "UTF-16" else None)
     return Problem("no-utf8", f"this is not UTF-8 text: {what}", place, "save the file as UTF-8")

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
+from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 
+from labctl.design.design import Design, Target
+from labctl.design.fabric import border_names, leaf_pairs
+from labctl.design.plan import design, node_specs
 from labctl.errors import Problem, did_you_mean
 from labctl.peers import WRITTEN_FOR
-from labctl.spec.keys import Spec
+from labctl.spec.keys import Images, Spec, Traffic
 from labctl.yamldoc import Document, Path
 
 NETWORK: Path = ("fabric", "vrfs", 0, "networks", 0)
@@ -38,6 +42,17 @@ class Judge:
         self.problems: list[Problem] = []
         self.codes: set[str] = set()
         """Of all that was found, of what stands in for a malformed value, too."""
+
+    @cached_property
+    def plan(self) -> Design:
+        """Of what has addresses; what has no place in the fabric, and is told of elsewhere, takes none."""
+        spec, pairs, borders = self.spec, len(leaf_pairs(self.spec)), border_names(self.spec)
+        parts: dict[str, object] = {"images": Images(), "traffic": Traffic(), "workloads": ()}
+        parts["external"] = tuple(external for external in spec.external if external.attach in borders)
+        if spec.cluster != "none" and not isinstance(spec.cluster.nodes, int):
+            nodes = (n if (n.pair or 1) <= pairs else n.model_copy(update={"pair": None}) for n in node_specs(spec))
+            parts["cluster"] = spec.cluster.model_copy(update={"nodes": tuple(nodes)})
+        return design(spec.model_copy(update=parts), Target())
 
     def say(self, code: str, message: str, path: Path, hint: str | None = None, *, key: bool = False) -> None:
         """What cannot work."""

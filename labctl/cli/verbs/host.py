@@ -24,7 +24,7 @@ from labctl.cli.labs import complete_labs, open_lab
 from labctl.cli.options import FILE, given, json_option, refuse
 from labctl.cli.output import answer, columns, result, say
 from labctl.cli.sources import folder_of, found, spec_argument
-from labctl.errors import ExitCode, HostError, InconclusiveError
+from labctl.errors import ExitCode, HostError
 from labctl.runtime.select import RUNTIMES, host_of
 
 if TYPE_CHECKING:
@@ -303,19 +303,16 @@ def load(archive: Path, lab: str | None) -> None:
 
 
 def _into_nodes(client: Any, folder: Folder, archive: Path) -> list[str]:
-    from labctl.images import digests_in, import_archive, node_containers
+    from labctl.images import digests_in, import_archive
 
     lab = folder.lab.name
     if folder.lab.target.get("cluster") != "kind":
         say(f"lab {lab} has no real nodes: stand-ins need no image")
         return []
-    containers = node_containers(client, lab)
-    if not containers:
-        raise InconclusiveError(f"no node of lab {lab} runs", code="no-nodes", next_command=f"labctl status {lab}")
-    done = import_archive(containers, archive, say)
+    done = import_archive(client, lab, archive, say)
     for file, image in digests_in(folder):
         say(f"warning: {file} asks for {image}; an archive brings tags, so the nodes pull it: write the tag there")
-    return [one.node for one in done]
+    return done
 
 
 class Bash(BashComplete):

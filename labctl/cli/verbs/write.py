@@ -74,9 +74,10 @@ def validate(source: str | None, target: str | None, schema: bool) -> None:
     labctl init - | labctl validate -
     """
     if schema:
-        from labctl.spec.reference import json_schema
+        from labctl.modelschema import json_schema_of
+        from labctl.spec.keys import Spec
 
-        result(json_text(json_schema()))
+        result(json_text(json_schema_of(Spec, "labctl spec")))
         return
     from labctl.folder import load_folder
     from labctl.spec.textfile import label
@@ -121,7 +122,7 @@ def generate(
     labctl generate whitepaper
     labctl generate lab.yaml -o lab --target switch=n9kv,cluster=kind
     """
-    from labctl.folder import edited_in
+    from labctl.labjson import edited_in
     from labctl.render.folder import render_folder, write_folder
 
     hint = "-o DIR; ./- is a folder of that name"

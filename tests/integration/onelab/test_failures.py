@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from labctl.render.failures import BUILT_IN
+from labctl.render.folder import FAILURES
 from labctl.waiting import Deadline, NotYet, wait_for
 from tests.integration.harness import ROOT, Done, Labctl, await_event, end, tshark_fields
 from tests.integration.patience import patient
@@ -60,7 +60,7 @@ def test_all_failures_in_a_row_leave_the_lab_as_it_was(at_first: Snapshot, labct
     done = labctl("verify", LAB, "--failures", timeout=480)
     found = {row["id"]: row["sentence"] for row in labctl.evidence(LAB)["scenarios"] if row["verdict"] != "PASS"}
     assert found == {}, done.out
-    assert [row["id"] for row in labctl.evidence(LAB)["scenarios"]] == ["links", *BUILT_IN]
+    assert [row["id"] for row in labctl.evidence(LAB)["scenarios"]] == ["links", *FAILURES]
     assert left_over(labctl) == []
     pcap = labctl.lab_state(LAB) / "evidence" / "captures" / "leaf.outside.pcap"
     requests = {row[0] for row in tshark_fields(pcap, "icmp.type == 8", "icmp.seq")}

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from labctl.render.failures import ABOUT, BUILT_IN, LIMITS, MEASURED
+from labctl.render.folder import FAILURES
 from labctl.verify.capture.loss import SETTLE
 from labctl.verify.steps.model import EXPECTATIONS, FAULTS, Capture, Expect, Fault, Traffic
 from labctl.verify.values import ClusterIpOf, EndpointsOf
@@ -97,9 +97,8 @@ def reference() -> str:
 
 def _built_in() -> str:
     rows = ["| name | what fails | measured on standin | limit standin | limit n9kv |", "|---|---|---|---|---|"]
-    for name in BUILT_IN:
-        limit = LIMITS[name]
-        rows.append(f"| `{name}` | {ABOUT[name]} | {MEASURED[name]} | {limit['standin']} | {limit['n9kv']} |")
+    for name, row in FAILURES.items():
+        rows.append(f"| `{name}` | {row.about} | {row.measured} | {row.standin} | {row.n9kv} |")
     return "\n".join(rows) + "\n"
 
 

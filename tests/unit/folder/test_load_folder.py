@@ -11,8 +11,8 @@ import jsonschema
 import pytest
 
 from labctl.errors import ExitCode, Problem, SpecError
-from labctl.folder import edited_in, load_folder
-from labctl.labjson import lab_schema
+from labctl.folder import load_folder
+from labctl.labjson import edited_in, lab_schema
 from tests.rendered import rendered_folder
 
 RENDERED = rendered_folder("whitepaper-standin-fabric")

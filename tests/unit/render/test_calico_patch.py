@@ -81,6 +81,13 @@ def test_pods_get_addresses_of_each_family_that_has_a_pool(gateway: str, assign6
     assert config["plugins"][0]["ipam"] == {"type": "calico-ipam", "assign_ipv4": "true", "assign_ipv6": assign6}
 
 
+def test_routes_of_pools_are_a_setting_of_bgp_and_felix_alone() -> None:
+    spec = loads("lab.yaml", "name: lab\ncluster: {calico: {version: 3.33.0}}\n")
+    text = render_folder(design(spec, Target()))["calico/standin/crds.yaml"]
+    having = [crd["spec"]["names"]["kind"] for crd in yaml.safe_load_all(text) if "programClusterRoutes" in str(crd)]
+    assert having == ["BGPConfiguration", "FelixConfiguration"]
+
+
 def test_kustomize_lays_it_over_the_manifest(tmp_path: Path) -> None:
     found = find_binaries(cache_dir())
     kubectl = str(found.path("kubectl")) if found else shutil.which("kubectl")

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from labctl.design.design import Target
+from labctl.design.plan import design
 from labctl.folder import load_folder
 from labctl.render.folder import render_folder, write_folder
+from labctl.spec.load import loads
 from tests.goldens import Goldens
 from tests.rendered import LABS, rendered, rendered_folder
 
@@ -67,6 +70,22 @@ def test_what_is_rendered_can_be_read_back(label: str) -> None:
     assert len(folder.lab.links) == len(wanted.links)
     nodes = wanted.cluster.nodes if wanted.cluster else ()
     assert tuple(folder.lab.kubernetes.values()) == tuple(node.name for node in nodes)
+
+
+def test_names_that_are_words_of_yaml_stay_names(tmp_path: Path) -> None:
+    pairs = "leaf_pairs: [{leafs: ['Yes', leaf-1]}, {leafs: ['False', Off]}]"
+    nodes = "nodes: [{name: 'null'}, {name: 'true'}, {name: on}, {name: 'no'}]"
+    files = render_folder(
+        design(loads("lab.yaml", f"name: '10'\nfabric: {{{pairs}}}\ncluster: {{{nodes}}}\n"), Target())
+    )
+    write_folder(files, tmp_path)
+    assert load_folder(tmp_path).lab.kube_nodes == ("null", "true", "on", "no")
+    steps = yaml.safe_load(files["scenarios/bgp-cleared.yaml"])["steps"]
+    assert [step["expect"]["sessions"] for step in steps if "sessions" in step.get("expect", {})] == [
+        {"switch": "False", "node": "true", "family": "ipv4", "are": "reset"},
+        {"node": ["null", "on", "no"], "are": "unbroken"},
+        {"switch": "Off", "are": "unbroken"},
+    ]
 
 
 @pytest.mark.parametrize("label", LABS)

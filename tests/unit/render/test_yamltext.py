@@ -63,9 +63,12 @@ def test_both_emitters_write_the_same(pure: Any, value: dict[str, Any]) -> None:
     assert yaml.load(yamltext.dump(value), yaml.CSafeLoader) == value
 
 
-@pytest.mark.parametrize("path", ["checks.yaml", "topology.clab.yml", "scenarios/pod-moved.yaml", "calico/patch.yaml"])
 @pytest.mark.parametrize("label", LABS)
-def test_both_write_the_files_of_a_lab(pure: Any, label: str, path: str) -> None:
-    text = rendered(label).get(path, "")
-    body = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("#"))
-    assert pure.documents(yaml.load_all(body, yaml.CSafeLoader)) == body
+def test_both_write_the_checks_of_a_lab(pure: Any, label: str) -> None:
+    text = rendered(label)["checks.yaml"]
+    assert pure.dump(yaml.load(text, yaml.CSafeLoader)) == text
+
+
+@pytest.mark.parametrize("value", [text for text in HARD if "\n" not in text] + [["null", "on", "leaf1"]])
+def test_what_a_template_puts_in_is_read_as_what_it_is(value: Any) -> None:
+    assert yaml.load(f"a:\n  b: {yamltext.flow(value)}\n", yaml.CSafeLoader) == {"a": {"b": value}}

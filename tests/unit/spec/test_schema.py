@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from labctl.modelschema import DIALECT
+from labctl.modelschema import DIALECT, json_schema_of
+from labctl.spec.keys import Spec
 from labctl.spec.load import loads
-from labctl.spec.reference import json_schema
 
 TOPOLOGIES = sorted((Path(__file__).parents[3] / "topologies").glob("*.yaml"))
 TYPES = {"object": dict, "array": list, "string": str, "integer": int, "null": type(None)}
@@ -22,6 +22,11 @@ KNOWN = {"$defs", "$ref", "$schema", "additionalProperties", "anyOf", "const", "
          "pattern", "patternProperties", "prefixItems", "properties", "propertyNames", "required", "title",
          "type"}  # fmt: skip
 """The keywords of draft 2020-12 (core, applicator, validation, meta-data) that the generator uses."""
+
+
+def json_schema() -> dict[str, Any]:
+    """What `labctl validate --schema` prints."""
+    return json_schema_of(Spec, "labctl spec")
 
 
 def parts(schema: Any) -> Iterator[dict[str, Any]]:

@@ -11,7 +11,7 @@ from labctl.design.design import Design, Switch, Target
 from labctl.design.plan import design
 from labctl.nxos.push import config_lines
 from labctl.nxos.tree import compare, parse
-from labctl.render.nxos import switch_config
+from labctl.render.folder import switch_config
 from labctl.spec.load import loads
 from labctl.standin.switch.config import RunningConfig
 from labctl.standin.switch.dataplane import frr, linux

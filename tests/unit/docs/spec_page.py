@@ -1,7 +1,4 @@
-"""The JSON Schema of a spec, generated from the model, and ``docs/spec.md`` out of it.
-
-``python -m labctl.spec.reference`` prints the page.
-"""
+"""``docs/spec.md`` out of the JSON Schema of a spec: ``python -m tests.unit.docs.spec_page``."""
 
 from __future__ import annotations
 
@@ -26,14 +23,9 @@ LONGEST = 60
 Schema = Mapping[str, Any]
 
 
-def json_schema() -> dict[str, Any]:
-    """Draft 2020-12, for editors."""
-    return json_schema_of(Spec, "labctl spec")
-
-
 def reference() -> str:
     """The page: the top level, then every nested object in the order in which it is first named."""
-    schema = json_schema()
+    schema = json_schema_of(Spec, "labctl spec")
     definitions: Mapping[str, Schema] = schema.get("$defs", {})
     parts = [HEAD, _table(schema)]
     parts += [
