@@ -226,13 +226,12 @@ def _file(path: str, sha256: str | None, rendered: str | None, **_more: object) 
 def picture(folder: EvidenceFolder) -> SimpleNamespace:
     """The topology with what failed marked, as markup; None with the reason in ``note``: nothing else depends on it."""
     from labctl.graph import draw
-    from labctl.graph.status import marks_of
 
     if folder.lab is None:
         note = "The evidence holds no description of the lab (lab/), so there is no picture of it."
         return SimpleNamespace(svg=None, note=note)
     try:
-        drawn = draw(folder.lab, marks=marks_of(folder.body, folder.lab))
+        drawn = draw(folder.lab, evidence=folder.body)
     except LabctlError as error:
         reason = str(error)
         if isinstance(error, SpecError):
