@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, TextIO
 
 from labctl.events import Event
-from labctl.report.screen import Screen, Sink, size_of
+from labctl.report.screen import Screen, Sink
 from labctl.report.style import Paint, no_colour
 from labctl.report.text import cells, clean, fit, wrap
 from labctl.verify.verdict import Trouble, Verdict, combine, troubles
@@ -210,7 +210,7 @@ class LiveReporter(Reporter):
         interval: float = INTERVAL,
     ) -> None:
         super().__init__(stream, verbose=verbose, now=now)
-        self._screen = Screen(self._sink, size or size_of(stream))
+        self._screen = Screen(self._sink, size)
         self._paint = Paint(not no_colour())
         self._interval = interval
         self._steps: dict[str, _Running] = {}
