@@ -167,10 +167,7 @@ def tell_report(report: Report, evidence: Path | None) -> None:
     from labctl.report.verdicts import render_verdicts
 
     width = shutil.get_terminal_size((100, 24)).columns
-    body = report.as_dict()
-    if evidence is not None:
-        body["evidence"] = str(evidence)
-    result(render_verdicts(body, colour=wants_colour(sys.stdout), width=width))
+    result(render_verdicts(report.as_dict(), colour=wants_colour(sys.stdout), width=width, evidence=evidence))
 
 
 def exit_code(report: Report) -> ExitCode:

@@ -1,15 +1,12 @@
 """Reading an evidence folder: the report, raw answers, captures, and what all renderers read out of a report.
 
-Nothing of it is trusted.
-
-A folder is whatever somebody hands in: cut short, edited, from another machine. Paths that it names are followed only
-inside of it.
+Nothing of it is trusted: it is whatever somebody hands in, cut short, edited, from another machine. Paths that it names
+are followed only inside of it.
 """
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -30,7 +27,7 @@ FACTS = {
 
 @dataclass(frozen=True, slots=True)
 class EvidenceFolder:
-    """``body`` is ``labctl.evidence/v1``, judged by its model."""
+    """``body`` is ``labctl.evidence/v1`` with every key of its model."""
 
     path: Path
     body: Mapping[str, Any]
@@ -61,10 +58,8 @@ class EvidenceFolder:
     @property
     def missing(self) -> tuple[str, ...]:
         """Files that checks name and that are not there, each once."""
-        named = [
-            str(name) for check in self.checks for key in ("commands", "captures") for name in check.get(key) or ()
-        ]
-        return tuple(name for name in dict.fromkeys(named) if self.file(name) is None)
+        named = dict.fromkeys(name for check in self.checks for name in (*check["commands"], *check["captures"]))
+        return tuple(name for name in named if self.file(name) is None)
 
     @property
     def lab(self) -> Path | None:
@@ -73,7 +68,7 @@ class EvidenceFolder:
 
 
 def read_evidence(path: Path) -> EvidenceFolder:
-    """Read and judge ``evidence.json``.
+    """Read and judge ``evidence.json``; what may be left out in it is there in what is read.
 
     Raises `UsageError` where there is no evidence at all, `InconclusiveError` for a verification that did not come to
     its end, `SpecError` with every problem of a file that is no evidence.
@@ -82,7 +77,7 @@ def read_evidence(path: Path) -> EvidenceFolder:
         raise _no_evidence(path, "it is a file" if path.exists() else "there is nothing")
     file = path / NAME
     try:
-        body = json.loads(file.read_text(encoding="utf-8"))
+        return EvidenceFolder(path, _judged(json.loads(file.read_text(encoding="utf-8")), str(file)))
     except FileNotFoundError:
         raise _without_report(path) from None
     except (OSError, UnicodeDecodeError) as error:
@@ -92,8 +87,24 @@ def read_evidence(path: Path) -> EvidenceFolder:
         raise _refused([Problem("json-syntax", f"this is no JSON: {error.msg}", place)]) from None
     except RecursionError:
         raise SpecError([Problem("json-syntax", "this is nested too deeply", Place(str(file)))]) from None
-    _judge(body, file)
-    return EvidenceFolder(path, body)
+
+
+def _judged(body: Any, file: str) -> dict[str, Any]:
+    """With every key of the model. Raises `SpecError` with every problem."""
+    found = body.get("schema") if isinstance(body, dict) else None
+    if found != SCHEMA:
+        hint = "it was written by another version of labctl, or is no evidence"
+        raise _refused([Problem("wrong-schema", f"this has schema {found!r}, not {SCHEMA!r}", Place(file), hint)])
+    from pydantic import ValidationError
+
+    from labctl.report.document import EvidenceDocument
+
+    try:
+        return EvidenceDocument.model_validate(body).model_dump(by_alias=True)
+    except ValidationError as error:
+        told = [f"{'.'.join(map(str, row['loc']))}: {row['msg']}" for row in error.errors()]
+        told[MOST_PROBLEMS:] = [f"and {len(told) - MOST_PROBLEMS} more"] if told[MOST_PROBLEMS:] else []
+        raise _refused([Problem("evidence", message, Place(file)) for message in told]) from None
 
 
 def _refused(problems: list[Problem]) -> SpecError:
@@ -108,41 +119,20 @@ def _no_evidence(path: Path, why: str) -> UsageError:
 
 
 def _without_report(path: Path) -> UsageError | InconclusiveError:
-    counts = {kind: len(list((path / kind).glob("*"))) for kind in ("commands", "captures")}
-    if not any(counts.values()) and not (path / "lab").is_dir():
+    answers, captures = (len(list((path / kind).glob("*"))) for kind in ("commands", "captures"))
+    if not answers and not captures and not (path / "lab").is_dir():
         return _no_evidence(path, f"it has no {NAME}")
+    try:
+        name = json.loads((path / "lab" / "lab.json").read_text(encoding="utf-8"))["name"].replace("-", "")
+        lab = name if name.isalnum() else "LAB"
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        lab = "LAB"
     return InconclusiveError(
         f"{path} has no {NAME}: its verification did not come to its end"
-        f" ({counts['commands']} answers and {counts['captures']} captures are there)",
+        f" ({answers} answers and {captures} captures are there)",
         code="evidence-incomplete",
-        next_command=f"labctl verify {_lab_name(path)}",
+        next_command=f"labctl verify {lab}",
     )
-
-
-def _lab_name(path: Path) -> str:
-    try:
-        name = json.loads((path / "lab" / "lab.json").read_text(encoding="utf-8"))["name"]
-    except (OSError, ValueError, LookupError, TypeError):
-        return "LAB"
-    return name if isinstance(name, str) and name.replace("-", "").isalnum() else "LAB"
-
-
-def _judge(body: Any, file: Path) -> None:
-    """Raises `SpecError` with every problem."""
-    found = body.get("schema") if isinstance(body, dict) else None
-    if found != SCHEMA:
-        hint = "it was written by another version of labctl, or is no evidence"
-        raise _refused([Problem("wrong-schema", f"this has schema {found!r}, not {SCHEMA!r}", Place(str(file)), hint)])
-    from pydantic import ValidationError
-
-    from labctl.report.document import EvidenceDocument
-
-    try:
-        EvidenceDocument.model_validate(body)
-    except ValidationError as error:
-        told = [f"{'.'.join(map(str, row['loc']))}: {row['msg']}" for row in error.errors()]
-        told[MOST_PROBLEMS:] = [f"and {len(told) - MOST_PROBLEMS} more"] if told[MOST_PROBLEMS:] else []
-        raise _refused([Problem("evidence", words, Place(str(file))) for words in told]) from None
 
 
 # --- what a report says, for all who render it ----------------------------------------------------------------------
@@ -150,20 +140,17 @@ def _judge(body: Any, file: Path) -> None:
 
 def facts(environment: Mapping[str, Any], *keys: str) -> list[str]:
     """On what it was proven, in few words: the target, then those of `FACTS` that are asked for and known."""
-    target = environment.get("target") or {}
-    words = [f"{key} {value}" for key, value in target.items()] if isinstance(target, Mapping) else []
-    words += [FACTS[key].format(environment[key]) for key in keys if environment.get(key)]
-    return list(map(clean, words))
+    told = [f"{key} {value}" for key, value in environment.get("target", {}).items()]
+    return list(map(clean, [*told, *(FACTS[key].format(environment[key]) for key in keys if environment.get(key))]))
 
 
 def flat(value: Any, joint: str = " ", name: str = "") -> Iterator[tuple[str, str]]:
-    """``versions calico`` → ``3.20.0``: a tree as lines; nothing is an empty text."""
+    """``versions calico`` → ``3.20.0``: a tree as lines; what is nothing is left out."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from flat(inner, joint, f"{name}{joint}{clean(key)}" if name else clean(key))
-    else:
-        words = ", ".join(map(str, value)) if isinstance(value, list | tuple) else "" if value is None else value
-        yield name, clean(words)
+    elif value is not None and (text := clean(", ".join(map(str, value)) if isinstance(value, list) else value)):
+        yield name, text
 
 
 def own_times(body: Mapping[str, Any]) -> list[list[float]]:
@@ -173,11 +160,9 @@ def own_times(body: Mapping[str, Any]) -> list[list[float]]:
     scenario, and so does the one that stands for a scenario without checks. At each moment the checks that run have
     equal parts.
     """
-    whole, alone = number(body.get("seconds")), list[Mapping[str, Any]]([{}])
-    spans = [
-        [_span(scenario, check, whole) for check in scenario.get("checks") or alone]
-        for scenario in body.get("scenarios") or ()
-    ]
+    alone: list[Mapping[str, Any]] = [{}]
+    spans = [[_span(scenario, check, body["seconds"]) for check in scenario["checks"] or alone]
+             for scenario in body["scenarios"]]  # fmt: skip
     steps: dict[float, int] = {}
     for begin, end in (span for row in spans for span in row):
         steps[begin] = steps.get(begin, 0) + 1
@@ -191,14 +176,7 @@ def own_times(body: Mapping[str, Any]) -> list[list[float]]:
 
 
 def _span(scenario: Mapping[str, Any], check: Mapping[str, Any], whole: float) -> tuple[float, float]:
-    began = number(check.get("started") if check.get("started") is not None else scenario.get("started"))
-    own = check.get("seconds")
-    ended = (
-        began + number(own) if own is not None else number(scenario.get("started")) + number(scenario.get("seconds"))
-    )
+    began, own = check.get("started"), check.get("seconds")
+    began = scenario["started"] if began is None else began
+    ended = scenario["started"] + scenario["seconds"] if own is None else began + own
     return min(began, whole), min(max(began, ended), whole)
-
-
-def number(value: Any) -> float:
-    """Of what somebody wrote; no time is negative or endless."""
-    return max(0.0, float(value)) if isinstance(value, int | float) and math.isfinite(value) else 0.0

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from labctl.report.evidencefolder import EvidenceFolder
-from labctl.verify.capture.match import ExpectedPacket, ExpectedStack, differences, find
-from labctl.verify.capture.packet import Frame, Header, Packet, decode, http_request
+from labctl.verify.capture.match import ExpectedPacket, differences, find
+from labctl.verify.capture.packet import Header, Packet, decode, http_request
 
 IPIP = "IPIP (4)"
 PROTOCOLS = {"icmp": "ICMP", "tcp": "TCP", "udp": "UDP", "ipip": IPIP}
@@ -31,42 +31,32 @@ def _layer(kind: str, name: str, **fields: str | None) -> Layer:
     return Layer(kind, name, rows)
 
 
-# --- a packet that was captured -------------------------------------------------------------------------------------
+def _ip(where: str, ends: Sequence[Collection[str]], ttl: str | None, carries: str | None) -> Layer:
+    """``where``: outer, inner, or nothing; ``ends``: its sources, its targets."""
+    six = any(":" in address for addresses in ends for address in addresses)
+    name = f"{where} IPv{6 if six else 4}".strip()
+    carried = PROTOCOLS.get(carries, carries) if carries else None
+    kind = "outer" if where == "outer" else "ip"
+    return _layer(kind, name, from_=_any(ends[0]), to=_any(ends[1]), ttl=ttl, carries=carried)
+
+
+def _any(values: Collection[str] | None) -> str | None:
+    return None if values is None else " or ".join(sorted(values)) or "nothing"
 
 
 def layers(packet: Packet) -> tuple[Layer, ...]:
     """Every header of a packet, the outermost first."""
-    return tuple(_layers(packet))
-
-
-def _layers(packet: Packet) -> Iterator[Layer]:
-    last = sum(len(frame.headers) for frame in packet.frames)
-    number = 0
+    found: list[Layer] = []
+    headers = [header for frame in packet.frames for header in frame.headers]
     for frame in packet.frames:
-        yield from _frame(frame)
+        found += [_layer("vxlan", "VXLAN", VNI=str(frame.vni))] if frame.vni is not None else []
+        found.append(_layer("ethernet", "Ethernet", from_=frame.source, to=frame.target))
+        found += [_layer("tag", "802.1Q", VLAN=str(frame.vlan))] if frame.vlan is not None else []
         for header in frame.headers:
-            number += 1
-            where = "" if last == 1 else "inner " if number == last else "outer "
-            yield _ip(header, where, "ip" if number == last else "outer")
-            yield from _transport(header)
-
-
-def _frame(frame: Frame) -> Iterator[Layer]:
-    if frame.vni is not None:
-        yield _layer("vxlan", "VXLAN", VNI=str(frame.vni))
-    yield _layer("ethernet", "Ethernet", from_=frame.source, to=frame.target)
-    if frame.vlan is not None:
-        yield _layer("tag", "802.1Q", VLAN=str(frame.vlan))
-
-
-def _ip(header: Header, where: str, kind: str) -> Layer:
-    carries = PROTOCOLS.get(header.protocol, header.protocol)
-    name = where + _family(header.source)
-    return _layer(kind, name, from_=header.source, to=header.target, ttl=str(header.ttl), carries=carries)
-
-
-def _family(*addresses: str) -> str:
-    return "IPv6" if any(":" in address for address in addresses) else "IPv4"
+            where = "" if len(headers) == 1 else "inner" if header is headers[-1] else "outer"
+            found.append(_ip(where, ([header.source], [header.target]), str(header.ttl), header.protocol))
+            found += _transport(header)
+    return tuple(found)
 
 
 def _transport(header: Header) -> Iterator[Layer]:
@@ -84,33 +74,19 @@ def _transport(header: Header) -> Iterator[Layer]:
             yield _layer("http", "HTTP", request=request[0], host=request[1] or None)
 
 
-# --- what a packet must be ------------------------------------------------------------------------------------------
-
-
 def expected_layers(expected: ExpectedPacket) -> tuple[Layer, ...]:
-    """In the same words; a layer of which nothing is asked is left out."""
+    """What a packet must be, in the same words; a layer of which nothing is asked is left out."""
     found: list[Layer] = []
     if expected.source_macs is not None or expected.macs is not None:
         found.append(_layer("ethernet", "Ethernet", from_=_any(expected.source_macs), one_end=_any(expected.macs)))
-    if expected.vlan is not None:
-        found.append(_layer("tag", "802.1Q", VLAN=str(expected.vlan)))
-    if expected.outer:
-        found.append(_expected_ip(expected.outer, "outer ", "outer"))
-    found.append(_expected_ip(expected.inner, "inner " if expected.outer else "", "ip"))
-    if expected.inner.port:
-        name = PROTOCOLS.get(expected.inner.protocol or "", "port")
-        found.append(_layer("transport", name, to=str(expected.inner.port)))
+    found += [_layer("tag", "802.1Q", VLAN=str(expected.vlan))] if expected.vlan is not None else []
+    outer, inner = expected.outer, expected.inner
+    if outer:
+        found.append(_ip("outer", (outer.sources, outer.targets), None, outer.protocol))
+    found.append(_ip("inner" if outer else "", (inner.sources, inner.targets), None, inner.protocol))
+    if inner.port:
+        found.append(_layer("transport", PROTOCOLS.get(inner.protocol or "", "port"), to=str(inner.port)))
     return tuple(found)
-
-
-def _expected_ip(stack: ExpectedStack, where: str, kind: str) -> Layer:
-    carries = PROTOCOLS.get(stack.protocol, stack.protocol) if stack.protocol else None
-    name = where + _family(*stack.targets, *stack.sources)
-    return _layer(kind, name, from_=_any(stack.sources), to=_any(stack.targets), carries=carries)
-
-
-def _any(words: frozenset[str] | None) -> str | None:
-    return None if words is None else " or ".join(sorted(words)) or "nothing"
 
 
 # --- the paper's packets ----------------------------------------------------------------------------------------------
@@ -206,10 +182,10 @@ class CaptureShown:
 def captures_shown(folder: EvidenceFolder, check: Mapping[str, Any]) -> tuple[CaptureShown, ...]:
     """Every pcap of a check, in its order. What cannot be read is shown as missing, never left out."""
     try:
-        expected = ExpectedPacket.from_json(check.get("expected") or {})
+        expected = ExpectedPacket.from_json(check["expected"] or {})
     except ValueError:
         expected = None
-    return tuple(_shown(folder, str(name), expected) for name in check.get("captures") or ())
+    return tuple(_shown(folder, name, expected) for name in check["captures"])
 
 
 def _shown(folder: EvidenceFolder, name: str, expected: ExpectedPacket | None) -> CaptureShown:
@@ -220,7 +196,9 @@ def _shown(folder: EvidenceFolder, name: str, expected: ExpectedPacket | None) -
     if expected is None:
         return CaptureShown(name, there=True, packets=len(packets))
     found = find(packets, expected)
-    packet = _telling(found.packets) or found.almost
+    # the first that carries an HTTP request, else the first: a SYN says less
+    asking = (packet for packet in found.packets if packet.inner and http_request(packet.inner.payload))
+    packet = next(asking, found.packets[0] if found.packets else found.almost)
     drawn = layers(packet) if packet else ()
     wrong = tuple(differences(packet, expected)) if packet and not found.packets else ()
     return CaptureShown(
@@ -229,17 +207,8 @@ def _shown(folder: EvidenceFolder, name: str, expected: ExpectedPacket | None) -
     )  # fmt: skip
 
 
-def _telling(packets: Sequence[Packet]) -> Packet | None:
-    """The first that carries an HTTP request, else the first: a SYN says less."""
-    with_request = (
-        packet for packet in packets if packet.inner is not None and http_request(packet.inner.payload) is not None
-    )
-    return next(with_request, packets[0] if packets else None)
-
-
 def count_packets(folder: EvidenceFolder) -> Iterator[tuple[str, int | None, int]]:
     """(file, packets or None when it is missing, bytes) of every capture that a check names, each once."""
-    named = [str(name) for check in folder.checks for name in check.get("captures") or ()]
-    for name in dict.fromkeys(named):
+    for name in dict.fromkeys(name for check in folder.checks for name in check["captures"]):
         data = folder.read(name)
         yield name, None if data is None else len(decode(data)), len(data or b"")

@@ -155,7 +155,7 @@ def _text(folder: EvidenceFolder, form: str, *, terminal: bool) -> str:
 
         return junit(folder.body)
     if form == "json":
-        return _json(folder.body)
+        return _json(json.loads(folder.read("evidence.json") or "{}"))  # as it was written
     from labctl.report.verdicts import render_verdicts
 
     colour, width = _look(terminal)

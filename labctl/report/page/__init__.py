@@ -12,13 +12,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os.path
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib.resources import files
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -26,9 +24,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from labctl.errors import LabctlError, SpecError
-from labctl.report.document import EvidenceDocument
 from labctl.report.evidencefolder import EvidenceFolder, facts, flat, own_times
-from labctl.report.packets import captures_shown, count_packets
+from labctl.report.packets import CaptureShown, captures_shown, count_packets
 from labctl.report.text import UNKNOWN, block, unique
 from labctl.verify.verdict import SCHEMA, troubles
 
@@ -43,8 +40,8 @@ WIDEST = 2000
 State = Literal["same", "differs", "lacking", "extra", "open"]
 
 
-@lru_cache(maxsize=1)
-def _environment() -> Environment:
+def html(folder: EvidenceFolder, *, links: str = "") -> str:
+    """The page. ``links`` is put before each link to a file of the folder: where the folder is, seen from the page."""
     environment = Environment(
         loader=PackageLoader("labctl.report.page", "."),
         undefined=StrictUndefined,
@@ -55,7 +52,14 @@ def _environment() -> Environment:
         finalize=_harmless,
     )
     environment.filters |= {"url": quote, "counts": counts}
-    return environment
+    style, script = (Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    return environment.get_template("page.html.j2").render(
+        page=page_view(folder),
+        links=links,
+        style=Markup(style),  # noqa: S704 - our own file
+        script=Markup(script),  # noqa: S704 - our own file
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    )
 
 
 def _harmless(value: Any) -> Any:
@@ -63,31 +67,8 @@ def _harmless(value: Any) -> Any:
     return block(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def _part(name: str) -> str:
-    return files("labctl.report.page").joinpath(name).read_text(encoding="utf-8")
-
-
-def html(folder: EvidenceFolder, *, links: str = "") -> str:
-    """The page. ``links`` is put before each link to a file of the folder: where the folder is, seen from the page."""
-    style, script = _part("page.css"), _part("page.js")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return (
-        _environment()
-        .get_template("page.html.j2")
-        .render(
-            page=page_view(folder),
-            links=links,
-            style=Markup(style),  # noqa: S704 - our own file
-            script=Markup(script),  # noqa: S704 - our own file
-            script_hash=digest,
-        )
-    )
-
-
 def links_from(page: Path, folder: Path) -> str:
     """Where a folder is, seen from a page: empty when it is the page's own."""
-    import os.path
-
     found = Path(os.path.relpath(folder.resolve(), page.resolve().parent)).as_posix()
     return "" if found == "." else f"{quote(found)}/"
 
@@ -95,39 +76,42 @@ def links_from(page: Path, folder: Path) -> str:
 # --- what the page shows, made ready for its template -------------------------------------------------------------
 
 
-def page_view(folder: EvidenceFolder) -> SimpleNamespace:
+def page_view(folder: EvidenceFolder) -> dict[str, Any]:
     """From the evidence alone."""
-    body = EvidenceDocument.model_validate(folder.body).model_dump(by_alias=True)  # with what may be left out
-    rows = _Rows(folder)
+    body = folder.body
+    used: set[str] = set()
+    outputs = {path: _output(folder, path, used) for path in _commands(folder)}
     whole = max([body["seconds"], *(row["started"] + row["seconds"] for row in body["scenarios"]), 0.001])
     scenarios = [
-        rows.scenario(row, whole, own) for row, own in zip(body["scenarios"], own_times(folder.body), strict=True)
+        _scenario(folder, row, whole, own, outputs, used)
+        for row, own in zip(body["scenarios"], own_times(body), strict=True)
     ]
-    checks = [check for scenario in scenarios for check in scenario.checks]
-    environment = folder.body.get("environment") or {}  # in the order in which it was written
-    more: dict[str, Any] = {
+    checks = [check for scenario in scenarios for check in scenario["checks"]]
+    svg, note = _picture(folder)
+    return {
+        **body,
         "schema": SCHEMA,
         "sentence": _sentence(body),
-        "facts": facts(environment, "mode", "runtime", "launcher", "labctl", "guest_speed"),
-        "troubles": troubles(vars(check) for check in checks),
-        "picture": picture(folder),
+        "facts": facts(body["environment"], "mode", "runtime", "launcher", "labctl", "guest_speed"),
+        "troubles": troubles(checks),
+        "picture": svg,
+        "no_picture": note,
         "scenarios": scenarios,
         "checks": checks,
-        "anchors": {check.id: check.anchor for check in checks},
+        "anchors": {check["id"]: check["anchor"] for check in checks},
         "beside": _beside(checks),
-        "outputs": list(rows.outputs.values()),
+        "outputs": list(outputs.values()),
         "captures": list(count_packets(folder)),
-        "environment": [(name, text) for name, text in flat({**environment, "edited": ()}) if text],
+        "environment": list(flat({**body["environment"], "edited": None})),
         "inputs": _inputs(folder),
         "files": [_file(path, **row) for path, row in body["files"].items()],
         "missing": folder.missing,
     }
-    return SimpleNamespace(**{**body, **more})
 
 
-def counts(rows: Iterable[SimpleNamespace | Mapping[str, Any]]) -> dict[str, int]:
+def counts(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     """Rows by verdict, the worst first."""
-    found = [row["verdict"] if isinstance(row, Mapping) else row.verdict for row in rows]
+    found = [row["verdict"] for row in rows]
     return {verdict: found.count(verdict) for verdict in ("FAIL", "INCONCLUSIVE", "PASS")}
 
 
@@ -142,64 +126,67 @@ def _sentence(body: Mapping[str, Any]) -> str:
     return f"{deciding['title']}: {deciding['sentence']}{cut}" if deciding else str(body["sentence"])
 
 
-class _Rows:
-    """Rows of the evidence with what the page adds to each; fragment identifiers (``anchor``) are given once."""
+def _anchor(used: set[str], kind: str, text: str) -> str:
+    """A fragment identifier, given once."""
+    return unique(f"{kind}-{re.sub(r'[^A-Za-z0-9._-]+', '-', text)[:100]}", used, "{}-{}")
 
-    def __init__(self, folder: EvidenceFolder) -> None:
-        self._folder = folder
-        self._used: set[str] = set()
-        # what checks name, in their order, then what else was asked, such as where packets had to be looked for
-        named = [str(name) for check in folder.checks for name in check.get("commands") or ()]
-        there = sorted(f"commands/{path.name}" for path in (folder.path / "commands").glob("*.txt"))
-        self.outputs = {path: self._output(path) for path in dict.fromkeys((*named, *there))}
 
-    def _anchor(self, kind: str, text: str) -> str:
-        return unique(f"{kind}-{re.sub(r'[^A-Za-z0-9._-]+', '-', text)[:100]}", self._used, "{}-{}")
+def _commands(folder: EvidenceFolder) -> dict[str, None]:
+    """What checks name, in their order, then what else was asked, such as where packets had to be looked for."""
+    named = (name for check in folder.checks for name in check["commands"])
+    there = sorted(f"commands/{path.name}" for path in (folder.path / "commands").glob("*.txt"))
+    return dict.fromkeys((*named, *there))
 
-    def _output(self, path: str) -> SimpleNamespace:
-        """A file of ``commands/``: two lines of heading (`labctl.verify.evidence`), then what came."""
-        data = self._folder.read(path)
-        text = (data or b"").decode(errors="replace")
-        head = re.match(r"# ([^\n]*?): ([^\n]*)\n# (\S+)\n", text)
-        target, command, when = head.groups() if head else ("", path, "")
-        rest = text[head.end() :] if head else text
-        anchor = self._anchor("output", path.removeprefix("commands/").removesuffix(".txt"))
-        return SimpleNamespace(
-            path=path, anchor=anchor, target=target, command=command, when=when, text=rest[:SHOWN],
-            cut=max(0, len(rest) - SHOWN), there=data is not None,
-        )  # fmt: skip
 
-    def scenario(self, row: Mapping[str, Any], whole: float, own: Iterable[float]) -> SimpleNamespace:
-        """``at`` and ``long`` are percents of the whole time; ``own``: of each check, seconds of the run's time."""
-        more: dict[str, Any] = {
-            "anchor": self._anchor("scenario", row["id"]),
-            "at": 100 * row["started"] / whole,
-            "long": 100 * row["seconds"] / whole,
-            "unfolded": row["verdict"] != "PASS" or len(row["checks"]) <= FEW,
-            "checks": [self._check(check, took) for check, took in zip(row["checks"], own, strict=False)],
-        }
-        return SimpleNamespace(**{**row, **more})
+def _output(folder: EvidenceFolder, path: str, used: set[str]) -> dict[str, Any]:
+    """A file of ``commands/``: two lines of heading (`labctl.verify.evidence`), then what came."""
+    data = folder.read(path)
+    text = (data or b"").decode(errors="replace")
+    head = re.match(r"# ([^\n]*?): ([^\n]*)\n# (\S+)\n", text)
+    target, command, when = head.groups() if head else ("", path, "")
+    rest = text[head.end() :] if head else text
+    return {
+        "path": path, "anchor": _anchor(used, "output", path.removeprefix("commands/").removesuffix(".txt")),
+        "target": target, "command": command, "when": when, "text": rest[:SHOWN], "cut": max(0, len(rest) - SHOWN),
+        "there": data is not None,
+    }  # fmt: skip
 
-    def _check(self, check: Mapping[str, Any], took: float) -> SimpleNamespace:
-        """``inside``: what is folded."""
-        rows, captures = side_by_side(check["expected"], check["seen"]), captures_shown(self._folder, check)
+
+def _scenario(
+    folder: EvidenceFolder, row: Mapping[str, Any], whole: float, own: Sequence[float], outputs: Mapping[str, Any],
+    used: set[str],
+) -> dict[str, Any]:  # fmt: skip
+    """``at`` and ``long`` are percents of the whole time; ``own``: of each check, seconds of the run's time.
+
+    ``inside`` of a check: what is folded.
+    """
+    more: dict[str, Any] = {
+        "anchor": _anchor(used, "scenario", row["id"]),
+        "at": 100 * row["started"] / whole,
+        "long": 100 * row["seconds"] / whole,
+        "unfolded": row["verdict"] != "PASS" or len(row["checks"]) <= FEW,
+        "checks": [],
+    }
+    for check, took in zip(row["checks"], own, strict=False):
+        rows, captures = side_by_side(check["expected"], check["seen"]), captures_shown(folder, check)
         parts = ((rows, "expected beside seen"), (captures, "packets"), (check["commands"], "commands"))
-        more: dict[str, Any] = {
-            "anchor": self._anchor("check", check["id"]),
+        more["checks"].append({
+            **check,
+            "anchor": _anchor(used, "check", check["id"]),
             "took": took,
             "rows": [] if any(shown.layers for shown in captures) else rows,  # they are drawn as packets
             "captures": captures,
-            "outputs": [self.outputs[path] for path in check["commands"]],
-            "inside": ", ".join(words for there, words in parts if there) or "identity",
-        }
-        return SimpleNamespace(**{**check, **more})
+            "outputs": [outputs[path] for path in check["commands"]],
+            "inside": ", ".join(name for there, name in parts if there) or "identity",
+        })  # fmt: skip
+    return {**row, **more}
 
 
-def _beside(checks: Iterable[SimpleNamespace]) -> list[tuple[SimpleNamespace, Any]]:
+def _beside(checks: Iterable[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], CaptureShown]]:
     """Of each capture that the paper prints the first one here that is as expected."""
-    found: dict[str, tuple[SimpleNamespace, Any]] = {}
+    found: dict[str, tuple[Mapping[str, Any], CaptureShown]] = {}
     for check in checks:
-        for shown in check.captures:
+        for shown in check["captures"]:
             if shown.printed and not shown.wrong:
                 found.setdefault(shown.printed.title, (check, shown))
     return list(found.values())
@@ -215,21 +202,19 @@ def _inputs(folder: EvidenceFolder) -> list[dict[str, str]]:
         return []
 
 
-def _file(path: str, sha256: str | None, rendered: str | None, **_more: object) -> SimpleNamespace:
+def _file(path: str, sha256: str | None, rendered: str | None, **_more: object) -> dict[str, str]:
     """A file of the artifact folder and what became of it since it was rendered."""
     state = "missing" if sha256 is None else "not hashed" if rendered is None else ""
-    return SimpleNamespace(
-        path=path, sha256=sha256 or "", state=state or ("as rendered" if sha256 == rendered else "edited")
-    )
+    state = state or ("as rendered" if sha256 == rendered else "edited")
+    return {"path": path, "sha256": sha256 or "", "state": state}
 
 
-def picture(folder: EvidenceFolder) -> SimpleNamespace:
-    """The topology with what failed marked, as markup; None with the reason in ``note``: nothing else depends on it."""
+def _picture(folder: EvidenceFolder) -> tuple[Markup | None, str]:
+    """The topology with what failed marked, as markup; None with the reason: nothing else depends on it."""
     from labctl.graph import draw
 
     if folder.lab is None:
-        note = "The evidence holds no description of the lab (lab/), so there is no picture of it."
-        return SimpleNamespace(svg=None, note=note)
+        return None, "The evidence holds no description of the lab (lab/), so there is no picture of it."
     try:
         drawn = draw(folder.lab, evidence=folder.body)
     except LabctlError as error:
@@ -237,10 +222,10 @@ def picture(folder: EvidenceFolder) -> SimpleNamespace:
         if isinstance(error, SpecError):
             more = f" (and {len(error.problems) - 1} more)" if len(error.problems) > 1 else ""
             reason = f"{error.problems[0].place or 'lab'}: {error.problems[0].message}{more}"
-        return SimpleNamespace(svg=None, note=f"The lab cannot be drawn from this evidence: {reason}.")
+        return None, f"The lab cannot be drawn from this evidence: {reason}."
     # character by character: an escape sequence taken out whole could take markup with it
     harmless = "".join(c if c.isprintable() or c == "\n" else UNKNOWN for c in drawn)
-    return SimpleNamespace(svg=Markup(harmless), note="")  # noqa: S704 - labctl.graph escapes what it writes
+    return Markup(harmless), ""  # noqa: S704 - labctl.graph escapes what it writes
 
 
 # --- expected beside seen -------------------------------------------------------------------------------------------
@@ -313,16 +298,10 @@ def _state(expected: Any, seen: Any) -> State:
 
 
 def _text(value: Any) -> str:
-    text = _whole(value)
+    text = "nothing" if value is None else value
+    if _plain_list(value):
+        text = ", ".join(map(str, value)) or "none"
+    elif not isinstance(text, str):
+        text = json.dumps(value, ensure_ascii=False, default=str)
     more = len(text) - WIDEST
     return f"{text[:WIDEST]} … and {more} more characters" if more > 0 else text
-
-
-def _whole(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    if value is None:
-        return "nothing"
-    if _plain_list(value):
-        return ", ".join(map(str, value)) or "none"
-    return json.dumps(value, ensure_ascii=False, default=str)
