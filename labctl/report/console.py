@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
@@ -15,8 +14,7 @@ from labctl.events import Event
 from labctl.report.screen import Screen, Sink
 from labctl.report.style import Paint, no_colour
 from labctl.report.text import cells, clean, fit, wrap
-from labctl.verify.verdict import Trouble, Verdict, combine, troubles
-from labctl.verify.verdict import verdict_of as read_verdict
+from labctl.verify.verdict import Trouble, Verdict, combine, troubles, verdict_of
 
 PROOF = "verify"
 """The step of ``up`` that the scenarios belong to: done is not passed, its mark is the scenarios' verdict."""
@@ -28,11 +26,6 @@ TOLD = 8
 """Checks that are told under a scenario on a terminal; all of them are in the table at the end."""
 GLUE = "\u00a0"
 """Stands for a blank at which a line is not broken; ``clean`` leaves none of it in a text."""
-
-
-def _verdict_of(event: Event) -> Verdict:
-    """Of a check or a scenario; what cannot be read is no pass."""
-    return read_verdict(event.data)
 
 
 def _scenario_of(check: Event) -> str:
@@ -85,8 +78,7 @@ class Reporter(ABC):
     @abstractmethod
     def _tell(self, event: Event) -> None: ...
 
-    @abstractmethod
-    def _end(self) -> None:
+    def _end(self) -> None:  # noqa: B027 - who writes each event at once has nothing to say at the end
         """Say what did not finish."""
 
     def _of_step(self, event: Event) -> Verdict:
@@ -97,8 +89,8 @@ class Reporter(ABC):
 class PlainReporter(Reporter):
     """For logs: ``  3.2 s  ok    push: 812 lines on 5 switches (1.4 s)``; no escape sequence, ever."""
 
-    def __init__(self, stream: TextIO, *, verbose: bool = False, now: Callable[[], float] = time.time) -> None:
-        super().__init__(stream, verbose=verbose, now=now)
+    def __init__(self, stream: TextIO, **more: Any) -> None:
+        super().__init__(stream, **more)
         self._began: float | None = None
         self._running: dict[str, str] = {}
         """Step → what it said last."""
@@ -125,7 +117,7 @@ class PlainReporter(Reporter):
             case "step-skipped":
                 self._fact(event, "skip")
             case "check":
-                if _verdict_of(event) != "PASS":
+                if verdict_of(event.data) != "PASS":
                     self._held.setdefault(_scenario_of(event), []).append(event)
                 elif self._verbose:
                     self._fact(event, "PASS")
@@ -145,8 +137,8 @@ class PlainReporter(Reporter):
                 self._fact(event, self._marks.dots)
         else:
             self._tell_held(event.name, event.time, event.message)
-            self._proven.append(_verdict_of(event))
-            self._fact(event, _verdict_of(event))
+            self._proven.append(verdict_of(event.data))
+            self._fact(event, verdict_of(event.data))
 
     def _due(self, event: Event, waiting: object = None) -> bool:
         """Whether it is told: of who only waits a line now and then."""
@@ -189,6 +181,11 @@ class _Running:
     held: list[Event] = field(default_factory=list)
     """Checks that are told under their scenario once it is over."""
 
+    @property
+    def bad(self) -> int:
+        """How many of them did not pass."""
+        return sum(verdict_of(check.data) != "PASS" for check in self.held)
+
 
 def _begun(event: Event, title: str = "") -> _Running:
     return _Running(clean(title) or clean(event.name), event.time)
@@ -203,13 +200,11 @@ class LiveReporter(Reporter):
     def __init__(
         self,
         stream: TextIO,
-        *,
-        verbose: bool = False,
         size: Callable[[], os.terminal_size] | None = None,
-        now: Callable[[], float] = time.time,
         interval: float = INTERVAL,
+        **more: Any,
     ) -> None:
-        super().__init__(stream, verbose=verbose, now=now)
+        super().__init__(stream, **more)
         self._screen = Screen(self._sink, size)
         self._paint = Paint(not no_colour())
         self._interval = interval
@@ -251,24 +246,25 @@ class LiveReporter(Reporter):
     def _above(self, event: Event) -> list[str]:
         """Take an event in; the lines of it that stay."""
         lines: list[str] = []
+        sentence = clean(event.message)
         match event.kind:
             case "step-started":
                 self._steps[event.name] = _begun(event, event.message)
             case "step-progress":
-                self._steps.setdefault(event.name, _begun(event)).message = clean(event.message)
+                self._steps.setdefault(event.name, _begun(event)).message = sentence
             case "step-done":
                 verdict = self._of_step(event)
-                lines = self._step_over(event, self._marks.of(verdict), verdict, clean(event.message))
+                lines = self._step_over(event, self._marks.of(verdict), verdict, sentence)
             case "step-failed":
                 lines = self._step_over(event, self._marks.failed, "FAIL", _failure_of(event))
             case "step-skipped":
-                lines = self._over(self._marks.stopped, "dim", "", clean(event.message))
+                lines = self._over(self._marks.stopped, "dim", "", sentence)
             case "check":
                 lines = self._checked(event)
             case "scenario":
                 lines = self._scenario(event)
             case _:
-                lines = wrap(f"   {clean(event.message)}", self._screen.columns, "   ")
+                lines = wrap(f"   {sentence}", self._screen.columns, "   ")
         return lines
 
     def _step_over(self, event: Event, mark: str, style: str, sentence: str) -> list[str]:
@@ -276,15 +272,14 @@ class LiveReporter(Reporter):
         return self._over(mark, style, clean(event.data.get("title") or "") or row.title, sentence, _seconds_of(event))
 
     def _checked(self, event: Event) -> list[str]:
-        row, verdict = self._scenarios.get(_scenario_of(event)), _verdict_of(event)
+        row, verdict = self._scenarios.get(_scenario_of(event)), verdict_of(event.data)
         told = verdict != "PASS" or self._verbose
         if row is None:
             return self._check(event) if told else []
         row.passed += verdict == "PASS"
         if told:
             row.held.append(event)
-        bad = sum(_verdict_of(check) != "PASS" for check in row.held)
-        row.message = f"{row.passed} passed{f', {bad} did not' if bad else ''}: {clean(event.message)}"
+        row.message = f"{row.passed} passed{f', {row.bad} did not' if row.bad else ''}: {clean(event.message)}"
         return []
 
     def _scenario(self, event: Event) -> list[str]:
@@ -296,16 +291,18 @@ class LiveReporter(Reporter):
         if state == "started":
             self._scenarios[event.name] = _begun(event, event.message)
             return []
-        verdict, sentence = _verdict_of(event), clean(event.message)
+        verdict, sentence = verdict_of(event.data), clean(event.message)
         self._proven.append(verdict)
         row = self._scenarios.pop(event.name, None) or _begun(event)
-        bad = sum(_verdict_of(check) != "PASS" for check in row.held)
+        bad = row.bad
         if [clean(trouble.sentence) for trouble in _troubles(row.held)] == [sentence]:
-            row.held = [check for check in row.held if _verdict_of(check) == "PASS"]  # its sentence is the scenario's
+            row.held = [
+                check for check in row.held if verdict_of(check.data) == "PASS"
+            ]  # its sentence is the scenario's
         elif bad > 1:
             sentence = f"{bad} checks did not pass"  # their sentences follow
-        words = sentence if verdict == "PASS" else f"{verdict}: {sentence}"
-        return self._over(self._marks.of(verdict), verdict, row.title, words, _seconds_of(event)) + self._held(row)
+        told = sentence if verdict == "PASS" else f"{verdict}: {sentence}"
+        return self._over(self._marks.of(verdict), verdict, row.title, told, _seconds_of(event)) + self._held(row)
 
     # --- lines ----------------------------------------------------------------------------------------------------
 
@@ -333,28 +330,22 @@ class LiveReporter(Reporter):
             lines[-1] = lines[-1].removesuffix(took) + self._paint("dim", took)
         return [line.replace(GLUE, " ") for line in lines]
 
-    def _line(self, verdict: Verdict, text: str) -> list[str]:
-        """Under a scenario."""
+    def _under(self, verdict: Verdict, text: str) -> list[str]:
         return self._over(self._marks.of(verdict), verdict, text, "", indent="   ")
 
     def _check(self, check: Event) -> list[str]:
-        return self._line(_verdict_of(check), f"{clean(check.name)}: {clean(check.message)}")
+        return self._under(verdict_of(check.data), f"{clean(check.name)}: {clean(check.message)}")
 
     def _held(self, row: _Running) -> list[str]:
         """Of a scenario that is over: those that passed where they are told, then what did not, by cause."""
-        lines = [line for check in row.held if _verdict_of(check) == "PASS" for line in self._check(check)]
+        lines = [line for check in row.held if verdict_of(check.data) == "PASS" for line in self._check(check)]
         found = _troubles(row.held)
         most = len(found) if self._verbose else TOLD
         for trouble in found[:most]:
             name = f"{clean(trouble.checks[0]['id'])}: " if len(trouble.checks) == 1 else ""
-            lines += self._line(trouble.verdict, f"{name}{clean(trouble.sentence)}")
+            lines += self._under(trouble.verdict, f"{name}{clean(trouble.sentence)}")
         more = sum(len(trouble.checks) for trouble in found[most:])
         return [*lines, f"   {self._marks.dots} and {more} more"] if more else lines
-
-
-def line_of(body: Mapping[str, Any]) -> str:
-    """One document, one line."""
-    return json.dumps(body, sort_keys=True) + "\n"
 
 
 class JsonLines(Reporter):
@@ -362,9 +353,6 @@ class JsonLines(Reporter):
 
     def _tell(self, event: Event) -> None:
         self._sink.write(event.as_json() + "\n")
-
-    def _end(self) -> None:
-        """Nothing is left to write."""
 
 
 def progress(stream: TextIO, *, terminal: bool, verbose: bool = False) -> Reporter:
