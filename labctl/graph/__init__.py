@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from labctl.graph.layout import layout
-from labctl.graph.picture import TIERS, Channel, End, Lag, Link, Node, Pair, Picture, Session, Tier, picture_of, short
+from labctl.graph.picture import TIERS, Bundle, End, Link, Node, Pair, Picture, Session, Tier, picture_of, short
 from labctl.graph.scene import Line, Placed, Point, Rect, Sample, Scene, Text, about
 from labctl.graph.status import Part, Standing, State, Status, status_of
 from labctl.verify.livestate import LiveState as Live
@@ -122,7 +122,7 @@ def _part(root: Element, placed: Placed, status: Status) -> None:
         _text(group, text)
 
 
-def _told(placed: Placed) -> tuple[str, int, dict[str, str], str]:  # noqa: PLR0911 - one a kind of part
+def _told(placed: Placed) -> tuple[str, int, dict[str, str], str]:
     """(its class, how round its rectangle is, what it is of for a program, and for who points at it)."""
     part = placed.of
     match part:
@@ -131,13 +131,11 @@ def _told(placed: Placed) -> tuple[str, int, dict[str, str], str]:  # noqa: PLR0
         case Link():
             ends = ":".join(part.a), ":".join(part.b)
             return "link", 0, {"data-link": " ".join(ends)}, " to ".join(ends)
-        case Lag():
-            name = f"{part.node} {part.bond}"
+        case Bundle():
+            name = f"{part.node} {part.name if part.number is None else f'port-channel{part.number}'}"
             channels = " and ".join(f"port-channel{number} of {switch}" for switch, number in part.channels)
-            return "bundle", 8, {"data-bundle": name}, f"{name}: {', '.join(part.members)} to {channels}"
-        case Channel():
-            name = f"{part.switch} port-channel{part.number}"
-            return "bundle", 8, {"data-bundle": name}, f"{name}: {', '.join(part.members)}"
+            title = f"{name}: {', '.join(part.members)}" + (f" to {channels}" if part.number is None else "")
+            return "bundle", 8, {"data-bundle": name}, title
         case Pair():
             how = "over its own cables" if part.members else "over the fabric"
             title = f"vPC domain {part.domain}: {part.leafs[0]} and {part.leafs[1]}, peer-link {how}"

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from labctl.graph.picture import TIERS, Channel, End, Lag, Node, Pair, Picture, Session, Tier, short
+from labctl.graph.picture import TIERS, Bundle, End, Node, Pair, Picture, Session, Tier, short
 from labctl.graph.scene import (
     LEADING,
     NORMAL,
@@ -64,11 +64,11 @@ class Slot:
     of: End | Session
     peer: str
     width: float
-    bundle: Lag | Channel | None = None
+    bundle: Bundle | None = None
     has_badge: bool = False
 
 
-def bundle_text(bundle: Lag | Channel, status: Status) -> str:
+def bundle_text(bundle: Bundle, status: Status) -> str:
     """What its band says."""
     return f"{bundle.name} {status.mark(bundle)}".rstrip()
 
@@ -115,7 +115,7 @@ def in_order(slots: Sequence[Slot], across: Mapping[str, float]) -> list[Slot]:
     slots = sorted(slots, key=lambda slot: (across[slot.peer], str(slot.of)))
     ports = [slot for slot in slots if isinstance(slot.of, tuple)]
     sessions = [slot for slot in slots if isinstance(slot.of, Session)]
-    if any(isinstance(slot.bundle, Lag) for slot in ports):
+    if any(slot.bundle and slot.bundle.number is None for slot in ports):
         half = (len(sessions) + 1) // 2
         return [*sessions[:half], *ports, *sessions[half:]]
     return sorted([*ports, *sessions], key=lambda slot: (across[slot.peer], slot.peer))

@@ -51,38 +51,21 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
-class Lag:
-    """A node's bond: its members, and the port-channels (switch, number) in which their links end."""
+class Bundle:
+    """Ports of a node that are one: a node's bond, or a switch's port-channel towards a node, which has a ``number``.
+
+    ``channels``: of a bond, the port-channels (switch, number) in which its links end.
+    """
 
     node: str
-    bond: str
+    name: str
     members: tuple[str, ...]
-    channels: tuple[tuple[str, int], ...]
-
-    @property
-    def name(self) -> str:
-        return self.bond
+    number: int | None = None
+    channels: tuple[tuple[str, int], ...] = ()
 
     @property
     def ends(self) -> tuple[End, ...]:
         return tuple((self.node, member) for member in self.members)
-
-
-@dataclass(frozen=True, slots=True)
-class Channel:
-    """A switch's port-channel towards a node, with the ports that have a link."""
-
-    switch: str
-    number: int
-    members: tuple[str, ...]
-
-    @property
-    def name(self) -> str:
-        return f"Po{self.number}"
-
-    @property
-    def ends(self) -> tuple[End, ...]:
-        return tuple((self.switch, member) for member in self.members)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,15 +109,10 @@ class Picture:
     about: str
     nodes: tuple[Node, ...]
     links: tuple[Link, ...]
-    lags: tuple[Lag, ...]
-    channels: tuple[Channel, ...]
+    bundles: tuple[Bundle, ...]
     pairs: tuple[Pair, ...]
     sessions: tuple[Session, ...]
     notes: tuple[str, ...] = ()
-
-    @property
-    def bundles(self) -> tuple[Lag | Channel, ...]:
-        return *self.lags, *self.channels
 
     def pair_of(self, leaf: str) -> Pair | None:
         """The vPC domain of a leaf."""
@@ -171,8 +149,7 @@ def picture_of(path: Path) -> Picture:
         f"{target}; switches: {lab.target.get('switch', '?')}; cluster: {lab.target.get('cluster', '?')}",
         tuple(_node(name, node.role, bgp, configs.get(name)) for name, node in lab.nodes.items()),
         links,
-        tuple(_lags(checks.links.lacp, configs, far)),
-        tuple(_channels(configs, far)),
+        (*_bonds(checks.links.lacp, configs, far), *_channels(configs, far)),
         _pairs(configs, links),
         sessions,
         notes,
@@ -193,21 +170,21 @@ def _node(name: str, role: str, bgp: BgpInput, config: _Config | None) -> Node:
     return Node(name, tier, tuple(lines), own)
 
 
-def _lags(rows: Iterable[LacpInput], configs: Configs, far: Mapping[End, End]) -> Iterator[Lag]:
+def _bonds(rows: Iterable[LacpInput], configs: Configs, far: Mapping[End, End]) -> Iterator[Bundle]:
     for row in rows:
         ends = [far[row.node, member] for member in row.members if (row.node, member) in far]
         channels = [(node, configs[node].channels[port]) for node, port in ends
                     if node in configs and port in configs[node].channels]  # fmt: skip
         if ends:  # else nothing to bundle: the check itself says so when it runs
-            yield Lag(row.node, row.bond, row.members, tuple(dict.fromkeys(channels)))
+            yield Bundle(row.node, row.bond, row.members, channels=tuple(dict.fromkeys(channels)))
 
 
-def _channels(configs: Configs, far: Mapping[End, End]) -> Iterator[Channel]:
+def _channels(configs: Configs, far: Mapping[End, End]) -> Iterator[Bundle]:
     for name, config in configs.items():
         for number in dict.fromkeys(config.channels.values()):
             ports = [port for port, own in config.channels.items() if own == number and (name, port) in far]
             if ports and number != config.peer_link:
-                yield Channel(name, number, tuple(ports))
+                yield Bundle(name, f"Po{number}", tuple(ports), number)
 
 
 def _pairs(configs: Configs, links: Sequence[Link]) -> tuple[Pair, ...]:

@@ -167,7 +167,7 @@ def _items(picture: Picture, status: Status) -> list[tuple[Sample, str]]:
     live = bool(status.read_at)
     rows: tuple[tuple[Sample, str, bool], ...] = (
         ("link", "cable", True),
-        ("bundle", "bond, port-channel", bool(picture.lags) or any(pair.members for pair in picture.pairs)),
+        ("bundle", "bond, port-channel", bool(picture.bundles) or any(pair.members for pair in picture.pairs)),
         ("fabric", "vPC peer-link over the fabric", any(not pair.members for pair in picture.pairs)),
         ("iBGP", "iBGP EVPN sessions", "iBGP" in kinds),
         ("eBGP", "eBGP sessions, with number", "eBGP" in kinds),

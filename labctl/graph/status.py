@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from labctl.graph.picture import Channel, End, Lag, Link, Node, Pair, Picture, Session
+from labctl.graph.picture import Bundle, End, Link, Node, Pair, Picture, Session
 from labctl.verify.livestate import CLUSTER, LiveState
 
 State = Literal["up", "down", "unknown"]
 SEVERITY: Mapping[State, int] = {"up": 0, "unknown": 1, "down": 2}
-Part = Node | End | Link | Lag | Channel | Pair | Session
+Part = Node | End | Link | Bundle | Pair | Session
 """Of a picture; an `End` is a port."""
 Check = Mapping[str, Any]
 _FAMILIES = {"EVPN": "evpn", "IPv4": "ipv4", "IPv6": "ipv6"}
@@ -81,10 +81,8 @@ def _live(picture: Picture, live: LiveState) -> Iterator[tuple[Part, Standing]]:
     for link in picture.links:
         yield link.a, _port(link.a, live)
         yield link.b, _port(link.b, live)
-    for channel in picture.channels:
-        yield channel, _channel(channel, live)
-    for lag in picture.lags:
-        yield lag, _lag(lag, live)
+    for bundle in picture.bundles:
+        yield bundle, (_bond if bundle.number is None else _channel)(bundle, live)
     for pair in picture.pairs:
         yield pair, _pair(pair, live)
     for session in picture.sessions:
@@ -115,23 +113,24 @@ def _port(end: End, live: LiveState) -> Standing:
     return Standing("unknown", "", live.unanswered.get(end[0], "not read"))
 
 
-def _channel(channel: Channel, live: LiveState) -> Standing:
-    rows = [row for row in live.channels if row.switch == channel.switch]
-    if not rows and channel.switch in live.unanswered:
-        return Standing("unknown", "?", live.unanswered[channel.switch])
+def _channel(channel: Bundle, live: LiveState) -> Standing:
+    rows = [row for row in live.channels if row.switch == channel.node]
+    if not rows and channel.node in live.unanswered:
+        return Standing("unknown", "?", live.unanswered[channel.node])
     flags = {row.interface: row.flag for row in rows if row.channel == channel.number}
     seen = {port: flags.get(port, "-") for port in channel.members}
     worst = next((flag for flag in seen.values() if flag != "P"), "P")
     return Standing("up" if worst == "P" else "down", worst, ", ".join(f"{port} {flag}" for port, flag in seen.items()))
 
 
-def _lag(lag: Lag, live: LiveState) -> Standing:
-    found = next((row for row in live.lacp if row.node == lag.node and row.bond == lag.bond), None)
+def _bond(bond: Bundle, live: LiveState) -> Standing:
+    found = next((row for row in live.lacp if row.node == bond.node and row.bond == bond.name), None)
     if found is None:
-        return Standing("unknown", "?", live.unanswered.get(lag.node, "not read"))
-    working = [member for member in lag.members if member in found.distributing]
-    message = f"{', '.join(working) or 'no member'} distributing, of {', '.join(lag.members)}"
-    return Standing("up" if len(working) == len(lag.members) else "down", f"{len(working)}/{len(lag.members)}", message)
+        return Standing("unknown", "?", live.unanswered.get(bond.node, "not read"))
+    working = [member for member in bond.members if member in found.distributing]
+    up, many = len(working), len(bond.members)
+    message = f"{', '.join(working) or 'no member'} distributing, of {', '.join(bond.members)}"
+    return Standing("up" if up == many else "down", f"{up}/{many}", message)
 
 
 def _pair(pair: Pair, live: LiveState) -> Standing:
@@ -219,9 +218,9 @@ def _of_vpc(picture: Picture, switch: str, check: Check) -> Iterator[Part]:
     """Peer or consistency: the peer-link. A vPC that is down: ports of its port-channel, which has its number."""
     wrong, vpcs = _different(check), {key: (check.get(key) or {}).get("vpcs") for key in ("expected", "seen")}
     down = _different(vpcs)
-    for row in picture.channels:
-        if row.switch == switch and str(row.number) in down:
-            yield from row.ends
+    for bundle in picture.bundles:
+        if bundle.node == switch and str(bundle.number) in down:
+            yield from bundle.ends
     pair = picture.pair_of(switch)
     if pair and ("peer" in wrong or "consistency" in wrong):
         yield pair

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labctl.graph.layout import layout
-from labctl.graph.picture import TIERS, Channel, End, Lag, Link, Node, Pair, Picture, Session
+from labctl.graph.picture import TIERS, Bundle, End, Link, Node, Pair, Picture, Session
 from labctl.graph.scene import Placed, Rect, Scene, Text
 from labctl.graph.status import Standing, State, Status
 
@@ -52,10 +52,10 @@ def made(
         name, pair = f"node{number:02}{suffix}", leafs[number % pairs]
         drawn.append(Node(name, "kube", ("worker", "AS 65531", "192.168.1.10")))
         links = [make.link(leaf, name, "eth") for leaf in pair for _ in range(members)]
-        lags.append(Lag(name, "bond0", tuple(w.b[1] for w in links), tuple((leaf, 11 + number) for leaf in pair)))
+        lags.append(Bundle(name, "bond0", tuple(link.b[1] for link in links)))
         for leaf in pair:
             ports = tuple(link.a[1] for link in links if link.a[0] == leaf)
-            channels.append(Channel(leaf, 11 + number, ports))
+            channels.append(Bundle(leaf, f"Po{11 + number}", ports, 11 + number))
             sessions.append(Session(leaf, name, "eBGP", (("IPv4", "192.168.1.10"), ("IPv6", "2001::10"))[:families]))
     for number, pair in enumerate(leafs, 1):
         domains.append(Pair(number, pair, 500, tuple(make.link(*pair) for _ in range(2 if physical else 0))))
@@ -67,7 +67,7 @@ def made(
         drawn.append(Node(f"ext{number}{suffix}", "external", ("external host",)))
         make.link(border[number % borders], f"ext{number}{suffix}", "eth")
     return Picture(
-        "lab", "routed mode", tuple(drawn), tuple(make.links), tuple(lags), tuple(channels), tuple(domains),
+        "lab", "routed mode", tuple(drawn), tuple(make.links), (*lags, *channels), tuple(domains),
         tuple(sessions), ("a note that is rather long, so that it has to be written in more than one line",),
     )  # fmt: skip
 
@@ -75,10 +75,10 @@ def made(
 def in_some_state(picture: Picture, state: State) -> Status:
     """Every part stands so, with the longest words that there are."""
     ends: list[End] = [end for link in picture.links for end in (link.a, link.b)]
-    many = {lag: f"{len(lag.members)}/{len(lag.members)}" for lag in picture.lags}
+    many = {row: "P" if row.number else f"{len(row.members)}/{len(row.members)}" for row in picture.bundles}
     many |= {session: f"0/{len(session.neighbors)}" for session in picture.sessions}
-    marks = dict.fromkeys(picture.nodes, "Node unread") | dict.fromkeys(ends, "") | dict.fromkeys(picture.channels, "P")
-    marks |= many | dict.fromkeys(picture.pairs, "peer-link-is-down")
+    marks = dict.fromkeys(picture.nodes, "Node unread") | dict.fromkeys(ends, "") | many
+    marks |= dict.fromkeys(picture.pairs, "peer-link-is-down")
     return Status(
         {part: Standing(state, mark) for part, mark in marks.items()},
         ("leaf101 did not answer: no route to host",),
@@ -128,7 +128,7 @@ def is_sound(picture: Picture, scene: Scene) -> None:
     assert overlapping(texts) == []
     nodes = {placed.of.name: placed for placed in parts(scene, Node)}
     assert overlapping([placed.rect for placed in nodes.values()]) == []
-    ports, bundles = parts(scene, tuple), parts(scene, Lag | Channel)
+    ports, bundles = parts(scene, tuple), parts(scene, Bundle)
     lines, badges = ([p for p in parts(scene, Session) if bool(p.line) is has_line] for has_line in (True, False))
     signs = [Rect(p.mark.x - 6, p.mark.y - 6, 12, 12) for p in (*ports, *badges)]
     assert overlapping([*signs, *(placed.rect for placed in (*badges, *bundles))]) == []
@@ -190,7 +190,7 @@ def test_a_node_stands_under_its_own_pair() -> None:
 
 def test_a_bond_is_a_band_around_all_its_links() -> None:
     scene = layout(made(nodes=1, members=2), Status())
-    (band,) = parts(scene, Lag)
+    (band,) = (placed for placed in parts(scene, Bundle) if placed.of.number is None)
     tips = [port.rect.center.x for port in parts(scene, tuple) if port.of[0] == "node00"]
     assert len(tips) == 4
     assert all(band.rect.x < x < band.rect.right for x in tips)
@@ -199,16 +199,16 @@ def test_a_bond_is_a_band_around_all_its_links() -> None:
 def test_cables_that_are_crossed_are_drawn_where_they_are() -> None:
     """A bond whose ports are not side by side at the leaf is no band over the ports of others."""
     picture = made(nodes=2)
-    a, b = picture.channels[0], picture.channels[2]
-    crossed = Channel(a.switch, a.number, (*a.members, *b.members))
-    scene = layout(replace(picture, channels=(crossed,)), Status())
+    a, b = picture.bundles[2], picture.bundles[4]
+    crossed = replace(a, members=(*a.members, *b.members))
+    scene = layout(replace(picture, bundles=(*picture.bundles[:2], crossed)), Status())
     is_sound(picture, scene)
-    assert [band.texts[0].text for band in parts(scene, Channel) if band.of is crossed] == ["Po11", "Po11"]
+    assert [band.texts[0].text for band in parts(scene, Bundle) if band.of is crossed] == ["Po11", "Po11"]
 
 
 def test_a_link_between_nodes_of_one_tier_is_an_arc_below_them() -> None:
     nodes = (Node("a", "kube", ()), Node("b", "kube", ()))
-    scene = layout(Picture("lab", "", nodes, (Link(("a", "eth1"), ("b", "eth1")),), (), (), (), ()), Status())
+    scene = layout(Picture("lab", "", nodes, (Link(("a", "eth1"), ("b", "eth1")),), (), (), ()), Status())
     (link,) = parts(scene, Link)
     assert link.line.start_out.y == link.line.end_out.y > parts(scene, Node)[0].rect.bottom
     assert scene.legend[0][1].y > link.line.start_out.y + 30

@@ -20,6 +20,7 @@ FAMILIES = {"EVPN": "evpn", "IPv4": "ipv4", "IPv6": "ipv6"}
 def well() -> LiveState:
     """Every node says that all is well."""
     ends = [end for link in PICTURE.links for end in (link.a, link.b)]
+    bundles = PICTURE.bundles
     return LiveState(
         "2026-01-01 00:00:00 UTC",
         tuple(
@@ -28,8 +29,8 @@ def well() -> LiveState:
             for family, neighbor in row.neighbors
         ),
         tuple(Port(node, interface, "up") for node, interface in ends),
-        tuple(ChannelMember(row.switch, row.number, port, "P") for row in PICTURE.channels for port in row.members),
-        tuple(Lacp(lag.node, lag.bond, lag.members, lag.members) for lag in PICTURE.lags),
+        tuple(ChannelMember(row.node, row.number, port, "P") for row in bundles if row.number for port in row.members),
+        tuple(Lacp(row.node, row.name, row.members, row.members) for row in bundles if row.number is None),
         tuple(Vpc(leaf, "peer-ok", "peer-alive", "consistent", ((11, True),)) for leaf in ("leaf2101", "leaf2102")),
         (),
         (),
@@ -62,8 +63,8 @@ def states(status: Status) -> set[str]:
 def the(status: Status, *name: object) -> Standing:
     """How one part stands: a node by its name, a bond by its node, a channel, pair or session by its two."""
     rows = [(node, (node.name,)) for node in PICTURE.nodes] + [(row, row.pair) for row in PICTURE.sessions]
-    rows += [(lag, (lag.node, lag.bond)) for lag in PICTURE.lags] + [(row, row.leafs) for row in PICTURE.pairs]
-    rows += [(row, (row.switch, row.number)) for row in PICTURE.channels]
+    rows += [(row, (row.node, row.number or row.name)) for row in PICTURE.bundles]
+    rows += [(row, row.leafs) for row in PICTURE.pairs]
     (found,) = [part for part, own in rows if own == name] or [name]
     return status.parts[found]
 

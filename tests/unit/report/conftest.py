@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from labctl.report.document import EvidenceDocument
+from labctl.report.evidencefolder import EvidenceDocument
 from labctl.verify.verdict import SCHEMA, CheckResult, Report, ScenarioResult
 
 TOKEN = re.compile(r"\x1b\[(\?)?([0-9;]*)([A-Za-z])|(\r)|(\n)|([^\x00-\x1f\x7f-\x9f])|(.)", re.S)
