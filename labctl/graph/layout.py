@@ -292,15 +292,11 @@ class _Work:
         across = {name: left + self._widths[name] / 2 for name, left in self._left.items()}
         slots = in_order(self._slots.get((node, edge), ()), across)
         x = rect.center.x - sum(slot.width for slot in slots) / 2
-        way, y, strip = (-1, rect.y, rect.y + 2) if edge == "top" else (1, rect.bottom, rect.bottom - STRIP + 2)
+        way, y = (-1, rect.y) if edge == "top" else (1, rect.bottom)
         for bundle, run in groupby(slots, key=lambda slot: slot.bundle):
             start = x
             for slot in run:
-                tip = Point(x + slot.width / 2, y)
-                self._tips[node, slot.of] = tip, Point(tip.x, y + way * reach)
-                if isinstance(slot.of, tuple):
-                    chip = Rect(x + 2, strip, slot.width - 4, STRIP - 4)
-                    self._port(slot.of, chip, Point(tip.x, y + way * SIGNS / 2))
+                self._slot(node, slot, Point(x + slot.width / 2, y), (0, way), reach)
                 x += slot.width
             if bundle is not None:
                 band = Rect(start + 2, y - SIGNS - BANDS if edge == "top" else y + SIGNS, x - start - 4, BANDS)
@@ -313,15 +309,17 @@ class _Work:
         middle = rect.center.y + (self._lift(pair) if pair else 0.0)
         way, x = (-1, rect.x) if edge == "left" else (1, rect.right)
         for number, slot in enumerate(slots):
-            y = middle + STEP * (number - (len(slots) - 1) / 2)
-            left = x + 2 if edge == "left" else x - slot.width + 2
-            self._tips[node, slot.of] = Point(x, y), Point(x + way * SIGNS, y)
-            if isinstance(slot.of, tuple):
-                chip = Rect(left, y - (STRIP - 4) / 2, slot.width - 4, STRIP - 4)
-                self._port(slot.of, chip, Point(x + way * SIGNS / 2, y))
+            self._slot(node, slot, Point(x, middle + STEP * (number - (len(slots) - 1) / 2)), (way, 0), SIGNS)
 
-    def _port(self, end: End, chip: Rect, mark: Point) -> None:
-        self._ports.append(Placed(end, chip, texts=(line_at(short(end[1]), chip.center),), mark=mark))
+    def _slot(self, node: str, slot: Slot, tip: Point, way: tuple[int, int], reach: float) -> None:
+        """``way``: in which direction its line leaves the node."""
+        (dx, dy), end = way, slot.of
+        self._tips[node, end] = tip, Point(tip.x + dx * reach, tip.y + dy * reach)
+        if isinstance(end, tuple):
+            left, top = tip.x - (1 + dx) * slot.width / 2, tip.y - (1 + dy) * STRIP / 2
+            chip = Rect(left + 2, top + 2, slot.width - 4, STRIP - 4)
+            mark = Point(tip.x + dx * SIGNS / 2, tip.y + dy * SIGNS / 2)
+            self._ports.append(Placed(end, chip, texts=(line_at(short(end[1]), chip.center),), mark=mark))
 
     # --- what hangs on them, when all nodes are placed ----------------------------------------------------------------
 

@@ -131,12 +131,10 @@ _LINE = SMALL * LEADING + 2
 def heading(picture: Picture, status: Status, left: float, top: float, width: float) -> tuple[list[Text], float]:
     """The lines above, and where they end."""
     lines, y = list[Text](), top
-    rows = [(line, LARGE) for line in wrapped(picture.name, width, LARGE)]
-    rows += [(line, SMALL) for text in about(picture, status) for line in wrapped(text, width)]
-    for line, size in rows:
-        height = size * LEADING + 2
-        lines.append(line_from(line, left, y + height / 2, size, "soft" if lines else "strong"))
-        y += height
+    for text, size in ((picture.name, LARGE), *((text, SMALL) for text in about(picture, status))):
+        for line in wrapped(text, width, size):
+            y += size * LEADING + 2
+            lines.append(line_from(line, left, y - size * LEADING / 2 - 1, size, "soft" if lines else "strong"))
     return lines, y
 
 

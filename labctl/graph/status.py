@@ -89,16 +89,20 @@ def _live(picture: Picture, live: LiveState) -> Iterator[tuple[Part, Standing]]:
         yield session, _session(session, live)
 
 
+def _unread(mark: str, node: str, live: LiveState) -> Standing:
+    return Standing("unknown", mark, live.unanswered.get(node, "not read"))
+
+
 def _node(node: Node, live: LiveState) -> Standing:
     if node.name in live.unanswered:
-        return Standing("unknown", "no answer", live.unanswered[node.name])
+        return _unread("no answer", node.name, live)
     if node.tier != "kube":
         return Standing("up", "answers", "it answers")
     found = next((row for row in live.nodes if row.name == node.name), None)
     if found is not None:
         return Standing("up", "Ready", "its Node is Ready") if found.ready else Standing("down", "NotReady")
     if CLUSTER in live.unanswered:
-        return Standing("unknown", "Node unread", live.unanswered[CLUSTER])
+        return _unread("Node unread", CLUSTER, live)
     return Standing("down", "no Node", "the API has no Node of this name")
 
 
@@ -110,13 +114,13 @@ def _port(end: End, live: LiveState) -> Standing:
         return Standing(state, "", f"{found.state} ({found.reason})" if found.reason else found.state)
     if own:
         return Standing("down", "", "there is no such interface")
-    return Standing("unknown", "", live.unanswered.get(end[0], "not read"))
+    return _unread("", end[0], live)
 
 
 def _channel(channel: Bundle, live: LiveState) -> Standing:
     rows = [row for row in live.channels if row.switch == channel.node]
     if not rows and channel.node in live.unanswered:
-        return Standing("unknown", "?", live.unanswered[channel.node])
+        return _unread("?", channel.node, live)
     flags = {row.interface: row.flag for row in rows if row.channel == channel.number}
     seen = {port: flags.get(port, "-") for port in channel.members}
     worst = next((flag for flag in seen.values() if flag != "P"), "P")
@@ -126,7 +130,7 @@ def _channel(channel: Bundle, live: LiveState) -> Standing:
 def _bond(bond: Bundle, live: LiveState) -> Standing:
     found = next((row for row in live.lacp if row.node == bond.node and row.bond == bond.name), None)
     if found is None:
-        return Standing("unknown", "?", live.unanswered.get(bond.node, "not read"))
+        return _unread("?", bond.node, live)
     working = [member for member in bond.members if member in found.distributing]
     up, many = len(working), len(bond.members)
     message = f"{', '.join(working) or 'no member'} distributing, of {', '.join(bond.members)}"
@@ -141,8 +145,7 @@ def _pair(pair: Pair, live: LiveState) -> Standing:
             message = f"{side.switch}: {side.peer}, keepalive {side.keepalive}, {side.consistency}"
             return Standing("down", wrong[0], message)
     if len(sides) < len(pair.leafs):
-        silent = next((leaf for leaf in pair.leafs if leaf in live.unanswered), "")
-        return Standing("unknown", "unread", live.unanswered.get(silent, "not read"))
+        return _unread("unread", next((leaf for leaf in pair.leafs if leaf in live.unanswered), ""), live)
     return Standing("up", "peer-ok", "peer-ok and keepalive alive on both sides")
 
 
@@ -154,7 +157,7 @@ def _session(session: Session, live: LiveState) -> Standing:
     for family, neighbor in session.neighbors:
         state = states.get((_FAMILIES[family], neighbor))
         if state is None and session.switch in live.unanswered:
-            return Standing("unknown", f"?/{many}", live.unanswered[session.switch])
+            return _unread(f"?/{many}", session.switch, live)
         up += state == "Established"
         told.append(f"{family} {neighbor} {state or 'is not configured'}")
     return Standing("up" if up == many else "down", f"{up}/{many}", "; ".join(told))

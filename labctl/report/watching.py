@@ -231,7 +231,8 @@ class View:
                   ("busy", look.changed, "changed"))  # fmt: skip
         told = [] if look.wrong or look.unanswered else [self.paint("PASS", "all well")]
         told += [self.paint(style, f"{count} {word}") for style, count, word in counts if count]
-        lines = wrap(f"{self.paint('bold', fit(self.lab, 20))}  {look.read_at}  {', '.join(told)}", self.columns)
+        lab = self.paint("bold", fit(self.lab, self.columns))
+        lines = wrap(f"{lab}  {look.read_at}  {', '.join(told)}", self.columns)
         for node, why in look.unanswered.items():
             row = f"{self.marks.unsure} {clean(node)}: no answer: {clean(why)}"
             lines.append(self.paint("INCONCLUSIVE", fit(row, self.columns, self.marks.dots)))

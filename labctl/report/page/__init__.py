@@ -255,34 +255,21 @@ def side_by_side(expected: Any, seen: Any) -> list[Pair]:
 
 def _pairs(name: str, expected: Any, seen: Any) -> Iterator[Pair]:
     if isinstance(expected, Mapping) and isinstance(seen, Mapping):
-        yield from _of_objects(name, expected, seen)
-    elif _plain_list(expected) and _plain_list(seen) and (expected != seen or not name):
-        yield from _of_lists(name, expected, seen)
+        lacking: State = "lacking" if expected.keys() & seen.keys() or not seen else "open"  # else of other things
+        for key in dict.fromkeys((*expected, *seen)):
+            inner = f"{name}.{key}" if name else str(key)
+            if key not in expected:
+                yield Pair(inner, "", _text(seen[key]), "open")  # more was seen than was asked for
+            elif key not in seen:
+                yield Pair(inner, _text(expected[key]), "", lacking)
+            else:
+                yield from _pairs(inner, expected[key], seen[key])
+    elif _plain_list(expected) and _plain_list(seen) and (expected or seen) and (expected != seen or not name):
+        for item in expected:
+            yield Pair(name, _text(item), *((_text(item), "same") if item in seen else ("", "lacking")))
+        yield from (Pair(name, "", _text(item), "extra") for item in seen if item not in expected)
     else:
         yield Pair(name, _text(expected), _text(seen), _state(expected, seen))
-
-
-def _of_objects(name: str, expected: Mapping[Any, Any], seen: Mapping[Any, Any]) -> Iterator[Pair]:
-    lacking: State = "lacking" if expected.keys() & seen.keys() or not seen else "open"  # else they name other things
-    for key in dict.fromkeys((*expected, *seen)):
-        inner = f"{name}.{key}" if name else str(key)
-        if key not in expected:
-            yield Pair(inner, "", _text(seen[key]), "open")  # more was seen than was asked for
-        elif key not in seen:
-            yield Pair(inner, _text(expected[key]), "", lacking)
-        else:
-            yield from _pairs(inner, expected[key], seen[key])
-
-
-def _of_lists(name: str, expected: Sequence[Any], seen: Sequence[Any]) -> Iterator[Pair]:
-    if not expected and not seen:
-        yield Pair(name, "none", "none", "same")
-    for item in expected:
-        there = item in seen
-        yield Pair(name, _text(item), _text(item) if there else "", "same" if there else "lacking")
-    for item in seen:
-        if item not in expected:
-            yield Pair(name, "", _text(item), "extra")
 
 
 def _plain_list(value: Any) -> bool:
