@@ -16,9 +16,10 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from labctl.graph.layout import layout
-from labctl.graph.picture import TIERS, Bundle, End, Link, Node, Pair, Picture, Session, Tier, picture_of, short
+from labctl.graph.picture import TIERS, Bundle, End, Link, Node, Pair, Picture, Session, Tier, picture_of
 from labctl.graph.scene import Line, Placed, Point, Rect, Sample, Scene, Text, about
 from labctl.graph.status import Part, Standing, State, Status, status_of
+from labctl.nxos.normal import short_name
 from labctl.verify.livestate import LiveState as Live
 
 __all__ = ["Live", "draw", "draw_mermaid"]
@@ -217,8 +218,10 @@ def _mermaid(picture: Picture, status: Status) -> str:
            for number, node in enumerate(picture.nodes, 1)}  # fmt: skip
     lines = ["---", f"title: {picture.name}", "---", "flowchart TB"]
     lines += [f"  %% {line}" for line in (*about(picture, status), *picture.notes, *status.notes)]
+    boxes = {node.name: _box(ids[node.name], node, status) for node in picture.nodes}
     for tier, title in _TITLES.items():
-        lines += _tier([node for node in picture.nodes if node.tier == tier], tier, title, picture, status, ids)
+        names = [node.name for node in picture.nodes if node.tier == tier]
+        lines += [f'  subgraph tier_{tier}["{title}"]', *_framed(names, picture, boxes, ids), "  end"] if names else []
     edges = list(_edges(picture, status))
     lines += [f'  {ids[one]} {line}|"{_quoted(label)}"| {ids[other]}' for one, line, other, label, _ in edges]
     for state, (_, stroke) in _LOOKS.items():
@@ -231,28 +234,21 @@ def _mermaid(picture: Picture, status: Status) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _tier(
-    nodes: list[Node], tier: Tier, title: str, picture: Picture, status: Status, ids: Mapping[str, str]
-) -> Iterator[str]:
+def _box(identity: str, node: Node, status: Status) -> str:
+    lines, standing = [f"<b>{node.name}</b>", *node.lines], status.of(node)
+    lines += [f"{_LOOKS[standing.state][0]} {standing.mark}"] if standing else []
+    return f'{identity}["{_quoted("<br/>".join(lines))}"]'
+
+
+def _framed(names: list[str], picture: Picture, boxes: Mapping[str, str], ids: Mapping[str, str]) -> Iterator[str]:
     """The nodes of a tier, the two of a pair in a frame of their own."""
-    boxes = {}
-    for node in nodes:
-        standing = status.of(node)
-        lines = [f"<b>{node.name}</b>", *node.lines]
-        lines += [f"{_LOOKS[standing.state][0]} {standing.mark}"] if standing else []
-        boxes[node.name] = f'{ids[node.name]}["{_quoted("<br/>".join(lines))}"]'
-    if boxes:
-        yield f'  subgraph tier_{tier}["{title}"]'
-    for name, box in boxes.items():
+    for name in names:
         pair = picture.pair_of(name)
         if pair is None:
-            yield f"    {box}"
+            yield f"    {boxes[name]}"
         elif name == pair.leafs[0]:
             yield f'    subgraph vpc{pair.domain}_{ids[name]}["vPC domain {pair.domain}"]'
-            yield from (f"      {boxes[leaf]}" for leaf in pair.leafs)
-            yield "    end"
-    if boxes:
-        yield "  end"
+            yield from (*(f"      {boxes[leaf]}" for leaf in pair.leafs), "    end")
 
 
 def _edges(picture: Picture, status: Status) -> Iterator[tuple[str, str, str, str, Standing | None]]:
@@ -264,7 +260,7 @@ def _edges(picture: Picture, status: Status) -> Iterator[tuple[str, str, str, st
     for link in picture.links:
         upper, lower = sorted((link.a, link.b), key=lambda end: level[end[0]])
         bundles = [_bundle(picture, status, end) for end in (upper, lower)]
-        label = f"{_with_mark(short(upper[1]), status.of(upper))} — {_with_mark(short(lower[1]), status.of(lower))}"
+        label = " — ".join(_with_mark(short_name(end[1]), status.of(end)) for end in (upper, lower))
         label += f"<br/>{bundles[0]} — {bundles[1]}" if all(bundles) else ""
         yield upper[0], "===" if all(bundles) else "---", lower[0], label, status.of(link)
     for pair in picture.pairs:

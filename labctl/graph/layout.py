@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from labctl.graph.picture import TIERS, Bundle, End, Node, Pair, Picture, Session, Tier, short
+from labctl.graph.picture import TIERS, Bundle, End, Node, Pair, Picture, Session, Tier
 from labctl.graph.scene import (
     LEADING,
     NORMAL,
@@ -30,6 +30,7 @@ from labctl.graph.scene import (
     width_of,
 )
 from labctl.graph.status import Status
+from labctl.nxos.normal import short_name
 
 AROUND = 12.0
 """Room around a label in its slot."""
@@ -91,7 +92,7 @@ def slots_of(picture: Picture, status: Status) -> Mapping[tuple[str, Edge], list
 
     for link in picture.links:
         for end, far in link.ends:
-            bundle, width = bundles.get(end), width_of(short(end[1]))
+            bundle, width = bundles.get(end), width_of(short_name(end[1]))
             if bundle is not None:
                 width = max(width, width_of(bundle_text(bundle, status)) / list(bundles.values()).count(bundle))
             edge = towards(end[0], far[0])
@@ -319,7 +320,7 @@ class _Work:
             left, top = tip.x - (1 + dx) * slot.width / 2, tip.y - (1 + dy) * STRIP / 2
             chip = Rect(left + 2, top + 2, slot.width - 4, STRIP - 4)
             mark = Point(tip.x + dx * SIGNS / 2, tip.y + dy * SIGNS / 2)
-            self._ports.append(Placed(end, chip, texts=(line_at(short(end[1]), chip.center),), mark=mark))
+            self._ports.append(Placed(end, chip, texts=(line_at(short_name(end[1]), chip.center),), mark=mark))
 
     # --- what hangs on them, when all nodes are placed ----------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from typing import Literal
 
 from labctl.errors import Place, Problem, SpecError
 from labctl.folder import load_folder
+from labctl.nxos.normal import short_name
 from labctl.nxos.tree import ConfigTree, Section, parse
 from labctl.verify.inputs import load_checks
 from labctl.verify.topics.bgp import BgpInput
@@ -119,18 +120,6 @@ class Picture:
         return next((pair for pair in self.pairs if leaf in pair.leafs), None)
 
 
-def short(interface: str) -> str:
-    """As NX-OS abbreviates it in its tables: ``Eth1/4``, ``Po11``, ``Lo1002``."""
-    for word, letters in (("Ethernet", "Eth"), ("port-channel", "Po"), ("loopback", "Lo")):
-        if interface.startswith(word):
-            return letters + interface.removeprefix(word)
-    return interface
-
-
-_TIERS: Mapping[str, Tier] = {
-    "spine": "spine", "leaf": "leaf", "border": "border", "control-plane": "kube", "worker": "kube",
-    "external": "external",
-}  # fmt: skip
 _ROLES = {"border": "border leaf", "control-plane": "control plane", "external": "external host"}
 _FAMILIES = {"ipv4": "IPv4", "ipv6": "IPv6"}
 
@@ -157,17 +146,18 @@ def picture_of(path: Path) -> Picture:
 
 
 def _node(name: str, role: str, bgp: BgpInput, config: _Config | None) -> Node:
-    lines, tier, own = [_ROLES.get(role, role)], _TIERS.get(role, "kube"), ""
+    lines, own = [_ROLES.get(role, role)], ""
     if config is not None:
         lines = [f"{lines[0]}, AS {config.asn}" if config.asn else lines[0]]
-        sources = sorted({*config.sources.values()} & config.loopbacks.keys(), key=lambda source: (len(source), source))
-        lines += [f"{short(source)} {config.loopbacks[source][0]}" for source in sources if config.loopbacks[source]]
-        own = next(iter(config.loopbacks.get("loopback0", ())), "")
+        addresses = {name: found[0] for name, found in config.loopbacks.items() if found}
+        sources = sorted({*config.sources.values()} & addresses.keys(), key=lambda source: (len(source), source))
+        lines += [f"{short_name(source)} {addresses[source]}" for source in sources]
+        own = addresses.get("loopback0", "")
     else:
         sessions = [row for row in bgp.sessions if row.node == name]
         lines += [f"AS {row.asn}" for row in sessions[:1]]
         lines += [row.neighbor for row in sessions if row.family == "ipv4"][:1]
-    return Node(name, tier, tuple(lines), own)
+    return Node(name, next((tier for tier in TIERS if tier == role), "kube"), tuple(lines), own)
 
 
 def _bonds(rows: Iterable[LacpInput], configs: Configs, far: Mapping[End, End]) -> Iterator[Bundle]:

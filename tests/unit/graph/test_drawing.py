@@ -12,7 +12,7 @@ import pytest
 from labctl.errors import SpecError
 from labctl.folder import load_folder
 from labctl.graph import draw, draw_mermaid
-from labctl.graph.picture import short
+from labctl.nxos.normal import short_name
 from tests.goldens import Goldens
 from tests.unit.graph.conftest import FOLDERS, WHITEPAPER, check, evidence
 
@@ -83,13 +83,13 @@ def test_every_node_cable_and_port_of_the_folder_is_in_it(name: str) -> None:
     assert drawn["port"] == {end for link in links for end in link}
     assert drawn["link"] == {" ".join(link) for link in links}
     labels = [element.text for element in root.iter(f"{SVG}text")]
-    assert all(short(end.partition(":")[2]) in labels for link in links for end in link)
+    assert all(short_name(end.partition(":")[2]) in labels for link in links for end in link)
     assert all(f"<b>{node}</b>" in text for node in folder.lab.nodes)
     for link in links:
         (a, port_a), (b, port_b) = (end.split(":") for end in link)
         ends = [
-            rf"n\d+_{a}\b.*{short(port_a)} — {short(port_b)}.*n\d+_{b}$",
-            rf"n\d+_{b}\b.*{short(port_b)} — {short(port_a)}.*n\d+_{a}$",
+            rf"n\d+_{a}\b.*{short_name(port_a)} — {short_name(port_b)}.*n\d+_{b}$",
+            rf"n\d+_{b}\b.*{short_name(port_b)} — {short_name(port_a)}.*n\d+_{a}$",
         ]
         assert any(re.search(end, text, re.MULTILINE) for end in ends), link
 
