@@ -16,7 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Literal, Self, TextIO
 
 from labctl.nxos.normal import short_name
@@ -53,10 +53,6 @@ class Row:
     good: bool
     mark: Literal["", "changed", "gone", "silent"] = ""
 
-    @property
-    def wrong(self) -> bool:
-        return not self.good and self.mark not in ("gone", "silent")
-
 
 @dataclass(frozen=True, slots=True)
 class Section:
@@ -86,14 +82,18 @@ class Look:
     unanswered: Mapping[str, str]
 
     @property
+    def rows(self) -> list[Row]:
+        return [row for section in self.sections for row in section.rows]
+
+    @property
     def changed(self) -> int:
         """Rows that differ from the look before."""
-        return sum(row.mark in ("changed", "gone") for section in self.sections for row in section.rows)
+        return sum(row.mark in ("changed", "gone") for row in self.rows)
 
     @property
     def wrong(self) -> int:
         """Rows that are not as they should be."""
-        return sum(row.wrong for section in self.sections for row in section.rows)
+        return sum(not row.good and row.mark not in ("gone", "silent") for row in self.rows)
 
 
 def looked(state: LiveState, wired: Wired, before: Look | None = None) -> Look:
@@ -375,9 +375,7 @@ class TerminalLooks:
         self.looking(0.0)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
         if kind is KeyboardInterrupt:
             self._screen.sink.write("\r\x1b[K")  # what the terminal echoed for Ctrl-C
         self._screen.restore()
