@@ -8,16 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from labctl.errors import UsageError, did_you_mean
 from labctl.verify.verdict import Report, Verdict, combine
-
-Kind = Literal["figure", "table", "claim"]
-Mode = Literal["routed", "ipip", "both"]
 
 
 class Row(BaseModel):
@@ -30,14 +27,15 @@ class Row(BaseModel):
     title: str
     place: str
     checks: tuple[str, ...] = ()
-    mode: Mode = "routed"
+    mode: Literal["routed", "ipip", "both"] = "routed"
     prints: tuple[str, ...] = ()
     note: str = ""
     lab: str = "whitepaper"
 
     @property
-    def kind(self) -> Kind:
-        return cast("Kind", self.id.partition("-")[0])
+    def kind(self) -> str:
+        """figure, table or claim."""
+        return self.id.partition("-")[0]
 
 
 ROWS = TypeAdapter(tuple[Row, ...]).validate_python(
