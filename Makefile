@@ -40,7 +40,7 @@ docs: install-tests ## Pages that are generated out of the code
 	@.venv/bin/python -m tests.unit.docs.verbs_page >docs/cli.md
 	@.venv/bin/python -m tests.unit.docs.spec_page >docs/spec.md
 	@.venv/bin/python -m labctl.labjson >docs/lab.schema.json
-	@.venv/bin/python -m labctl.report.document >docs/evidence.schema.json
+	@.venv/bin/python -m labctl.report.evidencefolder >docs/evidence.schema.json
 	@.venv/bin/python -m labctl.cli.main graph topologies/whitepaper.yaml -o docs/graph/whitepaper.svg
 	@.venv/bin/python -m labctl.paper.reference >docs/whitepaper.md
 	@.venv/bin/python -m tests.integration.sabotages >docs/sabotage.md

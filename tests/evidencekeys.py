@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from labctl.report.document import Environment
+from labctl.report.evidencefolder import Environment
 
 
 def unknown_keys(part: Any) -> list[str]:

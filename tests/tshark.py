@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from labctl.report.evidencefolder import EvidenceFolder
-from labctl.report.packets import CaptureShown, Layer, captures_shown
+from labctl.report.page import CaptureShown, Layer, captures_shown
 from tests.tools import tool
 
 FIELDS = (

@@ -101,7 +101,7 @@ def verdicts(report: Report, evidence: Path | None) -> str:
     """The verdicts for a person."""
     from labctl.report.verdicts import render_verdicts
 
-    return render_verdicts(report.as_dict() | ({"evidence": str(evidence)} if evidence else {}), **look())
+    return render_verdicts(report.as_dict(), **look(), evidence=evidence)
 
 
 def look(*, coloured: bool = True) -> dict[str, Any]:

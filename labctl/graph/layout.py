@@ -7,10 +7,12 @@ through a zone for signs and one for bands and numbers, before it bends: so noth
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 
-from labctl.graph.picture import TIERS, Channel, End, Lag, Link, Node, Pair, Picture, Session, short
+from labctl.graph.picture import TIERS, Bundle, End, Node, Pair, Picture, Session, Tier
 from labctl.graph.scene import (
     LEADING,
     NORMAL,
@@ -28,104 +30,12 @@ from labctl.graph.scene import (
     width_of,
 )
 from labctl.graph.status import Status
+from labctl.nxos.normal import short_name
 
 AROUND = 12.0
 """Room around a label in its slot."""
 THIN = 8.0
 """A slot where a session's line begins without its number."""
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """A port (``end``), or an end of a session's line; ``peer``: the node at the other end."""
-
-    peer: str
-    width: float
-    end: End | None = None
-    bundle: Lag | Channel | None = None
-    session: Session | None = None
-    has_badge: bool = False
-
-
-Slots = Mapping[tuple[str, Edge], Sequence[Slot]]
-
-
-def bundle_text(bundle: Lag | Channel, status: Status) -> str:
-    """What its band says."""
-    standing = status.of(bundle)
-    return f"{bundle.name} {standing.mark}" if standing and standing.mark else bundle.name
-
-
-def badge_text(session: Session, status: Status) -> str:
-    """How many sessions, and how many of them are up where that is known."""
-    standing = status.of(session)
-    return standing.mark if standing and standing.mark else str(len(session.neighbors))
-
-
-def slots_of(picture: Picture, status: Status) -> dict[tuple[str, Edge], list[Slot]]:
-    """All slots, in the picture's order."""
-    found: dict[tuple[str, Edge], list[Slot]] = {}
-    for key, slot in (*_ports(picture, status), *_session_ends(picture, status)):
-        found.setdefault(key, []).append(slot)
-    return found
-
-
-def _towards(picture: Picture, node: str, other: str) -> Edge:
-    level = {it.name: TIERS.index(it.tier) for it in picture.nodes}
-    return "top" if level[node] > level[other] else "bottom"
-
-
-def _ports(picture: Picture, status: Status) -> Iterator[tuple[tuple[str, Edge], Slot]]:
-    bundles = {end: bundle for bundle in picture.bundles for end in bundle.ends if picture.far_end(end)}
-    beside = {link: pair for pair in picture.pairs for link in pair.members}
-    for link in picture.links:
-        for end, far in ((link.a, link.b), (link.b, link.a)):
-            bundle = bundles.get(end)
-            width = width_of(short(end[1]))
-            if bundle is not None:
-                members = sum(other is bundle for other in bundles.values())
-                width = max(width, width_of(bundle_text(bundle, status)) / members)
-            edge = _towards(picture, end[0], far[0])
-            if link in beside:
-                edge = "right" if end[0] == beside[link].leafs[0] else "left"
-            yield (end[0], edge), Slot(far[0], width + AROUND, end, bundle)
-
-
-def _session_ends(picture: Picture, status: Status) -> Iterator[tuple[tuple[str, Edge], Slot]]:
-    for session in picture.sessions:
-        for node, other in ((session.switch, session.peer), (session.peer, session.switch)):
-            counted = node == session.counted_at
-            room = width_of(badge_text(session, status)) + AROUND if counted else THIN
-            yield (node, _towards(picture, node, other)), Slot(other, room, None, None, session, counted)
-
-
-def in_order(slots: Sequence[Slot], across: Mapping[str, float]) -> list[Slot]:
-    """From left to right, so that lines cross little. ``across``: the middle of each node.
-
-    On a node all ports stand together, for its band, and the sessions on both sides of them; elsewhere each other node
-    has its ports and its session together.
-    """
-    ports = sorted((slot for slot in slots if slot.end), key=lambda slot: (across[slot.peer], slot.end))
-    sessions = sorted((slot for slot in slots if slot.session), key=lambda slot: across[slot.peer])
-    if any(isinstance(slot.bundle, Lag) for slot in ports):
-        half = (len(sessions) + 1) // 2
-        return [*sessions[:half], *ports, *sessions[half:]]
-    return sorted([*ports, *sessions], key=lambda slot: (across[slot.peer], slot.peer))
-
-
-def runs(slots: Sequence[Slot]) -> list[list[int]]:
-    """Positions of neighbouring slots of one bundle."""
-    found: list[list[int]] = []
-    for index, slot in enumerate(slots):
-        if slot.bundle is None:
-            continue
-        if found and found[-1][-1] == index - 1 and slots[index - 1].bundle is slot.bundle:
-            found[-1].append(index)
-        else:
-            found.append([index])
-    return found
-
-
 INSIDE = 8.0
 """Between a node's edge and what is in it."""
 SIGN = 16.0
@@ -134,124 +44,6 @@ GAP = 24.0
 """Between nodes of one row."""
 WIDEST_GAP = 120.0
 BETWEEN_PAIRS = 48.0
-
-
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """``left`` and ``widths`` of each node; the whole is ``total`` wide."""
-
-    left: Mapping[str, float]
-    widths: Mapping[str, float]
-    total: float
-
-    def middle(self, node: str) -> float:
-        return self.left[node] + self.widths[node] / 2
-
-
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """Leafs that belong together, and their nodes."""
-
-    leafs: tuple[str, ...]
-    between: float
-    nodes: tuple[str, ...]
-
-
-def pair_words(pair: Pair, status: Status) -> tuple[list[str], list[str]]:
-    """What stands above and below the line of a peer-link."""
-    below = ["peer-link"]
-    below += [f"Po{pair.channel}"] if pair.channel is not None else []
-    below += [] if pair.members else ["over fabric"]
-    standing = status.pairs.get(pair.leafs)
-    return [f"vPC domain {pair.domain}"], below + ([standing.mark] if standing else [])
-
-
-def node_width(node: Node, slots: Slots, status: Status) -> float:
-    """As wide as its texts and the slots of its edges need."""
-    standing = status.nodes.get(node.name)
-    texts = [width_of(node.name, NORMAL), *(width_of(line, SMALL) for line in node.lines)]
-    texts += [SIGN + width_of(standing.mark, SMALL)] if standing else []
-    side = max((slot.width for edge in ("left", "right") for slot in slots.get((node.name, edge), ())), default=0.0)
-    rows = [sum(slot.width for slot in slots.get((node.name, edge), ())) for edge in ("top", "bottom")]
-    return max(max(texts) + 2 * side, *rows) + 2 * INSIDE
-
-
-def columns(picture: Picture, slots: Slots, status: Status, least: float) -> Columns:
-    """Place all nodes. ``least``: the whole is at least so wide."""
-    widths = {node.name: node_width(node, slots, status) for node in picture.nodes}
-    tiers = {
-        tier: [node.name for node in picture.nodes if node.tier == tier] for tier in ("external", "border", "spine")
-    }
-    tiers["external"].sort(key=lambda host: _order(picture, host, tiers["border"]))
-    groups = _groups(picture, status)
-    spans = [
-        max(_row(group.leafs, widths, group.between), _row(group.nodes, widths, GAP), 0.0) for group in groups
-    ]  # fmt: skip
-    whole = sum(spans) + BETWEEN_PAIRS * max(0, len(groups) - 1)
-    total = max(least, whole, *(_row(names, widths, GAP) for names in tiers.values()))
-    left: dict[str, float] = {}
-    start = (total - whole) / 2
-    for group, span in zip(groups, spans, strict=True):
-        left |= _centered(group.leafs, widths, group.between, start, span)
-        left |= _centered(group.nodes, widths, GAP, start, span)
-        start += span + BETWEEN_PAIRS
-    for names in tiers.values():
-        if names:
-            spare = (total - _row(names, widths, 0.0)) / (len(names) + 1)
-            left |= _centered(names, widths, min(max(spare, GAP), WIDEST_GAP), 0.0, total)
-    return Columns(left, widths, total)
-
-
-def _row(names: Sequence[str], widths: Mapping[str, float], gap: float) -> float:
-    return sum(widths[name] for name in names) + gap * max(0, len(names) - 1)
-
-
-def _centered(
-    names: Sequence[str], widths: Mapping[str, float], gap: float, start: float, span: float
-) -> dict[str, float]:
-    left, x = {}, start + (span - _row(names, widths, gap)) / 2
-    for name in names:
-        left[name] = x
-        x += widths[name] + gap
-    return left
-
-
-def _order(picture: Picture, host: str, borders: Sequence[str]) -> int:
-    """A host stands over the border leaf that it is wired to."""
-    return min((borders.index(peer) for peer in _peers(picture, host) if peer in borders), default=len(borders))
-
-
-def _groups(picture: Picture, status: Status) -> list[_Group]:
-    """From left to right; nodes that hang on no leaf come last."""
-    leafs = [node.name for node in picture.nodes if node.tier == "leaf"]
-    nodes = [node.name for node in picture.nodes if node.tier == "kube"]
-    homes = {node: next((peer for peer in _peers(picture, node) if peer in leafs), "") for node in nodes}
-    found = []
-    for together, between in [*_together(picture, leafs, status), (("",), GAP)]:
-        mine = tuple(node for node in nodes if homes[node] in together)
-        found += [_Group(tuple(filter(None, together)), between, mine)] if mine or together != ("",) else []
-    return found
-
-
-def _together(picture: Picture, leafs: Sequence[str], status: Status) -> list[tuple[tuple[str, ...], float]]:
-    """The leafs, two of a pair together, and the room between the two: for the words of their peer-link."""
-    found: dict[tuple[str, ...], float] = {}
-    for leaf in leafs:
-        pair = picture.pair_of(leaf)
-        if pair is None or not set(pair.leafs) <= set(leafs):
-            found[leaf,] = GAP
-        else:
-            words = [word for part in pair_words(pair, status) for word in part]
-            found.setdefault(pair.leafs, max(map(width_of, words)) + 2 * INSIDE)
-    return list(found.items())
-
-
-def _peers(picture: Picture, node: str) -> list[str]:
-    """The nodes at the other ends of a node's links."""
-    ends = [pair for link in picture.links for pair in ((link.a[0], link.b[0]), (link.b[0], link.a[0]))]
-    return [far for near, far in ends if near == node]
-
-
 MARGIN = 16.0
 LEAST = 328.0
 """Narrower is no picture: heading and legend need that room."""
@@ -266,186 +58,311 @@ STEP = 20.0
 """Between ports one over the other, at the side of a node."""
 
 
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Where a line leaves a node: a port, or an end of a session; ``peer``: the node at the other end."""
+
+    of: End | Session
+    peer: str
+    width: float
+    bundle: Bundle | None = None
+    has_badge: bool = False
+
+
+def bundle_text(bundle: Bundle, status: Status) -> str:
+    """What its band says."""
+    return f"{bundle.name} {status.mark(bundle)}".rstrip()
+
+
+def badge_text(session: Session, status: Status) -> str:
+    """How many sessions, and how many of them are up where that is known."""
+    return status.mark(session) or str(len(session.neighbors))
+
+
+def slots_of(picture: Picture, status: Status) -> Mapping[tuple[str, Edge], list[Slot]]:
+    """All slots by (node, edge), in the picture's order."""
+    found: Mapping[tuple[str, Edge], list[Slot]] = defaultdict(list)
+    level = {node.name: TIERS.index(node.tier) for node in picture.nodes}
+    wired = {end for link in picture.links for end, _ in link.ends}
+    bundles = {end: bundle for bundle in picture.bundles for end in bundle.ends if end in wired}
+    left_of = {link: pair.leafs[0] for pair in picture.pairs for link in pair.members}
+
+    def towards(node: str, other: str) -> Edge:
+        return "top" if level[node] > level[other] else "bottom"
+
+    for link in picture.links:
+        for end, far in link.ends:
+            bundle, width = bundles.get(end), width_of(short_name(end[1]))
+            if bundle is not None:
+                width = max(width, width_of(bundle_text(bundle, status)) / list(bundles.values()).count(bundle))
+            edge = towards(end[0], far[0])
+            if link in left_of:
+                edge = "right" if end[0] == left_of[link] else "left"
+            found[end[0], edge].append(Slot(end, far[0], width + AROUND, bundle))
+    for session in picture.sessions:
+        for node, other in (session.pair, session.pair[::-1]):
+            counted = node == session.counted_at
+            width = width_of(badge_text(session, status)) + AROUND if counted else THIN
+            found[node, towards(node, other)].append(Slot(session, other, width, has_badge=counted))
+    return found
+
+
+def in_order(slots: Sequence[Slot], across: Mapping[str, float]) -> list[Slot]:
+    """From left to right, so that lines cross little. ``across``: the middle of each node.
+
+    On a node all ports stand together, for its band, and the sessions on both sides of them; elsewhere each other node
+    has its ports and its session together.
+    """
+    slots = sorted(slots, key=lambda slot: (across[slot.peer], str(slot.of)))
+    ports = [slot for slot in slots if isinstance(slot.of, tuple)]
+    sessions = [slot for slot in slots if isinstance(slot.of, Session)]
+    if any(slot.bundle and slot.bundle.number is None for slot in ports):
+        half = (len(sessions) + 1) // 2
+        return [*sessions[:half], *ports, *sessions[half:]]
+    return sorted([*ports, *sessions], key=lambda slot: (across[slot.peer], slot.peer))
+
+
 def layout(picture: Picture, status: Status) -> Scene:
     """Place everything."""
-    slots = slots_of(picture, status)
-    across = columns(picture, slots, status, LEAST)
-    above, top = heading(picture, status, MARGIN, MARGIN, across.total)
-    work = _Work(picture, status, across, {key: tuple(value) for key, value in slots.items()})
+    work = _Work(picture, status)
+    width = work.total
+    above, top = heading(picture, status, MARGIN, MARGIN, width)
     bottom = work.place(top + 12)
-    sessions, badges = work.sessions()
-    below, bottom = legend(picture, status, MARGIN, bottom + 16, across.total)
-    lines, bottom = notes(picture, status, MARGIN, bottom + 4, across.total)
-    return Scene(
-        across.total + 2 * MARGIN, bottom + MARGIN, tuple(above), tuple(work.nodes), tuple(work.ports),
-        tuple(work.links()), tuple(work.bundles), tuple(work.pairs), tuple(sessions), tuple(badges), tuple(below),
-        tuple(lines),
-    )  # fmt: skip
+    below, bottom = legend(picture, status, MARGIN, bottom + 16, width)
+    lines, bottom = notes(picture, status, MARGIN, bottom + 4, width)
+    return Scene(width + 2 * MARGIN, bottom + MARGIN, tuple(above), work.parts(), tuple(below), tuple(lines))
 
 
-@dataclass(slots=True)
 class _Work:
-    """What is placed so far. Places are those of the columns, moved by the margin."""
+    """What is placed so far."""
 
-    picture: Picture
-    status: Status
-    across: Columns
-    slots: Mapping[tuple[str, Edge], Sequence[Slot]]
-    nodes: list[Placed[Node]] = field(default_factory=list)
-    ports: list[Placed[End]] = field(default_factory=list)
-    bundles: list[Placed[Lag | Channel]] = field(default_factory=list)
-    pairs: list[Placed[Pair]] = field(default_factory=list)
-    rects: dict[str, Rect] = field(default_factory=dict)
-    tips: dict[End | tuple[str, str, str], tuple[Point, Edge]] = field(default_factory=dict)
-    """A port, or (node, the other, kind of session) → where its line leaves the node."""
-    reaches: dict[tuple[str, Edge], float] = field(default_factory=dict)
-    """How far the lines of a node's edge go straight."""
+    def __init__(self, picture: Picture, status: Status) -> None:
+        self._picture = picture
+        self._status = status
+        self._slots = slots_of(picture, status)
+        self._widths = {node.name: self._width(node) for node in picture.nodes}
+        self._left: dict[str, float] = {}
+        self._rects: dict[str, Rect] = {}
+        self._nodes: list[Placed] = []
+        self._ports: list[Placed] = []
+        self._bands: list[Placed] = []
+        self._tips: dict[tuple[str, End | Session], tuple[Point, Point]] = {}
+        """Where a line leaves a node, and where it may begin to bend."""
+        self.total = self._columns()
+
+    # --- from left to right -------------------------------------------------------------------------------------------
+
+    def _columns(self) -> float:
+        """Find where every node stands; returns how wide the whole is."""
+        borders = self._names("border")
+        order = {host: min((borders.index(it) for it in self._peers(host) if it in borders), default=len(borders))
+                 for host in self._names("external")}  # fmt: skip
+        # a host stands over the border leaf that it is wired to
+        rows = (sorted(order, key=lambda host: order[host]), borders, self._names("spine"))
+        groups = self._groups()
+        spans = [max(self._row(leafs, between), self._row(nodes, GAP)) for leafs, between, nodes in groups]
+        whole = sum(spans) + BETWEEN_PAIRS * (len(groups) - 1)
+        total = max(LEAST, whole, *(self._row(names, GAP) for names in rows))
+        start = (total - whole) / 2
+        for (leafs, between, nodes), span in zip(groups, spans, strict=True):
+            self._center(leafs, between, start, span)
+            self._center(nodes, GAP, start, span)
+            start += span + BETWEEN_PAIRS
+        for names in rows:
+            spare = (total - self._row(names, 0.0)) / (len(names) + 1)
+            self._center(names, min(max(spare, GAP), WIDEST_GAP), 0.0, total)
+        return total
+
+    def _names(self, tier: Tier) -> list[str]:
+        return [node.name for node in self._picture.nodes if node.tier == tier]
+
+    def _peers(self, node: str) -> list[str]:
+        """The nodes at the other ends of a node's links."""
+        return [far for link in self._picture.links for (near, _), (far, _) in link.ends if near == node]
+
+    def _row(self, names: Sequence[str], gap: float) -> float:
+        return sum(self._widths[name] for name in names) + gap * (len(names) - 1)
+
+    def _center(self, names: Sequence[str], gap: float, start: float, span: float) -> None:
+        x = start + (span - self._row(names, gap)) / 2
+        for name in names:
+            self._left[name] = x
+            x += self._widths[name] + gap
+
+    def _groups(self) -> list[tuple[Sequence[str], float, Sequence[str]]]:
+        """Leafs that belong together, the room between them, and their nodes; those that hang on no leaf come last."""
+        leafs, nodes = self._names("leaf"), self._names("kube")
+        together: dict[tuple[str, ...], float] = {}
+        for leaf in leafs:
+            pair = self._picture.pair_of(leaf)
+            if pair and {*pair.leafs} <= {*leafs}:
+                together[pair.leafs] = max(map(width_of, self._texts_of(pair))) + 2 * INSIDE
+            else:
+                together[leaf,] = GAP
+        homes = {node: next((peer for peer in self._peers(node) if peer in leafs), "") for node in nodes}
+        found: list[tuple[Sequence[str], float, Sequence[str]]] = [
+            (names, between, [node for node in nodes if homes[node] in names]) for names, between in together.items()
+        ]
+        stray = [node for node in nodes if not homes[node]]
+        return [*found, ((), GAP, stray)] if stray else found
+
+    def _width(self, node: Node) -> float:
+        """As its texts and the slots of its edges need."""
+        standing = self._status.of(node)
+        texts = [width_of(node.name, NORMAL), *map(width_of, node.lines)]
+        texts += [SIGN + width_of(standing.mark)] if standing else []
+        wide: dict[Edge, list[float]] = {
+            edge: [slot.width for slot in self._slots.get((node.name, edge), ())]
+            for edge in ("top", "bottom", "left", "right")
+        }
+        side = max([*wide["left"], *wide["right"]], default=0.0)
+        return max(max(texts) + 2 * side, sum(wide["top"]), sum(wide["bottom"])) + 2 * INSIDE
+
+    # --- from above to below ------------------------------------------------------------------------------------------
 
     def place(self, top: float) -> float:
         """Row by row; returns where the last one ends."""
-        bend = min(150.0, max(40.0, 0.09 * self.across.total))
+        bend = min(150.0, max(40.0, 0.09 * self.total))
         y = bottom = top
-        rows = [[node for node in self.picture.nodes if node.tier == tier] for tier in TIERS]
-        for row in filter(None, rows):
-            height = max(self._height(node) for node in row)
-            if self.nodes:
-                y = bottom + bend + self._reach(row, "top")
+        reach = 0.0
+        for tier in TIERS:
+            row = [node for node in self._picture.nodes if node.tier == tier]
+            if not row:
+                continue
+            height = max(map(self._height, row))
+            up, reach = (self._reach(row, edge) for edge in ("top", "bottom"))
+            if self._nodes:
+                y = bottom + bend + up
             for node in row:
-                self._node(node, Rect(MARGIN + self.across.left[node.name], y, self.across.widths[node.name], height))
-            bottom = y + height + self._reach(row, "bottom")
-        for pair in self.picture.pairs:
-            self._pair(pair)
-        return bottom + bend if rows[-1] and self._reach(rows[-1], "bottom") else bottom
+                rect = Rect(MARGIN + self._left[node.name], y, self._widths[node.name], height)
+                self._node(node, rect)
+                self._edge(node.name, rect, "top", up)
+                self._edge(node.name, rect, "bottom", reach)
+                self._side(node.name, rect, "left")
+                self._side(node.name, rect, "right")
+            bottom = y + height + reach
+        return bottom + bend if reach and row else bottom
 
     def _reach(self, row: Sequence[Node], edge: Edge) -> float:
         """How far the lines of a row go straight: a zone for signs, one for bands and numbers if it has any."""
-        slots = [slot for node in row for slot in self.slots.get((node.name, edge), ())]
-        reach = 0.0 if not slots else SIGNS + SPACE
-        if any(slot.bundle or slot.has_badge for slot in slots):
-            reach += BANDS
-        self.reaches.update({(node.name, edge): reach for node in row})
-        return reach
+        slots = [slot for node in row for slot in self._slots.get((node.name, edge), ())]
+        bands = BANDS if any(slot.bundle or slot.has_badge for slot in slots) else 0.0
+        return SIGNS + SPACE + bands if slots else 0.0
+
+    def _strip(self, node: str, edge: Edge) -> float:
+        return STRIP if self._slots.get((node, edge)) else 0.0
+
+    def _text_height(self, node: Node) -> float:
+        return NORMAL * LEADING + LINE * len(node.lines) + (LINE + 2 if self._status.of(node) else 0.0)
 
     def _height(self, node: Node) -> float:
-        strips = sum(STRIP for edge in ("top", "bottom") if self.slots.get((node.name, edge)))
-        standing = LINE + 2 if node.name in self.status.nodes else 0.0
-        texts = NORMAL * LEADING + LINE * len(node.lines) + standing + INSIDE
-        pair = self.picture.pair_of(node.name)
+        own = self._strip(node.name, "top") + self._strip(node.name, "bottom") + self._text_height(node) + INSIDE
+        pair = self._picture.pair_of(node.name)
         if pair is None:
-            return strips + texts
-        above, below = map(len, pair_words(pair, self.status))
+            return own
         half = _half(pair)
-        return max(strips + texts, 2 * half + LINE * (above + below), 2 * (STRIP + half - self._lift(pair)))
+        return max(own, 2 * half + LINE * len(self._texts_of(pair)), 2 * (STRIP + half - self._lift(pair)))
+
+    def _texts_of(self, pair: Pair) -> list[str]:
+        """What stands at the line of a peer-link: the first above, the others below."""
+        below = ["peer-link", *([f"Po{pair.channel}"] if pair.channel is not None else [])]
+        below += [] if pair.members else ["over fabric"]
+        standing = self._status.of(pair)
+        return [f"vPC domain {pair.domain}", *below, *([standing.mark] if standing else [])]
 
     def _lift(self, pair: Pair) -> float:
-        """How far its peer-link is from the middle of its leafs, so that its words above and below are around that."""
-        above, below = map(len, pair_words(pair, self.status))
-        return (above - below) * LINE / 2
+        """How far its peer-link is from the middle of its leafs, so that its texts above and below are around that."""
+        return (2 - len(self._texts_of(pair))) * LINE / 2
 
     def _node(self, node: Node, rect: Rect) -> None:
-        top = rect.y + (STRIP if self.slots.get((node.name, "top")) else 0.0)
-        bottom = rect.bottom - (STRIP if self.slots.get((node.name, "bottom")) else 0.0)
-        standing = self.status.nodes.get(node.name)
-        height = NORMAL * LEADING + LINE * len(node.lines) + (LINE + 2 if standing else 0.0)
-        middle, y = rect.center.x, (top + bottom - height) / 2 + NORMAL * LEADING / 2
-        texts, mark = [line_at(node.name, Point(middle, y), NORMAL, "strong")], None
+        top, bottom = rect.y + self._strip(node.name, "top"), rect.bottom - self._strip(node.name, "bottom")
+        middle, y = rect.center.x, (top + bottom - self._text_height(node)) / 2 + NORMAL * LEADING / 2
+        texts = [line_at(node.name, Point(middle, y), NORMAL, "strong")]
         y += NORMAL * LEADING / 2 - LINE / 2
         for number, text in enumerate(node.lines, 1):
             texts.append(line_at(text, Point(middle, y + LINE * number), kind="soft"))
+        standing, mark = self._status.of(node), None
         if standing:
             texts.append(line_at(standing.mark, Point(middle + 8, y + LINE * len(texts) + 2)))
             mark = Point(texts[-1].room.x - 8, texts[-1].room.center.y)
-        self.rects[node.name] = rect
-        self.nodes.append(Placed(node, rect, texts=tuple(texts), mark=mark))
-        self._edge(node.name, "top", rect)
-        self._edge(node.name, "bottom", rect)
-        self._side(node.name, "left", rect)
-        self._side(node.name, "right", rect)
+        self._rects[node.name] = rect
+        self._nodes.append(Placed(node, rect, texts=tuple(texts), mark=mark))
 
-    def _edge(self, node: str, edge: Edge, rect: Rect) -> None:
+    def _edge(self, node: str, rect: Rect, edge: Edge, reach: float) -> None:
         """Ports and sessions along the top or bottom edge."""
-        middles = {name: self.across.middle(name) for name in self.across.left}
-        slots = in_order(self.slots.get((node, edge), ()), middles)
+        across = {name: left + self._widths[name] / 2 for name, left in self._left.items()}
+        slots = in_order(self._slots.get((node, edge), ()), across)
         x = rect.center.x - sum(slot.width for slot in slots) / 2
         way, y = (-1, rect.y) if edge == "top" else (1, rect.bottom)
-        starts = []
-        for slot in slots:
-            starts.append(x)
-            tip = Point(x + slot.width / 2, y)
-            if slot.end is not None:
-                chip = Rect(x + 2, rect.y + 2 if edge == "top" else rect.bottom - STRIP + 2, slot.width - 4, STRIP - 4)
-                self._port(slot.end, chip, tip, edge, Point(tip.x, y + way * SIGNS / 2))
-            elif slot.session is not None:
-                self.tips[node, slot.peer, slot.session.kind] = tip, edge
-            x += slot.width
-        zone = y - SIGNS - BANDS if edge == "top" else y + SIGNS
-        for run in runs(slots):
-            bundle = slots[run[0]].bundle
+        for bundle, run in groupby(slots, key=lambda slot: slot.bundle):
+            start = x
+            for slot in run:
+                self._slot(node, slot, Point(x + slot.width / 2, y), (0, way), reach)
+                x += slot.width
             if bundle is not None:
-                left, right = starts[run[0]] + 2, starts[run[-1]] + slots[run[-1]].width - 2
-                band = Rect(left, zone, right - left, BANDS)
-                label = line_at(bundle_text(bundle, self.status), band.center)
-                self.bundles.append(Placed(bundle, band, texts=(label,)))
+                band = Rect(start + 2, y - SIGNS - BANDS if edge == "top" else y + SIGNS, x - start - 4, BANDS)
+                label = line_at(bundle_text(bundle, self._status), band.center)
+                self._bands.append(Placed(bundle, band, texts=(label,)))
 
-    def _side(self, node: str, edge: Edge, rect: Rect) -> None:
+    def _side(self, node: str, rect: Rect, edge: Edge) -> None:
         """Ports of a physical peer-link, one over the other."""
-        slots = self.slots.get((node, edge), ())
-        way, x = (-1, rect.x) if edge == "left" else (1, rect.right)
-        pair = self.picture.pair_of(node)
+        slots, pair = self._slots.get((node, edge), ()), self._picture.pair_of(node)
         middle = rect.center.y + (self._lift(pair) if pair else 0.0)
+        way, x = (-1, rect.x) if edge == "left" else (1, rect.right)
         for number, slot in enumerate(slots):
-            y = middle + STEP * (number - (len(slots) - 1) / 2)
-            left = x + 2 if edge == "left" else x - slot.width + 2
-            if slot.end is not None:
-                chip = Rect(left, y - (STRIP - 4) / 2, slot.width - 4, STRIP - 4)
-                self._port(slot.end, chip, Point(x, y), edge, Point(x + way * SIGNS / 2, y))
+            self._slot(node, slot, Point(x, middle + STEP * (number - (len(slots) - 1) / 2)), (way, 0), SIGNS)
 
-    def _port(self, end: End, chip: Rect, tip: Point, edge: Edge, mark: Point) -> None:
-        self.tips[end] = tip, edge
-        self.ports.append(Placed(end, chip, texts=(line_at(short(end[1]), chip.center),), mark=mark))
+    def _slot(self, node: str, slot: Slot, tip: Point, way: tuple[int, int], reach: float) -> None:
+        """``way``: in which direction its line leaves the node."""
+        (dx, dy), end = way, slot.of
+        self._tips[node, end] = tip, Point(tip.x + dx * reach, tip.y + dy * reach)
+        if isinstance(end, tuple):
+            left, top = tip.x - (1 + dx) * slot.width / 2, tip.y - (1 + dy) * STRIP / 2
+            chip = Rect(left + 2, top + 2, slot.width - 4, STRIP - 4)
+            mark = Point(tip.x + dx * SIGNS / 2, tip.y + dy * SIGNS / 2)
+            self._ports.append(Placed(end, chip, texts=(line_at(short_name(end[1]), chip.center),), mark=mark))
 
-    def _pair(self, pair: Pair) -> None:
-        one, other = (self.rects[leaf] for leaf in pair.leafs)
-        y = one.center.y + self._lift(pair)
+    # --- what hangs on them, when all nodes are placed ----------------------------------------------------------------
+
+    def parts(self) -> tuple[Placed, ...]:
+        """Everything, from below to above."""
+        picture = self._picture
+        return (
+            *(Placed(link, line=self._line((link.a[0], link.a), (link.b[0], link.b))) for link in picture.links),
+            *(Placed(row, line=self._line((row.switch, row), (row.peer, row))) for row in picture.sessions),
+            *map(self._pair, picture.pairs),
+            *self._nodes,
+            *self._ports,
+            *self._bands,
+            *map(self._badge, picture.sessions),
+        )
+
+    def _line(self, one: tuple[str, End | Session], other: tuple[str, End | Session]) -> Line:
+        (start, start_out), (end, end_out) = self._tips[one], self._tips[other]
+        return Line(start, start_out, end_out, end)
+
+    def _pair(self, pair: Pair) -> Placed:
+        one, other = (self._rects[leaf] for leaf in pair.leafs)
+        y, half = one.center.y + self._lift(pair), _half(pair)
         start, end = Point(one.right, y), Point(other.x, y)
-        middle, half = Point((start.x + end.x) / 2, y), _half(pair)
-        above, below = pair_words(pair, self.status)
-        labels = [line_at(text, Point(middle.x, middle.y - half - LINE * (len(above) - number - 0.5)), kind="soft")
-                  for number, text in enumerate(above)]  # fmt: skip
-        labels += [line_at(text, Point(middle.x, middle.y + half + LINE * (number + 0.5)), kind="soft")
-                   for number, text in enumerate(below)]  # fmt: skip
+        middle = Point((start.x + end.x) / 2, y)
+        above, *below = self._texts_of(pair)
+        labels = [line_at(above, Point(middle.x, y - half - LINE / 2), kind="soft")]
+        for number, text in enumerate(below):
+            labels.append(line_at(text, Point(middle.x, y + half + LINE * (number + 0.5)), kind="soft"))
         line = None if pair.members else Line(start, middle, middle, end)
-        band = Rect(middle.x - 6, middle.y - half + 2, 12, 2 * half - 4) if pair.members else None
-        self.pairs.append(Placed(pair, band, line, tuple(labels), middle))
+        band = Rect(middle.x - 6, y - half + 2, 12, 2 * half - 4) if pair.members else None
+        return Placed(pair, band, line, tuple(labels), middle)
 
-    def links(self) -> list[Placed[Link]]:
-        """When all ports are placed."""
-        return [Placed(link, line=self._line(link.a, link.b)) for link in self.picture.links]
-
-    def sessions(self) -> tuple[list[Placed[Session]], list[Placed[Session]]]:
-        """Lines and numbers, when all nodes are placed."""
-        lines, badges = list[Placed[Session]](), list[Placed[Session]]()
-        for session in self.picture.sessions:
-            here, there = (session.switch, session.peer, session.kind), (session.peer, session.switch, session.kind)
-            tip, edge = self.tips[here if session.counted_at == session.switch else there]
-            way = -1 if edge == "top" else 1
-            label = line_at(badge_text(session, self.status), Point(tip.x, tip.y + way * (SIGNS + BANDS / 2)))
-            badge = Rect(label.room.x - 4, label.room.center.y - 8, label.room.width + 8, 16)
-            lines.append(Placed(session, line=self._line(here, there)))
-            badges.append(Placed(session, badge, texts=(label,), mark=Point(tip.x, tip.y + way * SIGNS / 2)))
-        return lines, badges
-
-    def _line(self, one: End | tuple[str, str, str], other: End | tuple[str, str, str]) -> Line:
-        (start, _), (end, _) = self.tips[one], self.tips[other]
-        return Line(start, self._out(one[0], *self.tips[one]), self._out(other[0], *self.tips[other]), end)
-
-    def _out(self, node: str, tip: Point, edge: Edge) -> Point:
-        """Where a line may begin to bend."""
-        if edge in ("left", "right"):
-            return Point(tip.x + (-1 if edge == "left" else 1) * SIGNS, tip.y)
-        return Point(tip.x, tip.y + (-1 if edge == "top" else 1) * self.reaches[node, edge])
+    def _badge(self, session: Session) -> Placed:
+        """The number of sessions, on their line."""
+        tip, out = self._tips[session.counted_at, session]
+        way = -1 if out.y < tip.y else 1
+        label = line_at(badge_text(session, self._status), Point(tip.x, tip.y + way * (SIGNS + BANDS / 2)))
+        badge = Rect(label.room.x - 4, label.room.center.y - 8, label.room.width + 8, 16)
+        return Placed(session, badge, texts=(label,), mark=Point(tip.x, tip.y + way * SIGNS / 2))
 
 
 def _half(pair: Pair) -> float:
-    """From the middle of a peer-link to the words above and below."""
+    """From the middle of a peer-link to the texts above and below."""
     return STEP * max(0, len(pair.members) - 1) / 2 + 10

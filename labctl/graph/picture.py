@@ -5,15 +5,18 @@ Nodes, links with a port at each end, bundles, vPC pairs, sessions. Pure but for
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from labctl.errors import Place, Problem, SpecError
-from labctl.folder import Folder, load_folder
+from labctl.folder import load_folder
+from labctl.nxos.normal import short_name
 from labctl.nxos.tree import ConfigTree, Section, parse
-from labctl.verify.inputs import ChecksInput, load_checks
+from labctl.verify.inputs import load_checks
+from labctl.verify.topics.bgp import BgpInput
+from labctl.verify.topics.links import LacpInput
 
 Tier = Literal["external", "border", "spine", "leaf", "kube"]
 TIERS: tuple[Tier, ...] = ("external", "border", "spine", "leaf", "kube")
@@ -42,40 +45,28 @@ class Link:
     a: End
     b: End
 
+    @property
+    def ends(self) -> tuple[tuple[End, End], tuple[End, End]]:
+        """Each with the other one."""
+        return (self.a, self.b), (self.b, self.a)
+
 
 @dataclass(frozen=True, slots=True)
-class Lag:
-    """A node's bond: its members, and the port-channels (switch, number) in which their links end."""
+class Bundle:
+    """Ports of a node that are one: a node's bond, or a switch's port-channel towards a node, which has a ``number``.
+
+    ``channels``: of a bond, the port-channels (switch, number) in which its links end.
+    """
 
     node: str
-    bond: str
+    name: str
     members: tuple[str, ...]
-    channels: tuple[tuple[str, int], ...]
-
-    @property
-    def name(self) -> str:
-        return self.bond
+    number: int | None = None
+    channels: tuple[tuple[str, int], ...] = ()
 
     @property
     def ends(self) -> tuple[End, ...]:
         return tuple((self.node, member) for member in self.members)
-
-
-@dataclass(frozen=True, slots=True)
-class Channel:
-    """A switch's port-channel towards a node, with the ports that have a link."""
-
-    switch: str
-    number: int
-    members: tuple[str, ...]
-
-    @property
-    def name(self) -> str:
-        return f"Po{self.number}"
-
-    @property
-    def ends(self) -> tuple[End, ...]:
-        return tuple((self.switch, member) for member in self.members)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,154 +110,107 @@ class Picture:
     about: str
     nodes: tuple[Node, ...]
     links: tuple[Link, ...]
-    lags: tuple[Lag, ...]
-    channels: tuple[Channel, ...]
+    bundles: tuple[Bundle, ...]
     pairs: tuple[Pair, ...]
     sessions: tuple[Session, ...]
     notes: tuple[str, ...] = ()
-
-    @property
-    def bundles(self) -> tuple[Lag | Channel, ...]:
-        return *self.lags, *self.channels
 
     def pair_of(self, leaf: str) -> Pair | None:
         """The vPC domain of a leaf."""
         return next((pair for pair in self.pairs if leaf in pair.leafs), None)
 
-    def far_end(self, end: End) -> End | None:
-        """The other end of a port's link."""
-        for link in self.links:
-            if end in (link.a, link.b):
-                return link.b if end == link.a else link.a
-        return None
 
-
-def short(interface: str) -> str:
-    """As NX-OS abbreviates it in its tables: ``Eth1/4``, ``Po11``, ``Lo1002``."""
-    for word, letters in (("Ethernet", "Eth"), ("port-channel", "Po"), ("loopback", "Lo")):
-        if interface.startswith(word):
-            return letters + interface.removeprefix(word)
-    return interface
-
-
-_TIERS: Mapping[str, Tier] = {
-    "spine": "spine", "leaf": "leaf", "border": "border", "control-plane": "kube", "worker": "kube",
-    "external": "external",
-}  # fmt: skip
 _ROLES = {"border": "border leaf", "control-plane": "control plane", "external": "external host"}
 _FAMILIES = {"ipv4": "IPv4", "ipv6": "IPv6"}
 
 
 def picture_of(path: Path) -> Picture:
     """Read a folder. Raises `SpecError` with every problem of a file."""
-    folder = load_folder(path)
-    return picture(folder, load_checks(path), read_configs(path, folder.lab.switches))
-
-
-def picture(folder: Folder, checks: ChecksInput, configs: Mapping[str, SwitchConfig]) -> Picture:
-    """All parts together."""
-    lab = folder.lab
+    lab = load_folder(path).lab
+    checks, configs = load_checks(path), _read_configs(path, lab.switches)
     links = tuple(Link(a, b) for a, b in lab.links)
-    far = {link.a: link.b for link in links} | {link.b: link.a for link in links}
-    sessions, notes = _sessions(folder, checks, configs)
+    far = dict(ends for link in links for ends in link.ends)
+    bgp = checks.mode(lab.mode).bgp
+    sessions, notes = _sessions(bgp, configs, lab.nodes)
     target = "fabric alone" if lab.target.get("cluster") == "none" else f"{lab.mode} mode"
     return Picture(
         lab.name,
         f"{target}; switches: {lab.target.get('switch', '?')}; cluster: {lab.target.get('cluster', '?')}",
-        tuple(_node(name, folder, checks, configs) for name in lab.nodes),
+        tuple(_node(name, node.role, bgp, configs.get(name)) for name, node in lab.nodes.items()),
         links,
-        _lags(checks, configs, far),
-        _channels(lab.switches, configs, far),
-        _pairs(lab.switches, configs, links),
+        (*_bonds(checks.links.lacp, configs, far), *_channels(configs, far)),
+        _pairs(configs, links),
         sessions,
         notes,
     )
 
 
-def _node(name: str, folder: Folder, checks: ChecksInput, configs: Mapping[str, SwitchConfig]) -> Node:
-    node = folder.lab.nodes[name]
-    role = _ROLES.get(node.role, node.role)
-    lines = [role]
-    config = configs.get(name)
+def _node(name: str, role: str, bgp: BgpInput, config: _Config | None) -> Node:
+    lines, own = [_ROLES.get(role, role)], ""
     if config is not None:
-        lines = [f"{role}, AS {config.asn}" if config.asn else role]
-        sources = sorted(set(config.sources.values()) & set(config.loopbacks), key=lambda source: (len(source), source))
-        lines += [f"{short(source)} {config.loopbacks[source][0]}" for source in sources if config.loopbacks[source]]
+        lines = [f"{lines[0]}, AS {config.asn}" if config.asn else lines[0]]
+        addresses = {name: found[0] for name, found in config.loopbacks.items() if found}
+        sources = sorted({*config.sources.values()} & addresses.keys(), key=lambda source: (len(source), source))
+        lines += [f"{short_name(source)} {addresses[source]}" for source in sources]
+        own = addresses.get("loopback0", "")
     else:
-        sessions = [row for row in checks.mode(folder.lab.mode).bgp.sessions if row.node == name]
+        sessions = [row for row in bgp.sessions if row.node == name]
         lines += [f"AS {row.asn}" for row in sessions[:1]]
-        lines += list(dict.fromkeys(row.neighbor for row in sessions if row.family == "ipv4"))[:1]
-    own = config.loopbacks.get("loopback0", ()) if config else ()
-    return Node(name, _TIERS.get(node.role, "kube"), tuple(lines), own[0] if own else "")
+        lines += [row.neighbor for row in sessions if row.family == "ipv4"][:1]
+    return Node(name, next((tier for tier in TIERS if tier == role), "kube"), tuple(lines), own)
 
 
-def _lags(checks: ChecksInput, configs: Mapping[str, SwitchConfig], far: Mapping[End, End]) -> tuple[Lag, ...]:
-    found = []
-    for row in checks.links.lacp:
+def _bonds(rows: Iterable[LacpInput], configs: Configs, far: Mapping[End, End]) -> Iterator[Bundle]:
+    for row in rows:
         ends = [far[row.node, member] for member in row.members if (row.node, member) in far]
-        if not ends:
-            continue  # nothing to bundle: the check itself says so when it runs
-        channels = [(node, configs[node].channels[port]) for node, port in ends if _in_channel(configs, node, port)]
-        found.append(Lag(row.node, row.bond, row.members, tuple(dict.fromkeys(channels))))
-    return tuple(found)
+        channels = [(node, configs[node].channels[port]) for node, port in ends
+                    if node in configs and port in configs[node].channels]  # fmt: skip
+        if ends:  # else nothing to bundle: the check itself says so when it runs
+            yield Bundle(row.node, row.bond, row.members, channels=tuple(dict.fromkeys(channels)))
 
 
-def _in_channel(configs: Mapping[str, SwitchConfig], node: str, port: str) -> bool:
-    return node in configs and port in configs[node].channels
+def _channels(configs: Configs, far: Mapping[End, End]) -> Iterator[Bundle]:
+    for name, config in configs.items():
+        for number in dict.fromkeys(config.channels.values()):
+            ports = [port for port, own in config.channels.items() if own == number and (name, port) in far]
+            if ports and number != config.peer_link:
+                yield Bundle(name, f"Po{number}", tuple(ports), number)
 
 
-def _channels(
-    switches: Sequence[str], configs: Mapping[str, SwitchConfig], far: Mapping[End, End]
-) -> tuple[Channel, ...]:
-    found: dict[tuple[str, int], list[str]] = {}
-    for name in switches:
-        for port, number in configs[name].channels.items():
-            if (name, port) in far and number != configs[name].peer_link:
-                found.setdefault((name, number), []).append(port)
-    return tuple(Channel(name, number, tuple(ports)) for (name, number), ports in found.items())
-
-
-def _pairs(switches: Sequence[str], configs: Mapping[str, SwitchConfig], links: Sequence[Link]) -> tuple[Pair, ...]:
+def _pairs(configs: Configs, links: Sequence[Link]) -> tuple[Pair, ...]:
     owners = _owners(configs)
     found: dict[frozenset[str], Pair] = {}
-    for name in switches:
-        config = configs[name]
+    for name, config in configs.items():
         if config.domain is None:
             continue
-        members = tuple(link for link in links if name in (link.a[0], link.b[0]) and _is_peer_link(configs, link))
-        peers = {node for link in members for node, _ in (link.a, link.b)} - {name}
+        members = tuple(link for link in links if any(end[0] == name for end, _ in link.ends)
+                        and all(_in_peer_link(configs, end) for end, _ in link.ends))  # fmt: skip
+        peers = {node for link in members for (node, _), _ in link.ends}
         if config.peer_address is not None:
-            peers, members = {owners[config.peer_address]} if config.peer_address in owners else set(), ()
+            peers, members = {owners.get(config.peer_address, name)}, ()
         for peer in peers - {name}:
             found.setdefault(frozenset((name, peer)), Pair(config.domain, (name, peer), config.peer_link, members))
     return tuple(found.values())
 
 
-def _is_peer_link(configs: Mapping[str, SwitchConfig], link: Link) -> bool:
-    return all(
-        node in configs
-        and configs[node].peer_link is not None
-        and configs[node].channels.get(port) == configs[node].peer_link
-        for node, port in (link.a, link.b)
-    )
+def _in_peer_link(configs: Configs, end: End) -> bool:
+    config = configs.get(end[0])
+    return config is not None and config.peer_link is not None and config.channels.get(end[1]) == config.peer_link
 
 
-def _owners(configs: Mapping[str, SwitchConfig]) -> dict[str, str]:
+def _owners(configs: Configs) -> dict[str, str]:
     """Address of a loopback0 (which no two switches share) → its switch."""
     return {address: name for name, config in configs.items() for address in config.loopbacks.get("loopback0", ())}
 
 
-def _sessions(
-    folder: Folder, checks: ChecksInput, configs: Mapping[str, SwitchConfig]
-) -> tuple[tuple[Session, ...], tuple[str, ...]]:
+def _sessions(bgp: BgpInput, configs: Configs, nodes: Container[str]) -> tuple[tuple[Session, ...], tuple[str, ...]]:
     owners = _owners(configs)
     pairs: dict[tuple[str, str, Literal["iBGP", "eBGP"]], list[tuple[str, str]]] = {}
     notes = []
-    bgp = checks.mode(folder.lab.mode).bgp
     asked = [(row.switch, owners.get(address, ""), "EVPN", address) for row in bgp.evpn for address in row.neighbors]
     asked += [(row.switch, row.node, _FAMILIES[row.family], row.neighbor) for row in bgp.sessions]
     for switch, peer, family, address in asked:
-        if switch in configs and peer in folder.lab.nodes:
+        if switch in configs and peer in nodes:
             pairs.setdefault((switch, peer, "iBGP" if family == "EVPN" else "eBGP"), []).append((family, address))
         else:
             notes.append(f"{switch}: {family} neighbor {address} is no node of this lab")
@@ -277,9 +221,12 @@ def _sessions(
     return tuple(sessions), tuple(notes)
 
 
+# --- a switch's configuration -----------------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True, slots=True)
-class SwitchConfig:
-    """Of one switch. ``loopbacks``: interface → addresses without length; ``channels``: port → its port-channel."""
+class _Config:
+    """``loopbacks``: interface → addresses without length; ``channels``: port → its port-channel."""
 
     asn: str
     loopbacks: Mapping[str, tuple[str, ...]]
@@ -293,8 +240,12 @@ class SwitchConfig:
     """BGP neighbor → the interface that its session comes from."""
 
 
-def read_configs(folder: Path, switches: tuple[str, ...]) -> dict[str, SwitchConfig]:
-    """Every switch's configuration in a folder. Raises `SpecError` with every file that cannot be read."""
+Configs = Mapping[str, _Config]
+"""By switch."""
+
+
+def _read_configs(folder: Path, switches: Iterable[str]) -> Configs:
+    """Raises `SpecError` with every file that cannot be read."""
     found, problems = {}, []
     for name in switches:
         file = f"nxos/{name}.cfg"
@@ -308,20 +259,20 @@ def read_configs(folder: Path, switches: tuple[str, ...]) -> dict[str, SwitchCon
     return found
 
 
-def _config(tree: ConfigTree) -> SwitchConfig:
+def _config(tree: ConfigTree) -> _Config:
     interfaces = {section.words[1]: section for section in tree.all("interface") if len(section.words) == 2}
-    bgp = tree.find("router", "bgp")
-    vpc = tree.find("vpc", "domain")
-    link = vpc.rest("virtual", "peer-link", "destination") if vpc else None
+    bgp = tree.find("router", "bgp") or Section("")
+    vpc = tree.find("vpc", "domain") or Section("")
+    link = vpc.rest("virtual", "peer-link", "destination")
     peer_links = (name for name, section in interfaces.items() if section.has("vpc peer-link"))
-    return SwitchConfig(
-        asn=bgp.words[2] if bgp and len(bgp.words) > 2 else "",
+    return _Config(
+        asn="".join(bgp.words[2:3]),
         loopbacks={name: _addresses(it) for name, it in interfaces.items() if name.startswith("loopback")},
         channels={name: number for name, it in interfaces.items() if (number := _number(it.rest("channel-group")))},
-        domain=_number(vpc.words[2:]) if vpc else None,
+        domain=_number(vpc.words[2:]),
         peer_address=link[0] if link else None,
         peer_link=_number((next(peer_links, "").removeprefix("port-channel"),)),
-        sources=_sources(bgp) if bgp else {},
+        sources=_sources(bgp),
     )
 
 
@@ -335,13 +286,14 @@ def _number(words: tuple[str, ...] | None) -> int | None:
 
 
 def _sources(bgp: Section) -> dict[str, str]:
+    """A template is looked at where the neighbor says nothing itself."""
     templates = {section.words[2]: section for section in bgp.all("template", "peer") if len(section.words) > 2}
     found = {}
     for scope in (bgp, *bgp.all("vrf")):
         for neighbor in scope.all("neighbor"):
-            inherited = neighbor.rest("inherit", "peer")
-            template = templates.get(inherited[0]) if inherited else None
-            source = neighbor.rest("update-source") or (template.rest("update-source") if template else None)
+            inherited = neighbor.rest("inherit", "peer") or ("",)
+            template = templates.get(inherited[0], Section(""))
+            source = neighbor.rest("update-source") or template.rest("update-source")
             if source and len(neighbor.words) > 1:
                 found[neighbor.words[1]] = source[0]
     return found

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import textwrap
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from typing import Literal
 
-from labctl.graph.picture import Channel, End, Lag, Link, Node, Pair, Picture, Session
-from labctl.graph.status import Status
+from labctl.graph.picture import Picture
+from labctl.graph.status import Part, Status
 
 ADVANCE = 0.605
 LEADING = 1.3
@@ -96,14 +96,11 @@ class Line:
         return self.start.y == self.start_out.y
 
 
-P = TypeVar("P")
-
-
 @dataclass(frozen=True, slots=True)
-class Placed(Generic[P]):
+class Placed:
     """A part of the picture at its place: what is drawn of it, and where the sign stands that says how it is."""
 
-    of: P
+    of: Part
     rect: Rect | None = None
     line: Line | None = None
     texts: tuple[Text, ...] = ()
@@ -112,22 +109,17 @@ class Placed(Generic[P]):
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Everything, from (0, 0) to (width, height)."""
+    """Everything, from (0, 0) to (width, height).
+
+    ``parts`` from below to above: links, lines of sessions, pairs, nodes, ports, bands, numbers of sessions. A pair is
+    a line where the peer-link is over the fabric, a band around the links of a physical one.
+    """
 
     width: float
     height: float
     heading: tuple[Text, ...]
-    nodes: tuple[Placed[Node], ...]
-    ports: tuple[Placed[End], ...]
-    links: tuple[Placed[Link], ...]
-    bundles: tuple[Placed[Lag | Channel], ...]
-    """Bands around links at the end that is bundled."""
-    pairs: tuple[Placed[Pair], ...]
-    """A line where the peer-link is over the fabric, a band around the links of a physical one."""
-    sessions: tuple[Placed[Session], ...]
-    badges: tuple[Placed[Session], ...]
-    """Their numbers, on the lines."""
-    legend: tuple[Placed[Sample], ...]
+    parts: tuple[Placed, ...]
+    legend: tuple[tuple[Sample, Rect, Text], ...]
     notes: tuple[Text, ...]
 
 
@@ -139,48 +131,49 @@ _LINE = SMALL * LEADING + 2
 def heading(picture: Picture, status: Status, left: float, top: float, width: float) -> tuple[list[Text], float]:
     """The lines above, and where they end."""
     lines, y = list[Text](), top
-    about = [picture.about, *([f"running lab, read {status.read_at}"] if status.read_at else [])]
-    rows = [(line, LARGE) for line in wrapped(picture.name, width, LARGE)]
-    rows += [(line, SMALL) for text in about for line in wrapped(text, width)]
-    for line, size in rows:
-        height = size * LEADING + 2
-        lines.append(line_from(line, left, y + height / 2, size, "soft" if lines else "strong"))
-        y += height
+    for text, size in ((picture.name, LARGE), *((text, SMALL) for text in about(picture, status))):
+        for line in wrapped(text, width, size):
+            y += size * LEADING + 2
+            lines.append(line_from(line, left, y - size * LEADING / 2 - 1, size, "soft" if lines else "strong"))
     return lines, y
+
+
+def about(picture: Picture, status: Status) -> list[str]:
+    """What is said of the whole."""
+    return [picture.about, *([f"running lab, read {status.read_at}"] if status.read_at else [])]
 
 
 def legend(
     picture: Picture, status: Status, left: float, top: float, width: float
-) -> tuple[list[Placed[Sample]], float]:
+) -> tuple[list[tuple[Sample, Rect, Text]], float]:
     """The items, in as many rows as they need, and where they end."""
-    found: list[Placed[Sample]] = []
+    found = []
     x, y = left, top
-    for sample, words in _items(picture, status):
-        needed = SAMPLE.width + 6 + width_of(words)
+    for sample, meaning in _items(picture, status):
+        needed = SAMPLE.width + 6 + width_of(meaning)
         if x > left and x + needed > left + width:
             x, y = left, y + ROW
         rect = Rect(x, y + (ROW - SAMPLE.height) / 2, SAMPLE.width, SAMPLE.height)
-        label = line_from(words, x + SAMPLE.width + 6, y + ROW / 2, kind="soft")
-        found.append(Placed(sample, rect, texts=(label,)))
+        found.append((sample, rect, line_from(meaning, x + SAMPLE.width + 6, y + ROW / 2, kind="soft")))
         x += needed + 16
     return found, y + ROW
 
 
 def _items(picture: Picture, status: Status) -> list[tuple[Sample, str]]:
     kinds = {session.kind for session in picture.sessions}
-    items: list[tuple[Sample, str]] = [("link", "cable")]
-    items += [("bundle", "bond, port-channel")] if picture.lags or any(pair.members for pair in picture.pairs) else []
-    items += [("fabric", "vPC peer-link over the fabric")] if any(not pair.members for pair in picture.pairs) else []
-    items += [("iBGP", "iBGP EVPN sessions")] if "iBGP" in kinds else []
-    items += [("eBGP", "eBGP sessions, with number")] if "eBGP" in kinds else []
-    tables = (status.nodes, status.ports, status.channels, status.lags, status.pairs, status.sessions)
-    states = {standing.state for table in tables for standing in table.values()}
-    if status.read_at:
-        items += [("up", "up"), ("down", "down"), ("unknown", "not known: no answer")]
-    else:
-        items += [("down", "failed")] if "down" in states else []
-        items += [("unknown", "not known: no answer")] if "unknown" in states else []
-    return items
+    states = {standing.state for standing in status.parts.values()}
+    live = bool(status.read_at)
+    rows: tuple[tuple[Sample, str, bool], ...] = (
+        ("link", "cable", True),
+        ("bundle", "bond, port-channel", bool(picture.bundles) or any(pair.members for pair in picture.pairs)),
+        ("fabric", "vPC peer-link over the fabric", any(not pair.members for pair in picture.pairs)),
+        ("iBGP", "iBGP EVPN sessions", "iBGP" in kinds),
+        ("eBGP", "eBGP sessions, with number", "eBGP" in kinds),
+        ("up", "up", live),
+        ("down", "down" if live else "failed", live or "down" in states),
+        ("unknown", "not known: no answer", live or "unknown" in states),
+    )
+    return [(sample, meaning) for sample, meaning, wanted in rows if wanted]
 
 
 def notes(picture: Picture, status: Status, left: float, top: float, width: float) -> tuple[list[Text], float]:

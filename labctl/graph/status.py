@@ -10,166 +10,131 @@ none of them is a note.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-from labctl.graph.picture import Channel, End, Lag, Link, Node, Pair, Picture, Session, picture_of
+from labctl.graph.picture import Bundle, End, Link, Node, Pair, Picture, Session
 from labctl.verify.livestate import CLUSTER, LiveState
 
-Key = TypeVar("Key")
 State = Literal["up", "down", "unknown"]
 SEVERITY: Mapping[State, int] = {"up": 0, "unknown": 1, "down": 2}
-Part = Node | End | Link | Lag | Channel | Pair | Session
-"""Of a picture."""
+Part = Node | End | Link | Bundle | Pair | Session
+"""Of a picture; an `End` is a port."""
+Check = Mapping[str, Any]
 _FAMILIES = {"EVPN": "evpn", "IPv4": "ipv4", "IPv6": "ipv6"}
 _GOOD = ("peer-ok", "peer-alive", "consistent")
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """``mark``: what is written beside the part (``1/2``); ``words``: the same in full."""
+    """``mark``: what is written beside the part (``1/2``); ``message``: the same in full."""
 
     state: State
     mark: str = ""
-    words: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Marks:
-    """What a verification found wrong. Links are named by an end, sessions by (switch, other node).
-
-    ``unanswered``: nodes that could not be judged. ``notes``: what no part of a picture can show.
-    """
-
-    failed: frozenset[str] = frozenset()
-    failed_links: frozenset[End] = frozenset()
-    failed_sessions: frozenset[tuple[str, str]] = frozenset()
-    notes: tuple[str, ...] = ()
-    unanswered: frozenset[str] = frozenset()
-    failed_peer_links: frozenset[str] = frozenset()
-    """Leafs whose vPC peer-link is at fault."""
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Of all parts that something is known of; a part that is in none of the tables is drawn plainly."""
+    """``parts``: those that something is known of; another is drawn plainly. ``notes``: what no part can show."""
 
-    nodes: Mapping[str, Standing] = field(default_factory=dict)
-    ports: Mapping[End, Standing] = field(default_factory=dict)
-    channels: Mapping[tuple[str, int], Standing] = field(default_factory=dict)
-    lags: Mapping[str, Standing] = field(default_factory=dict)
-    pairs: Mapping[tuple[str, str], Standing] = field(default_factory=dict)
-    sessions: Mapping[tuple[str, str], Standing] = field(default_factory=dict)
+    parts: Mapping[Part, Standing] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     read_at: str = ""
     """When the running lab was read; empty: it was not."""
 
-    def of(self, part: Part) -> Standing | None:  # noqa: PLR0911 - one a kind of part
+    def of(self, part: Part) -> Standing | None:
         """How a part stands; a link as the worse of its ports. None: nothing is known of it."""
-        match part:
-            case Node():
-                return self.nodes.get(part.name)
-            case Link():
-                known = [self.ports[end] for end in (part.a, part.b) if end in self.ports]
-                return max(known, key=lambda standing: SEVERITY[standing.state], default=None)
-            case Lag():
-                return self.lags.get(part.node)
-            case Channel():
-                return self.channels.get((part.switch, part.number))
-            case Pair():
-                return self.pairs.get(part.leafs)
-            case Session():
-                return self.sessions.get(part.pair)
-            case _:
-                return self.ports.get(part)
+        if not isinstance(part, Link):
+            return self.parts.get(part)
+        known = [self.parts[end] for end in (part.a, part.b) if end in self.parts]
+        return max(known, key=lambda standing: SEVERITY[standing.state], default=None)
+
+    def mark(self, part: Part) -> str:
+        """What is written beside it; empty where there is nothing to say."""
+        standing = self.parts.get(part)
+        return standing.mark if standing else ""
 
 
-def status_of(picture: Picture, marks: Marks | None = None, live: LiveState | None = None) -> Status:
-    """Both together."""
-    seen = _live(picture, live) if live else Status()
-    if marks is None:
-        return seen
-    failed = Standing("down", "failed", "a check of this verification failed")
-    silent = Standing("unknown", "no answer", "it did not answer in this verification")
-    return Status(
-        _worse(seen.nodes, dict.fromkeys(marks.unanswered, silent) | dict.fromkeys(marks.failed, failed)),
-        _worse(seen.ports, dict.fromkeys(marks.failed_links, failed)),
-        seen.channels,
-        seen.lags,
-        _worse(seen.pairs, {pair.leafs: failed for pair in picture.pairs if marks.failed_peer_links & {*pair.leafs}}),
-        _worse(seen.sessions, dict.fromkeys(marks.failed_sessions, Standing("down", "", failed.words))),
-        (*seen.notes, *marks.notes),
-        seen.read_at,
-    )
+def status_of(picture: Picture, evidence: Mapping[str, Any] | None = None, live: LiveState | None = None) -> Status:
+    """Both together. ``evidence``: ``labctl.evidence/v1`` of a verification of this lab."""
+    parts = dict(_live(picture, live)) if live else {}
+    notes = [f"{node} did not answer: {reason}" for node, reason in live.unanswered.items()] if live else []
+    for scenario in (evidence or {}).get("scenarios") or ():
+        for check in scenario.get("checks") or ():
+            found = list(_judged(picture, check))
+            for part, standing in found:
+                if part not in parts or SEVERITY[standing.state] > SEVERITY[parts[part].state]:
+                    parts[part] = standing
+            if check.get("verdict") in ("FAIL", "INCONCLUSIVE") and not found:
+                notes.append(f"{check['id']}: {check.get('sentence', '')}")
+    return Status(parts, tuple(notes), live.read_at if live else "")
 
 
-def _worse(one: Mapping[Key, Standing], other: Mapping[Key, Standing]) -> dict[Key, Standing]:
-    both = dict(one)
-    for key, standing in other.items():
-        if key not in both or SEVERITY[standing.state] > SEVERITY[both[key].state]:
-            both[key] = standing
-    return both
+# --- by the running lab -----------------------------------------------------------------------------------------------
 
 
-def _live(picture: Picture, live: LiveState) -> Status:
-    return Status(
-        {node.name: _node(node.name, node.tier == "kube", live) for node in picture.nodes},
-        {end: _port(end, live) for link in picture.links for end in (link.a, link.b)},
-        {(row.switch, row.number): _channel(row.switch, row.number, row.members, live) for row in picture.channels},
-        {lag.node: _lag(lag, live) for lag in picture.lags},
-        {pair.leafs: _pair(pair, live) for pair in picture.pairs},
-        {session.pair: _session(session, live) for session in picture.sessions},
-        tuple(f"{node} did not answer: {reason}" for node, reason in live.unanswered.items()),
-        live.read_at,
-    )
+def _live(picture: Picture, live: LiveState) -> Iterator[tuple[Part, Standing]]:
+    for node in picture.nodes:
+        yield node, _node(node, live)
+    for link in picture.links:
+        yield link.a, _port(link.a, live)
+        yield link.b, _port(link.b, live)
+    for bundle in picture.bundles:
+        yield bundle, (_bond if bundle.number is None else _channel)(bundle, live)
+    for pair in picture.pairs:
+        yield pair, _pair(pair, live)
+    for session in picture.sessions:
+        yield session, _session(session, live)
 
 
-def _node(name: str, is_node: bool, live: LiveState) -> Standing:  # noqa: FBT001 - which of two kinds
-    if name in live.unanswered:
-        return Standing("unknown", "no answer", live.unanswered[name])
-    if not is_node:
+def _unread(mark: str, node: str, live: LiveState) -> Standing:
+    return Standing("unknown", mark, live.unanswered.get(node, "not read"))
+
+
+def _node(node: Node, live: LiveState) -> Standing:
+    if node.name in live.unanswered:
+        return _unread("no answer", node.name, live)
+    if node.tier != "kube":
         return Standing("up", "answers", "it answers")
-    found = next((node for node in live.nodes if node.name == name), None)
+    found = next((row for row in live.nodes if row.name == node.name), None)
     if found is not None:
         return Standing("up", "Ready", "its Node is Ready") if found.ready else Standing("down", "NotReady")
     if CLUSTER in live.unanswered:
-        return Standing("unknown", "Node unread", live.unanswered[CLUSTER])
+        return _unread("Node unread", CLUSTER, live)
     return Standing("down", "no Node", "the API has no Node of this name")
 
 
 def _port(end: End, live: LiveState) -> Standing:
-    node, interface = end
-    own = [port for port in live.ports if port.node == node]
-    found = next((port for port in own if port.interface == interface), None)
+    own = {port.interface: port for port in live.ports if port.node == end[0]}
+    found = own.get(end[1])
     if found is not None:
         state: State = "up" if found.up else "unknown" if found.state == "unknown" else "down"
         return Standing(state, "", f"{found.state} ({found.reason})" if found.reason else found.state)
     if own:
         return Standing("down", "", "there is no such interface")
-    return Standing("unknown", "", live.unanswered.get(node, "not read"))
+    return _unread("", end[0], live)
 
 
-def _channel(switch: str, number: int, members: Iterable[str], live: LiveState) -> Standing:
-    rows = [row for row in live.channels if row.switch == switch]
-    if not rows and switch in live.unanswered:
-        return Standing("unknown", "?", live.unanswered[switch])
-    flags = {row.interface: row.flag for row in rows if row.channel == number}
-    seen = {port: flags.get(port, "-") for port in members}
+def _channel(channel: Bundle, live: LiveState) -> Standing:
+    rows = [row for row in live.channels if row.switch == channel.node]
+    if not rows and channel.node in live.unanswered:
+        return _unread("?", channel.node, live)
+    flags = {row.interface: row.flag for row in rows if row.channel == channel.number}
+    seen = {port: flags.get(port, "-") for port in channel.members}
     worst = next((flag for flag in seen.values() if flag != "P"), "P")
-    words = ", ".join(f"{port} {flag}" for port, flag in seen.items())
-    return Standing("up" if worst == "P" else "down", worst, words)
+    return Standing("up" if worst == "P" else "down", worst, ", ".join(f"{port} {flag}" for port, flag in seen.items()))
 
 
-def _lag(lag: Lag, live: LiveState) -> Standing:
-    found = next((row for row in live.lacp if row.node == lag.node and row.bond == lag.bond), None)
+def _bond(bond: Bundle, live: LiveState) -> Standing:
+    found = next((row for row in live.lacp if row.node == bond.node and row.bond == bond.name), None)
     if found is None:
-        return Standing("unknown", "?", live.unanswered.get(lag.node, "not read"))
-    working = [member for member in lag.members if member in found.distributing]
-    words = f"{', '.join(working) or 'no member'} distributing, of {', '.join(lag.members)}"
-    state: State = "up" if len(working) == len(lag.members) else "down"
-    return Standing(state, f"{len(working)}/{len(lag.members)}", words)
+        return _unread("?", bond.node, live)
+    working = [member for member in bond.members if member in found.distributing]
+    up, many = len(working), len(bond.members)
+    message = f"{', '.join(working) or 'no member'} distributing, of {', '.join(bond.members)}"
+    return Standing("up" if up == many else "down", f"{up}/{many}", message)
 
 
 def _pair(pair: Pair, live: LiveState) -> Standing:
@@ -177,152 +142,115 @@ def _pair(pair: Pair, live: LiveState) -> Standing:
     for side in sides:
         wrong = [word for word in (side.peer, side.keepalive, side.consistency) if word not in _GOOD]
         if wrong:
-            words = f"{side.switch}: {side.peer}, keepalive {side.keepalive}, {side.consistency}"
-            return Standing("down", wrong[0], words)
+            message = f"{side.switch}: {side.peer}, keepalive {side.keepalive}, {side.consistency}"
+            return Standing("down", wrong[0], message)
     if len(sides) < len(pair.leafs):
-        silent = next((leaf for leaf in pair.leafs if leaf in live.unanswered), "")
-        return Standing("unknown", "unread", live.unanswered.get(silent, "not read"))
+        return _unread("unread", next((leaf for leaf in pair.leafs if leaf in live.unanswered), ""), live)
     return Standing("up", "peer-ok", "peer-ok and keepalive alive on both sides")
 
 
 def _session(session: Session, live: LiveState) -> Standing:
-    rows = {(row.family, row.neighbor): row for row in live.sessions if row.switch == session.switch}
-    states, up = [], 0
+    states: dict[tuple[str, str], str] = {
+        (row.family, row.neighbor): row.state for row in live.sessions if row.switch == session.switch
+    }
+    up, told, many = 0, [], len(session.neighbors)
     for family, neighbor in session.neighbors:
-        row = rows.get((_FAMILIES[family], neighbor))  # type: ignore[arg-type]
-        if row is None and session.switch in live.unanswered:
-            return Standing("unknown", f"?/{len(session.neighbors)}", live.unanswered[session.switch])
-        up += row is not None and row.state == "Established"
-        states.append(f"{family} {neighbor} {row.state if row else 'is not configured'}")
-    mark = f"{up}/{len(session.neighbors)}"
-    return Standing("up" if up == len(session.neighbors) else "down", mark, "; ".join(states))
+        state = states.get((_FAMILIES[family], neighbor))
+        if state is None and session.switch in live.unanswered:
+            return _unread(f"?/{many}", session.switch, live)
+        up += state == "Established"
+        told.append(f"{family} {neighbor} {state or 'is not configured'}")
+    return Standing("up" if up == many else "down", f"{up}/{many}", "; ".join(told))
 
 
-Check = Mapping[str, Any]
+# --- by a verification ------------------------------------------------------------------------------------------------
 
 
-def marks_of(evidence: Mapping[str, Any], folder: Path) -> Marks:
-    """Of a verification (``labctl.evidence/v1``) of this folder's lab. Raises `SpecError` for a folder not readable."""
-    work = _Marking(picture_of(folder))
-    for scenario in evidence.get("scenarios") or ():
-        for check in scenario.get("checks") or ():
-            if check.get("verdict") == "FAIL":
-                work.failed(check)
-            elif check.get("verdict") == "INCONCLUSIVE":
-                work.unanswered(check)
-    return work.marks()
-
-
-@dataclass(slots=True)
-class _Marking:
-    picture: Picture
-    nodes: set[str] = field(default_factory=set)
-    links: set[End] = field(default_factory=set)
-    peer_links: set[str] = field(default_factory=set)
-    sessions: set[tuple[str, str]] = field(default_factory=set)
-    silent: set[str] = field(default_factory=set)
-    notes: list[str] = field(default_factory=list)
-
-    def marks(self) -> Marks:
-        return Marks(
-            frozenset(self.nodes), frozenset(self.links), frozenset(self.sessions), tuple(self.notes),
-            frozenset(self.silent - self.nodes), frozenset(self.peer_links),
-        )  # fmt: skip
-
-    def failed(self, check: Check) -> None:
-        """Mark what it is of."""
-        identity = str(check["id"])
-        kinds: Mapping[str, Callable[[str, Check], bool]] = {
-            "links.lacp.": self._lacp, "links.port-channel.": self._channel, "links.vpc.": self._vpc,
-            "links.underlay.": self._underlay, "bgp.session.": self._session, "bgp.prefixes.": self._session,
-            "bgp.evpn.": self._session, "links.mtu.": self._channel,
-        }  # fmt: skip
-        for prefix, mark in kinds.items():
-            if identity.startswith(prefix) and mark(identity.removeprefix(prefix), check):
-                return
-        named = self._named(identity)
-        self.nodes |= named
-        if not named:
-            self.notes.append(f"{identity}: {check.get('sentence', '')}")
-
-    def unanswered(self, check: Check) -> None:
-        """Its nodes could not be judged: those that the reason begins with (``leaf2101: show …``), else all of them."""
-        named = self._named(str(check["id"]))
+def _judged(picture: Picture, check: Check) -> Iterator[tuple[Part, Standing]]:
+    """What a check says of which parts; nothing when it passed."""
+    if check.get("verdict") == "FAIL":
+        for part in _failed(picture, check):
+            mark = "failed" if isinstance(part, Node | Pair) else ""  # a session keeps its number, a port has no room
+            yield part, Standing("down", mark, "a check of this verification failed")
+    elif check.get("verdict") == "INCONCLUSIVE":
+        named = _named(picture, str(check["id"]))
+        # those that the reason begins with (``leaf2101: show …``) could not be judged, else all of them
         silent = str(check.get("sentence", "")).partition(":")[0]
-        self.silent |= {silent} & self._nodes or named
-        if not named:
-            self.notes.append(f"{check['id']}: {check.get('sentence', '')}")
-
-    @property
-    def _nodes(self) -> set[str]:
-        return {node.name for node in self.picture.nodes}
-
-    def _named(self, identity: str) -> set[str]:
-        """Nodes whose names stand in a check's identity."""
-        names = "|".join(map(re.escape, sorted(self._nodes, key=len, reverse=True)))
-        return set(re.findall(rf"(?<!\w)(?:{names})(?!\w)", identity))
-
-    def _lacp(self, node: str, check: Check) -> bool:
-        """Members that the sentence finds fault with, each by its name; all of them when it names none."""
-        members = _list(check, "distributing")
-        sentence = str(check.get("sentence", ""))
-        wrong = [member for member in members if re.search(rf"\b{re.escape(member)} ", sentence)]
-        ends = {(node, member) for member in wrong or members}
-        self.links |= ends
-        return bool(ends)
-
-    def _channel(self, rest: str, check: Check) -> bool:
-        """Ports that are not as expected, of a port-channel or an uplink."""
-        switch = rest.rpartition(".")[0]
-        seen = check.get("seen") or {}
-        ends = {(switch, port) for port, flag in (check.get("expected") or {}).items() if seen.get(port) != flag}
-        self.links |= ends
-        return bool(ends)
-
-    def _vpc(self, switch: str, check: Check) -> bool:
-        """Peer or consistency: the peer-link. A vPC that is down: ports of its port-channel, which has its number."""
-        expected, seen = check.get("expected") or {}, check.get("seen") or {}
-        down = {number for number, state in (expected.get("vpcs") or {}).items() if _of(seen, number) != state}
-        ends = {
-            (switch, port) for row in self.picture.channels if row.switch == switch and str(row.number) in down
-            for port in row.members
-        }  # fmt: skip
-        self.links |= ends
-        if any(seen.get(key) != expected.get(key) for key in ("peer", "consistency")):
-            self.peer_links.add(switch)
-        elif not ends:
-            self.nodes.add(switch)  # a vPC that is up and not like the peer's
-        return True
-
-    def _underlay(self, switch: str, check: Check) -> bool:
-        """The links to the neighbors that are not there; to the other leaf of a pair it is the peer-link."""
-        expected, seen = check.get("expected") or {}, check.get("seen") or {}
-        missing = {address for address, state in expected.items() if seen.get(address) != state}
-        lost = {node.name for node in self.picture.nodes if node.address in missing}
-        pair = self.picture.pair_of(switch)
-        ends = {end for end in self._ports(switch) if (self.picture.far_end(end) or ("",))[0] in lost}
-        self.links |= ends
-        if pair and lost & {*pair.leafs}:
-            self.peer_links.add(switch)
-        return bool(lost)
-
-    def _ports(self, node: str) -> Iterable[End]:
-        return (end for link in self.picture.links for end in (link.a, link.b) if end[0] == node)
-
-    def _session(self, rest: str, _check: Check) -> bool:
-        switch, _, address = rest.partition(".")
-        pairs = {
-            session.pair for session in self.picture.sessions
-            if session.switch == switch and address in (neighbor for _, neighbor in session.neighbors)
-        }  # fmt: skip
-        self.sessions |= pairs
-        return bool(pairs)
+        for node in [node for node in picture.nodes if node.name == silent] or named:
+            yield node, Standing("unknown", "no answer", "it did not answer in this verification")
 
 
-def _list(check: Check, key: str) -> list[str]:
+def _failed(picture: Picture, check: Check) -> Iterable[Part]:
+    """What it is of."""
+    identity = str(check["id"])
+    for prefix, parts_of in _KINDS.items():
+        parts = list(parts_of(picture, identity.removeprefix(prefix), check)) if identity.startswith(prefix) else []
+        if parts:
+            return parts
+    return _named(picture, identity)
+
+
+def _named(picture: Picture, identity: str) -> list[Node]:
+    """Nodes whose names stand in a check's identity."""
+    nodes = {node.name: node for node in picture.nodes}
+    names = "|".join(map(re.escape, sorted(nodes, key=len, reverse=True)))
+    return [nodes[name] for name in re.findall(rf"(?<!\w)(?:{names})(?!\w)", identity) if name]
+
+
+def _of_lacp(_picture: Picture, node: str, check: Check) -> Iterable[Part]:
+    """Members that the sentence finds fault with, each by its name; all of them when it names none."""
     expected = check.get("expected")
-    return list(expected.get(key) or ()) if isinstance(expected, Mapping) else []
+    members = expected.get("distributing") or () if isinstance(expected, Mapping) else ()
+    sentence = str(check.get("sentence", ""))
+    wrong = [member for member in members if re.search(rf"\b{re.escape(member)} ", sentence)]
+    return [(node, member) for member in wrong or members]
 
 
-def _of(seen: Mapping[str, Any], number: str) -> Any:
-    return (seen.get("vpcs") or {}).get(number)
+def _different(check: Check) -> list[str]:
+    """Keys of what was not seen as expected."""
+    seen = check.get("seen") or {}
+    return [key for key, value in (check.get("expected") or {}).items() if seen.get(key) != value]
+
+
+def _of_ports(_picture: Picture, rest: str, check: Check) -> Iterable[Part]:
+    """Ports that are not as expected, of a port-channel or an uplink."""
+    return [(rest.rpartition(".")[0], port) for port in _different(check)]
+
+
+def _of_vpc(picture: Picture, switch: str, check: Check) -> Iterator[Part]:
+    """Peer or consistency: the peer-link. A vPC that is down: ports of its port-channel, which has its number."""
+    wrong, vpcs = _different(check), {key: (check.get(key) or {}).get("vpcs") for key in ("expected", "seen")}
+    down = _different(vpcs)
+    for bundle in picture.bundles:
+        if bundle.node == switch and str(bundle.number) in down:
+            yield from bundle.ends
+    pair = picture.pair_of(switch)
+    if pair and ("peer" in wrong or "consistency" in wrong):
+        yield pair
+
+
+def _of_underlay(picture: Picture, switch: str, check: Check) -> Iterator[Part]:
+    """The links to the neighbors that are not there; to the other leaf of a pair it is the peer-link."""
+    missing = _different(check)
+    lost = {node.name for node in picture.nodes if node.address in missing}
+    for link in picture.links:
+        for end, far in ((link.a, link.b), (link.b, link.a)):
+            if end[0] == switch and far[0] in lost:
+                yield end
+    pair = picture.pair_of(switch)
+    if pair and lost & {*pair.leafs}:
+        yield pair
+
+
+def _of_session(picture: Picture, rest: str, _check: Check) -> Iterable[Part]:
+    switch, _, address = rest.partition(".")
+    return [
+        row for row in picture.sessions if row.switch == switch and address in (one for _, one in row.neighbors)
+    ]  # fmt: skip
+
+
+_KINDS: Mapping[str, Callable[[Picture, str, Check], Iterable[Part]]] = {
+    "links.lacp.": _of_lacp, "links.port-channel.": _of_ports, "links.vpc.": _of_vpc, "links.underlay.": _of_underlay,
+    "links.mtu.": _of_ports, "bgp.session.": _of_session, "bgp.prefixes.": _of_session, "bgp.evpn.": _of_session,
+}  # fmt: skip
+"""Prefix of an identity → the parts, of a picture, the rest of the identity and the check; none: of none of them."""

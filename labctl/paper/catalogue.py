@@ -6,19 +6,15 @@ The paper: Cisco, "Extending Kubernetes Clusters with Cisco NX-OS VxLAN and Cali
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from labctl.errors import UsageError, did_you_mean
 from labctl.verify.verdict import Report, Verdict, combine
-
-Kind = Literal["figure", "table", "claim"]
-Mode = Literal["routed", "ipip", "both"]
 
 
 class Row(BaseModel):
@@ -31,14 +27,15 @@ class Row(BaseModel):
     title: str
     place: str
     checks: tuple[str, ...] = ()
-    mode: Mode = "routed"
+    mode: Literal["routed", "ipip", "both"] = "routed"
     prints: tuple[str, ...] = ()
     note: str = ""
     lab: str = "whitepaper"
 
     @property
-    def kind(self) -> Kind:
-        return cast("Kind", self.id.partition("-")[0])
+    def kind(self) -> str:
+        """figure, table or claim."""
+        return self.id.partition("-")[0]
 
 
 ROWS = TypeAdapter(tuple[Row, ...]).validate_python(
@@ -47,48 +44,26 @@ ROWS = TypeAdapter(tuple[Row, ...]).validate_python(
 """Figures first, then tables and listings, then claims, each in the paper's order."""
 
 
-@dataclass(frozen=True, slots=True)
-class RowResult:
-    """A row with the checks that ran; ``verdict`` None: not all of its patterns were run in this verification."""
+def as_evidence(report: Report) -> list[dict[str, Any]]:
+    """Every row with its checks that ran and its verdict, as evidence holds it.
 
-    id: str
-    kind: Kind
-    title: str
-    place: str
-    mode: Mode
-    checks: tuple[str, ...]
-    verdict: Verdict | None
-    note: str
-
-    def as_dict(self) -> dict[str, Any]:
-        """As evidence holds it."""
-        return asdict(self) | {"checks": list(self.checks)}
-
-
-def results(report: Report) -> list[RowResult]:
-    """Every row by a report.
-
-    A row passes when every pattern of it has checks and all passed. One that failed fails it, whatever else ran.
+    A row passes when every pattern of it has checks and all passed. One that failed fails it, whatever else ran; one
+    of which not all patterns were run has no verdict.
     """
     verdicts = {check.id: check.verdict for scenario in report.scenarios for check in scenario.checks}
     return [_result(row, verdicts) for row in ROWS]
 
 
-def as_evidence(report: Report) -> list[dict[str, Any]]:
-    """`results` as JSON values."""
-    return [result.as_dict() for result in results(report)]
-
-
-def _result(row: Row, verdicts: dict[str, Verdict]) -> RowResult:
-    ran = tuple(name for name in verdicts if any(fnmatchcase(name, pattern) for pattern in row.checks))
+def _result(row: Row, verdicts: dict[str, Verdict]) -> dict[str, Any]:
+    ran = [name for name in verdicts if any(fnmatchcase(name, pattern) for pattern in row.checks)]
     missing = [pattern for pattern in row.checks if not any(fnmatchcase(name, pattern) for name in verdicts)]
     verdict: Verdict | None = combine(verdicts[name] for name in ran) if ran else None
-    if missing and verdict != "FAIL":
-        verdict = None
-    note = row.note
-    if missing and ran:
-        note = "; ".join(filter(None, (note, f"not run: {', '.join(missing)}")))
-    return RowResult(row.id, row.kind, row.title, row.place, row.mode, ran, verdict, note)
+    told = [row.note] if row.note else []
+    told += [f"not run: {', '.join(missing)}"] if missing and ran else []
+    return {
+        "id": row.id, "kind": row.kind, "title": row.title, "place": row.place, "mode": row.mode, "checks": ran,
+        "verdict": None if missing and verdict != "FAIL" else verdict, "note": "; ".join(told),
+    }  # fmt: skip
 
 
 def find_row(name: str) -> Row:

@@ -1,15 +1,20 @@
-"""``docs/whitepaper.md`` out of the catalogue and the recorded run: ``python -m labctl.paper.reference``."""
+"""``docs/whitepaper.md`` out of the catalogue and each row's last recorded run: ``python -m labctl.paper.reference``.
+
+The record is a small JSON file that a real verification writes.
+"""
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from labctl.errors import UsageError
 from labctl.paper.catalogue import ROWS, Row
-from labctl.paper.recorded import read
 
+SCHEMA = "labctl.whitepaper-run/v1"
 RUN = Path("docs/whitepaper-run.json")
 HEAD = """\
 # What the white paper shows, and how labctl reproduces it
@@ -29,15 +34,49 @@ each claim of the text is a row with the checks that reproduce it on a running l
 TITLES = (("figure", "## Figures"), ("table", "## Tables and listings"), ("claim", "## Claims"))
 
 
+def read(path: Path) -> dict[str, dict[str, Any]]:
+    """Row id → its last run; nothing when there is no file yet. Raises `UsageError` for a file of something else."""
+    try:
+        body = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read: {error}", code="unreadable-run") from None
+    if not isinstance(body, dict) or body.get("schema") != SCHEMA or not isinstance(body.get("rows"), dict):
+        raise UsageError(f"{path} is no record of the white paper's rows ({SCHEMA})", code="unreadable-run")
+    return dict(body["rows"])
+
+
+def merged(
+    known: Mapping[str, dict[str, Any]], evidence: Mapping[str, Any], labs: Mapping[str, str]
+) -> dict[str, dict[str, Any]]:
+    """The record with the rows that a verification ran (``evidence.json``); those that it did not stay as they are.
+
+    ``labs``: row id → the lab that it is about. The run of another lab does not take the place of that one's.
+    """
+    environment = evidence.get("environment") or {}
+    run = {"lab": evidence.get("lab"), "date": str(environment.get("time", "")).partition("T")[0]}
+    run |= {key: environment.get(key) for key in ("labctl", "target", "versions", "runtime", "launcher")}
+    ran = {row["id"]: {"verdict": row["verdict"], **run} for row in evidence.get("catalogue") or () if row["verdict"]}
+    if run["lab"] is not None:
+        own = {name for name, row in known.items() if row.get("lab") == labs.get(name) != run["lab"]}
+        ran = {name: row for name, row in ran.items() if name not in own}
+    return dict(sorted({**known, **ran}.items()))
+
+
+def write(path: Path, rows: Mapping[str, dict[str, Any]]) -> None:
+    """Replace the file."""
+    path.write_text(json.dumps({"schema": SCHEMA, "rows": rows}, indent=1) + "\n", encoding="utf-8")
+
+
 def reference(runs: Mapping[str, Mapping[str, Any]]) -> str:
     """The page."""
     parts = [HEAD]
     for kind, title in TITLES:
-        rows = [row for row in ROWS if row.kind == kind]
         head = ("| row | the paper | mode | checks | the paper's values | last run |", "|---|---|---|---|---|---|")
-        parts.append("\n".join((title, "", *head, *(_line(row, runs.get(row.id)) for row in rows))) + "\n")
-    parts.append(_runs(runs))
-    return "\n".join(parts)
+        lines = [_line(row, runs.get(row.id)) for row in ROWS if row.kind == kind]
+        parts.append("\n".join((title, "", *head, *lines)) + "\n")
+    return "\n".join((*parts, _runs(runs)))
 
 
 def _line(row: Row, run: Mapping[str, Any] | None) -> str:

@@ -7,7 +7,7 @@ one that does not pass. What only one of the two runs was asked for is told, and
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -26,7 +26,11 @@ WINDOW = re.compile(r", \d+ times in [\d.]+ s\b| \(after [\d.]+ s of [\d.]+ s\)"
 """What `labctl.verify.checks.hold` counts: how often it was asked is no finding."""
 MOST = 20
 """Differences of one kind that are told."""
-Change = Literal["worse", "better"]
+TITLES = {
+    "unasked": "asked of one run, so not compared", "sentences": "same verdict, said otherwise",
+    "timings": "took another time", "environment": "ran on something else",
+    "files": "files of the artifact folder that differ",
+}  # fmt: skip
 Body = Mapping[str, Any]
 """``labctl.evidence/v1``, or a part of it."""
 
@@ -36,7 +40,7 @@ class VerdictChange:
     """A check; None stands for one that is not there."""
 
     id: str
-    change: Change
+    change: Literal["worse", "better"]
     a: str | None
     b: str | None
     sentence: str
@@ -53,16 +57,12 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Run ``a`` (before) and run ``b`` (after)."""
+    """Run ``a`` (before) and run ``b`` (after). ``others``: what differs beside verdicts, by the keys of `TITLES`."""
 
     a: str
     b: str
     verdicts: tuple[VerdictChange, ...]
-    unasked: tuple[Difference, ...]
-    sentences: tuple[Difference, ...]
-    timings: tuple[Difference, ...]
-    environment: tuple[Difference, ...]
-    files: tuple[Difference, ...]
+    others: Mapping[str, tuple[Difference, ...]]
 
     @property
     def worse(self) -> tuple[VerdictChange, ...]:
@@ -73,91 +73,52 @@ class Comparison:
         return tuple(row for row in self.verdicts if row.change == "better")
 
     @property
-    def others(self) -> Iterator[tuple[str, Sequence[Difference]]]:
-        """What else differs, with its title; what was asked of one run alone is put together."""
-        sides = dict.fromkeys((row.a, row.b) for row in self.unasked)
-        unasked = [
-            Difference(", ".join(row.id for row in self.unasked if (row.a, row.b) == pair), *pair) for pair in sides
-        ]
-        for title, rows in (
-            ("asked of one run, so not compared", unasked),
-            ("same verdict, said otherwise", self.sentences),
-            ("took another time", self.timings),
-            ("ran on something else", self.environment),
-            ("files of the artifact folder that differ", self.files),
-        ):
-            if rows:
-                yield title, rows
+    def titled(self) -> Iterator[tuple[str, tuple[Difference, ...]]]:
+        """What else differs, with its title."""
+        return ((TITLES[key], rows) for key, rows in self.others.items() if rows)
 
     def as_dict(self) -> dict[str, Any]:
         """``labctl.comparison/v1``."""
-        return {"schema": SCHEMA, "worse": bool(self.worse), **asdict(self)}
+        body = asdict(self)
+        others = body.pop("others")
+        return {"schema": SCHEMA, "worse": bool(self.worse), **body, **others}
 
 
 def compare(a: Body, b: Body) -> Comparison:
     """Two bodies of ``labctl.evidence/v1``."""
-    asked = [_Asked(body) for body in (a, b)]
-    before, after = (
-        {key: row for key, row in _checks(body).items() if all(one(row["scenario"], key) for one in asked)}
-        for body in (a, b)
-    )
-    same = [(key, before[key], row) for key, row in after.items() if key in before]
-    return Comparison(
-        _name(a),
-        _name(b),
-        tuple(sorted(_verdicts(before, after), key=lambda row: row.change != "worse")),
-        tuple(_unasked((a, b), asked)),
-        tuple(
-            Difference(key, clean(was["sentence"]), clean(now["sentence"]))
-            for key, was, now in same
-            if was["verdict"] == now["verdict"] and _said(was) != _said(now)
-        ),
-        tuple(_timings(a, b)),
-        tuple(_differing(*(_environment(body) for body in (a, b)))),
-        tuple(_differing(*(_files(body) for body in (a, b)), missing="not there")),
-    )
+    runs = (a, b)
+    # a scenario that was asked for is in a run's evidence, whatever came of it
+    asked = [{clean(row["id"]): "asked for" for row in body["scenarios"]} for body in runs]
+    unasked = list(_differing(*asked, missing="not asked for"))
+    judged: list[dict[str, Body]] = []
+    for number, other in ((0, 1), (1, 0)):
+        wanted = Wanted(None if runs[other]["only"] is None else tuple(runs[other]["only"]))
+        checks = {clean(check["id"]): check for scenario in runs[number]["scenarios"]
+                  if clean(scenario["id"]) in asked[other] for check in scenario["checks"]}  # fmt: skip
+        judged.append({key: check for key, check in checks.items() if wanted.check(key)})
+        left = len(checks) - len(judged[number])
+        if left:
+            sides = (f"{left} asked for", "not asked for")[:: -1 if number else 1]
+            unasked.append(Difference("checks of the same scenarios", *sides))
+    before, after = judged
+    others = {
+        "unasked": unasked,
+        "sentences": [
+            Difference(key, clean(before[key]["sentence"]), clean(now["sentence"]))
+            for key, now in after.items()
+            if key in before and before[key]["verdict"] == now["verdict"] and _said(before[key]) != _said(now)
+        ],
+        "timings": _timings(a, b),
+        "environment": _differing(*map(_environment, runs)),
+        "files": _differing(*map(_files, runs), missing="not there"),
+    }
+    verdicts = sorted(_verdicts(before, after), key=lambda row: row.change != "worse")
+    return Comparison(_name(a), _name(b), tuple(verdicts), {key: tuple(rows) for key, rows in others.items()})
 
 
 def _name(body: Body) -> str:
-    when = (body.get("environment") or {}).get("time") or "at an unknown time"
+    when = body["environment"].get("time") or "at an unknown time"
     return clean(f"{body['lab']}, {when}: {body['verdict']} ({body['sentence']})")
-
-
-def _checks(body: Body) -> dict[str, Body]:
-    return {
-        clean(check["id"]): {**check, "scenario": clean(scenario["id"])}
-        for scenario in body["scenarios"]
-        for check in scenario["checks"]
-    }
-
-
-class _Asked:
-    """What a run was asked for: a scenario that it was is in its evidence, whatever came of it."""
-
-    def __init__(self, body: Body) -> None:
-        only = body.get("only")
-        self.scenarios = {clean(scenario["id"]) for scenario in body["scenarios"]}
-        self._wanted = Wanted(None if only is None else tuple(only))
-
-    def __call__(self, scenario: str, check: str) -> bool:
-        return scenario in self.scenarios and self._wanted.check(check)
-
-
-def _unasked(runs: Sequence[Body], asked: Sequence[_Asked]) -> Iterator[Difference]:
-    """Scenarios, and then checks by number, that one of the two was not asked for."""
-    words = ("not asked for", "asked for")
-    for name in dict.fromkeys(clean(row["id"]) for body in runs for row in body["scenarios"]):
-        there = [name in side.scenarios for side in asked]
-        if not all(there):
-            yield Difference(name, *(words[side] for side in there))
-    for number, other in ((0, asked[1]), (1, asked[0])):
-        left = [
-            key for key, row in _checks(runs[number]).items()
-            if row["scenario"] in other.scenarios and not other(row["scenario"], key)
-        ]  # fmt: skip
-        if left:
-            sides = [f"{len(left)} asked for", words[0]]
-            yield Difference("checks of the same scenarios", *(sides if number == 0 else sides[::-1]))
 
 
 def _said(check: Body) -> str:
@@ -177,25 +138,21 @@ def _verdicts(before: Mapping[str, Body], after: Mapping[str, Body]) -> Iterator
 
 def _timings(a: Body, b: Body) -> Iterator[Difference]:
     """Of scenarios that ran in both."""
-    before = {clean(row["id"]): float(row["seconds"]) for row in a["scenarios"]}
-    for row in b["scenarios"]:
-        key, now = clean(row["id"]), float(row["seconds"])
-        was = before.get(key)
-        if was is not None and abs(now - was) > max(NOISE_SECONDS, NOISE_SHARE * min(now, was)):
+    before, after = ({clean(row["id"]): row["seconds"] for row in body["scenarios"]} for body in (a, b))
+    for key, now in after.items():
+        was = before.get(key, now)
+        if abs(now - was) > max(NOISE_SECONDS, NOISE_SHARE * min(now, was)):
             yield Difference(key, f"{was:.1f} s", f"{now:.1f} s")
 
 
 def _environment(body: Body) -> dict[str, str]:
     """Versions and all else but what every run has of its own."""
-    own = ("time", "guest_speed")
-    return {key: text for key, text in flat(body.get("environment") or {}) if key not in own}
+    return {key: text for key, text in flat(body["environment"]) if key not in ("time", "guest_speed")}
 
 
 def _files(body: Body) -> dict[str, str]:
     """Files of the artifact folder, with the beginning of their hashes."""
-    return {
-        clean(path): ((row or {}).get("sha256") or "not there")[:12] for path, row in (body.get("files") or {}).items()
-    }
+    return {clean(path): (row["sha256"] or "not there")[:12] for path, row in body["files"].items()}
 
 
 def _differing(one: Mapping[str, str], other: Mapping[str, str], *, missing: str = "") -> Iterator[Difference]:
@@ -229,7 +186,7 @@ def _text(found: Comparison, paint: Paint, width: int) -> Iterator[str]:
         for row in rows:
             yield from wrap(f"  {row.id}: {row.a or 'not there'} → {row.b or 'not there'}", width, "    ")
             yield from wrap(f"    {row.sentence}", width, "    ")
-    for title, differences in found.others:
+    for title, differences in found.titled:
         yield from ("", paint("bold", title))
         for other in differences[:MOST]:
             yield from wrap(f"  {other.id}", width, "    ")
@@ -242,21 +199,18 @@ def _text(found: Comparison, paint: Paint, width: int) -> Iterator[str]:
 
 def comparison_markdown(found: Comparison) -> str:
     """For a pull request."""
-    return "\n".join(_markdown(found)) + "\n"
-
-
-def _markdown(found: Comparison) -> Iterator[str]:
-    yield from (f"## {escape(conclusion(found))}", "", f"- A: {escape(found.a)}", f"- B: {escape(found.b)}")
+    lines = [f"## {escape(conclusion(found))}", "", f"- A: {escape(found.a)}", f"- B: {escape(found.b)}"]
     for rows, title in ((found.worse, "Worse"), (found.better, "Better")):
-        if rows:
-            yield from ("", f"### {title}", "", "| check | A | B | |", "|---|---|---|---|")
+        lines += ["", f"### {title}", "", "| check | A | B | |", "|---|---|---|---|"] if rows else []
         for row in rows:
-            yield f"| {code(row.id)} | {row.a or 'not there'} | {row.b or 'not there'} | {escape(row.sentence)} |"
-    for title, differences in found.others:
-        lines = ["| | A | B |", "|---|---|---|"]
-        lines += [f"| {code(row.id)} | {escape(row.a)} | {escape(row.b)} |" for row in differences[:MOST]]
-        lines += ["", f"and {len(differences) - MOST} more"] if differences[MOST:] else []
-        yield from ("", *details(f"{escape(title)}: {len(differences)}", lines))
+            sides = f"{row.a or 'not there'} | {row.b or 'not there'}"
+            lines.append(f"| {code(row.id)} | {sides} | {escape(row.sentence)} |")
+    for title, differences in found.titled:
+        table = ["| | A | B |", "|---|---|---|"]
+        table += [f"| {code(row.id)} | {escape(row.a)} | {escape(row.b)} |" for row in differences[:MOST]]
+        table += ["", f"and {len(differences) - MOST} more"] if differences[MOST:] else []
+        lines += ["", *details(f"{escape(title)}: {len(differences)}", table)]
+    return "\n".join(lines) + "\n"
 
 
 # --- what ``reset`` changed back ------------------------------------------------------------------------------------

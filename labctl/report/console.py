@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, TextIO
 
 from labctl.events import Event
-from labctl.report.screen import Screen, Sink, size_of
+from labctl.report.screen import Screen, Sink
 from labctl.report.style import Paint, no_colour
 from labctl.report.text import cells, clean, fit, wrap
-from labctl.verify.verdict import Trouble, Verdict, combine, troubles
-from labctl.verify.verdict import verdict_of as read_verdict
+from labctl.verify.verdict import Trouble, Verdict, combine, troubles, verdict_of
 
 PROOF = "verify"
 """The step of ``up`` that the scenarios belong to: done is not passed, its mark is the scenarios' verdict."""
@@ -25,14 +23,9 @@ PATIENCE = 15.0
 INTERVAL = 0.1
 """Seconds between two pictures of the spinner."""
 TOLD = 8
-"""Checks that are told under a scenario on a terminal; all of them are in the table at the end."""
+"""Causes that are told under a scenario on a terminal; all of them are in the table at the end."""
 GLUE = "\u00a0"
 """Stands for a blank at which a line is not broken; ``clean`` leaves none of it in a text."""
-
-
-def _verdict_of(event: Event) -> Verdict:
-    """Of a check or a scenario; what cannot be read is no pass."""
-    return read_verdict(event.data)
 
 
 def _scenario_of(check: Event) -> str:
@@ -46,17 +39,6 @@ def _seconds_of(event: Event) -> str:
     return f"{seconds:.1f} s" if isinstance(seconds, int | float) else ""
 
 
-def _failure_of(event: Event) -> str:
-    """The sentence of a failed step, with its stable code as errors show it."""
-    code = event.data.get("code")
-    return clean(event.message) + (f" [{clean(code)}]" if code else "")
-
-
-def _troubles(checks: Iterable[Event]) -> list[Trouble]:
-    """What did not pass, by cause."""
-    return troubles({"id": check.name, "sentence": check.message, **check.data} for check in checks)
-
-
 class Reporter(ABC):
     """A listener that has an end. Events may come from several threads; those after the end are dropped."""
 
@@ -67,8 +49,6 @@ class Reporter(ABC):
         self._now = now
         self._lock = threading.RLock()
         self._closed = False
-        self._proven: list[Verdict] = []
-        """Of the scenarios that are over."""
 
     def __call__(self, event: Event) -> None:
         with self._lock:
@@ -89,88 +69,127 @@ class Reporter(ABC):
     def _end(self) -> None:
         """Say what did not finish."""
 
-    def _of_step(self, event: Event) -> Verdict:
-        """How a step that is done is marked."""
-        return combine(self._proven) if event.name == PROOF and self._proven else "PASS"
+
+class JsonLines(Reporter):
+    """``--events json``. A reader that goes away stops nothing but the writing."""
+
+    def _tell(self, event: Event) -> None:
+        self._sink.write(event.as_json() + "\n")
+
+    def _end(self) -> None:
+        """Nothing is left to write."""
 
 
-class PlainReporter(Reporter):
+class Teller(Reporter):
+    """For a person: steps and scenarios run, and are over; what did not pass is told by cause when they are."""
+
+    def __init__(self, stream: TextIO, **more: Any) -> None:
+        super().__init__(stream, **more)
+        self._proven: list[Verdict] = []
+        """Of the scenarios that are over."""
+        self._failed: dict[str, list[Event]] = {}
+        """Scenario → its checks that did not pass, until it is over: many may have one cause."""
+
+    def _tell(self, event: Event) -> None:
+        match event.kind:
+            case "step-started" | "step-progress":
+                self._runs(event)
+            case "step-done":
+                of_scenarios = event.name == PROOF and self._proven
+                self._over(event, combine(self._proven) if of_scenarios else "PASS", event.message)
+            case "step-failed":
+                code = event.data.get("code")
+                self._over(event, "FAIL", f"{event.message} [{clean(code)}]" if code else event.message)
+            case "check":
+                if verdict_of(event.data) != "PASS":
+                    self._failed.setdefault(_scenario_of(event), []).append(event)
+                self._checked(event)
+            case "scenario" if event.data.get("state") in ("started", "waiting"):
+                self._runs(event)
+            case "scenario":
+                self._proven.append(verdict_of(event.data))
+                self._over(event, verdict_of(event.data), event.message, self._causes(event.name))
+            case _:
+                self._note(event)
+
+    def _causes(self, scenario: str) -> list[Trouble]:
+        checks = self._failed.pop(scenario, [])
+        return troubles({"id": check.name, "sentence": check.message, **check.data} for check in checks)
+
+    @abstractmethod
+    def _runs(self, event: Event) -> None: ...
+
+    @abstractmethod
+    def _over(self, event: Event, verdict: Verdict, sentence: str, causes: Sequence[Trouble] = ()) -> None: ...
+
+    @abstractmethod
+    def _checked(self, event: Event) -> None: ...
+
+    @abstractmethod
+    def _note(self, event: Event) -> None:
+        """A step that was skipped, or a message."""
+
+
+class PlainReporter(Teller):
     """For logs: ``  3.2 s  ok    push: 812 lines on 5 switches (1.4 s)``; no escape sequence, ever."""
 
-    def __init__(self, stream: TextIO, *, verbose: bool = False, now: Callable[[], float] = time.time) -> None:
-        super().__init__(stream, verbose=verbose, now=now)
+    def __init__(self, stream: TextIO, **more: Any) -> None:
+        super().__init__(stream, **more)
         self._began: float | None = None
         self._running: dict[str, str] = {}
         """Step → what it said last."""
         self._said: dict[str, float] = {}
         """Step or scenario → when."""
-        self._held: dict[str, list[Event]] = {}
-        """Scenario → its checks that did not pass, until it is over: many may have one cause."""
 
     def _tell(self, event: Event) -> None:
         if self._began is None:
             self._began = event.time  # ``elapsed`` counts from different beginnings in ``up`` and ``verify``
-        match event.kind:
-            case "step-started" | "step-progress":
-                if self._running.get(event.name) != event.message and self._due(event, event.data.get("waiting")):
-                    self._running[event.name] = event.message
-                    self._fact(event, self._marks.dots)
-            case "step-done":
-                self._running.pop(event.name, None)
-                verdict = self._of_step(event)
-                self._fact(event, "ok" if verdict == "PASS" else verdict)
-            case "step-failed":
-                self._running.pop(event.name, None)
-                self._fact(event, "fail", _failure_of(event))
-            case "step-skipped":
-                self._fact(event, "skip")
-            case "check":
-                if _verdict_of(event) != "PASS":
-                    self._held.setdefault(_scenario_of(event), []).append(event)
-                elif self._verbose:
-                    self._fact(event, "PASS")
-            case "scenario":
-                self._scenario(event)
-            case _:
-                self._fact(event, "note")
+        super()._tell(event)
 
-    def _scenario(self, event: Event) -> None:
-        state = event.data.get("state")
-        if state == "waiting":
-            if self._due(event, waiting=True):
-                self._fact(event, self._marks.dots, f"waits: {event.message}")
-        elif state == "started":
-            self._due(event)
-            if self._verbose:
-                self._fact(event, self._marks.dots)
-        else:
-            self._tell_held(event.name, event.time, event.message)
-            self._proven.append(_verdict_of(event))
-            self._fact(event, _verdict_of(event))
-
-    def _due(self, event: Event, waiting: object = None) -> bool:
-        """Whether it is told: of who only waits a line now and then."""
+    def _runs(self, event: Event) -> None:
+        """Of who only waits a line now and then."""
+        scenario = event.kind == "scenario"
+        waiting = event.data.get("state") == "waiting" if scenario else event.data.get("waiting")
+        if not scenario and self._running.get(event.name) == event.message:
+            return
         if waiting and event.time - self._said.get(event.name, 0.0) < PATIENCE:
-            return False
+            return
         self._said[event.name] = event.time
-        return True
+        if not scenario:
+            self._running[event.name] = event.message
+        if waiting or not scenario or self._verbose:
+            self._fact(event, self._marks.dots, f"waits: {event.message}" if scenario and waiting else event.message)
+
+    def _over(self, event: Event, verdict: Verdict, sentence: str, causes: Sequence[Trouble] = ()) -> None:
+        if event.kind != "scenario":
+            self._running.pop(event.name, None)
+        self._because(event.name, event.time, causes, sentence)
+        words = {"step-failed": "fail", "step-done": "ok" if verdict == "PASS" else verdict}
+        self._fact(event, words.get(event.kind, verdict), sentence)
+
+    def _checked(self, event: Event) -> None:
+        if self._verbose and verdict_of(event.data) == "PASS":
+            self._fact(event, "PASS", event.message)
+
+    def _note(self, event: Event) -> None:
+        self._fact(event, "skip" if event.kind == "step-skipped" else "note", event.message)
 
     def _end(self) -> None:
-        for name in tuple(self._held):
-            self._tell_held(name, self._now())
+        for name in tuple(self._failed):
+            self._because(name, self._now(), self._causes(name))
         for name in self._running:
             self._line(self._now(), "stop", name, "did not finish")
 
-    def _tell_held(self, scenario: str, moment: float, sentence: str = "") -> None:
+    def _because(self, scenario: str, moment: float, causes: Sequence[Trouble], sentence: str = "") -> None:
         """But for the cause that is the scenario's own ``sentence``, which follows."""
-        for trouble in _troubles(self._held.pop(scenario, [])):
+        for trouble in causes:
             if len(trouble.checks) == 1:
                 self._line(moment, trouble.verdict, trouble.checks[0]["id"], trouble.sentence)
             elif trouble.sentence != sentence:
                 self._line(moment, trouble.verdict, scenario, trouble.sentence)
 
-    def _fact(self, event: Event, word: str, text: str | None = None) -> None:
-        self._line(event.time, word, event.name, event.message if text is None else text, _seconds_of(event))
+    def _fact(self, event: Event, word: str, text: str) -> None:
+        self._line(event.time, word, event.name, text, _seconds_of(event))
 
     def _line(self, moment: float, word: str, name: str, text: str, seconds: str = "") -> None:
         elapsed = max(0.0, moment - (self._began or 0.0))
@@ -186,35 +205,22 @@ class _Running:
     began: float
     message: str = ""
     passed: int = 0
-    held: list[Event] = field(default_factory=list)
-    """Checks that are told under their scenario once it is over."""
 
 
-def _begun(event: Event, title: str = "") -> _Running:
-    return _Running(clean(title) or clean(event.name), event.time)
-
-
-class LiveReporter(Reporter):
+class LiveReporter(Teller):
     """For a person at a terminal, as kind shows its steps: what runs has a spinner below, what is over stays above.
 
     ``close`` gives the cursor back.
     """
 
-    def __init__(
-        self,
-        stream: TextIO,
-        *,
-        verbose: bool = False,
-        size: Callable[[], os.terminal_size] | None = None,
-        now: Callable[[], float] = time.time,
-        interval: float = INTERVAL,
-    ) -> None:
-        super().__init__(stream, verbose=verbose, now=now)
-        self._screen = Screen(self._sink, size or size_of(stream))
+    def __init__(self, stream: TextIO, *, size: Callable[[], os.terminal_size] | None = None,
+                 interval: float = INTERVAL, **more: Any) -> None:  # fmt: skip
+        super().__init__(stream, **more)
+        self._screen = Screen(self._sink, size)
         self._paint = Paint(not no_colour())
         self._interval = interval
-        self._steps: dict[str, _Running] = {}
-        self._scenarios: dict[str, _Running] = {}
+        self._running: dict[tuple[bool, str], _Running] = {}
+        """By whether it is a scenario, and its name."""
         self._turn = 0
         self._stop = threading.Event()
         self._spinner: threading.Thread | None = None
@@ -226,16 +232,18 @@ class LiveReporter(Reporter):
         super().close()
 
     def _tell(self, event: Event) -> None:
-        self._screen.show(self._above(event), self._below())
-        if self._spinner is None and (self._steps or self._scenarios):
+        super()._tell(event)
+        if self._spinner is None and self._running:
             self._spinner = threading.Thread(target=self._spin, name="spinner", daemon=True)
             self._spinner.start()
 
     def _end(self) -> None:
         above: list[str] = []
-        for row in (*self._scenarios.values(), *self._steps.values()):
-            above += self._over(self._marks.stopped, "dim", row.title, "did not finish")
-            above += self._held(row)
+        for (_, name), row in sorted(self._running.items(), key=lambda item: not item[0][0]):
+            above += self._lines(self._marks.stopped, "dim", row.title, "did not finish")
+            above += self._because(self._causes(name))
+        for name in tuple(self._failed):
+            above += self._because(self._causes(name))
         self._screen.show(above, [])
         self._screen.restore()
 
@@ -245,82 +253,60 @@ class LiveReporter(Reporter):
                 if self._closed:
                     return
                 self._turn += 1
-                if self._steps or self._scenarios:
-                    self._screen.show([], self._below())
+                if self._running:
+                    self._show([])
 
-    def _above(self, event: Event) -> list[str]:
-        """Take an event in; the lines of it that stay."""
-        lines: list[str] = []
-        match event.kind:
-            case "step-started":
-                self._steps[event.name] = _begun(event, event.message)
-            case "step-progress":
-                self._steps.setdefault(event.name, _begun(event)).message = clean(event.message)
-            case "step-done":
-                verdict = self._of_step(event)
-                lines = self._step_over(event, self._marks.of(verdict), verdict, clean(event.message))
-            case "step-failed":
-                lines = self._step_over(event, self._marks.failed, "FAIL", _failure_of(event))
-            case "step-skipped":
-                lines = self._over(self._marks.stopped, "dim", "", clean(event.message))
-            case "check":
-                lines = self._checked(event)
-            case "scenario":
-                lines = self._scenario(event)
-            case _:
-                lines = wrap(f"   {clean(event.message)}", self._screen.columns, "   ")
-        return lines
+    def _runs(self, event: Event) -> None:
+        key, sentence = (event.kind == "scenario", event.name), clean(event.message)
+        if event.kind == "step-started" or event.data.get("state") == "started":
+            self._running[key] = _Running(sentence or clean(event.name), event.time)
+        else:
+            row = self._running.setdefault(key, _Running(clean(event.name), event.time))
+            row.message = f"{row.passed} passed; waits: {sentence}" if key[0] else sentence
+        self._show([])
 
-    def _step_over(self, event: Event, mark: str, style: str, sentence: str) -> list[str]:
-        row = self._steps.pop(event.name, None) or _begun(event)
-        return self._over(mark, style, clean(event.data.get("title") or "") or row.title, sentence, _seconds_of(event))
-
-    def _checked(self, event: Event) -> list[str]:
-        row, verdict = self._scenarios.get(_scenario_of(event)), _verdict_of(event)
-        told = verdict != "PASS" or self._verbose
-        if row is None:
-            return self._check(event) if told else []
-        row.passed += verdict == "PASS"
-        if told:
-            row.held.append(event)
-        bad = sum(_verdict_of(check) != "PASS" for check in row.held)
-        row.message = f"{row.passed} passed{f', {bad} did not' if bad else ''}: {clean(event.message)}"
-        return []
-
-    def _scenario(self, event: Event) -> list[str]:
-        state = event.data.get("state")
-        if state == "waiting":
-            running = self._scenarios.setdefault(event.name, _begun(event))
-            running.message = f"{running.passed} passed; waits: {clean(event.message)}"
-            return []
-        if state == "started":
-            self._scenarios[event.name] = _begun(event, event.message)
-            return []
-        verdict, sentence = _verdict_of(event), clean(event.message)
-        self._proven.append(verdict)
-        row = self._scenarios.pop(event.name, None) or _begun(event)
-        bad = sum(_verdict_of(check) != "PASS" for check in row.held)
-        if [clean(trouble.sentence) for trouble in _troubles(row.held)] == [sentence]:
-            row.held = [check for check in row.held if _verdict_of(check) == "PASS"]  # its sentence is the scenario's
+    def _over(self, event: Event, verdict: Verdict, sentence: str, causes: Sequence[Trouble] = ()) -> None:
+        scenario, sentence = event.kind == "scenario", clean(sentence)
+        row = self._running.pop((scenario, event.name), None) or _Running(clean(event.name), event.time)
+        bad = sum(len(cause.checks) for cause in causes)
+        if [clean(cause.sentence) for cause in causes] == [sentence]:
+            causes = ()  # its sentence is the scenario's
         elif bad > 1:
             sentence = f"{bad} checks did not pass"  # their sentences follow
-        words = sentence if verdict == "PASS" else f"{verdict}: {sentence}"
-        return self._over(self._marks.of(verdict), verdict, row.title, words, _seconds_of(event)) + self._held(row)
+        told = f"{verdict}: {sentence}" if scenario and verdict != "PASS" else sentence
+        title = clean(event.data.get("title") or "") or row.title
+        lines = self._lines(self._marks.of(verdict), verdict, title, told, _seconds_of(event))
+        self._show([*lines, *self._because(causes)])
+
+    def _checked(self, event: Event) -> None:
+        scenario, passed = _scenario_of(event), verdict_of(event.data) == "PASS"
+        row = self._running.get((True, scenario))
+        if row is not None:
+            row.passed += passed
+            bad = f", {len(self._failed[scenario])} did not" if scenario in self._failed else ""
+            row.message = f"{row.passed} passed{bad}: {clean(event.message)}"
+        text = f"{clean(event.name)}: {clean(event.message)}"
+        self._show(self._under("PASS", text) if passed and self._verbose else [])
+
+    def _note(self, event: Event) -> None:
+        sentence = clean(event.message)
+        skipped = self._lines(self._marks.stopped, "dim", "", sentence)
+        self._show(skipped if event.kind == "step-skipped" else wrap(f"   {sentence}", self._screen.columns, "   "))
 
     # --- lines ----------------------------------------------------------------------------------------------------
 
-    def _below(self) -> list[str]:
-        """A line for each step and each scenario that runs."""
+    def _show(self, above: Sequence[str]) -> None:
+        """Lines that stay, and below them one for each step and each scenario that runs."""
         picture = self._marks.spinner[self._turn % len(self._marks.spinner)]
         columns, now = self._screen.columns, self._now()
-        lines = []
-        for row in (*self._steps.values(), *self._scenarios.values()):
+        below = []
+        for _, row in sorted(self._running.items(), key=lambda item: item[0][0]):
             took = f"  ({max(0.0, now - row.began):.0f} s)"
             text = fit(f"{row.title}  {row.message}".rstrip(), columns - 3 - cells(took), self._marks.dots)
-            lines.append(f" {self._paint('busy', picture)} {text}{self._paint('dim', took)}")
-        return lines
+            below.append(f" {self._paint('busy', picture)} {text}{self._paint('dim', took)}")
+        self._screen.show(above, below)
 
-    def _over(
+    def _lines(
         self, mark: str, style: str, title: str, sentence: str, seconds: str = "", indent: str = " "
     ) -> list[str]:
         """`` ✓ title  sentence  (1.4 s)``, wrapped under the title. The texts are clean."""
@@ -333,42 +319,20 @@ class LiveReporter(Reporter):
             lines[-1] = lines[-1].removesuffix(took) + self._paint("dim", took)
         return [line.replace(GLUE, " ") for line in lines]
 
-    def _line(self, verdict: Verdict, text: str) -> list[str]:
-        """Under a scenario."""
-        return self._over(self._marks.of(verdict), verdict, text, "", indent="   ")
+    def _under(self, verdict: Verdict, text: str) -> list[str]:
+        return self._lines(self._marks.of(verdict), verdict, text, "", indent="   ")
 
-    def _check(self, check: Event) -> list[str]:
-        return self._line(_verdict_of(check), f"{clean(check.name)}: {clean(check.message)}")
-
-    def _held(self, row: _Running) -> list[str]:
-        """Of a scenario that is over: those that passed where they are told, then what did not, by cause."""
-        lines = [line for check in row.held if _verdict_of(check) == "PASS" for line in self._check(check)]
-        found = _troubles(row.held)
-        most = len(found) if self._verbose else TOLD
-        for trouble in found[:most]:
-            name = f"{clean(trouble.checks[0]['id'])}: " if len(trouble.checks) == 1 else ""
-            lines += self._line(trouble.verdict, f"{name}{clean(trouble.sentence)}")
-        more = sum(len(trouble.checks) for trouble in found[most:])
+    def _because(self, causes: Sequence[Trouble]) -> list[str]:
+        lines: list[str] = []
+        most = len(causes) if self._verbose else TOLD
+        for cause in causes[:most]:
+            name = f"{clean(cause.checks[0]['id'])}: " if len(cause.checks) == 1 else ""
+            lines += self._under(cause.verdict, f"{name}{clean(cause.sentence)}")
+        more = sum(len(cause.checks) for cause in causes[most:])
         return [*lines, f"   {self._marks.dots} and {more} more"] if more else lines
-
-
-def line_of(body: Mapping[str, Any]) -> str:
-    """One document, one line."""
-    return json.dumps(body, sort_keys=True) + "\n"
-
-
-class JsonLines(Reporter):
-    """``--events json``. A reader that goes away stops nothing but the writing."""
-
-    def _tell(self, event: Event) -> None:
-        self._sink.write(event.as_json() + "\n")
-
-    def _end(self) -> None:
-        """Nothing is left to write."""
 
 
 def progress(stream: TextIO, *, terminal: bool, verbose: bool = False) -> Reporter:
     """Steps with spinners on a terminal, else one line a fact; ``verbose`` tells checks that passed, too."""
-    if terminal and os.environ.get("TERM") != "dumb":
-        return LiveReporter(stream, verbose=verbose)
-    return PlainReporter(stream, verbose=verbose)
+    live = terminal and os.environ.get("TERM") != "dumb"
+    return (LiveReporter if live else PlainReporter)(stream, verbose=verbose)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from labctl.report.evidencefolder import facts
 from labctl.report.text import clean
 from labctl.report.verdicts import differing
-from labctl.verify.verdict import Trouble, troubles, verdict_of
+from labctl.verify.verdict import Trouble, troubles
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]|~$])")
 MOST = 10
@@ -18,6 +18,7 @@ MOST = 10
 LONGEST = 600
 """Characters of expected or seen."""
 ORDER = ("FAIL", "INCONCLUSIVE", "PASS")
+Check = Mapping[str, Any]
 
 
 def markdown(body: Mapping[str, Any]) -> str:
@@ -26,35 +27,28 @@ def markdown(body: Mapping[str, Any]) -> str:
 
 
 def _lines(body: Mapping[str, Any]) -> Iterator[str]:
-    scenarios: Sequence[Mapping[str, Any]] = body.get("scenarios") or ()
-    checks = [check for scenario in scenarios for check in scenario.get("checks") or ()]
+    checks = [check for scenario in body["scenarios"] for check in scenario["checks"]]
     yield from _heading(body)
     found = troubles(checks)
     for trouble in found[:MOST]:
         yield from ("", *_trouble(trouble))
     if found[MOST:]:
         yield from ("", f"… and {sum(len(trouble.checks) for trouble in found[MOST:])} more that did not pass.")
-    yield from ("", *_table(scenarios))
-    passed = [check for check in checks if verdict_of(check) == "PASS"]
+    yield from ("", *_table(body["scenarios"]))
+    passed = [check for check in checks if check["verdict"] == "PASS"]
     if passed:
         yield from ("", *_folded(f"{len(passed)} check{'s' * (len(passed) != 1)} passed", passed))
 
 
 def _heading(body: Mapping[str, Any]) -> Iterator[str]:
-    verdict = verdict_of(body)
-    took = f"{float(body.get('seconds') or 0):.1f} s{_facts(body)}"
-    yield from (f"## {verdict}: {escape(body.get('lab', 'lab'))}", "")
-    yield f"{escape(body.get('sentence') or 'nothing ran')} in {took}"
-    if verdict != "PASS" and body.get("drift"):
+    environment = body["environment"]
+    told = facts(environment, "mode", "runtime", "labctl")
+    told += [f"edited: {', '.join(environment['edited'])}"] if environment.get("edited") else []
+    about = f" ({escape(', '.join(told))})" if told else ""
+    yield from (f"## {body['verdict']}: {escape(body['lab'])}", "")
+    yield f"{escape(body['sentence'])} in {body['seconds']:.1f} s{about}"
+    if body["verdict"] != "PASS" and body["drift"]:
         yield from ("", "**Changed since `up`:**", "", *(f"- {escape(change)}" for change in body["drift"]))
-
-
-def _facts(body: Mapping[str, Any]) -> str:
-    environment = body.get("environment") or {}
-    words = facts(environment, "mode", "runtime", "labctl")
-    edited = environment.get("edited") or []
-    words += [f"edited: {', '.join(map(str, edited))}"] if edited else []
-    return f" ({escape(', '.join(words))})" if words else ""
 
 
 def _trouble(trouble: Trouble) -> Iterator[str]:
@@ -63,29 +57,24 @@ def _trouble(trouble: Trouble) -> Iterator[str]:
         yield from (f"**{trouble.verdict}** {escape(trouble.sentence)}", "")
         yield from _folded(f"{len(trouble.checks)} checks", trouble.checks)
         return
-    yield f"**{trouble.verdict}** {code(check.get('id', ''))}: {escape(trouble.sentence)}"
-    expected, seen = differing(check.get("expected"), check.get("seen"))
+    yield f"**{trouble.verdict}** {code(check['id'])}: {escape(trouble.sentence)}"
+    expected, seen = differing(check["expected"], check["seen"])
     if expected is not None or seen is not None:
         yield from ("", "| expected | seen |", "|---|---|", f"| {_value(expected)} | {_value(seen)} |")
 
 
-def _table(scenarios: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    if not scenarios:
-        yield "No scenario ran."
-        return
-    yield from ("| verdict | scenario | checks | time | |", "|---|---|---|--:|---|")
+def _table(scenarios: Iterable[Check]) -> Iterator[str]:
+    head = ("| verdict | scenario | checks | time | |", "|---|---|---|--:|---|")
+    yield from head if scenarios else ("No scenario ran.",)
     for row in scenarios:
-        verdicts = [verdict_of(check) for check in row.get("checks") or ()]
+        verdicts = [check["verdict"] for check in row["checks"]]
         counts = ", ".join(f"{verdicts.count(name)} {name}" for name in ORDER if name in verdicts) or "none"
-        cells = (
-            verdict_of(row), escape(row.get("title") or row.get("id", "")), counts,
-            f"{float(row.get('seconds') or 0):.1f} s", escape(row.get("sentence", "")),
-        )  # fmt: skip
+        cells = (row["verdict"], escape(row["title"]), counts, f"{row['seconds']:.1f} s", escape(row["sentence"]))
         yield f"| {' | '.join(cells)} |"
 
 
-def _folded(summary: str, checks: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    return details(summary, (f"- {code(check.get('id', ''))}: {escape(check.get('sentence', ''))}" for check in checks))
+def _folded(summary: str, checks: Iterable[Check]) -> Iterator[str]:
+    return details(summary, (f"- {code(check['id'])}: {escape(check['sentence'])}" for check in checks))
 
 
 def details(summary: str, lines: Iterable[str]) -> Iterator[str]:

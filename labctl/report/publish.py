@@ -1,8 +1,10 @@
-"""Evidence that a person takes away: a folder with all of it and the page; pages rendered again from such a folder."""
+"""Evidence that a person takes away: a folder with all of it and the page; pages rendered again from such a folder.
+
+Files get the modes that the user's umask says: what is published is meant to be read.
+"""
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -33,10 +35,9 @@ def check_file(path: Path) -> None:
     """Whether a file may be written there: before anything runs. Raises `UsageError`."""
     try:
         if path.exists():
-            with path.open("a"):
-                return
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".new-"):
-            return
+            path.open("a").close()
+        else:
+            tempfile.NamedTemporaryFile(dir=path.parent, prefix=".new-").close()
     except OSError as error:
         raise unwritten(path, error) from None
 
@@ -44,24 +45,19 @@ def check_file(path: Path) -> None:
 def publish(evidence: Path, target: Path) -> Path:
     """Copy an evidence folder and write its page; an older report there is replaced. Returns the page.
 
-    Files get the modes that the user's umask says: what is published is meant to be read.
     Raises `UsageError`, and what `read_evidence` raises.
     """
     check_target(target)
     try:
-        target.mkdir(parents=True, exist_ok=True)
-        for name in (*PARTS, PAGE):
-            old = target / name
+        for old in (target / name for name in (*PARTS, PAGE)):
             shutil.rmtree(old) if old.is_dir() else old.unlink(missing_ok=True)
-        for name in PARTS:
-            source = evidence / name
-            if source.is_dir():
-                shutil.copytree(source, target / name, copy_function=shutil.copyfile)
-            elif source.is_file():
+        target.mkdir(parents=True, exist_ok=True)
+        for source in sorted(evidence.rglob("*")):
+            name = source.relative_to(evidence)
+            if name.parts[0] in PARTS and source.is_dir():
+                (target / name).mkdir()
+            elif name.parts[0] in PARTS:
                 shutil.copyfile(source, target / name)
-        for path in target.rglob("*"):
-            if path.is_dir():
-                path.chmod(0o777 & ~_umask())  # copytree copies a folder's mode, which is for its owner alone
     except OSError as error:
         raise unwritten(target, error) from None
     write_text(target / PAGE, html(read_evidence(target)))
@@ -70,13 +66,10 @@ def publish(evidence: Path, target: Path) -> Path:
 
 def write_text(path: Path, text: str) -> None:
     """All of it or nothing. Raises `UsageError`."""
+    new = path.with_name(f".new-{path.name}")
     try:
-        with tempfile.NamedTemporaryFile(
-            "w", dir=path.parent, prefix=".new-", encoding="utf-8", delete=False
-        ) as handle:
-            handle.write(text)
-        Path(handle.name).chmod(0o666 & ~_umask())
-        Path(handle.name).replace(path)
+        new.write_text(text, encoding="utf-8")
+        new.replace(path)
     except OSError as error:
         raise unwritten(path, error) from None
 
@@ -88,10 +81,3 @@ def append_text(path: Path, text: str) -> None:
             handle.write(text)
     except OSError as error:
         raise unwritten(path, error) from None
-
-
-def _umask() -> int:
-    """It can only be read by setting it."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask

@@ -19,7 +19,7 @@ class Sink:
     """Writes and flushes; a reporter must never break what it reports on. Not locked: its owner is."""
 
     def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+        self.stream = stream
         self._encoding: str = getattr(stream, "encoding", None) or "utf-8"
         self.broken = False
         """Whether the reader went away (closed pipe, closed terminal): then nothing more is tried."""
@@ -34,34 +34,30 @@ class Sink:
         if self.broken or not text:
             return
         try:
-            self._stream.write(encodable(text, self._encoding))
-            self._stream.flush()
+            self.stream.write(encodable(text, self._encoding))
+            self.stream.flush()
         except (OSError, ValueError):  # ValueError: the stream is closed
             self.broken = True
-
-
-def size_of(stream: TextIO) -> Callable[[], os.terminal_size]:
-    """Asks the terminal behind a stream how large it is now; 80x24 where there is none or it does not say."""
-
-    def size() -> os.terminal_size:
-        try:
-            found = os.get_terminal_size(stream.fileno())
-        except (OSError, ValueError, AttributeError):
-            return FALLBACK
-        return os.terminal_size((found.columns or FALLBACK.columns, found.lines or FALLBACK.lines))
-
-    return size
 
 
 class Screen:
     """Writes with ANSI sequences alone. Not locked: its owner is."""
 
-    def __init__(self, sink: Sink, size: Callable[[], os.terminal_size]) -> None:
-        self._sink = sink
-        self._size = size
+    def __init__(self, sink: Sink, size: Callable[[], os.terminal_size] | None = None) -> None:
+        """``size``: instead of asking the terminal how large it is now."""
+        self.sink = sink
+        self._size = size or self._asked
         self._painted: list[int] = []
         """Cells of each line that stands below now."""
         self._hidden = False
+
+    def _asked(self) -> os.terminal_size:
+        """80x24 where there is no terminal, or it does not say."""
+        try:
+            found = os.get_terminal_size(self.sink.stream.fileno())
+        except (OSError, ValueError, AttributeError):
+            return FALLBACK
+        return os.terminal_size((found.columns or FALLBACK.columns, found.lines or FALLBACK.lines))
 
     @property
     def columns(self) -> int:
@@ -81,16 +77,13 @@ class Screen:
         # lines painted before the window became narrower stand on more than one row now
         columns = max(1, self._size().columns)
         rows = sum(max(1, -(-taken // columns)) for taken in self._painted)
-        if rows:
-            out.append(f"\r\x1b[{rows}A")
+        out += [f"\r\x1b[{rows}A"] if rows else []
         out += [f"{line}{TO_END_OF_LINE if rows else ''}\n" for line in (*above, *below)]
-        if rows:
-            out.append(TO_END_OF_SCREEN)
+        out += [TO_END_OF_SCREEN] if rows else []
         self._painted = [cells(line) for line in below]
-        self._sink.write("".join(out))
+        self.sink.write("".join(out))
 
     def restore(self) -> None:
         """Give the cursor back."""
-        if self._hidden:
-            self._sink.write(SHOW)
+        self.sink.write(SHOW if self._hidden else "")
         self._hidden = False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -45,11 +44,11 @@ UNICODE = Marks("✓", "✗", "?", "•", "…", "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏
 ASCII = Marks("+", "x", "?", "-", "...", "|/-\\")
 
 
-def no_colour(environ: Mapping[str, str] = os.environ) -> bool:
+def no_colour() -> bool:
     """NO_COLOR (no-color.org): set, and not empty."""
-    return bool(environ.get("NO_COLOR"))
+    return bool(os.environ.get("NO_COLOR"))
 
 
-def wants_colour(stream: TextIO, environ: Mapping[str, str] = os.environ) -> bool:
+def wants_colour(stream: TextIO) -> bool:
     """Whether what is printed there may have colours."""
-    return stream.isatty() and not no_colour(environ) and environ.get("TERM") != "dumb"
+    return stream.isatty() and not no_colour() and os.environ.get("TERM") != "dumb"

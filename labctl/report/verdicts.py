@@ -12,7 +12,7 @@ from typing import Any
 from labctl.report.evidencefolder import facts
 from labctl.report.style import Paint
 from labctl.report.text import cells, clean, fit, pad, wrap
-from labctl.verify.verdict import Trouble, troubles, verdict_of
+from labctl.verify.verdict import Trouble, troubles
 
 NARROWEST = 40
 SENTENCE = 32
@@ -22,27 +22,27 @@ IN_FULL = 5
 """Failed checks of one scenario that are told with expected and seen; of the others the sentence."""
 JSON_LINES = 4
 LABEL = 10
+Row = Mapping[str, Any]
 
 
-def render_verdicts(body: Mapping[str, Any], *, colour: bool, width: int, evidence: str | Path | None = None) -> str:
-    """A person's view of ``labctl.evidence/v1``. ``evidence`` is the folder to name, else ``body["evidence"]``."""
-    folder = body.get("evidence") if evidence is None else evidence
-    return "\n".join(_View(body, Paint(colour), max(NARROWEST, width)).lines(folder))
+def render_verdicts(body: Row, *, colour: bool, width: int, evidence: str | Path | None = None) -> str:
+    """A person's view of ``labctl.evidence/v1``. ``evidence`` is the folder to name."""
+    return "\n".join(_View(body, Paint(colour), max(NARROWEST, width)).lines(evidence))
 
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    body: Mapping[str, Any]
+    body: Row
     paint: Paint
     width: int
 
     def lines(self, evidence: str | Path | None) -> Iterator[str]:
-        scenarios: Sequence[Mapping[str, Any]] = self.body.get("scenarios") or ()
+        scenarios: Sequence[Row] = self.body["scenarios"]
         rule = self.paint("dim", "─" * self.width)
         yield from (self._heading(), rule)
         yield from self._drift()
         yield from self._table(scenarios) if scenarios else (" no scenario ran",)
-        found = troubles(check for scenario in scenarios for check in scenario.get("checks") or ())
+        found = troubles(check for scenario in scenarios for check in scenario["checks"])
         shared = [trouble for trouble in found if len(trouble.checks) > 1]
         for trouble in shared:
             yield from ("", *self._shared(trouble))
@@ -52,26 +52,24 @@ class _View:
         yield rule
         yield from self._end(evidence)
 
-    @property
-    def _lab(self) -> str:
-        return clean(self.body.get("lab") or "lab")
-
     def _heading(self) -> str:
         """The lab, and on what it was proven."""
-        lab, told = fit(self._lab, self.width // 2), ""
-        for fact in facts(self.body.get("environment") or {}, "mode", "runtime", "labctl", "time"):
+        lab, told = fit(clean(self.body["lab"]), self.width // 2), ""
+        for fact in facts(self.body["environment"], "mode", "runtime", "labctl", "time"):
             longer = f"{told} · {fact}" if told else fact
             told = longer if cells(longer) <= self.width - cells(lab) - 3 else told
         return f" {self.paint('bold', lab)}  {self.paint('dim', told)}".rstrip()
 
     def _drift(self) -> Iterator[str]:
         """What somebody changed: a cause that is known is told before what comes of it."""
-        changes = [] if verdict_of(self.body) == "PASS" else self.body.get("drift") or []
+        changes = [] if self.body["verdict"] == "PASS" else self.body["drift"]
         for change in changes:
             for line in wrap(f" changed since up: {clean(change)}", self.width, "   "):
                 yield self.paint("FAIL", line)
-        if changes:
-            yield ""
+        yield from [""] if changes else ()
+
+    def _under(self, text: str) -> list[str]:
+        return wrap(f"   {text}", self.width, "   ")
 
     def _marked(self, verdict: str, text: str, style: str = "") -> Iterator[str]:
         """`` FAIL  text``, wrapped under the text."""
@@ -82,20 +80,20 @@ class _View:
 
     def _shared(self, trouble: Trouble) -> Iterator[str]:
         """One cause of many checks: once, with the scenarios that they are of."""
-        counts = Counter(clean(check.get("id", "")).partition(".")[0] for check in trouble.checks)
+        counts = Counter(clean(check["id"]).partition(".")[0] for check in trouble.checks)
         yield from self._marked(trouble.verdict, clean(trouble.sentence))
-        yield from wrap(f"   {', '.join(f'{count} of {name}' for name, count in counts.items())}", self.width, "   ")
+        yield from self._under(", ".join(f"{count} of {name}" for name, count in counts.items()))
         # who is silent has said nothing; of others there are last words
         spoken = [check for check in trouble.checks if not check.get("node")]
         for check in spoken[:IN_FULL]:
-            yield fit(f"   {_words(check)}", self.width)
+            yield fit(f"   {_in_short(check)}", self.width)
         if spoken[IN_FULL:]:
             yield f"   and {len(spoken) - IN_FULL} more"
 
-    def _table(self, scenarios: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    def _table(self, scenarios: Sequence[Row]) -> Iterator[str]:
         """A row for each scenario: verdict, name, title where it fits, seconds, the deciding sentence."""
         rows = [
-            (verdict_of(row), *(clean(row.get(key, "")) for key in ("id", "title", "sentence")), _seconds(row))
+            (row["verdict"], *(clean(row[key]) for key in ("id", "title", "sentence")), f"{row['seconds']:.1f} s")
             for row in scenarios
         ]
         wide, name_wide, title_wide, longest, seconds_wide = (
@@ -114,42 +112,36 @@ class _View:
             )
             if self.width - used >= needed:
                 first, *rest = wrap(sentence, self.width - used)
-                yield f"{head}  {first}".rstrip()
-                yield from (" " * used + line for line in rest)
+                yield from (f"{head}  {first}".rstrip(), *(" " * used + line for line in rest))
             else:
-                yield head
-                yield from wrap(f"   {sentence}", self.width, "   ")
+                yield from (head, *self._under(sentence))
 
-    def _trouble(self, scenario: Mapping[str, Any], told: Container[int]) -> Iterator[str]:
+    def _trouble(self, scenario: Row, told: Container[int]) -> Iterator[str]:
         """The checks of a scenario that did not pass and are not among many, failed ones first."""
-        checks: Sequence[Mapping[str, Any]] = scenario.get("checks") or ()
+        checks: Sequence[Row] = scenario["checks"]
         bad = [check for found in troubles(row for row in checks if id(row) not in told) for check in found.checks]
         if not bad:
             return
-        title = clean(scenario.get("title") or scenario.get("id", ""))
         count = f"{len(bad)} of {len(checks)} check{'s' * (len(checks) != 1)} did not pass"
-        yield from ("", *wrap(f" {title}: {count}", self.width, "   "))
+        yield from ("", *wrap(f" {clean(scenario['title'])}: {count}", self.width, "   "))
         for check in bad[:IN_FULL]:
             yield from ("", *self._in_full(check))
-        if bad[IN_FULL:]:
-            yield ""
+        yield from [""] if bad[IN_FULL:] else ()
         for check in bad[IN_FULL:]:
-            verdict = verdict_of(check)
-            yield f" {self.paint(verdict, verdict)}  {fit(_words(check), self.width - cells(verdict) - 3)}"
+            verdict = check["verdict"]
+            yield f" {self.paint(verdict, verdict)}  {fit(_in_short(check), self.width - cells(verdict) - 3)}"
 
-    def _in_full(self, check: Mapping[str, Any]) -> Iterator[str]:
-        verdict = verdict_of(check)
-        yield from self._marked(verdict, clean(check.get("id", "")), "bold")
-        yield from wrap(f"   {clean(check.get('sentence', ''))}", self.width, "   ")
-        expected, seen = check.get("expected"), check.get("seen")
+    def _in_full(self, check: Row) -> Iterator[str]:
+        yield from self._marked(check["verdict"], clean(check["id"]), "bold")
+        yield from self._under(clean(check["sentence"]))
+        expected, seen = check["expected"], check["seen"]
         if max(len(_json(expected)), len(_json(seen))) > (self.width - 3 - LABEL) * JSON_LINES:
             expected, seen = differing(expected, seen)
-        yield from self._labelled("check", clean(check.get("title", "")))
-        if expected is not None:
-            yield from self._labelled("expected", _json(expected))
-        if seen is not None or expected is not None:
-            yield from self._labelled("seen", "nothing" if seen is None else _json(seen), verdict)
-        files = [clean(name) for name in (*(check.get("commands") or ()), *(check.get("captures") or ()))]
+        said = "" if expected is None and seen is None else "nothing" if seen is None else _json(seen)
+        files = [clean(name) for name in (*check["commands"], *check["captures"])]
+        yield from self._labelled("check", clean(check["title"]))
+        yield from self._labelled("expected", "" if expected is None else _json(expected))
+        yield from self._labelled("seen", said, check["verdict"])
         yield from self._labelled("files", "  ".join(files))
 
     def _labelled(self, label: str, text: str, style: str = "") -> Iterator[str]:
@@ -162,23 +154,19 @@ class _View:
 
     def _end(self, evidence: str | Path | None) -> Iterator[str]:
         """The overall verdict, and where the evidence is: never cut, so that it can be copied."""
-        verdict = verdict_of(self.body)
-        words = f"{self._lab}: {clean(self.body.get('sentence') or 'nothing ran')} in {_seconds(self.body)}"
-        badge = f" {verdict} "
+        verdict = self.body["verdict"]
+        hang = " " * (cells(verdict) + 3)
         path = f"evidence: {clean(evidence)}" if evidence is not None else ""
-        end = self.paint(f"badge {verdict}", badge)
-        first, *rest = wrap(words, self.width - cells(badge) - 1)
-        if path and not rest and cells(badge) + 1 + cells(first) + 2 + cells(path) <= self.width:
-            yield f"{end} {first}  {path}"
-            return
-        yield f"{end} {first}"
-        yield from (" " * (cells(badge) + 1) + line for line in rest)
-        if path:
-            yield f" {path}"
+        message = f"{clean(self.body['lab'])}: {clean(self.body['sentence'])} in {self.body['seconds']:.1f} s"
+        first, *rest = wrap(f"{hang}{message}", self.width, hang)
+        beside = path and not rest and cells(first) + 2 + cells(path) <= self.width
+        end = f"{self.paint(f'badge {verdict}', f' {verdict} ')} {first[len(hang) :]}"
+        yield from (f"{end}  {path}" if beside else end, *rest)
+        yield from [f" {path}"] if path and not beside else ()
 
 
-def _words(check: Mapping[str, Any]) -> str:
-    return f"{clean(check.get('id', ''))}: {clean(check.get('sentence', ''))}"
+def _in_short(check: Row) -> str:
+    return f"{clean(check['id'])}: {clean(check['sentence'])}"
 
 
 def differing(expected: Any, seen: Any) -> tuple[Any, Any]:
@@ -188,15 +176,8 @@ def differing(expected: Any, seen: Any) -> tuple[Any, Any]:
     same = {key for key in expected if key in seen and expected[key] == seen[key]}
     if not same or same == expected.keys() | seen.keys():
         return expected, seen
-    return (
-        {key: value for key, value in expected.items() if key not in same},
-        {key: value for key, value in seen.items() if key not in same},
-    )
-
-
-def _seconds(row: Mapping[str, Any]) -> str:
-    seconds = row.get("seconds")
-    return f"{seconds:.1f} s" if isinstance(seconds, int | float) else "0.0 s"
+    left, right = ({key: value for key, value in side.items() if key not in same} for side in (expected, seen))
+    return left, right
 
 
 def _json(value: Any) -> str:

@@ -136,7 +136,7 @@ class Report:
     files: Mapping[str, FileHash] = field(default_factory=dict)
     """The artifact folder's files, by path."""
     catalogue: tuple[Mapping[str, Any], ...] = ()
-    """Rows of the white paper's catalogue (`labctl.paper.catalogue.results`)."""
+    """Rows of the white paper's catalogue (`labctl.paper.catalogue.as_evidence`)."""
     only: tuple[str, ...] | None = None
     """Patterns of the checks that were asked for; None: all of the scenarios'."""
     drift: tuple[str, ...] = ()

@@ -21,9 +21,8 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from labctl.design.limits import LIMITS
-from labctl.report.document import EvidenceDocument
-from labctl.report.evidencefolder import read_evidence
-from labctl.report.packets import CURL_AT_LEAF, PING_AT_LEAF, PING_AT_NODE, captures_shown
+from labctl.report.evidencefolder import EvidenceDocument, read_evidence
+from labctl.report.page import CURL_AT_LEAF, PING_AT_LEAF, PING_AT_NODE, captures_shown
 from labctl.waiting import Deadline, NotYet, wait_for
 from tests.chromium import chromium, needs_chromium
 from tests.evidencekeys import unknown_keys

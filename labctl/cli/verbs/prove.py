@@ -140,7 +140,7 @@ def _paper(lab: str | None, record: Path | None, *, as_json: bool) -> None:
     evidence = _last_verification(lab) if lab is not None else {}
     verdicts = {row["id"]: row for row in evidence.get("catalogue") or ()}
     if record is not None:
-        from labctl.paper.recorded import merged, read, write
+        from labctl.paper.reference import merged, read, write
 
         write(record, merged(read(record), evidence, {row.id: row.lab for row in ROWS}))
         say(f"{sum(row['verdict'] is not None for row in verdicts.values())} rows recorded in {record}")
@@ -221,7 +221,7 @@ def _of_one(path: Path, output: Path | None) -> tuple[Forms, bool]:
         "html": lambda: html(folder, links=links_from(page, path)),
         "markdown": lambda: markdown(folder.body),
         "junit": lambda: junit(folder.body),
-        "json": lambda: json_text(folder.body) + "\n",
+        "json": lambda: json_text(json.loads(folder.read("evidence.json") or "{}")) + "\n",  # as it was written
         "text": lambda: render_verdicts(folder.body, **look, evidence=folder.path) + "\n",
     }, False
 

@@ -417,7 +417,7 @@ def _watch(opened: Lab) -> None:
     from labctl.cli.terminal import ended_by_key
     from labctl.engine.actions.switches import wired_ports
     from labctl.engine.proving import observing
-    from labctl.report.watching import Apart, JsonLooks, TerminalLooks, once_interrupted, repeat, table
+    from labctl.report.watching import Apart, TerminalLooks, json_looks, once_interrupted, repeat, table
     from labctl.verify.inputs import load_checks
     from labctl.verify.livestate import read
 
@@ -429,7 +429,7 @@ def _watch(opened: Lab) -> None:
         look = Apart(lambda: read(observer, folder, checks), paint.looking if terminal else None)
         try:
             if given("as_json"):
-                tell = JsonLooks(sys.stdout, opened.name)
+                tell = json_looks(sys.stdout, opened.name)
                 repeat(lambda: tell(look()) and not once, interval)
             elif not terminal:
                 result(table(sys.stdout, opened.name, look(), wired))

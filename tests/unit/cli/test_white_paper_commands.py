@@ -16,7 +16,7 @@ from labctl.cli.verbs import run as run_verbs
 from labctl.engine import proving
 from labctl.errors import InconclusiveError, UsageError
 from labctl.kube.exec import PodCommand
-from labctl.paper import recorded
+from labctl.paper import reference
 from labctl.paper.catalogue import ROWS
 from labctl.state import LabState
 from tests.unit.verify.recordedlab import FOLDER, RecordedLab
@@ -68,7 +68,7 @@ def test_results_are_recorded(evidence: Callable[[Any], None], tmp_path: Path) -
     path = tmp_path / "run.json"
     done = run("report", "--paper", "paper", "--record", str(path))
     assert "1 rows recorded" in done.stderr
-    assert recorded.read(path)["figure-15"]["verdict"] == "FAIL"
+    assert reference.read(path)["figure-15"]["verdict"] == "FAIL"
 
 
 def test_no_such_lab_and_no_verification_yet(evidence: Callable[[Any], None]) -> None:

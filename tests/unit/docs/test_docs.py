@@ -11,7 +11,7 @@ from labctl.cli.sources import folder_of
 from labctl.cli.words import VERBS
 from labctl.graph import draw
 from labctl.labjson import lab_schema
-from labctl.report.document import schema_text as evidence_schema
+from labctl.report.evidencefolder import evidence_schema
 from tests.unit.docs.scenarios_page import reference as scenarios
 from tests.unit.docs.spec_page import reference as spec
 from tests.unit.docs.verbs_page import reference as verbs

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.rendered import rendered_folder
 
 WHITEPAPER = rendered_folder("whitepaper-standin-fabric")
@@ -10,3 +12,11 @@ FOLDERS = {
     "minimal": rendered_folder("minimal-standin-physical"),
     "fabric": rendered_folder("fabric-standin-fabric"),
 }
+
+
+def check(identity: str, sentence: str = "", *, verdict: str = "FAIL", **more: Any) -> dict[str, Any]:
+    return {"id": identity, "verdict": verdict, "sentence": sentence, "expected": None, "seen": None} | more
+
+
+def evidence(*checks: dict[str, Any]) -> dict[str, Any]:
+    return {"schema": "labctl.evidence/v1", "scenarios": [{"checks": list(checks)}]}

@@ -11,17 +11,20 @@ import pytest
 
 from labctl.errors import SpecError
 from labctl.folder import load_folder
-from labctl.graph import Marks, draw, draw_mermaid
-from labctl.graph.picture import short
+from labctl.graph import draw, draw_mermaid
+from labctl.nxos.normal import short_name
 from tests.goldens import Goldens
-from tests.unit.graph.conftest import FOLDERS, WHITEPAPER
+from tests.unit.graph.conftest import FOLDERS, WHITEPAPER, check, evidence
 
 SVG = "{http://www.w3.org/2000/svg}"
-MARKS = Marks(
-    failed=frozenset({"node02"}), failed_links=frozenset({("node01", "eth2")}),
-    failed_sessions=frozenset({("leaf2102", "node01")}), notes=("cluster.pools: there is no IPPool",),
-    unanswered=frozenset({"leaf2102"}), failed_peer_links=frozenset({"leaf2101"}),
-)  # fmt: skip
+EVIDENCE = evidence(
+    check("ping.node02.answered"),
+    check("links.lacp.node01", "node01: eth2 is down", expected={"distributing": ["eth1", "eth2"]}),
+    check("bgp.session.leaf2102.192.168.1.11"),
+    check("cluster.pools", "there is no IPPool"),
+    check("bgp.route.leaf2102.x", "leaf2102: show ip route: timeout", verdict="INCONCLUSIVE"),
+    check("links.vpc.leaf2101", expected={"peer": "peer-ok"}, seen={"peer": "peer-link-down"}),
+)
 
 
 def parsed(text: str) -> ElementTree.Element:
@@ -44,7 +47,7 @@ def test_as_it_was_looked_at(name: str, golden: Goldens) -> None:
 
 
 def test_what_failed_is_as_it_was_looked_at(golden: Goldens) -> None:
-    golden("graph/whitepaper-failed.mmd", draw_mermaid(WHITEPAPER, marks=MARKS))
+    golden("graph/whitepaper-failed.mmd", draw_mermaid(WHITEPAPER, evidence=EVIDENCE))
 
 
 def titles_of(text: str) -> dict[tuple[str, str], str]:
@@ -57,8 +60,8 @@ def titles_of(text: str) -> dict[tuple[str, str], str]:
     return found
 
 
-def test_marks_change_no_part_of_the_drawing_but_what_is_told_of_it() -> None:
-    plain, marked = titles_of(draw(WHITEPAPER)), titles_of(draw(WHITEPAPER, marks=MARKS))
+def test_what_failed_changes_no_part_of_the_drawing_but_what_is_told_of_it() -> None:
+    plain, marked = titles_of(draw(WHITEPAPER)), titles_of(draw(WHITEPAPER, evidence=EVIDENCE))
     assert plain.keys() == marked.keys()
     assert len(plain) > 50
     assert all(marked[part].startswith(title) for part, title in plain.items())
@@ -80,13 +83,13 @@ def test_every_node_cable_and_port_of_the_folder_is_in_it(name: str) -> None:
     assert drawn["port"] == {end for link in links for end in link}
     assert drawn["link"] == {" ".join(link) for link in links}
     labels = [element.text for element in root.iter(f"{SVG}text")]
-    assert all(short(end.partition(":")[2]) in labels for link in links for end in link)
+    assert all(short_name(end.partition(":")[2]) in labels for link in links for end in link)
     assert all(f"<b>{node}</b>" in text for node in folder.lab.nodes)
     for link in links:
         (a, port_a), (b, port_b) = (end.split(":") for end in link)
         ends = [
-            rf"n\d+_{a}\b.*{short(port_a)} — {short(port_b)}.*n\d+_{b}$",
-            rf"n\d+_{b}\b.*{short(port_b)} — {short(port_a)}.*n\d+_{a}$",
+            rf"n\d+_{a}\b.*{short_name(port_a)} — {short_name(port_b)}.*n\d+_{b}$",
+            rf"n\d+_{b}\b.*{short_name(port_b)} — {short_name(port_a)}.*n\d+_{a}$",
         ]
         assert any(re.search(end, text, re.MULTILINE) for end in ends), link
 
@@ -124,7 +127,7 @@ def test_a_peer_link_over_the_fabric_is_no_cable() -> None:
 
 
 def test_what_failed_is_told_by_colour_by_a_sign_and_in_words() -> None:
-    root = parsed(draw(WHITEPAPER, marks=MARKS))
+    root = parsed(draw(WHITEPAPER, evidence=EVIDENCE))
     assert classes_of(root, "data-node", "node02") == {"node", "kube", "down"}
     assert classes_of(root, "data-node", "leaf2102") == {"node", "leaf", "unknown"}
     assert classes_of(root, "data-port", "node01:eth2") == {"port", "down"}
@@ -143,7 +146,7 @@ def test_what_failed_is_told_by_colour_by_a_sign_and_in_words() -> None:
 
 def test_it_may_stand_in_a_page() -> None:
     """No script, nothing from elsewhere, no identity, no rule that touches the rest of the page."""
-    text = draw(WHITEPAPER, marks=MARKS)
+    text = draw(WHITEPAPER, evidence=EVIDENCE)
     root = parsed(text)
     assert root.get("role") == "img"
     assert root.find(f"{SVG}title") is not None

@@ -5,15 +5,16 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labctl.graph.layout import layout
-from labctl.graph.picture import TIERS, Channel, End, Lag, Link, Node, Pair, Picture, Session
-from labctl.graph.scene import Rect, Scene, Text
-from labctl.graph.status import Marks, Standing, State, Status, status_of
+from labctl.graph.picture import TIERS, Bundle, End, Link, Node, Pair, Picture, Session
+from labctl.graph.scene import Placed, Rect, Scene, Text
+from labctl.graph.status import Standing, State, Status
 
 STATES: tuple[State, ...] = ("up", "down", "unknown")
 
@@ -51,10 +52,10 @@ def made(
         name, pair = f"node{number:02}{suffix}", leafs[number % pairs]
         drawn.append(Node(name, "kube", ("worker", "AS 65531", "192.168.1.10")))
         links = [make.link(leaf, name, "eth") for leaf in pair for _ in range(members)]
-        lags.append(Lag(name, "bond0", tuple(w.b[1] for w in links), tuple((leaf, 11 + number) for leaf in pair)))
+        lags.append(Bundle(name, "bond0", tuple(link.b[1] for link in links)))
         for leaf in pair:
             ports = tuple(link.a[1] for link in links if link.a[0] == leaf)
-            channels.append(Channel(leaf, 11 + number, ports))
+            channels.append(Bundle(leaf, f"Po{11 + number}", ports, 11 + number))
             sessions.append(Session(leaf, name, "eBGP", (("IPv4", "192.168.1.10"), ("IPv6", "2001::10"))[:families]))
     for number, pair in enumerate(leafs, 1):
         domains.append(Pair(number, pair, 500, tuple(make.link(*pair) for _ in range(2 if physical else 0))))
@@ -66,7 +67,7 @@ def made(
         drawn.append(Node(f"ext{number}{suffix}", "external", ("external host",)))
         make.link(border[number % borders], f"ext{number}{suffix}", "eth")
     return Picture(
-        "lab", "routed mode", tuple(drawn), tuple(make.links), tuple(lags), tuple(channels), tuple(domains),
+        "lab", "routed mode", tuple(drawn), tuple(make.links), (*lags, *channels), tuple(domains),
         tuple(sessions), ("a note that is rather long, so that it has to be written in more than one line",),
     )  # fmt: skip
 
@@ -74,13 +75,12 @@ def made(
 def in_some_state(picture: Picture, state: State) -> Status:
     """Every part stands so, with the longest words that there are."""
     ends: list[End] = [end for link in picture.links for end in (link.a, link.b)]
+    many = {row: "P" if row.number else f"{len(row.members)}/{len(row.members)}" for row in picture.bundles}
+    many |= {session: f"0/{len(session.neighbors)}" for session in picture.sessions}
+    marks = dict.fromkeys(picture.nodes, "Node unread") | dict.fromkeys(ends, "") | many
+    marks |= dict.fromkeys(picture.pairs, "peer-link-is-down")
     return Status(
-        {node.name: Standing(state, "Node unread") for node in picture.nodes},
-        dict.fromkeys(ends, Standing(state)),
-        {(row.switch, row.number): Standing(state, "P") for row in picture.channels},
-        {lag.node: Standing(state, f"{len(lag.members)}/{len(lag.members)}") for lag in picture.lags},
-        {pair.leafs: Standing(state, "peer-link-is-down") for pair in picture.pairs},
-        {session.pair: Standing(state, f"0/{len(session.neighbors)}") for session in picture.sessions},
+        {part: Standing(state, mark) for part, mark in marks.items()},
         ("leaf101 did not answer: no route to host",),
         "2026-01-01 00:00:00 UTC",
     )
@@ -108,9 +108,12 @@ def holds(one: Rect, other: Rect) -> bool:
 
 def texts_of(scene: Scene) -> list[Text]:
     """Every text that is drawn."""
-    parts = (*scene.nodes, *scene.ports, *scene.links, *scene.bundles, *scene.pairs, *scene.sessions, *scene.badges)
-    texts = [text for placed in (*parts, *scene.legend) for text in placed.texts]
-    return [*scene.heading, *texts, *scene.notes]
+    texts = [text for placed in scene.parts for text in placed.texts]
+    return [*scene.heading, *texts, *(label for _, _, label in scene.legend), *scene.notes]
+
+
+def parts(scene: Scene, kind: Any) -> list[Placed]:
+    return [placed for placed in scene.parts if isinstance(placed.of, kind)]
 
 
 def overlapping(rects: Sequence[Rect]) -> list[tuple[Rect, Rect]]:
@@ -123,24 +126,24 @@ def is_sound(picture: Picture, scene: Scene) -> None:
     texts = [text.room for text in texts_of(scene)]
     assert all(holds(whole, room) for room in texts)
     assert overlapping(texts) == []
-    nodes = {placed.of.name: placed for placed in scene.nodes}
+    nodes = {placed.of.name: placed for placed in parts(scene, Node)}
     assert overlapping([placed.rect for placed in nodes.values()]) == []
-    signs = [Rect(p.mark.x - 6, p.mark.y - 6, 12, 12) for p in (*scene.ports, *scene.badges)]
-    badges = [placed.rect for placed in scene.badges]
-    bands = [bundle.rect for bundle in scene.bundles]
-    assert overlapping([*signs, *badges, *bands]) == []
+    ports, bundles = parts(scene, tuple), parts(scene, Bundle)
+    lines, badges = ([p for p in parts(scene, Session) if bool(p.line) is has_line] for has_line in (True, False))
+    signs = [Rect(p.mark.x - 6, p.mark.y - 6, 12, 12) for p in (*ports, *badges)]
+    assert overlapping([*signs, *(placed.rect for placed in (*badges, *bundles))]) == []
     assert not [room for room in texts for sign in signs if overlaps(sign, room)]
     for placed in nodes.values():
         assert all(holds(placed.rect, text.room) for text in placed.texts)
-    for port in scene.ports:
+    for port in ports:
         assert holds(nodes[port.of[0]].rect, port.rect)
         assert holds(port.rect, port.texts[0].room)
-    for part in (*scene.bundles, *scene.badges):
+    for part in (*bundles, *badges):
         assert part.rect.x <= part.texts[0].room.x
         assert part.texts[0].room.right <= part.rect.right
-    assert {port.of for port in scene.ports} == {end for link in picture.links for end in (link.a, link.b)}
-    assert [placed.of for placed in scene.links] == list(picture.links)
-    assert [placed.of for placed in scene.sessions] == [placed.of for placed in scene.badges] == list(picture.sessions)
+    assert {port.of for port in ports} == {end for link in picture.links for end in (link.a, link.b)}
+    assert [placed.of for placed in parts(scene, Link)] == list(picture.links)
+    assert [placed.of for placed in lines] == [placed.of for placed in badges] == list(picture.sessions)
     assert set(nodes) == {node.name for node in picture.nodes}
 
 
@@ -168,7 +171,7 @@ def test_eight_leafs_and_twelve_nodes(state: State) -> None:
 
 def test_tiers_are_one_below_the_other() -> None:
     scene = layout(made(pairs=2, nodes=4), Status())
-    rows = [{placed.rect.y for placed in scene.nodes if placed.of.tier == tier} for tier in TIERS]
+    rows = [{placed.rect.y for placed in parts(scene, Node) if placed.of.tier == tier} for tier in TIERS]
     assert all(len(row) == 1 for row in rows)
     heights = [row.pop() for row in rows]
     assert heights == sorted(heights)
@@ -176,7 +179,7 @@ def test_tiers_are_one_below_the_other() -> None:
 
 def test_a_node_stands_under_its_own_pair() -> None:
     scene = layout(made(pairs=2, nodes=4), Status())
-    at = {placed.of.name: placed.rect for placed in scene.nodes}
+    at = {placed.of.name: placed.rect for placed in parts(scene, Node)}
     for leafs, nodes in (
         (("leaf101", "leaf102"), ("node00", "node02")),
         (("leaf103", "leaf104"), ("node01", "node03")),
@@ -187,8 +190,8 @@ def test_a_node_stands_under_its_own_pair() -> None:
 
 def test_a_bond_is_a_band_around_all_its_links() -> None:
     scene = layout(made(nodes=1, members=2), Status())
-    (band,) = (placed for placed in scene.bundles if isinstance(placed.of, Lag))
-    tips = [port.rect.center.x for port in scene.ports if port.of[0] == "node00"]
+    (band,) = (placed for placed in parts(scene, Bundle) if placed.of.number is None)
+    tips = [port.rect.center.x for port in parts(scene, tuple) if port.of[0] == "node00"]
     assert len(tips) == 4
     assert all(band.rect.x < x < band.rect.right for x in tips)
 
@@ -196,21 +199,22 @@ def test_a_bond_is_a_band_around_all_its_links() -> None:
 def test_cables_that_are_crossed_are_drawn_where_they_are() -> None:
     """A bond whose ports are not side by side at the leaf is no band over the ports of others."""
     picture = made(nodes=2)
-    a, b = picture.channels[0], picture.channels[2]
-    crossed = Channel(a.switch, a.number, (*a.members, *b.members))
-    scene = layout(replace(picture, channels=(crossed,)), Status())
+    a, b = picture.bundles[2], picture.bundles[4]
+    crossed = replace(a, members=(*a.members, *b.members))
+    scene = layout(replace(picture, bundles=(*picture.bundles[:2], crossed)), Status())
     is_sound(picture, scene)
-    assert [band.texts[0].text for band in scene.bundles if band.of is crossed] == ["Po11", "Po11"]
+    assert [band.texts[0].text for band in parts(scene, Bundle) if band.of is crossed] == ["Po11", "Po11"]
 
 
 def test_a_link_between_nodes_of_one_tier_is_an_arc_below_them() -> None:
     nodes = (Node("a", "kube", ()), Node("b", "kube", ()))
-    scene = layout(Picture("lab", "", nodes, (Link(("a", "eth1"), ("b", "eth1")),), (), (), (), ()), Status())
-    assert scene.links[0].line.start_out.y == scene.links[0].line.end_out.y > scene.nodes[0].rect.bottom
-    assert scene.legend[0].rect.y > scene.links[0].line.start_out.y + 30
+    scene = layout(Picture("lab", "", nodes, (Link(("a", "eth1"), ("b", "eth1")),), (), (), ()), Status())
+    (link,) = parts(scene, Link)
+    assert link.line.start_out.y == link.line.end_out.y > parts(scene, Node)[0].rect.bottom
+    assert scene.legend[0][1].y > link.line.start_out.y + 30
 
 
-def test_marks_that_name_nothing_of_the_picture_change_nothing() -> None:
+def test_a_standing_of_nothing_in_the_picture_changes_no_part() -> None:
     picture = made()
-    stray = Marks(frozenset({"x"}), frozenset({("x", "eth9")}), frozenset({("x", "y")}))
-    assert layout(picture, status_of(picture, stray)).nodes == layout(picture, Status()).nodes
+    stray = Status({Node("x", "kube", ()): Standing("down", "failed"), ("x", "eth9"): Standing("down")})
+    assert layout(picture, stray).parts == layout(picture, Status()).parts

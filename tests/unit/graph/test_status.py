@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from labctl.graph import Marks, draw, draw_mermaid
+from labctl.graph import draw, draw_mermaid
 from labctl.graph.picture import picture_of
 from labctl.graph.status import Standing, Status, status_of
 from labctl.verify.livestate import CLUSTER, ChannelMember, KubeNode, Lacp, LiveState, Port, Session, Vpc
-from tests.unit.graph.conftest import WHITEPAPER
+from tests.unit.graph.conftest import WHITEPAPER, check, evidence
 
 PICTURE = picture_of(WHITEPAPER)
 FAMILIES = {"EVPN": "evpn", "IPv4": "ipv4", "IPv6": "ipv6"}
@@ -20,6 +20,7 @@ FAMILIES = {"EVPN": "evpn", "IPv4": "ipv4", "IPv6": "ipv6"}
 def well() -> LiveState:
     """Every node says that all is well."""
     ends = [end for link in PICTURE.links for end in (link.a, link.b)]
+    bundles = PICTURE.bundles
     return LiveState(
         "2026-01-01 00:00:00 UTC",
         tuple(
@@ -28,8 +29,8 @@ def well() -> LiveState:
             for family, neighbor in row.neighbors
         ),
         tuple(Port(node, interface, "up") for node, interface in ends),
-        tuple(ChannelMember(row.switch, row.number, port, "P") for row in PICTURE.channels for port in row.members),
-        tuple(Lacp(lag.node, lag.bond, lag.members, lag.members) for lag in PICTURE.lags),
+        tuple(ChannelMember(row.node, row.number, port, "P") for row in bundles if row.number for port in row.members),
+        tuple(Lacp(row.node, row.name, row.members, row.members) for row in bundles if row.number is None),
         tuple(Vpc(leaf, "peer-ok", "peer-alive", "consistent", ((11, True),)) for leaf in ("leaf2101", "leaf2102")),
         (),
         (),
@@ -56,17 +57,25 @@ def standing_of(live: LiveState) -> Status:
 
 
 def states(status: Status) -> set[str]:
-    tables = (status.nodes, status.ports, status.channels, status.lags, status.pairs, status.sessions)
-    return {standing.state for table in tables for standing in table.values()}
+    return {standing.state for standing in status.parts.values()}
+
+
+def the(status: Status, *name: object) -> Standing:
+    """How one part stands: a node by its name, a bond by its node, a channel, pair or session by its two."""
+    rows = [(node, (node.name,)) for node in PICTURE.nodes] + [(row, row.pair) for row in PICTURE.sessions]
+    rows += [(row, (row.node, row.number or row.name)) for row in PICTURE.bundles]
+    rows += [(row, row.leafs) for row in PICTURE.pairs]
+    (found,) = [part for part, own in rows if own == name] or [name]
+    return status.parts[found]
 
 
 def test_a_lab_that_is_well_is_up_in_every_part() -> None:
     status = standing_of(well())
     assert states(status) == {"up"}
-    assert status.lags["node01"].mark == "2/2"
-    assert status.sessions["leaf2101", "node01"].mark == "2/2"
-    assert status.pairs["leaf2101", "leaf2102"].mark == "peer-ok"
-    assert status.nodes["node01"].mark == "Ready"
+    assert the(status, "node01", "bond0").mark == "2/2"
+    assert the(status, "leaf2101", "node01").mark == "2/2"
+    assert the(status, "leaf2101", "leaf2102").mark == "peer-ok"
+    assert the(status, "node01").mark == "Ready"
     assert status.notes == ()
 
 
@@ -79,21 +88,21 @@ def test_nothing_is_up_when_nobody_answers() -> None:
 
 def test_what_a_silent_switch_has_is_not_known_and_the_rest_is() -> None:
     status = standing_of(without("leaf2101"))
-    assert status.nodes["leaf2101"] == Standing("unknown", "no answer", "it is gone")
-    assert status.ports["leaf2101", "Ethernet1/1"].state == "unknown"
-    assert status.ports["master", "eth1"].state == "up"
-    assert status.channels["leaf2101", 11].mark == "?"
-    assert status.sessions["leaf2101", "node01"] == Standing("unknown", "?/2", "it is gone")
-    assert status.sessions["leaf2102", "node01"].state == "up"
-    assert status.pairs["leaf2101", "leaf2102"].mark == "unread"
+    assert the(status, "leaf2101") == Standing("unknown", "no answer", "it is gone")
+    assert the(status, "leaf2101", "Ethernet1/1").state == "unknown"
+    assert the(status, "master", "eth1").state == "up"
+    assert the(status, "leaf2101", 11).mark == "?"
+    assert the(status, "leaf2101", "node01") == Standing("unknown", "?/2", "it is gone")
+    assert the(status, "leaf2102", "node01").state == "up"
+    assert the(status, "leaf2101", "leaf2102").mark == "unread"
     assert status.notes == ("leaf2101 did not answer: it is gone",)
 
 
 def test_what_a_silent_node_has_is_not_known() -> None:
     status = standing_of(without("node01"))
-    assert status.nodes["node01"].state == "unknown"
-    assert status.lags["node01"] == Standing("unknown", "?", "it is gone")
-    assert status.ports["node01", "eth1"].state == "unknown"
+    assert the(status, "node01").state == "unknown"
+    assert the(status, "node01", "bond0") == Standing("unknown", "?", "it is gone")
+    assert the(status, "node01", "eth1").state == "unknown"
 
 
 @pytest.mark.parametrize(
@@ -106,27 +115,27 @@ def test_what_a_silent_node_has_is_not_known() -> None:
     ],
 )
 def test_a_node_stands_as_its_node_object(change: dict[str, object], node: str, expected: Standing) -> None:
-    assert standing_of(replace(well(), **change)).nodes[node] == expected  # type: ignore[arg-type]
+    assert the(standing_of(replace(well(), **change)), node) == expected  # type: ignore[arg-type]
 
 
 def test_a_port_that_is_down_says_why() -> None:
     end = ("leaf2101", "Ethernet1/1")
     others = tuple(port for port in well().ports if (port.node, port.interface) != end)
     down = standing_of(replace(well(), ports=(*others, Port(*end, "down", "Administratively down"))))
-    assert down.ports[end] == Standing("down", "", "down (Administratively down)")
-    assert standing_of(replace(well(), ports=others)).ports[end] == Standing("down", "", "there is no such interface")
+    assert the(down, *end) == Standing("down", "", "down (Administratively down)")
+    assert the(standing_of(replace(well(), ports=others)), *end) == Standing("down", "", "there is no such interface")
     strange = standing_of(replace(well(), ports=(*others, Port(*end, "unknown"))))
-    assert strange.ports[end].state == "unknown"
+    assert the(strange, *end).state == "unknown"
 
 
 def test_bundles_count_the_members_that_carry() -> None:
     half = replace(well(), lacp=(Lacp("node01", "bond0", ("eth1", "eth2"), ("eth2",)),))
-    assert standing_of(half).lags["node01"] == Standing("down", "1/2", "eth2 distributing, of eth1, eth2")
+    assert the(standing_of(half), "node01", "bond0") == Standing("down", "1/2", "eth2 distributing, of eth1, eth2")
     rows = (ChannelMember("leaf2101", 11, "Ethernet1/1", "s"), ChannelMember("leaf2101", 12, "Ethernet1/2", "P"))
     status = standing_of(replace(well(), channels=rows))
-    assert status.channels["leaf2101", 11] == Standing("down", "s", "Ethernet1/1 s")
-    assert status.channels["leaf2101", 12].state == "up"
-    assert status.channels["leaf2101", 13] == Standing("down", "-", "Ethernet1/3 -")
+    assert the(status, "leaf2101", 11) == Standing("down", "s", "Ethernet1/1 s")
+    assert the(status, "leaf2101", 12).state == "up"
+    assert the(status, "leaf2101", 13) == Standing("down", "-", "Ethernet1/3 -")
 
 
 def test_sessions_count_those_that_are_established() -> None:
@@ -134,9 +143,9 @@ def test_sessions_count_those_that_are_established() -> None:
         replace(row, state="Idle") if (row.switch, row.neighbor) == ("leaf2101", "192.168.1.11") else row
         for row in well().sessions
     )
-    found = standing_of(replace(well(), sessions=rows)).sessions["leaf2101", "node01"]
+    found = the(standing_of(replace(well(), sessions=rows)), "leaf2101", "node01")
     assert found == Standing("down", "1/2", "IPv4 192.168.1.11 Idle; IPv6 2001:192:168:1::11 Established")
-    gone = standing_of(replace(well(), sessions=())).sessions["leaf2101", "spine1"]
+    gone = the(standing_of(replace(well(), sessions=())), "leaf2101", "spine1")
     assert gone == Standing("down", "0/1", "EVPN 10.2.1.5 is not configured")
 
 
@@ -149,17 +158,17 @@ def test_sessions_count_those_that_are_established() -> None:
     ],
 )
 def test_a_pair_is_as_its_worse_side(side: Vpc, mark: str) -> None:
-    found = standing_of(replace(well(), vpc=(well().vpc[1], side))).pairs["leaf2101", "leaf2102"]
+    found = the(standing_of(replace(well(), vpc=(well().vpc[1], side))), "leaf2101", "leaf2102")
     assert (found.state, found.mark) == ("down", mark)
 
 
-def test_of_marks_and_the_running_lab_the_worse_is_believed() -> None:
-    marks = Marks(failed=frozenset({"node01"}), unanswered=frozenset({"leaf2101", "node02"}))
-    status = status_of(PICTURE, marks, without("leaf2101"))
-    assert status.nodes["node01"].state == "down"
-    assert status.nodes["node02"].state == "unknown"
-    assert status.nodes["leaf2101"] == Standing("unknown", "no answer", "it is gone")
-    assert status.nodes["master"].state == "up"
+def test_of_a_verification_and_the_running_lab_the_worse_is_believed() -> None:
+    silent = [check(f"bgp.route.{node}", f"{node}: timeout", verdict="INCONCLUSIVE") for node in ("leaf2101", "node02")]
+    status = status_of(PICTURE, evidence(check("ping.node01.answered"), *silent), without("leaf2101"))
+    assert the(status, "node01").state == "down"
+    assert the(status, "node02").state == "unknown"
+    assert the(status, "leaf2101") == Standing("unknown", "no answer", "it is gone")
+    assert the(status, "master").state == "up"
 
 
 def test_a_running_lab_is_as_it_was_looked_at(golden: Callable[[str, str], None]) -> None:

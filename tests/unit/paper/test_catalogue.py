@@ -12,9 +12,8 @@ import pytest
 
 from labctl.errors import UsageError
 from labctl.folder import load_folder
-from labctl.paper import recorded
-from labctl.paper.catalogue import ROWS, as_evidence, find_row, results, scenarios_of
-from labctl.paper.reference import RUN, reference
+from labctl.paper.catalogue import ROWS, as_evidence, find_row, scenarios_of
+from labctl.paper.reference import RUN, merged, read, reference, write
 from labctl.verify.checks import Check
 from labctl.verify.inputs import load_checks
 from labctl.verify.lab import LabUnderTest
@@ -83,7 +82,7 @@ def test_no_pattern_is_dead() -> None:
 
 def ran(row: str) -> bool:
     """A row has a verdict only if each of its patterns had checks: of scenarios that are no lists, a real run tells."""
-    return recorded.read(ROOT / RUN).get(row, {}).get("verdict") == "PASS"
+    return read(ROOT / RUN).get(row, {}).get("verdict") == "PASS"
 
 
 def test_every_row_with_checks_passed_when_it_was_recorded() -> None:
@@ -91,7 +90,7 @@ def test_every_row_with_checks_passed_when_it_was_recorded() -> None:
 
 
 def test_every_row_was_recorded_in_its_lab() -> None:
-    runs = recorded.read(ROOT / RUN)
+    runs = read(ROOT / RUN)
     assert [row.id for row in ROWS if row.checks and runs[row.id]["lab"] != row.lab] == []
 
 
@@ -129,7 +128,7 @@ def report(*checks: tuple[str, Verdict]) -> Report:
 
 
 def verdict_of(row: str, *checks: tuple[str, Verdict]) -> Verdict | None:
-    return next(result.verdict for result in results(report(*checks)) if result.id == row)
+    return next(result["verdict"] for result in as_evidence(report(*checks)) if result["id"] == row)
 
 
 def test_a_row_passes_when_all_of_it_ran_and_passed() -> None:
@@ -165,15 +164,15 @@ def test_a_row_is_found_by_number_or_name() -> None:
 
 def test_a_record_keeps_the_rows_that_did_not_run(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
-    assert recorded.read(path) == {}
+    assert read(path) == {}
     old = {"figure-1": {"verdict": "PASS", "lab": "other"}, "figure-15": {"verdict": "FAIL", "lab": "other"}}
     body = {
         "lab": "whitepaper",
         "environment": {"time": "2026-11-27T10:00:00Z", "labctl": "1", "versions": {"calico": "3"}},
         "catalogue": [{"id": "figure-15", "verdict": "PASS"}, {"id": "figure-1", "verdict": None}],
     }  # fmt: skip
-    recorded.write(path, recorded.merged(old, body, {"figure-15": "whitepaper"}))
-    rows = recorded.read(path)
+    write(path, merged(old, body, {"figure-15": "whitepaper"}))
+    rows = read(path)
     assert rows["figure-1"] == old["figure-1"]
     assert (rows["figure-15"]["verdict"], rows["figure-15"]["date"]) == ("PASS", "2026-11-27")
 
@@ -193,7 +192,7 @@ def test_a_row_keeps_the_run_of_the_lab_that_it_is_about(known: str, ran: str, k
         "lab": ran, "environment": {"time": "2026-11-27T10:00:00Z"},
         "catalogue": [{"id": "claim-same-loopbacks", "verdict": "PASS"}],
     }  # fmt: skip
-    found = recorded.merged(old, body, {"claim-same-loopbacks": "coloured-pairs"})["claim-same-loopbacks"]
+    found = merged(old, body, {"claim-same-loopbacks": "coloured-pairs"})["claim-same-loopbacks"]
     assert found["lab"] == kept
     assert (found["date"] == "2026-11-27") == (ran == kept)
 
@@ -203,13 +202,13 @@ def test_a_file_of_something_else_is_no_record(tmp_path: Path, text: str) -> Non
     path = tmp_path / "run.json"
     path.write_text(text)
     with pytest.raises(UsageError) as error:
-        recorded.read(path)
+        read(path)
     assert error.value.code == "unreadable-run"
 
 
 def test_the_page_is_up_to_date() -> None:
     page = (ROOT / "docs" / "whitepaper.md").read_text(encoding="utf-8")
-    assert page == reference(recorded.read(ROOT / RUN)), "run `python -m labctl.paper.reference >docs/whitepaper.md`"
+    assert page == reference(read(ROOT / RUN)), "run `python -m labctl.paper.reference >docs/whitepaper.md`"
 
 
 def test_the_page_has_every_row_and_its_last_run() -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from labctl.verify.verdict import CheckResult, Report, ScenarioResult
+from labctl.report.evidencefolder import EvidenceDocument
+from labctl.verify.verdict import SCHEMA, CheckResult, Report, ScenarioResult
 
 TOKEN = re.compile(r"\x1b\[(\?)?([0-9;]*)([A-Za-z])|(\r)|(\n)|([^\x00-\x1f\x7f-\x9f])|(.)", re.S)
 
@@ -172,3 +173,11 @@ def hostile() -> dict[str, Any]:
     return Report(
         HOSTILE, (ScenarioResult(HOSTILE, HOSTILE, 1.0, (check, unsure)),), 1.0, {"mode": HOSTILE, HOSTILE: HOSTILE}
     ).as_dict()
+
+
+def whole(*scenarios: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """``labctl.evidence/v1`` as `read_evidence` gives it: what these scenarios and their checks do not say is there."""
+    said = {"title": "", "verdict": "INCONCLUSIVE", "sentence": "", "seconds": 0.0}
+    rows = [said | row | {"checks": [said | check for check in row["checks"]]} for row in scenarios]
+    body = said | {"schema": SCHEMA, "lab": "lab", "environment": {}, "scenarios": rows} | more
+    return EvidenceDocument.model_validate(body).model_dump(by_alias=True)

@@ -44,14 +44,14 @@ def test_what_one_run_was_not_asked_for_is_told_and_no_worse(mixed: dict[str, An
     ):
         found = compare(one, other)
         assert found.verdicts == ()
-        assert [(row.id, row.a, row.b) for row in found.unasked] == [("bgp", *sides)]
+        assert [(row.id, row.a, row.b) for row in found.others["unasked"]] == [("bgp", *sides)]
 
 
 def test_a_run_of_one_figure_is_compared_by_its_checks_alone() -> None:
     whole, part = body(a="PASS", b="PASS"), body(a="FAIL") | {"only": ["s.a"]}
     found = compare(whole, part)
     assert [(row.id, row.change) for row in found.verdicts] == [("s.a", "worse")]
-    assert [(row.a, row.b) for row in found.unasked] == [("1 asked for", "not asked for")]
+    assert [(row.a, row.b) for row in found.others["unasked"]] == [("1 asked for", "not asked for")]
 
 
 def test_a_scenario_that_was_asked_for_and_did_not_begin_is_worse() -> None:
@@ -74,12 +74,12 @@ def test_a_scenario_that_was_asked_for_and_did_not_begin_is_worse() -> None:
 def test_how_often_a_window_looked_is_no_difference(before: str, after: str, told: bool) -> None:
     a, b = body(x="PASS"), body(x="PASS")
     a["scenarios"][0]["checks"][0]["sentence"], b["scenarios"][0]["checks"][0]["sentence"] = before, after
-    assert bool(compare(a, b).sentences) is told
+    assert bool(compare(a, b).others["sentences"]) is told
 
 
 def test_the_same_run_twice(mixed: dict[str, Any]) -> None:
     found = compare(mixed, mixed)
-    assert (found.verdicts, found.sentences, found.timings, found.environment, found.files) == ((), (), (), (), ())
+    assert (found.verdicts, list(found.titled)) == ((), [])
     assert conclusion(found) == "no verdict changed"
 
 
@@ -97,7 +97,7 @@ def test_the_same_run_twice(mixed: dict[str, Any]) -> None:
 def test_timings_beyond_noise(before: float, after: float, told: bool) -> None:
     a, b = body(x="PASS"), body(x="PASS")
     a["scenarios"][0]["seconds"], b["scenarios"][0]["seconds"] = before, after
-    assert bool(compare(a, b).timings) is told
+    assert bool(compare(a, b).others["timings"]) is told
 
 
 @pytest.fixture

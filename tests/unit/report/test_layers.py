@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from labctl.report.packets import (
+from labctl.report.page import (
     CURL_AT_LEAF,
     PING_AT_LEAF,
     PING_AT_NODE,

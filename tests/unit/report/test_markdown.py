@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from labctl.report.markdown import MOST, code, escape, markdown
+from tests.unit.report.conftest import whole
 
 
 def test_golden(golden: Callable[[str, str], None], mixed: dict[str, Any]) -> None:
@@ -28,16 +29,13 @@ def test_nothing_ran(empty: dict[str, Any]) -> None:
     assert "No scenario ran." in text
 
 
-def test_failures_come_first_and_are_counted(mixed: dict[str, Any]) -> None:
+def test_failures_come_first_and_are_counted() -> None:
     checks = [
         {"id": f"x.{n}", "verdict": "INCONCLUSIVE" if n < 3 else "FAIL", "sentence": f"no {n}"} for n in range(14)
     ]
-    mixed["scenarios"] = [
-        {"id": "x", "title": "X", "verdict": "FAIL", "seconds": 1.0, "sentence": "", "checks": checks}
-    ]
-    told = re.findall(r"\*\*(FAIL|INCONCLUSIVE)\*\*", markdown(mixed))
-    assert told == ["FAIL"] * MOST
-    assert "… and 4 more that did not pass." in markdown(mixed)
+    text = markdown(whole({"id": "x", "checks": checks}))
+    assert re.findall(r"\*\*(FAIL|INCONCLUSIVE)\*\*", text) == ["FAIL"] * MOST
+    assert "… and 4 more that did not pass." in text
 
 
 def test_hostile_text_is_no_markup(hostile: dict[str, Any], hostile_text: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from labctl.report.evidencefolder import EvidenceFolder, read_evidence
-from labctl.report.packets import captures_shown
+from labctl.report.page import captures_shown
 from tests import tshark
 from tests.frames import ethernet, ip4, pcap, tcp
 from tests.tshark import disagreements

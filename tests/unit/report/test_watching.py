@@ -21,7 +21,7 @@ import pytest
 from labctl.errors import InconclusiveError
 from labctl.report.style import UNICODE, Paint
 from labctl.report.text import cells
-from labctl.report.watching import Apart, JsonLooks, TerminalLooks, clock, fitted, looked, plain, repeat, table
+from labctl.report.watching import Apart, TerminalLooks, View, clock, json_looks, looked, repeat, table
 from labctl.verify.livestate import ChannelMember, KubeNode, Lacp, LiveState, Pod, Port, Session, Vpc
 from labctl.waiting import Deadline, NotYet, wait_for
 
@@ -75,7 +75,7 @@ def well() -> LiveState:
 
 def text(before: LiveState | None, now: LiveState) -> str:
     first = looked(before, WIRED) if before else None
-    return plain("paper", looked(now, WIRED, first), Paint(colour=False), UNICODE) + "\n"
+    return "\n".join(View("paper", Paint(colour=False), UNICODE).shown(looked(now, WIRED, first))) + "\n"
 
 
 def test_one_look(golden: Golden) -> None:
@@ -106,25 +106,26 @@ def test_a_clock_that_runs_is_no_change() -> None:
 def test_what_is_gone_is_told_once() -> None:
     fewer = replace(well(), sessions=well().sessions[:1])
     second = looked(fewer, WIRED, looked(well(), WIRED))
-    assert [row.key[1] for section in second.sections for row in section.rows if row.mark == "gone"] == ["192.168.1.11"]
+    gone = [row.cells[1] for section in second.sections for row in section.rows if row.mark == "gone"]
+    assert gone == ["192.168.1.11"]
     assert looked(fewer, WIRED, second).changed == 0
 
 
 @pytest.mark.parametrize("columns", [40, 60, 80, 120])
 @pytest.mark.parametrize("lines", [5, 12, 23, 60])
 def test_it_fits_any_window(columns: int, lines: int) -> None:
-    shown = fitted("paper", looked(state(), WIRED), Paint(colour=True), UNICODE, columns, lines)
+    shown = View("paper", Paint(colour=True), UNICODE, columns, lines).shown(looked(state(), WIRED))
     assert len(shown) <= lines
     assert all(cells(line) <= columns for line in shown)
 
 
 def test_where_room_is_short_what_is_wrong_stays(golden: Golden) -> None:
-    shown = fitted("paper", looked(state(), WIRED), Paint(colour=False), UNICODE, 79, 18)
+    shown = View("paper", Paint(colour=False), UNICODE, 79, 18).shown(looked(state(), WIRED))
     golden("report/watch-short.txt", "\n".join(shown) + "\n")
 
 
 def test_a_narrow_window(golden: Golden) -> None:
-    shown = fitted("paper", looked(state(), WIRED), Paint(colour=False), UNICODE, 59, 60)
+    shown = View("paper", Paint(colour=False), UNICODE, 59, 60).shown(looked(state(), WIRED))
     golden("report/watch-narrow.txt", "\n".join(shown) + "\n")
 
 
@@ -146,7 +147,7 @@ def test_clocks(text: str, shown: str) -> None:
 
 def test_json_lines() -> None:
     out = io.StringIO()
-    tell = JsonLooks(out, "paper")
+    tell = json_looks(out, "paper")
     assert tell(state())
     assert tell(well())
     first, second = map(json.loads, out.getvalue().splitlines())
@@ -158,7 +159,7 @@ def test_a_reader_that_went_away_ends_it() -> None:
     out = io.StringIO()
     out.close()
     looks = []
-    tell = JsonLooks(out, "paper")
+    tell = json_looks(out, "paper")
     repeat(lambda: bool(looks.append(1)) or tell(state()), 0.01)
     assert looks == [1]
 
