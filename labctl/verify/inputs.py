@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
@@ -70,12 +71,8 @@ def load_checks(folder: Path) -> ChecksInput:
     try:
         return ChecksInput.model_validate(document.data)
     except ValidationError as error:
-        found = []
+        written, found = set(chain.from_iterable(document.keys)), []
         for row in error.errors():
-            path = tuple(part for part in row["loc"] if isinstance(part, int) or part in _keys(document.keys))
+            path = tuple(part for part in row["loc"] if isinstance(part, int) or part in written)
             found.append(Problem("bad-check", f"{'.'.join(map(str, row['loc']))}: {row['msg']}", document.place(path)))
         raise SpecError(found) from None
-
-
-def _keys(keys: object) -> set[object]:
-    return {part for path in keys for part in path}  # type: ignore[attr-defined]

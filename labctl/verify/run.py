@@ -44,33 +44,27 @@ class Drift:
     def __init__(self, look: Callable[[], Sequence[str]] | None, told: Callable[[str], None]) -> None:
         self._look, self._told = look, told
         self._lock = threading.Lock()
-        self._reader: threading.Thread | None = None
-        self._found: tuple[str, ...] = ()
+        self._reader = threading.Thread(target=self._read, name="drift", daemon=True)
+        self.found: tuple[str, ...] = ()
+        """What was changed, as far as it was looked for."""
 
     def begin(self) -> None:
         """In a thread of its own; a second time it is nothing."""
         with self._lock:
-            if self._look is None or self._reader is not None:
-                return
-            self._reader = threading.Thread(target=self._read, args=(self._look,), name="drift", daemon=True)
-            self._reader.start()
+            if self._look is not None and self._reader.ident is None:
+                self._reader.start()
 
     def over(self) -> None:
         """Until a look that was begun is over."""
-        while self._reader is not None and self._reader.is_alive():
+        while self._reader.is_alive():
             self._reader.join(SLICE)  # in slices, so that Ctrl-C is seen
 
-    @property
-    def found(self) -> tuple[str, ...]:
-        """What was changed, as far as it was looked for."""
-        return self._found
-
-    def _read(self, look: Callable[[], Sequence[str]]) -> None:
-        self._found = tuple(look())
-        for change in self._found[:SHOWN]:
+    def _read(self) -> None:
+        self.found = tuple(self._look() if self._look else ())
+        for change in self.found[:SHOWN]:
             self._told(f"changed since up: {change}")
-        if self._found[SHOWN:]:
-            self._told(f"changed since up: {len(self._found) - SHOWN} more things")
+        if self.found[SHOWN:]:
+            self._told(f"changed since up: {len(self.found) - SHOWN} more things")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +133,13 @@ class _Verification:
         """Ctrl-C and a limit that passes end it early: the report then has what was judged, and says so."""
         request = self._request
         observer = Observer(request.endpoints, self._evidence, request.login, request.sessions, self._api)
-        timer = threading.Timer(request.limit.remaining, self._over) if request.limit else None
+        timer = None
         try:
-            if timer:
+            if request.limit:
+                timer = threading.Timer(request.limit.remaining, self._over, (request.limit,))
                 timer.start()
-            self._heal_left_over(self._lab(observer, self._told))
+            # a verification that was killed in the middle of a change left it in the journal
+            heal_left_over(request.journal, self._lab(observer, self._told).hands, HEALERS, self._healed)
             results = self._all(observer)
         finally:
             if timer:
@@ -163,7 +159,7 @@ class _Verification:
 
     def _all(self, observer: Observer) -> list[ScenarioResult]:
         """Those that change nothing side by side, the late ones of them after the others; then the disruptive ones."""
-        wanted = [row for row in (ALWAYS, *self._chosen) if self._request.only.scenario(row.name)]
+        wanted = [row for row in (ALWAYS, *self._chosen) if self._request.only.flow(row.name)]
         calm = [row for row in wanted if not row.disruptive]
         results = self._at_once([row for row in calm if not row.late], observer)
         results += self._at_once([row for row in calm if row.late], observer)
@@ -205,10 +201,9 @@ class _Verification:
         undone = "".join(f", undoing what {row.name} changed" for row in scenarios if row.disruptive)
         self._tell("message", "verify", interruption(f"ending the checks{undone}; what was judged is written"))
 
-    def _over(self) -> None:
+    def _over(self, limit: Deadline) -> None:
         """The limit of the whole command has passed."""
-        limit = self._request.limit.seconds if self._request.limit else 0.0
-        self._cut = f"the limit of {limit:g} s passed"
+        self._cut = f"the limit of {limit.seconds:g} s passed"
         self._request.cancel.set()
 
     def _environment(self) -> dict[str, Any]:
@@ -220,14 +215,8 @@ class _Verification:
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **self._request.environment,
         }  # fmt: skip
 
-    def _heal_left_over(self, lab: LabUnderTest) -> None:
-        """A verification that was killed in the middle of a change left it in the journal."""
-        heal_left_over(
-            self._request.journal,
-            lab.hands,
-            HEALERS,
-            lambda name: self._tell("message", name, "a change that an earlier labctl left was healed"),
-        )
+    def _healed(self, name: str) -> None:
+        self._tell("message", name, "a change that an earlier labctl left was healed")
 
     def _lab(self, observer: Observer, told: Callable[[CheckResult], None]) -> LabUnderTest:
         request = self._request
@@ -324,11 +313,8 @@ class Fair:
         """A result as it may be told: a FAIL on an overloaded host is INCONCLUSIVE, with both reasons."""
         if result.verdict != "FAIL":
             return result
-        return self._said.setdefault((result.id, result.sentence), self._fair(result))
-
-    def _fair(self, result: CheckResult) -> CheckResult:
-        why = overloaded(self.load())
-        if why is None:
-            return result
-        sentence, cause = not_judged(why, result.sentence), f"the host was overloaded ({why})"
-        return replace(result, verdict="INCONCLUSIVE", sentence=sentence, cause=cause)
+        fair, why = result, overloaded(self.load())
+        if why is not None:
+            sentence, cause = not_judged(why, result.sentence), f"the host was overloaded ({why})"
+            fair = replace(result, verdict="INCONCLUSIVE", sentence=sentence, cause=cause)
+        return self._said.setdefault((result.id, result.sentence), fair)

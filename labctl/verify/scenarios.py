@@ -16,14 +16,14 @@ from labctl.verify.lab import LabUnderTest, Scenario
 from labctl.verify.steps.expects import counters
 from labctl.verify.steps.load import load_scenario
 from labctl.verify.steps.run import run
-from labctl.verify.topics import bgp, cluster, curl, ipip, leafs, links, ping, scale
+from labctl.verify.topics import bgp, cluster, curl, leafs, links, ping, scale
 
 ALWAYS = links.SCENARIO
 """Every verification runs it, whatever else was asked for."""
 SCENARIOS: dict[str, Scenario] = {
     scenario.name: scenario
     for scenario in (
-        bgp.SCENARIO, ping.SCENARIO, curl.SCENARIO, cluster.SCENARIO, leafs.SCENARIO, ipip.SCENARIO, scale.SCENARIO,
+        bgp.SCENARIO, ping.SCENARIO, curl.SCENARIO, cluster.SCENARIO, leafs.SCENARIO, ping.IPIP, scale.SCENARIO,
     )
 }  # fmt: skip
 """In the order in which they are told. A new one is a module in `labctl.verify.topics` and its line here."""

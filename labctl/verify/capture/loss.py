@@ -8,7 +8,7 @@ their reply may be on its way are neither answered nor lost.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -132,19 +132,10 @@ def _probes(echoes: Sequence[tuple[float, Header]]) -> list[Probe]:
     return probes
 
 
-def _outages(probes: Sequence[Probe]) -> list[Outage]:
-    if not probes:
-        return []
+def _outages(probes: Sequence[Probe]) -> Iterator[Outage]:
+    """Between each two answered ones that are not neighbors; the ends count as if they were answered."""
     answered = [index for index, probe in enumerate(probes) if probe.answered is not None]
-    if not answered:
-        return [Outage(probes[0].time, None, len(probes), probes[-1].time)]
-    found = []
-    if answered[0] > 0:
-        found.append(Outage(probes[0].time, probes[answered[0]].time, answered[0], probes[answered[0] - 1].time))
-    for before, after in pairwise(answered):
+    for before, after in pairwise([-1, *answered, len(probes)]):
         if after - before > 1:
-            found.append(Outage(probes[before].time, probes[after].time, after - before - 1, probes[after - 1].time))
-    last = answered[-1]
-    if last < len(probes) - 1:
-        found.append(Outage(probes[last].time, None, len(probes) - 1 - last, probes[-1].time))
-    return found
+            end = probes[after].time if after < len(probes) else None
+            yield Outage(probes[max(before, 0)].time, end, after - before - 1, probes[after - 1].time)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from labctl.verify.values import ClusterIpOf, EndpointsOf
+from labctl.verify.values import ClusterIpOf, EndpointsOf, Names, NodesOf, listed
 
 SCHEMA = "labctl.scenario/v1"
 NAME = r"^[a-z0-9][a-z0-9-]{0,38}[a-z0-9]$"
@@ -32,10 +32,6 @@ class StepModel(BaseModel):
     names: ClassVar[Mapping[str, NameOf]] = {}
 
 
-def listed(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
 def as_place(value: Any) -> Any:
     """A bare word is a node's name, or an address."""
     if not isinstance(value, str):
@@ -52,7 +48,6 @@ def as_limit(value: Any) -> Any:
     return {"standin": value, "n9kv": value} if number else value
 
 
-Names = Annotated[tuple[str, ...], BeforeValidator(listed), Field(min_length=1)]
 Limit = Annotated[dict[Platform, Annotated[float, Field(ge=0)]], BeforeValidator(as_limit), Field(min_length=1)]
 """A number, or one for each platform of the switches: ``{standin: 2500, n9kv: 5000}``."""
 Seconds = Annotated[float, Field(gt=0, le=3600)]
@@ -120,11 +115,27 @@ class Drain(StepModel):
     node: str
 
 
-class Fault(StepModel):
+class OneOf(StepModel):
+    """Exactly one of its keys is said, beside those that all have."""
+
+    common: ClassVar[tuple[str, ...]] = ("name",)
+    name: StepName
+
+    @classmethod
+    def kinds(cls) -> tuple[str, ...]:
+        """The keys of which one is said."""
+        return tuple(key for key in cls.model_fields if key not in cls.common)
+
+    @property
+    def kind(self) -> str:
+        """That one."""
+        return next(kind for kind in self.kinds() if getattr(self, kind) is not None)
+
+
+class Fault(OneOf):
     """What is broken: exactly one of these, under a name by which it is healed."""
 
     names = {"isolate": "switch", "node_down": "node", "keepalive": "leaf", "peer_link": "leaf"}
-    name: StepName
     shutdown: Port | None = Field(default=None, description="`shutdown` on the interfaces of a switch")
     isolate: str | None = Field(
         default=None,
@@ -154,12 +165,8 @@ class Fault(StepModel):
         description="a node takes no new pods, and a Service's pods on it are deleted: its endpoints are elsewhere",
     )
 
-    @property
-    def kind(self) -> str:
-        return next(kind for kind in FAULTS if getattr(self, kind) is not None)
 
-
-FAULTS = tuple(name for name in Fault.model_fields if name != "name")
+FAULTS = Fault.kinds()
 
 
 class LossOf(StepModel):
@@ -171,9 +178,14 @@ class LossOf(StepModel):
         default=None, description="the longest outage: from the last answered request before it to the first after it"
     )
 
+    @property
+    def limits(self) -> Mapping[str, Mapping[Any, float]]:
+        """By unit, those that are said."""
+        return {unit: limit for unit in ("packets", "ms") if (limit := getattr(self, unit)) is not None}
+
     @model_validator(mode="after")
     def _limited(self) -> LossOf:
-        if self.packets is None and self.ms is None:
+        if not self.limits:
             raise ValueError("say what may be lost: packets, ms, or both")
         return self
 
@@ -200,19 +212,13 @@ class Evpn(StepModel):
     are: Literal["up", "down"]
 
 
-class Nodes(StepModel):
-    """The addresses of nodes (as next hops)."""
-
-    nodes: Names
-
-
 class Route(StepModel):
     """The next hops of a route on a switch."""
 
     names = {"switch": "switch"}
     switch: Names
     prefix: ClusterIpOf | str = Field(description="a prefix, or `{cluster_ip_of: namespace/name}`")
-    next_hops: EndpointsOf | Nodes | Annotated[tuple[str, ...], BeforeValidator(listed)] = Field(
+    next_hops: EndpointsOf | NodesOf | Annotated[tuple[str, ...], BeforeValidator(listed)] = Field(
         description="addresses, `{nodes: […]}`, or `{endpoints_of: namespace/name}`; `[]`: there must be no such route"
     )
     vrf: str | None = None
@@ -273,10 +279,10 @@ class Packets(StepModel):
         return self
 
 
-class Expect(StepModel):
+class Expect(OneOf):
     """What must be: exactly one of these. Asked until it is so (`within`), or again and again over a time (`hold`)."""
 
-    name: StepName
+    common = ("name", "within", "hold")
     within: Seconds | None = Field(default=None, description="seconds until it must be so; the lab's own limit else")
     hold: Seconds | None = Field(default=None, description="seconds over which it must be so at every look")
     loss: LossOf | None = None
@@ -289,12 +295,8 @@ class Expect(StepModel):
     pods: PodsAt | None = None
     packets: Packets | None = None
 
-    @property
-    def kind(self) -> str:
-        return next(kind for kind in EXPECTATIONS if getattr(self, kind) is not None)
 
-
-EXPECTATIONS = tuple(name for name in Expect.model_fields if name not in {"name", "within", "hold"})
+EXPECTATIONS = Expect.kinds()
 MEASURED = ("loss", "packets")
 """Judged once, from what was captured: neither `within` nor `hold` means anything there."""
 
@@ -334,9 +336,12 @@ class Heal:
 
 
 Step = Traffic | Capture | Fault | Expect | Stop | Heal
-STEPS: Mapping[str, type[StepModel] | None] = {
-    "traffic": Traffic, "fault": Fault, "expect": Expect, "capture": Capture, "heal": None, "stop": None,
+STEPS: Mapping[str, tuple[type[Traffic | Fault | Expect | Capture] | None, str]] = {
+    "traffic": (Traffic, "a mapping"), "fault": (Fault, "a mapping"), "expect": (Expect, "a mapping"),
+    "capture": (Capture, "a mapping"), "heal": (None, "the name of a fault, or all"),
+    "stop": (None, "the name of a traffic or a capture"),
 }  # fmt: skip
+"""Its model, and what it must be."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_interface
 
@@ -16,7 +15,7 @@ from labctl.restore.client import NotDone
 from labctl.verify import expectation
 from labctl.verify.capture.loss import Loss, measure
 from labctl.verify.capture.packet import decode
-from labctl.verify.capturing import Output, Recording
+from labctl.verify.capturing import Reader, Recording
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.steps.model import Pod, Traffic
 from labctl.verify.topics.nodes import interface_of
@@ -29,15 +28,26 @@ ANSWER = re.compile(r"\bttl=\d+")
 
 
 @dataclass(frozen=True, slots=True)
+class Ends:
+    """Where a ping leaves from and goes to; ``sender`` for a person. ``pod``: the sending pod's name."""
+
+    sender: str
+    node: str
+    interface: str
+    source: str
+    target: str
+    pod: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Measured:
     """What came of a traffic. ``sent`` and ``received``: ping's own sums, None when it printed none."""
 
+    ends: Ends
     loss: Loss
     pcap: bytes
     sent: int | None
     received: int | None
-    source: str
-    target: str
 
     @property
     def doubt(self) -> str | None:
@@ -55,15 +65,13 @@ class Measured:
 
 
 class Running:
-    """A traffic under way. Made by `begin`. ``words``: what runs where, for a person."""
+    """A traffic under way. Made by `begin`."""
 
-    def __init__(
-        self, source: str, target: str, words: str, recording: Recording, ping: ExecStream | PodSession
-    ) -> None:
-        self.source, self.target, self.words = source, target, words
+    def __init__(self, ends: Ends, recording: Recording, ping: ExecStream | PodSession) -> None:
+        self.ends, self.name = ends, f"{ends.sender} to {ends.target}"
         self._recording = recording
         self._ping = ping
-        self._output = Output(ping)
+        self._output = Reader(lambda: piece[1] if (piece := ping.read()) is not None else None)
 
     @property
     def output(self) -> str:
@@ -77,8 +85,8 @@ class Running:
             return True
         last = text.strip().splitlines()[-1:] or ["no reply yet"]
         if self._output.over:
-            raise NotDone(f"{self.words}: ping ended: {last[0]}")
-        return NotYet(f"{self.words}: {last[0]}")
+            raise NotDone(f"{self.name}: ping ended: {last[0]}")
+        return NotYet(f"{self.name}: {last[0]}")
 
     def stop(self) -> Measured:
         """End ping, then the capture; count."""
@@ -91,7 +99,7 @@ class Running:
         data = self._recording.stop()
         sums = COUNTS.search(self.output)
         sent, received = (int(sums[1]), int(sums[2])) if sums else (None, None)
-        return Measured(measure(decode(data), self.source, self.target), data, sent, received, self.source, self.target)
+        return Measured(self.ends, measure(decode(data), self.ends.source, self.ends.target), data, sent, received)
 
     def close(self) -> None:
         """Give it up, whatever state it is in."""
@@ -107,114 +115,70 @@ def begin(lab: LabUnderTest, row: Traffic, deadline: Deadline) -> Running:
     ends = wait_for(lambda: _ends(lab, row), deadline, every=0.2, cancel=lab.cancel)
     capture = lab.observer.endpoints.capture(ends.node, ends.interface, f"(icmp or icmp6) and host {ends.target}")
     recording = Recording(capture)
+    opened: Recording | Running = recording
     try:
-        ping = _ping(lab, row, ends)
-    except BaseException:
-        recording.close()
-        raise
-    running = Running(ends.source, ends.target, f"{ends.sender} to {ends.target}", recording, ping)
-    try:
+        opened = running = Running(ends, recording, _ping(lab, row, ends))
         wait_for(running.answered, deadline, every=0.05, cancel=lab.cancel)
     except BaseException:
-        running.close()
+        opened.close()
         raise
     return running
 
 
-@dataclass(frozen=True, slots=True)
-class _Ends:
-    """Where a ping leaves from and goes to. ``pod``: the sending pod's name."""
-
-    sender: str
-    node: str
-    interface: str
-    source: str
-    target: str
-    pod: str | None
-
-
-def _ends(lab: LabUnderTest, row: Traffic) -> _Ends | NotYet:
+def _ends(lab: LabUnderTest, row: Traffic) -> Ends | NotYet:
     version = VERSION[row.family]
-    target = _address(lab, row.target, version)
-    if isinstance(target, NotYet):
-        return target
-    if row.sender.pod is None:
-        node = str(row.sender.node)
-        way = _way(lab, node, target)
-        return way if isinstance(way, NotYet) else _Ends(node, node, way[0], way[1], target, None)
-    found = _pod(lab, row.sender)
-    if isinstance(found, NotYet):
-        return found
-    address = expectation.pod_address(found, version)
-    if address is None:
-        return NotYet(f"pod {found['metadata']['name']} has no {row.family} address")
-    name = found["metadata"]["name"]
-    node = _lab_name(lab, found["spec"]["nodeName"])
-    return _Ends(f"pod {name}", node, interface_of(found), address, target, name)
+    try:
+        target = row.target.address or _address(lab, row.target, version)
+        if row.sender.pod is None:
+            node = str(row.sender.node)
+            return Ends(node, node, *_way(lab, node, target), target)
+        pod, source = _pod(lab, row.sender), _address(lab, row.sender, version)
+    except NotDone as error:
+        return NotYet(str(error))
+    name, node = pod["metadata"]["name"], pod["spec"]["nodeName"]
+    names = {kubernetes: known for known, kubernetes in lab.folder.lab.kubernetes.items()}
+    return Ends(f"pod {name}", names.get(node, node), interface_of(pod), source, target, name)
 
 
-def _address(lab: LabUnderTest, end: Pod, version: int) -> str | NotYet:
-    if end.address is not None:
-        return end.address
-    if end.pod is None:
-        node = str(end.node)
-        interface = "bond0" if node in lab.folder.lab.kube_nodes else _first_link(lab, node)
-        return _own_address(lab, node, interface, version)
-    found = _pod(lab, end)
-    if isinstance(found, NotYet):
-        return found
-    return expectation.pod_address(found, version) or NotYet(f"pod {found['metadata']['name']} has no address")
+def _address(lab: LabUnderTest, end: Pod, version: int) -> str:
+    """Of a pod, or a node's own, from the node. Raises `NotDone` for none."""
+    if end.pod is not None:
+        pod = _pod(lab, end)
+        address = expectation.pod_address(pod, version)
+        if address is None:
+            raise NotDone(f"pod {pod['metadata']['name']} has no address of IPv{version}")
+        return address
+    node = str(end.node)
+    interface = "bond0" if node in lab.folder.lab.kube_nodes else next(iter(lab.folder.lab.interfaces(node)), "eth1")
+    text = lab.hands.run(node, ["ip", "-j", f"-{version}", "addr", "show", "dev", interface, "scope", "global"])
+    for info in (info for row in json.loads(text or "[]") for info in row.get("addr_info", [])):
+        if "local" in info:
+            return str(ip_interface(info["local"]).ip)
+    raise NotDone(f"{interface} of {node} has no address of IPv{version}")
 
 
-def _pod(lab: LabUnderTest, end: Pod) -> Json | NotYet:
+def _pod(lab: LabUnderTest, end: Pod) -> Json:
     cluster = lab.cluster(NODES, PODS)
     nodes = [lab.kube_name(end.node)] if end.node else [item["metadata"]["name"] for item in cluster.nodes]
     for node in nodes:
-        words = str(end.pod)
-        by = {"selector": words} if "=" in words else {"name": words}
-        pod = expectation.pod_at(cluster.pods, node, end.namespace, **by)
+        pod = expectation.pod_at(cluster.pods, node, end.namespace, selector=end.pod)
         if pod is not None:
             return pod
-    return NotYet(f"no pod {end.pod} runs{f' on {end.node}' if end.node else ''}")
+    raise NotDone(f"no pod {end.pod} runs{f' on {end.node}' if end.node else ''}")
 
 
-def _first_link(lab: LabUnderTest, node: str) -> str:
-    links: Sequence[str] = lab.folder.lab.interfaces(node)
-    if not links:
-        raise NotDone(f"{node} has no link")
-    return links[0]
-
-
-def _way(lab: LabUnderTest, node: str, target: str) -> tuple[str, str] | NotYet:
-    """(interface, source address) by which a node sends to a target, as its kernel decides."""
-    try:
-        rows = json.loads(lab.hands.run(node, ["ip", "-j", "route", "get", target]) or "[]")
-    except NotDone as error:
-        return NotYet(str(error))
-    for row in rows:
+def _way(lab: LabUnderTest, node: str, target: str) -> tuple[str, str]:
+    """(interface, source address) by which a node sends to a target, as its kernel decides. Raises `NotDone`."""
+    for row in json.loads(lab.hands.run(node, ["ip", "-j", "route", "get", target]) or "[]"):
         if row.get("dev") and row.get("prefsrc"):
             return str(row["dev"]), str(row["prefsrc"])
-    return NotYet(f"{node} has no way to {target}")
+    raise NotDone(f"{node} has no way to {target}")
 
 
-def _own_address(lab: LabUnderTest, node: str, interface: str, version: int) -> str | NotYet:
-    """A node's own, from the node."""
-    text = lab.hands.run(node, ["ip", "-j", f"-{version}", "addr", "show", "dev", interface, "scope", "global"])
-    for row in json.loads(text or "[]"):
-        for info in row.get("addr_info", []):
-            if "local" in info:
-                return str(ip_interface(info["local"]).ip)
-    return NotYet(f"{interface} of {node} has no address of IPv{version}")
-
-
-def _lab_name(lab: LabUnderTest, kube_name: str) -> str:
-    return next((node for node in lab.folder.lab.kube_nodes if lab.kube_name(node) == kube_name), kube_name)
-
-
-def _ping(lab: LabUnderTest, row: Traffic, ends: _Ends) -> ExecStream | PodSession:
+def _ping(lab: LabUnderTest, row: Traffic, ends: Ends) -> ExecStream | PodSession:
     """Of a node: ping itself. Of a pod: under a shell that ends it when its own input ends, so that none is left."""
     argv = ["ping", f"-{VERSION[row.family]}", "-i", f"{row.interval_ms / 1000:g}", ends.target]
     if ends.pod is None:
         return lab.observer.endpoints.stream(ends.node, argv)
     script = f"{' '.join(argv)} & p=$!; read _; kill -INT $p; wait $p"
-    return lab.pods.start(row.sender.namespace, ends.pod, ["sh", "-c", script])
+    return lab.observer.pods.start(row.sender.namespace, ends.pod, ["sh", "-c", script])

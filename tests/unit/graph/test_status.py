@@ -32,7 +32,6 @@ def well() -> LiveState:
         tuple(Lacp(lag.node, lag.bond, lag.members, lag.members) for lag in PICTURE.lags),
         tuple(Vpc(leaf, "peer-ok", "peer-alive", "consistent", ((11, True),)) for leaf in ("leaf2101", "leaf2102")),
         (),
-        (),
         tuple(KubeNode(node.name, ready=True) for node in PICTURE.nodes if node.tier == "kube"),
     )
 

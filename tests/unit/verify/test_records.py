@@ -233,15 +233,6 @@ def test_another_answer_does_not_replace_one_that_a_check_was_judged_by(evidence
     assert outputs(evidence) == ["new", "old"]
 
 
-def test_an_answer_goes_when_nobody_needs_it(evidence: Evidence) -> None:
-    old, _, again = (evidence.command("n", "cat x", text) for text in (b"old", b"new", b"old"))
-    evidence.release([old, "", "commands/other.txt"])
-    assert outputs(evidence) == ["new", "old"], "two had it"
-    evidence.release([again])
-    assert outputs(evidence) == ["new"]
-    assert evidence.command("n", "cat x", b"newest") == old, "its name is free"
-
-
 def test_the_copy_of_the_lab_and_the_hashes_of_its_folder(evidence: Evidence, whitepaper: Any, tmp_path: Path) -> None:
     shutil.copytree(whitepaper[0].path, tmp_path / "folder")
     (tmp_path / "folder" / "nxos" / "leaf2101.cfg").write_text("neighbor 10.0.0.1\n  password 3 1a2b3c\n")

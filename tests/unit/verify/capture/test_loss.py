@@ -12,7 +12,7 @@ from labctl.verify.capture.loss import Loss, measure
 from labctl.verify.capture.packet import Frame, Header, Packet, decode
 from labctl.verify.steps.model import LossOf
 from labctl.verify.steps.run import judge_loss
-from labctl.verify.steps.traffic import Measured
+from labctl.verify.steps.traffic import Ends, Measured
 from tests.unit.verify.capture.test_packets import ethernet, ip4, ip6, pcap
 
 A, B = "10.0.0.1", "10.0.0.2"
@@ -145,8 +145,9 @@ LIMIT = LossOf.model_validate({"of": "pods", "ms": {"standin": 100, "n9kv": 1000
 
 def measured(answers: list[bool], *, sent: int | None = -1, received: int | None = -1) -> Measured:
     loss = measure(ping(answers), A, B)
+    ends = Ends("node01", "node01", "bond0", A, B)
     return Measured(
-        loss, b"", loss.requests if sent == -1 else sent, loss.answered if received == -1 else received, A, B
+        ends, loss, b"", loss.requests if sent == -1 else sent, loss.answered if received == -1 else received
     )
 
 

@@ -30,9 +30,9 @@ def made(lab: LabUnderTest, wanted: Fault) -> list[Change]:
     """Make it; the changes as they stand in the journal."""
     changes = Changes(lab.journal, lab.hands, HEALERS)
     found = []
-    for change, action in plan(lab, wanted).named("s.cut"):
-        changes.make(change, action)
-        found.append(change)
+    for index, (healer, data, make) in enumerate(plan(lab, wanted)[1]):
+        found.append(Change(f"s.cut.{index}", healer, data))
+        changes.make(found[-1], make)
     return found
 
 
@@ -107,7 +107,7 @@ def test_a_physical_peer_link(lab: LabUnderTest, scripted: ScriptedNodes) -> Non
 def test_a_leaf_without_vpc(lab: LabUnderTest, scripted: ScriptedNodes, kind: str) -> None:
     scripted.switches["leaf2101"] = {}
     scripted.words["leaf2101", "show running-config"] = "hostname leaf2101\n"
-    assert vpc_domain("hostname leaf2101\n") == (None, [])
+    assert vpc_domain("hostname leaf2101\n") == ("", [])
     with pytest.raises(NotDone, match="has no"):
         plan(lab, fault(**{kind: "leaf2101"}))
 

@@ -92,7 +92,8 @@ THREE = ["10.96.0.0/16", "10.244.219.64/26", "203.0.113.0/24"]
     ],
 )  # fmt: skip
 def test_prefixes(neighbor: str, expected: list[str], verdict: str, sentence: str) -> None:
-    assert of(bgp.judge_prefixes("leaf1", "master", neighbor, expected, UP)) == (verdict, sentence)
+    session = bgp.NodeSession("leaf1", "v", neighbor, 65531, "master")
+    assert of(bgp.judge_prefixes(session, expected, UP)) == (verdict, sentence)
 
 
 def route_table(prefix: str, *paths: dict[str, Any]) -> dict[str, Any]:

@@ -183,7 +183,7 @@ def plain_service(lab: RecordedLab) -> None:
 
 CHANGES = [
     Change("cluster.node.node01", "Ready is Unknown, expected True.*stopped posting", not_ready),
-    Change("cluster.node.node02", "there is no Node node02",
+    Change("cluster.node.node02", "there is no node node02",
            lambda lab: lab.lists[NODES].remove(lab.named(NODES, "node02"))),
     Change("cluster.pod-cidrs.node01", "shares .* with another node",
            lambda lab: lab.named(NODES, "node01")["spec"].update(lab.named(NODES, "master")["spec"])),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from labctl.guest.api import Completed
 from labctl.verify.topics.curl import CurlInput, judge_page
 
 CURL = CurlInput.model_validate({
@@ -23,7 +24,7 @@ CURL = CurlInput.model_validate({
     ],
 )
 def test_curl(code: int, page: str, words: str, endpoints: int, verdict: str, sentence: str) -> None:
-    found = judge_page(CURL, "http://10.96.0.9:80/", code, page, words, endpoints)
+    found = judge_page(CURL, "http://10.96.0.9:80/", Completed(code, page.encode(), words.encode()), endpoints)
     assert found.verdict == verdict
     assert sentence in found.sentence
     assert found.sentence.startswith("node02: http://10.96.0.9:80/: ")

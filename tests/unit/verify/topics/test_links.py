@@ -31,7 +31,7 @@ CHANNEL = ChannelInput(channel=11, members=("Ethernet1/1", "Ethernet1/2"))
     [
         (
             channel(("Ethernet1/1", "P"), ("Ethernet1/2", "P")),
-            ("PASS", "leaf1: port-channel11 bundles Ethernet1/1, Ethernet1/2"),
+            ("PASS", "leaf1: port-channel11: bundles Ethernet1/1, Ethernet1/2"),
         ),
         (
             channel(("Ethernet1/1", "P"), ("Ethernet1/2", "s")),
@@ -39,7 +39,7 @@ CHANNEL = ChannelInput(channel=11, members=("Ethernet1/1", "Ethernet1/2"))
         ),
         (
             channel(("Ethernet1/1", "D")),
-            ("FAIL", "leaf1: port-channel11: Ethernet1/1 is down (D), Ethernet1/2 is not a member"),
+            ("FAIL", "leaf1: port-channel11: Ethernet1/1 is down (D); Ethernet1/2 is not a member"),
         ),
         (
             channel(("Ethernet1/1", "P"), ("Ethernet1/2", "r")),

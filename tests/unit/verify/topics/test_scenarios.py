@@ -19,7 +19,7 @@ from labctl.verify.checks import poll
 from labctl.verify.expectation import KINDS
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Unanswered
-from labctl.verify.topics import bgp, curl, ipip, links, ping
+from labctl.verify.topics import bgp, curl, links, ping
 from labctl.verify.values import BlockOf, CaptureInput, ClusterIpOf, PortChannelOf
 from labctl.verify.verdict import CheckResult
 from labctl.waiting import Cancelled, Deadline
@@ -97,10 +97,8 @@ def test_sessions_without_an_api_are_judged_and_prefixes_are_not(lab: LabUnderTe
     saf = {"TABLE_neighbor": {"ROW_neighbor": neighbor}}
     body = {"TABLE_vrf": {"ROW_vrf": {"TABLE_af": {"ROW_af": {"TABLE_saf": {"ROW_saf": saf}}}}}}
     scripted.switches[row.switch] = {f"show ip bgp summary vrf {row.vrf}": body}
-    found = {
-        result.id: result
-        for result in poll(bgp._session(lab, row, heard=True), lab.observer, Deadline(0), lab.cancel, lab.told)
-    }
+    asked = [check for check in bgp.checks(lab) if check.id.endswith(f".{row.switch}.{row.neighbor}")]
+    found = {result.id: result for result in poll(asked, lab.observer, Deadline(0), lab.cancel, lab.told)}
     assert found[f"bgp.session.{row.switch}.{row.neighbor}"].verdict == "PASS"
     prefixes = found[f"bgp.prefixes.{row.switch}.{row.neighbor}"]
     silent = "kubernetes: /api/v1/nodes: GET: Connection refused"
@@ -132,7 +130,7 @@ def test_a_service_route_has_the_nodes_with_endpoints_as_next_hops(
 
 
 def test_links_ask_every_node_and_switch(lab: LabUnderTest) -> None:
-    found = links.checks(lab)
+    found = list(links.checks(lab))
     assert {check.commands[0].text for check in found} == {
         "cat /proc/net/bonding/bond0", "show port-channel summary", "show vpc brief", "show interface",
     }  # fmt: skip
@@ -470,7 +468,7 @@ def test_whether_blocks_are_reached_through_the_tunnel(
     lab: LabUnderTest, objects: Any, scripted: Any, done: Any, expected: bool, dev: str, verdict: str
 ) -> None:
     of_nodes(scripted, done, node01=routes(dev, TWO), node02=routes(dev, ONE))
-    check = ipip._tunnelled(lab, ping_input(lab, "ipip"), expected=expected)
+    check = ping.tunnelled(lab, ping_input(lab, "ipip"), expected=expected)
     (found,) = poll([check], lab.observer, Deadline(0), lab.cancel, lab.told)
     assert found.verdict == verdict
     of_nodes(scripted, done, node01="", node02=routes(dev, ONE))
@@ -490,10 +488,10 @@ def test_the_routes_into_the_tunnel_are_birds_before_3_33_and_then_felixs(
     other = replace(lab, folder=replace(lab.folder, lab=lab.folder.lab.model_copy(update={"versions": versions})))
     tables = {"node01": routes("tunl0", TWO, protocol=protocol), "node02": routes("tunl0", ONE, protocol=protocol)}
     of_nodes(scripted, done, **tables)
-    check = ipip._tunnelled(other, ping_input(other, "ipip"), expected=True)
+    check = ping.tunnelled(other, ping_input(other, "ipip"), expected=True)
     (found,) = poll([check], other.observer, Deadline(0), other.cancel, other.told)
     assert found.verdict == verdict
-    assert (f"routes into tunl0 are of protocol {protocol}" in found.sentence) is (verdict == "FAIL")
+    assert (f"has routes into tunl0 of protocol {protocol}" in found.sentence) is (verdict == "FAIL")
 
 
 def test_a_third_nodes_block_that_is_still_in_the_tunnel(
@@ -503,13 +501,13 @@ def test_a_third_nodes_block_that_is_still_in_the_tunnel(
     third = json.loads(routes("tunl0", "10.244.219.64/26"))
     left = json.dumps(json.loads(routes("bond0", TWO)) + third)
     of_nodes(scripted, done, node01=left, node02=routes("bond0", ONE))
-    check = ipip._tunnelled(lab, ping_input(lab, "ipip"), expected=False)
+    check = ping.tunnelled(lab, ping_input(lab, "ipip"), expected=False)
     (found,) = poll([check], lab.observer, Deadline(0), lab.cancel, lab.told)
     assert (found.verdict, found.sentence) == ("FAIL", "node01 still reaches 10.244.219.64/26 by tunl0")
     assert found.seen == {"node01": ["bond0", "tunl0"], "node02": ["bond0"]}, "a reader sees it, too"
     there = json.dumps(json.loads(routes("tunl0", TWO)) + json.loads(routes("bond0", "10.244.219.64/26")))
     of_nodes(scripted, done, node01=there, node02=routes("tunl0", ONE))
-    check = ipip._tunnelled(lab, ping_input(lab, "ipip"), expected=True)
+    check = ping.tunnelled(lab, ping_input(lab, "ipip"), expected=True)
     (found,) = poll([check], lab.observer, Deadline(0), lab.cancel, lab.told)
     assert found.verdict == "PASS"
 
