@@ -31,15 +31,10 @@ class ModeInput(Model):
     curl: tuple[CurlInput, ...] = ()
 
 
-class ModesInput(Model):
-    routed: ModeInput = ModeInput()
-    ipip: ModeInput = ModeInput()
-
-
 class ChecksInput(Model):
     schema_: Annotated[Literal["labctl.checks/v2"], Field(alias="schema")]
     links: LinksInput = LinksInput()
-    modes: ModesInput = ModesInput()
+    modes: dict[Literal["routed", "ipip"], ModeInput] = {}
     cluster: ClusterInput | None = None
     leafs: LeafsInput | None = None
     scale: ScaleInput | None = None
@@ -52,7 +47,7 @@ class ChecksInput(Model):
         return tuple(part for part in parts if isinstance(part, kind))
 
     def mode(self, name: str) -> ModeInput:
-        return self.modes.ipip if name == "ipip" else self.modes.routed
+        return self.modes.get("ipip" if name == "ipip" else "routed", ModeInput())
 
 
 def load_checks(folder: Path) -> ChecksInput:

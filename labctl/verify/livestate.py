@@ -156,7 +156,6 @@ def read(
 
 
 def _until_silent(said: Iterator[Any]) -> tuple[list[Any], str]:
-    """What a node said, and why it said no more."""
     found: list[Any] = []
     try:
         for row in said:

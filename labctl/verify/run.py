@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -71,10 +72,11 @@ class Drift:
 class VerifyRequest:
     """What to verify and where to put the evidence. ``sessions``: switches that are logged in to already.
 
-    ``only``: of the scenarios, those checks alone, and the link checks only when it names them. ``catalogue``: rows
-    that the report is to carry, made of it when it is complete. ``wait``: whether what is not there yet is waited for;
-    else it is judged as it is now. ``limit``: when the whole command must be over. ``drift``: looks up what was changed
-    in the lab since ``up``; it is asked once, as soon as something is not as expected.
+    ``only``: of the scenarios, those checks alone, and the link checks only when it names them. ``failures``: all
+    failure scenarios of the folder. ``catalogue``: rows that the report is to carry, made of it when it is complete.
+    ``guest``: the guest's process, which is asked how long it waited for a processor. ``wait``: whether what is not
+    there yet is waited for; else it is judged as it is now. ``limit``: when the whole command must be over. ``drift``:
+    looks up what was changed in the lab since ``up``; it is asked once, as soon as something is not as expected.
     """
 
     folder: Path
@@ -90,11 +92,9 @@ class VerifyRequest:
     catalogue: Callable[[Report], Sequence[Mapping[str, Any]]] | None = None
     disruptive: bool = False
     failures: bool = False
-    """All failure scenarios of the folder."""
     sessions: Mapping[str, NxosSession] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
     guest: int | None = None
-    """Process id of the guest, which is asked how long it waited for a processor."""
     wait: bool = True
     limit: Deadline | None = None
     drift: Callable[[], Sequence[str]] | None = None
@@ -125,70 +125,61 @@ class _Verification:
         self._files = self._evidence.lab(self._folder)
         self._cut = ""
         self._drift = Drift(request.drift, lambda text: self._tell("message", "drift", text))
-        self._api: Api | None = None
+        api: Api | None = None
         if self._folder.lab.kube_nodes:
-            self._api = Api(access_from_kubeconfig(request.endpoints.kubeconfig(), request.secrets), connections=8)
+            api = Api(access_from_kubeconfig(request.endpoints.kubeconfig(), request.secrets), connections=8)
+        self._observer = Observer(request.endpoints, self._evidence, request.login, request.sessions, api)
 
     def run(self) -> Report:
         """Ctrl-C and a limit that passes end it early: the report then has what was judged, and says so."""
         request = self._request
-        observer = Observer(request.endpoints, self._evidence, request.login, request.sessions, self._api)
-        timer = None
-        try:
+        with ExitStack() as over:
+            over.callback(self._observer.close)
             if request.limit:
                 timer = threading.Timer(request.limit.remaining, self._over, (request.limit,))
+                over.callback(timer.cancel)
                 timer.start()
             # a verification that was killed in the middle of a change left it in the journal
-            heal_left_over(request.journal, self._lab(observer, self._told).hands, HEALERS, self._healed)
-            results = self._all(observer)
-        finally:
-            if timer:
-                timer.cancel()
-            observer.close()
-        report = self._with_drift(
-            Report(
-                self._folder.lab.name, tuple(results), self._watch.seconds, self._environment(),
-                {scenario.id: round(scenario.seconds, 3) for scenario in results}, self._files,
-                only=request.only.patterns, cut=self._cut or (INTERRUPTED if request.cancel.is_set() else ""),
-            )
+            heal_left_over(request.journal, self._lab(self._told).hands, HEALERS, self._healed)
+            results = self._all()
+        report = Report(
+            self._folder.lab.name, tuple(results), self._watch.seconds, self._environment(),
+            {scenario.id: round(scenario.seconds, 3) for scenario in results}, self._files,
+            only=request.only.patterns, cut=self._cut or (INTERRUPTED if request.cancel.is_set() else ""),
         )  # fmt: skip
+        if report.verdict != "PASS":  # what somebody changed since `up` stands in the report of what is not as expected
+            if not report.cut:
+                self._drift.begin()
+                self._drift.over()
+            report = replace(report, drift=self._drift.found, seconds=self._watch.seconds)
         if request.catalogue is not None:
             report = replace(report, catalogue=tuple(request.catalogue(report)))
         self._evidence.report(report)
         return report
 
-    def _all(self, observer: Observer) -> list[ScenarioResult]:
+    def _all(self) -> list[ScenarioResult]:
         """Those that change nothing side by side, the late ones of them after the others; then the disruptive ones."""
         wanted = [row for row in (ALWAYS, *self._chosen) if self._request.only.flow(row.name)]
         calm = [row for row in wanted if not row.disruptive]
-        results = self._at_once([row for row in calm if not row.late], observer)
-        results += self._at_once([row for row in calm if row.late], observer)
+        results = self._at_once([row for row in calm if not row.late])
+        results += self._at_once([row for row in calm if row.late])
         self._drift.over()  # what is changed on purpose from here on is not to be read as a drift
         for row in wanted:
-            results += self._at_once([row], observer) if row.disruptive else []
+            results += self._at_once([row]) if row.disruptive else []
         return results
 
-    def _with_drift(self, report: Report) -> Report:
-        """What somebody changed since ``up`` stands in the report of what is not as expected."""
-        if report.verdict == "PASS":
-            return report
-        if not report.cut:
-            self._drift.begin()
-            self._drift.over()
-        return replace(report, drift=self._drift.found, seconds=self._watch.seconds)
-
-    def _at_once(self, scenarios: Sequence[Scenario], observer: Observer) -> list[ScenarioResult]:
+    def _at_once(self, scenarios: Sequence[Scenario]) -> list[ScenarioResult]:
         """In threads, also a single one: Ctrl-C then never comes in the middle of what is undone."""
         futures = list[Future[ScenarioResult]]()
         with ThreadPoolExecutor(max(1, len(scenarios))) as pool:
             try:
                 try:
                     for scenario in scenarios:
-                        futures.append(pool.submit(self._scenario, scenario, observer))
+                        futures.append(pool.submit(self._scenario, scenario))
                     all_over(futures)
                 except KeyboardInterrupt:
                     self._interrupted(scenarios)
-                    futures += [pool.submit(self._scenario, row, observer) for row in scenarios[len(futures) :]]
+                    futures += [pool.submit(self._scenario, row) for row in scenarios[len(futures) :]]
                     all_over(futures)
                 return [future.result() for future in futures]
             except BaseException:
@@ -202,7 +193,6 @@ class _Verification:
         self._tell("message", "verify", interruption(f"ending the checks{undone}; what was judged is written"))
 
     def _over(self, limit: Deadline) -> None:
-        """The limit of the whole command has passed."""
         self._cut = f"the limit of {limit.seconds:g} s passed"
         self._request.cancel.set()
 
@@ -218,16 +208,15 @@ class _Verification:
     def _healed(self, name: str) -> None:
         self._tell("message", name, "a change that an earlier labctl left was healed")
 
-    def _lab(self, observer: Observer, told: Callable[[CheckResult], None]) -> LabUnderTest:
-        request = self._request
+    def _lab(self, told: Callable[[CheckResult], None]) -> LabUnderTest:
+        request, observer = self._request, self._observer
         return LabUnderTest(
             self._folder, self._checks, observer, request.cancel, told, request.journal, request.only, request.wait
         )
 
-    def _scenario(self, scenario: Scenario, observer: Observer) -> ScenarioResult:
-        started, fair = self._watch.seconds, Fair(self._request.guest)
-        judged = _Judged(self._told, self._watch, fair)
-        lab = self._lab(observer, judged)
+    def _scenario(self, scenario: Scenario) -> ScenarioResult:
+        started, judged = self._watch.seconds, _Judged(self._told, self._watch, self._request.guest)
+        lab = self._lab(judged)
         name, title = scenario.name, scenario.title_for(lab)
         self._tell("scenario", name, title, state="started")
         begun = not self._request.cancel.is_set()
@@ -239,7 +228,7 @@ class _Verification:
             if not (cut and any(check.cause == CUT for check in checks)):  # else those that are missing say it
                 checks.append(_unjudged(name, title, str(error), CUT if cut else None))
         took = self._watch.seconds - started
-        result = ScenarioResult(name, title, took, judged.timed(checks, started), started, fair.load().as_json())
+        result = ScenarioResult(name, title, took, judged.timed(checks, started), started, judged.load().as_json())
         if result.verdict != "PASS" and not scenario.disruptive:
             self._drift.begin()
         self._tell(
@@ -248,7 +237,6 @@ class _Verification:
         return result
 
     def _waits(self, scenario: Scenario, reason: str) -> None:
-        """What a scenario waits for."""
         if not scenario.disruptive:
             self._drift.begin()
         self._tell("scenario", scenario.name, reason, state="waiting")
@@ -264,33 +252,6 @@ class _Verification:
 def _unjudged(name: str, title: str, sentence: str, cause: str | None = CUT) -> CheckResult:
     """What stands for the checks of a scenario that were not made."""
     return CheckResult(f"{name}.ran", title, "INCONCLUSIVE", sentence, cause=cause)
-
-
-class _Judged:
-    """What a scenario has told of so far, and when: all that there is of one that is cut short."""
-
-    def __init__(self, told: Callable[[CheckResult], None], watch: Stopwatch, fair: Fair) -> None:
-        self._told, self._watch, self._fair = told, watch, fair
-        self._found: dict[str, tuple[CheckResult, float]] = {}
-
-    def __call__(self, result: CheckResult) -> None:
-        result = self._fair.judged(result)
-        self._found[result.id] = result, self._watch.seconds
-        self._told(result)
-
-    @property
-    def results(self) -> list[CheckResult]:
-        return [result for result, _ in self._found.values()]
-
-    def timed(self, checks: Sequence[CheckResult], began: float) -> tuple[CheckResult, ...]:
-        """As they may be told, with the time of their beginning: what has none began when the one before was judged."""
-        timed, last = list[CheckResult](), began
-        for check in map(self._fair.judged, checks):
-            ended = self._found[check.id][1] if check.id in self._found else self._watch.seconds
-            seconds = max(0.0, ended - last) if check.seconds is None else check.seconds
-            timed.append(replace(check, started=max(began, ended - seconds), seconds=seconds))
-            last = ended
-        return tuple(timed)
 
 
 class Fair:
@@ -318,3 +279,31 @@ class Fair:
             sentence, cause = not_judged(why, result.sentence), f"the host was overloaded ({why})"
             fair = replace(result, verdict="INCONCLUSIVE", sentence=sentence, cause=cause)
         return self._said.setdefault((result.id, result.sentence), fair)
+
+
+class _Judged(Fair):
+    """What a scenario has told of so far, and when: all that there is of one that is cut short."""
+
+    def __init__(self, told: Callable[[CheckResult], None], watch: Stopwatch, guest: int | None) -> None:
+        super().__init__(guest)
+        self._told, self._watch = told, watch
+        self._found: dict[str, tuple[CheckResult, float]] = {}
+
+    def __call__(self, result: CheckResult) -> None:
+        result = self.judged(result)
+        self._found[result.id] = result, self._watch.seconds
+        self._told(result)
+
+    @property
+    def results(self) -> list[CheckResult]:
+        return [result for result, _ in self._found.values()]
+
+    def timed(self, checks: Sequence[CheckResult], began: float) -> tuple[CheckResult, ...]:
+        """As they may be told, with the time of their beginning: what has none began when the one before was judged."""
+        timed, last = list[CheckResult](), began
+        for check in map(self.judged, checks):
+            ended = self._found[check.id][1] if check.id in self._found else self._watch.seconds
+            seconds = max(0.0, ended - last) if check.seconds is None else check.seconds
+            timed.append(replace(check, started=max(began, ended - seconds), seconds=seconds))
+            last = ended
+        return tuple(timed)

@@ -28,7 +28,6 @@ from labctl.verify.topics.bgp import BgpInput, NodeSession, RouteInput
 from labctl.verify.topics.links import channel_flags
 from labctl.verify.verdict import Judgement, Verdict, fails, judged, ruled
 
-CONNECTIONS = {"ipv4": "show ip bgp neighbors", "ipv6": "show ipv6 bgp neighbors"}
 ADDRESS_KEYS = ("neighbor", "ipv6neighbor", "ipv4neighbor")
 
 
@@ -110,8 +109,7 @@ def checks(lab: LabUnderTest, expect: Expect, identity: str, baseline: Baseline)
 
 def counters(rows: Sequence[NodeSession]) -> list[Command]:
     """What is asked to count the connections of sessions."""
-    found = [Command("nxos", row.switch, f"{CONNECTIONS[row.family]} vrf {row.vrf}") for row in rows]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(row.show("neighbors") for row in rows))
 
 
 def _sessions(lab: LabUnderTest, row: Sessions, identity: str, baseline: Baseline) -> Iterator[Check]:

@@ -16,39 +16,16 @@ from pydantic import BaseModel, ValidationError
 from labctl.errors import Problem, SpecError, UsageError, did_you_mean
 from labctl.folder import Folder
 from labctl.verify.inputs import ChecksInput
-from labctl.verify.steps.model import (
-    LABEL,
-    MEASURED,
-    NAME,
-    SCHEMA,
-    SERVICE,
-    STEPS,
-    Bond,
-    Capture,
-    Drain,
-    Expect,
-    Fault,
-    Heal,
-    Leg,
-    LossOf,
-    NameOf,
-    Neighbor,
-    OneOf,
-    Pod,
-    PodOf,
-    Port,
-    ScenarioFile,
-    Step,
-    StepModel,
-    Stop,
-    Traffic,
-)
+from labctl.verify.steps import model as forms
 from labctl.verify.values import listed
 from labctl.yamldoc import Document, parse
 from labctl.yamldoc import Path as DocumentPath
 
 TOP = ("schema", "name", "title", "objects", "steps")
-FORMS = {NAME: "lower-case letters, digits and '-'; 2 to 40 of them", LABEL: "key=value", SERVICE: "namespace/name"}
+INSTEAD = {
+    forms.NAME: "lower-case letters, digits and '-'; 2 to 40 of them", forms.LABEL: "key=value",
+    forms.SERVICE: "namespace/name",
+}  # fmt: skip
 """What to write where a pattern was not met."""
 OBJECT = ("apiVersion", "kind", "metadata")
 BOND = "bond0"
@@ -57,7 +34,7 @@ INTERFACE = re.compile(r"^interface (\S+)", re.MULTILINE)
 
 def load_scenario(
     path: Path, folder: Folder, checks: ChecksInput, *, shown: str | None = None, taken: Collection[str] = ()
-) -> ScenarioFile:
+) -> forms.ScenarioFile:
     """Read a scenario for one lab. ``shown``: what the file is called in messages; ``taken``: names of others.
 
     Raises `SpecError` with every problem: of the file itself, and of names that the lab does not have.
@@ -70,7 +47,9 @@ def load_scenario(
     return loads(shown or str(path), text, folder, checks, taken=taken)
 
 
-def loads(file: str, text: str, folder: Folder, checks: ChecksInput, *, taken: Collection[str] = ()) -> ScenarioFile:
+def loads(
+    file: str, text: str, folder: Folder, checks: ChecksInput, *, taken: Collection[str] = ()
+) -> forms.ScenarioFile:
     """The same from a text."""
     document, problems = parse(file, text)
     if document is None:
@@ -85,7 +64,7 @@ def loads(file: str, text: str, folder: Folder, checks: ChecksInput, *, taken: C
     if problems:
         raise SpecError(sorted(problems, key=lambda p: (p.place.line, p.place.column) if p.place else (0, 0)))
     data, found = document.data, tuple(step for step, _ in steps)
-    return ScenarioFile(data["name"], data.get("title") or data["name"], found, tuple(data.get("objects") or ()))
+    return forms.ScenarioFile(data["name"], data.get("title") or data["name"], found, tuple(data.get("objects") or ()))
 
 
 class _Reader:
@@ -95,7 +74,7 @@ class _Reader:
         self.problems: list[Problem] = []
         switches, nodes, hosts = self._lab.switches, self._lab.kube_nodes, self._lab.hosts
         self._all = (*switches, *nodes, *hosts)
-        self._named: Mapping[NameOf, tuple[str, Sequence[str]]] = {
+        self._named: Mapping[forms.NameOf, tuple[str, Sequence[str]]] = {
             "switch": ("switch", switches), "node": ("node", nodes), "any": ("switch", self._all),
             "node or host": ("node", (*nodes, *hosts)),
             "leaf": ("leaf of a vPC pair", tuple(row.switch for row in checks.links.vpc)),
@@ -114,12 +93,12 @@ class _Reader:
             if key not in TOP:
                 hint = did_you_mean(key, TOP, f"a scenario has {', '.join(TOP)}")
                 self._say("unknown-key", f"a scenario has no {key}", (key,), hint, key=True)
-        if data.get("schema") != SCHEMA:
-            self._say("wrong-schema", f"the schema is {data.get('schema')!r}", ("schema",), f"schema: {SCHEMA}")
+        if data.get("schema") != forms.SCHEMA:
+            self._say("wrong-schema", f"the schema is {data.get('schema')!r}", ("schema",), f"schema: {forms.SCHEMA}")
         name = data.get("name")
-        if not isinstance(name, str) or not re.fullmatch(NAME, name):
+        if not isinstance(name, str) or not re.fullmatch(forms.NAME, name):
             why = f"{name!r} is no name of a scenario" if name else "it has no name"
-            self._say("bad-name", why, ("name",), FORMS[NAME])
+            self._say("bad-name", why, ("name",), INSTEAD[forms.NAME])
         elif name in taken:
             why = f"{name} is a scenario of the lab already"
             self._say("name-taken", why, ("name",), "checks are told apart by it")
@@ -133,17 +112,17 @@ class _Reader:
             if not isinstance(row, dict) or not set(OBJECT) <= set(row) or not (row.get("metadata") or {}).get("name"):
                 self._say("no-object", "an object has apiVersion, kind, and metadata with a name", ("objects", index))
 
-    def steps(self) -> list[tuple[Step, DocumentPath]]:
+    def steps(self) -> list[tuple[forms.Step, DocumentPath]]:
         """Those that can be read, each with the path of its key in the document."""
         rows = self._document.data.get("steps")
         if not isinstance(rows, list) or not rows:
             self._say("no-steps", "steps must be a list with one step or more", ("steps",))
             return []
-        found: list[tuple[Step, DocumentPath]] = []
+        found: list[tuple[forms.Step, DocumentPath]] = []
         for index, row in enumerate(rows):
             if not isinstance(row, dict) or len(row) != 1:
                 what = f"has {', '.join(row)}" if isinstance(row, dict) and row else "is no mapping"
-                hint = f"one of {', '.join(STEPS)}; each in a list item of its own"
+                hint = f"one of {', '.join(forms.STEPS)}; each in a list item of its own"
                 self._say("bad-step", f"a step is one thing, and this {what}", ("steps", index), hint)
                 continue
             ((key, value),) = row.items()
@@ -152,27 +131,27 @@ class _Reader:
                 found.append((step, ("steps", index, key)))
         return found
 
-    def _step(self, key: str, value: Any, path: DocumentPath) -> Step | None:
+    def _step(self, key: str, value: Any, path: DocumentPath) -> forms.Step | None:
         if key == "heal" and (value is None or isinstance(value, str)):
-            return Heal(None if value == "all" else value)
+            return forms.Heal(None if value == "all" else value)
         if key == "stop" and isinstance(value, str):
-            return Stop(value)
-        if key not in STEPS:
-            hint = did_you_mean(key, STEPS, f"one of {', '.join(STEPS)}")
+            return forms.Stop(value)
+        if key not in forms.STEPS:
+            hint = did_you_mean(key, forms.STEPS, f"one of {', '.join(forms.STEPS)}")
             self._say("unknown-key", f"there is no step {key}", path, hint, key=True)
             return None
-        model, kind = STEPS[key]
+        model, kind = forms.STEPS[key]
         if model is None or not isinstance(value, dict):
             self._say("wrong-type", f"{key} must be {kind}", path)
             return None
-        if not issubclass(model, OneOf) or self._one_of(model, key, value, path):
+        if not issubclass(model, forms.OneOf) or self._one_of(model, key, value, path):
             try:
                 return model.model_validate(value)
             except ValidationError as error:
                 self._invalid(error, model, path)
         return None
 
-    def _one_of(self, model: type[OneOf], key: str, value: Mapping[str, Any], path: DocumentPath) -> bool:
+    def _one_of(self, model: type[forms.OneOf], key: str, value: Mapping[str, Any], path: DocumentPath) -> bool:
         kinds = model.kinds()
         given = [kind for kind in value if kind in kinds]
         unknown = [name for name in value if name not in model.model_fields]
@@ -210,7 +189,7 @@ class _Reader:
             options = [option.strip("' ") for option in context["expected"].replace(" or ", ", ").split(",")]
             hint = did_you_mean(str(row["input"]), options, f"one of {', '.join(options)}")
         elif kind == "string_pattern_mismatch":
-            hint = FORMS.get(context["pattern"])
+            hint = INSTEAD.get(context["pattern"])
         else:
             text = str(row["msg"]).removeprefix("Value error, ")
             message = f"{name}: {text[0].lower()}{text[1:]}"
@@ -218,7 +197,7 @@ class _Reader:
 
     # --- the order ----------------------------------------------------------------------------------------------
 
-    def order(self, steps: Sequence[tuple[Step, DocumentPath]]) -> None:
+    def order(self, steps: Sequence[tuple[forms.Step, DocumentPath]]) -> None:
         """A step speaks of what is there when its turn comes, and what is begun is judged.
 
         What refers to a step that could not be read is no problem: that step's own comes first.
@@ -229,21 +208,21 @@ class _Reader:
         unread = {str(body["name"]) for _, body in written if isinstance(body, dict) and "name" in body}
         unread -= {str(getattr(step, "name", None)) for step, _ in steps}
         faults: dict[str, bool] = {}
-        running: dict[str, Step] = {}
+        running: dict[str, forms.Step] = {}
         for step, path in steps:
             match step:
-                case Fault():
+                case forms.Fault():
                     faults[step.name] = True
-                case Traffic() | Capture():
+                case forms.Traffic() | forms.Capture():
                     running[step.name] = step
-                case Expect():
+                case forms.Expect():
                     self._expectation(step, path, running, unread)
-                case Stop(name) if name not in running and name not in unread:
+                case forms.Stop(name) if name not in running and name not in unread:
                     why = f"no traffic or capture {name} was begun before"
                     self._say("nothing-to-stop", why, path, did_you_mean(name, running))
-                case Heal(None):
+                case forms.Heal(None):
                     faults = dict.fromkeys(faults, False)
-                case Heal(str() as name):
+                case forms.Heal(str() as name):
                     if not faults.get(name) and name not in unread:
                         why = f"{name} is healed already" if name in faults else f"no fault {name} was made before"
                         still = [fault for fault, is_open in faults.items() if is_open]
@@ -253,15 +232,15 @@ class _Reader:
         if steps and not any(key == "expect" for key, _ in written):
             self._say("nothing-expected", "nothing is expected, so nothing could fail", ("steps",), "a step expect")
 
-    def _proofs(self, steps: Sequence[tuple[Step, DocumentPath]]) -> None:
+    def _proofs(self, steps: Sequence[tuple[forms.Step, DocumentPath]]) -> None:
         """No name is there twice, and each traffic is judged."""
         taken: dict[str, DocumentPath] = {}
-        judged = {step.loss.of for step, _ in steps if isinstance(step, Expect) and step.loss is not None}
+        judged = {step.loss.of for step, _ in steps if isinstance(step, forms.Expect) and step.loss is not None}
         for step, path in steps:
-            if isinstance(step, Traffic) and step.name not in judged:
+            if isinstance(step, forms.Traffic) and step.name not in judged:
                 hint = f"expect: {{name: …, loss: {{of: {step.name}, ms: 1000}}}}"
                 self._say("not-judged", f"nothing says what {step.name} may lose", path, hint)
-            if isinstance(step, Heal | Stop):
+            if isinstance(step, forms.Heal | forms.Stop):
                 continue
             if step.name in taken:
                 line = self._document.place((*taken[step.name], "name")).line
@@ -270,16 +249,18 @@ class _Reader:
             taken.setdefault(step.name, path)
 
     def _expectation(
-        self, step: Expect, path: DocumentPath, running: Mapping[str, Step], unread: Collection[str]
+        self, step: forms.Expect, path: DocumentPath, running: Mapping[str, forms.Step], unread: Collection[str]
     ) -> None:
         timed = [key for key in ("within", "hold") if getattr(step, key) is not None]
         if len(timed) == 2:
             self._say("two-times", "within and hold do not go together", (*path, "hold"), key=True)
-        if step.kind in MEASURED:
+        if step.kind in forms.MEASURED:
             if timed:
                 why = f"{step.kind} is judged once, out of what was captured"
                 self._say("no-time", why, (*path, timed[0]), f"leave {timed[0]} out", key=True)
-            kind, name = (Traffic, step.loss.of) if step.loss else (Capture, step.packets.of if step.packets else "")
+            kind, name = (
+                (forms.Traffic, step.loss.of) if step.loss else (forms.Capture, getattr(step.packets, "of", ""))
+            )
             if not isinstance(running.get(name), kind) and name not in unread:
                 known = [name for name, other in running.items() if isinstance(other, kind)]
                 what = kind.__name__.lower()
@@ -288,46 +269,46 @@ class _Reader:
 
     # --- names of the lab ---------------------------------------------------------------------------------------
 
-    def names(self, step: Step, path: DocumentPath) -> None:
+    def names(self, step: forms.Step, path: DocumentPath) -> None:
         """Those of one step."""
         match step:
-            case Traffic():
+            case forms.Traffic():
                 self._end(step.sender, (*path, "from"))
                 self._end(step.target, (*path, "to"))
                 if step.sender.address is not None:
                     self._say("bad-value", "a traffic is sent by a node, a host or a pod", (*path, "from"))
-            case Capture():
+            case forms.Capture():
                 self._row(step, path)
-            case Fault() | Expect():
+            case forms.Fault() | forms.Expect():
                 row = getattr(step, step.kind)
-                self._row(row if isinstance(row, StepModel) else step, (*path, step.kind))
+                self._row(row if isinstance(row, forms.StepModel) else step, (*path, step.kind))
 
-    def _end(self, end: Pod, path: DocumentPath) -> None:
+    def _end(self, end: forms.Pod, path: DocumentPath) -> None:
         if end.node is not None:
             known = self._named["node" if end.pod is not None else "node or host"]
             self._known((end.node,), *known, (*path, "node"))
         if end.pod is not None and not self._lab.kube_nodes:
             self._say("no-cluster", "this lab has no cluster, so no pods", path)
 
-    def _row(self, row: StepModel, path: DocumentPath) -> None:
+    def _row(self, row: forms.StepModel, path: DocumentPath) -> None:
         """The fields of a mapping that name something, then those whose names depend on these."""
-        if isinstance(row, PodOf | Drain) and not self._lab.kube_nodes:
+        if isinstance(row, forms.PodOf | forms.Drain) and not self._lab.kube_nodes:
             self._say("no-cluster", "this lab has no cluster, so no pods", path)
             return
         for field, what in row.names.items():
             at = path if path[-1] == field else (*path, field)  # a fault may be a name and no mapping
             self._known(listed(getattr(row, field)) or (), *self._named[what], at)
         match row:
-            case Port(switch=name) | Leg(node=name) | Capture(at=name) if name in self._all:
+            case forms.Port(switch=name) | forms.Leg(node=name) | forms.Capture(at=name) if name in self._all:
                 known = self._interfaces(name)
                 self._known(listed(row.interface), f"interface of {name}", known, (*path, "interface"))
-            case Neighbor(switch=switch, vrf=None) if switch in self._lab.switches:
+            case forms.Neighbor(switch=switch, vrf=None) if switch in self._lab.switches:
                 known = [session.neighbor for session in self._sessions if session.switch == switch]
                 self._known((row.neighbor,), f"neighbor of {switch}", known, (*path, "neighbor"))
-            case Bond(node=node) if node in self._lab.kube_nodes:
+            case forms.Bond(node=node) if node in self._lab.kube_nodes:
                 for key, given in (("up", row.up), ("down", row.down)) if self._lab.interfaces(node) else ():
                     self._known(given, f"member of {BOND}", self._lab.interfaces(node), (*path, key))
-            case LossOf():
+            case forms.LossOf():
                 platform = self._lab.target.get("switch", "standin")
                 for unit in (unit for unit, limit in row.limits.items() if platform not in limit):
                     why = f"there is no limit for {platform}, the switches of this lab"

@@ -54,13 +54,18 @@ Seconds = Annotated[float, Field(gt=0, le=3600)]
 StepName = Annotated[str, Field(pattern=NAME)]
 
 
+def said(description: str | None, **more: Any) -> Any:
+    """A key that may be left out."""
+    return Field(default=None, description=description, **more)
+
+
 class Pod(StepModel):
     """A pod by its label, ``key=value``; ``node`` says which where there are several."""
 
-    pod: str | None = Field(default=None, pattern=LABEL, description="its label, `app=pingtest`")
+    pod: str | None = said("its label, `app=pingtest`", pattern=LABEL)
     namespace: str = "default"
-    node: str | None = Field(default=None, description="the node that it runs on; alone: the node or host itself")
-    address: str | None = Field(default=None, description="an IP address, as a target")
+    node: str | None = said("the node that it runs on; alone: the node or host itself")
+    address: str | None = said("an IP address, as a target")
 
     @model_validator(mode="after")
     def _one(self) -> Pod:
@@ -95,7 +100,7 @@ class Neighbor(StepModel):
     names = {"switch": "switch"}
     switch: str
     neighbor: str
-    vrf: str | None = Field(default=None, description="the VRF of the lab's sessions where it is left out")
+    vrf: str | None = said("the VRF of the lab's sessions where it is left out")
 
 
 class PodOf(StepModel):
@@ -104,7 +109,7 @@ class PodOf(StepModel):
     names = {"node": "node"}
     pod: str = Field(pattern=LABEL)
     namespace: str = "default"
-    node: str | None = Field(default=None, description="the node that it is on")
+    node: str | None = said("the node that it is on")
 
 
 class Drain(StepModel):
@@ -136,33 +141,25 @@ class Fault(OneOf):
     """What is broken: exactly one of these, under a name by which it is healed."""
 
     names = {"isolate": "switch", "node_down": "node", "keepalive": "leaf", "peer_link": "leaf"}
-    shutdown: Port | None = Field(default=None, description="`shutdown` on the interfaces of a switch")
-    isolate: str | None = Field(
-        default=None,
-        description="a switch is cut off: `shutdown` on each of its Ethernet ports. It keeps running, its management "
+    shutdown: Port | None = said("`shutdown` on the interfaces of a switch")
+    isolate: str | None = said(
+        "a switch is cut off: `shutdown` on each of its Ethernet ports. It keeps running, its management "
         "too; for its neighbors it is gone",
     )
-    unplug: Leg | None = Field(default=None, description="`ip link set … down` in a node or host")
-    node_down: str | None = Field(
-        default=None, description="a node is cut off: both legs of its bond are down. It keeps running"
+    unplug: Leg | None = said("`ip link set … down` in a node or host")
+    node_down: str | None = said("a node is cut off: both legs of its bond are down. It keeps running")
+    keepalive: str | None = said(
+        "a leaf's vPC keepalive goes to an address where nobody is (192.0.2.1, RFC 5737)",
     )
-    keepalive: str | None = Field(
-        default=None,
-        description="a leaf's vPC keepalive goes to an address where nobody is (192.0.2.1, RFC 5737)",
-    )
-    peer_link: str | None = Field(
-        default=None,
-        description="a leaf's vPC peer-link: `shutdown` on the members of a physical one, `no virtual peer-link "
+    peer_link: str | None = said(
+        "a leaf's vPC peer-link: `shutdown` on the members of a physical one, `no virtual peer-link "
         "destination …` for fabric peering",
     )
-    clear_bgp: Neighbor | None = Field(default=None, description="`clear ip bgp vrf … NEIGHBOR`: the session is reset")
-    restart_pod: PodOf | None = Field(default=None, description="a pod is deleted; its controller makes another")
-    move_pod: PodOf | None = Field(
-        default=None, description="a pod's node takes no new pods, the pod is deleted: it comes up on another node"
-    )
-    drain: Drain | None = Field(
-        default=None,
-        description="a node takes no new pods, and a Service's pods on it are deleted: its endpoints are elsewhere",
+    clear_bgp: Neighbor | None = said("`clear ip bgp vrf … NEIGHBOR`: the session is reset")
+    restart_pod: PodOf | None = said("a pod is deleted; its controller makes another")
+    move_pod: PodOf | None = said("a pod's node takes no new pods, the pod is deleted: it comes up on another node")
+    drain: Drain | None = said(
+        "a node takes no new pods, and a Service's pods on it are deleted: its endpoints are elsewhere",
     )
 
 
@@ -173,10 +170,8 @@ class LossOf(StepModel):
     """What a traffic lost at the most, counted in its capture. This stops the traffic."""
 
     of: str
-    packets: Limit | None = Field(default=None, description="requests without a reply")
-    ms: Limit | None = Field(
-        default=None, description="the longest outage: from the last answered request before it to the first after it"
-    )
+    packets: Limit | None = said("requests without a reply")
+    ms: Limit | None = said("the longest outage: from the last answered request before it to the first after it")
 
     @property
     def limits(self) -> Mapping[str, Mapping[Any, float]]:
@@ -257,8 +252,8 @@ class PodsAt(StepModel):
     names = {"node": "node", "not_on": "node"}
     pod: str = Field(pattern=LABEL)
     namespace: str = "default"
-    node: str | None = Field(default=None, description="they are on this node")
-    not_on: str | None = Field(default=None, description="none of them is on this node")
+    node: str | None = said("they are on this node")
+    not_on: str | None = said("none of them is on this node")
     count: int = Field(default=1, ge=0)
 
 
@@ -269,8 +264,8 @@ class Packets(StepModel):
     source: str
     target: str
     protocol: Literal["icmp", "tcp", "udp"] | None = None
-    at_least: int | None = Field(default=None, ge=1)
-    at_most: int | None = Field(default=None, ge=0)
+    at_least: int | None = said(None, ge=1)
+    at_most: int | None = said(None, ge=0)
 
     @model_validator(mode="after")
     def _bounded(self) -> Packets:
@@ -283,8 +278,8 @@ class Expect(OneOf):
     """What must be: exactly one of these. Asked until it is so (`within`), or again and again over a time (`hold`)."""
 
     common = ("name", "within", "hold")
-    within: Seconds | None = Field(default=None, description="seconds until it must be so; the lab's own limit else")
-    hold: Seconds | None = Field(default=None, description="seconds over which it must be so at every look")
+    within: Seconds | None = said("seconds until it must be so; the lab's own limit else")
+    hold: Seconds | None = said("seconds over which it must be so at every look")
     loss: LossOf | None = None
     sessions: Sessions | None = None
     evpn: Evpn | None = None
@@ -352,8 +347,3 @@ class ScenarioFile:
     title: str
     steps: tuple[Step, ...]
     objects: tuple[Mapping[str, Any], ...] = field(default=())
-
-    @property
-    def disruptive(self) -> bool:
-        """Whether it changes the lab for a while."""
-        return bool(self.objects) or any(isinstance(step, Fault) for step in self.steps)

@@ -45,10 +45,14 @@ class NodeSession:
     def family(self) -> Family:
         return "ipv6" if ":" in self.neighbor else "ipv4"
 
+    def show(self, what: str) -> Command:
+        """The question to its leaf, for its family and VRF."""
+        return Command("nxos", self.switch, f"show {IP[self.family]} bgp {what} vrf {self.vrf}")
+
     @property
     def summary(self) -> Command:
         """All sessions of its leaf, family and VRF."""
-        return Command("nxos", self.switch, f"{SUMMARY[self.family]} vrf {self.vrf}")
+        return self.show("summary")
 
 
 class RouteInput(Model):
@@ -115,20 +119,16 @@ class NodesInput(Model):
             own = {node: hops for pair in self.pairs if leaf in pair.leafs for node, hops in pair.nodes.items()}
             behind = {node: hops for node, hops in vteps.items() if node not in own}
             hops = {node: hop for node, addresses in own.items() for hop in addresses if ":" not in hop}
-            yield from self._heard_by(leaf, self.heard, hops, behind)
-
-    def _heard_by(
-        self, leaf: str, heard: HeardInput, hops: Mapping[str, str], behind: Mapping[str, tuple[str, ...]]
-    ) -> Iterator[RouteInput]:
-        of_leaf = partial(RouteInput, switch=leaf, vrf=self.vrf)
-        of_node = partial(of_leaf, preference=heard.preference, tag=self.asn)
-        for name in heard.services:
+            of_leaf = partial(RouteInput, switch=leaf, vrf=self.vrf)
+            of_node = partial(of_leaf, preference=self.heard.preference, tag=self.asn)
             make = of_leaf if behind else of_node  # of endpoints at another pair the route comes over the fabric
-            yield make(prefix=ClusterIpOf(cluster_ip_of=name), next_hops=EndpointsOf(endpoints_of=name), behind=behind)
-        if heard.blocks:
-            yield from (of_node(prefix=BlockOf(block_of=node), next_hops=(hop,)) for node, hop in hops.items())
-        if hops:
-            yield from (of_node(prefix=network, next_hops=tuple(hops.values())) for network in heard.ranges)
+            for name in self.heard.services:
+                service, there = ClusterIpOf(cluster_ip_of=name), EndpointsOf(endpoints_of=name)
+                yield make(prefix=service, next_hops=there, behind=behind)
+            for node, hop in hops.items() if self.heard.blocks else ():
+                yield of_node(prefix=BlockOf(block_of=node), next_hops=(hop,))
+            for network in self.heard.ranges if hops else ():
+                yield of_node(prefix=network, next_hops=tuple(hops.values()))
 
 
 class CopyInput(Model):
@@ -160,7 +160,7 @@ class BgpInput(Model):
 
 
 VERSION = {"ipv4": 4, "ipv6": 6}
-SUMMARY = {"ipv4": "show ip bgp summary", "ipv6": "show ipv6 bgp summary"}
+IP = {"ipv4": "ip", "ipv6": "ipv6"}
 WINDOW = 3.0
 """Seconds over which another pair's copy of a loopback must not be reached."""
 

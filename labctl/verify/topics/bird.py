@@ -8,7 +8,7 @@ node or selector, ``Node_`` for one with, ``Mesh_`` for the full mesh, then the 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_address
@@ -104,12 +104,3 @@ def judge_session(node: str, address: str, kind: str, *texts: str) -> Judgement:
         ((found.state, found.info) != ("up", "Established"), f" is {found.state} {found.info}".rstrip()),
     )
     return ruled(f"{node}: peer {address}", rules, f" ({kind}) is up, Established", expected, seen)
-
-
-def peers_of(node: str, peers: Iterable[tuple[str, Sequence[str] | None]]) -> Mapping[str, str]:
-    """Address → type of the peers that a node is to have: (address, nodes or None for all)."""
-    return {
-        address: "global" if nodes is None else "node specific"
-        for address, nodes in peers
-        if nodes is None or node in nodes
-    }

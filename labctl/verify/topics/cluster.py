@@ -166,7 +166,6 @@ def _encapsulates(lab: LabUnderTest, inputs: ClusterInput) -> bool:
 
 
 def _objects(lab: LabUnderTest, inputs: ClusterInput) -> Iterator[Check]:
-    """Of the API alone."""
     mode = lab.folder.lab.mode
 
     def check(name: str, title: str, listed: Command, judge: Callable[..., Judgement], *of: Any) -> Check:
@@ -201,7 +200,8 @@ def _objects(lab: LabUnderTest, inputs: ClusterInput) -> Iterator[Check]:
 
 def _peers(lab: LabUnderTest, inputs: ClusterInput, node: str) -> dict[str, str]:
     """Peer address → type: the leafs, and every other node when the mesh is on."""
-    found = dict(bird.peers_of(node, ((peer.address, peer.nodes) for peer in inputs.peers)))
+    found = {peer.address: "global" for peer in inputs.peers if peer.nodes is None}
+    found |= {peer.address: "node specific" for peer in inputs.peers if node in (peer.nodes or ())}
     if inputs.bgp.mesh.of(lab.folder.lab.mode):
         others = [row for row in inputs.nodes if row.node != node]
         found |= {address.partition("/")[0]: "node-to-node mesh" for row in others for address in row.addresses}

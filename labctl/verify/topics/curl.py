@@ -35,13 +35,6 @@ class CurlInput(Flow):
 
 PAUSE = 0.1
 """Seconds before a page is fetched again."""
-CODES = {
-    6: "the name was not resolved",
-    7: "connection refused or no route",
-    28: "no answer within {limit:.0f} s",
-    52: "an empty answer",
-}
-"""curl's exit codes (curl(1))."""
 
 
 def run(lab: LabUnderTest) -> list[CheckResult]:
@@ -102,8 +95,7 @@ def judge_page(row: CurlInput, url: str, done: Completed, endpoints: int) -> Jud
     expected = {"exit": 0, "contains": row.contains}
     seen = {"exit": done.code, "bytes": len(page), "endpoints": endpoints}
     if done.code != 0:
-        known = CODES.get(done.code, "").format(limit=limit("page"))
-        why = known or done.stderr.decode(errors="replace").strip() or f"curl ended with {done.code}"
+        why = done.stderr.decode(errors="replace").strip() or f"curl ended with {done.code}"
         behind = f"{row.service} has {endpoints} endpoint{'s' if endpoints != 1 else ''}"
         return fails(f"{row.sender.node}: {url}: {why}; {behind}", expected, seen)
     if row.contains not in page:

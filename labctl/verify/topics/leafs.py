@@ -175,9 +175,8 @@ def judge_gateway_up(rules: LeafsInput, leaf: str, brief: Any, macs: Any) -> Jud
         "protocol": row.get("proto-state"), "address": row.get("prefix"),
         "gateway MAC": mac if mac in own else ", ".join(own) or None,
     }  # fmt: skip
-    expected = {"protocol": "up", "gateway MAC": mac}
-    for text in (text for text in rules.gateway.addresses if ":" not in text):
-        expected.setdefault("address", text.partition("/")[0])
+    address = next((text.partition("/")[0] for text in rules.gateway.addresses if ":" not in text), None)
+    expected = {"protocol": "up", **({"address": address} if address else {}), "gateway MAC": mac}
     return differing(f"{leaf}: Vlan{vlan}", expected, seen)
 
 
@@ -322,21 +321,18 @@ def configuration(text: str) -> ConfigTree:
 
 @dataclass(frozen=True, slots=True)
 class Neighbor:
-    """A BGP neighbor of a VRF with the template that it inherits; what the neighbor says itself goes before."""
+    """A BGP neighbor of a VRF: what it says itself, then what the template says that it inherits."""
 
-    own: Section
-    template: Section
+    said: Section
 
     def setting(self, *prefix: str) -> str | None:
         """What follows ``prefix``; None when neither says it."""
-        found = self.own.rest(*prefix)
-        found = self.template.rest(*prefix) if found is None else found
+        found = self.said.rest(*prefix)
         return None if found is None else " ".join(found)
 
     def lines(self, family: str) -> list[Section]:
         """Of its address family, own lines first."""
-        name = ("address-family", family, "unicast")
-        return [line for part in (self.own, self.template) for line in (part.find(*name) or EMPTY).children]
+        return [line for part in self.said.all("address-family", family, "unicast") for line in part.children]
 
     def has(self, family: str, line: str) -> bool:
         """Whether a line holds in an address family."""
@@ -358,8 +354,8 @@ def neighbor_of(tree: ConfigTree, asn: int, vrf: str, address: str) -> Neighbor 
     if found is None:
         return None
     name = found.rest("inherit", "peer")
-    template = router.find("template", "peer", *name) if name else None
-    return Neighbor(found, template or EMPTY)
+    template = (router.find("template", "peer", *name) if name else None) or EMPTY
+    return Neighbor(Section("", (*found.children, *template.children)))
 
 
 def trouble_of_filter(tree: ConfigTree, name: str, hidden: Iterable[str]) -> str | None:
@@ -367,31 +363,25 @@ def trouble_of_filter(tree: ConfigTree, name: str, hidden: Iterable[str]) -> str
     entries = tree.all("route-map", name)
     if not entries:
         return f"route-map {name} is not defined"
-    for words in (words for entry in entries for words in _lists(entry)):
-        if not tree.all(words[1], "prefix-list", words[-1]):
-            return f"route-map {name} matches {words[1]} prefix-list {words[-1]}, which is not defined"
+    for family, prefixes in (row for entry in entries for row in _lists(entry)):
+        if not tree.all(family, "prefix-list", prefixes):
+            return f"route-map {name} matches {family} prefix-list {prefixes}, which is not defined"
     passed = [prefix for prefix in hidden if _permits(tree, entries, prefix)]
     return f"route-map {name} permits {', '.join(passed)}" if passed else None
 
 
-def _lists(entry: Section) -> Iterator[tuple[str, ...]]:
-    """``match ip address prefix-list NAME``; one line may name several."""
-    for child in entry.all("match"):
-        words = child.words
-        if words[1] in ("ip", "ipv6") and words[2:4] == ("address", "prefix-list"):
-            for name in words[4:]:
-                yield (*words[:4], name)
+def _lists(entry: Section) -> list[tuple[str, str]]:
+    """(family, name) of each ``match ip address prefix-list NAME``; one line may name several."""
+    return [(family, name) for family in ("ip", "ipv6")
+            for line in entry.all("match", family, "address", "prefix-list") for name in line.words[4:]]  # fmt: skip
 
 
 def _permits(tree: ConfigTree, entries: Iterable[Section], prefix: str) -> bool:
     """The first entry that matches decides. What an entry matches beside prefix-lists may match: that is no filter."""
     family = "ipv6" if ":" in prefix else "ip"
     for entry in sorted(entries, key=lambda section: int(section.words[3])):
-        lists = list(_lists(entry))
-        mine = [words for words in lists if words[1] == family]
-        if lists and not mine:
-            continue
-        if not lists or any(_listed(tree, words[1], words[-1], prefix) for words in mine):
+        lists = _lists(entry)
+        if not lists or any(_listed(tree, kind, name, prefix) for kind, name in lists if kind == family):
             return entry.words[2] == "permit"
     return False
 

@@ -107,7 +107,6 @@ def _diagnose(lab: LabUnderTest, row: PingInput, identity: str) -> list[str]:
 
 
 def _await_pod(lab: LabUnderTest, wanted: PodInput, version: int, deadline: Deadline) -> tuple[str, str]:
-    """(name, address) of the running pod."""
     node = lab.kube_name(wanted.node)
 
     def there() -> tuple[str, str] | NotYet:

@@ -42,9 +42,13 @@ class ScaleRoutesInput(Model):
     @property
     def prefixes(self) -> tuple[str, ...]:
         """In their order. A range that has not so many gives all that it has."""
-        return tuple(
-            str(network) for network in islice(ip_network(self.range).subnets(new_prefix=self.length), self.count)
-        )
+        networks = ip_network(self.range).subnets(new_prefix=self.length)
+        return tuple(map(str, islice(networks, self.count)))
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """As a switch has them, but for their tag."""
+        return tuple(f"{bgp.IP[self.family]} route {prefix} {self.via}" for prefix in self.prefixes)
 
 
 class ScaleInput(Model):
@@ -58,22 +62,16 @@ class ScaleInput(Model):
 
 LIMIT = 300.0
 """Seconds for the configuration of all routes, or of their removal."""
-IP = {"ipv4": "ip", "ipv6": "ipv6"}
 
 
 def lines(inputs: ScaleInput) -> list[str]:
     """What the border leaf is told."""
-    routes = [
-        f"{IP[row.family]} route {prefix} {row.via} tag {inputs.tag}"
-        for row in inputs.routes
-        for prefix in row.prefixes
-    ]
-    return [f"vrf context {inputs.vrf}", *routes]
+    return [f"vrf context {inputs.vrf}", *(f"{line} tag {inputs.tag}" for row in inputs.routes for line in row.lines)]
 
 
 def removal(inputs: ScaleInput, running: str) -> list[str]:
     """What takes those routes away that a running configuration has: some may have been taken already."""
-    ours = {f"{IP[row.family]} route {prefix} {row.via}" for row in inputs.routes for prefix in row.prefixes}
+    ours = {line for row in inputs.routes for line in row.lines}
     said = [" ".join(line.split()[:4]) for line in running.splitlines()]
     there = [line for line in dict.fromkeys(said) if line in ours]
     return [f"vrf context {inputs.vrf}", *(f"no {line}" for line in there)] if there else []
@@ -119,11 +117,8 @@ def run(lab: LabUnderTest) -> list[CheckResult]:
         large = [_has(inputs, *table, before[table], watch, pushed) for table in tables]
         large += [_reaches(inputs, *table) for table in tables]
         found = lab.poll(large, lab.deadline("converged"))
-        deadline = lab.deadline("converged")
-        for pinged in lab.parts(ping.PingInput):
-            found += lab.tell(ping.one(lab, pinged, f"scale.ping.{pinged.name}", deadline))
-        for fetched in lab.parts(curl.CurlInput):
-            found += lab.tell(curl.one(lab, fetched, f"scale.curl.{fetched.name}", deadline))
+        found += lab.flows("scale.ping", ping.PingInput, ping.one)
+        found += lab.flows("scale.curl", curl.CurlInput, curl.one)
         unheard = [_unheard(node, row) for node in inputs.nodes for row in inputs.routes]
         found += lab.hold(unheard, WINDOW, found) if unheard else []
         elapsed = watch.seconds  # now, since a session's age is told later: what it then has more proves nothing less
@@ -134,7 +129,7 @@ def run(lab: LabUnderTest) -> list[CheckResult]:
 
 
 def _summary(inputs: ScaleInput, leaf: str, row: ScaleRoutesInput) -> Command:
-    return Command("nxos", leaf, f"show {IP[row.family]} bgp summary vrf {inputs.vrf}")
+    return Command("nxos", leaf, f"show {bgp.IP[row.family]} bgp summary vrf {inputs.vrf}")
 
 
 def sizes(body: Any) -> tuple[int, int]:
@@ -160,7 +155,7 @@ def _has(inputs: ScaleInput, leaf: str, row: ScaleRoutesInput, before: int, watc
 def _reaches(inputs: ScaleInput, leaf: str, row: ScaleRoutesInput) -> Check:
     """The last prefix is in the routing table, over VXLAN."""
     last = row.prefixes[-1]
-    asked = Command("nxos", leaf, f"show {IP[row.family]} route {last} vrf {inputs.vrf}")
+    asked = Command("nxos", leaf, f"show {bgp.IP[row.family]} route {last} vrf {inputs.vrf}")
     return Check(f"scale.route.{leaf}.{row.family}", f"{leaf} routes the last of them, {last}", (asked,),
                  lambda body: bgp.judge_hops(leaf, last, [row.next_hop], None, body))  # fmt: skip
 
@@ -206,7 +201,6 @@ def judge_kept(switch: str, before: Mapping[str, Age], now: Mapping[str, Age], e
 
 
 def _ages(body: Any) -> dict[str, Age]:
-    """Neighbor → age of each session that is Established."""
     found = {neighbor: _seconds(str(row.get("time", ""))) for neighbor, row in neighbors(body).items()
              if row.get("state") == "Established"}  # fmt: skip
     return {neighbor: age for neighbor, age in found.items() if age is not None}

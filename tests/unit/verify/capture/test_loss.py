@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from labctl.verify.capture.loss import Loss, measure
 from labctl.verify.capture.packet import Frame, Header, Packet, decode
 from labctl.verify.steps.model import LossOf
-from labctl.verify.steps.run import judge_loss
-from labctl.verify.steps.traffic import Ends, Measured
+from labctl.verify.steps.run import Ends, Measured, judge_loss
 from tests.unit.verify.capture.test_packets import ethernet, ip4, ip6, pcap
 
 A, B = "10.0.0.1", "10.0.0.2"

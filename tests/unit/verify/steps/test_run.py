@@ -12,7 +12,7 @@ import pytest
 from labctl.errors import InconclusiveError
 from labctl.guest.api import Completed
 from labctl.restore.changes import open_changes
-from labctl.verify.inputs import ChecksInput, ModeInput, ModesInput
+from labctl.verify.inputs import ChecksInput, ModeInput
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.steps.load import loads
 from labctl.verify.steps.model import Packets
@@ -60,7 +60,7 @@ def small(lab: LabUnderTest, scripted: ScriptedNodes, done: Callable[..., Comple
     checks = ChecksInput(
         schema_="labctl.checks/v2",
         links=LinksInput(lacp=(LacpInput(node="node01", bond="bond0", members=("eth1", "eth2")),)),
-        modes=ModesInput(routed=ModeInput(bgp=BgpInput(nodes=nodes))),
+        modes={"routed": ModeInput(bgp=BgpInput(nodes=nodes))},
     )
     scripted.nodes["node01", BOND] = done(BOTH)
     scripted.switches["leaf2101"] = {SUMMARY: summary(), NEIGHBORS: neighbors()}

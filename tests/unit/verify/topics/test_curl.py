@@ -17,8 +17,8 @@ CURL = CurlInput.model_validate({
     [
         (0, "Welcome to nginx!", "", 2, "PASS", "the page came (17 bytes)"),
         (0, "Not here", "", 2, "FAIL", "the page does not contain 'Welcome'"),
-        (28, "", "", 1, "FAIL", "no answer within 4 s; default/web has 1 endpoint"),
-        (7, "", "curl: (7) x", 0, "FAIL", "connection refused or no route; default/web has 0 endpoints"),
+        (28, "", "curl: (28) timed out", 1, "FAIL", "curl: (28) timed out; default/web has 1 endpoint"),
+        (7, "", "curl: (7) x", 0, "FAIL", "curl: (7) x; default/web has 0 endpoints"),
         (35, "", "curl: (35) handshake\n", 2, "FAIL", "curl: (35) handshake; default/web has 2 endpoints"),
         (77, "", "", 2, "FAIL", "curl ended with 77"),
     ],
