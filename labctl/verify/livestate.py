@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -17,6 +16,7 @@ from labctl.bonding import parse_bond
 from labctl.folder import Folder
 from labctl.kube.resources import NODES, PODS
 from labctl.nxos.tables import neighbors, rows
+from labctl.parallel import at_once
 from labctl.verify.expectation import is_ready
 from labctl.verify.inputs import ChecksInput
 from labctl.verify.observer import Command, Observer, Unanswered
@@ -104,8 +104,6 @@ class KubeNode:
 
 CLUSTER = "kubernetes"
 """The API server's name among the nodes that did not answer."""
-AT_ONCE = 8
-"""Nodes that are asked at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +141,7 @@ def read(
     said |= {name: _node(name, run, checks) for name in (*lab.kube_nodes, *lab.hosts)}
     if lab.kube_nodes:
         said[CLUSTER] = _cluster(observer, {kubernetes: name for name, kubernetes in lab.kubernetes.items()})
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        answers = dict(zip(said, pool.map(_until_silent, said.values()), strict=True))
+    answers = at_once(said, lambda node: _until_silent(said[node]))
     for row in (row for rows_of, _ in answers.values() for row in rows_of):
         found.setdefault(type(row), []).append(row)
     kinds: Mapping[str, type] = {

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
 
 from labctl.errors import UsageError, did_you_mean
 from labctl.folder import Folder
 from labctl.verify.capturing import GATEWAY_MACS
-from labctl.verify.checks import Check
 from labctl.verify.inputs import ChecksInput, load_checks
 from labctl.verify.lab import LabUnderTest, Scenario
 from labctl.verify.steps.expects import counters
@@ -120,14 +119,12 @@ def switch_commands(folder: Folder) -> dict[str, list[str]]:
     """
     inputs = load_checks(folder.path)
     lab = LabUnderTest(folder, inputs, None, threading.Event(), lambda _result: None, folder.path / "journal.jsonl")  # type: ignore[arg-type]
-    found: dict[str, list[str]] = {name: [] for name in folder.lab.switches}
-    checks: Iterable[Check] = (*links.checks(lab), *bgp.checks(lab), *leafs.checks(lab))
-    asked_by_checks = (command for check in checks for command in check.commands if command.kind.startswith("nxos"))
-    for command in (*asked_by_checks, *counters(lab.section(bgp.BgpInput).sessions)):
-        known = found.setdefault(command.target, [])
-        if command.text not in known and command.text != leafs.RUNNING:  # a recording reads it back anyway
-            known.append(command.text)
-    for name, asked in found.items():
-        if folder.lab.nodes[name].role != "spine" and GATEWAY_MACS not in asked:
-            asked.append(GATEWAY_MACS)
-    return found
+    checks = (*links.checks(lab), *bgp.checks(lab), *leafs.checks(lab))
+    asked = [command for check in checks for command in check.commands if command.kind.startswith("nxos")]
+    found: dict[str, dict[str, None]] = {name: {} for name in folder.lab.switches}
+    for command in (*asked, *counters(lab.section(bgp.BgpInput).sessions)):
+        if command.text != leafs.RUNNING:  # a recording reads it back anyway
+            found.setdefault(command.target, {})[command.text] = None
+    for name in (name for name in found if folder.lab.nodes[name].role != "spine"):
+        found[name][GATEWAY_MACS] = None
+    return {name: list(texts) for name, texts in found.items()}

@@ -76,42 +76,32 @@ def _addresses(packet: Packet, expected: ExpectedPacket) -> bool:
 
 def differences(packet: Packet, expected: ExpectedPacket) -> list[str]:
     """What is wrong with a packet; empty when it fits."""
-    wrong: list[str] = []
-    inner = packet.inner
+    inner, wanted = packet.inner, expected.inner
     if inner is None:
         return ["no IP"]
-    if inner.source not in expected.inner.sources:
-        wrong.append(f"source {inner.source}")
-    if inner.target not in expected.inner.targets:
-        wrong.append(f"target {inner.target}")
-    if expected.inner.protocol and inner.protocol != expected.inner.protocol:
-        wrong.append(f"protocol {inner.protocol}")
-    if expected.inner.port and expected.inner.port != inner.target_port:
-        wrong.append(f"port {inner.target_port}")
-    wrong += _outer(packet, expected)
-    frame = packet.frames[0]
-    if expected.vlan is not None and frame.vlan != expected.vlan:
-        wrong.append(f"VLAN {frame.vlan}, not {expected.vlan}")
-    if expected.source_macs is not None and frame.source not in expected.source_macs:
-        wrong.append(f"source MAC {frame.source}, not one that the leaf calls its own")
-    if expected.macs is not None and not {frame.source, frame.target} & expected.macs:
-        wrong.append("not of this port")
-    return wrong
+    frame, vlan, sources, macs = packet.frames[0], expected.vlan, expected.source_macs, expected.macs
+    rules = (
+        (inner.source not in wanted.sources, f"source {inner.source}"),
+        (inner.target not in wanted.targets, f"target {inner.target}"),
+        (wanted.protocol and inner.protocol != wanted.protocol, f"protocol {inner.protocol}"),
+        (wanted.port and inner.target_port != wanted.port, f"port {inner.target_port}"),
+        *_outer(packet, expected),
+        (vlan is not None and frame.vlan != vlan, f"VLAN {frame.vlan}, not {vlan}"),
+        (sources is not None and frame.source not in sources,
+         f"source MAC {frame.source}, not one that the leaf calls its own"),
+        (macs is not None and not {frame.source, frame.target} & macs, "not of this port"),
+    )  # fmt: skip
+    return [text for broken, text in rules if broken]
 
 
-def _outer(packet: Packet, expected: ExpectedPacket) -> list[str]:
-    outer = packet.outer
-    if expected.outer is None:
-        if expected.encapsulated:
-            return [] if outer is not None else ["not encapsulated"]
-        if outer is not None:
-            return [f"encapsulated by {outer.protocol} {outer.source} > {outer.target}"]
-        return []
+def _outer(packet: Packet, expected: ExpectedPacket) -> list[tuple[object, str]]:
+    outer, wanted = packet.outer, expected.outer
     if outer is None:
-        return ["not encapsulated"]
-    wrong = []
-    if outer.source not in expected.outer.sources or outer.target not in expected.outer.targets:
-        wrong.append(f"outer {outer.source} > {outer.target}")
-    if expected.outer.protocol and outer.protocol != expected.outer.protocol:
-        wrong.append(f"outer protocol {outer.protocol}")
-    return wrong
+        return [(wanted is not None or expected.encapsulated, "not encapsulated")]
+    way = f"{outer.source} > {outer.target}"
+    if wanted is None:
+        return [(not expected.encapsulated, f"encapsulated by {outer.protocol} {way}")]
+    return [
+        (outer.source not in wanted.sources or outer.target not in wanted.targets, f"outer {way}"),
+        (wanted.protocol and outer.protocol != wanted.protocol, f"outer protocol {outer.protocol}"),
+    ]

@@ -8,7 +8,7 @@ short it was.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -31,56 +31,49 @@ from labctl.verify.verdict import Judgement, Verdict, fails, judged, ruled
 ADDRESS_KEYS = ("neighbor", "ipv6neighbor", "ipv4neighbor")
 
 
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """What a switch says of one neighbor. ``up``: how long, in its words."""
-
-    state: str
-    established: int
-    dropped: int
-    up: str
-
-
-def counted(body: Any) -> dict[str, Counted]:
-    """Address → what is counted."""
+def counted(body: Any) -> dict[str, Mapping[str, Any]]:
+    """Address → what a switch says of a neighbor whose connections it counts."""
     found = {}
     for row in rows(body, "neighbor"):
         address = next((str(row[key]) for key in ADDRESS_KEYS if key in row), None)
         if address is not None and "connsestablished" in row:
-            found[address] = Counted(
-                str(row.get("state")),
-                int(row["connsestablished"]),
-                int(row.get("connsdropped") or 0),
-                str(row.get("elapsedtime") or "-"),
-            )
+            found[address] = row
     return found
 
 
-def judge_connections(are: str, switch: str, neighbor: str, before: Mapping[str, Counted], body: Any) -> Judgement:
+def judge_connections(
+    are: str, switch: str, neighbor: str, before: Mapping[str, Mapping[str, Any]], body: Any
+) -> Judgement:
     """Established: ``unbroken``, by the same connection as before; ``reset``, by a newer one."""
     then, now = before.get(neighbor), counted(body).get(neighbor)
     if then is None:
         return Judgement("INCONCLUSIVE", f"{switch}: neighbor {neighbor} was not there when the scenario began")
-    same = are == "unbroken"
-    expected: dict[str, Any] = {"state": "Established", "connections": f"more than {then.established}"}
+    same, (made_then, lost_then) = are == "unbroken", _connections(then)
+    expected: dict[str, Any] = {"state": "Established", "connections": f"more than {made_then}"}
     if same:
-        expected |= {"connections": then.established, "dropped": then.dropped}
+        expected |= {"connections": made_then, "dropped": lost_then}
     if now is None:
         return fails(f"{switch}: neighbor {neighbor} is not there any more", expected, None)
-    seen = {"state": now.state, "connections": now.established, "dropped": now.dropped, "up_for": now.up}
-    why = f"{now.established} connections and {now.dropped} dropped, {then.established} and {then.dropped} before"
+    (made, lost), up = _connections(now), str(now.get("elapsedtime") or "-")
+    seen = {"state": str(now.get("state")), "connections": made, "dropped": lost, "up_for": up}
     rules = (
-        (now.state != "Established", f"is {now.state}"),
-        (same and (now.established, now.dropped) != (then.established, then.dropped), f"was reset: {why}"),
-        (not same and now.established <= then.established, "was not reset"),
-    )
-    right = f"is {'unbroken' if same else 'a new one'}, up for {now.up}"
+        (seen["state"] != "Established", f"is {seen['state']}"),
+        (same and (made, lost) != (made_then, lost_then),
+         f"was reset: {made} connections and {lost} dropped, {made_then} and {lost_then} before"),
+        (not same and made <= made_then, "was not reset"),
+    )  # fmt: skip
+    right = f"is {'unbroken' if same else 'a new one'}, up for {up}"
     return ruled(f"{switch}: session with {neighbor} ", rules, right, expected, seen)
+
+
+def _connections(row: Mapping[str, Any]) -> tuple[int, int]:
+    """How many there were, and how many of them were dropped."""
+    return int(row["connsestablished"]), int(row.get("connsdropped") or 0)
 
 
 COUNTED = ("unbroken", "reset")
 """Judged by the connections that the switch counts."""
-Baseline = Mapping[Command, Mapping[str, Counted]]
+Baseline = Mapping[Command, Mapping[str, Mapping[str, Any]]]
 """What was counted when the scenario began."""
 
 

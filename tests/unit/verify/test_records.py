@@ -371,7 +371,7 @@ def test_every_rendered_folder_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "line", "words"),
+    ("old", "new", "line", "message"),
     [
         ("labctl.checks/v2", "labctl.checks/v1", 1, "it is labctl.checks/v1, and this labctl reads labctl.checks/v2"),
         ("labctl.checks/v2", "labctl.other/v2", 1, "schema"),
@@ -385,13 +385,13 @@ def test_every_rendered_folder_is_read() -> None:
         ("  routed:", "  routed: {}\n  routed:", 0, "routed"),
     ],
 )
-def test_a_bad_input_is_refused_at_its_line(tmp_path: Path, old: str, new: str, line: int, words: str) -> None:
+def test_a_bad_input_is_refused_at_its_line(tmp_path: Path, old: str, new: str, line: int, message: str) -> None:
     assert TEXT.count(old) == 1
     with pytest.raises(SpecError) as caught:
         load_checks(folder_of(tmp_path, TEXT.replace(old, new)))
     problems = caught.value.problems
     assert all(problem.place.file == "checks.yaml" and problem.place.line for problem in problems)
-    assert any(words in problem.message for problem in problems)
+    assert any(message in problem.message for problem in problems)
     assert line == 0 or line in {problem.place.line for problem in problems}
 
 

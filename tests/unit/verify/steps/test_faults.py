@@ -158,7 +158,7 @@ def test_a_command_that_fails_is_an_error(
 ) -> None:
     scripted.nodes["node01", "ip -j link show dev eth1"] = done(UP)
     scripted.nodes["node01", "ip link set dev eth1 down"] = done(
-        code=2, words="RTNETLINK answers: Operation not permitted"
+        code=2, message="RTNETLINK answers: Operation not permitted"
     )
     with pytest.raises(NotDone, match="node01: ip link set dev eth1 down: RTNETLINK answers"):
         made(lab, fault(unplug={"node": "node01", "interface": "eth1"}))
@@ -224,15 +224,15 @@ def test_a_node_that_is_cordoned_already_stays_so(lab: LabUnderTest, cluster: Sc
 
 
 @pytest.mark.parametrize(
-    ("kind", "words"),
+    ("kind", "message"),
     [
         ({"move_pod": {"pod": "app=none"}}, "no running pods app=none in default, one is wanted"),
         ({"restart_pod": {"pod": "app=web", "node": "node02"}}, "no running pods app=web on node02"),
         ({"drain": {"service": "default/other", "node": "node01"}}, "default/other has no endpoint on node01"),
     ],
 )
-def test_nothing_to_break(lab: LabUnderTest, cluster: ScriptedNodes, kind: Any, words: str) -> None:
-    with pytest.raises(NotDone, match=words):
+def test_nothing_to_break(lab: LabUnderTest, cluster: ScriptedNodes, kind: Any, message: str) -> None:
+    with pytest.raises(NotDone, match=message):
         plan(lab, fault(**kind))
     assert cluster.requests == []
 

@@ -135,19 +135,19 @@ COPY = CopyInput(
 
 
 @pytest.mark.parametrize(
-    ("hops", "verdict", "words"),
+    ("hops", "verdict", "message"),
     [
         (["10.2.0.2%default"], "PASS", "reached via 10.2.0.2 alone, no copy of another pair"),
         (["10.2.0.2%default", "10.2.0.4%default"], "FAIL", "is duplicated: it is reached at leaf4 (10.2.0.4), which"),
         (["::ffff:10.2.0.101%default"], "FAIL", "reached at leaf3 and leaf4 (10.2.0.101)"),
     ],
 )
-def test_a_copy_of_another_pair(hops: list[str], verdict: str, words: str) -> None:
+def test_a_copy_of_another_pair(hops: list[str], verdict: str, message: str) -> None:
     paths = [{"ipnexthop": hop, "ubest": "true"} for hop in hops]
     found = bgp.judge_copy(COPY, route_table(COPY.prefix, *paths))
     assert found.verdict == verdict
     assert found.sentence.startswith("leaf1: 192.168.100.2/32 is ")
-    assert words in found.sentence
+    assert message in found.sentence
 
 
 @pytest.mark.parametrize(

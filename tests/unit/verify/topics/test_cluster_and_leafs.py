@@ -51,7 +51,7 @@ class Change:
     """A change of what is answered, the check that it fails, and words of its sentence."""
 
     check: str
-    words: str
+    message: str
     make: Callable[[RecordedLab], Any]
 
 
@@ -280,12 +280,12 @@ CHANGES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("change", CHANGES, ids=lambda change: f"{change.check}: {change.words[:30]}")
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: f"{change.check}: {change.message[:30]}")
 def test_a_change_fails_its_check_for_its_reason(change: Change, recorded: RecordedLab, tmp_path: Path) -> None:
     change.make(recorded)
     result = judged(recorded, tmp_path, change.check)[change.check]
     assert result.verdict == "FAIL", result.sentence
-    assert re.search(change.words, result.sentence), result.sentence
+    assert re.search(change.message, result.sentence), result.sentence
 
 
 def kind(identity: str) -> str:

@@ -13,7 +13,7 @@ CURL = CurlInput.model_validate({
 
 
 @pytest.mark.parametrize(
-    ("code", "page", "words", "endpoints", "verdict", "sentence"),
+    ("code", "page", "message", "endpoints", "verdict", "sentence"),
     [
         (0, "Welcome to nginx!", "", 2, "PASS", "the page came (17 bytes)"),
         (0, "Not here", "", 2, "FAIL", "the page does not contain 'Welcome'"),
@@ -23,8 +23,8 @@ CURL = CurlInput.model_validate({
         (77, "", "", 2, "FAIL", "curl ended with 77"),
     ],
 )
-def test_curl(code: int, page: str, words: str, endpoints: int, verdict: str, sentence: str) -> None:
-    found = judge_page(CURL, "http://10.96.0.9:80/", Completed(code, page.encode(), words.encode()), endpoints)
+def test_curl(code: int, page: str, message: str, endpoints: int, verdict: str, sentence: str) -> None:
+    found = judge_page(CURL, "http://10.96.0.9:80/", Completed(code, page.encode(), message.encode()), endpoints)
     assert found.verdict == verdict
     assert sentence in found.sentence
     assert found.sentence.startswith("node02: http://10.96.0.9:80/: ")

@@ -54,8 +54,8 @@ def test_port_channels(body: Any, expected: tuple[str, str]) -> None:
 
 def vpc_brief(peer: str = "peer-ok", consistency: str = "consistent", **legs: str) -> dict[str, Any]:
     rows = [
-        {"vpc-id": name[1:], "vpc-port-state": words.split()[0], "vpc-consistency": words.split()[1]}
-        for name, words in legs.items()
+        {"vpc-id": name[1:], "vpc-port-state": leg.split()[0], "vpc-consistency": leg.split()[1]}
+        for name, leg in legs.items()
     ]
     return {"vpc-peer-status": peer, "vpc-peer-consistency": consistency, "TABLE_vpc": {"ROW_vpc": rows}}
 

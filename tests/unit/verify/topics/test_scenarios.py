@@ -154,7 +154,7 @@ GOOD, OTHER = pcap("192.168.1.13", "10.244.196.130"), pcap("192.168.1.13", "10.2
 
 
 @pytest.mark.parametrize(
-    ("captures", "refused", "verdict", "words"),
+    ("captures", "refused", "verdict", "message"),
     [
         ({"leaf2101": OTHER, "leaf2102": GOOD}, {}, "PASS", "leaf2102: 1 packets as expected"),
         ({"leaf2101": GOOD, "leaf2102": GOOD}, {}, "PASS", "leaf2101: 1 packets as expected"),
@@ -166,7 +166,7 @@ GOOD, OTHER = pcap("192.168.1.13", "10.244.196.130"), pcap("192.168.1.13", "10.2
     ],
 )
 def test_one_fitting_packet_at_one_of_its_places(
-    lab: LabUnderTest, scripted: Any, captures: Any, refused: set[str], verdict: str, words: str
+    lab: LabUnderTest, scripted: Any, captures: Any, refused: set[str], verdict: str, message: str
 ) -> None:
     scripted.captures = captures
     scripted.refused_captures = {name: InconclusiveError("gone") for name in refused}
@@ -175,7 +175,7 @@ def test_one_fitting_packet_at_one_of_its_places(
         assert len([text for _, text in scripted.asked if text == "capture bond0"]) == 2, "before the body runs"
     found = judge(lab, "curl.host", row, taken[0], ENDPOINTS)
     assert found.verdict == verdict
-    assert words in found.sentence
+    assert message in found.sentence
     assert found.id == "curl.host.capture.leaf2101-leaf2102"
     assert len(found.captures) == len(captures)
     for path in found.captures:
@@ -383,16 +383,16 @@ def test_a_page_that_comes_later(page: Any, done: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "verdict", "words"),
+    ("answer", "verdict", "message"),
     [
         (Completed(7, b"", b""), "FAIL", "curl ended with 7; "),
         (InconclusiveError("the guest is gone"), "INCONCLUSIVE", "the guest is gone"),
     ],
 )
-def test_no_page(page: Any, answer: Any, verdict: str, words: str) -> None:
+def test_no_page(page: Any, answer: Any, verdict: str, message: str) -> None:
     (found,) = page(answer)
     assert found.verdict == verdict
-    assert words in found.sentence
+    assert message in found.sentence
 
 
 def test_a_page_that_was_waited_for_when_it_was_cut_short_is_no_failure(
@@ -434,7 +434,7 @@ def ping_input(lab: LabUnderTest, mode: str = "routed") -> Any:
 
 
 @pytest.mark.parametrize(
-    ("node01", "node02", "verdict", "words"),
+    ("node01", "node02", "verdict", "message"),
     [
         (routes("bond0", TWO), routes("bond0", ONE), "PASS", f"{TWO} via 192.168.1.1 dev bond0"),
         (routes("bond0", TWO), routes("eth0", "default"), "FAIL", "node02 has no route to the other node's block"),
@@ -442,13 +442,13 @@ def ping_input(lab: LabUnderTest, mode: str = "routed") -> Any:
     ],
 )
 def test_both_nodes_need_a_route_to_the_others_block(
-    lab: LabUnderTest, objects: Any, scripted: Any, done: Any, node01: str, node02: str, verdict: str, words: str
+    lab: LabUnderTest, objects: Any, scripted: Any, done: Any, node01: str, node02: str, verdict: str, message: str
 ) -> None:
     of_nodes(scripted, done, node01=node01, node02=node02)
     check = ping.route_check(lab, ping_input(lab), "ping.v4")
     (found,) = poll([check], lab.observer, Deadline(0), lab.cancel, lab.told)
     assert found.verdict == verdict
-    assert words in found.sentence
+    assert message in found.sentence
 
 
 def test_no_pod_to_ping_from(lab: LabUnderTest, objects: Any, scripted: Any) -> None:
@@ -521,7 +521,7 @@ def test_names_of_nodes(lab: LabUnderTest, whitepaper: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("hops", "verdict", "words"),
+    ("hops", "verdict", "message"),
     [
         (("192.168.1.11",), "PASS", "via 192.168.1.11"),
         (("192.168.1.13",), "FAIL", "has next hops 192.168.1.13, expected 192.168.1.11"),
@@ -529,18 +529,18 @@ def test_names_of_nodes(lab: LabUnderTest, whitepaper: Any) -> None:
     ],
 )
 def test_a_nodes_block_is_known_from_that_node_alone(
-    lab: LabUnderTest, objects: Any, hops: tuple[str, ...], verdict: str, words: str
+    lab: LabUnderTest, objects: Any, hops: tuple[str, ...], verdict: str, message: str
 ) -> None:
     rows = [row for row in lab.checks.mode(lab.folder.lab.mode).bgp.all_routes if isinstance(row.prefix, BlockOf)]
     row = next(row for row in rows if isinstance(row.prefix, BlockOf) and row.prefix.block_of == "node01")
     found = bgp.judge_route(lab.kube_name, row, lab.cluster(*KINDS), route_body("10.244.196.128/26", *hops))
-    assert (found.verdict, words in found.sentence) == (verdict, True), found.sentence
+    assert (found.verdict, message in found.sentence) == (verdict, True), found.sentence
     objects["blockaffinities"].clear()
     assert bgp.judge_route(lab.kube_name, row, lab.cluster(*KINDS), {}).sentence == "node01 has no address block"
 
 
 @pytest.mark.parametrize(
-    ("pref", "tag", "words"),
+    ("pref", "tag", "message"),
     [
         ("20", "65531", "via 192.168.1.11"),
         ("200", "65531", "has preference 200, expected 20"),
@@ -548,11 +548,11 @@ def test_a_nodes_block_is_known_from_that_node_alone(
         (None, None, "has preference 0, expected 20"),
     ],
 )
-def test_an_external_route_has_its_preference_and_tag(pref: str | None, tag: str | None, words: str) -> None:
+def test_an_external_route_has_its_preference_and_tag(pref: str | None, tag: str | None, message: str) -> None:
     body = route_body("10.96.0.0/16", "192.168.1.11")
     rows = body["TABLE_vrf"]["ROW_vrf"]["TABLE_addrf"]["ROW_addrf"]["TABLE_prefix"]["ROW_prefix"]
     rows[0]["TABLE_path"]["ROW_path"][0].update({"pref": pref, "tag": tag})
     marks = {"preference": 20, "tag": 65531}
     found = bgp.judge_hops("leaf2101", "10.96.0.0/16", ["192.168.1.11"], None, body, marks)
-    assert words in found.sentence
-    assert (found.verdict == "PASS") is words.startswith("via")
+    assert message in found.sentence
+    assert (found.verdict == "PASS") is message.startswith("via")
