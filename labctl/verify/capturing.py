@@ -41,7 +41,7 @@ def capturing(lab: LabUnderTest, inputs: Sequence[CaptureInput]) -> Iterator[lis
     """Capture at every place of every input while the body runs; results are there when it is over."""
     results = [Taken() for _ in inputs]
     running: list[tuple[Taken, str, Capture]] = []
-    jobs = [(taken, place, row) for taken, row in zip(results, inputs, strict=True) for place in row.places]
+    jobs = [(taken, place, row) for taken, row in zip(results, inputs, strict=True) for place in row.at]
 
     def begin(job: tuple[Taken, str, CaptureInput]) -> None:
         taken, place, row = job
@@ -80,12 +80,12 @@ def judge(lab: LabUnderTest, name: str, row: CaptureInput, taken: Taken, address
     """One input: a fitting packet at one of its places (the hash decides which leaf carries a flow)."""
     files = tuple(lab.observer.evidence.capture(f"{name}.{place}", data) for place, data in sorted(taken.pcaps.items()))
     where = row.interface if isinstance(row.interface, str) else f"port-channel of {row.interface.port_channel_of}"
-    where = f"{where} of {' or '.join(row.places)}"
+    where = f"{where} of {' or '.join(row.at)}"
     try:
         judgement = _judge(taken, resolve(lab, row, addresses), where)
     except Unanswered as unanswered:
         judgement = Judgement("INCONCLUSIVE", str(unanswered))
-    return judgement.of(f"{name}.capture.{'-'.join(row.places)}", f"packets at {where}", captures=files)
+    return judgement.of(f"{name}.capture.{'-'.join(row.at)}", f"packets at {where}", captures=files)
 
 
 def _judge(taken: Taken, packet: ExpectedPacket, where: str) -> Judgement:
@@ -136,7 +136,7 @@ def bond_mac(lab: LabUnderTest, node: str) -> str:
 def gateway_macs(lab: LabUnderTest, row: CaptureInput) -> frozenset[str]:
     """Every MAC that the leafs call a gateway's (G in ``show mac address-table``)."""
     found: set[str] = set()
-    for place in row.places:
+    for place in row.at:
         body, _ = lab.observer.ask(Command("nxos", place, GATEWAY_MACS))
         for entry in rows(body, "mac_address"):
             if entry.get("disp_type") == "G":

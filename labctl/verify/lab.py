@@ -175,7 +175,3 @@ class Scenario:
     fabric_title: str | None = None
     late: bool = False
     on_request: bool = False
-
-    def title_for(self, lab: LabUnderTest) -> str:
-        """As a person reads it."""
-        return self.fabric_title if self.fabric_title and not lab.folder.lab.kube_nodes else self.title

@@ -36,38 +36,6 @@ SHOWN = 5
 """Changes that are told while the checks run; all of them are in the report."""
 
 
-class Drift:
-    """What somebody changed since ``up``: read once, beside the checks, as soon as one of them is not as expected.
-
-    ``look`` reads the running lab (None: there is nothing to compare with); ``told`` hears of what it found.
-    """
-
-    def __init__(self, look: Callable[[], Sequence[str]] | None, told: Callable[[str], None]) -> None:
-        self._look, self._told = look, told
-        self._lock = threading.Lock()
-        self._reader = threading.Thread(target=self._read, name="drift", daemon=True)
-        self.found: tuple[str, ...] = ()
-        """What was changed, as far as it was looked for."""
-
-    def begin(self) -> None:
-        """In a thread of its own; a second time it is nothing."""
-        with self._lock:
-            if self._look is not None and self._reader.ident is None:
-                self._reader.start()
-
-    def over(self) -> None:
-        """Until a look that was begun is over."""
-        while self._reader.is_alive():
-            self._reader.join(SLICE)  # in slices, so that Ctrl-C is seen
-
-    def _read(self) -> None:
-        self.found = tuple(self._look() if self._look else ())
-        for change in self.found[:SHOWN]:
-            self._told(f"changed since up: {change}")
-        if self.found[SHOWN:]:
-            self._told(f"changed since up: {len(self.found) - SHOWN} more things")
-
-
 @dataclass(frozen=True, slots=True)
 class VerifyRequest:
     """What to verify and where to put the evidence. ``sessions``: switches that are logged in to already.
@@ -124,7 +92,9 @@ class _Verification:
         self._evidence = Evidence(request.evidence)
         self._files = self._evidence.lab(self._folder)
         self._cut = ""
-        self._drift = Drift(request.drift, lambda text: self._tell("message", "drift", text))
+        self._lock = threading.Lock()
+        self._drift_reader = threading.Thread(target=self._read_drift, name="drift", daemon=True)
+        self._drift: tuple[str, ...] = ()
         api: Api | None = None
         if self._folder.lab.kube_nodes:
             api = Api(access_from_kubeconfig(request.endpoints.kubeconfig(), request.secrets), connections=8)
@@ -149,9 +119,9 @@ class _Verification:
         )  # fmt: skip
         if report.verdict != "PASS":  # what somebody changed since `up` stands in the report of what is not as expected
             if not report.cut:
-                self._drift.begin()
-                self._drift.over()
-            report = replace(report, drift=self._drift.found, seconds=self._watch.seconds)
+                self._look_for_drift()
+                self._end_drift()
+            report = replace(report, drift=self._drift, seconds=self._watch.seconds)
         if request.catalogue is not None:
             report = replace(report, catalogue=tuple(request.catalogue(report)))
         self._evidence.report(report)
@@ -163,10 +133,26 @@ class _Verification:
         calm = [row for row in wanted if not row.disruptive]
         results = self._at_once([row for row in calm if not row.late])
         results += self._at_once([row for row in calm if row.late])
-        self._drift.over()  # what is changed on purpose from here on is not to be read as a drift
+        self._end_drift()  # what is changed on purpose from here on is not to be read as a drift
         for row in wanted:
             results += self._at_once([row]) if row.disruptive else []
         return results
+
+    def _look_for_drift(self) -> None:
+        """What somebody changed since ``up``: read once, beside the checks, when one is not as expected."""
+        with self._lock:
+            if self._request.drift is not None and self._drift_reader.ident is None:
+                self._drift_reader.start()
+
+    def _end_drift(self) -> None:
+        while self._drift_reader.is_alive():
+            self._drift_reader.join(SLICE)  # in slices, so that Ctrl-C is seen
+
+    def _read_drift(self) -> None:
+        self._drift = tuple(self._request.drift() if self._request.drift else ())
+        more = [f"{len(self._drift) - SHOWN} more things"] if self._drift[SHOWN:] else []
+        for change in (*self._drift[:SHOWN], *more):
+            self._tell("message", "drift", f"changed since up: {change}")
 
     def _at_once(self, scenarios: Sequence[Scenario]) -> list[ScenarioResult]:
         """In threads, also a single one: Ctrl-C then never comes in the middle of what is undone."""
@@ -217,7 +203,9 @@ class _Verification:
     def _scenario(self, scenario: Scenario) -> ScenarioResult:
         started, judged = self._watch.seconds, _Judged(self._told, self._watch, self._request.guest)
         lab = self._lab(judged)
-        name, title = scenario.name, scenario.title_for(lab)
+        name, title = scenario.name, scenario.title
+        if scenario.fabric_title and not self._folder.lab.kube_nodes:
+            title = scenario.fabric_title
         self._tell("scenario", name, title, state="started")
         begun = not self._request.cancel.is_set()
         try:
@@ -230,7 +218,7 @@ class _Verification:
         took = self._watch.seconds - started
         result = ScenarioResult(name, title, took, judged.timed(checks, started), started, judged.load().as_json())
         if result.verdict != "PASS" and not scenario.disruptive:
-            self._drift.begin()
+            self._look_for_drift()
         self._tell(
             "scenario", name, result.sentence, state="done", verdict=result.verdict, seconds=round(result.seconds, 3)
         )
@@ -238,7 +226,7 @@ class _Verification:
 
     def _waits(self, scenario: Scenario, reason: str) -> None:
         if not scenario.disruptive:
-            self._drift.begin()
+            self._look_for_drift()
         self._tell("scenario", scenario.name, reason, state="waiting")
 
     def _told(self, result: CheckResult) -> None:

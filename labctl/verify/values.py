@@ -89,13 +89,9 @@ class ExpectInput(Model):
 
 
 class CaptureInput(Model):
-    at: str | tuple[str, ...]
+    at: Names
     interface: PortChannelOf | str
     expect: ExpectInput
-
-    @property
-    def places(self) -> tuple[str, ...]:
-        return (self.at,) if isinstance(self.at, str) else self.at
 
 
 class PodInput(Model):

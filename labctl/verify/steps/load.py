@@ -297,7 +297,7 @@ class _Reader:
             return
         for field, what in row.names.items():
             at = path if path[-1] == field else (*path, field)  # a fault may be a name and no mapping
-            self._known(listed(getattr(row, field)) or (), *self._named[what], at)
+            self._known(listed(getattr(row, field, None)) or (), *self._named[what], at)
         match row:
             case forms.Port(switch=name) | forms.Leg(node=name) | forms.Capture(at=name) if name in self._all:
                 known = self._interfaces(name)

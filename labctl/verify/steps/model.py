@@ -26,10 +26,10 @@ NameOf = Literal["switch", "node", "node or host", "leaf", "any"]
 
 
 class StepModel(BaseModel):
-    """A mapping of a scenario file. ``names``: its fields that name something of the lab, and what."""
+    """A mapping of a scenario file. ``names``: fields that name something of the lab, and what."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-    names: ClassVar[Mapping[str, NameOf]] = {}
+    names: ClassVar[Mapping[str, NameOf]] = {"switch": "switch", "node": "node"}
 
 
 def as_place(value: Any) -> Any:
@@ -81,7 +81,6 @@ End = Annotated[Pod, BeforeValidator(as_place)]
 class Port(StepModel):
     """Interfaces of a switch."""
 
-    names = {"switch": "switch"}
     switch: str
     interface: Names = Field(description="one, or a list")
 
@@ -97,7 +96,6 @@ class Leg(StepModel):
 class Neighbor(StepModel):
     """A BGP neighbor of a switch."""
 
-    names = {"switch": "switch"}
     switch: str
     neighbor: str
     vrf: str | None = said("the VRF of the lab's sessions where it is left out")
@@ -106,7 +104,6 @@ class Neighbor(StepModel):
 class PodOf(StepModel):
     """A pod by its label."""
 
-    names = {"node": "node"}
     pod: str = Field(pattern=LABEL)
     namespace: str = "default"
     node: str | None = said("the node that it is on")
@@ -115,7 +112,6 @@ class PodOf(StepModel):
 class Drain(StepModel):
     """The endpoints of a Service on one node."""
 
-    names = {"node": "node"}
     service: str = Field(pattern=SERVICE, description="`namespace/name`")
     node: str
 
@@ -163,9 +159,6 @@ class Fault(OneOf):
     )
 
 
-FAULTS = Fault.kinds()
-
-
 class LossOf(StepModel):
     """What a traffic lost at the most, counted in its capture. This stops the traffic."""
 
@@ -188,7 +181,6 @@ class LossOf(StepModel):
 class Sessions(StepModel):
     """Sessions between leafs and nodes: all of the lab's, or those of some leafs and nodes."""
 
-    names = {"switch": "switch", "node": "node"}
     switch: Names | None = None
     node: Names | None = None
     family: Family | None = None
@@ -201,7 +193,6 @@ class Sessions(StepModel):
 class Evpn(StepModel):
     """EVPN sessions of switches with the spines."""
 
-    names = {"switch": "switch"}
     switch: Names | None = None
     neighbor: Names | None = None
     are: Literal["up", "down"]
@@ -210,7 +201,6 @@ class Evpn(StepModel):
 class Route(StepModel):
     """The next hops of a route on a switch."""
 
-    names = {"switch": "switch"}
     switch: Names
     prefix: ClusterIpOf | str = Field(description="a prefix, or `{cluster_ip_of: namespace/name}`")
     next_hops: EndpointsOf | NodesOf | Annotated[tuple[str, ...], BeforeValidator(listed)] = Field(
@@ -222,7 +212,6 @@ class Route(StepModel):
 class Bond(StepModel):
     """Members of a node's bond0: which distribute, which do not."""
 
-    names = {"node": "node"}
     node: str
     up: tuple[str, ...] = ()
     down: tuple[str, ...] = ()
@@ -231,7 +220,6 @@ class Bond(StepModel):
 class PortChannel(StepModel):
     """A leaf's port-channel towards a node."""
 
-    names = {"switch": "switch", "node": "node"}
     switch: Names
     node: str
     state: Literal["up", "down"] = Field(alias="is")
@@ -291,7 +279,6 @@ class Expect(OneOf):
     packets: Packets | None = None
 
 
-EXPECTATIONS = Expect.kinds()
 MEASURED = ("loss", "packets")
 """Judged once, from what was captured: neither `within` nor `hold` means anything there."""
 

@@ -37,7 +37,7 @@ def checks_of(folder: Path) -> list[Check]:
 
 
 def captured(name: str, captures: tuple[CaptureInput, ...]) -> list[str]:
-    return [f"{name}.capture.{'-'.join(capture.places)}" for capture in captures]
+    return [f"{name}.capture.{'-'.join(capture.at)}" for capture in captures]
 
 
 def identities(folder: Path) -> set[str]:

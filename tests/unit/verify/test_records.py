@@ -332,7 +332,7 @@ def test_inputs_are_read(tmp_path: Path) -> None:
     assert routed.bgp.routes[0].next_hops == EndpointsOf(endpoints_of="default/web")
     assert (routed.bgp.routes[1].next_hops, routed.bgp.routes[1].segment) == (("192.168.1.11",), 90001)
     capture = routed.ping[0].captures[0]
-    assert capture.places == ("leaf1", "leaf2")
+    assert capture.at == ("leaf1", "leaf2")
     assert capture.interface == PortChannelOf(port_channel_of="node01")
     assert checks.mode("ipip").ping == ()
 
