@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -43,7 +43,6 @@ class Evidence:
         for name in ("commands", "captures"):
             (folder / name).mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = threading.Lock()
-        self._number = 0
         self._answers: dict[tuple[str, str], str] = {}
         self._count: Counter[str] = Counter()
 
@@ -94,13 +93,9 @@ class Evidence:
         return self.folder / "evidence.json"
 
     def _write(self, name: str, data: bytes) -> None:
-        with self._lock:
-            self._number += 1
-            temporary = self.folder / f".new-{self._number}"
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(handle, "wb") as stream:
+        with tempfile.NamedTemporaryFile(dir=self.folder, prefix=".new-", delete=False) as stream:  # mode 0600
             stream.write(data)
-        temporary.replace(self.folder / name)
+        Path(stream.name).replace(self.folder / name)
 
 
 def _sha256(path: Path) -> str | None:

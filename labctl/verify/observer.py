@@ -9,7 +9,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, TypeVar
 
@@ -63,12 +63,6 @@ class Answer:
         return self._keep()
 
 
-@dataclass(slots=True)
-class _SwitchLine:
-    session: NxosSession | None = None
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-
 class Observer:
     """One verification's way to the nodes. Thread-safe; one question at a time per switch."""
 
@@ -84,7 +78,8 @@ class Observer:
         self.evidence = evidence
         self.api = api
         self.login = login
-        self._switches = {name: _SwitchLine(session) for name, session in sessions.items()}
+        self._sessions = dict(sessions)
+        self._busy: dict[str, threading.Lock] = {}
         self._own: list[NxosSession] = []
         self._lock = threading.Lock()
 
@@ -150,16 +145,15 @@ class Observer:
 
     def _shown(self, switch: str, ask: Callable[[NxosSession], _Shown]) -> _Shown:
         with self._lock:
-            line = self._switches.setdefault(switch, _SwitchLine())
-        with line.lock:
-            if line.session is None:
-                line.session = self.login(switch)
-                self._own.append(line.session)
+            busy = self._busy.setdefault(switch, threading.Lock())
+        with busy:
+            if switch not in self._sessions:
+                self._sessions[switch] = self.login(switch)
+                self._own.append(self._sessions[switch])
             try:
-                return ask(line.session)
+                return ask(self._sessions[switch])
             except LabctlError:
-                line.session.close()
-                line.session = None
+                self._sessions.pop(switch).close()
                 raise
 
     def list(self, resource: Resource, namespace: str | None = None) -> list[Json]:

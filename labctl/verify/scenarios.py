@@ -48,8 +48,7 @@ def names(folder: Path) -> list[str]:
 
 def of_folder(folder: Folder, checks: ChecksInput, name: str) -> Scenario:
     """One of the folder's. Raises `SpecError` when it is not as it should be."""
-    file = f"{FOLDER}/{name}.yaml"
-    return _scenario(folder.path / file, folder, checks, file)
+    return _scenario(folder.path / FOLDER / f"{name}.yaml", folder, checks, f"{FOLDER}/{name}.yaml")
 
 
 def of_user(path: Path, folder: Folder, checks: ChecksInput) -> Scenario:

@@ -5,10 +5,10 @@ White paper: Figures 2 to 14.
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from typing import Any
 
-from labctl.design.design import Cluster, Design
-from labctl.render.checks import nodes
+from labctl.design.design import Cluster, Design, Network
 from labctl.render.cluster import bgp_configuration, ip_pools
 from labctl.render.workloads import built_in_services, built_in_workloads
 
@@ -17,6 +17,9 @@ BIRDS = {"standin": ("bird",), "kind": ("bird", "bird6")}
 """Calico runs one BIRD 1.6 a family, a stand-in node one BIRD 2 for both."""
 WINDOW = 3.0
 """Seconds over which what must not be is looked for."""
+NODE_MASK = {4: 24, 6: 64}
+"""kubeadm's ``node-cidr-mask-size-ipv4`` and ``-ipv6``; its allocator gives at most 2^16 networks of a range."""
+MOST_NETWORKS = 16
 
 
 def section(design: Design, cluster: Cluster) -> dict[str, Any]:
@@ -24,8 +27,8 @@ def section(design: Design, cluster: Cluster) -> dict[str, Any]:
     return {
         "kubernetes": cluster.kubernetes,
         "window": WINDOW,
-        "nodes": nodes.rows(cluster),
-        "pod_cidrs": nodes.pod_cidrs(cluster),
+        "nodes": _nodes(cluster),
+        "pod_cidrs": _pod_cidrs(cluster),
         "components": _components(design, cluster),
         "config": {
             "name": "calico-config",
@@ -50,7 +53,7 @@ def section(design: Design, cluster: Cluster) -> dict[str, Any]:
             "selector": "k8s-app=calico-node",
             "sockets": [f"/var/run/calico/{name}.ctl" for name in BIRDS[design.target.cluster]],
         },
-        "routes": nodes.routes(design, cluster),
+        "routes": _routes(design, cluster),
         "service_ranges": [str(network) for network in cluster.services],
         "workloads": built_in_workloads(cluster),
         "services": built_in_services(cluster),
@@ -116,4 +119,45 @@ def _bgp(cluster: Cluster) -> dict[str, Any]:
         "mesh": {"routed": routed[mesh], "ipip": ipip[mesh]},
         "service_cluster_ips": [row["cidr"] for row in routed["serviceClusterIPs"]],
         "service_external_ips": [row["cidr"] for row in routed.get("serviceExternalIPs") or []],
+    }
+
+
+def _nodes(cluster: Cluster) -> list[dict[str, Any]]:
+    """Each node with its addresses on ``bond0``."""
+    return [
+        {
+            "node": node.name,
+            "role": node.role,
+            "addresses": [str(address) for address in (node.address, node.address6) if address],
+        }
+        for node in cluster.nodes
+    ]
+
+
+def _pod_cidrs(cluster: Cluster) -> list[dict[str, Any]]:
+    """Of the first pool of each family, which is the cluster's pod range (`labctl.render.kind`): length of a node's
+    network in each; nothing where a range has no room for networks of that length."""
+    first: dict[int, Network] = {}
+    for pool in cluster.pools:
+        first.setdefault(pool.cidr.version, pool.cidr)
+    masks = {network: NODE_MASK[network.version] for network in first.values()}
+    if not all(0 <= mask - network.prefixlen <= MOST_NETWORKS for network, mask in masks.items()):
+        return []
+    return [{"range": str(network), "length": mask} for network, mask in masks.items()]
+
+
+def _routes(design: Design, cluster: Cluster) -> dict[str, Any]:
+    """Prefixes that a node's table has, and never has."""
+    gateways = [gateway for gateway in (design.vrf.gateway, design.vrf.gateway6) if gateway]
+    loopbacks = [loopback for leaf in design.by_role("leaf") for loopback in (leaf.peering, leaf.peering6) if loopback]
+    peered = [address for address in loopbacks if any(peer.address == address for peer in cluster.peers)]
+    lengths = {4: 24, 6: 64}
+    statics = {ip_network(f"{address}/{lengths[address.version]}", strict=False) for address in peered}
+    return {
+        "device": "bond0",
+        "gateways": [str(gateway.ip) for gateway in gateways],
+        "statics": sorted((str(network) for network in statics), key=lambda text: (":" in text, text)),
+        "external": [str(network) for network in design.announced],
+        "services": [str(network) for network in (*cluster.services, *cluster.external_ips)],
+        "absent": list(dict.fromkeys(f"{address}/{address.max_prefixlen}" for address in loopbacks)),
     }

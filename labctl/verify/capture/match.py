@@ -39,12 +39,15 @@ class ExpectedPacket:
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> ExpectedPacket:
         """What `as_json` wrote. Raises `ValueError` for anything else."""
-        return TypeAdapter(cls).validate_python(body)
+        return FORM.validate_python(body)
 
     def as_json(self) -> dict[str, Any]:
         """For the evidence."""
-        body: dict[str, Any] = TypeAdapter(ExpectedPacket).dump_python(self, by_alias=True, exclude_none=True)
+        body: dict[str, Any] = FORM.dump_python(self, by_alias=True, exclude_none=True)
         return body
+
+
+FORM = TypeAdapter(ExpectedPacket)
 
 
 @dataclass(frozen=True, slots=True)
