@@ -32,26 +32,13 @@ def _curl(design: Design, curl: Curl) -> list[dict[str, Any]]:
     captures = [
         {"at": list(curl.backends.leafs), "interface": {"port_channel_of": curl.backends.name}, "expect": expected}
     ]
-    rows: list[dict[str, Any]] = [
-        {
-            "name": f"{curl.sender.name}-{curl.service}",
-            "from": {"node": curl.sender.name},
-            "service": service,
-            "port": 80,
-            "contains": curl.contains,
-            **({"endpoint": str(curl.endpoint)} if curl.endpoint else {}),
-            "captures": captures,
-        }
+    common = {"service": service, "port": 80, "contains": curl.contains}
+    endpoint = {"endpoint": str(curl.endpoint)} if curl.endpoint else {}
+    row = {"name": f"{curl.sender.name}-{curl.service}", "from": {"node": curl.sender.name}, **common, **endpoint}
+    return [
+        {**row, "captures": captures},
+        *(
+            {"name": f"{host.name}-{curl.service}", "from": {"node": host.name}, **common, "captures": []}
+            for host in design.externals
+        ),
     ]
-    rows += [
-        {
-            "name": f"{external.name}-{curl.service}",
-            "from": {"node": external.name},
-            "service": service,
-            "port": 80,
-            "contains": curl.contains,
-            "captures": [],
-        }
-        for external in design.externals
-    ]
-    return rows

@@ -145,7 +145,6 @@ class Route:
     prefix: str
     kind: str
     hops: tuple[tuple[str, str], ...]
-    protocol: str
     scope: str
 
     @property
@@ -180,19 +179,15 @@ def table(*texts: str) -> dict[str, list[Route]]:
     found: dict[str, list[Route]] = {}
     for text, version in zip(texts, (4, 6), strict=True):
         for row in json_rows(text, f"ip -j -{version} route show"):
-            prefix = "default" if row["dst"] == "default" else str(ip_network(row["dst"]))
+            prefix = f"default-{version}" if row["dst"] == "default" else str(ip_network(row["dst"]))
             if prefix.startswith(("fe80:", "ff00:")):
                 continue
-            hops = row.get("nexthops", [row])
-            route = Route(
-                f"default-{version}" if prefix == "default" else prefix,
-                str(row.get("type", "unicast")),
-                tuple((str(hop.get("gateway") or (hop.get("via") or {}).get("host") or ""), str(hop.get("dev", "")))
-                      for hop in hops),
-                str(row.get("protocol", "")),
-                str(row.get("scope", "")),
-            )  # fmt: skip
-            found.setdefault(route.prefix, []).append(route)
+            hops = tuple(
+                (str(hop.get("gateway") or (hop.get("via") or {}).get("host") or ""), str(hop.get("dev", "")))
+                for hop in row.get("nexthops", [row])
+            )
+            route = Route(prefix, str(row.get("type", "unicast")), hops, str(row.get("scope", "")))
+            found.setdefault(prefix, []).append(route)
     return found
 
 
