@@ -40,6 +40,17 @@ def judged(recorded: RecordedLab, folder: Path, pattern: str = "*") -> dict[str,
     return {result.id: result for result in lab.poll(all_checks(lab), Deadline(0))}
 
 
+def test_a_node_has_its_own_peers_and_those_of_all(recorded: RecordedLab, tmp_path: Path) -> None:
+    lab = under_test(recorded, tmp_path)
+    rows = [
+        cluster.PeerInput(name="all", address="192.168.100.1", asn=1),
+        cluster.PeerInput(name="some", address="192.168.101.1", asn=1, nodes=("node02",)),
+    ]
+    inputs = lab.section(cluster.ClusterInput).model_copy(update={"peers": tuple(rows)})
+    assert cluster._peers(lab, inputs, "node01") == {"192.168.100.1": "global"}
+    assert cluster._peers(lab, inputs, "node02") == {"192.168.100.1": "global", "192.168.101.1": "node specific"}
+
+
 def test_everything_passes_as_recorded(recorded: RecordedLab, tmp_path: Path) -> None:
     found = judged(recorded, tmp_path)
     assert len(found) > 110
