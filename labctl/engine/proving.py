@@ -28,7 +28,7 @@ from labctl.runtime.api import Endpoints, Observation
 from labctl.state import LabState
 from labctl.verify.evidence import Evidence
 from labctl.verify.inputs import load_checks
-from labctl.verify.observer import NoPod, Observer, Unanswered, run_in_pod
+from labctl.verify.observer import Observer, Unanswered, run_in_pod
 from labctl.verify.run import VerifyRequest
 from labctl.verify.topics import bird
 from labctl.verify.topics.bird import BirdSession
@@ -134,7 +134,7 @@ def calico_status(
                 done = run_in_pod(in_namespace, pods, item[1], command.pod, command.text.split())  # type: ignore[arg-type]
                 texts.append(done.stdout if done.code == 0 else done.stderr)
             return bird.parse(*texts)
-        except (LabctlError, NoPod, Unanswered) as error:
+        except (LabctlError, Unanswered) as error:
             return str(error)
 
     with ThreadPoolExecutor(max(1, len(nodes))) as pool:

@@ -61,7 +61,7 @@ class Changes:
         """Names of the changes that are not healed, in the order of their making."""
         return tuple(self._open)
 
-    def make(self, change: Change, action: Callable[[], None]) -> None:
+    def make(self, change: Change, action: Callable[[], object]) -> None:
         """Record it, then do it. What fails half-way is open, too."""
         write(self._journal, change, "begun")
         self._open[change.name] = change

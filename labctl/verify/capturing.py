@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass, field
 
 from labctl.errors import LabctlError
-from labctl.guest.api import Capture, ExecStream
-from labctl.kube.exec import PodSession
+from labctl.guest.api import Capture
 from labctl.nxos.tables import rows
 from labctl.pace import limit
 from labctl.verify.capture.match import ExpectedPacket, ExpectedStack, find
 from labctl.verify.capture.packet import decode
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.observer import Command, Unanswered
-from labctl.verify.values import CaptureInput, ExpectInput, PortChannelOf, PortChannelsInput, StackInput
+from labctl.verify.values import CaptureInput, PortChannelOf, PortChannelsInput, StackInput
 from labctl.verify.verdict import CheckResult, Judgement, fails, passes
 
 GATEWAY_MACS = "show mac address-table"
@@ -42,7 +41,7 @@ def capturing(lab: LabUnderTest, inputs: Sequence[CaptureInput]) -> Iterator[lis
     """Capture at every place of every input while the body runs; results are there when it is over."""
     results = [Taken() for _ in inputs]
     running: list[tuple[Taken, str, Capture]] = []
-    jobs = [(taken, place, row) for taken, row in zip(results, inputs, strict=True) for place in row.places]
+    jobs = [(taken, place, row) for taken, row in zip(results, inputs, strict=True) for place in row.at]
 
     def begin(job: tuple[Taken, str, CaptureInput]) -> None:
         taken, place, row = job
@@ -70,77 +69,58 @@ def capturing(lab: LabUnderTest, inputs: Sequence[CaptureInput]) -> Iterator[lis
 def channel_of(lab: LabUnderTest, switch: str, node: str) -> str:
     """The leaf's port-channel towards a node: that whose members are wired to the node."""
     ports = {port for port, (other, _) in lab.folder.lab.neighbors(switch) if other == node}
-    for row in lab.parts(PortChannelsInput):
-        if row.switch == switch:
-            for channel in row.channels:
-                if set(channel.members) & ports:
-                    return f"port-channel{channel.channel}"
-    return next(iter(sorted(ports)), "port-channel")
+    rows = [row for row in lab.parts(PortChannelsInput) if row.switch == switch]
+    for channel in (channel for row in rows for channel in row.channels):
+        if ports.intersection(channel.members):
+            return f"port-channel{channel.channel}"
+    return min(ports, default="port-channel")
 
 
 def judge(lab: LabUnderTest, name: str, row: CaptureInput, taken: Taken, addresses: Addresses) -> CheckResult:
     """One input: a fitting packet at one of its places (the hash decides which leaf carries a flow)."""
     files = tuple(lab.observer.evidence.capture(f"{name}.{place}", data) for place, data in sorted(taken.pcaps.items()))
     where = row.interface if isinstance(row.interface, str) else f"port-channel of {row.interface.port_channel_of}"
-    places = " or ".join(row.places)
-    identity = f"{name}.capture.{'-'.join(row.places)}"
-    title = f"packets at {where} of {places}"
+    where = f"{where} of {' or '.join(row.at)}"
     try:
-        expected = resolve(lab, row, addresses)
-        judgement = _judge(taken, expected, f"{where} of {places}")
+        judgement = _judge(taken, resolve(lab, row, addresses), where)
     except Unanswered as unanswered:
         judgement = Judgement("INCONCLUSIVE", str(unanswered))
-    return judgement.of(identity, title, captures=files)
+    return judgement.of(f"{name}.capture.{'-'.join(row.at)}", f"packets at {where}", captures=files)
 
 
-def _judge(taken: Taken, expected: ExpectedPacket, where: str) -> Judgement:
-    if not taken.pcaps:
-        return Judgement(
-            "INCONCLUSIVE",
-            f"nothing was captured at {where}: {'; '.join(taken.troubles.values())}",
-            expected.as_json(),
-            None,
-        )
-    nearest = []
+def _judge(taken: Taken, packet: ExpectedPacket, where: str) -> Judgement:
+    expected, nearest = packet.as_json(), []
+    troubles = "; ".join(taken.troubles.values())
     for place, data in sorted(taken.pcaps.items()):
-        found = find(decode(data), expected)
+        found = find(decode(data), packet)
         if found.packets:
-            seen = {"at": place, "packets": len(found.packets), "first": found.packets[0].describe()}
-            return passes(
-                f"{place}: {len(found.packets)} packets as expected: {found.packets[0].describe()}",
-                expected.as_json(),
-                seen,
-            )
+            first = found.packets[0].describe()
+            seen = {"at": place, "packets": len(found.packets), "first": first}
+            return passes(f"{place}: {len(found.packets)} packets as expected: {first}", expected, seen)
         nearest.append(f"{place}: {found.nearest} ({found.seen} packets)")
-    if taken.troubles:
-        return Judgement(
-            "INCONCLUSIVE",
-            f"not every place of {where} could be captured: {'; '.join(taken.troubles.values())}",
-            expected.as_json(),
-            nearest,
-        )
-    return fails(f"no packet at {where} is as expected; {'; '.join(nearest)}", expected.as_json(), nearest)
+    if not nearest:
+        return Judgement("INCONCLUSIVE", f"nothing was captured at {where}: {troubles}", expected)
+    if troubles:
+        told = f"not every place of {where} could be captured: {troubles}"
+        return Judgement("INCONCLUSIVE", told, expected, nearest)
+    return fails(f"no packet at {where} is as expected; {'; '.join(nearest)}", expected, nearest)
 
 
 def resolve(lab: LabUnderTest, row: CaptureInput, addresses: Addresses) -> ExpectedPacket:
     """The input's rules by addresses and MACs that are true now. Raises `Unanswered`."""
-    expect: ExpectInput = row.expect
-    macs = None
-    if isinstance(row.interface, PortChannelOf):
-        macs = frozenset({bond_mac(lab, row.interface.port_channel_of)})
-    sources = gateway_macs(lab, row) if expect.source_mac else None
+    expect, at = row.expect, row.interface
     return ExpectedPacket(
         _stack(expect.inner, addresses), _stack(expect.outer, addresses) if expect.outer else None, expect.vlan,
-        sources, expect.encapsulated, macs,
+        gateway_macs(lab, row) if expect.source_mac else None, expect.encapsulated,
+        frozenset({bond_mac(lab, at.port_channel_of)}) if isinstance(at, PortChannelOf) else None,
     )  # fmt: skip
 
 
 def _stack(row: StackInput, addresses: Addresses) -> ExpectedStack:
     source = frozenset({row.source}) if isinstance(row.source, str) else addresses[row.source.pod]
-    if isinstance(row.target, str):
-        target = frozenset({row.target})
-    else:
-        target = addresses[getattr(row.target, "pod", "endpoints")]
+    target = (
+        frozenset({row.target}) if isinstance(row.target, str) else addresses[getattr(row.target, "pod", "endpoints")]
+    )
     return ExpectedStack(source, target, row.protocol, row.port)
 
 
@@ -156,7 +136,7 @@ def bond_mac(lab: LabUnderTest, node: str) -> str:
 def gateway_macs(lab: LabUnderTest, row: CaptureInput) -> frozenset[str]:
     """Every MAC that the leafs call a gateway's (G in ``show mac address-table``)."""
     found: set[str] = set()
-    for place in row.places:
+    for place in row.at:
         body, _ = lab.observer.ask(Command("nxos", place, GATEWAY_MACS))
         for entry in rows(body, "mac_address"):
             if entry.get("disp_type") == "G":
@@ -165,27 +145,49 @@ def gateway_macs(lab: LabUnderTest, row: CaptureInput) -> frozenset[str]:
     return frozenset(found)
 
 
-class Recording:
-    """Reads a capture from now on."""
+class Reader:
+    """What ``read`` gives, read from now on."""
 
-    def __init__(self, capture: Capture) -> None:
-        self._capture = capture
+    def __init__(self, read: Callable[[], bytes | None]) -> None:
+        self._read = read
         self._data = bytearray()
         self._trouble: LabctlError | None = None
-        self._reader = threading.Thread(target=self._read, name="recording", daemon=True)
-        self._reader.start()
+        self._thread = threading.Thread(target=self._run, name="reader", daemon=True)
+        self._thread.start()
 
-    def _read(self) -> None:
+    def _run(self) -> None:
         try:
-            while (piece := self._capture.read()) is not None:
+            while (piece := self._read()) is not None:
                 self._data += piece
         except LabctlError as error:
             self._trouble = error
 
+    @property
+    def text(self) -> str:
+        """So far; why reading broke is what is read last."""
+        return self._data.decode(errors="replace") + (f"\n{self._trouble}\n" if self._trouble else "")
+
+    @property
+    def over(self) -> bool:
+        """Whether there is no more."""
+        return not self._thread.is_alive()
+
+    def join(self) -> None:
+        """Until it is over, or as long as an end may take."""
+        self._thread.join(limit("end"))
+
+
+class Recording(Reader):
+    """Reads a capture from now on."""
+
+    def __init__(self, capture: Capture) -> None:
+        super().__init__(capture.read)
+        self._capture = capture
+
     def stop(self) -> bytes:
         """End it and give the whole pcap file. Raises what reading raised."""
         self._capture.end()
-        self._reader.join(limit("end"))
+        self.join()
         self._capture.close()
         if self._trouble is not None:
             raise self._trouble
@@ -194,34 +196,3 @@ class Recording:
     def close(self) -> None:
         """Give it up."""
         self._capture.close()
-
-
-class Output:
-    """What a program prints, read from now on."""
-
-    def __init__(self, stream: ExecStream | PodSession) -> None:
-        self._stream = stream
-        self._data = bytearray()
-        self._reader = threading.Thread(target=self._read, name="output", daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        try:
-            while (piece := self._stream.read()) is not None:
-                self._data += piece[1]
-        except LabctlError as error:
-            self._data += f"\n{error}\n".encode()  # it is what the program's reader sees last
-
-    @property
-    def text(self) -> str:
-        """So far."""
-        return bytes(self._data).decode(errors="replace")
-
-    @property
-    def over(self) -> bool:
-        """Whether the program has ended."""
-        return not self._reader.is_alive()
-
-    def join(self) -> None:
-        """Until it has, or as long as an end may take."""
-        self._reader.join(limit("end"))

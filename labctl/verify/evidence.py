@@ -1,4 +1,4 @@
-"""The evidence folder: every command with its raw output, every capture, the report as JSON. Written as it happens.
+"""The evidence folder: the raw answers that decided, every capture, the report as JSON. Written as checks are judged.
 
 What a report needs to know of the lab is in it, too (``lab/``), so that reports are made from this folder alone.
 
@@ -8,14 +8,12 @@ Nothing secret is asked for; what looks like a password or a key in an output is
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
-import os
 import re
+import tempfile
 import threading
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import Counter
 from pathlib import Path
 
 from labctl.folder import Folder
@@ -37,14 +35,6 @@ def redact(data: bytes) -> bytes:
     return data
 
 
-@dataclass(slots=True)
-class _Answer:
-    """What is in a file, and how many have it in use."""
-
-    digest: str
-    users: int = 1
-
-
 class Evidence:
     """Writes one verification's folder; safe to use from several threads."""
 
@@ -53,8 +43,8 @@ class Evidence:
         for name in ("commands", "captures"):
             (folder / name).mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = threading.Lock()
-        self._number = 0
-        self._answers: dict[str, dict[str, _Answer]] = {}
+        self._answers: dict[tuple[str, str], str] = {}
+        self._count: Counter[str] = Counter()
 
     def lab(self, folder: Folder) -> dict[str, FileHash]:
         """Copy the files of `LAB_FILES` that there are, redacted; returns the hashes of the whole artifact folder."""
@@ -66,40 +56,24 @@ class Evidence:
         rendered: dict[str, str | None] = {"lab.json": None, **folder.lab.files}
         return {name: FileHash(_sha256(folder.path / name), known) for name, known in rendered.items()}
 
-    def command(self, target: str, text: str, output: bytes) -> str:
-        """Record an output under a name that says which; returns its path in the folder.
+    def command(self, target: str, text: str, output: bytes, asked: float | None = None) -> str:
+        """Record an output under a name that says which; returns its path in the folder. ``asked``: when, if not now.
 
         It stays as it is: the same question answered otherwise later is another file, for a check must lead to the
-        answer that it was judged by. What turns out to be of no use is to be given back (`release`).
+        answer that it was judged by.
         """
         stem = f"commands/{_slug(target)}__{_slug(text)}"
         body = redact(output)
-        digest = hashlib.sha256(body).hexdigest()
+        key = stem, hashlib.sha256(body).hexdigest()
         with self._lock:
-            answers = self._answers.setdefault(stem, {})
-            known = next((path for path, answer in answers.items() if answer.digest == digest), None)
-            if known:
-                answers[known].users += 1
-                return known
-            names = (f"{stem}.{n}.txt" if n > 1 else f"{stem}.txt" for n in itertools.count(1))
-            name = next(name for name in names if name not in answers)
-            answers[name] = _Answer(digest)
-        head = f"# {target}: {text}\n# {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())}\n".encode()
-        self._write(name, head + body)
+            if key in self._answers:
+                return self._answers[key]
+            self._count[stem] += 1
+            number = f".{self._count[stem]}" if self._count[stem] > 1 else ""
+            name = self._answers[key] = f"{stem}{number}.txt"
+        moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(asked))
+        self._write(name, f"# {target}: {text}\n# {moment}\n".encode() + body)
         return name
-
-    def release(self, paths: Iterable[str]) -> None:
-        """Give back, once each, what `command` returned; what nobody needs any more is removed."""
-        for path in paths:
-            with self._lock:
-                answers = next((found for found in self._answers.values() if path in found), None)
-                if answers is None:
-                    continue
-                answers[path].users -= 1
-                if answers[path].users:
-                    continue
-                del answers[path]
-                (self.folder / path).unlink(missing_ok=True)
 
     def capture(self, name: str, data: bytes) -> str:
         """Record a pcap; returns its path in the folder."""
@@ -119,20 +93,13 @@ class Evidence:
         return self.folder / "evidence.json"
 
     def _write(self, name: str, data: bytes) -> None:
-        with self._lock:
-            self._number += 1
-            temporary = self.folder / f".new-{self._number}"
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(handle, "wb") as stream:
+        with tempfile.NamedTemporaryFile(dir=self.folder, prefix=".new-", delete=False) as stream:  # mode 0600
             stream.write(data)
-        temporary.replace(self.folder / name)
+        Path(stream.name).replace(self.folder / name)
 
 
 def _sha256(path: Path) -> str | None:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
-        return None
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
 
 
 def _slug(text: str) -> str:

@@ -12,15 +12,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_net
 from typing import Any
 
 from labctl import peers
-from labctl.kube.api import Json, Resource
-from labctl.kube.resources import (
-    BGP_CONFIGURATIONS,
-    BLOCK_AFFINITIES,
-    ENDPOINT_SLICES,
-    NODES,
-    PODS,
-    SERVICES,
-)
+from labctl.kube.api import Json
+from labctl.kube.resources import BGP_CONFIGURATIONS, BLOCK_AFFINITIES, ENDPOINT_SLICES, NODES, PODS, SERVICES
 
 EXCLUDE_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers"
 Network = IPv4Network | IPv6Network
@@ -39,10 +32,6 @@ class Cluster:
     configurations: Sequence[Json] = ()
     pods: Sequence[Json] = ()
 
-    @property
-    def behaviour(self) -> peers.Calico:
-        return peers.calico(self.calico)
-
 
 def service_of(cluster: Cluster, reference: str) -> Json | None:
     """By ``namespace/name``."""
@@ -52,9 +41,17 @@ def service_of(cluster: Cluster, reference: str) -> Json | None:
 
 def endpoints(cluster: Cluster, reference: str) -> list[tuple[str, str | None]]:
     """(address, node) of the ready endpoints of a Service."""
-    namespace, _, name = reference.partition("/")
-    found = _endpoints(cluster, namespace, name, ready_only=True)
+    found = _endpoints(cluster, reference, ready_only=True)
     return sorted({(address, row.get("nodeName")) for row in found for address in row["addresses"]})
+
+
+def _endpoints(cluster: Cluster, reference: str, *, ready_only: bool) -> Iterator[Json]:
+    namespace, _, name = reference.partition("/")
+    for item in cluster.slices:
+        if item["metadata"]["namespace"] == namespace and labelled(item, f"kubernetes.io/service-name={name}"):
+            for endpoint in item.get("endpoints") or []:
+                if not ready_only or (endpoint.get("conditions") or {}).get("ready") in (None, True):
+                    yield endpoint
 
 
 def annotation(nodes: Iterable[Json], name: str, key: str) -> str | None:
@@ -66,11 +63,6 @@ def node_address(cluster: Cluster, node: str, version: int) -> str | None:
     """The address that Calico has chosen on a node."""
     text = annotation(cluster.nodes, node, NODE_ADDRESS[version])
     return str(ip_interface(text).ip) if text else None
-
-
-def endpoint_nodes(cluster: Cluster, reference: str, version: int) -> list[str]:
-    """Addresses of the nodes with a ready endpoint: the next hops of a Local service."""
-    return service_hops(cluster, reference, version, {})[0]
 
 
 def service_hops(
@@ -87,33 +79,26 @@ def service_hops(
 
 
 def advertised(cluster: Cluster, node: str, version: int) -> list[str]:
-    """Every prefix that a node advertises to a leaf, of one family."""
-    default = next((item for item in cluster.configurations if item["metadata"]["name"] == "default"), {})
-    spec: Mapping[str, list[Mapping[str, str]]] = default.get("spec") or {}
-    found = {
-        item["spec"]["cidr"]
-        for item in cluster.affinities
-        if item["spec"]["node"] == node and item["spec"]["state"] == "confirmed"
-    }
-    if not _excluded(cluster, node):
-        cluster_ranges = _ranges(spec, "serviceClusterIPs")
-        outside = [*_ranges(spec, "serviceExternalIPs"), *_ranges(spec, "serviceLoadBalancerIPs")]
+    """Every prefix that a node advertises to a leaf, of one family. The label takes every service prefix off a node,
+    its blocks stay."""
+    configuration = named(cluster.configurations, "default") or {}
+    ranges = {
+        key: [ip_network(row["cidr"], strict=False) for row in (configuration.get("spec") or {}).get(key) or []
+              if row.get("cidr")]
+        for key in ("serviceClusterIPs", "serviceExternalIPs", "serviceLoadBalancerIPs")
+    }  # fmt: skip
+    found = {item["spec"]["cidr"] for item in cluster.affinities
+             if item["spec"]["node"] == node and item["spec"]["state"] == "confirmed"}  # fmt: skip
+    this = named(cluster.nodes, node)
+    if this is None or not labelled(this, f"{EXCLUDE_LABEL}=true"):
+        cluster_ranges, *others = ranges.values()
+        outside = [network for networks in others for network in networks]
         found |= {str(network) for network in cluster_ranges}
         found |= {str(network) for network in outside if network.num_addresses > 1}
         for service in cluster.services:
             found |= _service(cluster, service, node, outside, with_cluster_ips=bool(cluster_ranges))
     networks = sorted({ip_network(text) for text in found}, key=lambda network: (network.version, network))
     return [str(network) for network in networks if network.version == version]
-
-
-def _ranges(spec: Mapping[str, list[Mapping[str, str]]], key: str) -> list[Network]:
-    return [ip_network(row["cidr"], strict=False) for row in spec.get(key) or [] if row.get("cidr")]
-
-
-def _excluded(cluster: Cluster, node: str) -> bool:
-    """The label takes every service prefix off a node, its blocks stay."""
-    found = named(cluster.nodes, node)
-    return found is not None and labelled(found, f"{EXCLUDE_LABEL}=true")
 
 
 def _service(
@@ -123,38 +108,19 @@ def _service(
     spec, meta = service["spec"], service["metadata"]
     if spec.get("clusterIP") in (None, "", "None"):
         return set()
-    offered = [(ip, [network for network in outside if ip_address(ip) in network]) for ip in _public(service)]
+    ingress = ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
+    public = [*(spec.get("externalIPs") or []), *(row["ip"] for row in ingress if row.get("ip"))]
+    offered = [(ip, [network for network in outside if ip_address(ip) in network]) for ip in public]
     if spec.get("externalTrafficPolicy") != "Local":
         return {_host(ip) for ip, networks in offered if any(network.num_addresses == 1 for network in networks)}
-    if node not in _nodes_that_count(cluster, meta["namespace"], meta["name"]):
+    # whether an endpoint must be ready, and which cluster IPs go out, depends on Calico's version
+    behaviour = peers.calico(cluster.calico)
+    reference = f"{meta['namespace']}/{meta['name']}"
+    there = _endpoints(cluster, reference, ready_only=behaviour.ready_endpoints)
+    if node not in {endpoint.get("nodeName") for endpoint in there}:
         return set()
-    own = _cluster_ips(cluster, spec) if with_cluster_ips else []
-    return {_host(ip) for ip in (*own, *(ip for ip, networks in offered if networks))}
-
-
-def _cluster_ips(cluster: Cluster, spec: Json) -> list[str]:
-    """Those that this version of Calico advertises."""
-    return list(spec.get("clusterIPs") or ()) if cluster.behaviour.all_cluster_ips else [spec["clusterIP"]]
-
-
-def _public(service: Json) -> list[str]:
-    """External and load balancer's addresses."""
-    ingress = ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
-    return [*(service["spec"].get("externalIPs") or []), *(row["ip"] for row in ingress if row.get("ip"))]
-
-
-def _nodes_that_count(cluster: Cluster, namespace: str, name: str) -> set[str]:
-    """Nodes with an endpoint of a service; whether it must be ready depends on Calico's version."""
-    found = _endpoints(cluster, namespace, name, ready_only=cluster.behaviour.ready_endpoints)
-    return {str(endpoint["nodeName"]) for endpoint in found if endpoint.get("nodeName")}
-
-
-def _endpoints(cluster: Cluster, namespace: str, name: str, *, ready_only: bool) -> Iterator[Json]:
-    for item in cluster.slices:
-        if item["metadata"]["namespace"] == namespace and labelled(item, f"kubernetes.io/service-name={name}"):
-            for endpoint in item.get("endpoints") or []:
-                if not ready_only or (endpoint.get("conditions") or {}).get("ready") in (None, True):
-                    yield endpoint
+    own = list(spec.get("clusterIPs") or ()) if behaviour.all_cluster_ips else [spec["clusterIP"]]
+    return {_host(ip) for ip in (*(own if with_cluster_ips else ()), *(ip for ip, networks in offered if networks))}
 
 
 def _host(ip: str) -> str:
@@ -168,7 +134,7 @@ BY_BIRD = ("Enabled", "EnabledIPIPOnly")
 def tunnel_protocol(cluster: Cluster) -> str:
     """Whose the routes of IPIP pools are, as the kernel's routing table names it: ``bird``, or Felix's ``80``."""
     said = {str(item["metadata"]["name"]): item["spec"].get("programClusterRoutes") for item in cluster.configurations}
-    return "80" if cluster.behaviour.felix_tunnels and said.get("default") not in BY_BIRD else "bird"
+    return "80" if peers.calico(cluster.calico).felix_tunnels and said.get("default") not in BY_BIRD else "bird"
 
 
 def blocks_of(affinities: Iterable[Json], node: str) -> list[str]:
@@ -192,11 +158,8 @@ def pod_at(
     pods: Iterable[Json], node: str, namespace: str, *, selector: str | None = None, name: str | None = None
 ) -> Json | None:
     """The running pod with a name or a label on a node; the newest when there are several."""
-    found = [
-        pod
-        for pod in pods
-        if is_pod(pod, namespace, selector=selector, name=name) and pod["spec"].get("nodeName") == node and running(pod)
-    ]
+    here = [pod for pod in pods if pod["spec"].get("nodeName") == node and running(pod)]
+    found = [pod for pod in here if is_pod(pod, namespace, selector=selector, name=name)]
     return max(found, key=lambda pod: str(pod["metadata"]["creationTimestamp"])) if found else None
 
 
@@ -214,21 +177,12 @@ ADVERTISED = (NODES, SERVICES, ENDPOINT_SLICES, BLOCK_AFFINITIES, BGP_CONFIGURAT
 """What decides which prefixes a node advertises."""
 
 
-def view(calico: str, objects: Mapping[Resource, Sequence[Json]]) -> Cluster:
-    """A `Cluster` of what was listed."""
-    return Cluster(calico, **{KINDS[kind]: items for kind, items in objects.items()})
-
-
 def named(items: Iterable[Json], name: str, namespace: str | None = None) -> Json | None:
     """The object of that name."""
-    return next(
-        (
-            item
-            for item in items
-            if item["metadata"]["name"] == name and namespace in (None, item["metadata"].get("namespace"))
-        ),
-        None,
-    )
+    for item in items:
+        if item["metadata"]["name"] == name and namespace in (None, item["metadata"].get("namespace")):
+            return item
+    return None
 
 
 def labelled(item: Json, selector: str) -> bool:
@@ -239,13 +193,8 @@ def labelled(item: Json, selector: str) -> bool:
 
 def pods_with(pods: Iterable[Json], namespace: str, selector: str) -> list[Json]:
     """Pods of a namespace with a label that are not being deleted."""
-    return [
-        pod
-        for pod in pods
-        if pod["metadata"]["namespace"] == namespace
-        and labelled(pod, selector)
-        and "deletionTimestamp" not in pod["metadata"]
-    ]
+    found = (pod for pod in pods if is_pod(pod, namespace, selector=selector))
+    return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
 
 
 def running(pod: Json) -> bool:
@@ -272,11 +221,8 @@ def inside(text: str, outer: str) -> bool:
 
 def network_pods(pods: Iterable[Json], node: str) -> list[Json]:
     """Running pods of a node that have a network of their own."""
-    return [
-        pod
-        for pod in pods
-        if running(pod) and not pod["spec"].get("hostNetwork") and pod["spec"].get("nodeName") == node
-    ]
+    own = [pod for pod in pods if pod["spec"].get("nodeName") == node and not pod["spec"].get("hostNetwork")]
+    return [pod for pod in own if running(pod)]
 
 
 def pod_ips(pod: Json) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
@@ -30,15 +31,10 @@ class ModeInput(Model):
     curl: tuple[CurlInput, ...] = ()
 
 
-class ModesInput(Model):
-    routed: ModeInput = ModeInput()
-    ipip: ModeInput = ModeInput()
-
-
 class ChecksInput(Model):
     schema_: Annotated[Literal["labctl.checks/v2"], Field(alias="schema")]
     links: LinksInput = LinksInput()
-    modes: ModesInput = ModesInput()
+    modes: dict[Literal["routed", "ipip"], ModeInput] = {}
     cluster: ClusterInput | None = None
     leafs: LeafsInput | None = None
     scale: ScaleInput | None = None
@@ -51,7 +47,7 @@ class ChecksInput(Model):
         return tuple(part for part in parts if isinstance(part, kind))
 
     def mode(self, name: str) -> ModeInput:
-        return self.modes.ipip if name == "ipip" else self.modes.routed
+        return self.modes.get("ipip" if name == "ipip" else "routed", ModeInput())
 
 
 def load_checks(folder: Path) -> ChecksInput:
@@ -70,12 +66,8 @@ def load_checks(folder: Path) -> ChecksInput:
     try:
         return ChecksInput.model_validate(document.data)
     except ValidationError as error:
-        found = []
+        written, found = set(chain.from_iterable(document.keys)), []
         for row in error.errors():
-            path = tuple(part for part in row["loc"] if isinstance(part, int) or part in _keys(document.keys))
+            path = tuple(part for part in row["loc"] if isinstance(part, int) or part in written)
             found.append(Problem("bad-check", f"{'.'.join(map(str, row['loc']))}: {row['msg']}", document.place(path)))
         raise SpecError(found) from None
-
-
-def _keys(keys: object) -> set[object]:
-    return {part for path in keys for part in path}  # type: ignore[attr-defined]

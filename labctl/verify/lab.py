@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from labctl.folder import Folder
-from labctl.kube.api import Api, Resource
-from labctl.kube.exec import PodExec
+from labctl.kube.api import Json, Resource
 from labctl.pace import within
 from labctl.restore.client import LabClient
-from labctl.verify.checks import EVERY, Check, Wanted, hold, poll
-from labctl.verify.expectation import Cluster, view
-from labctl.verify.observer import Observer, Unanswered
-from labctl.verify.verdict import CheckResult
-from labctl.waiting import Deadline
-
-
-class Flow(Protocol):
-    """The input of one ping or one page."""
-
-    @property
-    def name(self) -> str: ...
-
+from labctl.verify.checks import CUT, EVERY, Check, Stopwatch, Wanted, hold, poll, unanswered_by
+from labctl.verify.expectation import KINDS, Cluster
+from labctl.verify.observer import Command, Observer, Unanswered, listing
+from labctl.verify.values import Flow
+from labctl.verify.verdict import CheckResult, Judgement
+from labctl.waiting import Cancelled, Deadline, tell_reason
 
 _Part = TypeVar("_Part")
 _Flow = TypeVar("_Flow", bound=Flow)
@@ -54,30 +46,29 @@ class LabUnderTest:
     wanted: Wanted = EVERY
     patient: bool = True
 
-    def poll(self, checks: Sequence[Check], deadline: Deadline) -> list[CheckResult]:
+    def poll(self, checks: Iterable[Check], deadline: Deadline) -> list[CheckResult]:
         """`labctl.verify.checks.poll` of those that are wanted."""
         return poll(self._wanted(checks), self.observer, deadline, self.cancel, self.told)
 
-    def hold(self, checks: Sequence[Check], window: float, after: Sequence[CheckResult]) -> list[CheckResult]:
+    def hold(self, checks: Iterable[Check], window: float, after: Sequence[CheckResult]) -> list[CheckResult]:
         """`labctl.verify.checks.hold` of those that are wanted: what must not be, after what must be.
 
         Without convergence (a result of ``after`` that is no PASS) nothing passes: what is not there may be late. What
         is there and must not be fails all the same.
         """
-        late = next((result for result in after if result.verdict != "PASS"), None)
         window = window if self.patient else 0.0
         results = hold(self._wanted(checks), self.observer, window, self.cancel, lambda _result: None)
-        if late is not None:
-            words = f"cannot be told while {late.id} is {late.verdict}"
+        for late in [result for result in after if result.verdict != "PASS"][:1]:
+            cause = f"cannot be told while {late.id} is {late.verdict}"
             results = [
-                replace(result, verdict="INCONCLUSIVE", sentence=f"{result.sentence}; {words}", cause=words)
+                replace(result, verdict="INCONCLUSIVE", sentence=f"{result.sentence}; {cause}", cause=cause)
                 if result.verdict == "PASS"
                 else result
                 for result in results
             ]
         return self.tell(results)
 
-    def _wanted(self, checks: Sequence[Check]) -> list[Check]:
+    def _wanted(self, checks: Iterable[Check]) -> list[Check]:
         return [check for check in checks if self.wanted.check(check.id)]
 
     def section(self, kind: type[_Part]) -> _Part:
@@ -103,17 +94,30 @@ class LabUnderTest:
                     found += self.tell(prove(self, row, identity, deadline))
         return found
 
-    @property
-    def api(self) -> Api:
-        """The cluster's API. Raises `Unanswered` for a lab without one."""
-        if self.observer.api is None:
-            raise Unanswered("this lab has no cluster")
-        return self.observer.api
+    def again(
+        self, deadline: Deadline, pause: float, once: Callable[[], tuple[Judgement, bool]]
+    ) -> tuple[Judgement, dict[str, Any]]:
+        """Prove it ``once`` until that says that it is enough; the last judgement, with how often and how long.
 
-    @property
-    def pods(self) -> PodExec:
-        """Commands in pods."""
-        return PodExec(self.api.access)
+        Raises `Cancelled` for what had not passed when the verification was cut short.
+        """
+        attempts, watch = 0, Stopwatch()
+        while True:
+            attempts += 1
+            try:
+                judgement, enough = once()
+            except Unanswered as unanswered:
+                judgement, enough = unanswered_by(unanswered), False
+            if enough or deadline.passed:
+                break
+            passed = judgement.verdict == "PASS"
+            if not passed:
+                tell_reason(judgement.sentence)
+            if self.cancel.wait(pause):
+                if passed:
+                    break
+                raise Cancelled(f"{CUT}, last: {judgement.sentence}")
+        return judgement, {"attempts": attempts, "seconds": watch.seconds}
 
     @property
     def hands(self) -> LabClient:
@@ -134,14 +138,25 @@ class LabUnderTest:
         """The Kubernetes name of a node of the lab."""
         return self.folder.lab.kube_name(node)
 
-    @property
-    def calico(self) -> str:
-        """The version of Calico that the lab was made for."""
-        return self.folder.lab.versions.get("calico", "0.0.0")
+    def view(self, objects: Mapping[Resource, Sequence[Json]]) -> Cluster:
+        """Objects by kind, for the version of Calico that the lab was made for."""
+        calico = self.folder.lab.versions.get("calico", "0.0.0")
+        return Cluster(calico, **{KINDS[kind]: items for kind, items in objects.items()})
 
     def cluster(self, *kinds: Resource) -> Cluster:
-        """The API objects of some kinds (of `clusterview.KINDS`), now. Raises `Unanswered`."""
-        return view(self.calico, {kind: self.observer.list(kind) for kind in kinds})
+        """The API objects of some kinds, now. Raises `Unanswered`."""
+        return self.view({kind: self.observer.list(kind) for kind in kinds})
+
+    def cluster_check(
+        self, identity: str, title: str, kinds: Sequence[Resource], judge: Callable[..., Judgement], *commands: Command
+    ) -> Check:
+        """A check whose judge gets a `Cluster` of some kinds of object before the commands' observations."""
+
+        def judged(*seen: Any) -> Judgement:
+            objects = dict(zip(kinds, seen[len(commands) :], strict=True))
+            return judge(self.view(objects), *seen[: len(commands)])
+
+        return Check(identity, title, (*commands, *map(listing, kinds)), judged)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +177,3 @@ class Scenario:
     traffic: bool = False
     late: bool = False
     on_request: bool = False
-
-    def title_for(self, lab: LabUnderTest) -> str:
-        """As a person reads it."""
-        return self.fabric_title if self.fabric_title and not lab.folder.lab.kube_nodes else self.title

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -17,9 +16,11 @@ from labctl.bonding import parse_bond
 from labctl.folder import Folder
 from labctl.kube.resources import NODES, PODS
 from labctl.nxos.tables import neighbors, rows
+from labctl.parallel import at_once
 from labctl.verify.expectation import is_ready
 from labctl.verify.inputs import ChecksInput
 from labctl.verify.observer import Command, Observer, Unanswered
+from labctl.verify.topics.bgp import evpn
 
 Family = Literal["evpn", "ipv4", "ipv6"]
 
@@ -82,16 +83,6 @@ class Vpc:
 
 
 @dataclass(frozen=True, slots=True)
-class Adjacency:
-    """An OSPF neighbor, by router id, on one interface (as the switch abbreviates it)."""
-
-    switch: str
-    neighbor: str
-    interface: str
-    state: str
-
-
-@dataclass(frozen=True, slots=True)
 class Pod:
     """A pod; ``node`` by the lab's name."""
 
@@ -111,88 +102,8 @@ class KubeNode:
     ready: bool
 
 
-def switch_ports(switch: str, body: Any) -> list[Port]:
-    """``show interface brief``."""
-    found = []
-    for row in rows(body, "interface"):
-        state = row.get("state") or row.get("svi_admin_state")  # an SVI has a row of another kind
-        reason = str(row.get("state_rsn_desc") or row.get("svi_rsn_desc") or row.get("svi_reason_desc") or "")
-        reason = "" if reason in ("none", "--") else reason
-        found.append(Port(switch, str(row.get("interface")), str(state), reason))
-    return found
-
-
-def kernel_ports(node: str, text: str) -> list[Port]:
-    """``ip -o link show`` (iproute2), a line an interface: ``2: eth1@if5: <BROADCAST,UP,LOWER_UP> … state UP …``."""
-    return [
-        Port(node, found["name"], found["state"].lower())
-        for found in re.finditer(r"^\d+: (?P<name>[^:@\s]+)[^:\n]*: .*? state (?P<state>\S+)", text, re.MULTILINE)
-    ]
-
-
-def channel_members(switch: str, body: Any) -> list[ChannelMember]:
-    """``show port-channel summary``."""
-    return [
-        ChannelMember(switch, int(channel["group"]), str(row["port"]), str(row["port-status"]))
-        for channel in rows(body, "channel")
-        for row in rows(channel, "member")
-    ]
-
-
-def vpc_side(switch: str, body: Any) -> Vpc:
-    """``show vpc brief``."""
-    said: Mapping[str, Any] = body if isinstance(body, Mapping) else {}
-    return Vpc(
-        switch,
-        str(said.get("vpc-peer-status") or "unknown"),
-        str(said.get("vpc-peer-keepalive-status") or "unknown"),
-        str(said.get("vpc-peer-consistency") or "unknown"),
-        tuple((int(row["vpc-id"]), str(row.get("vpc-port-state")) == "1") for row in rows(body, "vpc")),
-    )
-
-
-def adjacencies(switch: str, body: Any) -> list[Adjacency]:
-    """``show ip ospf neighbors``."""
-    return [
-        Adjacency(switch, str(row.get("rid")), str(row.get("intf")), str(row.get("state")).partition("/")[0].strip())
-        for row in rows(body, "ctx", "nbr")
-    ]
-
-
-def summary_sessions(switch: str, family: Family, body: Any) -> list[Session]:
-    """A BGP summary."""
-    return [
-        Session(
-            switch, neighbor, family, str(row.get("state")), int(row.get("prefixreceived") or 0),
-            str(row.get("time") or ""),
-        )
-        for neighbor, row in neighbors(body).items()
-    ]  # fmt: skip
-
-
-def pod_row(item: Mapping[str, Any], names: Mapping[str, str]) -> Pod:
-    """A Pod; ``names``: Node → the lab's name."""
-    metadata, status = item["metadata"], item.get("status") or {}
-    node = str(item["spec"].get("nodeName") or "")
-    phase = "Terminating" if metadata.get("deletionTimestamp") else str(status.get("phase") or "Unknown")
-    return Pod(
-        str(metadata["namespace"]), str(metadata["name"]), names.get(node, node), phase, is_ready(item),
-        str(status.get("podIP") or ""),
-    )  # fmt: skip
-
-
-__all__ = [
-    "CLUSTER", "Adjacency", "ChannelMember", "KubeNode", "Lacp", "LiveState", "Pod", "Port", "Session", "Vpc", "read",
-]  # fmt: skip
 CLUSTER = "kubernetes"
 """The API server's name among the nodes that did not answer."""
-AT_ONCE = 8
-"""Nodes that are asked at the same time."""
-SUMMARY: Mapping[Family, str] = {
-    "evpn": "show bgp l2vpn evpn summary",
-    "ipv4": "show ip bgp summary vrf {vrf}",
-    "ipv6": "show ipv6 bgp summary vrf {vrf}",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +116,6 @@ class LiveState:
     channels: tuple[ChannelMember, ...] = ()
     lacp: tuple[Lacp, ...] = ()
     vpc: tuple[Vpc, ...] = ()
-    adjacencies: tuple[Adjacency, ...] = ()
     pods: tuple[Pod, ...] = ()
     nodes: tuple[KubeNode, ...] = ()
     unanswered: Mapping[str, str] = field(default_factory=dict)
@@ -219,95 +129,88 @@ def read(
     ``clock``: seconds since the epoch.
     """
     began = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(clock()))
-    reading = _Reading(observer, folder, checks)
-    questions: dict[str, Callable[[_Said], None]] = {
-        **dict.fromkeys(folder.lab.switches, reading.switch),
-        **dict.fromkeys((*folder.lab.kube_nodes, *folder.lab.hosts), reading.node),
-    }
-    if folder.lab.kube_nodes:
-        questions[CLUSTER] = reading.cluster
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        said = list(pool.map(_ask, questions, questions.values()))
-    return LiveState(
-        began,
-        **{kind: tuple(row for one in said for row in one.of(sort)) for kind, sort in _KINDS.items()},
-        unanswered={one.node: one.unanswered for one in said if one.unanswered},
-    )
+    lab, found = folder.lab, dict[type, list[Any]]()
+
+    def show(switch: str, text: str) -> Any:
+        return observer.ask(Command("nxos", switch, text))[0]
+
+    def run(node: str, text: str) -> str:
+        return str(observer.ask(Command("node", node, text))[0])
+
+    said: dict[str, Iterator[Any]] = {name: _switch(name, show, checks, lab.mode) for name in lab.switches}
+    said |= {name: _node(name, run, checks) for name in (*lab.kube_nodes, *lab.hosts)}
+    if lab.kube_nodes:
+        said[CLUSTER] = _cluster(observer, {kubernetes: name for name, kubernetes in lab.kubernetes.items()})
+    answers = at_once(said, lambda node: _until_silent(said[node]))
+    for row in (row for rows_of, _ in answers.values() for row in rows_of):
+        found.setdefault(type(row), []).append(row)
+    kinds: Mapping[str, type] = {
+        "sessions": Session, "ports": Port, "channels": ChannelMember, "lacp": Lacp, "vpc": Vpc, "pods": Pod,
+        "nodes": KubeNode,
+    }  # fmt: skip
+    silent = {node: why.removeprefix(f"{node}: ") for node, (_, why) in answers.items() if why}
+    return LiveState(began, **{name: tuple(found.get(kind, ())) for name, kind in kinds.items()}, unanswered=silent)
 
 
-_KINDS: Mapping[str, Any] = {
-    "sessions": Session, "ports": Port, "channels": ChannelMember, "lacp": Lacp, "vpc": Vpc, "adjacencies": Adjacency,
-    "pods": Pod, "nodes": KubeNode,
-}  # fmt: skip
-
-
-@dataclass(slots=True)
-class _Said:
-    """What one node said so far."""
-
-    node: str
-    rows: list[Any] = field(default_factory=list)
-    unanswered: str = ""
-
-    def of(self, kind: type) -> list[Any]:
-        return [row for row in self.rows if isinstance(row, kind)]
-
-
-def _ask(node: str, questions: Callable[[_Said], None]) -> _Said:
-    said = _Said(node)
+def _until_silent(said: Iterator[Any]) -> tuple[list[Any], str]:
+    found: list[Any] = []
     try:
-        questions(said)
+        for row in said:
+            found.append(row)  # noqa: PERF402 - what came before it fell silent is kept
     except Unanswered as error:
-        said.unanswered = str(error).removeprefix(f"{node}: ")
-    return said
+        return found, str(error)
+    return found, ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """The questions, by the kind of node."""
+def _switch(switch: str, show: Callable[[str, str], Any], checks: ChecksInput, mode: str) -> Iterator[Any]:
+    """Interfaces, port-channels and vPC where it has them, its BGP sessions."""
+    for row in rows(show(switch, "show interface brief"), "interface"):
+        state = row.get("state") or row.get("svi_admin_state")  # an SVI has a row of another kind
+        reason = str(row.get("state_rsn_desc") or row.get("svi_rsn_desc") or row.get("svi_reason_desc") or "")
+        yield Port(switch, str(row.get("interface")), str(state), "" if reason in ("none", "--") else reason)
+    vpc = any(row.switch == switch for row in checks.links.vpc)
+    if vpc or any(row.switch == switch for row in checks.links.port_channels):
+        for channel in rows(show(switch, "show port-channel summary"), "channel"):
+            for row in rows(channel, "member"):
+                yield ChannelMember(switch, int(channel["group"]), str(row["port"]), str(row["port-status"]))
+    if vpc:
+        body = show(switch, "show vpc brief")
+        said = body if isinstance(body, Mapping) else {}
+        keys = ("vpc-peer-status", "vpc-peer-keepalive-status", "vpc-peer-consistency")
+        peer, keepalive, consistency = (str(said.get(key) or "unknown") for key in keys)
+        legs = ((int(row["vpc-id"]), str(row.get("vpc-port-state")) == "1") for row in rows(body, "vpc"))
+        yield Vpc(switch, peer, keepalive, consistency, tuple(legs))
+    asked: dict[str, Family] = {evpn(switch).text: "evpn"}
+    of_nodes = (row for row in checks.mode(mode).bgp.sessions if row.switch == switch)
+    asked |= {row.summary.text: row.family for row in of_nodes}
+    for text, family in asked.items():
+        for neighbor, row in neighbors(show(switch, text)).items():
+            received, since = int(row.get("prefixreceived") or 0), str(row.get("time") or "")
+            yield Session(switch, neighbor, family, str(row.get("state")), received, since)
 
-    observer: Observer
-    folder: Folder
-    checks: ChecksInput
 
-    def switch(self, said: _Said) -> None:
-        """Interfaces, port-channels and vPC where it has them, underlay, its BGP sessions."""
-        name, links, bgp = said.node, self.checks.links, self.checks.mode(self.folder.lab.mode).bgp
-        said.rows += switch_ports(name, self._show(name, "show interface brief"))
-        vpc = any(row.switch == name for row in links.vpc)
-        if vpc or any(row.switch == name for row in links.port_channels):
-            said.rows += channel_members(name, self._show(name, "show port-channel summary"))
-        if vpc:
-            said.rows.append(vpc_side(name, self._show(name, "show vpc brief")))
-        said.rows += adjacencies(name, self._show(name, "show ip ospf neighbors"))
-        asked: dict[str, Family] = {SUMMARY["evpn"]: "evpn"}
-        for row in bgp.sessions:
-            if row.switch == name:
-                asked[SUMMARY[row.family].format(vrf=row.vrf)] = row.family
-        for text, family in asked.items():
-            said.rows += summary_sessions(name, family, self._show(name, text))
+def _node(node: str, run: Callable[[str, str], str], checks: ChecksInput) -> Iterator[Any]:
+    """The interfaces of a node or of an external host, and its bond.
 
-    def node(self, said: _Said) -> None:
-        """The interfaces of a node or of an external host, and its bond."""
-        name = said.node
-        said.rows += kernel_ports(name, self._run(name, "ip -o link show"))
-        for row in self.checks.links.lacp:
-            if row.node == name:
-                bond = parse_bond(self._run(name, f"cat /proc/net/bonding/{row.bond}"))
-                members = tuple(member.name for member in bond.members)
-                said.rows.append(Lacp(name, row.bond, members, tuple(member.name for member in bond.carrying)))
+    ``ip -o link show`` (iproute2), a line an interface: ``2: eth1@if5: <BROADCAST,UP,LOWER_UP> … state UP …``.
+    """
+    for found in re.finditer(r"^\d+: ([^:@\s]+)[^:\n]*: .*? state (\S+)", run(node, "ip -o link show"), re.MULTILINE):
+        yield Port(node, found[1], found[2].lower())
+    for row in checks.links.lacp:
+        if row.node == node:
+            bond = parse_bond(run(node, f"cat /proc/net/bonding/{row.bond}"))
+            members = tuple(member.name for member in bond.members)
+            yield Lacp(node, row.bond, members, tuple(member.name for member in bond.carrying))
 
-    def cluster(self, said: _Said) -> None:
-        """Nodes and pods, by the API."""
-        names = {kubernetes: name for name, kubernetes in self.folder.lab.kubernetes.items()}
-        for node in self.observer.list(NODES):
-            name = str(node["metadata"]["name"])
-            said.rows.append(KubeNode(names.get(name, name), is_ready(node)))
-        for pod in self.observer.list(PODS):
-            said.rows.append(pod_row(pod, names))
 
-    def _show(self, switch: str, text: str) -> Any:
-        return self.observer.ask(Command("nxos", switch, text))[0]
-
-    def _run(self, node: str, text: str) -> str:
-        return str(self.observer.ask(Command("node", node, text))[0])
+def _cluster(observer: Observer, names: Mapping[str, str]) -> Iterator[Any]:
+    """Nodes and pods, by the API. ``names``: Node → the lab's name."""
+    for item in observer.list(NODES):
+        name = str(item["metadata"]["name"])
+        yield KubeNode(names.get(name, name), is_ready(item))
+    for pod in observer.list(PODS):
+        metadata, status = pod["metadata"], pod.get("status") or {}
+        node = str(pod["spec"].get("nodeName") or "")
+        phase = "Terminating" if metadata.get("deletionTimestamp") else str(status.get("phase") or "Unknown")
+        yield Pod(str(metadata["namespace"]), str(metadata["name"]), names.get(node, node), phase, is_ready(pod),
+                  str(status.get("podIP") or ""))  # fmt: skip

@@ -1,4 +1,4 @@
-"""Asking the running lab: NX-OS over SSH, nodes through the runtime, Kubernetes through its API. Every answer is kept.
+"""Asking the running lab: NX-OS over SSH, nodes through the runtime, Kubernetes through its API.
 
 A node that does not answer is not a failure of what is checked: it raises `Unanswered`, which becomes INCONCLUSIVE.
 """
@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, TypeVar
 
 from labctl.errors import LabctlError
@@ -22,7 +23,7 @@ from labctl.runtime.api import Endpoints
 from labctl.verify.evidence import Evidence
 from labctl.verify.expectation import pod_at
 
-_Answer = TypeVar("_Answer")
+_Shown = TypeVar("_Shown")
 
 
 class Unanswered(Exception):
@@ -50,10 +51,16 @@ def listing(resource: Resource, namespace: str | None = None) -> Command:
     return Command("kube", "kubernetes", resource.path(namespace))
 
 
-@dataclass(slots=True)
-class _SwitchLine:
-    session: NxosSession | None = None
-    lock: threading.Lock = field(default_factory=threading.Lock)
+class Answer:
+    """What came of a question: ``value`` is judged; the raw output is evidence once somebody asks for its ``path``."""
+
+    def __init__(self, value: Any, keep: Callable[[], str]) -> None:
+        self.value, self._keep = value, keep
+
+    @cached_property
+    def path(self) -> str:
+        """Inside the evidence folder."""
+        return self._keep()
 
 
 class Observer:
@@ -71,14 +78,22 @@ class Observer:
         self.evidence = evidence
         self.api = api
         self.login = login
-        self._switches = {name: _SwitchLine(session) for name, session in sessions.items()}
+        self._sessions = dict(sessions)
+        self._busy: dict[str, threading.Lock] = {}
         self._own: list[NxosSession] = []
-        self._pods: PodExec | None = None
         self._lock = threading.Lock()
 
-    def release(self, paths: Iterable[str]) -> None:
-        """Give answers back that no check refers to."""
-        self.evidence.release(paths)
+    @property
+    def cluster(self) -> Api:
+        """The cluster's API. Raises `Unanswered` for a lab without one."""
+        if self.api is None:
+            raise Unanswered("this lab has no cluster")
+        return self.api
+
+    @cached_property
+    def pods(self) -> PodExec:
+        """Commands in pods."""
+        return PodExec(self.cluster.access)
 
     def close(self) -> None:
         """Log out of what was opened here."""
@@ -87,90 +102,66 @@ class Observer:
 
     def ask(self, command: Command) -> tuple[Any, str]:
         """(observation, path of its raw output). Raises `Unanswered`."""
+        answer = self.answer(command)
+        return answer.value, answer.path
+
+    def answer(self, command: Command) -> Answer:
+        """The same, and nothing is kept yet."""
+        asked, target = time.time(), command.target
         try:
-            if command.kind == "nxos":
-                return self._nxos(command.target, command.text)
-            if command.kind == "nxos-text":
-                return self._nxos_text(command.target, command.text)
-            if command.kind == "node":
-                return self._node(command.target, command.text)
-            if command.kind == "pod":
-                return self._pod(command.target, command.pod, command.text)
-            return self._kube(command.text)
+            value, raw = self._answered(command)
         except (LabctlError, OSError) as error:
-            text = f"{command.target}: {command.text}: {error}"
-            raise Unanswered(text, command.target, _cause(command.target, str(error))) from None
+            reason = str(error)
+            # without the node's name and what it had printed so far
+            cause = reason.removeprefix(f"{target}: ").partition("; last: ")[0]
+            raise Unanswered(f"{target}: {command.text}: {reason}", target, cause) from None
+        name = f"{target}.{command.pod.rpartition('=')[2]}" if command.pod else target
+        text = f"{command.text} | json" if command.kind == "nxos" else command.text
 
-    def _nxos(self, switch: str, text: str) -> tuple[Any, str]:
-        body = self._shown(switch, lambda session: session.show_json(text))
-        return body, self.evidence.command(switch, f"{text} | json", json.dumps(body, indent=1).encode())
+        def keep() -> str:
+            output = raw if isinstance(raw, bytes) else json.dumps(value, indent=1).encode()
+            return self.evidence.command(name, text, output, asked)
 
-    def _nxos_text(self, switch: str, text: str) -> tuple[str, str]:
-        shown = self._shown(switch, lambda session: session.show(text))
-        return shown, self.evidence.command(switch, text, shown.encode())
+        return Answer(value, keep)
 
-    def _shown(self, switch: str, ask: Callable[[NxosSession], _Answer]) -> _Answer:
+    def _answered(self, command: Command) -> tuple[Any, bytes | None]:
+        """(observation, raw output if it is not the observation itself as JSON)."""
+        target, text = command.target, command.text
+        match command.kind:
+            case "nxos":
+                return self._shown(target, lambda session: session.show_json(text)), None
+            case "nxos-text":
+                shown = self._shown(target, lambda session: session.show(text))
+                return shown, shown.encode()
+            case "kube":
+                return self.cluster.get(text).get("items") or [], None
+            case "node":
+                done = self.endpoints.exec(target, text.split())
+                code, stdout, stderr = done.code, done.stdout, done.stderr
+            case "pod":
+                ran = run_in_pod(lambda space: self.list(PODS, space), self.pods, target, command.pod, text.split())
+                code, stdout, stderr = ran.code, ran.stdout.encode(), ran.stderr.encode()
+        return ("", stdout + stderr) if code else (stdout.decode(errors="replace"), stdout)
+
+    def _shown(self, switch: str, ask: Callable[[NxosSession], _Shown]) -> _Shown:
         with self._lock:
-            line = self._switches.setdefault(switch, _SwitchLine())
-        with line.lock:
-            if line.session is None:
-                line.session = self.login(switch)
-                self._own.append(line.session)
+            busy = self._busy.setdefault(switch, threading.Lock())
+        with busy:
+            if switch not in self._sessions:
+                self._sessions[switch] = self.login(switch)
+                self._own.append(self._sessions[switch])
             try:
-                return ask(line.session)
+                return ask(self._sessions[switch])
             except LabctlError:
-                line.session.close()
-                line.session = None
+                self._sessions.pop(switch).close()
                 raise
-
-    def _node(self, node: str, text: str) -> tuple[Any, str]:
-        done = self.endpoints.exec(node, text.split())
-        output = done.stdout if done.code == 0 else done.stdout + done.stderr
-        path = self.evidence.command(node, text, output)
-        return (done.stdout.decode(errors="replace") if done.code == 0 else ""), path
-
-    def _pod(self, node: str, where: str, text: str) -> tuple[str, str]:
-        """Its output; that of a command that failed is empty, as a node's."""
-        try:
-            listed = partial(self.list, PODS)
-            done = run_in_pod(listed, self._pod_exec(), node, where, text.split())
-        except NoPod as missing:
-            raise Unanswered(str(missing)) from None
-        output = done.stdout if done.code == 0 else done.stdout + done.stderr
-        path = self.evidence.command(f"{node}.{where.rpartition('=')[2]}", text, output.encode())
-        return (done.stdout if done.code == 0 else ""), path
-
-    def _pod_exec(self) -> PodExec:
-        if self.api is None:
-            raise Unanswered("this lab has no cluster")
-        with self._lock:
-            if self._pods is None:
-                self._pods = PodExec(self.api.access)
-            return self._pods
-
-    def _kube(self, path: str) -> tuple[Any, str]:
-        if self.api is None:
-            raise Unanswered("this lab has no cluster")
-        items = self.api.get(path).get("items") or []
-        return items, self.evidence.command("kubernetes", path, json.dumps(items, indent=1).encode())
 
     def list(self, resource: Resource, namespace: str | None = None) -> list[Json]:
         """Objects, without a record of their own (the checks that use them have one)."""
-        if self.api is None:
-            raise Unanswered("this lab has no cluster")
         try:
-            return self.api.list(resource, namespace)
+            return self.cluster.list(resource, namespace)
         except LabctlError as error:
             raise Unanswered(f"kubernetes: {error}", "kubernetes", str(error)) from None
-
-
-def _cause(node: str, words: str) -> str:
-    """Without the node's name and what it had printed so far."""
-    return words.removeprefix(f"{node}: ").partition("; last: ")[0]
-
-
-class NoPod(Exception):
-    """No pod with the label runs there; the text says which and where."""
 
 
 def run_in_pod(
@@ -178,10 +169,11 @@ def run_in_pod(
 ) -> PodCommand:
     """Run it to its end in the newest pod ``namespace/key=value`` on a node (Kubernetes name).
 
-    ``listed``: the pods of a namespace. Raises `NoPod`, or `InconclusiveError` when API or node do not answer.
+    ``listed``: the pods of a namespace. Raises `Unanswered` where no such pod runs there, and `InconclusiveError` when
+    API or node do not answer.
     """
     namespace, _, selector = where.partition("/")
     pod = pod_at(listed(namespace), node, namespace, selector=selector)
     if pod is None:
-        raise NoPod(f"no pod {selector} runs on {node}")
+        raise Unanswered(f"no pod {selector} runs on {node}")
     return pods.run(namespace, pod["metadata"]["name"], list(command), timeout=limit("call"))

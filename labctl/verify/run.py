@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -35,52 +36,15 @@ SHOWN = 5
 """Changes that are told while the checks run; all of them are in the report."""
 
 
-class Drift:
-    """What somebody changed since ``up``: read once, beside the checks, as soon as one of them is not as expected.
-
-    ``look`` reads the running lab (None: there is nothing to compare with); ``told`` hears of what it found.
-    """
-
-    def __init__(self, look: Callable[[], Sequence[str]] | None, told: Callable[[str], None]) -> None:
-        self._look, self._told = look, told
-        self._lock = threading.Lock()
-        self._reader: threading.Thread | None = None
-        self._found: tuple[str, ...] = ()
-
-    def begin(self) -> None:
-        """In a thread of its own; a second time it is nothing."""
-        with self._lock:
-            if self._look is None or self._reader is not None:
-                return
-            self._reader = threading.Thread(target=self._read, args=(self._look,), name="drift", daemon=True)
-            self._reader.start()
-
-    def over(self) -> None:
-        """Until a look that was begun is over."""
-        while self._reader is not None and self._reader.is_alive():
-            self._reader.join(SLICE)  # in slices, so that Ctrl-C is seen
-
-    @property
-    def found(self) -> tuple[str, ...]:
-        """What was changed, as far as it was looked for."""
-        return self._found
-
-    def _read(self, look: Callable[[], Sequence[str]]) -> None:
-        self._found = tuple(look())
-        for change in self._found[:SHOWN]:
-            self._told(f"changed since up: {change}")
-        if self._found[SHOWN:]:
-            self._told(f"changed since up: {len(self._found) - SHOWN} more things")
-
-
 @dataclass(frozen=True, slots=True)
 class VerifyRequest:
     """What to verify and where to put the evidence. ``sessions``: switches that are logged in to already.
 
-    ``only``: of the scenarios, those checks alone, and the link checks only when it names them. ``catalogue``: rows
-    that the report is to carry, made of it when it is complete. ``wait``: whether what is not there yet is waited for;
-    else it is judged as it is now. ``limit``: when the whole command must be over. ``drift``: looks up what was changed
-    in the lab since ``up``; it is asked once, as soon as something is not as expected.
+    ``only``: of the scenarios, those checks alone, and the link checks only when it names them. ``failures``: all
+    failure scenarios of the folder. ``catalogue``: rows that the report is to carry, made of it when it is complete.
+    ``guest``: the guest's process, which is asked how long it waited for a processor. ``wait``: whether what is not
+    there yet is waited for; else it is judged as it is now. ``limit``: when the whole command must be over. ``drift``:
+    looks up what was changed in the lab since ``up``; it is asked once, as soon as something is not as expected.
     """
 
     folder: Path
@@ -96,11 +60,9 @@ class VerifyRequest:
     catalogue: Callable[[Report], Sequence[Mapping[str, Any]]] | None = None
     disruptive: bool = False
     failures: bool = False
-    """All failure scenarios of the folder."""
     sessions: Mapping[str, NxosSession] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
     guest: int | None = None
-    """Process id of the guest, which is asked how long it waited for a processor."""
     wait: bool = True
     limit: Deadline | None = None
     drift: Callable[[], Sequence[str]] | None = None
@@ -130,57 +92,68 @@ class _Verification:
         self._evidence = Evidence(request.evidence)
         self._files = self._evidence.lab(self._folder)
         self._cut = ""
-        self._drift = Drift(request.drift, lambda text: self._tell("message", "drift", text))
-        self._api: Api | None = None
+        self._lock = threading.Lock()
+        self._drift_reader = threading.Thread(target=self._read_drift, name="drift", daemon=True)
+        self._drift: tuple[str, ...] = ()
+        api: Api | None = None
         if self._folder.lab.kube_nodes:
-            self._api = Api(access_from_kubeconfig(request.endpoints.kubeconfig(), request.secrets), connections=8)
+            api = Api(access_from_kubeconfig(request.endpoints.kubeconfig(), request.secrets), connections=8)
+        self._observer = Observer(request.endpoints, self._evidence, request.login, request.sessions, api)
 
     def run(self) -> Report:
         """Ctrl-C and a limit that passes end it early: the report then has what was judged, and says so."""
         request = self._request
-        observer = Observer(request.endpoints, self._evidence, request.login, request.sessions, self._api)
-        timer = threading.Timer(request.limit.remaining, self._over) if request.limit else None
-        try:
-            if timer:
+        with ExitStack() as over:
+            over.callback(self._observer.close)
+            if request.limit:
+                timer = threading.Timer(request.limit.remaining, self._over, (request.limit,))
+                over.callback(timer.cancel)
                 timer.start()
-            self._heal_left_over(self._lab(observer, self._told))
-            results = self._all(observer)
-        finally:
-            if timer:
-                timer.cancel()
-            observer.close()
-        report = self._with_drift(
-            Report(
-                self._folder.lab.name, tuple(results), self._watch.seconds, self._environment(),
-                {scenario.id: round(scenario.seconds, 3) for scenario in results}, self._files,
-                only=request.only.patterns, cut=self._cut or (INTERRUPTED if request.cancel.is_set() else ""),
-            )
+            # a verification that was killed in the middle of a change left it in the journal
+            heal_left_over(request.journal, self._lab(self._told).hands, HEALERS, self._healed)
+            results = self._all()
+        report = Report(
+            self._folder.lab.name, tuple(results), self._watch.seconds, self._environment(),
+            {scenario.id: round(scenario.seconds, 3) for scenario in results}, self._files,
+            only=request.only.patterns, cut=self._cut or (INTERRUPTED if request.cancel.is_set() else ""),
         )  # fmt: skip
+        if report.verdict != "PASS":  # what somebody changed since `up` stands in the report of what is not as expected
+            if not report.cut:
+                self._look_for_drift()
+                self._end_drift()
+            report = replace(report, drift=self._drift, seconds=self._watch.seconds)
         if request.catalogue is not None:
             report = replace(report, catalogue=tuple(request.catalogue(report)))
         self._evidence.report(report)
         return report
 
-    def _all(self, observer: Observer) -> list[ScenarioResult]:
+    def _all(self) -> list[ScenarioResult]:
         """Those that change nothing side by side; then the disruptive ones."""
-        wanted = [row for row in (ALWAYS, *self._chosen) if self._request.only.scenario(row.name)]
+        wanted = [row for row in (ALWAYS, *self._chosen) if self._request.only.flow(row.name)]
         calm = [row for row in wanted if not row.disruptive]
-        results = self._at_once(sorted(calm, key=lambda row: row.late), observer)
-        self._drift.over()  # what is changed on purpose from here on is not to be read as a drift
+        results = self._at_once(sorted(calm, key=lambda row: row.late))
+        self._end_drift()  # what is changed on purpose from here on is not to be read as a drift
         for row in wanted:
-            results += self._at_once([row], observer) if row.disruptive else []
+            results += self._at_once([row]) if row.disruptive else []
         return results
 
-    def _with_drift(self, report: Report) -> Report:
-        """What somebody changed since ``up`` stands in the report of what is not as expected."""
-        if report.verdict == "PASS":
-            return report
-        if not report.cut:
-            self._drift.begin()
-            self._drift.over()
-        return replace(report, drift=self._drift.found, seconds=self._watch.seconds)
+    def _look_for_drift(self) -> None:
+        """What somebody changed since ``up``: read once, beside the checks, when one is not as expected."""
+        with self._lock:
+            if self._request.drift is not None and self._drift_reader.ident is None:
+                self._drift_reader.start()
 
-    def _at_once(self, scenarios: Sequence[Scenario], observer: Observer) -> list[ScenarioResult]:
+    def _end_drift(self) -> None:
+        while self._drift_reader.is_alive():
+            self._drift_reader.join(SLICE)  # in slices, so that Ctrl-C is seen
+
+    def _read_drift(self) -> None:
+        self._drift = tuple(self._request.drift() if self._request.drift else ())
+        more = [f"{len(self._drift) - SHOWN} more things"] if self._drift[SHOWN:] else []
+        for change in (*self._drift[:SHOWN], *more):
+            self._tell("message", "drift", f"changed since up: {change}")
+
+    def _at_once(self, scenarios: Sequence[Scenario]) -> list[ScenarioResult]:
         """In threads, also a single one: Ctrl-C then never comes in the middle of what is undone."""
         futures = list[Future[ScenarioResult]]()
         with ThreadPoolExecutor(max(1, len(scenarios))) as pool:
@@ -189,11 +162,11 @@ class _Verification:
                     for scenario in scenarios:
                         early = {one: row.traffic for one, row in zip(futures, scenarios, strict=False) if not row.late}
                         before = [one for one, traffic in early.items() if traffic] or list(early)
-                        futures.append(pool.submit(self._scenario, scenario, observer, before if scenario.late else ()))
+                        futures.append(pool.submit(self._scenario, scenario, before if scenario.late else ()))
                     all_over(futures)
                 except KeyboardInterrupt:
                     self._interrupted(scenarios)
-                    futures += [pool.submit(self._scenario, row, observer) for row in scenarios[len(futures) :]]
+                    futures += [pool.submit(self._scenario, row) for row in scenarios[len(futures) :]]
                     all_over(futures)
                 return [future.result() for future in futures]
             except BaseException:
@@ -206,10 +179,8 @@ class _Verification:
         undone = "".join(f", undoing what {row.name} changed" for row in scenarios if row.disruptive)
         self._tell("message", "verify", interruption(f"ending the checks{undone}; what was judged is written"))
 
-    def _over(self) -> None:
-        """The limit of the whole command has passed."""
-        limit = self._request.limit.seconds if self._request.limit else 0.0
-        self._cut = f"the limit of {limit:g} s passed"
+    def _over(self, limit: Deadline) -> None:
+        self._cut = f"the limit of {limit.seconds:g} s passed"
         self._request.cancel.set()
 
     def _environment(self) -> dict[str, Any]:
@@ -221,29 +192,22 @@ class _Verification:
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **self._request.environment,
         }  # fmt: skip
 
-    def _heal_left_over(self, lab: LabUnderTest) -> None:
-        """A verification that was killed in the middle of a change left it in the journal."""
-        heal_left_over(
-            self._request.journal,
-            lab.hands,
-            HEALERS,
-            lambda name: self._tell("message", name, "a change that an earlier labctl left was healed"),
-        )
+    def _healed(self, name: str) -> None:
+        self._tell("message", name, "a change that an earlier labctl left was healed")
 
-    def _lab(self, observer: Observer, told: Callable[[CheckResult], None]) -> LabUnderTest:
-        request = self._request
+    def _lab(self, told: Callable[[CheckResult], None]) -> LabUnderTest:
+        request, observer = self._request, self._observer
         return LabUnderTest(
             self._folder, self._checks, observer, request.cancel, told, request.journal, request.only, request.wait
         )
 
-    def _scenario(
-        self, scenario: Scenario, observer: Observer, before: Sequence[Future[ScenarioResult]] = ()
-    ) -> ScenarioResult:
+    def _scenario(self, scenario: Scenario, before: Sequence[Future[ScenarioResult]] = ()) -> ScenarioResult:
         all_over(before)
-        started, fair = self._watch.seconds, Fair(self._request.guest)
-        judged = _Judged(self._told, self._watch, fair)
-        lab = self._lab(observer, judged)
-        name, title = scenario.name, scenario.title_for(lab)
+        started, judged = self._watch.seconds, _Judged(self._told, self._watch, self._request.guest)
+        lab = self._lab(judged)
+        name, title = scenario.name, scenario.title
+        if scenario.fabric_title and not self._folder.lab.kube_nodes:
+            title = scenario.fabric_title
         self._tell("scenario", name, title, state="started")
         begun = not self._request.cancel.is_set()
         try:
@@ -254,18 +218,17 @@ class _Verification:
             if not (cut and any(check.cause == CUT for check in checks)):  # else those that are missing say it
                 checks.append(_unjudged(name, title, str(error), CUT if cut else None))
         took = self._watch.seconds - started
-        result = ScenarioResult(name, title, took, judged.timed(checks, started), started, fair.load().as_json())
+        result = ScenarioResult(name, title, took, judged.timed(checks, started), started, judged.load().as_json())
         if result.verdict != "PASS" and not scenario.disruptive:
-            self._drift.begin()
+            self._look_for_drift()
         self._tell(
             "scenario", name, result.sentence, state="done", verdict=result.verdict, seconds=round(result.seconds, 3)
         )
         return result
 
     def _waits(self, scenario: Scenario, reason: str) -> None:
-        """What a scenario waits for."""
         if not scenario.disruptive:
-            self._drift.begin()
+            self._look_for_drift()
         self._tell("scenario", scenario.name, reason, state="waiting")
 
     def _told(self, result: CheckResult) -> None:
@@ -279,33 +242,6 @@ class _Verification:
 def _unjudged(name: str, title: str, sentence: str, cause: str | None = CUT) -> CheckResult:
     """What stands for the checks of a scenario that were not made."""
     return CheckResult(f"{name}.ran", title, "INCONCLUSIVE", sentence, cause=cause)
-
-
-class _Judged:
-    """What a scenario has told of so far, and when: all that there is of one that is cut short."""
-
-    def __init__(self, told: Callable[[CheckResult], None], watch: Stopwatch, fair: Fair) -> None:
-        self._told, self._watch, self._fair = told, watch, fair
-        self._found: dict[str, tuple[CheckResult, float]] = {}
-
-    def __call__(self, result: CheckResult) -> None:
-        result = self._fair.judged(result)
-        self._found[result.id] = result, self._watch.seconds
-        self._told(result)
-
-    @property
-    def results(self) -> list[CheckResult]:
-        return [result for result, _ in self._found.values()]
-
-    def timed(self, checks: Sequence[CheckResult], began: float) -> tuple[CheckResult, ...]:
-        """As they may be told, with the time of their beginning: what has none began when the one before was judged."""
-        timed, last = list[CheckResult](), began
-        for check in map(self._fair.judged, checks):
-            ended = self._found[check.id][1] if check.id in self._found else self._watch.seconds
-            seconds = max(0.0, ended - last) if check.seconds is None else check.seconds
-            timed.append(replace(check, started=max(began, ended - seconds), seconds=seconds))
-            last = ended
-        return tuple(timed)
 
 
 class Fair:
@@ -328,11 +264,36 @@ class Fair:
         """A result as it may be told: a FAIL on an overloaded host is INCONCLUSIVE, with both reasons."""
         if result.verdict != "FAIL":
             return result
-        return self._said.setdefault((result.id, result.sentence), self._fair(result))
+        fair, why = result, overloaded(self.load())
+        if why is not None:
+            sentence, cause = not_judged(why, result.sentence), f"the host was overloaded ({why})"
+            fair = replace(result, verdict="INCONCLUSIVE", sentence=sentence, cause=cause)
+        return self._said.setdefault((result.id, result.sentence), fair)
 
-    def _fair(self, result: CheckResult) -> CheckResult:
-        why = overloaded(self.load())
-        if why is None:
-            return result
-        sentence, cause = not_judged(why, result.sentence), f"the host was overloaded ({why})"
-        return replace(result, verdict="INCONCLUSIVE", sentence=sentence, cause=cause)
+
+class _Judged(Fair):
+    """What a scenario has told of so far, and when: all that there is of one that is cut short."""
+
+    def __init__(self, told: Callable[[CheckResult], None], watch: Stopwatch, guest: int | None) -> None:
+        super().__init__(guest)
+        self._told, self._watch = told, watch
+        self._found: dict[str, tuple[CheckResult, float]] = {}
+
+    def __call__(self, result: CheckResult) -> None:
+        result = self.judged(result)
+        self._found[result.id] = result, self._watch.seconds
+        self._told(result)
+
+    @property
+    def results(self) -> list[CheckResult]:
+        return [result for result, _ in self._found.values()]
+
+    def timed(self, checks: Sequence[CheckResult], began: float) -> tuple[CheckResult, ...]:
+        """As they may be told, with the time of their beginning: what has none began when the one before was judged."""
+        timed, last = list[CheckResult](), began
+        for check in map(self.judged, checks):
+            ended = self._found[check.id][1] if check.id in self._found else self._watch.seconds
+            seconds = max(0.0, ended - last) if check.seconds is None else check.seconds
+            timed.append(replace(check, started=max(began, ended - seconds), seconds=seconds))
+            last = ended
+        return tuple(timed)

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
 
 from labctl.errors import UsageError, did_you_mean
 from labctl.folder import Folder
 from labctl.verify.capturing import GATEWAY_MACS
-from labctl.verify.checks import Check
 from labctl.verify.inputs import ChecksInput, load_checks
 from labctl.verify.lab import LabUnderTest, Scenario
 from labctl.verify.steps.expects import counters
 from labctl.verify.steps.load import load_scenario
 from labctl.verify.steps.run import run
-from labctl.verify.topics import bgp, cluster, curl, ipip, leafs, links, ping, scale
+from labctl.verify.topics import bgp, cluster, curl, leafs, links, ping, scale
 
 ALWAYS = links.SCENARIO
 """Every verification runs it, whatever else was asked for."""
 SCENARIOS: dict[str, Scenario] = {
     scenario.name: scenario
     for scenario in (
-        bgp.SCENARIO, ping.SCENARIO, curl.SCENARIO, cluster.SCENARIO, leafs.SCENARIO, ipip.SCENARIO, scale.SCENARIO,
+        bgp.SCENARIO, ping.SCENARIO, curl.SCENARIO, cluster.SCENARIO, leafs.SCENARIO, ping.IPIP, scale.SCENARIO,
     )
 }  # fmt: skip
 """In the order in which they are told. A new one is a module in `labctl.verify.topics` and its line here."""
@@ -49,8 +48,7 @@ def names(folder: Path) -> list[str]:
 
 def of_folder(folder: Folder, checks: ChecksInput, name: str) -> Scenario:
     """One of the folder's. Raises `SpecError` when it is not as it should be."""
-    file = f"{FOLDER}/{name}.yaml"
-    return _scenario(folder.path / file, folder, checks, file)
+    return _scenario(folder.path / FOLDER / f"{name}.yaml", folder, checks, f"{FOLDER}/{name}.yaml")
 
 
 def of_user(path: Path, folder: Folder, checks: ChecksInput) -> Scenario:
@@ -120,14 +118,12 @@ def switch_commands(folder: Folder) -> dict[str, list[str]]:
     """
     inputs = load_checks(folder.path)
     lab = LabUnderTest(folder, inputs, None, threading.Event(), lambda _result: None, folder.path / "journal.jsonl")  # type: ignore[arg-type]
-    found: dict[str, list[str]] = {name: [] for name in folder.lab.switches}
-    checks: Iterable[Check] = (*links.checks(lab), *bgp.checks(lab), *leafs.checks(lab))
-    asked_by_checks = (command for check in checks for command in check.commands if command.kind.startswith("nxos"))
-    for command in (*asked_by_checks, *counters(lab.section(bgp.BgpInput).sessions)):
-        known = found.setdefault(command.target, [])
-        if command.text not in known and command.text != leafs.RUNNING:  # a recording reads it back anyway
-            known.append(command.text)
-    for name, asked in found.items():
-        if folder.lab.nodes[name].role != "spine" and GATEWAY_MACS not in asked:
-            asked.append(GATEWAY_MACS)
-    return found
+    checks = (*links.checks(lab), *bgp.checks(lab), *leafs.checks(lab))
+    asked = [command for check in checks for command in check.commands if command.kind.startswith("nxos")]
+    found: dict[str, dict[str, None]] = {name: {} for name in folder.lab.switches}
+    for command in (*asked, *counters(lab.section(bgp.BgpInput).sessions)):
+        if command.text != leafs.RUNNING:  # a recording reads it back anyway
+            found.setdefault(command.target, {})[command.text] = None
+    for name in (name for name in found if folder.lab.nodes[name].role != "spine"):
+        found[name][GATEWAY_MACS] = None
+    return {name: list(texts) for name, texts in found.items()}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 
 class Model(BaseModel):
@@ -13,10 +13,30 @@ class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
+class Flow(Model):
+    """The input of one ping or one page."""
+
+    name: str
+
+
 class EndpointsOf(Model):
     """The nodes (as next hops) or addresses (as targets) of a Service's endpoints, ``namespace/name``."""
 
     endpoints_of: str
+
+
+def listed(value: Any) -> Any:
+    """A single text as a list of it."""
+    return [value] if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(listed), Field(min_length=1)]
+
+
+class NodesOf(Model):
+    """The addresses of nodes (as next hops)."""
+
+    nodes: Names
 
 
 class ClusterIpOf(Model):
@@ -69,13 +89,9 @@ class ExpectInput(Model):
 
 
 class CaptureInput(Model):
-    at: str | tuple[str, ...]
+    at: Names
     interface: PortChannelOf | str
     expect: ExpectInput
-
-    @property
-    def places(self) -> tuple[str, ...]:
-        return (self.at,) if isinstance(self.at, str) else self.at
 
 
 class PodInput(Model):

@@ -7,6 +7,7 @@ means something else makes another `SCHEMA`.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
@@ -52,6 +53,12 @@ def passes(sentence: str, expected: Any = None, seen: Any = None) -> Judgement:
 def judged(what: str, wrong: Sequence[str], right: str, expected: Any, seen: Any) -> Judgement:
     """FAIL with all that is wrong with something; PASS with what is right where nothing is."""
     return Judgement("FAIL" if wrong else "PASS", f"{what}: {'; '.join(wrong) or right}", expected, seen)
+
+
+def ruled(head: str, rules: Iterable[tuple[object, str]], right: str, expected: Any, seen: Any) -> Judgement:
+    """FAIL with the first of the rules that is broken (whether it is, and how to say that); else PASS."""
+    wrong = next((sentence for broken, sentence in rules if broken), None)
+    return Judgement("PASS" if wrong is None else "FAIL", head + (right if wrong is None else wrong), expected, seen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +122,15 @@ class ScenarioResult:
             return f"{count}: {told}" if told else count
         return in_brief(troubles(check.gist for check in self.checks if check.verdict == self.verdict))
 
+    def as_dict(self) -> dict[str, Any]:
+        """As ``evidence.json`` holds it."""
+        return {
+            "id": self.id, "title": self.title, "verdict": self.verdict, "sentence": self.sentence,
+            "started": round(self.started, 3), "seconds": round(self.seconds, 3),
+            "load": None if self.load is None else dict(self.load),
+            "checks": [check.as_dict() for check in self.checks],
+        }  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class FileHash:
@@ -150,43 +166,21 @@ class Report:
 
     @property
     def sentence(self) -> str:
-        counts = [
-            f"{sum(s.verdict == verdict for s in self.scenarios)} {verdict}"
-            for verdict in ("PASS", "FAIL", "INCONCLUSIVE")
-        ]
-        told = ", ".join(text for text in counts if not text.startswith("0 ")) or "nothing ran"
+        counts = Counter(scenario.verdict for scenario in self.scenarios)
+        told = ", ".join(f"{counts[verdict]} {verdict}" for verdict in get_args(Verdict) if counts[verdict])
+        told = told or "nothing ran"
         return f"{told}; cut short: {self.cut}" if self.cut else told
 
     def as_dict(self) -> dict[str, Any]:
         """As ``evidence.json`` holds it."""
         return {
-            "schema": SCHEMA,
-            "lab": self.lab,
-            "verdict": self.verdict,
-            "sentence": self.sentence,
-            "seconds": round(self.seconds, 3),
-            "environment": dict(self.environment),
-            "timings": dict(self.timings),
+            "schema": SCHEMA, "lab": self.lab, "verdict": self.verdict, "sentence": self.sentence,
+            "seconds": round(self.seconds, 3), "environment": dict(self.environment), "timings": dict(self.timings),
             "files": {path: asdict(hashes) for path, hashes in self.files.items()},
-            "scenarios": [_scenario(scenario) for scenario in self.scenarios],
+            "scenarios": [scenario.as_dict() for scenario in self.scenarios],
             "catalogue": [dict(row) for row in self.catalogue],
-            "only": None if self.only is None else list(self.only),
-            "drift": list(self.drift),
-            "cut": self.cut or None,
-        }
-
-
-def _scenario(scenario: ScenarioResult) -> dict[str, Any]:
-    return {
-        "id": scenario.id,
-        "title": scenario.title,
-        "verdict": scenario.verdict,
-        "sentence": scenario.sentence,
-        "started": round(scenario.started, 3),
-        "seconds": round(scenario.seconds, 3),
-        "load": None if scenario.load is None else dict(scenario.load),
-        "checks": [check.as_dict() for check in scenario.checks],
-    }
+            "only": None if self.only is None else list(self.only), "drift": list(self.drift), "cut": self.cut or None,
+        }  # fmt: skip
 
 
 def verdict_of(row: Mapping[str, Any]) -> Verdict:
@@ -230,20 +224,14 @@ def in_brief(found: Sequence[Trouble]) -> str:
 
 
 def _sentence(rows: Sequence[Mapping[str, Any]]) -> str:
-    cause = rows[0].get("cause")
-    if len(rows) == 1:
-        return str(rows[0].get("sentence", ""))
-    if not cause:
-        return f"{rows[0].get('sentence', '')} ({len(rows)} checks)"
+    cause, own = rows[0].get("cause"), str(rows[0].get("sentence", ""))
+    if len(rows) == 1 or not cause:
+        return own if len(rows) == 1 else f"{own} ({len(rows)} checks)"
     nodes = list(dict.fromkeys(str(row["node"]) for row in rows if row.get("node")))
-    who = f"{_listed(nodes)} did not answer ({cause})" if nodes else cause
+    shown = [*nodes[:NAMED], *([f"{len(nodes) - NAMED} more"] if len(nodes) > NAMED else [])]
+    listed = " and ".join(filter(None, [", ".join(shown[:-1]), *shown[-1:]]))  # leaf101, leaf102 and leaf103
+    who = f"{listed} did not answer ({cause})" if nodes else cause
     return f"{who}: {len(rows)} checks not judged"
-
-
-def _listed(names: Sequence[str]) -> str:
-    """``leaf101, leaf102 and leaf103``."""
-    shown = [*names[:NAMED], *([f"{len(names) - NAMED} more"] if len(names) > NAMED else [])]
-    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
 
 
 def differing(what: str, expected: Mapping[str, Any], seen: Mapping[str, Any]) -> Judgement:

@@ -8,7 +8,7 @@ their reply may be on its way are neither answered nor lost.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -21,12 +21,8 @@ NEAR = 1 << 15
 """A sequence number that comes again within half its range is the same packet seen twice, not a new round."""
 
 
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """An echo request, and when its reply came. Seconds of the capture's clock."""
-
-    time: float
-    answered: float | None = None
+Probe = tuple[float, bool]
+"""When an echo request was sent, by the capture's clock, and whether its reply came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,22 +66,14 @@ class Loss:
     def as_json(self) -> dict[str, Any]:
         """For the evidence: numbers, and each outage with its place in the ping."""
         return {
-            "requests": self.requests,
-            "answered": self.answered,
-            "in_flight": self.in_flight,
-            "lost": self.lost,
-            "longest_ms": round(self.longest_ms, 1),
-            "seconds": round(self.ended - self.began, 3),
+            "requests": self.requests, "answered": self.answered, "in_flight": self.in_flight, "lost": self.lost,
+            "longest_ms": round(self.longest_ms, 1), "seconds": round(self.ended - self.began, 3),
             "outages": [
-                {
-                    "after_s": round(outage.begin - self.began, 3),
-                    "ms": round(outage.ms, 1),
-                    "lost": outage.lost,
-                    "ended": outage.end is not None,
-                }
+                {"after_s": round(outage.begin - self.began, 3), "ms": round(outage.ms, 1), "lost": outage.lost,
+                 "ended": outage.end is not None}
                 for outage in self.outages
             ],
-        }
+        }  # fmt: skip
 
 
 def measure(packets: Iterable[Packet], source: str, target: str, *, settle: float = SETTLE) -> Loss:
@@ -97,15 +85,9 @@ def measure(packets: Iterable[Packet], source: str, target: str, *, settle: floa
     identifier = asked.most_common(1)[0][0]
     probes = _probes([(time, header) for time, header in echoes if header.identifier == identifier])
     ended = max(time for time, _ in echoes)
-    settled = [probe for probe in probes if probe.answered is not None or probe.time <= ended - settle]
-    return Loss(
-        len(probes),
-        sum(probe.answered is not None for probe in probes),
-        len(probes) - len(settled),
-        probes[0].time,
-        ended,
-        tuple(_outages(settled)),
-    )
+    settled = [(time, answered) for time, answered in probes if answered or time <= ended - settle]
+    count = sum(answered for _, answered in probes)
+    return Loss(len(probes), count, len(probes) - len(settled), probes[0][0], ended, tuple(_outages(settled)))
 
 
 def _echoes(packet: Packet, source: str, target: str) -> list[Header]:
@@ -126,25 +108,16 @@ def _probes(echoes: Sequence[tuple[float, Header]]) -> list[Probe]:
             if index is not None and len(probes) - index < NEAR:
                 continue
             newest[header.sequence] = len(probes)
-            probes.append(Probe(time))
-        elif index is not None and probes[index].answered is None:
-            probes[index] = Probe(probes[index].time, time)
+            probes.append((time, False))
+        elif index is not None:
+            probes[index] = probes[index][0], True
     return probes
 
 
-def _outages(probes: Sequence[Probe]) -> list[Outage]:
-    if not probes:
-        return []
-    answered = [index for index, probe in enumerate(probes) if probe.answered is not None]
-    if not answered:
-        return [Outage(probes[0].time, None, len(probes), probes[-1].time)]
-    found = []
-    if answered[0] > 0:
-        found.append(Outage(probes[0].time, probes[answered[0]].time, answered[0], probes[answered[0] - 1].time))
-    for before, after in pairwise(answered):
+def _outages(probes: Sequence[Probe]) -> Iterator[Outage]:
+    """Between each two answered ones that are not neighbors; the ends count as if they were answered."""
+    answered = [index for index, (_, replied) in enumerate(probes) if replied]
+    for before, after in pairwise([-1, *answered, len(probes)]):
         if after - before > 1:
-            found.append(Outage(probes[before].time, probes[after].time, after - before - 1, probes[after - 1].time))
-    last = answered[-1]
-    if last < len(probes) - 1:
-        found.append(Outage(probes[last].time, None, len(probes) - 1 - last, probes[-1].time))
-    return found
+            end = probes[after][0] if after < len(probes) else None
+            yield Outage(probes[max(before, 0)][0], end, after - before - 1, probes[after - 1][0])

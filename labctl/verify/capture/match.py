@@ -4,78 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field, PlainSerializer, TypeAdapter
+from pydantic.dataclasses import dataclass as form
 
 from labctl.verify.capture.packet import Packet
 
+BY_NAME = ConfigDict(populate_by_name=True)
+AnyOf = Annotated[frozenset[str], PlainSerializer(sorted)]
 
-@dataclass(frozen=True, slots=True)
+
+@form(frozen=True, config=BY_NAME)
 class ExpectedStack:
     """One header: any of the given addresses."""
 
-    sources: frozenset[str]
-    targets: frozenset[str]
+    sources: Annotated[AnyOf, Field(alias="source")]
+    targets: Annotated[AnyOf, Field(alias="target")]
     protocol: str | None = None
     port: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@form(frozen=True, config=BY_NAME)
 class ExpectedPacket:
     """What a packet must be. ``macs``: one of them is in the outermost frame (a node's own)."""
 
     inner: ExpectedStack
     outer: ExpectedStack | None = None
     vlan: int | None = None
-    source_macs: frozenset[str] | None = None
+    source_macs: Annotated[AnyOf | None, Field(alias="source_mac")] = None
     encapsulated: bool | None = None
-    macs: frozenset[str] | None = None
+    macs: Annotated[AnyOf | None, Field(alias="mac_of_the_port")] = None
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> ExpectedPacket:
         """What `as_json` wrote. Raises `ValueError` for anything else."""
-        try:
-            return cls(
-                _read_stack(body["inner"]),
-                _read_stack(body["outer"]) if body.get("outer") else None,
-                body.get("vlan"),
-                _read_set(body.get("source_mac")),
-                body.get("encapsulated"),
-                _read_set(body.get("mac_of_the_port")),
-            )
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"this is no expected packet: {error!r}") from None
+        return FORM.validate_python(body)
 
     def as_json(self) -> dict[str, Any]:
         """For the evidence."""
-        body: dict[str, Any] = {"inner": _stack(self.inner)}
-        if self.outer:
-            body["outer"] = _stack(self.outer)
-        if self.vlan is not None:
-            body["vlan"] = self.vlan
-        if self.source_macs is not None:
-            body["source_mac"] = sorted(self.source_macs)
-        if self.encapsulated is not None:
-            body["encapsulated"] = self.encapsulated
-        if self.macs is not None:
-            body["mac_of_the_port"] = sorted(self.macs)
+        body: dict[str, Any] = FORM.dump_python(self, by_alias=True, exclude_none=True)
         return body
 
 
-def _stack(stack: ExpectedStack) -> dict[str, Any]:
-    body: dict[str, Any] = {"source": sorted(stack.sources), "target": sorted(stack.targets)}
-    if stack.protocol:
-        body["protocol"] = stack.protocol
-    if stack.port:
-        body["port"] = stack.port
-    return body
-
-
-def _read_stack(body: Mapping[str, Any]) -> ExpectedStack:
-    return ExpectedStack(frozenset(body["source"]), frozenset(body["target"]), body.get("protocol"), body.get("port"))
-
-
-def _read_set(words: Sequence[str] | None) -> frozenset[str] | None:
-    return None if words is None else frozenset(words)
+FORM = TypeAdapter(ExpectedPacket)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +63,13 @@ class Found:
 
 def find(packets: Sequence[Packet], expected: ExpectedPacket) -> Found:
     """All that fit."""
-    fitting, best, nearest = [], 99, "no packet at all" if not packets else "none has these addresses"
-    almost = None
-    for packet in packets:
-        wrong = differences(packet, expected)
-        if not wrong:
-            fitting.append(packet)
-        elif len(wrong) < best and (packet.inner is not None and _addresses(packet, expected)):
-            best, almost, nearest = len(wrong), packet, f"{'; '.join(wrong)}: {packet.describe()}"
-    return Found(tuple(fitting), len(packets), nearest, almost)
+    wrong = [(packet, differences(packet, expected)) for packet in packets]
+    fitting = tuple(packet for packet, trouble in wrong if not trouble)
+    near = [(packet, trouble) for packet, trouble in wrong if trouble and _addresses(packet, expected)]
+    if not near:
+        return Found(fitting, len(packets), "none has these addresses" if packets else "no packet at all")
+    almost, trouble = min(near, key=lambda row: len(row[1]))
+    return Found(fitting, len(packets), f"{'; '.join(trouble)}: {almost.describe()}", almost)
 
 
 def _addresses(packet: Packet, expected: ExpectedPacket) -> bool:
@@ -109,42 +79,32 @@ def _addresses(packet: Packet, expected: ExpectedPacket) -> bool:
 
 def differences(packet: Packet, expected: ExpectedPacket) -> list[str]:
     """What is wrong with a packet; empty when it fits."""
-    wrong: list[str] = []
-    inner = packet.inner
+    inner, wanted = packet.inner, expected.inner
     if inner is None:
         return ["no IP"]
-    if inner.source not in expected.inner.sources:
-        wrong.append(f"source {inner.source}")
-    if inner.target not in expected.inner.targets:
-        wrong.append(f"target {inner.target}")
-    if expected.inner.protocol and inner.protocol != expected.inner.protocol:
-        wrong.append(f"protocol {inner.protocol}")
-    if expected.inner.port and expected.inner.port != inner.target_port:
-        wrong.append(f"port {inner.target_port}")
-    wrong += _outer(packet, expected)
-    frame = packet.frames[0]
-    if expected.vlan is not None and frame.vlan != expected.vlan:
-        wrong.append(f"VLAN {frame.vlan}, not {expected.vlan}")
-    if expected.source_macs is not None and frame.source not in expected.source_macs:
-        wrong.append(f"source MAC {frame.source}, not one that the leaf calls its own")
-    if expected.macs is not None and not {frame.source, frame.target} & expected.macs:
-        wrong.append("not of this port")
-    return wrong
+    frame, vlan, sources, macs = packet.frames[0], expected.vlan, expected.source_macs, expected.macs
+    rules = (
+        (inner.source not in wanted.sources, f"source {inner.source}"),
+        (inner.target not in wanted.targets, f"target {inner.target}"),
+        (wanted.protocol and inner.protocol != wanted.protocol, f"protocol {inner.protocol}"),
+        (wanted.port and inner.target_port != wanted.port, f"port {inner.target_port}"),
+        *_outer(packet, expected),
+        (vlan is not None and frame.vlan != vlan, f"VLAN {frame.vlan}, not {vlan}"),
+        (sources is not None and frame.source not in sources,
+         f"source MAC {frame.source}, not one that the leaf calls its own"),
+        (macs is not None and not {frame.source, frame.target} & macs, "not of this port"),
+    )  # fmt: skip
+    return [text for broken, text in rules if broken]
 
 
-def _outer(packet: Packet, expected: ExpectedPacket) -> list[str]:
-    outer = packet.outer
-    if expected.outer is None:
-        if expected.encapsulated:
-            return [] if outer is not None else ["not encapsulated"]
-        if outer is not None:
-            return [f"encapsulated by {outer.protocol} {outer.source} > {outer.target}"]
-        return []
+def _outer(packet: Packet, expected: ExpectedPacket) -> list[tuple[object, str]]:
+    outer, wanted = packet.outer, expected.outer
     if outer is None:
-        return ["not encapsulated"]
-    wrong = []
-    if outer.source not in expected.outer.sources or outer.target not in expected.outer.targets:
-        wrong.append(f"outer {outer.source} > {outer.target}")
-    if expected.outer.protocol and outer.protocol != expected.outer.protocol:
-        wrong.append(f"outer protocol {outer.protocol}")
-    return wrong
+        return [(wanted is not None or expected.encapsulated, "not encapsulated")]
+    way = f"{outer.source} > {outer.target}"
+    if wanted is None:
+        return [(not expected.encapsulated, f"encapsulated by {outer.protocol} {way}")]
+    return [
+        (outer.source not in wanted.sources or outer.target not in wanted.targets, f"outer {way}"),
+        (wanted.protocol and outer.protocol != wanted.protocol, f"outer protocol {outer.protocol}"),
+    ]

@@ -14,6 +14,8 @@ from ipaddress import ip_address
 
 ETHERTYPES = {0x0800: 4, 0x86DD: 6}
 PROTOCOLS = {1: "icmp", 58: "icmp", 6: "tcp", 17: "udp", 4: "ipip", 41: "ipip"}
+LEAST = {"udp": 8, "tcp": 20}
+"""Bytes of a header with ports."""
 VXLAN_PORT = 4789
 MAX_NESTING = 8
 """Headers in one another that are looked into; a lab has three at most, hostile bytes may have any number."""
@@ -88,15 +90,13 @@ def _line(header: Header) -> str:
 
 def decode(data: bytes) -> tuple[Packet, ...]:
     """Every packet of a pcap file (either byte order, Ethernet); an empty tuple for what is no pcap."""
-    return tuple(_packets(data))
-
-
-def _packets(data: bytes) -> Iterator[Packet]:
-    if len(data) < 24:
-        return
     order = {b"\xd4\xc3\xb2\xa1": "<", b"\xa1\xb2\xc3\xd4": ">"}.get(data[:4])
-    if order is None or struct.unpack_from(f"{order}I", data, 20)[0] & 0xFFFF != 1:
-        return
+    if len(data) < 24 or order is None or struct.unpack_from(f"{order}I", data, 20)[0] & 0xFFFF != 1:
+        return ()
+    return tuple(_packets(data, order))
+
+
+def _packets(data: bytes, order: str) -> Iterator[Packet]:
     offset = 24
     while offset + 16 <= len(data):
         seconds, micros, kept, _ = struct.unpack_from(f"{order}IIII", data, offset)
@@ -114,49 +114,34 @@ def _frames(data: bytes, vni: int | None, depth: int = 0) -> list[Frame]:
         tag, kind = struct.unpack_from(">HH", data, offset)
         vlan = tag & 0xFFF if vlan is None else vlan
         offset += 4
-    version = ETHERTYPES.get(kind)
-    if version is None:
-        return [Frame(source, target, vlan, (), vni)]
-    headers, inside = _headers(data[offset:], version)
+    headers, inside = _headers(data[offset:], ETHERTYPES[kind]) if kind in ETHERTYPES else ([], None)
     frame = Frame(source, target, vlan, tuple(headers), vni)
-    if inside is not None:
-        return [frame, *_frames(inside[1], inside[0], depth + 1)]
-    return [frame]
+    return [frame, *_frames(inside[1], inside[0], depth + 1)] if inside is not None else [frame]
 
 
-def _headers(  # noqa: PLR0911 - one a protocol
-    data: bytes, version: int, depth: int = 0
-) -> tuple[list[Header], tuple[int, bytes] | None]:
+def _headers(data: bytes, version: int, depth: int = 0) -> tuple[list[Header], tuple[int, bytes] | None]:
     """The IP headers one in the other; and (VNI, frame) when the last carries VXLAN."""
     parsed = (_ip4(data) if version == 4 else _ip6(data)) if depth < MAX_NESTING else None
     if parsed is None:
         return [], None
     source, target, ttl, number, rest = parsed
-    name = PROTOCOLS.get(number, str(number))
-    if name == "ipip":
+    header = Header(source, target, ttl, PROTOCOLS.get(number, str(number)), payload=rest)
+    inner, inside = list[Header](), None
+    if header.protocol == "ipip":
+        header = replace(header, payload=b"")
         inner, inside = _headers(rest, 4 if number == 4 else 6, depth + 1)
-        return [Header(source, target, ttl, name), *inner], inside
-    if name == "udp" and len(rest) >= 8:
-        source_port, target_port = struct.unpack_from(">HH", rest)
-        header = Header(source, target, ttl, name, source_port, target_port, payload=rest[8:])
-        if target_port == VXLAN_PORT and len(rest) >= 16:
-            return [header], (int.from_bytes(rest[12:15], "big"), rest[16:])
-        return [header], None
-    if name == "tcp" and len(rest) >= 20:
-        source_port, target_port = struct.unpack_from(">HH", rest)
-        payload = rest[(rest[12] >> 4) * 4 :]
-        return [Header(source, target, ttl, name, source_port, target_port, payload=payload)], None
-    if name == "icmp" and rest:
-        return [_icmp(Header(source, target, ttl, name, payload=rest[8:]), version, rest)], None
-    return [Header(source, target, ttl, name, payload=rest)], None
-
-
-def _icmp(header: Header, version: int, rest: bytes) -> Header:
-    echo = ECHO.get((version, rest[0]))
-    if echo is None or len(rest) < 8:
-        return replace(header, echo=echo)
-    identifier, sequence = struct.unpack_from(">HH", rest, 4)
-    return replace(header, echo=echo, identifier=identifier, sequence=sequence)
+    elif len(rest) >= LEAST.get(header.protocol, len(rest) + 1):
+        first, second = struct.unpack_from(">HH", rest)
+        length = (rest[12] >> 4) * 4 if header.protocol == "tcp" else 8
+        header = replace(header, source_port=first, target_port=second, payload=rest[length:])
+        if header.protocol == "udp" and second == VXLAN_PORT and len(rest) >= 16:
+            inside = int.from_bytes(rest[12:15], "big"), rest[16:]
+    elif header.protocol == "icmp" and rest:
+        header = replace(header, echo=ECHO.get((version, rest[0])), payload=rest[8:])
+        if header.echo is not None and len(rest) >= 8:
+            first, second = struct.unpack_from(">HH", rest, 4)
+            header = replace(header, identifier=first, sequence=second)
+    return [header, *inner], inside
 
 
 def _ip4(data: bytes) -> tuple[str, str, int, int, bytes] | None:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from labctl.verify.values import ClusterIpOf, EndpointsOf
+from labctl.verify.values import ClusterIpOf, EndpointsOf, Names, NodesOf, listed
 
 SCHEMA = "labctl.scenario/v1"
 NAME = r"^[a-z0-9][a-z0-9-]{0,38}[a-z0-9]$"
@@ -26,14 +26,10 @@ NameOf = Literal["switch", "node", "node or host", "leaf", "any"]
 
 
 class StepModel(BaseModel):
-    """A mapping of a scenario file. ``names``: its fields that name something of the lab, and what."""
+    """A mapping of a scenario file. ``names``: fields that name something of the lab, and what."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-    names: ClassVar[Mapping[str, NameOf]] = {}
-
-
-def listed(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
+    names: ClassVar[Mapping[str, NameOf]] = {"switch": "switch", "node": "node"}
 
 
 def as_place(value: Any) -> Any:
@@ -52,20 +48,24 @@ def as_limit(value: Any) -> Any:
     return {"standin": value, "n9kv": value} if number else value
 
 
-Names = Annotated[tuple[str, ...], BeforeValidator(listed), Field(min_length=1)]
 Limit = Annotated[dict[Platform, Annotated[float, Field(ge=0)]], BeforeValidator(as_limit), Field(min_length=1)]
 """A number, or one for each platform of the switches: ``{standin: 2500, n9kv: 5000}``."""
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 StepName = Annotated[str, Field(pattern=NAME)]
 
 
+def said(description: str | None, **more: Any) -> Any:
+    """A key that may be left out."""
+    return Field(default=None, description=description, **more)
+
+
 class Pod(StepModel):
     """A pod by its label, ``key=value``; ``node`` says which where there are several."""
 
-    pod: str | None = Field(default=None, pattern=LABEL, description="its label, `app=pingtest`")
+    pod: str | None = said("its label, `app=pingtest`", pattern=LABEL)
     namespace: str = "default"
-    node: str | None = Field(default=None, description="the node that it runs on; alone: the node or host itself")
-    address: str | None = Field(default=None, description="an IP address, as a target")
+    node: str | None = said("the node that it runs on; alone: the node or host itself")
+    address: str | None = said("an IP address, as a target")
 
     @model_validator(mode="after")
     def _one(self) -> Pod:
@@ -81,7 +81,6 @@ End = Annotated[Pod, BeforeValidator(as_place)]
 class Port(StepModel):
     """Interfaces of a switch."""
 
-    names = {"switch": "switch"}
     switch: str
     interface: Names = Field(description="one, or a list")
 
@@ -97,83 +96,84 @@ class Leg(StepModel):
 class Neighbor(StepModel):
     """A BGP neighbor of a switch."""
 
-    names = {"switch": "switch"}
     switch: str
     neighbor: str
-    vrf: str | None = Field(default=None, description="the VRF of the lab's sessions where it is left out")
+    vrf: str | None = said("the VRF of the lab's sessions where it is left out")
 
 
 class PodOf(StepModel):
     """A pod by its label."""
 
-    names = {"node": "node"}
     pod: str = Field(pattern=LABEL)
     namespace: str = "default"
-    node: str | None = Field(default=None, description="the node that it is on")
+    node: str | None = said("the node that it is on")
 
 
 class Drain(StepModel):
     """The endpoints of a Service on one node."""
 
-    names = {"node": "node"}
     service: str = Field(pattern=SERVICE, description="`namespace/name`")
     node: str
 
 
-class Fault(StepModel):
-    """What is broken: exactly one of these, under a name by which it is healed."""
+class OneOf(StepModel):
+    """Exactly one of its keys is said, beside those that all have."""
 
-    names = {"isolate": "switch", "node_down": "node", "keepalive": "leaf", "peer_link": "leaf"}
+    common: ClassVar[tuple[str, ...]] = ("name",)
     name: StepName
-    shutdown: Port | None = Field(default=None, description="`shutdown` on the interfaces of a switch")
-    isolate: str | None = Field(
-        default=None,
-        description="a switch is cut off: `shutdown` on each of its Ethernet ports. It keeps running, its management "
-        "too; for its neighbors it is gone",
-    )
-    unplug: Leg | None = Field(default=None, description="`ip link set … down` in a node or host")
-    node_down: str | None = Field(
-        default=None, description="a node is cut off: both legs of its bond are down. It keeps running"
-    )
-    keepalive: str | None = Field(
-        default=None,
-        description="a leaf's vPC keepalive goes to an address where nobody is (192.0.2.1, RFC 5737)",
-    )
-    peer_link: str | None = Field(
-        default=None,
-        description="a leaf's vPC peer-link: `shutdown` on the members of a physical one, `no virtual peer-link "
-        "destination …` for fabric peering",
-    )
-    clear_bgp: Neighbor | None = Field(default=None, description="`clear ip bgp vrf … NEIGHBOR`: the session is reset")
-    restart_pod: PodOf | None = Field(default=None, description="a pod is deleted; its controller makes another")
-    move_pod: PodOf | None = Field(
-        default=None, description="a pod's node takes no new pods, the pod is deleted: it comes up on another node"
-    )
-    drain: Drain | None = Field(
-        default=None,
-        description="a node takes no new pods, and a Service's pods on it are deleted: its endpoints are elsewhere",
-    )
+
+    @classmethod
+    def kinds(cls) -> tuple[str, ...]:
+        """The keys of which one is said."""
+        return tuple(key for key in cls.model_fields if key not in cls.common)
 
     @property
     def kind(self) -> str:
-        return next(kind for kind in FAULTS if getattr(self, kind) is not None)
+        """That one."""
+        return next(kind for kind in self.kinds() if getattr(self, kind) is not None)
 
 
-FAULTS = tuple(name for name in Fault.model_fields if name != "name")
+class Fault(OneOf):
+    """What is broken: exactly one of these, under a name by which it is healed."""
+
+    names = {"isolate": "switch", "node_down": "node", "keepalive": "leaf", "peer_link": "leaf"}
+    shutdown: Port | None = said("`shutdown` on the interfaces of a switch")
+    isolate: str | None = said(
+        "a switch is cut off: `shutdown` on each of its Ethernet ports. It keeps running, its management "
+        "too; for its neighbors it is gone",
+    )
+    unplug: Leg | None = said("`ip link set … down` in a node or host")
+    node_down: str | None = said("a node is cut off: both legs of its bond are down. It keeps running")
+    keepalive: str | None = said(
+        "a leaf's vPC keepalive goes to an address where nobody is (192.0.2.1, RFC 5737)",
+    )
+    peer_link: str | None = said(
+        "a leaf's vPC peer-link: `shutdown` on the members of a physical one, `no virtual peer-link "
+        "destination …` for fabric peering",
+    )
+    clear_bgp: Neighbor | None = said("`clear ip bgp vrf … NEIGHBOR`: the session is reset")
+    restart_pod: PodOf | None = said("a pod is deleted; its controller makes another")
+    move_pod: PodOf | None = said("a pod's node takes no new pods, the pod is deleted: it comes up on another node")
+    drain: Drain | None = said(
+        "a node takes no new pods, and a Service's pods on it are deleted: its endpoints are elsewhere",
+    )
 
 
 class LossOf(StepModel):
     """What a traffic lost at the most, counted in its capture. This stops the traffic."""
 
     of: str
-    packets: Limit | None = Field(default=None, description="requests without a reply")
-    ms: Limit | None = Field(
-        default=None, description="the longest outage: from the last answered request before it to the first after it"
-    )
+    packets: Limit | None = said("requests without a reply")
+    ms: Limit | None = said("the longest outage: from the last answered request before it to the first after it")
+
+    @property
+    def limits(self) -> Mapping[str, Mapping[Any, float]]:
+        """By unit, those that are said."""
+        return {unit: limit for unit in ("packets", "ms") if (limit := getattr(self, unit)) is not None}
 
     @model_validator(mode="after")
     def _limited(self) -> LossOf:
-        if self.packets is None and self.ms is None:
+        if not self.limits:
             raise ValueError("say what may be lost: packets, ms, or both")
         return self
 
@@ -181,7 +181,6 @@ class LossOf(StepModel):
 class Sessions(StepModel):
     """Sessions between leafs and nodes: all of the lab's, or those of some leafs and nodes."""
 
-    names = {"switch": "switch", "node": "node"}
     switch: Names | None = None
     node: Names | None = None
     family: Family | None = None
@@ -194,25 +193,17 @@ class Sessions(StepModel):
 class Evpn(StepModel):
     """EVPN sessions of switches with the spines."""
 
-    names = {"switch": "switch"}
     switch: Names | None = None
     neighbor: Names | None = None
     are: Literal["up", "down"]
 
 
-class Nodes(StepModel):
-    """The addresses of nodes (as next hops)."""
-
-    nodes: Names
-
-
 class Route(StepModel):
     """The next hops of a route on a switch."""
 
-    names = {"switch": "switch"}
     switch: Names
     prefix: ClusterIpOf | str = Field(description="a prefix, or `{cluster_ip_of: namespace/name}`")
-    next_hops: EndpointsOf | Nodes | Annotated[tuple[str, ...], BeforeValidator(listed)] = Field(
+    next_hops: EndpointsOf | NodesOf | Annotated[tuple[str, ...], BeforeValidator(listed)] = Field(
         description="addresses, `{nodes: […]}`, or `{endpoints_of: namespace/name}`; `[]`: there must be no such route"
     )
     vrf: str | None = None
@@ -221,7 +212,6 @@ class Route(StepModel):
 class Bond(StepModel):
     """Members of a node's bond0: which distribute, which do not."""
 
-    names = {"node": "node"}
     node: str
     up: tuple[str, ...] = ()
     down: tuple[str, ...] = ()
@@ -230,7 +220,6 @@ class Bond(StepModel):
 class PortChannel(StepModel):
     """A leaf's port-channel towards a node."""
 
-    names = {"switch": "switch", "node": "node"}
     switch: Names
     node: str
     state: Literal["up", "down"] = Field(alias="is")
@@ -251,8 +240,8 @@ class PodsAt(StepModel):
     names = {"node": "node", "not_on": "node"}
     pod: str = Field(pattern=LABEL)
     namespace: str = "default"
-    node: str | None = Field(default=None, description="they are on this node")
-    not_on: str | None = Field(default=None, description="none of them is on this node")
+    node: str | None = said("they are on this node")
+    not_on: str | None = said("none of them is on this node")
     count: int = Field(default=1, ge=0)
 
 
@@ -263,8 +252,8 @@ class Packets(StepModel):
     source: str
     target: str
     protocol: Literal["icmp", "tcp", "udp"] | None = None
-    at_least: int | None = Field(default=None, ge=1)
-    at_most: int | None = Field(default=None, ge=0)
+    at_least: int | None = said(None, ge=1)
+    at_most: int | None = said(None, ge=0)
 
     @model_validator(mode="after")
     def _bounded(self) -> Packets:
@@ -273,12 +262,12 @@ class Packets(StepModel):
         return self
 
 
-class Expect(StepModel):
+class Expect(OneOf):
     """What must be: exactly one of these. Asked until it is so (`within`), or again and again over a time (`hold`)."""
 
-    name: StepName
-    within: Seconds | None = Field(default=None, description="seconds until it must be so; the lab's own limit else")
-    hold: Seconds | None = Field(default=None, description="seconds over which it must be so at every look")
+    common = ("name", "within", "hold")
+    within: Seconds | None = said("seconds until it must be so; the lab's own limit else")
+    hold: Seconds | None = said("seconds over which it must be so at every look")
     loss: LossOf | None = None
     sessions: Sessions | None = None
     evpn: Evpn | None = None
@@ -289,12 +278,7 @@ class Expect(StepModel):
     pods: PodsAt | None = None
     packets: Packets | None = None
 
-    @property
-    def kind(self) -> str:
-        return next(kind for kind in EXPECTATIONS if getattr(self, kind) is not None)
 
-
-EXPECTATIONS = tuple(name for name in Expect.model_fields if name not in {"name", "within", "hold"})
 MEASURED = ("loss", "packets")
 """Judged once, from what was captured: neither `within` nor `hold` means anything there."""
 
@@ -334,9 +318,12 @@ class Heal:
 
 
 Step = Traffic | Capture | Fault | Expect | Stop | Heal
-STEPS: Mapping[str, type[StepModel] | None] = {
-    "traffic": Traffic, "fault": Fault, "expect": Expect, "capture": Capture, "heal": None, "stop": None,
+STEPS: Mapping[str, tuple[type[Traffic | Fault | Expect | Capture] | None, str]] = {
+    "traffic": (Traffic, "a mapping"), "fault": (Fault, "a mapping"), "expect": (Expect, "a mapping"),
+    "capture": (Capture, "a mapping"), "heal": (None, "the name of a fault, or all"),
+    "stop": (None, "the name of a traffic or a capture"),
 }  # fmt: skip
+"""Its model, and what it must be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,8 +334,3 @@ class ScenarioFile:
     title: str
     steps: tuple[Step, ...]
     objects: tuple[Mapping[str, Any], ...] = field(default=())
-
-    @property
-    def disruptive(self) -> bool:
-        """Whether it changes the lab for a while."""
-        return bool(self.objects) or any(isinstance(step, Fault) for step in self.steps)

@@ -16,17 +16,12 @@ from labctl.kube.api import Resource
 from labctl.kube.resources import BLOCK_AFFINITIES, ENDPOINT_SLICES, NODES, SERVICES
 from labctl.nxos.tables import as_number, best_hops, neighbors, route_paths, rows
 from labctl.verify import expectation
-from labctl.verify.checks import Check, cluster_check
+from labctl.verify.checks import Check
 from labctl.verify.expectation import ADVERTISED, Cluster
 from labctl.verify.lab import LabUnderTest, Scenario
 from labctl.verify.observer import Command
-from labctl.verify.values import (
-    BlockOf,
-    ClusterIpOf,
-    EndpointsOf,
-    Model,
-)
-from labctl.verify.verdict import CheckResult, Judgement, fails, passes
+from labctl.verify.values import BlockOf, ClusterIpOf, EndpointsOf, Model, NodesOf
+from labctl.verify.verdict import CheckResult, Judgement, fails, passes, ruled
 
 Family = Literal["ipv4", "ipv6"]
 
@@ -50,6 +45,15 @@ class NodeSession:
     def family(self) -> Family:
         return "ipv6" if ":" in self.neighbor else "ipv4"
 
+    def show(self, what: str) -> Command:
+        """The question to its leaf, for its family and VRF."""
+        return Command("nxos", self.switch, f"show {IP[self.family]} bgp {what} vrf {self.vrf}")
+
+    @property
+    def summary(self) -> Command:
+        """All sessions of its leaf, family and VRF."""
+        return self.show("summary")
+
 
 class RouteInput(Model):
     """A route; ``preference`` and ``tag`` (the neighbor's AS) as ``show ip route`` prints them, where asked.
@@ -60,7 +64,7 @@ class RouteInput(Model):
     switch: str
     vrf: str
     prefix: ClusterIpOf | BlockOf | str
-    next_hops: EndpointsOf | tuple[str, ...]
+    next_hops: EndpointsOf | NodesOf | tuple[str, ...]
     segment: int | None = None
     preference: int | None = None
     tag: int | None = None
@@ -115,20 +119,16 @@ class NodesInput(Model):
             own = {node: hops for pair in self.pairs if leaf in pair.leafs for node, hops in pair.nodes.items()}
             behind = {node: hops for node, hops in vteps.items() if node not in own}
             hops = {node: hop for node, addresses in own.items() for hop in addresses if ":" not in hop}
-            yield from self._heard_by(leaf, self.heard, hops, behind)
-
-    def _heard_by(
-        self, leaf: str, heard: HeardInput, hops: Mapping[str, str], behind: Mapping[str, tuple[str, ...]]
-    ) -> Iterator[RouteInput]:
-        of_leaf = partial(RouteInput, switch=leaf, vrf=self.vrf)
-        of_node = partial(of_leaf, preference=heard.preference, tag=self.asn)
-        for name in heard.services:
+            of_leaf = partial(RouteInput, switch=leaf, vrf=self.vrf)
+            of_node = partial(of_leaf, preference=self.heard.preference, tag=self.asn)
             make = of_leaf if behind else of_node  # of endpoints at another pair the route comes over the fabric
-            yield make(prefix=ClusterIpOf(cluster_ip_of=name), next_hops=EndpointsOf(endpoints_of=name), behind=behind)
-        if heard.blocks:
-            yield from (of_node(prefix=BlockOf(block_of=node), next_hops=(hop,)) for node, hop in hops.items())
-        if hops:
-            yield from (of_node(prefix=network, next_hops=tuple(hops.values())) for network in heard.ranges)
+            for name in self.heard.services:
+                service, there = ClusterIpOf(cluster_ip_of=name), EndpointsOf(endpoints_of=name)
+                yield make(prefix=service, next_hops=there, behind=behind)
+            for node, hop in hops.items() if self.heard.blocks else ():
+                yield of_node(prefix=BlockOf(block_of=node), next_hops=(hop,))
+            for network in self.heard.ranges if hops else ():
+                yield of_node(prefix=network, next_hops=tuple(hops.values()))
 
 
 class CopyInput(Model):
@@ -160,7 +160,7 @@ class BgpInput(Model):
 
 
 VERSION = {"ipv4": 4, "ipv6": 6}
-SUMMARY = {"ipv4": "show ip bgp summary", "ipv6": "show ipv6 bgp summary"}
+IP = {"ipv4": "ip", "ipv6": "ipv6"}
 WINDOW = 3.0
 """Seconds over which another pair's copy of a loopback must not be reached."""
 
@@ -171,143 +171,101 @@ def run(lab: LabUnderTest) -> list[CheckResult]:
     return found + (lab.hold(copies, WINDOW, found) if copies else [])
 
 
-def checks(lab: LabUnderTest) -> list[Check]:
+def checks(lab: LabUnderTest) -> Iterator[Check]:
     """What must be there."""
     inputs = lab.section(BgpInput)
-    found = [
-        Check(
-            f"bgp.evpn.{row.switch}.{neighbor}", f"EVPN of {row.switch} with {neighbor}",
-            (Command("nxos", row.switch, "show bgp l2vpn evpn summary"),),
-            partial(judge_session, row.switch, neighbor, None),
-        )
-        for row in inputs.evpn
-        for neighbor in row.neighbors
-    ]  # fmt: skip
-    for session in inputs.sessions:
-        found += _session(lab, session, heard=inputs.nodes is not None and inputs.nodes.heard is not None)
-    counts = Counter((row.switch, row.vrf, row.family) for row in inputs.sessions)
-    found += [
-        Check(
-            f"bgp.peers.{switch}.{family}", f"{count} peers of {switch} in {family}",
-            (Command("nxos", switch, f"{SUMMARY[family]} vrf {vrf}"),),
-            partial(judge_peers, switch, vrf, family, count),
-        )
-        for (switch, vrf, family), count in counts.items()
-    ]  # fmt: skip
-    return found + [_route(lab, row) for row in inputs.all_routes]
+    for switch, neighbor in ((row.switch, neighbor) for row in inputs.evpn for neighbor in row.neighbors):
+        judge = partial(judge_session, switch, neighbor, None)
+        yield Check(f"bgp.evpn.{switch}.{neighbor}", f"EVPN of {switch} with {neighbor}", (evpn(switch),), judge)
+    for row in inputs.sessions:
+        judge = partial(judge_session, row.switch, row.neighbor, row.asn)
+        title = f"{row.switch} with {row.node} ({row.neighbor})"
+        yield Check(f"bgp.session.{row.switch}.{row.neighbor}", title, (row.summary,), judge)
+        if inputs.nodes and inputs.nodes.heard:
+            yield lab.cluster_check(
+                f"bgp.prefixes.{row.switch}.{row.neighbor}", f"prefixes of {row.node} at {row.switch}, {row.family}",
+                ADVERTISED, partial(_prefixes, row, lab.kube_name(row.node)), row.summary,
+            )  # fmt: skip
+    counts = Counter((row.switch, row.vrf, row.family, row.summary) for row in inputs.sessions)
+    for (switch, vrf, family, summary), count in counts.items():
+        judge = partial(judge_peers, switch, vrf, family, count)
+        yield Check(f"bgp.peers.{switch}.{family}", f"{count} peers of {switch} in {family}", (summary,), judge)
+    for route in inputs.all_routes:
+        yield _route(lab, route)
 
 
-def _session(lab: LabUnderTest, row: NodeSession, *, heard: bool) -> list[Check]:
-    command = Command("nxos", row.switch, f"{SUMMARY[row.family]} vrf {row.vrf}")
-    found = [
-        Check(
-            f"bgp.session.{row.switch}.{row.neighbor}", f"{row.switch} with {row.node} ({row.neighbor})", (command,),
-            partial(judge_session, row.switch, row.neighbor, row.asn),
-        )
-    ]  # fmt: skip
-    if heard:
-        found.append(
-            cluster_check(
-                f"bgp.prefixes.{row.switch}.{row.neighbor}",
-                f"prefixes of {row.node} at {row.switch}, {row.family}",
-                (command,),
-                partial(_prefixes, lab.kube_name, row),
-                calico=lab.calico,
-                kinds=ADVERTISED,
-            )
-        )
-    return found
-
-
-def _prefixes(name: Callable[[str], str], row: NodeSession, cluster: Cluster, body: Any) -> Judgement:
-    expected = expectation.advertised(cluster, name(row.node), VERSION[row.family])
-    return judge_prefixes(row.switch, row.node, row.neighbor, expected, body)
+def evpn(switch: str) -> Command:
+    """The sessions of a switch in the fabric."""
+    return Command("nxos", switch, "show bgp l2vpn evpn summary")
 
 
 def _route(lab: LabUnderTest, row: RouteInput) -> Check:
-    what = _words(row.prefix)
-    if row.segment is not None and isinstance(row.prefix, str) and not isinstance(row.next_hops, EndpointsOf):
+    what = str(row.prefix)
+    if isinstance(row.prefix, ClusterIpOf):
+        what = row.prefix.cluster_ip_of
+    elif isinstance(row.prefix, BlockOf):
+        what = f"block-of-{row.prefix.block_of}"
+    identity, title = f"bgp.route.{row.switch}.{what}", f"route to {what} at {row.switch}"
+    table = route_table(row.switch, row.vrf, what)
+    if row.segment is not None and isinstance(row.prefix, str) and isinstance(row.next_hops, tuple):
         # what the hop over VXLAN is called in JSON differs by release: its segment and tunnel are read as they print
-        text = f"show {'ipv6' if ':' in row.prefix else 'ip'} route {row.prefix.partition('/')[0]} vrf {row.vrf}"
-        return Check(
-            f"bgp.route.{row.switch}.{what}", f"route to {what} at {row.switch}",
-            (Command("nxos-text", row.switch, text),),
-            partial(judge_tunnelled, row.switch, row.prefix, list(row.next_hops), row.segment),
-        )  # fmt: skip
+        text = table.text.replace("route", f"route {row.prefix.partition('/')[0]}")
+        judge = partial(judge_tunnelled, row.switch, row.prefix, list(row.next_hops), row.segment)
+        return Check(identity, title, (Command("nxos-text", row.switch, text),), judge)
     # the prefix of a Service is known when it is applied: the whole table is read, the judge picks
-    return route_check(
-        lab, row, f"bgp.route.{row.switch}.{what}", f"route to {what} at {row.switch}",
-        _table(row.switch, row.vrf, what),
-    )  # fmt: skip
-
-
-def _words(prefix: ClusterIpOf | BlockOf | str) -> str:
-    if isinstance(prefix, ClusterIpOf):
-        return prefix.cluster_ip_of
-    return f"block-of-{prefix.block_of}" if isinstance(prefix, BlockOf) else prefix
+    return route_check(lab, row, identity, title, table)
 
 
 def _copy(row: CopyInput) -> Check:
-    return Check(
-        f"bgp.only-copy.{row.switch}.{row.prefix}", f"{row.switch} reaches no other pair's {row.prefix}",
-        (_table(row.switch, row.vrf, row.prefix),), partial(judge_copy, row),
-    )  # fmt: skip
+    identity, title = f"bgp.only-copy.{row.switch}.{row.prefix}", f"{row.switch} reaches no other pair's {row.prefix}"
+    return Check(identity, title, (route_table(row.switch, row.vrf, row.prefix),), partial(judge_copy, row))
 
 
-def _table(switch: str, vrf: str, what: str) -> Command:
+def route_table(switch: str, vrf: str, what: str) -> Command:
     """The routing table of a prefix's family; Services have IPv4 ones."""
     return Command("nxos", switch, f"show {'ipv6' if ':' in what else 'ip'} route vrf {vrf}")
 
 
+LOOKED_UP: Mapping[type, tuple[Resource, ...]] = {
+    EndpointsOf: (NODES, SERVICES, ENDPOINT_SLICES), NodesOf: (NODES,), BlockOf: (BLOCK_AFFINITIES,),
+    ClusterIpOf: (SERVICES,),
+}  # fmt: skip
+"""Kinds of API object by which a rule is resolved; what is said in addresses needs none."""
+
+
 def route_check(lab: LabUnderTest, row: RouteInput, identity: str, title: str, table: Command) -> Check:
     """A route by its input, in a routing table; what is known by an API object's name is looked up in each round."""
-    judge, kinds = partial(judge_route, lab.kube_name, row), kinds_of(row.prefix, row.next_hops)
-    return cluster_check(identity, title, (table,), judge, calico=lab.calico, kinds=kinds)
-
-
-def kinds_of(prefix: object, next_hops: object) -> tuple[Resource, ...]:
-    """The kinds of API object by which `judge_route` looks a route up: none for what is said in addresses."""
-    if isinstance(prefix, BlockOf):
-        return (BLOCK_AFFINITIES,)
-    if isinstance(next_hops, EndpointsOf):
-        return (NODES, SERVICES, ENDPOINT_SLICES)
-    return (SERVICES,) if isinstance(prefix, ClusterIpOf) else ()
+    kinds = dict.fromkeys(kind for part in (row.next_hops, row.prefix) for kind in LOOKED_UP.get(type(part), ()))
+    return lab.cluster_check(identity, title, tuple(kinds), partial(judge_route, lab.kube_name, row), table)
 
 
 def judge_route(name: Callable[[str], str], row: RouteInput, cluster: Cluster, body: Any) -> Judgement:
     """A route by its input and the API objects. ``name``: Kubernetes' of a node of the lab. Pure."""
-    prefix = row.prefix
-    if isinstance(prefix, BlockOf):
-        return _judge_block(row, name(prefix.block_of), cluster, body)
-    if isinstance(prefix, ClusterIpOf):
-        service = expectation.service_of(cluster, prefix.cluster_ip_of)
+    prefixes = [str(row.prefix)]
+    if isinstance(row.prefix, BlockOf):
+        node = name(row.prefix.block_of)
+        prefixes = expectation.block_of(cluster, node, 4)
+        if not prefixes:
+            return fails(f"{node} has no address block", f"a block of {node}", [])
+    if isinstance(row.prefix, ClusterIpOf):
+        service = expectation.service_of(cluster, row.prefix.cluster_ip_of)
         if service is None:
-            return fails(f"there is no Service {prefix.cluster_ip_of}", prefix.cluster_ip_of, None)
-        prefix = f"{service['spec']['clusterIP']}/32"
-    hops: list[str]
+            return fails(f"there is no Service {row.prefix.cluster_ip_of}", row.prefix.cluster_ip_of, None)
+        prefixes = [f"{service['spec']['clusterIP']}/32"]
     if isinstance(row.next_hops, EndpointsOf):
         behind = {name(node): vteps for node, vteps in row.behind.items()}
         hops, some_of = expectation.service_hops(cluster, row.next_hops.endpoints_of, 4, behind)
         if some_of:
-            return judge_some_of(row.switch, prefix, some_of, body)
+            return judge_some_of(row.switch, prefixes[0], some_of, body)
+    elif isinstance(row.next_hops, NodesOf):
+        version = 6 if ":" in prefixes[0] else 4
+        found = [expectation.node_address(cluster, name(node), version) for node in row.next_hops.nodes]
+        hops = [address for address in found if address]
     else:
         hops = list(row.next_hops)
-    return judge_hops(row.switch, prefix, hops, row.segment, body, _marks(row))
-
-
-def _marks(row: RouteInput) -> dict[str, int]:
-    marks = {"preference": row.preference, "tag": row.tag}
-    return {name: value for name, value in marks.items() if value is not None}
-
-
-def _judge_block(row: RouteInput, node: str, cluster: Cluster, body: Any) -> Judgement:
-    """Each block of a node is reached at that node alone."""
-    blocks = expectation.block_of(cluster, node, 4)
-    hops = [] if isinstance(row.next_hops, EndpointsOf) else list(row.next_hops)
-    found = [judge_hops(row.switch, block, hops, row.segment, body, _marks(row)) for block in blocks]
-    if not found:
-        return fails(f"{node} has no address block", f"a block of {node}", [])
-    return next((judgement for judgement in found if judgement.verdict != "PASS"), found[0])
+    marks = {mark: value for mark in MARKS if (value := getattr(row, mark)) is not None}
+    judged = [judge_hops(row.switch, prefix, hops, row.segment, body, marks) for prefix in prefixes]
+    return next((judgement for judgement in judged if judgement.verdict != "PASS"), judged[0])
 
 
 def judge_session(switch: str, neighbor: str, asn: int | None, body: Any) -> Judgement:
@@ -318,33 +276,31 @@ def judge_session(switch: str, neighbor: str, asn: int | None, body: Any) -> Jud
         known = ", ".join(neighbors(body)) or "none"
         return fails(f"{switch}: neighbor {neighbor} is not configured (there are: {known})", expected, None)
     seen = {"state": row.get("state"), "asn": as_number(str(row.get("neighboras") or 0))}
-    if asn is not None and seen["asn"] != asn:
-        return fails(
-            f"{switch}: neighbor {neighbor} is configured with AS {seen['asn']}, not {asn}, and is {seen['state']}",
-            expected,
-            seen,
-        )
-    if seen["state"] != "Established":
-        return fails(f"{switch}: neighbor {neighbor} is {seen['state']}, not Established", expected, seen)
-    return passes(f"{switch}: neighbor {neighbor} is Established", expected, seen)
+    rules = (
+        (asn is not None and seen["asn"] != asn,
+         f"configured with AS {seen['asn']}, not {asn}, and is {seen['state']}"),
+        (seen["state"] != "Established", f"{seen['state']}, not Established"),
+    )  # fmt: skip
+    return ruled(f"{switch}: neighbor {neighbor} is ", rules, "Established", expected, seen)
 
 
-def judge_prefixes(switch: str, node: str, neighbor: str, expected: Sequence[str], body: Any) -> Judgement:
+def _prefixes(session: NodeSession, node: str, cluster: Cluster, body: Any) -> Judgement:
+    return judge_prefixes(session, expectation.advertised(cluster, node, VERSION[session.family]), body)
+
+
+def judge_prefixes(session: NodeSession, expected: Sequence[str], body: Any) -> Judgement:
     """PfxRcd is the number that Calico's rules give."""
+    switch, neighbor = session.switch, session.neighbor
     row = neighbors(body).get(neighbor)
     wanted = {"count": len(expected), "prefixes": list(expected)}
     if row is None or row.get("state") != "Established":
         state = row.get("state") if row else "not configured"
-        return fails(f"{switch}: no prefixes of {node}: neighbor {neighbor} is {state}", wanted, None)
+        return fails(f"{switch}: no prefixes of {session.node}: neighbor {neighbor} is {state}", wanted, None)
     count = int(row.get("prefixreceived") or 0)
     if count != len(expected):
-        return fails(
-            f"{switch}: {count} prefixes received from {node} ({neighbor}), "
-            f"expected {len(expected)}: {', '.join(expected)}",
-            wanted,
-            count,
-        )
-    return passes(f"{switch}: {count} prefixes from {node} ({neighbor})", wanted, count)
+        told = f"{switch}: {count} prefixes received from {session.node} ({neighbor}), expected {len(expected)}"
+        return fails(f"{told}: {', '.join(expected)}", wanted, count)
+    return passes(f"{switch}: {count} prefixes from {session.node} ({neighbor})", wanted, count)
 
 
 def judge_some_of(switch: str, prefix: str, some_of: Sequence[str], body: Any) -> Judgement:
@@ -352,13 +308,12 @@ def judge_some_of(switch: str, prefix: str, some_of: Sequence[str], body: Any) -
     expected = {"prefix": prefix, "next_hops_among": list(some_of)}
     hops = best_hops(route_paths(body, prefix) or ())
     seen = {"prefix": prefix, "next_hops": hops}
-    if not hops:
-        return fails(f"{switch}: no route to {prefix}", expected, seen)
-    wrong = [hop for hop in hops if hop not in some_of]
-    if wrong:
-        among = ", ".join(some_of)
-        return fails(f"{switch}: {prefix} has next hops {', '.join(wrong)}, not among {among}", expected, seen)
-    return passes(f"{switch}: {prefix} via {', '.join(hops)}", expected, seen)
+    wrong = ", ".join(hop for hop in hops if hop not in some_of)
+    rules = (
+        (not hops, f"no route to {prefix}"),
+        (wrong, f"{prefix} has next hops {wrong}, not among {', '.join(some_of)}"),
+    )
+    return ruled(f"{switch}: ", rules, f"{prefix} via {', '.join(hops)}", expected, seen)
 
 
 def judge_copy(check: CopyInput, body: Any) -> Judgement:
@@ -369,9 +324,9 @@ def judge_copy(check: CopyInput, body: Any) -> Judgement:
     seen = {"prefix": check.prefix, "next_hops": hops}
     wrong = [f"{check.others[hop]} ({hop})" for hop in hops if hop in check.others]
     if wrong:
-        words = f"{check.switch}: {check.prefix} is duplicated: it is reached at {' and '.join(wrong)}, "
-        words += "which has the same address in another pair (is its colour missing?)"
-        return fails(words, expected, seen)
+        why = "which has the same address in another pair (is its colour missing?)"
+        told = f"{check.switch}: {check.prefix} is duplicated: it is reached at {' and '.join(wrong)}"
+        return fails(f"{told}, {why}", expected, seen)
     where = f"reached via {', '.join(hops)} alone" if any(hops) else "its own" if paths is not None else "not known"
     return passes(f"{check.switch}: {check.prefix} is {where}, no copy of another pair", expected, seen)
 
@@ -393,38 +348,24 @@ def judge_hops(
     paths = route_paths(body, prefix)
     if paths is None:
         return fails(f"{switch}: no route to {prefix}", expected, None)
-    hops, segments = best_hops(paths), _segments(paths)
-    found = {name: _marks_of(paths, MARKS[name]) for name in marks}
-    seen: dict[str, Any] = {"prefix": prefix, "next_hops": hops, **_singly({"segment": segments[:1]}), **_singly(found)}
+    hops, segments = best_hops(paths), sorted({int(row["segmentid"]) for row in paths if row.get("segmentid")})
+    best = [row for row in paths if row.get("ubest") == "true"]
+    found = {name: sorted({int(row.get(MARKS[name]) or 0) for row in best}) for name in marks}
+    shown = {"segment": segments[:1], **found}
+    seen: dict[str, Any] = {"prefix": prefix, "next_hops": hops}
+    seen |= {name: values[0] if len(values) == 1 else values for name, values in shown.items() if values}
     over = segment is not None and bool(segments)
-    if hops != wanted:
-        trouble = f"has next hops {', '.join(hops) or 'none'}, expected {', '.join(wanted) or 'none'}"
-    elif over and segments != [segment]:
-        trouble = f"is in segment {segments}, expected {segment}"
-    else:
-        wrong = (name for name, values in found.items() if values != [marks[name]])
-        trouble = next((f"has {name} {seen[name]}, expected {marks[name]}" for name in wrong), "")
-    if trouble:
-        return fails(f"{switch}: {prefix} {trouble}", expected, seen)
+    rules = [
+        (hops != wanted, f"has next hops {', '.join(hops) or 'none'}, expected {', '.join(wanted) or 'none'}"),
+        (over and segments != [segment], f"is in segment {segments}, expected {segment}"),
+        *((found[name] != [mark], f"has {name} {seen.get(name)}, expected {mark}") for name, mark in marks.items()),
+    ]
     told = f" over VXLAN segment {segment}" if over else ""
-    return passes(f"{switch}: {prefix} via {', '.join(hops)}{told}", expected, seen)
+    return ruled(f"{switch}: {prefix} ", rules, f"via {', '.join(hops)}{told}", expected, seen)
 
 
 MARKS = {"preference": "pref", "tag": "tag"}
 """Of a path, in NX-OS's JSON."""
-
-
-def _singly(found: Mapping[str, list[int]]) -> dict[str, Any]:
-    """What has one value as that; what has several as a list; nothing of what has none."""
-    return {name: values[0] if len(values) == 1 else values for name, values in found.items() if values}
-
-
-def _segments(paths: Sequence[Mapping[str, Any]]) -> list[int]:
-    return sorted({int(row["segmentid"]) for row in paths if row.get("segmentid")})
-
-
-def _marks_of(paths: Sequence[Mapping[str, Any]], key: str) -> list[int]:
-    return sorted({int(row.get(key) or 0) for row in paths if row.get("ubest") == "true"})
 
 
 PRINTED = {
@@ -455,18 +396,17 @@ def judge_tunnelled(switch: str, prefix: str, next_hops: Sequence[str], segment:
     for key, pattern in PRINTED.items():
         seen[key] = sorted({match[1] for line in lines for match in [pattern.search(line)] if match})
     seen["segments"] = [int(number) for number in seen["segments"]]
-    what, told = f"{switch}: {prefix}", ", ".join(seen["next_hops"])
-    if seen["next_hops"] != expected["next_hops"]:
-        wanted = ", ".join(expected["next_hops"])
-        return fails(f"{what} has next hops {told or 'none'}, expected {wanted}", expected, seen)
-    if seen["encapsulation"] != ["VXLAN"]:
-        return fails(f"{what} via {told} is not over VXLAN", expected, seen)
-    if seen["segments"] != [segment]:
-        return fails(f"{what} is in segment {seen['segments']}, expected {segment}", expected, seen)
-    tunnels = ", ".join(seen["tunnels"])
-    if seen["tunnels"] != expected["tunnels"]:
-        return fails(f"{what} goes by tunnel {tunnels}, expected {', '.join(expected['tunnels'])}", expected, seen)
-    return passes(f"{what} via {told} over VXLAN segment {segment}, tunnel {tunnels}", expected, seen)
+    told, tunnels = ", ".join(seen["next_hops"]), ", ".join(seen["tunnels"])
+    rules = (
+        (seen["next_hops"] != expected["next_hops"],
+         f"has next hops {told or 'none'}, expected {', '.join(expected['next_hops'])}"),
+        (seen["encapsulation"] != ["VXLAN"], f"via {told} is not over VXLAN"),
+        (seen["segments"] != [segment], f"is in segment {seen['segments']}, expected {segment}"),
+        (seen["tunnels"] != expected["tunnels"],
+         f"goes by tunnel {tunnels}, expected {', '.join(expected['tunnels'])}"),
+    )  # fmt: skip
+    right = f"via {told} over VXLAN segment {segment}, tunnel {tunnels}"
+    return ruled(f"{switch}: {prefix} ", rules, right, expected, seen)
 
 
 def _printed(prefix: str, text: str) -> list[str] | None:
@@ -483,11 +423,9 @@ def judge_peers(switch: str, vrf: str, family: Family, count: int, body: Any) ->
     expected = {"configured": count, "capable": count}
     if not families:
         return fails(f"{switch} has no BGP in VRF {vrf}, {family}", expected, None)
-    seen = {word: int(families[0].get(f"{word}peers") or 0) for word in expected}
-    words = f"{switch}: {family}: config peers {seen['configured']}, capable peers {seen['capable']}"
-    if seen != expected:
-        return fails(f"{words}, expected {count} of both", expected, seen)
-    return passes(words, expected, seen)
+    seen = {key: int(families[0].get(f"{key}peers") or 0) for key in expected}
+    told = f"{switch}: {family}: config peers {seen['configured']}, capable peers {seen['capable']}"
+    return ruled(told, [(seen != expected, f", expected {count} of both")], "", expected, seen)
 
 
 SCENARIO = Scenario("bgp", "BGP between fabric and Calico", run, fabric_title="BGP EVPN in the fabric")

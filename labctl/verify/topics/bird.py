@@ -8,7 +8,7 @@ node or selector, ``Node_`` for one with, ``Mesh_`` for the full mesh, then the 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_address
@@ -16,7 +16,7 @@ from ipaddress import ip_address
 from labctl.verify.checks import Check
 from labctl.verify.observer import Command, Unanswered
 from labctl.verify.values import Model
-from labctl.verify.verdict import Judgement, fails, passes
+from labctl.verify.verdict import Judgement, fails, ruled
 
 
 class BirdInput(Model):
@@ -59,10 +59,8 @@ def commands(row: BirdInput, node: str) -> tuple[Command, ...]:
 def checks(row: BirdInput, node: str, kube: str, peers: Mapping[str, str]) -> list[Check]:
     """The sessions that a node is to have. ``peers``: address → type; ``kube``: the node's name in Kubernetes."""
     return [
-        Check(
-            f"cluster.session.{node}.{address}", f"{node}'s BGP session with {address}", commands(row, kube),
-            partial(judge_session, node, address, kind),
-        )
+        Check(f"cluster.session.{node}.{address}", f"{node}'s BGP session with {address}", commands(row, kube),
+              partial(judge_session, node, address, kind))
         for address, kind in peers.items()
     ]  # fmt: skip
 
@@ -101,17 +99,8 @@ def judge_session(node: str, address: str, kind: str, *texts: str) -> Judgement:
         known = ", ".join(row.address for row in sessions) or "none"
         return fails(f"{node} has no BGP session with {address} (it has: {known})", expected, None)
     seen = {"type": found.type, "state": found.state, "info": found.info, "since": found.since}
-    if found.type != kind:
-        return fails(f"{node}: peer {address} is {found.type}, expected {kind}", expected, seen)
-    if (found.state, found.info) != ("up", "Established"):
-        return fails(f"{node}: peer {address} is {found.state} {found.info}".rstrip(), expected, seen)
-    return passes(f"{node}: peer {address} ({kind}) is up, Established", expected, seen)
-
-
-def peers_of(node: str, peers: Iterable[tuple[str, Sequence[str] | None]]) -> Mapping[str, str]:
-    """Address → type of the peers that a node is to have: (address, nodes or None for all)."""
-    return {
-        address: "global" if nodes is None else "node specific"
-        for address, nodes in peers
-        if nodes is None or node in nodes
-    }
+    rules = (
+        (found.type != kind, f" is {found.type}, expected {kind}"),
+        ((found.state, found.info) != ("up", "Established"), f" is {found.state} {found.info}".rstrip()),
+    )
+    return ruled(f"{node}: peer {address}", rules, f" ({kind}) is up, Established", expected, seen)

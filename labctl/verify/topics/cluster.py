@@ -8,35 +8,26 @@ routed, or IPIP with the mesh) has a key for each.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from ipaddress import ip_network
 from itertools import chain
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 from labctl.kube.api import Json
-from labctl.kube.resources import (
-    BGP_CONFIGURATIONS,
-    BGP_PEERS,
-    CONFIG_MAPS,
-    IP_POOLS,
-    NODES,
-    PODS,
-    SERVICES,
-)
+from labctl.kube.resources import BGP_CONFIGURATIONS, BGP_PEERS, CONFIG_MAPS, IP_POOLS, NODES, PODS, SERVICES
 from labctl.verify.checks import Check
 from labctl.verify.expectation import inside, named, pod_ready, pods_with
 from labctl.verify.lab import LabUnderTest, Scenario
-from labctl.verify.observer import listing
+from labctl.verify.observer import Command, listing
 from labctl.verify.topics import bird, nodes
 from labctl.verify.topics.bird import BirdInput
-from labctl.verify.topics.nodes import (
-    HostRoutesInput,
-    KubeNodeInput,
-)
+from labctl.verify.topics.nodes import HostRoutesInput, KubeNodeInput
 from labctl.verify.values import Model
-from labctl.verify.verdict import CheckResult, Judgement, differing, fails, passes
+from labctl.verify.verdict import CheckResult, Judgement, differing, fails, judged, ruled
+
+_Value = TypeVar("_Value")
 
 
 class PodCidrInput(Model):
@@ -70,23 +61,13 @@ class CalicoConfigInput(Model):
     ipam: dict[str, str]
 
 
-class ByMode(Model):
-    """A text for each mode."""
+class ByMode(Model, Generic[_Value]):
+    """A value for each mode."""
 
-    routed: str
-    ipip: str
+    routed: _Value
+    ipip: _Value
 
-    def of(self, mode: str) -> str:
-        return self.ipip if mode == "ipip" else self.routed
-
-
-class OnInMode(Model):
-    """Whether it is on, for each mode."""
-
-    routed: bool
-    ipip: bool
-
-    def of(self, mode: str) -> bool:
+    def of(self, mode: str) -> _Value:
         return self.ipip if mode == "ipip" else self.routed
 
 
@@ -94,7 +75,7 @@ class PoolInput(Model):
     name: str
     cidr: str
     block_size: int
-    ipip_mode: ByMode
+    ipip_mode: ByMode[str]
     vxlan_mode: str
     nat_outgoing: bool
     node_selector: str
@@ -104,7 +85,7 @@ class BgpConfigurationInput(Model):
     """BGPConfiguration ``default``."""
 
     asn: int
-    mesh: OnInMode
+    mesh: ByMode[bool]
     service_cluster_ips: tuple[str, ...]
     service_external_ips: tuple[str, ...]
 
@@ -156,86 +137,71 @@ class ClusterInput(Model):
     workloads: tuple[WorkloadInput, ...] = ()
     services: tuple[ServiceInput, ...] = ()
 
-    def node(self, name: str) -> KubeNodeInput:
-        """By the lab's name; KeyError when there is none."""
-        for row in self.nodes:
-            if row.node == name:
-                return row
-        raise KeyError(name)
-
 
 def run(lab: LabUnderTest) -> list[CheckResult]:
     found = lab.poll(checks(lab), lab.deadline("converged"))
     return found + lab.hold(negatives(lab), lab.section(ClusterInput).window, found)
 
 
-def checks(lab: LabUnderTest) -> list[Check]:
+def checks(lab: LabUnderTest) -> Iterator[Check]:
     """What must be there."""
     inputs = lab.section(ClusterInput)
     pools, encapsulates = [pool.cidr for pool in inputs.pools], _encapsulates(lab, inputs)
-    found = _objects(lab, inputs)
+    yield from _objects(lab, inputs)
     for row in inputs.nodes:
         kube = lab.kube_name(row.node)
-        found += nodes.checks(row, kube, inputs.routes, pools, encapsulates=encapsulates)
-        found += bird.checks(inputs.bird, row.node, kube, _peers(lab, inputs, row.node))
-    return found
+        yield from nodes.checks(row, kube, inputs.routes, pools, encapsulates=encapsulates)
+        yield from bird.checks(inputs.bird, row.node, kube, _peers(lab, inputs, row.node))
 
 
-def negatives(lab: LabUnderTest) -> list[Check]:
+def negatives(lab: LabUnderTest) -> Iterator[Check]:
     """What must never be there."""
     inputs = lab.section(ClusterInput)
-    encapsulates = _encapsulates(lab, inputs)
-    return [
-        check for row in inputs.nodes for check in nodes.negatives(row.node, inputs.routes, encapsulates=encapsulates)
-    ]
+    for row in inputs.nodes:
+        yield from nodes.negatives(row.node, inputs.routes, encapsulates=_encapsulates(lab, inputs))
 
 
 def _encapsulates(lab: LabUnderTest, inputs: ClusterInput) -> bool:
     return any(row.ipip_mode.of(lab.folder.lab.mode) != "Never" for row in inputs.pools)
 
 
-def _objects(lab: LabUnderTest, inputs: ClusterInput) -> list[Check]:
-    """Of the API alone."""
+def _objects(lab: LabUnderTest, inputs: ClusterInput) -> Iterator[Check]:
     mode = lab.folder.lab.mode
-    found = []
+
+    def check(name: str, title: str, listed: Command, judge: Callable[..., Judgement], *of: Any) -> Check:
+        return Check(f"cluster.{name}", title, (listed,), partial(judge, *of))
+
     for row in inputs.nodes:
         name = lab.kube_name(row.node)
-        judge = partial(judge_node, name, inputs.kubernetes)
-        found.append(Check(f"cluster.node.{row.node}", f"node {name} is Ready", (listing(NODES),), judge))
+        yield check(f"node.{row.node}", f"node {name} is Ready", listing(NODES), judge_node, name, inputs.kubernetes)
         if inputs.pod_cidrs:
-            judge = partial(judge_pod_cidrs, name, inputs.pod_cidrs)
-            found.append(Check(f"cluster.pod-cidrs.{row.node}", f"podCIDRs of {name}", (listing(NODES),), judge))
+            of = name, inputs.pod_cidrs
+            yield check(f"pod-cidrs.{row.node}", f"podCIDRs of {name}", listing(NODES), judge_pod_cidrs, *of)
     for part in inputs.components:
-        judge = partial(judge_component, part, [lab.kube_name(node) for node in part.nodes])
-        found.append(Check(f"cluster.component.{part.name}", f"{part.name} runs", (listing(PODS),), judge))
+        on = [lab.kube_name(node) for node in part.nodes]
+        yield check(f"component.{part.name}", f"{part.name} runs", listing(PODS), judge_component, part, on)
     config = inputs.config
-    command = listing(CONFIG_MAPS, config.namespace)
-    judge = partial(judge_calico_config, config)
-    found.append(Check("cluster.calico-config", f"ConfigMap {config.name}", (command,), judge))
+    maps = listing(CONFIG_MAPS, config.namespace)
+    yield check("calico-config", f"ConfigMap {config.name}", maps, judge_calico_config, config)
     for pool in inputs.pools:
-        judge = partial(judge_pool, pool, mode)
-        found.append(Check(f"cluster.pool.{pool.name}", f"IPPool {pool.name}", (listing(IP_POOLS),), judge))
-    judge = partial(judge_bgp_configuration, inputs.bgp, mode)
-    command = listing(BGP_CONFIGURATIONS)
-    found.append(Check("cluster.bgp-configuration", "BGPConfiguration default", (command,), judge))
+        yield check(f"pool.{pool.name}", f"IPPool {pool.name}", listing(IP_POOLS), judge_pool, pool, mode)
+    title = "BGPConfiguration default"
+    yield check("bgp-configuration", title, listing(BGP_CONFIGURATIONS), judge_bgp_configuration, inputs.bgp, mode)
     for peer in inputs.peers:
         chosen = None if peer.nodes is None else [lab.kube_name(node) for node in peer.nodes]
-        judge = partial(judge_peer, peer, chosen)
-        found.append(Check(f"cluster.peer.{peer.name}", f"BGPPeer {peer.name}", (listing(BGP_PEERS),), judge))
+        yield check(f"peer.{peer.name}", f"BGPPeer {peer.name}", listing(BGP_PEERS), judge_peer, peer, chosen)
     for work in inputs.workloads:
-        name = work.selector.partition("=")[2]
-        judge = partial(judge_workload, work)
-        found.append(Check(f"cluster.workload.{name}", f"pods {work.selector} run", (listing(PODS),), judge))
+        label = work.selector.partition("=")[2]
+        yield check(f"workload.{label}", f"pods {work.selector} run", listing(PODS), judge_workload, work)
     for service in inputs.services:
-        judge = partial(judge_service, service, inputs.service_ranges)
-        title = f"Service {service.service}"
-        found.append(Check(f"cluster.service.{service.service}", title, (listing(SERVICES),), judge))
-    return found
+        name, ranges = service.service, inputs.service_ranges
+        yield check(f"service.{name}", f"Service {name}", listing(SERVICES), judge_service, service, ranges)
 
 
 def _peers(lab: LabUnderTest, inputs: ClusterInput, node: str) -> dict[str, str]:
     """Peer address → type: the leafs, and every other node when the mesh is on."""
-    found = dict(bird.peers_of(node, ((peer.address, peer.nodes) for peer in inputs.peers)))
+    found = {peer.address: "global" for peer in inputs.peers if peer.nodes is None}
+    found |= {peer.address: "node specific" for peer in inputs.peers if node in (peer.nodes or ())}
     if inputs.bgp.mesh.of(lab.folder.lab.mode):
         others = [row for row in inputs.nodes if row.node != node]
         found |= {address.partition("/")[0]: "node-to-node mesh" for row in others for address in row.addresses}
@@ -246,67 +212,68 @@ NODE_PORTS = range(30000, 32768)
 """kube-apiserver's default ``--service-node-port-range``."""
 
 
+def judge_object(
+    what: str, found: Json | None, items: Sequence[Json], expected: Json, read: Callable[[Json], Json]
+) -> Judgement:
+    """An object is there, and what is read of it is as expected."""
+    if found is None:
+        known = ", ".join(str(item["metadata"]["name"]) for item in items) or "none"
+        return fails(f"there is no {what} (there are: {known})", expected, None)
+    return differing(what, expected, read(found))
+
+
 def judge_node(name: str, version: str, nodes: Sequence[Json]) -> Judgement:
     """A Node is Ready and its kubelet has the version."""
-    found = named(nodes, name)
+    reasons = []
+
+    def read(node: Json) -> Json:
+        status = node.get("status") or {}
+        ready: Json = next((row for row in status.get("conditions") or [] if row["type"] == "Ready"), {})
+        reasons.append(ready.get("message") if ready.get("status") != "True" else None)
+        return {"Ready": ready.get("status"), "version": (status.get("nodeInfo") or {}).get("kubeletVersion")}
+
     expected = {"Ready": "True", "version": f"v{version}"}
-    if found is None:
-        return fails(f"there is no Node {name}", expected, [item["metadata"]["name"] for item in nodes])
-    status = found.get("status") or {}
-    ready: Json = next((row for row in status.get("conditions") or [] if row["type"] == "Ready"), {})
-    seen = {"Ready": ready.get("status"), "version": (status.get("nodeInfo") or {}).get("kubeletVersion")}
-    judgement = differing(f"node {name}", expected, seen)
-    if seen["Ready"] != "True" and ready.get("message"):
-        return fails(f"{judgement.sentence} ({ready['message']})", expected, seen)
-    return judgement
+    judgement = judge_object(f"node {name}", named(nodes, name), nodes, expected, read)
+    return replace(judgement, sentence=f"{judgement.sentence} ({reasons[0]})") if any(reasons) else judgement
 
 
 def judge_component(row: ComponentInput, nodes: Sequence[str], pods: Sequence[Json]) -> Judgement:
     """Its pods are ready where they are to run, of the expected image tag."""
     found = pods_with(pods, row.namespace, row.selector)
-    ready = _nodes_of(filter(pod_ready, found))
+    ready = sorted({str(pod["spec"].get("nodeName")) for pod in found if pod_ready(pod)})
     images = sorted({str(node["image"]) for pod in found for node in pod["spec"]["containers"]})
     expected = {"on": "each" if row.spread else "one", "nodes": list(nodes)} | ({"tag": row.tag} if row.tag else {})
     seen = {"ready_on": ready, "images": images}
     missing = [name for name in nodes if name not in ready]
     where = ", ".join(ready) or "nowhere"
-    if row.spread and missing:
-        return fails(f"{row.name} is not ready on {', '.join(missing)}", expected, seen)
-    if len(missing) == len(nodes):
-        return fails(f"{row.name} is ready {where}, not on {' or '.join(nodes)}", expected, seen)
-    if row.tag and set(map(_tag, images)) != {row.tag}:
-        return fails(f"{row.name} runs {', '.join(images)}, expected {row.tag}", expected, seen)
+    tags = {image.partition("@")[0].rpartition("/")[2].partition(":")[2] for image in images}
+    rules = (
+        (row.spread and missing, f" is not ready on {', '.join(missing)}"),
+        (len(missing) == len(nodes), f" is ready {where}, not on {' or '.join(nodes)}"),
+        (row.tag and tags != {row.tag}, f" runs {', '.join(images)}, expected {row.tag}"),
+    )
     version = f" ({row.tag})" if row.tag else ""
-    return passes(f"{row.name}{version} is ready on {where}", expected, seen)
-
-
-def _nodes_of(pods: Iterable[Json]) -> list[str]:
-    return sorted({str(pod["spec"].get("nodeName")) for pod in pods})
-
-
-def _tag(image: str) -> str:
-    name = image.partition("@")[0].rpartition("/")[2]
-    return name.partition(":")[2]
+    return ruled(row.name, rules, f"{version} is ready on {where}", expected, seen)
 
 
 def judge_calico_config(row: CalicoConfigInput, config_maps: Sequence[Json]) -> Judgement:
     """Backend, datastore and IPAM of the ConfigMap (white paper: Figure 5)."""
-    found = named(config_maps, row.name, row.namespace)
-    what = f"ConfigMap {row.namespace}/{row.name}"
+
+    def read(found: Json) -> Json:
+        data = found.get("data") or {}
+        # install-cni fills in __CNI_MTU__, which stands where a number belongs: it is no JSON before that
+        text = str(data.get("cni_network_config") or "").replace("__CNI_MTU__", "0")
+        try:
+            plugin = next(item for item in json.loads(text)["plugins"] if item["type"] == "calico")
+        except (ValueError, KeyError, TypeError, StopIteration):
+            plugin = {"datastore_type": "in no plugin calico of cni_network_config"}
+        ipam = plugin.get("ipam") or {}
+        seen = {"calico_backend": data.get("calico_backend"), "datastore_type": plugin.get("datastore_type")}
+        return seen | {key: ipam.get(key) for key in row.ipam}
+
     expected = {"calico_backend": row.backend, "datastore_type": row.datastore, **row.ipam}
-    if found is None:
-        return fails(f"there is no {what}", expected, None)
-    data = found.get("data") or {}
-    # install-cni fills in __CNI_MTU__, which stands where a number belongs: it is no JSON before that
-    text = str(data.get("cni_network_config") or "").replace("__CNI_MTU__", "0")
-    try:
-        plugins = json.loads(text)["plugins"]
-        plugin = next(item for item in plugins if item["type"] == "calico")
-    except (ValueError, KeyError, TypeError, StopIteration):
-        return fails(f"{what}: cni_network_config has no plugin calico", expected, text[:200])
-    ipam = plugin.get("ipam") or {}
-    seen = {"calico_backend": data.get("calico_backend"), "datastore_type": plugin.get("datastore_type")}
-    return differing(what, expected, seen | {key: ipam.get(key) for key in row.ipam})
+    found = named(config_maps, row.name, row.namespace)
+    return judge_object(f"ConfigMap {row.namespace}/{row.name}", found, config_maps, expected, read)
 
 
 def judge_pool(row: PoolInput, mode: str, pools: Sequence[Json]) -> Judgement:
@@ -315,12 +282,12 @@ def judge_pool(row: PoolInput, mode: str, pools: Sequence[Json]) -> Judgement:
         "cidr": row.cidr, "blockSize": row.block_size, "ipipMode": row.ipip_mode.of(mode),
         "vxlanMode": row.vxlan_mode, "natOutgoing": row.nat_outgoing, "nodeSelector": row.node_selector,
     }  # fmt: skip
-    found = named(pools, row.name)
-    if found is None:
-        return fails(f"there is no IPPool {row.name}", expected, [p["metadata"]["name"] for p in pools])
-    spec = found["spec"]
     unset = {"ipipMode": "Never", "vxlanMode": "Never", "natOutgoing": False, "nodeSelector": "all()"}
-    return differing(f"IPPool {row.name}", expected, {key: spec.get(key, unset.get(key)) for key in expected})
+
+    def read(found: Json) -> Json:
+        return {key: found["spec"].get(key, unset.get(key)) for key in expected}
+
+    return judge_object(f"IPPool {row.name}", named(pools, row.name), pools, expected, read)
 
 
 def judge_bgp_configuration(row: BgpConfigurationInput, mode: str, configurations: Sequence[Json]) -> Judgement:
@@ -329,39 +296,31 @@ def judge_bgp_configuration(row: BgpConfigurationInput, mode: str, configuration
         "asNumber": row.asn, "nodeToNodeMeshEnabled": row.mesh.of(mode),
         "serviceClusterIPs": list(row.service_cluster_ips), "serviceExternalIPs": list(row.service_external_ips),
     }  # fmt: skip
+
+    def read(found: Json) -> Json:
+        spec = {"asNumber": 64512, "nodeToNodeMeshEnabled": True, **found["spec"]}
+        ranges = {key: spec.get(key) or [] for key in ("serviceClusterIPs", "serviceExternalIPs")}
+        spec |= {key: [str(item.get("cidr")) for item in rows] for key, rows in ranges.items()}
+        return {key: spec[key] for key in expected}
+
     found = named(configurations, "default")
-    if found is None:
-        return fails("there is no BGPConfiguration default", expected, None)
-    spec = found["spec"]
-    seen = {
-        "asNumber": spec.get("asNumber", 64512), "nodeToNodeMeshEnabled": spec.get("nodeToNodeMeshEnabled", True),
-        "serviceClusterIPs": _ranges(spec, "serviceClusterIPs"),
-        "serviceExternalIPs": _ranges(spec, "serviceExternalIPs"),
-    }  # fmt: skip
-    return differing("BGPConfiguration default", expected, seen)
-
-
-def _ranges(spec: Mapping[str, Any], key: str) -> list[str]:
-    return [str(item.get("cidr")) for item in spec.get(key) or []]
+    return judge_object("BGPConfiguration default", found, configurations, expected, read)
 
 
 def judge_peer(row: PeerInput, nodes: Sequence[str] | None, peers: Sequence[Json]) -> Judgement:
     """A BGPPeer; ``nodes``: Kubernetes names that its selector is to name, None for a global one (Figure 9)."""
     expected = {"peerIP": row.address, "asNumber": row.asn, "nodes": list(nodes) if nodes is not None else "all"}
-    found = named(peers, row.name)
-    if found is None:
-        known = ", ".join(item["metadata"]["name"] for item in peers) or "none"
-        return fails(f"there is no BGPPeer {row.name} (there are: {known})", expected, None)
-    spec = found["spec"]
-    chosen: Any = "all"
-    if spec.get("node"):
-        chosen = [spec["node"]]
-    elif spec.get("nodeSelector") not in (None, "", "all()"):
-        selector = str(spec["nodeSelector"])
-        named_there = [name for name in nodes or () if f"'{name}'" in selector]
-        chosen = named_there if nodes is not None and selector.count("'") == 2 * len(nodes) else selector
-    seen = {"peerIP": spec.get("peerIP"), "asNumber": spec.get("asNumber"), "nodes": chosen}
-    return differing(f"BGPPeer {row.name}", expected, seen)
+
+    def read(found: Json) -> Json:
+        spec = found["spec"]
+        selector = str(spec.get("nodeSelector") or "all()")
+        there = [name for name in nodes or () if f"'{name}'" in selector]
+        chosen: Any = there if there and selector.count("'") == 2 * len(nodes or ()) else selector
+        if spec.get("node") or selector == "all()":
+            chosen = [spec["node"]] if spec.get("node") else "all"
+        return {"peerIP": spec.get("peerIP"), "asNumber": spec.get("asNumber"), "nodes": chosen}
+
+    return judge_object(f"BGPPeer {row.name}", named(peers, row.name), peers, expected, read)
 
 
 def judge_pod_cidrs(name: str, ranges: Sequence[PodCidrInput], nodes: Sequence[Json]) -> Judgement:
@@ -370,22 +329,17 @@ def judge_pod_cidrs(name: str, ranges: Sequence[PodCidrInput], nodes: Sequence[J
     cidrs = {item["metadata"]["name"]: [str(text) for text in item["spec"].get("podCIDRs") or []] for item in nodes}
     if name not in cidrs:
         return fails(f"there is no Node {name}", expected, None)
-    own = cidrs.pop(name)
-    wrong = _unfit(own, ranges, set(chain(*cidrs.values())))
-    if not wrong and len(own) != len(ranges):
-        wrong = [f"has {len(own)} networks, expected {len(ranges)}"]
-    told = f"node {name}: podCIDRs {', '.join(own) or 'none'}"
-    return fails(f"{told}: {'; '.join(wrong)}", expected, own) if wrong else passes(told, expected, own)
-
-
-def _unfit(own: Sequence[str], ranges: Sequence[PodCidrInput], others: Collection[str]) -> list[str]:
-    wrong = []
+    own, wrong = cidrs.pop(name), []
+    others = set(chain(*cidrs.values()))
     for row in ranges:
         fitting = [text for text in own if inside(text, row.range) and ip_network(text).prefixlen == row.length]
         if len(fitting) != 1:
             wrong.append(f"has {len(fitting)} networks /{row.length} of {row.range}")
         wrong += [f"shares {text} with another node" for text in fitting if text in others]
-    return wrong
+    if not wrong and len(own) != len(ranges):
+        wrong = [f"has {len(own)} networks, expected {len(ranges)}"]
+    told = f"node {name}: podCIDRs {', '.join(own) or 'none'}"
+    return judged(told, wrong, "each of its range", expected, own)
 
 
 def judge_workload(row: WorkloadInput, pods: Sequence[Json]) -> Judgement:
@@ -393,8 +347,8 @@ def judge_workload(row: WorkloadInput, pods: Sequence[Json]) -> Judgement:
     found = pods_with(pods, row.namespace, row.selector)
     ready = [pod for pod in found if pod_ready(pod)]
     seen = {pod["metadata"]["name"]: (pod.get("status") or {}).get("phase") for pod in found}
-    words = f"{len(ready)} of {row.pods} pods {row.selector} are running and ready"
-    return Judgement("PASS" if len(ready) == row.pods == len(found) else "FAIL", words, row.pods, seen)
+    told = f"{len(ready)} of {row.pods} pods {row.selector} are running and ready"
+    return Judgement("PASS" if len(ready) == row.pods == len(found) else "FAIL", told, row.pods, seen)
 
 
 def judge_service(row: ServiceInput, ranges: Sequence[str], services: Sequence[Json]) -> Judgement:
@@ -413,21 +367,16 @@ def judge_service(row: ServiceInput, ranges: Sequence[str], services: Sequence[J
     spec = {**found["spec"], **{key: port.get(key) for key in ("port", "nodePort")}}
     ips = [str(ip) for ip in spec.get("clusterIPs") or []]
     seen = {key: spec.get(key) for key in expected} | {"clusterIPs": ips}
-    trouble = _trouble_of_addresses(ips, len(row.families), ranges)
-    if trouble is None and row.type == "NodePort" and spec["nodePort"] not in NODE_PORTS:
-        trouble = f"node port {spec['nodePort']}"
-    if trouble:
-        return fails(f"{what}: {trouble}", expected, seen)
-    judgement = differing(what, expected, seen)
-    told = "" if judgement.verdict == "FAIL" else f", clusterIPs {', '.join(ips)}"
-    return replace(judgement, sentence=judgement.sentence + told)
-
-
-def _trouble_of_addresses(ips: Sequence[str], count: int, ranges: Sequence[str]) -> str | None:
     strange = [ip for ip in ips if not any(inside(ip, text) for text in ranges)]
-    if strange:
-        return f"{', '.join(strange)} is in no service range"
-    return None if len(ips) == count else f"it has {len(ips)} cluster IPs"
+    found_so = differing(what, expected, seen)
+    fields = found_so.sentence.removeprefix(f"{what}: ")
+    rules = (
+        (strange, f"{', '.join(strange)} is in no service range"),
+        (len(ips) != len(row.families), f"it has {len(ips)} cluster IPs"),
+        (row.type == "NodePort" and spec["nodePort"] not in NODE_PORTS, f"node port {spec['nodePort']}"),
+        (found_so.verdict == "FAIL", fields),
+    )
+    return ruled(f"{what}: ", rules, f"{fields}, clusterIPs {', '.join(ips)}", expected, seen)
 
 
 SCENARIO = Scenario("cluster", "Kubernetes and Calico, nodes' routes", run, late=True)

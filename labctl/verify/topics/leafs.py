@@ -18,13 +18,13 @@ from labctl.nxos.tables import route_paths, rows
 from labctl.nxos.tree import ConfigTree, Section, compare, normalise, parse
 from labctl.verify import expectation
 from labctl.verify.capturing import GATEWAY_MACS
-from labctl.verify.checks import Check, cluster_check
+from labctl.verify.checks import Check
 from labctl.verify.expectation import Cluster
 from labctl.verify.lab import LabUnderTest, Scenario
 from labctl.verify.observer import Command
-from labctl.verify.topics.bgp import BgpInput, NodeSession
+from labctl.verify.topics.bgp import BgpInput, NodeSession, route_table
 from labctl.verify.values import Model
-from labctl.verify.verdict import CheckResult, Judgement, differing, fails, passes
+from labctl.verify.verdict import CheckResult, Judgement, differing, fails, judged, passes, ruled
 
 
 class GatewayInput(Model):
@@ -79,7 +79,6 @@ class LeafsInput(Model):
 
 
 RUNNING = "show running-config"
-VPC = "show vpc brief"
 
 
 def run(lab: LabUnderTest) -> list[CheckResult]:
@@ -87,70 +86,59 @@ def run(lab: LabUnderTest) -> list[CheckResult]:
     return found + lab.hold(negatives(lab), lab.section(LeafsInput).window, found)
 
 
-def checks(lab: LabUnderTest) -> list[Check]:
+def checks(lab: LabUnderTest) -> Iterator[Check]:
     """What must be there."""
-    return [check for rules in lab.parts(LeafsInput) for leaf in rules.switches for check in _leaf(lab, rules, leaf)]
+    for rules in lab.parts(LeafsInput):
+        for leaf in rules.switches:
+            yield from _leaf(lab, rules, leaf)
 
 
-def negatives(lab: LabUnderTest) -> list[Check]:
+def negatives(lab: LabUnderTest) -> Iterator[Check]:
     """What a leaf must never know. With the mesh on (IPIP) a leaf has every route from every node."""
     rules = lab.section(LeafsInput)
-    peering = {row.switch for row in lab.section(BgpInput).sessions}
-    return [
-        cluster_check(
-            f"leafs.{kind}.{leaf.switch}.{service}",
-            f"{words} {service} at {leaf.switch}",
-            (Command("nxos", leaf.switch, f"show ip route vrf {rules.vrf}"),),
-            partial(judge, leaf.switch, service),
-            calico=lab.calico,
-            kinds=(SERVICES, ENDPOINT_SLICES, NODES),
-        )
-        for leaf in rules.switches
-        if leaf.switch in peering
-        for kind, services, judge, words in (
+    local = rules.local if lab.folder.lab.mode == "routed" else ()
+    for leaf in dict.fromkeys(row.switch for row in lab.section(BgpInput).sessions):
+        table = route_table(leaf, rules.vrf, "")
+        for kind, services, judge, title in (
             ("absent", rules.absent, judge_no_host_route, "no host route to"),
-            ("next-hops", rules.local if lab.folder.lab.mode == "routed" else (), judge_only_endpoints,
-             "only nodes with an endpoint as next hops of"),
-        )
-        for service in services
-    ]  # fmt: skip
+            ("next-hops", local, judge_only_endpoints, "only nodes with an endpoint as next hops of"),
+        ):
+            for service in services:
+                identity, what = f"leafs.{kind}.{leaf}.{service}", f"{title} {service} at {leaf}"
+                kinds = (SERVICES, ENDPOINT_SLICES, NODES)
+                yield lab.cluster_check(identity, what, kinds, partial(judge, leaf, service), table)
 
 
-def _leaf(lab: LabUnderTest, rules: LeafsInput, leaf: LeafInput) -> list[Check]:
+def _leaf(lab: LabUnderTest, rules: LeafsInput, leaf: LeafInput) -> Iterator[Check]:
     name, svi = leaf.switch, f"Vlan{rules.gateway.vlan}"
-    running = Command("nxos-text", name, RUNNING)
+    running = (Command("nxos-text", name, RUNNING),)
     brief = Command("nxos", name, f"show ip interface brief vrf {rules.vrf}")
 
-    def check(kind: str, title: str, commands: Sequence[Command], judge: Callable[..., Judgement]) -> Check:
-        return Check(f"leafs.{kind}.{name}", title, tuple(commands), judge)
+    def check(kind: str, title: str, commands: tuple[Command, ...], judge: Callable[..., Judgement], *of: Any) -> Check:
+        return Check(f"leafs.{kind}", title, commands, partial(judge, *of))
 
-    found = [
-        check("gateway", f"anycast gateway {svi} of {name}", (running,), partial(judge_gateway, rules, name)),
-        check("gateway-up", f"{svi} of {name} is up and answers", (brief, Command("nxos", name, GATEWAY_MACS)),
-              partial(judge_gateway_up, rules, name)),
-    ]  # fmt: skip
+    yield check(f"gateway.{name}", f"anycast gateway {svi} of {name}", running, judge_gateway, rules, name)
+    up = brief, Command("nxos", name, GATEWAY_MACS)
+    yield check(f"gateway-up.{name}", f"{svi} of {name} is up and answers", up, judge_gateway_up, rules, name)
     if leaf.loopback and rules.loopback:
-        judge = partial(judge_loopback, rules.vrf, rules.loopback, leaf)
-        found.append(check("loopback", f"{rules.loopback.interface} of {name}", (running, brief), judge))
+        title, of = f"{rules.loopback.interface} of {name}", (rules.vrf, rules.loopback, leaf)
+        yield check(f"loopback.{name}", title, (*running, brief), judge_loopback, *of)
     if leaf.peer_link:
-        own_vtep = partial(judge_own_vtep, name)
-        found.append(check("own-vtep", f"{name} is reached at its own VTEP address", (running,), own_vtep))
-        judge = partial(judge_peer_link, leaf)
-        found.append(check("peer-link", f"peer-link of {name}", (Command("nxos", name, VPC),), judge))
+        yield check(f"own-vtep.{name}", f"{name} is reached at its own VTEP address", running, judge_own_vtep, name)
+        vpc = (Command("nxos", name, "show vpc brief"),)
+        yield check(f"peer-link.{name}", f"peer-link of {name}", vpc, judge_peer_link, leaf)
     nodes = [row for row in lab.section(BgpInput).sessions if row.switch == name]
     if rules.bgp and nodes:
         pushed = (lab.folder.path / "nxos" / f"{name}.cfg").read_text(encoding="utf-8")
-        judge = partial(judge_bgp_config, name, rules.bgp.asn, pushed)
-        found.append(check("bgp-config", f"router bgp of {name}", (running,), judge))
+        of_leaf = name, rules.bgp.asn, pushed
+        yield check(f"bgp-config.{name}", f"router bgp of {name}", running, judge_bgp_config, *of_leaf)
         for row in nodes:
-            judge = partial(judge_neighbor, rules, rules.bgp, row)
-            title = f"{name}'s neighbor {row.neighbor}"
-            found.append(Check(f"leafs.neighbor.{name}.{row.neighbor}", title, (running,), judge))
+            identity, title = f"neighbor.{name}.{row.neighbor}", f"{name}'s neighbor {row.neighbor}"
+            yield check(identity, title, running, judge_neighbor, rules, rules.bgp, row)
         for family in dict.fromkeys(row.family for row in nodes):
-            judge = partial(judge_filter, rules.bgp, [row for row in nodes if row.family == family])
             title = f"filter of {name} towards the nodes, {family}"
-            found.append(Check(f"leafs.filter.{name}.{family}", title, (running,), judge))
-    return found
+            sessions = [row for row in nodes if row.family == family]
+            yield check(f"filter.{name}.{family}", title, running, judge_filter, rules.bgp, sessions)
 
 
 ON = ("1", "true", "enabled", "yes")
@@ -179,37 +167,30 @@ def judge_gateway(rules: LeafsInput, leaf: str, text: str) -> Judgement:
 
 def judge_gateway_up(rules: LeafsInput, leaf: str, brief: Any, macs: Any) -> Judgement:
     """The SVI is up with its address, and the leaf answers at the shared MAC."""
-    wanted = next((ip_interface(text) for text in rules.gateway.addresses if ":" not in text), None)
-    row = _brief(brief, f"Vlan{rules.gateway.vlan}")
-    own = sorted(
-        str(entry.get("disp_mac_addr")).lower()
-        for entry in rows(macs, "mac_address")
-        if entry.get("disp_type") == "G" and str(entry.get("disp_vlan")) == str(rules.gateway.vlan)
-    )
+    vlan, mac = rules.gateway.vlan, rules.gateway.mac.lower()
+    row = _brief(brief, f"Vlan{vlan}")
+    gateways = [entry for entry in rows(macs, "mac_address") if entry.get("disp_type") == "G"]
+    own = sorted(str(row.get("disp_mac_addr")).lower() for row in gateways if str(row.get("disp_vlan")) == str(vlan))
     seen = {
-        "protocol": row.get("proto-state") if row else None, "address": row.get("prefix") if row else None,
-        "gateway MAC": rules.gateway.mac.lower() if rules.gateway.mac.lower() in own else ", ".join(own) or None,
+        "protocol": row.get("proto-state"), "address": row.get("prefix"),
+        "gateway MAC": mac if mac in own else ", ".join(own) or None,
     }  # fmt: skip
-    expected = {
-        "protocol": "up", **({"address": str(wanted.ip)} if wanted else {}), "gateway MAC": rules.gateway.mac.lower(),
-    }  # fmt: skip
-    return differing(f"{leaf}: Vlan{rules.gateway.vlan}", expected, seen)
+    address = next((text.partition("/")[0] for text in rules.gateway.addresses if ":" not in text), None)
+    expected = {"protocol": "up", **({"address": address} if address else {}), "gateway MAC": mac}
+    return differing(f"{leaf}: Vlan{vlan}", expected, seen)
 
 
 def judge_loopback(vrf: str, rule: LoopbackInput, leaf: LeafInput, text: str, brief: Any) -> Judgement:
     """The peering loopback: VRF, addresses and tag as configured, and up."""
     name = rule.interface
     found = configuration(text).find("interface", name)
-    expected: dict[str, Any] = {
-        "vrf": vrf, "addresses": list(leaf.loopback), "tag": str(rule.tag), "protocol": "up",
-    }  # fmt: skip
+    expected = {"vrf": vrf, "addresses": list(leaf.loopback), "tag": str(rule.tag), "protocol": "up"}
     if found is None:
         return fails(f"{leaf.switch} has no interface {name}", expected, None)
     tags = {line[line.index("tag") + 1] for line in _address_lines(found) if "tag" in line}
-    row = _brief(brief, name)
     seen = {
         "vrf": " ".join(found.rest("vrf", "member") or ()), "addresses": _addresses(found),
-        "tag": ", ".join(sorted(tags)) or None, "protocol": row.get("proto-state") if row else None,
+        "tag": ", ".join(sorted(tags)) or None, "protocol": _brief(brief, name).get("proto-state"),
     }  # fmt: skip
     return differing(f"{leaf.switch}: {name}", expected, seen)
 
@@ -223,8 +204,8 @@ def _addresses(section: Section) -> list[str]:
     return [str(ip_interface(words[2])) for words in _address_lines(section)]
 
 
-def _brief(body: Any, name: str) -> Mapping[str, Any] | None:
-    return next((row for row in rows(body, "intf") if interface_name(str(row.get("intf-name"))) == name), None)
+def _brief(body: Any, name: str) -> Mapping[str, Any]:
+    return next((row for row in rows(body, "intf") if interface_name(str(row.get("intf-name"))) == name), {})
 
 
 def judge_bgp_config(leaf: str, asn: int, pushed: str, text: str) -> Judgement:
@@ -236,16 +217,10 @@ def judge_bgp_config(leaf: str, asn: int, pushed: str, text: str) -> Judgement:
     found = compare(intended, parse(text))
     seen = [f"{row.kind}: {' / '.join((*row.path, row.line))}" for row in found]
     if found:
-        first = found[0]
-        where = f"nxos/{leaf}.cfg:{first.number}: " if first.number else ""
+        where = f"nxos/{leaf}.cfg:{found[0].number}: " if found[0].number else ""
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
         return fails(f"{leaf}: {where}{seen[0]}{more}", expected, seen)
-    lines = sum(1 for section in intended.sections for _ in _lines(section))
-    return passes(f"{leaf}: router bgp runs as it was pushed, {lines} lines", expected, seen)
-
-
-def _lines(section: Section) -> list[str]:
-    return [section.line, *(line for child in section.children for line in _lines(child))]
+    return passes(f"{leaf}: router bgp runs as it was pushed", expected, seen)
 
 
 def judge_neighbor(rules: LeafsInput, rule: LeafBgpInput, row: NodeSession, text: str) -> Judgement:
@@ -277,20 +252,15 @@ def judge_filter(rule: LeafBgpInput, sessions: Sequence[NodeSession], text: str)
         names.setdefault((found.route_map(family, "out") if found else None) or "", []).append(row.neighbor)
     hidden = [prefix for prefix in rule.hidden if (":" in prefix) == (family == "ipv6")]
     expected = {"out": "a route-map on each neighbor", "denied": hidden}
-    if "" in names:
-        words = f"{leaf}: neighbor {', '.join(names[''])} has no out-filter in {family}"
-        return fails(words, expected, names)
-    for name in names:
-        trouble = trouble_of_filter(tree, name, hidden)
-        if trouble:
-            return fails(f"{leaf}: {trouble}", expected, names)
-    return passes(f"{leaf}: {', '.join(names)} lets no peering loopback out to a node", expected, names)
+    wrong = [f"neighbor {', '.join(names[''])} has no out-filter in {family}"] if "" in names else []
+    wrong += [trouble for name in names if name and (trouble := trouble_of_filter(tree, name, hidden))]
+    return judged(leaf, wrong, f"{', '.join(names)} lets no peering loopback out to a node", expected, names)
 
 
 def judge_own_vtep(leaf: str, text: str) -> Judgement:
     """``advertise-pip`` and ``advertise virtual-rmac`` run."""
     tree = configuration(text)
-    router = next(iter(tree.all("router", "bgp")), EMPTY)
+    router = tree.find("router", "bgp") or EMPTY
     family = router.find("address-family", "l2vpn", "evpn") or EMPTY
     nve = tree.find("interface", "nve1") or EMPTY
     seen = {FABRIC[0]: family.has(FABRIC[0]), FABRIC[1]: nve.has(FABRIC[1])}
@@ -301,10 +271,8 @@ def judge_peer_link(leaf: LeafInput, body: Any) -> Judgement:
     """The vPC peer-link is of its kind and up: through the fabric, or ports of its own."""
     found = rows(body, "peerlink")
     virtual = str((body or {}).get("virtual-peer-link", "0")).lower() in ON
-    seen = {
-        "kind": "fabric" if virtual else "physical",
-        "up": bool(found) and str(found[0].get("peer-link-port-state")) == "1",
-    }
+    up = bool(found) and str(found[0].get("peer-link-port-state")) == "1"
+    seen = {"kind": "fabric" if virtual else "physical", "up": up}
     return differing(f"{leaf.switch}: vPC peer-link", {"kind": leaf.peer_link, "up": True}, seen)
 
 
@@ -315,9 +283,8 @@ def judge_no_host_route(switch: str, service: str, cluster: Cluster, body: Any) 
         return fails(f"there is no Service {service}")
     prefix = str(ip_network(found["spec"]["clusterIP"]))
     hops = _hops(body, prefix)
-    if hops is not None:
-        return fails(f"{switch} knows {prefix} of {service}", f"no {prefix}", hops)
-    return passes(f"{switch} does not know {prefix} of {service}", f"no {prefix}", None)
+    rules = [(hops is not None, f" knows {prefix} of {service}")]
+    return ruled(switch, rules, f" does not know {prefix} of {service}", f"no {prefix}", hops)
 
 
 def _hops(body: Any, prefix: str) -> list[str] | None:
@@ -332,18 +299,15 @@ def judge_only_endpoints(switch: str, service: str, cluster: Cluster, body: Any)
     if found is None:
         return fails(f"there is no Service {service}")
     prefix = f"{found['spec']['clusterIP']}/32"
-    allowed = expectation.endpoint_nodes(cluster, service, 4)
+    allowed, _ = expectation.service_hops(cluster, service, 4, {})
     nodes = [str(item["metadata"]["name"]) for item in cluster.nodes]
     names = {expectation.node_address(cluster, name, 4): name for name in nodes}
     hops = _hops(body, prefix) or []
     # over the fabric a route's next hop is a leaf; only a node's own address can be a wrong node
-    wrong = [f"{hop} ({names[hop]})" for hop in hops if hop in names and hop not in allowed]
+    wrong = ", ".join(f"{hop} ({names[hop]})" for hop in hops if hop in names and hop not in allowed)
     expected, what = f"next hops of {prefix} out of {', '.join(allowed) or 'none'}", f"{prefix} of {service}"
-    if wrong:
-        return fails(f"{switch}: {what} via {', '.join(wrong)}, which has no endpoint", expected, hops)
-    if not hops:
-        return fails(f"{switch} does not know {what}", expected, hops)
-    return passes(f"{switch}: {what} never via a node without endpoint", expected, hops)
+    rules = ((wrong, f": {what} via {wrong}, which has no endpoint"), (not hops, f" does not know {what}"))
+    return ruled(switch, rules, f": {what} never via a node without endpoint", expected, hops)
 
 
 EMPTY = Section("")
@@ -357,53 +321,41 @@ def configuration(text: str) -> ConfigTree:
 
 @dataclass(frozen=True, slots=True)
 class Neighbor:
-    """A BGP neighbor of a VRF with the template that it inherits; what the neighbor says itself goes before."""
+    """A BGP neighbor of a VRF: what it says itself, then what the template says that it inherits."""
 
-    own: Section
-    template: Section
+    said: Section
 
     def setting(self, *prefix: str) -> str | None:
         """What follows ``prefix``; None when neither says it."""
-        for section in (self.own, self.template):
-            found = section.rest(*prefix)
-            if found is not None:
-                return " ".join(found)
-        return None
+        found = self.said.rest(*prefix)
+        return None if found is None else " ".join(found)
 
-    def family(self, family: str) -> list[Section]:
-        """Its address family, own lines first."""
-        name = ("address-family", family, "unicast")
-        return [found for section in (self.own, self.template) if (found := section.find(*name)) is not None]
+    def lines(self, family: str) -> list[Section]:
+        """Of its address family, own lines first."""
+        return [line for part in self.said.all("address-family", family, "unicast") for line in part.children]
 
     def has(self, family: str, line: str) -> bool:
         """Whether a line holds in an address family."""
-        for section in self.family(family):
-            if section.has(line):
-                return True
-            if section.has(f"no {line}"):
-                return False
-        return False
+        said = [child.line for child in self.lines(family) if child.line in {line, f"no {line}"}]
+        return said[:1] == [line]
 
     def route_map(self, family: str, direction: str) -> str | None:
         """The name of the route-map in a direction."""
-        for section in self.family(family):
-            for child in section.all("route-map"):
-                if child.words[2:] == (direction,):
-                    return child.words[1]
+        for child in self.lines(family):
+            if child.words[0] == "route-map" and child.words[2:] == (direction,):
+                return child.words[1]
         return None
 
 
 def neighbor_of(tree: ConfigTree, asn: int, vrf: str, address: str) -> Neighbor | None:
     """A neighbor; None when it is not configured."""
-    router = tree.find("router", "bgp", str(asn))
-    if router is None:
-        return None
+    router = tree.find("router", "bgp", str(asn)) or EMPTY
     found = (router.find("vrf", vrf) or EMPTY).find("neighbor", address)
     if found is None:
         return None
     name = found.rest("inherit", "peer")
-    template = router.find("template", "peer", *name) if name else None
-    return Neighbor(found, template or EMPTY)
+    template = (router.find("template", "peer", *name) if name else None) or EMPTY
+    return Neighbor(Section("", (*found.children, *template.children)))
 
 
 def trouble_of_filter(tree: ConfigTree, name: str, hidden: Iterable[str]) -> str | None:
@@ -411,32 +363,25 @@ def trouble_of_filter(tree: ConfigTree, name: str, hidden: Iterable[str]) -> str
     entries = tree.all("route-map", name)
     if not entries:
         return f"route-map {name} is not defined"
-    for entry in entries:
-        for words in _lists(entry):
-            if not tree.all(words[1], "prefix-list", words[-1]):
-                return f"route-map {name} matches {words[1]} prefix-list {words[-1]}, which is not defined"
+    for family, prefixes in (row for entry in entries for row in _lists(entry)):
+        if not tree.all(family, "prefix-list", prefixes):
+            return f"route-map {name} matches {family} prefix-list {prefixes}, which is not defined"
     passed = [prefix for prefix in hidden if _permits(tree, entries, prefix)]
     return f"route-map {name} permits {', '.join(passed)}" if passed else None
 
 
-def _lists(entry: Section) -> Iterator[tuple[str, ...]]:
-    """``match ip address prefix-list NAME``; one line may name several."""
-    for child in entry.all("match"):
-        words = child.words
-        if words[1] in ("ip", "ipv6") and words[2:4] == ("address", "prefix-list"):
-            for name in words[4:]:
-                yield (*words[:4], name)
+def _lists(entry: Section) -> list[tuple[str, str]]:
+    """(family, name) of each ``match ip address prefix-list NAME``; one line may name several."""
+    return [(family, name) for family in ("ip", "ipv6")
+            for line in entry.all("match", family, "address", "prefix-list") for name in line.words[4:]]  # fmt: skip
 
 
 def _permits(tree: ConfigTree, entries: Iterable[Section], prefix: str) -> bool:
     """The first entry that matches decides. What an entry matches beside prefix-lists may match: that is no filter."""
     family = "ipv6" if ":" in prefix else "ip"
     for entry in sorted(entries, key=lambda section: int(section.words[3])):
-        lists = list(_lists(entry))
-        mine = [words for words in lists if words[1] == family]
-        if lists and not mine:
-            continue
-        if not lists or any(_listed(tree, words[1], words[-1], prefix) for words in mine):
+        lists = _lists(entry)
+        if not lists or any(_listed(tree, kind, name, prefix) for kind, name in lists if kind == family):
             return entry.words[2] == "permit"
     return False
 
@@ -449,19 +394,11 @@ def _listed(tree: ConfigTree, family: str, name: str, prefix: str) -> bool:
         at = next(index for index, word in enumerate(words) if word in ("permit", "deny"))
         outer = ip_network(words[at + 1], strict=False)
         bounds = dict(zip(words[at + 2 :: 2], map(int, words[at + 3 :: 2]), strict=False))
-        low, high = _lengths(outer.prefixlen, outer.max_prefixlen, bounds)
-        inside = network.version == outer.version and network.subnet_of(outer)  # type: ignore[arg-type]
-        if inside and low <= network.prefixlen <= high:
+        low = bounds.get("eq", bounds.get("ge", outer.prefixlen))
+        high = bounds.get("eq", bounds.get("le", outer.max_prefixlen if "ge" in bounds else outer.prefixlen))
+        if expectation.inside(prefix, str(outer)) and low <= network.prefixlen <= high:
             return words[at] == "permit"
     return False
-
-
-def _lengths(own: int, longest: int, bounds: dict[str, int]) -> tuple[int, int]:
-    """Prefix lengths that a line matches (NX-OS ``eq``, ``ge``, ``le``)."""
-    if "eq" in bounds:
-        return bounds["eq"], bounds["eq"]
-    low = bounds.get("ge", own)
-    return low, bounds.get("le", longest if "ge" in bounds else own)
 
 
 SCENARIO = Scenario("leafs", "leafs as the nodes need them", run, late=True)

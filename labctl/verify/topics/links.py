@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,7 @@ from labctl.verify.checks import Check
 from labctl.verify.lab import LabUnderTest, Scenario
 from labctl.verify.observer import Command, Unanswered
 from labctl.verify.values import ChannelInput, Model, PortChannelsInput
-from labctl.verify.verdict import CheckResult, Judgement, fails, judged, passes
+from labctl.verify.verdict import CheckResult, Judgement, fails, judged, ruled
 
 
 class LacpInput(Model):
@@ -49,49 +49,29 @@ class LinksInput(Model):
     underlay: tuple[UnderlayInput, ...] = ()
 
 
-def checks(lab: LabUnderTest) -> list[Check]:
+def checks(lab: LabUnderTest) -> Iterator[Check]:
     """From the inputs."""
     links = lab.section(LinksInput)
-    found = [
-        Check(
-            f"links.lacp.{row.node}", f"{row.bond} of {row.node} distributes on every member",
-            (Command("node", row.node, f"cat /proc/net/bonding/{row.bond}"),), partial(judge_lacp, row),
-        )
-        for row in links.lacp
-    ]  # fmt: skip
-    found += [
-        Check(
-            f"links.port-channel.{row.switch}.{channel.channel}",
-            f"port-channel{channel.channel} of {row.switch} is bundled",
-            (Command("nxos", row.switch, "show port-channel summary"),),
-            partial(judge_port_channel, row.switch, channel),
-        )
-        for row in links.port_channels
-        for channel in row.channels
-    ]  # fmt: skip
-    found += [
-        Check(
-            f"links.vpc.{vpc.switch}", f"vPC domain {vpc.domain} of {vpc.switch} is consistent",
-            (Command("nxos", vpc.switch, "show vpc brief"),), partial(judge_vpc, vpc),
-        )
-        for vpc in links.vpc
-    ]  # fmt: skip
-    found += [
-        Check(
-            f"links.underlay.{row.switch}", f"{row.switch} has its neighbors of the underlay",
-            (Command("nxos", row.switch, "show ip ospf neighbors"),), partial(judge_underlay, row),
-        )
-        for row in links.underlay
-    ]  # fmt: skip
-    found += [
-        Check(
-            f"links.mtu.{row.switch}.{port}", f"MTU of uplink {port} of {row.switch}",
-            (Command("nxos", row.switch, "show interface"),), partial(judge_mtu, row.switch, port, mtu),
-        )
-        for row in links.mtu
-        for port, mtu in row.ports.items()
-    ]  # fmt: skip
-    return found
+    for row in links.lacp:
+        title = f"{row.bond} of {row.node} distributes on every member"
+        bond = Command("node", row.node, f"cat /proc/net/bonding/{row.bond}")
+        yield Check(f"links.lacp.{row.node}", title, (bond,), partial(judge_lacp, row))
+    for switch, channel in ((leaf.switch, channel) for leaf in links.port_channels for channel in leaf.channels):
+        identity, title = f"links.port-channel.{switch}.{channel.channel}", f"port-channel{channel.channel} of {switch}"
+        summary = Command("nxos", switch, "show port-channel summary")
+        yield Check(identity, f"{title} is bundled", (summary,), partial(judge_port_channel, switch, channel))
+    for vpc in links.vpc:
+        brief = Command("nxos", vpc.switch, "show vpc brief")
+        title = f"vPC domain {vpc.domain} of {vpc.switch} is consistent"
+        yield Check(f"links.vpc.{vpc.switch}", title, (brief,), partial(judge_vpc, vpc))
+    for under in links.underlay:
+        ospf = Command("nxos", under.switch, "show ip ospf neighbors")
+        title = f"{under.switch} has its neighbors of the underlay"
+        yield Check(f"links.underlay.{under.switch}", title, (ospf,), partial(judge_underlay, under))
+    for switch, port, mtu in ((leaf.switch, port, mtu) for leaf in links.mtu for port, mtu in leaf.ports.items()):
+        ports = Command("nxos", switch, "show interface")
+        title = f"MTU of uplink {port} of {switch}"
+        yield Check(f"links.mtu.{switch}.{port}", title, (ports,), partial(judge_mtu, switch, port, mtu))
 
 
 def run(lab: LabUnderTest) -> list[CheckResult]:
@@ -110,11 +90,9 @@ def judge_lacp(check: LacpInput, text: str) -> Judgement:
         for member in bond.members
     }  # fmt: skip
     expected = {"distributing": list(check.members), "partner": "one"}
-    missing = [name for name in check.members if name not in carrying]
-    if missing:
-        words = [_member_trouble(name, seen.get(name), bond) for name in missing]
-        return fails(f"{check.node}: {'; '.join(words)}", expected, seen)
-    return passes(f"{check.node}: {' and '.join(check.members)} distribute to {bond.partner_mac}", expected, seen)
+    wrong = [_member_trouble(name, seen.get(name), bond) for name in check.members if name not in carrying]
+    right = f"{' and '.join(check.members)} distribute to {bond.partner_mac}"
+    return judged(check.node, wrong, right, expected, seen)
 
 
 def _member_trouble(name: str, row: Mapping[str, Any] | None, bond: Bond) -> str:
@@ -134,15 +112,21 @@ def _member_trouble(name: str, row: Mapping[str, Any] | None, bond: Bond) -> str
 
 def judge_port_channel(switch: str, check: ChannelInput, body: Any) -> Judgement:
     """Every member of a leaf's port-channel is bundled."""
-    found = next((row for row in rows(body, "channel") if str(row.get("group")) == str(check.channel)), None)
     expected = dict.fromkeys(check.members, "P")
-    if found is None:
+    seen = channel_flags(body, check.channel)
+    if seen is None:
         return fails(f"{switch}: there is no port-channel{check.channel}", expected, None)
-    seen = {str(row["port"]): str(row["port-status"]) for row in rows(found, "member")}
     wrong = [f"{name} is {flag_words(seen.get(name))}" for name in check.members if seen.get(name) != "P"]
-    if wrong:
-        return fails(f"{switch}: port-channel{check.channel}: {', '.join(wrong)}", expected, seen)
-    return passes(f"{switch}: port-channel{check.channel} bundles {', '.join(check.members)}", expected, seen)
+    right = f"bundles {', '.join(check.members)}"
+    return judged(f"{switch}: port-channel{check.channel}", wrong, right, expected, seen)
+
+
+def channel_flags(body: Any, channel: int | str) -> dict[str, str] | None:
+    """Member → flag (``P``: bundled) in ``show port-channel summary``; None without the channel."""
+    for row in rows(body, "channel"):
+        if str(row.get("group")) == str(channel):
+            return {str(member["port"]): str(member["port-status"]) for member in rows(row, "member")}
+    return None
 
 
 def judge_vpc(check: VpcInput, body: Any) -> Judgement:
@@ -173,10 +157,9 @@ def judge_underlay(check: UnderlayInput, body: Any) -> Judgement:
     for row in rows(body, "ctx", "nbr"):
         neighbor, state = str(row.get("rid")), str(row.get("state")).partition("/")[0].strip().upper()
         seen[neighbor] = "FULL" if seen.get(neighbor) == "FULL" else state
-    wrong = [f"{name} is {seen.get(name, 'not there')}" for name in check.neighbors if seen.get(name) != "FULL"]
-    if wrong:
-        return fails(f"{check.switch}: OSPF neighbor {', '.join(wrong)}", expected, seen)
-    return passes(f"{check.switch}: {len(expected)} OSPF neighbors are FULL", expected, seen)
+    wrong = ", ".join(f"{name} is {seen.get(name, 'not there')}" for name in expected if seen.get(name) != "FULL")
+    told = f"OSPF neighbor {wrong}" if wrong else f"{len(expected)} OSPF neighbors are FULL"
+    return Judgement("FAIL" if wrong else "PASS", f"{check.switch}: {told}", expected, seen)
 
 
 def judge_mtu(switch: str, port: str, mtu: int, body: Any) -> Judgement:
@@ -191,10 +174,8 @@ def judge_mtu(switch: str, port: str, mtu: int, body: Any) -> Judgement:
     said = str(row.get("eth_mtu"))
     if not said.isdecimal():
         raise Unanswered(f"{switch}: show interface says no MTU of {port}", switch, "show interface says no MTU")
-    seen = int(said)
-    if seen != mtu:
-        return fails(f"{switch}: MTU of {port} is {seen}, expected {mtu}", {port: mtu}, {port: seen})
-    return passes(f"{switch}: MTU of {port} is {seen}", {port: mtu}, {port: seen})
+    rules = [(int(said) != mtu, f", expected {mtu}")]
+    return ruled(f"{switch}: MTU of {port} is {int(said)}", rules, "", {port: mtu}, {port: int(said)})
 
 
 SCENARIO = Scenario("links", "LACP and vPC", run, fabric_title="vPC and underlay")

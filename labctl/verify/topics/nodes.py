@@ -7,27 +7,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any, Literal
 
 from labctl.kube.api import Json
-from labctl.kube.resources import (
-    BLOCK_AFFINITIES,
-    NODES,
-    PODS,
-)
-from labctl.verify import expectation
+from labctl.kube.resources import BLOCK_AFFINITIES, NODES, PODS
 from labctl.verify.checks import Check
-from labctl.verify.expectation import NODE_ADDRESS, annotation, inside, network_pods, pod_ips
+from labctl.verify.expectation import NODE_ADDRESS, annotation, blocks_of, inside, network_pods, pod_ips
 from labctl.verify.observer import Command, Unanswered, listing
 from labctl.verify.values import Model
-from labctl.verify.verdict import Judgement, fails, judged, passes
+from labctl.verify.verdict import Judgement, fails, judged, ruled
 
-ROUTES4 = "ip -j -4 route show"
-ROUTES6 = "ip -j -6 route show"
 ADDRESSES = "ip -j address show"
 TUNNEL = "tunl0"
 TUNNEL_ADDRESS = "projectcalico.org/IPv4IPIPTunnelAddr"
@@ -51,117 +44,98 @@ class HostRoutesInput(Model):
     services: tuple[str, ...]
     absent: tuple[str, ...]
 
+    @property
+    def by_family(self) -> Mapping[int, str]:
+        """4 and 6 → gateway."""
+        return {4: "", 6: ""} | {ip_address(gateway).version: gateway for gateway in self.gateways}
+
 
 def _tables(node: str) -> tuple[Command, ...]:
-    return (Command("node", node, ROUTES4), Command("node", node, ROUTES6))
+    return tuple(Command("node", node, f"ip -j -{version} route show") for version in (4, 6))
 
 
-def _table(judge: Callable[[dict[str, list[Route]]], Judgement], routes4: str, routes6: str) -> Judgement:
-    return judge(table(routes4, routes6))
+def _table(judge: Callable[..., Judgement], routes4: str, routes6: str, *objects: Any) -> Judgement:
+    return judge(*objects, table(routes4, routes6))
 
 
 def checks(
     row: KubeNodeInput, kube: str, rules: HostRoutesInput, pools: Sequence[str], *, encapsulates: bool
 ) -> list[Check]:
     """What one node has. ``kube``: its name in Kubernetes; ``pools``: of the pods' addresses."""
-    node, device = row.node, rules.device
-    addresses, tables = Command("node", node, ADDRESSES), _tables(node)
-    nodes, pods, affinities = listing(NODES), listing(PODS), listing(BLOCK_AFFINITIES)
-
-    def check(kind: str, title: str, commands: Sequence[Command], judge: Callable[..., Judgement]) -> Check:
-        return Check(f"cluster.{kind}.{node}", title, tuple(commands), judge)
-
-    def route(kind: str, title: str, commands: Sequence[Command], judge: Callable[..., Judgement]) -> Check:
-        return check(f"route.{kind}", f"{title} of {node}", [*tables, *commands], judge)
-
-    found = [
-        check("address", f"{node}'s address for BGP", (nodes, addresses),
-              partial(judge_addresses, node, kube, device, row.addresses)),
-        check("tunnel", f"{node}'s tunnel address", (nodes, affinities, addresses),
-              partial(judge_tunnel, node, kube, encapsulates=encapsulates)),
-        check("pods", f"addresses of {node}'s pods", (pods, affinities),
-              partial(judge_pod_addresses, kube, pools)),
-        check("interface", f"interfaces of {node}'s pods", (pods, addresses),
-              partial(judge_interfaces, node, kube)),
-        route("default", "default route", (),
-              partial(_table, partial(judge_default, node, device, rules.gateways))),
-        route("pods", "routes to local pods", (pods,),
-              lambda four, six, objects: judge_pods(node, kube, objects, table(four, six))),
-        route("own-blocks", "own blocks", (affinities,),
-              lambda four, six, all_: judge_own_blocks(node, _blocks(all_, kube), table(four, six))),
-        route("remote-blocks", "routes to the other nodes' blocks", (affinities, nodes),
-              partial(_remote, rules, node, kube, encapsulates)),
+    node, device, tables = row.node, rules.device, _tables(row.node)
+    addresses, nodes, pods = Command("node", node, ADDRESSES), listing(NODES), listing(PODS)
+    affinities = listing(BLOCK_AFFINITIES)
+    connected = {str(ip_interface(text).network): [("", device)] for text in row.addresses}
+    rows: list[tuple[str, str, tuple[Command, ...], Callable[..., Judgement]]] = [
+        ("address", f"{node}'s address for BGP", (nodes, addresses),
+         partial(judge_addresses, node, kube, device, row.addresses)),
+        ("tunnel", f"{node}'s tunnel address", (nodes, affinities, addresses),
+         partial(judge_tunnel, node, kube, encapsulates=encapsulates)),
+        ("pods", f"addresses of {node}'s pods", (pods, affinities), partial(judge_pod_addresses, kube, pools)),
+        ("interface", f"interfaces of {node}'s pods", (pods, addresses), partial(judge_interfaces, node, kube)),
+        ("route.default", f"default route of {node}", tables,
+         partial(_table, partial(judge_default, node, device, rules.gateways))),
+        ("route.pods", f"routes to local pods of {node}", (*tables, pods),
+         partial(_table, partial(judge_pods, node, kube))),
+        ("route.own-blocks", f"own blocks of {node}", (*tables, affinities),
+         partial(_table, partial(judge_own_blocks, node, kube))),
+        ("route.remote-blocks", f"routes to the other nodes' blocks of {node}", (*tables, affinities, nodes),
+         partial(_table, partial(_remote, rules, node, kube, encapsulates=encapsulates))),
     ]  # fmt: skip
-    for kind, title, wanted in _static(rules, row):
-        if wanted:
-            found.append(route(kind, title, (), partial(_table, partial(judge_exactly, node, title, wanted))))
-    return found
+    rows += [
+        (f"route.{kind}", f"{what} of {node}", tables, partial(_table, partial(judge_exactly, node, what, wanted)))
+        for kind, what, wanted in (
+            ("connected", f"connected network on {device}", connected),
+            ("loopbacks", "static routes to the leafs' loopbacks", _via(rules, rules.statics)),
+            ("external", "routes to external prefixes", _via(rules, rules.external)),
+        )
+        if wanted
+    ]
+    return [Check(f"cluster.{kind}.{node}", title, commands, judge) for kind, title, commands, judge in rows]
 
 
-def negatives(node: str, rules: HostRoutesInput, *, encapsulates: bool) -> list[Check]:
+def negatives(node: str, rules: HostRoutesInput, *, encapsulates: bool) -> Iterator[Check]:
     """What one node must never have."""
     rows: list[tuple[str, str, Callable[..., Judgement]]] = [
         (name, f"no {what} in {node}'s table", partial(judge_within, node, what, networks))
         for name, what, networks in (
-            ("services", "service prefix", rules.services),
-            ("loopbacks", "peering loopback", rules.absent),
+            ("services", "service prefix", rules.services), ("loopbacks", "peering loopback", rules.absent),
         )
         if networks
-    ]
+    ]  # fmt: skip
     usable = partial(judge_usable, node, encapsulates=encapsulates)
     rows.append(("unreachable", f"every route of {node} leads somewhere", usable))
-    return [
-        Check(f"cluster.absent.{kind}.{node}", title, _tables(node), partial(_table, judge))
-        for kind, title, judge in rows
-    ]
+    for kind, title, judge in rows:
+        yield Check(f"cluster.absent.{kind}.{node}", title, _tables(node), partial(_table, judge))
 
 
-def _static(rules: HostRoutesInput, row: KubeNodeInput) -> list[tuple[str, str, dict[str, list[tuple[str, str]]]]]:
-    """(kind, title, prefix → next hops): connected, to the loopbacks, to what the fabric announces."""
-    device = rules.device
-    gateways = {4: "", 6: ""} | {6 if ":" in gateway else 4: gateway for gateway in rules.gateways}
-    connected = {str(ip_interface(text).network): [("", device)] for text in row.addresses}
-
-    def via(prefixes: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
-        return {prefix: [(gateways[6 if ":" in prefix else 4], device)] for prefix in prefixes}
-
-    return [
-        ("connected", f"connected network on {device}", connected),
-        ("loopbacks", "static routes to the leafs' loopbacks", via(rules.statics)),
-        ("external", "routes to external prefixes", via(rules.external)),
-    ]
-
-
-def _blocks(affinities: Sequence[Json], kube: str) -> list[str]:
-    """A node's blocks; one of a single address is the pod's own route, no blackhole."""
-    return sorted(block for block in expectation.blocks_of(affinities, kube) if ip_network(block).num_addresses > 1)
+def _via(rules: HostRoutesInput, prefixes: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
+    """Prefix → next hops (gateway, device): the gateway of its family."""
+    return {prefix: [(rules.by_family[ip_network(prefix).version], rules.device)] for prefix in prefixes}
 
 
 def _remote(
     rules: HostRoutesInput,
     node: str,
     kube: str,
-    encapsulates: bool,  # noqa: FBT001 - bound by position
-    routes4: str,
-    routes6: str,
     affinities: Sequence[Json],
     nodes: Sequence[Json],
+    routes: Mapping[str, list[Route]],
+    *,
+    encapsulates: bool,
 ) -> Judgement:
     """Routed: one next hop, the gateway. With IPIP and the mesh: the owner through the tunnel, in IPv6 the owner
     itself."""
-    device = rules.device
-    gateways = {6 if ":" in gateway else 4: gateway for gateway in rules.gateways}
     wanted: dict[str, list[tuple[str, str]]] = {}
     for item in affinities:
         owner, block = str(item["spec"]["node"]), str(item["spec"]["cidr"])
         if owner != kube:
-            version = 6 if ":" in block else 4
-            hops = [(gateways.get(version, ""), device)]
+            version = ip_network(block).version
+            wanted |= _via(rules, [block])
             if encapsulates:
                 address = (annotation(nodes, owner, NODE_ADDRESS[version]) or "nowhere").partition("/")[0]
-                hops = [(address, TUNNEL)] if version == 4 else [*hops, (address, device)]
-            wanted[block] = hops
-    return judge_exactly(node, "remote blocks", wanted, table(routes4, routes6))
+                wanted[block] = [(address, TUNNEL)] if version == 4 else [*wanted[block], (address, rules.device)]
+    return judge_exactly(node, "remote blocks", wanted, routes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,14 +145,13 @@ class Route:
     prefix: str
     kind: str
     hops: tuple[tuple[str, str], ...]
-    protocol: str
     scope: str
 
     @property
-    def words(self) -> str:
-        hops = [" ".join(filter(None, (f"via {gateway}" if gateway else "", f"dev {device}"))) for gateway, device in
-                self.hops]  # fmt: skip
-        return " ".join(filter(None, (self.kind if self.kind != "unicast" else "", " and ".join(hops))))
+    def text(self) -> str:
+        """As a person reads it."""
+        hops = " and ".join(map(_hop, self.hops))
+        return hops if self.kind == "unicast" else f"{self.kind} {hops}".strip()
 
     def leads_to(self, device: str) -> bool:
         """Whether a hop is a device whose name begins so."""
@@ -206,19 +179,15 @@ def table(*texts: str) -> dict[str, list[Route]]:
     found: dict[str, list[Route]] = {}
     for text, version in zip(texts, (4, 6), strict=True):
         for row in json_rows(text, f"ip -j -{version} route show"):
-            prefix = "default" if row["dst"] == "default" else str(ip_network(row["dst"]))
+            prefix = f"default-{version}" if row["dst"] == "default" else str(ip_network(row["dst"]))
             if prefix.startswith(("fe80:", "ff00:")):
                 continue
-            hops = row.get("nexthops", [row])
-            route = Route(
-                f"default-{version}" if prefix == "default" else prefix,
-                str(row.get("type", "unicast")),
-                tuple((str(hop.get("gateway") or (hop.get("via") or {}).get("host") or ""), str(hop.get("dev", "")))
-                      for hop in hops),
-                str(row.get("protocol", "")),
-                str(row.get("scope", "")),
-            )  # fmt: skip
-            found.setdefault(route.prefix, []).append(route)
+            hops = tuple(
+                (str(hop.get("gateway") or (hop.get("via") or {}).get("host") or ""), str(hop.get("dev", "")))
+                for hop in row.get("nexthops", [row])
+            )
+            route = Route(prefix, str(row.get("type", "unicast")), hops, str(row.get("scope", "")))
+            found.setdefault(prefix, []).append(route)
     return found
 
 
@@ -227,7 +196,7 @@ def judge_exactly(
 ) -> Judgement:
     """Each prefix has one route, with one next hop out of those that are allowed: (gateway, device)."""
     expected = {prefix: [_hop(hop) for hop in hops] for prefix, hops in wanted.items()}
-    seen = {prefix: [route.words for route in routes.get(prefix, [])] for prefix in wanted}
+    seen = {prefix: [route.text for route in routes.get(prefix, [])] for prefix in wanted}
     wrong = []
     for prefix, hops in wanted.items():
         found = routes.get(prefix, [])
@@ -247,20 +216,21 @@ def _hop(hop: tuple[str, str]) -> str:
 def judge_default(node: str, device: str, gateways: Sequence[str], routes: Mapping[str, list[Route]]) -> Judgement:
     """The default route is there (IPv4), and in neither family leads into the fabric."""
     found = [route for name in ("default-4", "default-6") for route in routes.get(name, [])]
-    seen = [route.words for route in found]
+    seen = [route.text for route in found]
     expected = f"not via {' or '.join(gateways)} on {device}"
     into = [hop for route in found for hop in route.hops if hop[1] == device or hop[0] in gateways]
-    if into:
-        return fails(f"{node}: the default route leads into the fabric: {_hop(into[0])}", expected, seen)
-    if not routes.get("default-4"):
-        return fails(f"{node}: there is no default route", expected, seen)
-    return passes(f"{node}: default {seen[0]}", expected, seen)
+    rules = (
+        (into, f"the default route leads into the fabric: {' and '.join(map(_hop, into[:1]))}"),
+        (not routes.get("default-4"), "there is no default route"),
+    )
+    return ruled(f"{node}: ", rules, f"default {' '.join(seen[:1])}", expected, seen)
 
 
-def judge_own_blocks(node: str, blocks: Sequence[str], routes: Mapping[str, list[Route]]) -> Judgement:
+def judge_own_blocks(node: str, kube: str, affinities: Sequence[Json], routes: Mapping[str, list[Route]]) -> Judgement:
     """The node's own blocks are blackholes (errata 4.7: interface ``*``), so that nothing leaves for a pod that is not
-    there."""
-    seen = {block: [route.words for route in routes.get(block, [])] for block in blocks}
+    there; a block of a single address is the pod's own route."""
+    blocks = sorted(block for block in blocks_of(affinities, kube) if ip_network(block).num_addresses > 1)
+    seen = {block: [route.text for route in routes.get(block, [])] for block in blocks}
     expected = dict.fromkeys(blocks, "blackhole")
     if not blocks:
         return fails(f"{node} has no address block", expected, seen)
@@ -280,13 +250,14 @@ def judge_pods(node: str, kube: str, objects: Sequence[Json], routes: Mapping[st
     if judgement.verdict == "FAIL":
         return judgement
     wide = [prefix for prefix in wanted if ":" not in prefix and routes[prefix][0].scope != "link"]
-    if wide:
-        return fails(f"{node}: {', '.join(wide)} is not of scope link", judgement.expected, judgement.seen)
     others = [route for prefix, found in routes.items() if prefix not in wanted for route in found]
-    stray = [f"{route.prefix} {route.words}" for route in others if route.leads_to("cali")]
-    if stray:
-        return fails(f"{node}: {', '.join(stray)}: no running pod has that address", judgement.expected, stray)
-    return judgement
+    stray = [f"{route.prefix} {route.text}" for route in others if route.leads_to("cali")]
+    rules = (
+        (wide, f"{', '.join(wide)} is not of scope link"),
+        (stray, f"{', '.join(stray)}: no running pod has that address"),
+    )
+    right = judgement.sentence.removeprefix(f"{node}: ")
+    return ruled(f"{node}: ", rules, right, judgement.expected, stray or judgement.seen)
 
 
 def judge_interfaces(node: str, kube: str, objects: Sequence[Json], text: str) -> Judgement:
@@ -294,14 +265,11 @@ def judge_interfaces(node: str, kube: str, objects: Sequence[Json], text: str) -
     up = {str(row["ifname"]): "UP" in (row.get("flags") or []) for row in json_rows(text, ADDRESSES)}
     expected = {pod["metadata"]["name"]: interface_of(pod) for pod in network_pods(objects, kube)}
     seen = sorted(name for name in up if name.startswith("cali"))
-    missing = [f"{name} of {pod}" for pod, name in expected.items() if name not in up]
-    if missing:
-        return fails(f"{node} has no interface {', '.join(missing)}", expected, seen)
-    down = [name for name in expected.values() if not up[name]]
-    if down:
-        return fails(f"{node}: {', '.join(down)} is down", expected, seen)
-    told = ", ".join(f"{pod} {name}" for pod, name in expected.items())
-    return passes(f"{node}: {told or 'no pods with a network of their own'}", expected, seen)
+    missing = ", ".join(f"{name} of {pod}" for pod, name in expected.items() if name not in up)
+    down = ", ".join(name for name in expected.values() if not up.get(name))
+    told = ", ".join(f"{pod} {name}" for pod, name in expected.items()) or "no pods with a network of their own"
+    rules = ((missing, f" has no interface {missing}"), (down, f": {down} is down"))
+    return ruled(node, rules, f": {told}", expected, seen)
 
 
 def judge_addresses(
@@ -344,49 +312,42 @@ def judge_tunnel(
     told = f"annotation {noted or 'none'}, {TUNNEL} {', '.join(on_device) or 'none'}"
     seen = {"annotation": noted, TUNNEL: on_device}
     if not encapsulates:
-        expected: Any = {"annotation": None, TUNNEL: []}
-        if noted or on_device:
-            return fails(f"{node} has a tunnel address although no pool encapsulates: {told}", expected, seen)
-        return passes(f"{node}: no pool encapsulates, and {TUNNEL} has no address", expected, seen)
-    blocks = expectation.blocks_of(affinities, kube)
+        wrong = [(noted or on_device, f" has a tunnel address although no pool encapsulates: {told}")]
+        right = f": no pool encapsulates, and {TUNNEL} has no address"
+        return ruled(node, wrong, right, {"annotation": None, TUNNEL: []}, seen)
+    blocks = blocks_of(affinities, kube)
     expected = {"annotation": f"an address of {', '.join(blocks)}", TUNNEL: "the same"}
-    if noted is None or on_device != [noted]:
-        return fails(f"{node}: the tunnel's address is not the same everywhere: {told}", expected, seen)
-    if not _in_any(noted, blocks):
-        return fails(f"{node}: {TUNNEL} has {noted}, which is in no block of the node", expected, seen)
-    return passes(f"{node}: {TUNNEL} and annotation have {noted} of its block", expected, seen)
+    rules = [
+        (on_device != [noted], f": the tunnel's address is not the same everywhere: {told}"),
+        (noted and not _in_any(noted, blocks), f": {TUNNEL} has {noted}, which is in no block of the node"),
+    ]
+    return ruled(node, rules, f": {TUNNEL} and annotation have {noted} of its block", expected, seen)
 
 
 def judge_within(node: str, what: str, networks: Sequence[str], routes: Mapping[str, list[Route]]) -> Judgement:
     """No route to anything in these networks is in the table; ``what`` they are, for the sentence."""
-    found = [
-        f"{route.prefix} {route.words}"
-        for rows in routes.values()
-        for route in rows
-        if not route.prefix.startswith("default") and _in_any(route.prefix, networks)
-    ]
-    expected = f"no route in {', '.join(networks)}"
-    if found:
-        return fails(f"{node} has {what} in its table: {', '.join(found)}", expected, found)
-    return passes(f"{node} has no {what} in its table", expected, [])
+    inside = (prefix for prefix in routes if not prefix.startswith("default") and _in_any(prefix, networks))
+    found = [f"{prefix} {route.text}" for prefix in inside for route in routes[prefix]]
+    rules = [(found, f"{what} in its table: {', '.join(found)}")]
+    return ruled(f"{node} has ", rules, f"no {what} in its table", f"no route in {', '.join(networks)}", found)
 
 
 def judge_usable(node: str, routes: Mapping[str, list[Route]], *, encapsulates: bool) -> Judgement:
     """No route is ``unreachable`` (BIRD could not resolve its next hop); none leads into the tunnel without IPIP."""
     found = [route for rows in routes.values() for route in rows]
     lost = [route.prefix for route in found if route.kind in ("unreachable", "prohibit")]
-    expected = "no unreachable route" + ("" if encapsulates else f", none into {TUNNEL}")
-    if lost:
-        return fails(f"{node}: unreachable: {', '.join(lost)}", expected, lost)
     stray = [] if encapsulates else [route.prefix for route in found if route.leads_to(TUNNEL)]
-    if stray:
-        return fails(f"{node}: into {TUNNEL} although no pool encapsulates: {', '.join(stray)}", expected, stray)
-    return passes(f"{node}: {expected}", expected, [])
+    expected = "no unreachable route" + ("" if encapsulates else f", none into {TUNNEL}")
+    rules = (
+        (lost, f"unreachable: {', '.join(lost)}"),
+        (stray, f"into {TUNNEL} although no pool encapsulates: {', '.join(stray)}"),
+    )
+    return ruled(f"{node}: ", rules, expected, expected, lost or stray)
 
 
 def judge_pod_addresses(name: str, pools: Sequence[str], pods: Sequence[Json], affinities: Sequence[Json]) -> Judgement:
     """Every pod of a node outside the host's network has an address of each pool family, out of a block of its node."""
-    blocks = expectation.blocks_of(affinities, name)
+    blocks = blocks_of(affinities, name)
     families = sorted({ip_network(text).version for text in pools})
     seen = {pod["metadata"]["name"]: pod_ips(pod) for pod in network_pods(pods, name)}
     wrong = [

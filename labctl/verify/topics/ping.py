@@ -1,38 +1,39 @@
-"""``ping``: from the test pod of one node to that of another, counted, with its ttl, captured on both sides."""
+"""``ping``: from the test pod of one node to that of another, counted, with its ttl, captured on both sides.
+
+``ping-ipip``: the cluster is moved to IPIP with the full mesh, pinged, captured, and moved back (disruptive).
+"""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from labctl.errors import LabctlError
-from labctl.kube.api import Json
+from labctl.kube.api import Json, Resource
+from labctl.kube.apply import Applier, load
 from labctl.kube.exec import PodExec
 from labctl.kube.ready import pod_trouble
-from labctl.kube.resources import BLOCK_AFFINITIES, PODS
+from labctl.kube.resources import BGP_CONFIGURATIONS, BLOCK_AFFINITIES, PODS
 from labctl.pace import limit
+from labctl.restore.changes import HEALERS, Change, change
+from labctl.restore.client import LabClient
 from labctl.verify import expectation
 from labctl.verify.capturing import capturing, judge
-from labctl.verify.checks import CUT, Check, Stopwatch, cluster_check, poll, unanswered_by
+from labctl.verify.checks import Check, poll, unanswered_by
 from labctl.verify.expectation import Cluster
 from labctl.verify.lab import LabUnderTest, Scenario
 from labctl.verify.observer import Command, Unanswered
-from labctl.verify.values import (
-    CaptureInput,
-    Model,
-    PodInput,
-)
-from labctl.verify.verdict import CheckResult, Judgement, fails, passes
-from labctl.waiting import Cancelled, Deadline, DeadlinePassed, NotYet, tell_reason, wait_for
+from labctl.verify.values import CaptureInput, Flow, PodInput
+from labctl.verify.verdict import CheckResult, Judgement, fails, passes, ruled
+from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for
 
 
-class PingInput(Model):
-    name: str
+class PingInput(Flow):
     family: Literal["ipv4", "ipv6"]
     sender: Annotated[PodInput, Field(alias="from")]
     target: Annotated[PodInput, Field(alias="to")]
@@ -40,24 +41,20 @@ class PingInput(Model):
     ttl: int
     captures: tuple[CaptureInput, ...] = ()
 
+    @property
+    def version(self) -> int:
+        """4 or 6."""
+        return 6 if self.family == "ipv6" else 4
+
 
 INTERVAL = "0.2"
 EXEC_PAUSE = 0.5
-"""Seconds before a ping that could not be started in its pod is tried again."""
-VERSION = {"ipv4": 4, "ipv6": 6}
+"""Seconds before a ping is tried again: the API may still call a pod running whose node has just been started again."""
 DIAGNOSTICS = (
     "ip -s link show", "ip addr show", "ip route show table all", "ip -6 route show table all", "ip neigh show",
     "iptables-legacy-save -c", "iptables-save -c",
 )  # fmt: skip
 """Asked of both nodes when a ping is not answered: for the person who looks for the reason, nothing is judged by it."""
-
-
-@dataclass(frozen=True, slots=True)
-class PodFound:
-    """A running pod: its name and its addresses by family."""
-
-    name: str
-    addresses: dict[int, str]
 
 
 def run(lab: LabUnderTest) -> list[CheckResult]:
@@ -66,26 +63,20 @@ def run(lab: LabUnderTest) -> list[CheckResult]:
 
 def one(lab: LabUnderTest, row: PingInput, identity: str, deadline: Deadline) -> list[CheckResult]:
     """One ping: pods there, routes there, then the ping with its captures."""
-    title = f"{row.sender.node} to {row.target.node}, {row.family}"
     try:
-        sender, target = _await_pod(lab, row.sender, deadline), _await_pod(lab, row.target, deadline)
-    except DeadlinePassed as passed:
-        return [fails(passed.reason).of(f"{identity}.answered", title)]
-    except Unanswered as trouble:
-        return [unanswered_by(trouble).of(f"{identity}.answered", title)]
-    version = VERSION[row.family]
-    address = target.addresses.get(version)
-    if address is None or version not in sender.addresses:
-        found = fails(f"a pod has no {row.family} address", None, target.addresses)
-        return [found.of(f"{identity}.answered", title)]
+        ends = [_await_pod(lab, pod, row.version, deadline) for pod in (row.sender, row.target)]
+    except (DeadlinePassed, Unanswered) as error:
+        found = fails(error.reason) if isinstance(error, DeadlinePassed) else unanswered_by(error)
+        return [found.of(f"{identity}.answered", f"{row.sender.node} to {row.target.node}, {row.family}")]
+    (pod, source), (_, target) = ends
     routes = poll([route_check(lab, row, identity)], lab.observer, deadline, lab.cancel, lambda _result: None)
     if routes[0].verdict != "PASS":
         return routes
     with capturing(lab, row.captures) as taken:
-        answered = _ping(lab, lab.pods, row, identity, sender.name, address, deadline)
+        answered = _ping(lab, lab.observer.pods, row, identity, pod, target, deadline)
     if answered.verdict != "PASS":
         answered = replace(answered, commands=(*answered.commands, *_diagnose(lab, row, identity)))
-    resolved = {"from": frozenset({sender.addresses[version]}), "to": frozenset({address})}
+    resolved = {"from": frozenset({source}), "to": frozenset({target})}
     captures = [
         judge(lab, identity, capture, result, resolved) for capture, result in zip(row.captures, taken, strict=True)
     ]
@@ -115,19 +106,17 @@ def _diagnose(lab: LabUnderTest, row: PingInput, identity: str) -> list[str]:
     return found
 
 
-def _await_pod(lab: LabUnderTest, wanted: PodInput, deadline: Deadline) -> PodFound:
+def _await_pod(lab: LabUnderTest, wanted: PodInput, version: int, deadline: Deadline) -> tuple[str, str]:
     node = lab.kube_name(wanted.node)
 
-    def there() -> PodFound | NotYet:
-        cluster = lab.cluster(PODS)
-        pod = expectation.pod_at(cluster.pods, node, wanted.namespace, selector=wanted.selector, name=wanted.pod)
+    def there() -> tuple[str, str] | NotYet:
+        pods = lab.cluster(PODS).pods
+        pod = expectation.pod_at(pods, node, wanted.namespace, selector=wanted.selector, name=wanted.pod)
         if pod is None:
-            why = pod_absence(cluster.pods, node, wanted)
+            why = pod_absence(pods, node, wanted)
             return NotYet(f"no pod {wanted.pod or wanted.selector} runs on {wanted.node}: {why}")
-        found = {version: address for version in (4, 6) if (address := expectation.pod_address(pod, version))}
-        return (
-            PodFound(pod["metadata"]["name"], found) if found else NotYet(f"{pod['metadata']['name']} has no address")
-        )
+        name, address = str(pod["metadata"]["name"]), expectation.pod_address(pod, version)
+        return (name, address) if address else NotYet(f"{name} has no address of IPv{version}")
 
     return wait_for(there, deadline, every=0.15, cancel=lab.cancel)
 
@@ -146,32 +135,44 @@ def pod_absence(pods: Sequence[Json], node: str, wanted: PodInput) -> str:
     return f"{len(such)} of them are on other nodes" if such else "there is none"
 
 
-def route_check(lab: LabUnderTest, row: PingInput, identity: str) -> Check:
-    """Both nodes have a route to the other's block: without one a ping would leave by the default route."""
-    flag = "-6" if row.family == "ipv6" else "-4"
+def _both_ways(
+    lab: LabUnderTest,
+    row: PingInput,
+    identity: str,
+    title: str,
+    wanted: str,
+    kinds: Sequence[Resource],
+    look: Callable[[Cluster, list[str], str], tuple[Any, list[str], str]],
+) -> Check:
+    """Of the routes of both nodes. ``look``: by the other node's blocks and a node's table, what is seen of it, what is
+    wrong with that, and what is right."""
     ends = ((row.sender.node, row.target.node), (row.target.node, row.sender.node))
-    commands = tuple(Command("node", here, f"ip -j {flag} route show") for here, _ in ends)
+    commands = [Command("node", here, f"ip -j -{row.version} route show") for here, _ in ends]
 
     def judged(cluster: Cluster, *tables: str) -> Judgement:
-        seen, missing = {}, []
+        seen, wrong, right = {}, list[str](), list[str]()
         for (here, there), text in zip(ends, tables, strict=True):
-            blocks = expectation.block_of(cluster, lab.kube_name(there), VERSION[row.family])
-            routes = block_routes(text, blocks)
-            seen[here] = routes
-            if not any(routes.values()):
-                missing.append(
-                    f"{here} has no route to the other node's block {', '.join(blocks) or '(none yet)'} of {there}"
-                )
-        expected = {here: f"a route to the block of {there}" for here, there in ends}
-        if missing:
-            return fails("no route to the other node's block: " + "; ".join(missing), expected, seen)
-        words = [f"{here}: {next(filter(None, routes.values()))}" for here, routes in seen.items()]
-        return passes("; ".join(words), expected, seen)
+            blocks = expectation.block_of(cluster, lab.kube_name(there), row.version)
+            seen[here], troubles, told = look(cluster, blocks, text or "[]")
+            wrong += [f"{here} {trouble}" for trouble in troubles]
+            right.append(f"{here}: {told}")
+        expected = {here: wanted for here, _ in ends}
+        return fails("; ".join(wrong), expected, seen) if wrong else passes("; ".join(right), expected, seen)
 
-    return cluster_check(
-        f"{identity}.route", f"routes between {row.sender.node} and {row.target.node}, {row.family}", commands, judged,
-        calico=lab.calico, kinds=(BLOCK_AFFINITIES,),
-    )  # fmt: skip
+    return lab.cluster_check(identity, title, kinds, judged, *commands)
+
+
+def route_check(lab: LabUnderTest, row: PingInput, identity: str) -> Check:
+    """Both nodes have a route to the other's block: without one a ping would leave by the default route."""
+
+    def look(_cluster: Cluster, blocks: list[str], text: str) -> tuple[Any, list[str], str]:
+        routes = block_routes(text, blocks)
+        found = next(filter(None, routes.values()), "")
+        trouble = f"has no route to the other node's block {', '.join(blocks) or '(none yet)'}"
+        return routes, [] if found else [trouble], found
+
+    title = f"routes between {row.sender.node} and {row.target.node}, {row.family}"
+    return _both_ways(lab, row, f"{identity}.route", title, "a route to the block", (BLOCK_AFFINITIES,), look)
 
 
 def block_routes(text: str, blocks: list[str]) -> dict[str, str | None]:
@@ -192,32 +193,26 @@ def _ping(
     lab: LabUnderTest, exec_in: PodExec, row: PingInput, identity: str, pod: str, address: str, deadline: Deadline
 ) -> CheckResult:
     """Ping until all are answered; the last try counts."""
-    command = ["ping", "-6" if row.family == "ipv6" else "-4", "-c", str(row.count), "-i", INTERVAL, "-W", "1", address]
-    title = f"{row.count} of {row.count} with ttl {row.ttl}, {row.family}"
-    attempts, watch, path = 0, Stopwatch(), ""
-    while True:
-        attempts += 1
-        lab.observer.release([path])
+    command = ["ping", f"-{row.version}", "-c", str(row.count), "-i", INTERVAL, "-W", "1", address]
+    output = ""
+
+    def once() -> tuple[Judgement, bool]:
+        nonlocal output
+        output = ""
         try:
             done = exec_in.run(row.sender.namespace, pod, command, timeout=row.count * 2 + limit("call"))
         except LabctlError as error:
-            tell_reason(str(error))
-            if not deadline.passed and not lab.cancel.wait(EXEC_PAUSE):
-                continue  # the API may still call a pod running whose node has just been started again
-            return CheckResult(
-                f"{identity}.answered", title, "INCONCLUSIVE", str(error), attempts=attempts, seconds=watch.seconds
-            )
-        text = done.stdout + done.stderr
-        path = lab.observer.evidence.command(pod, " ".join(command), text.encode())
-        judgement = judge_ping(row, address, text)
-        if judgement.verdict != "PASS" and not deadline.passed:
-            tell_reason(judgement.sentence)
-            if lab.cancel.is_set():
-                raise Cancelled(f"{CUT}, last: {judgement.sentence}")
-        if judgement.verdict == "PASS" or deadline.passed:
-            told = f"{row.count} of {row.count} answered, ttl {row.ttl}" if judgement.verdict == "PASS" else None
-            more = {"attempts": attempts, "commands": (path,), "seconds": watch.seconds, "telling": told}
-            return judgement.of(f"{identity}.answered", title, **more)
+            raise Unanswered(str(error)) from None
+        output = done.stdout + done.stderr
+        judgement = judge_ping(row, address, output)
+        return judgement, judgement.verdict == "PASS"
+
+    judgement, more = lab.again(deadline, EXEC_PAUSE, once)
+    if output:
+        more["commands"] = (lab.observer.evidence.command(pod, " ".join(command), output.encode()),)
+    if judgement.verdict == "PASS":
+        more["telling"] = f"{row.count} of {row.count} answered, ttl {row.ttl}"
+    return judgement.of(f"{identity}.answered", f"{row.count} of {row.count} with ttl {row.ttl}, {row.family}", **more)
 
 
 def judge_ping(row: PingInput, address: str, text: str) -> Judgement:
@@ -227,16 +222,83 @@ def judge_ping(row: PingInput, address: str, text: str) -> Judgement:
     ttls = sorted({int(value) for value in re.findall(r"ttl=(\d+)", text)})
     expected = {"received": row.count, "ttl": row.ttl}
     seen = {"sent": sent, "received": received, "ttl": ttls}
-    what = f"{row.sender.node} to {row.target.node} ({address})"
-    if received != row.count:
-        return fails(f"{what}: {received} of {row.count} answered", expected, seen)
-    if ttls != [row.ttl]:
-        return fails(
-            f"{what}: {received} of {row.count} answered, with ttl {', '.join(map(str, ttls))} and not {row.ttl}",
-            expected,
-            seen,
-        )
-    return passes(f"{what}: {received} of {row.count} answered, ttl {row.ttl}", expected, seen)
+    what = f"{row.sender.node} to {row.target.node} ({address}): {received} of {row.count} answered"
+    rules = (
+        (received != row.count, ""),
+        (ttls != [row.ttl], f", with ttl {', '.join(map(str, ttls))} and not {row.ttl}"),
+    )
+    return ruled(what, rules, f", ttl {row.ttl}", expected, seen)
 
 
 SCENARIO = Scenario("ping", "pod ping", run, traffic=True)
+
+
+# --- over IPIP ------------------------------------------------------------------------------------------------------
+
+TUNNEL = "tunl0"
+PROTOCOLS = {"bird": {"bird", "12"}, "80": {"80"}}
+"""Of a route's programmer: its name in iproute2's list, or its number where that is not there."""
+
+
+def run_ipip(lab: LabUnderTest) -> list[CheckResult]:
+    """Move, prove, move back, and prove that it is back."""
+    home, limit = lab.folder.lab.mode, lab.deadline("scenario").seconds
+    inputs = [row for row in lab.parts(PingInput, "ipip") if lab.wanted.flow(f"ping-ipip.{row.name}")]
+    found: list[CheckResult] = []
+
+    def make() -> None:
+        apply_mode(lab.hands, "ipip", lab.deadline("scenario"))
+
+    with change(lab.journal, Change("mode-ipip", "calico-mode", {"seconds": limit}), make, lab.hands, HEALERS):
+        deadline = lab.deadline("converged")
+        for row in inputs:
+            gate = poll([tunnelled(lab, row, expected=True)], lab.observer, deadline, lab.cancel, lab.told)
+            found += gate
+            if gate[0].verdict == "PASS":
+                found += lab.tell(one(lab, row, f"ping-ipip.{row.name}", deadline))
+    if home != "ipip":
+        back = [tunnelled(lab, row, expected=False) for row in inputs]
+        found += poll(back, lab.observer, lab.deadline("converged"), lab.cancel, lab.told)
+    return found
+
+
+def tunnelled(lab: LabUnderTest, row: PingInput, *, expected: bool) -> Check:
+    """Each node's route to the other's block leads into the tunnel; or no longer does, and no other route either.
+
+    BIRD moves its routes one by one: the pair's own may be back while one to a third node still is in the tunnel.
+    """
+
+    def look(cluster: Cluster, blocks: list[str], text: str) -> tuple[Any, list[str], str]:
+        table, wrong = json.loads(text), list[str]()
+        rows = [entry for entry in table if entry.get("dst") in blocks]
+        devices = sorted({str(entry.get("dev")) for entry in rows})
+        made = {str(entry.get("protocol")) for entry in rows}
+        if expected and devices == [TUNNEL] and made - PROTOCOLS[expectation.tunnel_protocol(cluster)]:
+            wrong.append(f"has routes into {TUNNEL} of protocol {', '.join(sorted(made))}")
+        if (devices == [TUNNEL]) is not expected or not devices:
+            wrong.append(f"reaches {', '.join(blocks)} by {', '.join(devices) or 'no route'}")
+        left = [str(entry.get("dst")) for entry in table if entry.get("dev") == TUNNEL and entry not in rows]
+        if left and not expected:
+            devices.append(TUNNEL)
+            wrong.append(f"still reaches {', '.join(left)} by {TUNNEL}")
+        return devices, wrong, f"by {', '.join(devices)}"
+
+    name = "tunnelled" if expected else "routed-again"
+    title = f"{row.sender.node} and {row.target.node} are {name.replace('-', ' ')}"
+    wanted, kinds = TUNNEL if expected else "not the tunnel", (BLOCK_AFFINITIES, BGP_CONFIGURATIONS)
+    return _both_ways(lab, row, f"ping-ipip.{row.name}.{name}", title, wanted, kinds, look)
+
+
+def heal(client: LabClient, data: Mapping[str, Any]) -> None:
+    """``{seconds}``: the mode that the folder begins with, applied within that time."""
+    apply_mode(client, client.folder.lab.mode, Deadline(float(data.get("seconds", 120.0))))
+
+
+def apply_mode(client: LabClient, mode: str, deadline: Deadline) -> None:
+    """``calico/modes/<mode>/*`` through the API."""
+    folder = client.folder.path
+    Applier(client.cluster).apply(load(sorted((folder / "calico" / "modes" / mode).glob("*.yaml"))), deadline)
+
+
+HEALERS["calico-mode"] = heal
+IPIP = Scenario("ping-ipip", "pod ping over IPIP", run_ipip, disruptive=True)

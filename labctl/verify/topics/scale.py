@@ -25,7 +25,7 @@ from labctl.verify.observer import Command, Unanswered
 from labctl.verify.topics import bgp, curl, ping
 from labctl.verify.topics.bgp import BgpInput
 from labctl.verify.values import Model
-from labctl.verify.verdict import CheckResult, Judgement, Verdict, fails, passes
+from labctl.verify.verdict import CheckResult, Judgement, Verdict, ruled
 
 
 class ScaleRoutesInput(Model):
@@ -42,9 +42,13 @@ class ScaleRoutesInput(Model):
     @property
     def prefixes(self) -> tuple[str, ...]:
         """In their order. A range that has not so many gives all that it has."""
-        return tuple(
-            str(network) for network in islice(ip_network(self.range).subnets(new_prefix=self.length), self.count)
-        )
+        networks = ip_network(self.range).subnets(new_prefix=self.length)
+        return tuple(map(str, islice(networks, self.count)))
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """As a switch has them, but for their tag."""
+        return tuple(f"{bgp.IP[self.family]} route {prefix} {self.via}" for prefix in self.prefixes)
 
 
 class ScaleInput(Model):
@@ -58,22 +62,16 @@ class ScaleInput(Model):
 
 LIMIT = 300.0
 """Seconds for the configuration of all routes, or of their removal."""
-IP = {"ipv4": "ip", "ipv6": "ipv6"}
 
 
 def lines(inputs: ScaleInput) -> list[str]:
     """What the border leaf is told."""
-    routes = [
-        f"{IP[row.family]} route {prefix} {row.via} tag {inputs.tag}"
-        for row in inputs.routes
-        for prefix in row.prefixes
-    ]
-    return [f"vrf context {inputs.vrf}", *routes]
+    return [f"vrf context {inputs.vrf}", *(f"{line} tag {inputs.tag}" for row in inputs.routes for line in row.lines)]
 
 
 def removal(inputs: ScaleInput, running: str) -> list[str]:
     """What takes those routes away that a running configuration has: some may have been taken already."""
-    ours = {f"{IP[row.family]} route {prefix} {row.via}" for row in inputs.routes for prefix in row.prefixes}
+    ours = {line for row in inputs.routes for line in row.lines}
     said = [" ".join(line.split()[:4]) for line in running.splitlines()]
     there = [line for line in dict.fromkeys(said) if line in ours]
     return [f"vrf context {inputs.vrf}", *(f"no {line}" for line in there)] if there else []
@@ -104,8 +102,10 @@ def run(lab: LabUnderTest) -> list[CheckResult]:
     if inputs is None:
         raise Unanswered("this lab has no border leaf with an external host, from where the prefixes would come")
     tables = [(leaf, row) for leaf in inputs.leafs for row in inputs.routes]
-    before = {(leaf, row.family): _networks(lab, inputs, leaf, row.family) for leaf, row in tables}
-    ages = {asked: _ages(lab.observer.ask(asked)[0]) for asked in _sessions(lab)}
+    before = {table: sizes(lab.observer.ask(_summary(inputs, *table))[0])[0] for table in tables}
+    sessions = lab.section(BgpInput)
+    asked = [*(bgp.evpn(row.switch) for row in sessions.evpn), *(row.summary for row in sessions.sessions)]
+    ages = {summary: _ages(lab.observer.ask(summary)[0]) for summary in dict.fromkeys(asked)}
     watch = Stopwatch()
     growth = Change("scale", "scale-routes", inputs.model_dump(mode="json"))
 
@@ -114,36 +114,22 @@ def run(lab: LabUnderTest) -> list[CheckResult]:
 
     with change(lab.journal, growth, grow, lab.hands, HEALERS):
         pushed = watch.seconds
-        large = [_has(inputs, leaf, row, before[leaf, row.family], watch, pushed) for leaf, row in tables]
-        large += [_reaches(inputs, leaf, row) for leaf, row in tables]
+        large = [_has(inputs, *table, before[table], watch, pushed) for table in tables]
+        large += [_reaches(inputs, *table) for table in tables]
         found = lab.poll(large, lab.deadline("converged"))
-        found += _flows(lab)
+        found += lab.flows("scale.ping", ping.PingInput, ping.one)
+        found += lab.flows("scale.curl", curl.CurlInput, curl.one)
         unheard = [_unheard(node, row) for node in inputs.nodes for row in inputs.routes]
         found += lab.hold(unheard, WINDOW, found) if unheard else []
         elapsed = watch.seconds  # now, since a session's age is told later: what it then has more proves nothing less
-        kept = [_kept(asked, age, elapsed) for asked, age in ages.items()]
+        kept = [_kept(summary, age, elapsed) for summary, age in ages.items()]
         found += lab.poll(kept, lab.deadline("scenario"))
-    gone = [_gone(inputs, leaf, row, before[leaf, row.family]) for leaf, row in tables]
+    gone = [_gone(inputs, *table, before[table]) for table in tables]
     return found + lab.poll(gone, lab.deadline("converged"))
 
 
-def _flows(lab: LabUnderTest) -> list[CheckResult]:
-    """Pings and pages as before."""
-    deadline, found = lab.deadline("converged"), list[CheckResult]()
-    for pinged in lab.parts(ping.PingInput):
-        found += lab.tell(ping.one(lab, pinged, f"scale.ping.{pinged.name}", deadline))
-    for fetched in lab.parts(curl.CurlInput):
-        found += lab.tell(curl.one(lab, fetched, f"scale.curl.{fetched.name}", deadline))
-    return found
-
-
-def _summary(family: str, vrf: str) -> str:
-    return f"show {IP[family]} bgp summary vrf {vrf}"
-
-
-def _networks(lab: LabUnderTest, inputs: ScaleInput, leaf: str, family: str) -> int:
-    body, _ = lab.observer.ask(Command("nxos", leaf, _summary(family, inputs.vrf)))
-    return sizes(body)[0]
+def _summary(inputs: ScaleInput, leaf: str, row: ScaleRoutesInput) -> Command:
+    return Command("nxos", leaf, f"show {bgp.IP[row.family]} bgp summary vrf {inputs.vrf}")
 
 
 def sizes(body: Any) -> tuple[int, int]:
@@ -152,47 +138,32 @@ def sizes(body: Any) -> tuple[int, int]:
     return int(row.get("totalnetworks") or 0), int(row.get("totalpaths") or 0)
 
 
-def _sessions(lab: LabUnderTest) -> list[Command]:
-    """The summary of every session that the lab's BGP checks are about."""
-    bgp = lab.section(BgpInput)
-    found = [Command("nxos", row.switch, "show bgp l2vpn evpn summary") for row in bgp.evpn]
-    found += [Command("nxos", row.switch, _summary(row.family, row.vrf)) for row in bgp.sessions]
-    return list(dict.fromkeys(found))
-
-
 def _has(inputs: ScaleInput, leaf: str, row: ScaleRoutesInput, before: int, watch: Stopwatch, pushed: float) -> Check:
     def judged(body: Any) -> Judgement:
         networks, paths = sizes(body)
         expected, seen = {"networks": row.count}, {"networks": networks, "paths": paths, "before": before}
         what = f"{leaf}: {networks} networks and {paths} paths of {row.family} in {inputs.vrf}"
-        if networks < max(row.count, before + row.count):
-            return fails(f"{what}, expected {row.count} and the {before} from before", expected, seen)
-        return passes(
-            f"{what} {watch.seconds:.1f} s after the first line ({pushed:.1f} s of it for the lines)", expected, seen
-        )
+        when = f" {watch.seconds:.1f} s after the first line ({pushed:.1f} s of it for the lines)"
+        short = networks < max(row.count, before + row.count)
+        rules = [(short, f", expected {row.count} and the {before} from before")]
+        return ruled(what, rules, when, expected, seen)
 
-    return Check(
-        f"scale.networks.{leaf}.{row.family}", f"{row.count} networks of {row.family} more at {leaf}",
-        (Command("nxos", leaf, _summary(row.family, inputs.vrf)),), judged,
-    )  # fmt: skip
+    title = f"{row.count} networks of {row.family} more at {leaf}"
+    return Check(f"scale.networks.{leaf}.{row.family}", title, (_summary(inputs, leaf, row),), judged)
 
 
 def _reaches(inputs: ScaleInput, leaf: str, row: ScaleRoutesInput) -> Check:
     """The last prefix is in the routing table, over VXLAN."""
     last = row.prefixes[-1]
-    return Check(
-        f"scale.route.{leaf}.{row.family}", f"{leaf} routes the last of them, {last}",
-        (Command("nxos", leaf, f"show {IP[row.family]} route {last} vrf {inputs.vrf}"),),
-        lambda body: bgp.judge_hops(leaf, last, [row.next_hop], None, body),
-    )  # fmt: skip
+    asked = Command("nxos", leaf, f"show {bgp.IP[row.family]} route {last} vrf {inputs.vrf}")
+    return Check(f"scale.route.{leaf}.{row.family}", f"{leaf} routes the last of them, {last}", (asked,),
+                 lambda body: bgp.judge_hops(leaf, last, [row.next_hop], None, body))  # fmt: skip
 
 
 def _unheard(node: str, row: ScaleRoutesInput) -> Check:
-    flag = "-6" if row.family == "ipv6" else "-4"
-    return Check(
-        f"scale.filtered.{node}.{row.family}", f"{node} hears of none of them, {row.family}",
-        (Command("node", node, f"ip -j {flag} route show"),), partial(judge_unheard, node, row),
-    )  # fmt: skip
+    asked = Command("node", node, f"ip -j {'-6' if row.family == 'ipv6' else '-4'} route show")
+    title = f"{node} hears of none of them, {row.family}"
+    return Check(f"scale.filtered.{node}.{row.family}", title, (asked,), partial(judge_unheard, node, row))
 
 
 def judge_unheard(node: str, row: ScaleRoutesInput, text: str) -> Judgement:
@@ -203,41 +174,33 @@ def judge_unheard(node: str, row: ScaleRoutesInput, text: str) -> Judgement:
     routes = [str(entry.get("dst", "default")) for entry in json.loads(text)]
     heard = [dst for dst in routes if dst != "default" and ip_network(dst, strict=False).subnet_of(room)]
     seen = {"routes": len(routes), "inside": heard[:5]}
-    if heard:
-        return fails(
-            f"{node} has {len(heard)} routes of {row.range}, the first {heard[0]}: the leafs let them out", 0, seen
-        )
-    return passes(f"{node}: none of {len(routes)} routes is of {row.range}", 0, seen)
+    told = f" has {len(heard)} routes of {row.range}, the first {' '.join(heard[:1])}: the leafs let them out"
+    return ruled(node, [(heard, told)], f": none of {len(routes)} routes is of {row.range}", 0, seen)
 
 
 def _kept(asked: Command, before: Mapping[str, Age], elapsed: float) -> Check:
     switch = asked.target
     family = "evpn" if "evpn" in asked.text else "ipv6" if asked.text.startswith("show ipv6") else "ipv4"
-    return Check(
-        f"scale.sessions.{switch}.{family}", f"no session of {switch} was reset, {family}", (asked,),
-        lambda body: judge_kept(switch, before, _ages(body), elapsed),
-    )  # fmt: skip
+    title = f"no session of {switch} was reset, {family}"
+    return Check(f"scale.sessions.{switch}.{family}", title, (asked,),
+                 lambda body: judge_kept(switch, before, _ages(body), elapsed))  # fmt: skip
 
 
 def judge_kept(switch: str, before: Mapping[str, Age], now: Mapping[str, Age], elapsed: float) -> Judgement:
     """Every session that was Established is older by the seconds that have passed at least. Pure."""
     expected = dict.fromkeys(before, f"established, {elapsed:.0f} s older")
     seen = {neighbor: f"{age:.0f} s" for neighbor, (age, _) in now.items()}
-    lost = [neighbor for neighbor in before if neighbor not in now]
-    if lost:
-        return fails(f"{switch}: not Established any more: {', '.join(lost)}", expected, seen)
-    reset = [
-        f"{neighbor} ({now[neighbor][0]:.0f} s ago)"
-        for neighbor, (age, _) in before.items()
-        if now[neighbor][0] + now[neighbor][1] + SLACK < age + elapsed
-    ]
-    if reset:
-        return fails(f"{switch}: reset meanwhile: {', '.join(reset)}", expected, seen)
-    return passes(f"{switch}: none of {len(before)} sessions was reset in {elapsed:.0f} s", expected, seen)
+    lost = ", ".join(neighbor for neighbor in before if neighbor not in now)
+    both = [(neighbor, before[neighbor][0], *now[neighbor]) for neighbor in before if neighbor in now]
+    reset = ", ".join(
+        f"{neighbor} ({age:.0f} s ago)" for neighbor, old, age, unit in both if age + unit + SLACK < old + elapsed
+    )
+    rules = ((lost, f"not Established any more: {lost}"), (reset, f"reset meanwhile: {reset}"))
+    right = f"none of {len(before)} sessions was reset in {elapsed:.0f} s"
+    return ruled(f"{switch}: ", rules, right, expected, seen)
 
 
 def _ages(body: Any) -> dict[str, Age]:
-    """Neighbor → age of each session that is Established."""
     found = {neighbor: _seconds(str(row.get("time", ""))) for neighbor, row in neighbors(body).items()
              if row.get("state") == "Established"}  # fmt: skip
     return {neighbor: age for neighbor, age in found.items() if age is not None}
@@ -264,14 +227,11 @@ def _gone(inputs: ScaleInput, leaf: str, row: ScaleRoutesInput, before: int) -> 
     def judged(body: Any) -> Judgement:
         networks, _ = sizes(body)
         verdict: Verdict = "PASS" if 0 < networks <= before else "FAIL"
-        return Judgement(
-            verdict, f"{leaf}: {networks} networks of {row.family} in {inputs.vrf}, {before} before", before, networks
-        )
+        told = f"{leaf}: {networks} networks of {row.family} in {inputs.vrf}, {before} before"
+        return Judgement(verdict, told, before, networks)
 
-    return Check(
-        f"scale.gone.{leaf}.{row.family}", f"{leaf} is as before, {row.family}",
-        (Command("nxos", leaf, _summary(row.family, inputs.vrf)),), judged,
-    )  # fmt: skip
+    title = f"{leaf} is as before, {row.family}"
+    return Check(f"scale.gone.{leaf}.{row.family}", title, (_summary(inputs, leaf, row),), judged)
 
 
 SCENARIO = Scenario("scale", "tables as large as the white paper's", run, disruptive=True, on_request=True)

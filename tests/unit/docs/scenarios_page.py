@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 
 from labctl.render.folder import FAILURES
 from labctl.verify.capture.loss import SETTLE
-from labctl.verify.steps.model import EXPECTATIONS, FAULTS, Capture, Expect, Fault, Traffic
+from labctl.verify.steps.model import Capture, Expect, Fault, Traffic
 from labctl.verify.values import ClusterIpOf, EndpointsOf
 
 HEAD = f"""\
@@ -90,8 +90,8 @@ def reference() -> str:
     parts = [HEAD, BUILT_IN_HEAD, _built_in()]
     parts += ["## A file\n", _top()]
     parts += ["## traffic\n", _text(Traffic), _table(Traffic), "## capture\n", _text(Capture), _table(Capture)]
-    parts += ["## fault\n", _text(Fault), _table(Fault), *_details(Fault, FAULTS)]
-    parts += ["## expect\n", _text(Expect), _table(Expect), *_details(Expect, EXPECTATIONS)]
+    parts += ["## fault\n", _text(Fault), _table(Fault), *_details(Fault, Fault.kinds())]
+    parts += ["## expect\n", _text(Expect), _table(Expect), *_details(Expect, Expect.kinds())]
     return "\n".join(parts)
 
 

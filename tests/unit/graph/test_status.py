@@ -33,7 +33,6 @@ def well() -> LiveState:
         tuple(Lacp(row.node, row.name, row.members, row.members) for row in bundles if row.number is None),
         tuple(Vpc(leaf, "peer-ok", "peer-alive", "consistent", ((11, True),)) for leaf in ("leaf2101", "leaf2102")),
         (),
-        (),
         tuple(KubeNode(node.name, ready=True) for node in PICTURE.nodes if node.tier == "kube"),
     )
 

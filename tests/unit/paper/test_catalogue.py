@@ -36,19 +36,19 @@ def checks_of(folder: Path) -> list[Check]:
 
 
 def captured(name: str, captures: tuple[CaptureInput, ...]) -> list[str]:
-    return [f"{name}.capture.{'-'.join(capture.places)}" for capture in captures]
+    return [f"{name}.capture.{'-'.join(capture.at)}" for capture in captures]
 
 
 def identities(folder: Path) -> set[str]:
     """Ids of all checks that a folder's lab can run: of lists, and of the flows that pings and curls are."""
     found = {check.id for check in checks_of(folder)}
-    modes = load_checks(folder).modes
-    for scenario, pings in (("ping", modes.routed.ping), ("ping-ipip", modes.ipip.ping)):
+    checks = load_checks(folder)
+    for scenario, pings in (("ping", checks.mode("routed").ping), ("ping-ipip", checks.mode("ipip").ping)):
         for ping in pings:
             name = f"{scenario}.{ping.name}"
             found |= {f"{name}.route", f"{name}.answered", *captured(name, ping.captures)}
             found |= {f"{name}.tunnelled", f"{name}.routed-again"} if scenario == "ping-ipip" else set()
-    for curl in modes.routed.curl:
+    for curl in checks.mode("routed").curl:
         found |= {f"curl.{curl.name}.answered", *captured(f"curl.{curl.name}", curl.captures)}
     return found
 

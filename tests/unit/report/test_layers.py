@@ -117,5 +117,5 @@ def test_an_expectation_out_of_the_evidence_is_the_same(expected: ExpectedPacket
     "body", [{}, {"inner": 5}, {"inner": {"source": []}}, {"inner": {"source": [], "target": None}}]
 )
 def test_what_is_no_expectation(body: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="no expected packet"):
+    with pytest.raises(ValueError, match="ExpectedPacket"):
         ExpectedPacket.from_json(body)

@@ -179,7 +179,7 @@ def lab(whitepaper: Any, observer: Observer, tmp_path: Path) -> LabUnderTest:
 def done() -> Callable[..., Completed]:
     """``done("text")``: what a command that worked gives."""
 
-    def make(text: str = "", code: int = 0, words: str = "") -> Completed:
-        return Completed(code, text.encode(), words.encode())
+    def make(text: str = "", code: int = 0, message: str = "") -> Completed:
+        return Completed(code, text.encode(), message.encode())
 
     return make

@@ -129,7 +129,7 @@ class _Session:
 def under_test(recorded: RecordedLab, folder: Path, **fields: Any) -> LabUnderTest:
     """A verification of it."""
     observer = Observer(recorded, Evidence(folder / "evidence"), recorded.login, {}, recorded)  # type: ignore[arg-type]
-    observer._pods = recorded  # type: ignore[assignment]
+    observer.pods = recorded  # type: ignore[assignment]
     return LabUnderTest(
         load_folder(FOLDER), load_checks(FOLDER), observer, threading.Event(), lambda _result: None,
         folder / "journal.jsonl", **fields,

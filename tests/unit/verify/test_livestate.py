@@ -11,12 +11,11 @@ import pytest
 
 from labctl.errors import InconclusiveError
 from labctl.guest.api import Completed
-from labctl.verify.livestate import CLUSTER, Adjacency, KubeNode, Lacp, LiveState, Pod, Port, Session, Vpc, read
+from labctl.verify.livestate import CLUSTER, KubeNode, Lacp, LiveState, Pod, Port, Session, Vpc, read
 from labctl.verify.observer import Observer
 from tests.unit.verify.conftest import ScriptedNodes
 
 SHOWS = Path(__file__).parents[2] / "golden" / "shows"
-OSPF = {"TABLE_ctx": {"ROW_ctx": {"TABLE_nbr": {"ROW_nbr": {"rid": "10.2.1.5", "state": "FULL/ -", "intf": "Eth1/4"}}}}}
 LINKS = """\
 1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536 qdisc noqueue state UNKNOWN mode DEFAULT group default qlen 1000
 3: eth1@if7: <NO-CARRIER,BROADCAST,MULTICAST,SLAVE,UP> mtu 1500 qdisc noqueue master bond0 state DOWN mode DEFAULT
@@ -57,7 +56,7 @@ def item(name: str, *, ready: bool = True, **more: Any) -> dict[str, Any]:
 @pytest.fixture
 def running(scripted: ScriptedNodes, done: Callable[..., Completed]) -> ScriptedNodes:
     """leaf2101 and node01 answer, and the API; no other node does."""
-    scripted.switches["leaf2101"] = json.loads((SHOWS / "leaf2101.json").read_text()) | {"show ip ospf neighbors": OSPF}
+    scripted.switches["leaf2101"] = json.loads((SHOWS / "leaf2101.json").read_text())
     scripted.nodes["node01", "ip -o link show"] = done(LINKS)
     scripted.nodes["node01", "cat /proc/net/bonding/bond0"] = done(BOND)
     scripted.objects = {
@@ -92,7 +91,6 @@ def test_a_switch_tells_its_links_sessions_and_vpc(state: LiveState) -> None:
     assert state.vpc == (
         Vpc("leaf2101", "peer-ok", "peer-alive", "consistent", ((11, True), (12, True), (13, True))),
     )  # fmt: skip
-    assert state.adjacencies == (Adjacency("leaf2101", "10.2.1.5", "Eth1/4", "FULL"),)
 
 
 def test_a_port_that_is_down_says_why(running: ScriptedNodes, observer: Observer, whitepaper: Any) -> None:

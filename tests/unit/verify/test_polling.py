@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,11 @@ import pytest
 from labctl.errors import InconclusiveError
 from labctl.kube.resources import NODES
 from labctl.pace import LIMITS, limit
-from labctl.verify.checks import CUT, Check, Stopwatch, cluster_check, hold, poll
+from labctl.verify.checks import CUT, Check, Stopwatch, hold, poll
 from labctl.verify.evidence import Evidence
 from labctl.verify.expectation import Cluster
-from labctl.verify.observer import Command, Observer, Unanswered
+from labctl.verify.lab import LabUnderTest
+from labctl.verify.observer import Answer, Command, Observer, Unanswered
 from labctl.verify.verdict import CheckResult, Judgement
 from labctl.waiting import Cancelled, Deadline, reasons_to
 
@@ -27,11 +28,11 @@ class Asked:
     def __init__(self, **answers: Any) -> None:
         self.answers = answers
         self.asked: list[Command] = []
-        self.released: list[str] = []
         self._lock = threading.Lock()
 
-    def release(self, paths: Iterable[str]) -> None:
-        self.released += paths
+    def answer(self, command: Command) -> Answer:
+        value, path = self.ask(command)
+        return Answer(value, lambda: path)
 
     def ask(self, command: Command) -> tuple[Any, str]:
         with self._lock:
@@ -176,16 +177,13 @@ def test_nodes_are_asked_side_by_side() -> None:
 
 
 def test_a_check_leads_to_the_answer_that_it_was_judged_by(tmp_path: Path) -> None:
-    """Of two checks on one question one passes early: its answer stays; later ones that decide nothing go."""
+    """Of two checks on one question one passes early: its answer stays; what decides nothing is not kept."""
     evidence, numbers = Evidence(tmp_path), itertools.count()
 
     class Counting(Asked):
-        def ask(self, command: Command) -> tuple[int, str]:
+        def answer(self, command: Command) -> Answer:
             number = next(numbers)
-            return number, evidence.command(command.target, command.text, str(number).encode())
-
-        def release(self, paths: Iterable[str]) -> None:
-            evidence.release(paths)
+            return Answer(number, lambda: evidence.command(command.target, command.text, str(number).encode()))
 
     def at_least(wanted: int) -> Callable[[int], Judgement]:
         return lambda seen: Judgement("PASS" if seen >= wanted else "FAIL", "", wanted, seen)
@@ -332,15 +330,12 @@ def test_a_pause_is_as_long_as_the_round_took(monkeypatch: pytest.MonkeyPatch, t
     assert paused.waits == [pause, pause]
 
 
-def test_objects_that_many_checks_need_are_listed_once_in_a_round() -> None:
+def test_objects_that_many_checks_need_are_listed_once_in_a_round(lab: LabUnderTest) -> None:
     def judged(cluster: Cluster, seen: Any) -> Judgement:
         names = [item["name"] for item in cluster.nodes]
         return Judgement("PASS" if (names, seen) == (["node01"], 1) else "FAIL", "", None, None)
 
-    checks = [
-        cluster_check(name, name.title(), (command(name),), judged, calico="3.31.2", kinds=(NODES,))
-        for name in ("a", "b", "c")
-    ]
+    checks = [lab.cluster_check(name, name.title(), (NODES,), judged, command(name)) for name in ("a", "b", "c")]
     asked = Asked(a=1, b=[2, 1], c=1, **{NODES.path(): [[{"name": "other"}], [{"name": "node01"}]]})
     found, _ = run(checks, asked)
     assert {result.verdict for result in found} == {"PASS"}

@@ -233,15 +233,6 @@ def test_another_answer_does_not_replace_one_that_a_check_was_judged_by(evidence
     assert outputs(evidence) == ["new", "old"]
 
 
-def test_an_answer_goes_when_nobody_needs_it(evidence: Evidence) -> None:
-    old, _, again = (evidence.command("n", "cat x", text) for text in (b"old", b"new", b"old"))
-    evidence.release([old, "", "commands/other.txt"])
-    assert outputs(evidence) == ["new", "old"], "two had it"
-    evidence.release([again])
-    assert outputs(evidence) == ["new"]
-    assert evidence.command("n", "cat x", b"newest") == old, "its name is free"
-
-
 def test_the_copy_of_the_lab_and_the_hashes_of_its_folder(evidence: Evidence, whitepaper: Any, tmp_path: Path) -> None:
     shutil.copytree(whitepaper[0].path, tmp_path / "folder")
     (tmp_path / "folder" / "nxos" / "leaf2101.cfg").write_text("neighbor 10.0.0.1\n  password 3 1a2b3c\n")
@@ -341,7 +332,7 @@ def test_inputs_are_read(tmp_path: Path) -> None:
     assert routed.bgp.routes[0].next_hops == EndpointsOf(endpoints_of="default/web")
     assert (routed.bgp.routes[1].next_hops, routed.bgp.routes[1].segment) == (("192.168.1.11",), 90001)
     capture = routed.ping[0].captures[0]
-    assert capture.places == ("leaf1", "leaf2")
+    assert capture.at == ("leaf1", "leaf2")
     assert capture.interface == PortChannelOf(port_channel_of="node01")
     assert checks.mode("ipip").ping == ()
 
@@ -380,7 +371,7 @@ def test_every_rendered_folder_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "line", "words"),
+    ("old", "new", "line", "message"),
     [
         ("labctl.checks/v2", "labctl.checks/v1", 1, "it is labctl.checks/v1, and this labctl reads labctl.checks/v2"),
         ("labctl.checks/v2", "labctl.other/v2", 1, "schema"),
@@ -394,13 +385,13 @@ def test_every_rendered_folder_is_read() -> None:
         ("  routed:", "  routed: {}\n  routed:", 0, "routed"),
     ],
 )
-def test_a_bad_input_is_refused_at_its_line(tmp_path: Path, old: str, new: str, line: int, words: str) -> None:
+def test_a_bad_input_is_refused_at_its_line(tmp_path: Path, old: str, new: str, line: int, message: str) -> None:
     assert TEXT.count(old) == 1
     with pytest.raises(SpecError) as caught:
         load_checks(folder_of(tmp_path, TEXT.replace(old, new)))
     problems = caught.value.problems
     assert all(problem.place.file == "checks.yaml" and problem.place.line for problem in problems)
-    assert any(words in problem.message for problem in problems)
+    assert any(message in problem.message for problem in problems)
     assert line == 0 or line in {problem.place.line for problem in problems}
 
 

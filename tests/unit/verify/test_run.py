@@ -107,7 +107,8 @@ def test_what_asks_much_waits_for_traffic_alone(verified: Any, monkeypatch: pyte
     ]  # fmt: skip
     monkeypatch.setattr(run, "chosen", lambda *_arguments, **_more: rows)
     report, _ = verified(only=Wanted(("watches.*", "asks.*", "sends.*")))
-    assert (order[-1], report.scenarios[0].verdict, report.scenarios[2].verdict) == ("asks", "PASS", "PASS")
+    assert order.index("sends") < order.index("asks")
+    assert {scenario.id: scenario.verdict for scenario in report.scenarios}["watches"] == "PASS"
 
 
 def test_whole_scenarios_pass_as_recorded(verified: Any) -> None:

@@ -24,7 +24,7 @@ def test_one_failure_fails_all_and_nothing_proves_nothing(verdicts: Any, whole: 
 
 
 def scenario(*rows: tuple[str, str]) -> ScenarioResult:
-    checks = tuple(CheckResult(f"c{n}", "t", verdict, words) for n, (verdict, words) in enumerate(rows))  # type: ignore[arg-type]
+    checks = tuple(CheckResult(f"c{n}", "t", verdict, message) for n, (verdict, message) in enumerate(rows))  # type: ignore[arg-type]
     return ScenarioResult("bgp", "BGP", 1.0, checks)
 
 

@@ -10,7 +10,7 @@ from labctl.verify.checks import EVERY, Wanted
 def test_without_patterns_everything_is_wanted() -> None:
     assert EVERY.check("bgp.session.leaf2101.192.168.1.10")
     assert EVERY.flow("ping.node01-node02-ipv4")
-    assert EVERY.scenario("links")
+    assert EVERY.flow("links")
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from labctl.verify.capture.loss import Loss, measure
 from labctl.verify.capture.packet import Frame, Header, Packet, decode
 from labctl.verify.steps.model import LossOf
-from labctl.verify.steps.run import judge_loss
-from labctl.verify.steps.traffic import Measured
+from labctl.verify.steps.run import Ends, Measured, judge_loss
 from tests.unit.verify.capture.test_packets import ethernet, ip4, ip6, pcap
 
 A, B = "10.0.0.1", "10.0.0.2"
@@ -145,13 +144,14 @@ LIMIT = LossOf.model_validate({"of": "pods", "ms": {"standin": 100, "n9kv": 1000
 
 def measured(answers: list[bool], *, sent: int | None = -1, received: int | None = -1) -> Measured:
     loss = measure(ping(answers), A, B)
+    ends = Ends("node01", "node01", "bond0", A, B)
     return Measured(
-        loss, b"", loss.requests if sent == -1 else sent, loss.answered if received == -1 else received, A, B
+        ends, loss, b"", loss.requests if sent == -1 else sent, loss.answered if received == -1 else received
     )
 
 
 @pytest.mark.parametrize(
-    ("answers", "platform", "verdict", "words"),
+    ("answers", "platform", "verdict", "message"),
     [
         ([True] * 50, "standin", "PASS", "pods: 0 of 50 lost, longest outage 0 ms"),
         ([True, *[False] * 4, *[True] * 40], "standin", "PASS", "longest outage 100 ms"),
@@ -162,21 +162,21 @@ def measured(answers: list[bool], *, sent: int | None = -1, received: int | None
         ([False] * 100, "n9kv", "INCONCLUSIVE", "nothing was answered"),
     ],
 )
-def test_limits_belong_to_the_platform(answers: list[bool], platform: str, verdict: str, words: str) -> None:
+def test_limits_belong_to_the_platform(answers: list[bool], platform: str, verdict: str, message: str) -> None:
     judgement = judge_loss(LIMIT, measured(answers), platform)
     assert judgement.verdict == verdict
-    assert words in judgement.sentence
+    assert message in judgement.sentence
 
 
 @pytest.mark.parametrize(
-    ("sent", "received", "words"),
+    ("sent", "received", "message"),
     [
         (51, 50, "ping sent 51 requests, and the capture has 50 of them"),
         (50, 51, "ping received 51 replies, and the capture has 50 of them"),
         (None, None, "the ping ended before it was stopped"),
     ],
 )
-def test_a_capture_that_dropped_packets_proves_nothing(sent: int | None, received: int | None, words: str) -> None:
+def test_a_capture_that_dropped_packets_proves_nothing(sent: int | None, received: int | None, message: str) -> None:
     judgement = judge_loss(LIMIT, measured([True] * 50, sent=sent, received=received), "standin")
     assert judgement.verdict == "INCONCLUSIVE"
-    assert words in judgement.sentence
+    assert message in judgement.sentence

@@ -30,9 +30,9 @@ def made(lab: LabUnderTest, wanted: Fault) -> list[Change]:
     """Make it; the changes as they stand in the journal."""
     changes = Changes(lab.journal, lab.hands, HEALERS)
     found = []
-    for change, action in plan(lab, wanted).named("s.cut"):
-        changes.make(change, action)
-        found.append(change)
+    for index, (healer, data, make) in enumerate(plan(lab, wanted)[1]):
+        found.append(Change(f"s.cut.{index}", healer, data))
+        changes.make(found[-1], make)
     return found
 
 
@@ -107,7 +107,7 @@ def test_a_physical_peer_link(lab: LabUnderTest, scripted: ScriptedNodes) -> Non
 def test_a_leaf_without_vpc(lab: LabUnderTest, scripted: ScriptedNodes, kind: str) -> None:
     scripted.switches["leaf2101"] = {}
     scripted.words["leaf2101", "show running-config"] = "hostname leaf2101\n"
-    assert vpc_domain("hostname leaf2101\n") == (None, [])
+    assert vpc_domain("hostname leaf2101\n") == ("", [])
     with pytest.raises(NotDone, match="has no"):
         plan(lab, fault(**{kind: "leaf2101"}))
 
@@ -158,7 +158,7 @@ def test_a_command_that_fails_is_an_error(
 ) -> None:
     scripted.nodes["node01", "ip -j link show dev eth1"] = done(UP)
     scripted.nodes["node01", "ip link set dev eth1 down"] = done(
-        code=2, words="RTNETLINK answers: Operation not permitted"
+        code=2, message="RTNETLINK answers: Operation not permitted"
     )
     with pytest.raises(NotDone, match="node01: ip link set dev eth1 down: RTNETLINK answers"):
         made(lab, fault(unplug={"node": "node01", "interface": "eth1"}))
@@ -224,15 +224,15 @@ def test_a_node_that_is_cordoned_already_stays_so(lab: LabUnderTest, cluster: Sc
 
 
 @pytest.mark.parametrize(
-    ("kind", "words"),
+    ("kind", "message"),
     [
         ({"move_pod": {"pod": "app=none"}}, "no running pods app=none in default, one is wanted"),
         ({"restart_pod": {"pod": "app=web", "node": "node02"}}, "no running pods app=web on node02"),
         ({"drain": {"service": "default/other", "node": "node01"}}, "default/other has no endpoint on node01"),
     ],
 )
-def test_nothing_to_break(lab: LabUnderTest, cluster: ScriptedNodes, kind: Any, words: str) -> None:
-    with pytest.raises(NotDone, match=words):
+def test_nothing_to_break(lab: LabUnderTest, cluster: ScriptedNodes, kind: Any, message: str) -> None:
+    with pytest.raises(NotDone, match=message):
         plan(lab, fault(**kind))
     assert cluster.requests == []
 

@@ -12,7 +12,7 @@ import pytest
 from labctl.errors import InconclusiveError
 from labctl.guest.api import Completed
 from labctl.restore.changes import open_changes
-from labctl.verify.inputs import ChecksInput, ModeInput, ModesInput
+from labctl.verify.inputs import ChecksInput, ModeInput
 from labctl.verify.lab import LabUnderTest
 from labctl.verify.steps.load import loads
 from labctl.verify.steps.model import Packets
@@ -60,7 +60,7 @@ def small(lab: LabUnderTest, scripted: ScriptedNodes, done: Callable[..., Comple
     checks = ChecksInput(
         schema_="labctl.checks/v2",
         links=LinksInput(lacp=(LacpInput(node="node01", bond="bond0", members=("eth1", "eth2")),)),
-        modes=ModesInput(routed=ModeInput(bgp=BgpInput(nodes=nodes))),
+        modes={"routed": ModeInput(bgp=BgpInput(nodes=nodes))},
     )
     scripted.nodes["node01", BOND] = done(BOTH)
     scripted.switches["leaf2101"] = {SUMMARY: summary(), NEIGHBORS: neighbors()}
@@ -111,7 +111,7 @@ def test_an_expectation_that_fails_fails_the_scenario_and_is_healed(
 
 
 @pytest.mark.parametrize(
-    ("now", "words"),
+    ("now", "message"),
     [
         (neighbors(2, 1), "was reset: 2 connections and 1 dropped, 1 and 0 before"),
         (neighbors(1, 0, "Idle"), "is Idle"),
@@ -119,13 +119,13 @@ def test_an_expectation_that_fails_fails_the_scenario_and_is_healed(
     ],
 )
 def test_a_session_that_was_reset_is_not_unbroken(
-    small: LabUnderTest, scripted: ScriptedNodes, now: Any, words: str
+    small: LabUnderTest, scripted: ScriptedNodes, now: Any, message: str
 ) -> None:
     scripted.changed = lambda _switch, _lines: scripted.switches["leaf2101"].update({NEIGHBORS: now})  # type: ignore[attr-defined]
     results = {row.id: row for row in scenario(small, FAULT + UNBROKEN)}
     result = results["mine.unbroken.leaf2101.192.168.1.11"]
     assert result.verdict == "FAIL"
-    assert words in result.sentence
+    assert message in result.sentence
 
 
 def test_a_reset_that_did_not_happen_fails(small: LabUnderTest) -> None:
@@ -265,7 +265,7 @@ def pinging(
 
 
 @pytest.mark.parametrize(
-    ("answers", "sums", "verdict", "words"),
+    ("answers", "sums", "verdict", "message"),
     [
         ([True] * 60, "60 packets transmitted, 60 received", "PASS", "out: 0 of 60 lost"),
         ([True, *[False] * 9, *[True] * 50], "60 packets transmitted, 51 received", "FAIL", "longest outage 200 ms"),
@@ -275,13 +275,13 @@ def pinging(
     ],
 )
 def test_loss_is_counted_from_the_capture(
-    small: LabUnderTest, pinging: Any, answers: list[bool], sums: str, verdict: str, words: str
+    small: LabUnderTest, pinging: Any, answers: list[bool], sums: str, verdict: str, message: str
 ) -> None:
     stream = pinging(answers, sums)
     results = {row.id: row for row in scenario(small, TRAFFIC + LOSS)}
     result = results["mine.loss"]
     assert result.verdict == verdict
-    assert words in result.sentence
+    assert message in result.sentence
     assert stream.closed
     assert result.captures == ("captures/mine.out.pcap",)
 

@@ -51,12 +51,7 @@ def test_every_kind_of_step(whitepaper: Any) -> None:
     found = loads("mine.yaml", text, *whitepaper)
     kinds = [type(step) for step in found.steps]
     assert kinds == [Traffic, Capture, Fault, Heal, Fault, Heal, Stop, Expect, Expect]
-    assert found.disruptive
     assert found.title == "mine"
-
-
-def test_only_looking_is_not_disruptive(whitepaper: Any) -> None:
-    assert not loads("mine.yaml", HEAD + PODS + LOSS, *whitepaper).disruptive
 
 
 def test_all_problems_at_once_with_their_places(whitepaper: Any) -> None:

@@ -92,7 +92,8 @@ THREE = ["10.96.0.0/16", "10.244.219.64/26", "203.0.113.0/24"]
     ],
 )  # fmt: skip
 def test_prefixes(neighbor: str, expected: list[str], verdict: str, sentence: str) -> None:
-    assert of(bgp.judge_prefixes("leaf1", "master", neighbor, expected, UP)) == (verdict, sentence)
+    session = bgp.NodeSession("leaf1", "v", neighbor, 65531, "master")
+    assert of(bgp.judge_prefixes(session, expected, UP)) == (verdict, sentence)
 
 
 def route_table(prefix: str, *paths: dict[str, Any]) -> dict[str, Any]:
@@ -134,19 +135,19 @@ COPY = CopyInput(
 
 
 @pytest.mark.parametrize(
-    ("hops", "verdict", "words"),
+    ("hops", "verdict", "message"),
     [
         (["10.2.0.2%default"], "PASS", "reached via 10.2.0.2 alone, no copy of another pair"),
         (["10.2.0.2%default", "10.2.0.4%default"], "FAIL", "is duplicated: it is reached at leaf4 (10.2.0.4), which"),
         (["::ffff:10.2.0.101%default"], "FAIL", "reached at leaf3 and leaf4 (10.2.0.101)"),
     ],
 )
-def test_a_copy_of_another_pair(hops: list[str], verdict: str, words: str) -> None:
+def test_a_copy_of_another_pair(hops: list[str], verdict: str, message: str) -> None:
     paths = [{"ipnexthop": hop, "ubest": "true"} for hop in hops]
     found = bgp.judge_copy(COPY, route_table(COPY.prefix, *paths))
     assert found.verdict == verdict
     assert found.sentence.startswith("leaf1: 192.168.100.2/32 is ")
-    assert words in found.sentence
+    assert message in found.sentence
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from labctl.report.table import node_status
 from labctl.verify.observer import Unanswered
-from labctl.verify.topics.bird import BirdSession, judge_session, parse, peers_of
+from labctl.verify.topics.bird import BirdSession, judge_session, parse
 
 BIRD_1 = """\
 BIRD v0.3.3+birdv1.6.8 ready.
@@ -67,12 +67,6 @@ def test_a_session_is_judged_by_state_and_type() -> None:
     assert missing.sentence == (
         "node01 has no BGP session with 192.168.100.9 (it has: 192.168.100.1, 2001:193:168:1::4)"
     )
-
-
-def test_peers_of_a_node() -> None:
-    peers = [("192.168.100.1", None), ("192.168.101.1", ("node02",))]
-    assert peers_of("node01", peers) == {"192.168.100.1": "global"}
-    assert peers_of("node02", peers) == {"192.168.100.1": "global", "192.168.101.1": "node specific"}
 
 
 def test_the_layout_is_the_papers() -> None:

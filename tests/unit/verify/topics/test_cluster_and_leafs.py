@@ -40,6 +40,17 @@ def judged(recorded: RecordedLab, folder: Path, pattern: str = "*") -> dict[str,
     return {result.id: result for result in lab.poll(all_checks(lab), Deadline(0))}
 
 
+def test_a_node_has_its_own_peers_and_those_of_all(recorded: RecordedLab, tmp_path: Path) -> None:
+    lab = under_test(recorded, tmp_path)
+    rows = [
+        cluster.PeerInput(name="all", address="192.168.100.1", asn=1),
+        cluster.PeerInput(name="some", address="192.168.101.1", asn=1, nodes=("node02",)),
+    ]
+    inputs = lab.section(cluster.ClusterInput).model_copy(update={"peers": tuple(rows)})
+    assert cluster._peers(lab, inputs, "node01") == {"192.168.100.1": "global"}
+    assert cluster._peers(lab, inputs, "node02") == {"192.168.100.1": "global", "192.168.101.1": "node specific"}
+
+
 def test_everything_passes_as_recorded(recorded: RecordedLab, tmp_path: Path) -> None:
     found = judged(recorded, tmp_path)
     assert len(found) > 110
@@ -51,7 +62,7 @@ class Change:
     """A change of what is answered, the check that it fails, and words of its sentence."""
 
     check: str
-    words: str
+    message: str
     make: Callable[[RecordedLab], Any]
 
 
@@ -183,7 +194,7 @@ def plain_service(lab: RecordedLab) -> None:
 
 CHANGES = [
     Change("cluster.node.node01", "Ready is Unknown, expected True.*stopped posting", not_ready),
-    Change("cluster.node.node02", "there is no Node node02",
+    Change("cluster.node.node02", "there is no node node02",
            lambda lab: lab.lists[NODES].remove(lab.named(NODES, "node02"))),
     Change("cluster.pod-cidrs.node01", "shares .* with another node",
            lambda lab: lab.named(NODES, "node01")["spec"].update(lab.named(NODES, "master")["spec"])),
@@ -280,12 +291,12 @@ CHANGES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("change", CHANGES, ids=lambda change: f"{change.check}: {change.words[:30]}")
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: f"{change.check}: {change.message[:30]}")
 def test_a_change_fails_its_check_for_its_reason(change: Change, recorded: RecordedLab, tmp_path: Path) -> None:
     change.make(recorded)
     result = judged(recorded, tmp_path, change.check)[change.check]
     assert result.verdict == "FAIL", result.sentence
-    assert re.search(change.words, result.sentence), result.sentence
+    assert re.search(change.message, result.sentence), result.sentence
 
 
 def kind(identity: str) -> str:

@@ -113,7 +113,7 @@ def test_the_judge_reads_what_the_stand_in_prints() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         (route("12.1.0.0/16", "10.2.0.101"), "12.1.0.0/16 via 10.2.0.101 over VXLAN segment 90001, tunnel 0xa020065"),
         (route("12.1.0.0/16", "10.2.0.3"), "has next hops 10.2.0.3, expected 10.2.0.101"),
@@ -127,10 +127,10 @@ def test_the_judge_reads_what_the_stand_in_prints() -> None:
         ("", "no route to 12.1.0.0/16"),
     ],
 )
-def test_a_route_over_vxlan_has_its_segment_and_its_tunnel(text: str, words: str) -> None:
+def test_a_route_over_vxlan_has_its_segment_and_its_tunnel(text: str, message: str) -> None:
     found = bgp.judge_tunnelled("leaf101", "12.1.0.0/16", ["10.2.0.101"], 90001, text)
-    assert found.verdict == ("PASS" if " via 10.2.0.101 over VXLAN" in words else "FAIL")
-    assert re.search(words, found.sentence), found.sentence
+    assert found.verdict == ("PASS" if " via 10.2.0.101 over VXLAN" in message else "FAIL")
+    assert re.search(message, found.sentence), found.sentence
 
 
 def test_a_route_that_the_paper_prints() -> None:

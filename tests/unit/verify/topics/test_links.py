@@ -31,7 +31,7 @@ CHANNEL = ChannelInput(channel=11, members=("Ethernet1/1", "Ethernet1/2"))
     [
         (
             channel(("Ethernet1/1", "P"), ("Ethernet1/2", "P")),
-            ("PASS", "leaf1: port-channel11 bundles Ethernet1/1, Ethernet1/2"),
+            ("PASS", "leaf1: port-channel11: bundles Ethernet1/1, Ethernet1/2"),
         ),
         (
             channel(("Ethernet1/1", "P"), ("Ethernet1/2", "s")),
@@ -39,7 +39,7 @@ CHANNEL = ChannelInput(channel=11, members=("Ethernet1/1", "Ethernet1/2"))
         ),
         (
             channel(("Ethernet1/1", "D")),
-            ("FAIL", "leaf1: port-channel11: Ethernet1/1 is down (D), Ethernet1/2 is not a member"),
+            ("FAIL", "leaf1: port-channel11: Ethernet1/1 is down (D); Ethernet1/2 is not a member"),
         ),
         (
             channel(("Ethernet1/1", "P"), ("Ethernet1/2", "r")),
@@ -54,8 +54,8 @@ def test_port_channels(body: Any, expected: tuple[str, str]) -> None:
 
 def vpc_brief(peer: str = "peer-ok", consistency: str = "consistent", **legs: str) -> dict[str, Any]:
     rows = [
-        {"vpc-id": name[1:], "vpc-port-state": words.split()[0], "vpc-consistency": words.split()[1]}
-        for name, words in legs.items()
+        {"vpc-id": name[1:], "vpc-port-state": leg.split()[0], "vpc-consistency": leg.split()[1]}
+        for name, leg in legs.items()
     ]
     return {"vpc-peer-status": peer, "vpc-peer-consistency": consistency, "TABLE_vpc": {"ROW_vpc": rows}}
 

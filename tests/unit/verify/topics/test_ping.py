@@ -22,7 +22,7 @@ def busybox(received: int = 5, *ttls: int) -> str:
 
 
 @pytest.mark.parametrize(
-    ("text", "verdict", "words"),
+    ("text", "verdict", "message"),
     [
         (busybox(5, 61, 61, 61), "PASS", "5 of 5 answered, ttl 61"),
         ("x ttl=61\n5 packets transmitted, 5 received, 0% packet loss, time 804ms", "PASS", "5 of 5 answered, ttl 61"),
@@ -33,11 +33,11 @@ def busybox(received: int = 5, *ttls: int) -> str:
         ("", "FAIL", "0 of 5 answered"),
     ],
 )
-def test_ping(text: str, verdict: str, words: str) -> None:
+def test_ping(text: str, verdict: str, message: str) -> None:
     found = judge_ping(PING, "10.244.0.1", text)
     assert found.verdict == verdict
     assert found.sentence.startswith("node01 to node02 (10.244.0.1): ")
-    assert words in found.sentence
+    assert message in found.sentence
 
 
 @pytest.mark.parametrize(

@@ -101,12 +101,12 @@ def small(lab: LabUnderTest, monkeypatch: pytest.MonkeyPatch, scripted: Any) -> 
     inputs = lab.checks.scale
     assert inputs is not None
     rows = tuple(row.model_copy(update={"count": {"ipv4": 40, "ipv6": 8}[row.family]}) for row in inputs.routes)
-    routed = lab.checks.modes.routed.model_copy(
+    routed = lab.checks.modes["routed"].model_copy(
         update={"ping": (), "curl": (), "bgp": BgpInput(evpn=lab.checks.mode(lab.folder.lab.mode).bgp.evpn[:1])}
     )
     checks = lab.checks.model_copy(
         update={"scale": inputs.model_copy(update={"routes": rows}),
-                "modes": lab.checks.modes.model_copy(update={"routed": routed})}
+                "modes": {**lab.checks.modes, "routed": routed}}
     )  # fmt: skip
     for node in inputs.nodes:
         for flag, route in (("-4", "12.1.0.0/16"), ("-6", "2001:db8:42::/56")):
