@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from labctl import __version__
-from labctl.engine.actions.switches import trouble, wired_ports
+from labctl.engine.switches import trouble, wired_ports
 from labctl.errors import CheckFailed, LabctlError, UsageError
 from labctl.folder import Folder
 from labctl.nxos.inventory import MODULES, PORTS

@@ -58,18 +58,16 @@ def _configurations(lab: Lab, target: Path, *, as_json: bool) -> None:
 
 
 def _test_case(lab: Lab, target: Path, *, push_again: bool, as_json: bool) -> None:
-    from labctl.engine.actions.profile import profile_of
-    from labctl.engine.actions.switches import open_session
+    from labctl.engine.proving import open_session
     from labctl.engine.saving import record, write
     from labctl.folder import load_folder
     from labctl.nxos.session import NxosSession, Tap
     from labctl.parallel import raise_all
 
     endpoints, folder = lab.endpoints(), load_folder(lab.folder)
-    profile = profile_of(folder.lab.target)
 
     def login(switch: str, tap: Tap) -> NxosSession:
-        return open_session(switch, endpoints, profile=profile, tap=tap)
+        return open_session(switch, endpoints, folder.lab.target, tap=tap)
 
     with lab.state_folder.lock():
         recording = record(folder, login, push_again=push_again)

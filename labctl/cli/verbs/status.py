@@ -275,8 +275,8 @@ def _past(lab: str | None, *, as_json: bool) -> None:
 
 def _watch(opened: Lab, interval: float, *, once: bool, as_json: bool) -> None:
     from labctl.cli.terminal import ended_by_key
-    from labctl.engine.actions.switches import wired_ports
     from labctl.engine.proving import observing
+    from labctl.engine.switches import wired_ports
     from labctl.folder import load_folder
     from labctl.report.watching import Apart, JsonLooks, TerminalLooks, once_interrupted, repeat, table
     from labctl.verify.inputs import load_checks

@@ -16,7 +16,7 @@ from labctl.cli.main import cli
 from labctl.cli.verbs import reset as reset_command
 from labctl.design.design import Target
 from labctl.design.plan import design
-from labctl.engine.actions.switches import open_session
+from labctl.engine.proving import open_session
 from labctl.errors import InconclusiveError, LabError, RejectedError, UsageError
 from labctl.guest.api import Completed
 from labctl.journal import Journal
@@ -99,7 +99,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     with ExitStack() as stack:
         ports = {name: stack.enter_context(switch(brain)).port for name, brain in brains.items()}
         lab = Lab(state.root, brains, ports)
-        texts = read(names, lambda name: open_session(name, lab), 10.0, {})  # type: ignore[arg-type]
+        texts = read(names, lambda name: open_session(name, lab, {}), 10.0, {})  # type: ignore[arg-type]
         keep(state, Snapshot(texts, {"ext1": parse(answer())}, None))
         for brain in brains.values():
             brain.typed.clear()

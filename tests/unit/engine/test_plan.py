@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from labctl.engine.steps import Step, check_plan
-from labctl.engine.up import Placing, Up, UpRequest
+from labctl.engine.up import Placing, Up, UpRequest, default_limit
 from labctl.folder import Folder, Topology
 from labctl.restore.changes import Change, write
+from labctl.runtime.select import runtime_class
 from labctl.state import LabState
 from labctl.waiting import Deadline
 from tests.unit.folder.labs import a_lab, node
@@ -72,3 +73,16 @@ def test_what_a_killed_labctl_left_is_healed_before_a_gate_stumbles_over_it(tmp_
     if cluster != "none":
         assert "heal" in before(steps, "bonds")
         assert "api" in before(steps, "heal")
+
+
+@pytest.mark.parametrize(
+    ("runtime", "target", "seconds"),
+    [
+        ("embedded", {"switch": "standin", "cluster": "standin"}, 600),
+        ("containerlab", {"switch": "standin", "cluster": "standin"}, 1800),
+        ("containerlab", {"switch": "standin", "cluster": "kind"}, 1800),
+        ("containerlab", {"switch": "n9kv", "cluster": "none"}, 5400),
+    ],
+)
+def test_limits_by_target(runtime: str, target: dict[str, str], seconds: float) -> None:
+    assert default_limit(runtime_class(runtime), target) == seconds

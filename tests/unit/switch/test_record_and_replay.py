@@ -14,8 +14,8 @@ import pytest
 
 from labctl.design.design import Target
 from labctl.design.plan import design
-from labctl.engine.actions.switches import trouble
 from labctl.engine.saving import Recording, record, save_all, write
+from labctl.engine.switches import trouble
 from labctl.errors import ExitCode, InconclusiveError, RejectedError, UsageError
 from labctl.folder import Folder, load_folder
 from labctl.nxos.push import push
