@@ -15,11 +15,12 @@ import json
 import os
 import re
 import shutil
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
-from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import yaml
 
@@ -34,11 +35,13 @@ NAME = "calico.yaml"
 """What the rendered kustomization lists."""
 ADDRESS = "https://raw.githubusercontent.com/projectcalico/calico/v{version}/manifests/calico.yaml"
 VARIABLE = "LABCTL_CALICO_URL"
-CONNECT_LIMIT, READ_LIMIT = 5.0, 60.0
+ELSEWHERE = "download it on another machine, then labctl up SPEC --calico FILE"
+ANSWER_LIMIT = 30.0
+"""Seconds for the connection, and for each piece of the answer."""
 LARGEST = 32 * 1024 * 1024
 """Octets; Calico's is 0.35 million."""
-OURS = re.compile(r"(?:^|/)calico/[\w.-]+$")
-"""An image of Calico, in whatever registry: ``calico/node``, ``registry.example/mirror/calico/cni``."""
+CALICO = re.compile(r"(?:^|/)calico/[\w.-]+(?::(?P<tag>[^/@]+))?(?:@.*)?$")
+"""An image of Calico, in whatever registry: ``calico/node``, ``registry.example:5000/mirror/calico/cni:v3.32.1``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +62,37 @@ def find_manifest(folder: Path, version: str, given: Path | None, say: Callable[
     laid = folder / "calico" / NAME
     if laid.is_file():
         return Manifest({NAME: _read(laid)}, f"calico/{NAME} of the folder")
-    address = os.environ.get(VARIABLE, "") or ADDRESS
-    return _release(address.replace("{version}", version), version, say)
+    address = (os.environ.get(VARIABLE) or ADDRESS).replace("{version}", version)
+    cached = cache_dir() / "calico" / f"v{version}-{hashlib.sha256(address.encode()).hexdigest()[:12]}.yaml"
+    if cached.is_file():
+        return Manifest({NAME: _read(cached)}, f"{address} (cached)")
+    say(f"Calico {version} is fetched from {address}")
+    text = fetch(address)
+    try:
+        judge(documents(text, NAME), version, address)
+    except SpecError as error:
+        message = f"{address} gave no manifest of Calico {version}: {error.problems[0].message}"
+        raise HostError(message, code="calico-download", hint=ELSEWHERE, next_command=None) from None
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    new = cached.with_suffix(f".{os.getpid()}")
+    new.write_text(text, encoding="utf-8")
+    new.replace(cached)
+    return Manifest({NAME: text}, address)
 
 
 def _users(path: Path) -> Manifest:
-    if path.is_dir():
-        whole = path / NAME
-        files = [whole] if whole.is_file() else sorted((*path.glob("*.yaml"), *path.glob("*.yml")))
-        files = [file for file in files if file.name != "kustomization.yaml"]
-        if not files:
-            raise UsageError(
-                f"there is no manifest in {path}", code="no-calico-manifest", hint=f"{NAME}, or several *.yaml"
-            )
-        return Manifest({file.name: _read(file) for file in files}, str(path))
-    if not path.is_file():
+    if path.is_file():
+        return Manifest({NAME: _read(path)}, str(path))
+    if not path.is_dir():
         raise UsageError(f"there is no Calico manifest {path}", code="no-calico-manifest", hint="a file or a folder")
-    return Manifest({NAME: _read(path)}, str(path))
+    whole = path / NAME
+    parts = sorted(file for file in path.iterdir() if file.suffix in (".yaml", ".yml"))
+    files = [whole] if whole.is_file() else [file for file in parts if file.name != "kustomization.yaml"]
+    if not files:
+        raise UsageError(
+            f"there is no manifest in {path}", code="no-calico-manifest", hint=f"{NAME}, or several *.yaml"
+        )
+    return Manifest({file.name: _read(file) for file in files}, str(path))
 
 
 def _read(path: Path) -> str:
@@ -85,63 +102,23 @@ def _read(path: Path) -> str:
         raise UsageError(f"{path} cannot be read: {error}", code="no-calico-manifest") from None
 
 
-def _release(address: str, version: str, say: Callable[[str], None]) -> Manifest:
-    cached = cache_dir() / "calico" / f"v{version}-{hashlib.sha256(address.encode()).hexdigest()[:12]}.yaml"
-    if cached.is_file():
-        return Manifest({NAME: _read(cached)}, f"{address} (cached)")
-    say(f"Calico {version} is fetched from {address}")
-    text = fetch(address)
-    try:
-        judge(documents(text, NAME), version, address)
-    except SpecError as error:
-        raise HostError(
-            f"{address} gave no manifest of Calico {version}: {error.problems[0].message}",
-            code="calico-download",
-            hint=_elsewhere(version),
-            next_command=None,
-        ) from None
-    cached.parent.mkdir(parents=True, exist_ok=True)
-    new = cached.with_suffix(f".{os.getpid()}")
-    new.write_text(text, encoding="utf-8")
-    new.replace(cached)
-    return Manifest({NAME: text}, address)
-
-
-def _elsewhere(version: str) -> str:
-    return f"download {ADDRESS.format(version=version)} on another machine, then labctl up SPEC --calico FILE"
-
-
 def fetch(address: str) -> str:
     """The text at an address, through the proxies of the environment. Raises `HostError` or `InconclusiveError`."""
-    import urllib3
-
-    hint = "on a machine without internet: download it elsewhere, then labctl up SPEC --calico FILE"
-    scheme = address.partition("://")[0]
-    if scheme not in ("http", "https"):
+    if not address.startswith(("http://", "https://")):
         raise UsageError(f"{VARIABLE}: {address} is no http or https address", code="calico-download")
-    timeout = urllib3.Timeout(connect=CONNECT_LIMIT, read=READ_LIMIT)
-    retries = urllib3.Retry(total=3, connect=1, read=1, redirect=3)
+    wrong = None
     try:
-        with _pool(address, scheme) as pool:
-            answer = pool.request("GET", address, timeout=timeout, retries=retries, preload_content=False)
-            data = answer.read(LARGEST + 1, decode_content=True)
-            answer.release_conn()
-    except (urllib3.exceptions.HTTPError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise InconclusiveError(f"{address} cannot be fetched: {reason}", code="calico-download", hint=hint) from None
-    if answer.status != 200 or len(data) > LARGEST:
-        what = f"answered {answer.status}" if answer.status != 200 else "is too large for a manifest"
-        raise HostError(f"{address} {what}", code="calico-download", hint=hint, next_command=None)
-    return str(data.decode("utf-8", errors="replace"))
-
-
-def _pool(address: str, scheme: str) -> Any:
-    """Straight, or through the proxy that the environment names for the scheme."""
-    import urllib3
-
-    host = urllib3.util.parse_url(address).host or ""
-    proxy = None if urllib.request.proxy_bypass(host) else urllib.request.getproxies().get(scheme)
-    return urllib3.ProxyManager(proxy) if proxy else urllib3.PoolManager()
+        with urlopen(address, timeout=ANSWER_LIMIT) as answer:  # noqa: S310 - of these two schemes
+            data: bytes = answer.read(LARGEST + 1)
+    except HTTPError as error:
+        wrong = f"answered {error.code}"
+    except (OSError, HTTPException) as error:
+        message = f"{address} cannot be fetched: {error}"
+        raise InconclusiveError(message, code="calico-download", hint=ELSEWHERE) from None
+    if wrong or len(data) > LARGEST:
+        message = f"{address} {wrong or 'is too large for a manifest'}"
+        raise HostError(message, code="calico-download", hint=ELSEWHERE, next_command=None)
+    return data.decode("utf-8", errors="replace")
 
 
 def lay(state: LabState, folder: Path, manifest: Manifest, version: str, say: Callable[[str], None]) -> Path:
@@ -150,16 +127,21 @@ def lay(state: LabState, folder: Path, manifest: Manifest, version: str, say: Ca
     Raises `SpecError` when the manifest is none of Calico ``version``.
     """
     items = [item for name, text in manifest.texts.items() for item in documents(text, name)]
-    facts = judge(items, version, manifest.source)
-    for warning in facts.warnings:
-        say(f"note: {warning}")
+    images = judge(items, version, manifest.source)
+    for image in images:
+        if "@" in image:
+            why = "an image that was loaded from an archive has none, so it would be pulled"
+            say(f"note: {image} has a digest: {why}")
     target = state.root / "calico"
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(folder / "calico", target)
     for name, text in manifest.texts.items():
         (target / name).write_text(text, encoding="utf-8")
     _list_resources(target / "kustomization.yaml", sorted(manifest.texts))
-    _record(state, manifest, version, facts.images)
+    files = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in manifest.texts.items()}
+    row = {"name": "calico", "version": version, "source": manifest.source, "sha256": files, "images": images}
+    body = {"schema": "labctl.inputs-used/v1", "generator": f"labctl {__version__}", "inputs": [row]}
+    state.write(state.root / "inputs-used.json", json.dumps(body, indent=2) + "\n")
     return target
 
 
@@ -177,38 +159,21 @@ def _list_resources(path: Path, names: list[str]) -> None:
         path.write_text(yaml.safe_dump(body, sort_keys=False))
 
 
-def _record(state: LabState, manifest: Manifest, version: str, images: tuple[str, ...]) -> None:
-    files = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in manifest.texts.items()}
-    row = {"name": "calico", "version": version, "source": manifest.source, "sha256": files, "images": list(images)}
-    body = {"schema": "labctl.inputs-used/v1", "generator": f"labctl {__version__}", "inputs": [row]}
-    state.write(state.root / "inputs-used.json", json.dumps(body, indent=2) + "\n")
-
-
-@dataclass(frozen=True, slots=True)
-class ManifestFacts:
-    """What a good manifest is made of."""
-
-    images: tuple[str, ...]
-    warnings: tuple[str, ...]
-
-
-def judge(items: Sequence[Json], version: str, file: str) -> ManifestFacts:
-    """Facts of a manifest; ``file`` names it in problems. Raises `SpecError` with everything that is wrong."""
-    problems = list(_shape(items, file))
-    images = tuple(dict.fromkeys(image for item in items for image in _images(item)))
-    calicos = [image for image in images if OURS.search(_parts(image)[0])]
+def judge(items: Sequence[Json], version: str, file: str) -> list[str]:
+    """Images of a good manifest; ``file`` names it in problems. Raises `SpecError` with everything that is wrong."""
+    problems, place = list(_shape(items, file)), Place(file)
+    rows = [row for item in items for row in _containers(item)]
+    images = list(dict.fromkeys(str(row["image"]) for row in rows if row.get("image")))
+    calicos = [(image, match["tag"]) for image in images if (match := CALICO.search(image))]
     if not problems and not calicos:
-        problems.append(Problem("no-calico-manifest", "no image of Calico is in it", Place(file)))
-    for image in calicos:
-        tag = _parts(image)[1]
+        problems.append(Problem("no-calico-manifest", "no image of Calico is in it", place))
+    for image, tag in calicos:
         if tag and tag != f"v{version}" and not tag.startswith(f"v{version}-"):
             message = f"the lab has Calico {version}, and this manifest has {image}"
-            problems.append(
-                Problem("calico-version", message, Place(file), f"cluster.calico.version: {tag.lstrip('v')}")
-            )
+            problems.append(Problem("calico-version", message, place, f"cluster.calico.version: {tag.lstrip('v')}"))
     if problems:
         raise SpecError(problems)
-    return ManifestFacts(images, tuple(_digests(images)))
+    return images
 
 
 def _shape(items: Sequence[Json], file: str) -> Iterator[Problem]:
@@ -224,23 +189,6 @@ def _shape(items: Sequence[Json], file: str) -> Iterator[Problem]:
 
 
 def _containers(item: Json) -> Iterator[Json]:
-    pod: Any = (item.get("spec") or {}).get("template") or {}
+    pod: Json = ((item.get("spec") or {}).get("template") or {}).get("spec") or {}
     for field in ("initContainers", "containers"):
-        yield from (pod.get("spec") or {}).get(field) or ()
-
-
-def _images(item: Json) -> Iterator[str]:
-    yield from (str(row["image"]) for row in _containers(item) if row.get("image"))
-
-
-def _parts(image: str) -> tuple[str, str]:
-    """(name with registry, tag) of a reference; a registry may have a port."""
-    name = image.partition("@")[0]
-    head, colon, tag = name.rpartition(":")
-    return (head, tag) if colon and "/" not in tag else (name, "")
-
-
-def _digests(images: Sequence[str]) -> Iterator[str]:
-    for image in images:
-        if "@" in image:
-            yield f"{image} has a digest: an image that was loaded from an archive has none, so it would be pulled"
+        yield from pod.get(field) or ()

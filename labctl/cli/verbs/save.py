@@ -50,11 +50,11 @@ def _configurations(lab: Lab, target: Path, *, as_json: bool) -> None:
     endpoints, folder = lab.endpoints(), load_folder(lab.folder)
     saved = save_all(folder.lab.switches, partial(login, lab.state_folder, endpoints), target)
     if as_json:
-        rows = [{"switch": row.switch, "file": str(row.file), "lines": row.lines} for row in saved]
+        rows = [{"switch": name, "file": str(file), "lines": lines} for name, (file, lines) in saved.items()]
         result_json({"schema": "labctl.save/v1", "lab": lab.name, "folder": str(target), "switches": rows})
         return
-    for row in saved:
-        result(f"{row.switch}: saved, {row.lines} lines in {row.file}")
+    for name, (file, lines) in saved.items():
+        result(f"{name}: saved, {lines} lines in {file}")
 
 
 def _test_case(lab: Lab, target: Path, *, push_again: bool, as_json: bool) -> None:

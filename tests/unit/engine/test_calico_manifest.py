@@ -129,7 +129,7 @@ def test_without_internet(monkeypatch: pytest.MonkeyPatch, release: Release, fol
     with pytest.raises(InconclusiveError) as caught:
         find(folder)
     assert caught.value.exit_code == ExitCode.INCONCLUSIVE
-    assert "download it elsewhere, then labctl up SPEC --calico FILE" in (caught.value.hint or "")
+    assert "download it on another machine, then labctl up SPEC --calico FILE" in (caught.value.hint or "")
 
 
 def test_an_address_of_another_kind() -> None:
