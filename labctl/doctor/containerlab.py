@@ -44,7 +44,7 @@ INSTALLATION = "its documentation's page Installation has packages and a script"
 def findings(facts: ContainerHostFacts, needs: LabNeeds | None) -> tuple[Finding, ...]:
     """All of them."""
     rules: Sequence[Callable[[ContainerHostFacts, LabNeeds | None], Rows]] = (
-        _machine, _kernel_modules, _inotify, _docker, _firewall, _containerlab, *fit.RULES,
+        _machine, _kernel_modules, _inotify, _docker, _containerlab, *fit.RULES,
     )  # fmt: skip
     return tuple(finding for rule in rules for finding in rule(facts, needs) if finding)
 
@@ -133,7 +133,7 @@ def _docker(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
     """The daemon: local, answering, of a kind that can do it."""
     trouble, said, docker = facts.docker_trouble, facts.docker_words, facts.docker
     remote = f"DOCKER_HOST is {_public(facts.docker_address)}: containerlab makes the links in this kernel"
-    details = f"{docker.storage_driver}, control groups version {docker.cgroup_version}" if docker else ""
+    details = f"{docker.info.get('Driver')}, control groups version {_cgroups(docker)}" if docker else ""
     told = row(
         "docker", f"Docker {docker.version} answers ({details})" if docker else None,
         error(trouble == "remote", f"{remote}, so Docker must run on it (a unix socket)", "unset DOCKER_HOST"),
@@ -163,40 +163,30 @@ def _public(address: str) -> str:
 
 
 def _daemon(facts: ContainerHostFacts, docker: DockerFacts, needs: LabNeeds | None) -> Rows:
-    restart = facts.as_root("systemctl restart docker")
-    why = f"Docker runs on another kernel ({docker.system}, {docker.kernel}) than this one ({facts.kernel})"
-    other = docker.kernel != facts.kernel or docker.system == "Docker Desktop"
+    restart, info = facts.as_root("systemctl restart docker"), docker.info
+    # each as `name=seccomp,profile=builtin`
+    options = {option.partition(",")[0].removeprefix("name=") for option in info.get("SecurityOptions") or ()}
+    kernel, system = info.get("KernelVersion", ""), info.get("OperatingSystem", "")
+    why = f"Docker runs on another kernel ({system}, {kernel}) than this one ({facts.kernel})"
+    other = kernel != facts.kernel or system == "Docker Desktop"
     yield row("docker-kernel", None, error(other, f"{why}: containerlab's links would end here"))
     why = "Docker runs rootless: containerlab cannot link its containers"
-    yield row("docker-rootless", None, error("rootless" in docker.security, why, "unset DOCKER_HOST"))
+    yield row("docker-rootless", None, error("rootless" in options, why, "unset DOCKER_HOST"))
     why = "Docker maps users (userns-remap), which allows no privileged containers"
     why = f"{why}; take it out of daemon.json, then restart"
-    yield row("docker-userns", None, error("userns" in docker.security, why, restart))
-    first = docker.cgroup_version == "1" and (needs is None or needs.cluster == "kind")
+    yield row("docker-userns", None, error("userns" in options, why, restart))
+    first = _cgroups(docker) == "1" and (needs is None or needs.cluster == "kind")
     newer = needs is not None and numbers(needs.kubernetes or "")[:2] > CGROUP_V1_NEWEST
     why = "control groups version 1: Kubernetes from 1.35 on does not start on them"
     why = f"{why}; boot with systemd.unified_cgroup_hierarchy=1"
     yield row("cgroups", None, answer(first, "error" if newer else "warning", why))
     why = "Docker's storage driver is vfs: every container is a whole copy of its image"
     why = f"{why}; set overlay2 in daemon.json, then restart"
-    yield row("docker-storage", None, warning(docker.storage_driver == "vfs", why, restart))
-    modules = sorted({"apparmor", "selinux"} & docker.security)
-    confined = f"{', '.join(modules)}: privileged containers are not confined by it"
-    yield row("docker-security", confined if modules else None)
+    yield row("docker-storage", None, warning(info.get("Driver") == "vfs", why, restart))
 
 
-def _firewall(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
-    """Docker's chain into which containerlab writes; without it that is a warning of containerlab's."""
-    del needs
-    if facts.docker is None:
-        return
-    unseen = "only root, with iptables, can see whether the chain DOCKER-USER is there"
-    why = "there is no chain DOCKER-USER: Docker runs without iptables, so nodes may be out of reach"
-    yield row(
-        "docker-user", "the chain DOCKER-USER is there",
-        answer(facts.docker_user_chain is None, "ok", unseen),
-        warning(not facts.docker_user_chain, why, facts.as_root("systemctl restart docker")),
-    )  # fmt: skip
+def _cgroups(docker: DockerFacts) -> str:
+    return str(docker.info.get("CgroupVersion", "1"))  # daemons that do not say know only the first
 
 
 def _containerlab(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:

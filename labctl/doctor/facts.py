@@ -1,17 +1,20 @@
 """What the findings are made from: this host, read once. Changes nothing, asks nothing of the network, never hangs.
 
-Files are read and a few programs asked for their ``--version``; of Docker: `labctl.doctor.dockerfacts`.
+Files are read, a few programs asked for their ``--version``, and the Docker daemon for itself, within seconds; a daemon
+that cannot be asked is a fact too.
 """
 
 from __future__ import annotations
 
 import errno
 import grp
+import json
 import os
 import platform
 import pwd
 import re
 import shutil
+import socket
 import stat
 import subprocess
 import sys
@@ -19,17 +22,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from pathlib import Path
+from typing import Any
 
 from labctl.doctor.containerlab import ALL_MODULES
-from labctl.doctor.dockerfacts import address_of, ask, context_of, daemon_pid
 from labctl.doctor.model import (
     ContainerHostFacts,
     ContainerlabFact,
+    DockerFacts,
     HostFacts,
     LauncherFact,
     ModuleState,
     PartFact,
-    RouteFact,
+    Trouble,
 )
 from labctl.doctor.needs import LabNeeds
 from labctl.errors import HostError
@@ -39,8 +43,8 @@ from labctl.guest.launchers import LAUNCHERS, launcher
 from labctl.host import memory_free, number, text
 from labctl.kube.kubectl import find_kubectl
 from labctl.peers import numbers
+from labctl.runtime.containerlab.dockerhost import DockerHost
 from labctl.setup.parts import PartStatus, control_plane, found_part, guest_image
-from labctl.standin.cluster.controlplane import gobuild
 
 RUN_TOOLS = ("setpriv", "taskset")
 OS_RELEASE = (Path("/etc/os-release"), Path("/usr/lib/os-release"))
@@ -74,7 +78,6 @@ def host_facts(cache: Path, shared: Sequence[Path] = ()) -> HostFacts:
         cache=str(cache),
         image=_part(image),
         control_plane=_part(plane),
-        go=_go(cache),
         kubectl=_kubectl(plane),
         ssh=shutil.which("ssh"),
         tshark=shutil.which("tshark"),
@@ -109,14 +112,6 @@ def _there(path: Path) -> Path:
     return next(folder for folder in (path, *path.parents) if folder.is_dir())
 
 
-def _go(cache: Path) -> str | None:
-    for program in (shutil.which("go"), "/usr/local/go/bin/go", str(cache / "go" / "bin" / "go")):
-        version = gobuild.go_version(program) if program else (0, 0)
-        if version >= gobuild.GO_MINIMUM:
-            return f"Go {version[0]}.{version[1]} ({program})"
-    return None
-
-
 def _kubectl(plane: PartStatus) -> str | None:
     try:
         return str(find_kubectl(plane.part.folder / "kubectl" if plane.state == "whole" else None))
@@ -135,7 +130,7 @@ def longest_range(lines: Iterable[str], user: str, uid: int) -> int:
 
 
 PROGRAM_LIMIT = 15
-"""Seconds for a program to say its version or list a chain: a start of containerlab takes 1.2 s under emulation."""
+"""Seconds for a program to say its version: a start of containerlab takes 1.2 s under emulation."""
 SYSTEM_FOLDERS = "/usr/sbin:/sbin"
 """Not on a user's PATH in Debian."""
 
@@ -160,8 +155,8 @@ def container_host_facts(
     at = edge or Edge()
     root = os.geteuid() == 0
     release = platform.release()
-    address = address_of(at.environment)
-    asked = ask(address, [image.reference for image in needs.images] if needs else [])
+    address = at.environment.get("DOCKER_HOST") or DEFAULT_ADDRESS  # as containerlab, which knows no contexts
+    docker, trouble, said = ask(address, [image.reference for image in needs.images] if needs else [])
     path = at.environment.get("PATH", os.defpath)
     return ContainerHostFacts(
         machine=platform.machine(),
@@ -175,12 +170,12 @@ def container_host_facts(
         memory_free=memory_free(at.proc, at.sys / "fs" / "cgroup"),
         lacking_capabilities=lacking_capabilities(at.proc, daemon_pid(at.run, at.proc) or "self"),
         docker_address=address,
-        docker_trouble=asked.trouble,
-        docker_words=asked.words,
+        docker_trouble=trouble,
+        docker_words=said,
         dockerd=shutil.which("dockerd", path=f"{path}:{SYSTEM_FOLDERS}") is not None,
         docker_cli=shutil.which("docker", path=path),
         docker_context=context_of(at.environment),
-        docker=asked.facts,
+        docker=docker,
         containerlab=containerlab(path, at.environment),
         modules=modules(ALL_MODULES, release, at.sys, at.modules),
         inotify_watches=number(at.proc / "sys/fs/inotify/max_user_watches"),
@@ -188,7 +183,6 @@ def container_host_facts(
         virtualisation=virtualisation(at.proc),
         in_container=in_container(at.proc),
         kvm=kvm_refusal(at.kvm, root=root),
-        docker_user_chain=docker_user_chain(path) if root and asked.facts else None,
         ipv6=ipv6(at.proc),
         routes=routes(at.proc),
         kind_network=at.environment.get("KIND_EXPERIMENTAL_DOCKER_NETWORK") or "kind",
@@ -198,11 +192,8 @@ def container_host_facts(
 
 def debian(os_release: Path) -> int | None:
     """Debian's major version; None elsewhere."""
-    words = text(os_release)
-    if not re.search(r'^ID="?debian"?$', words, re.MULTILINE):
-        return None
-    version = re.search(r'^VERSION_ID="?(\d+)', words, re.MULTILINE)
-    return int(version[1]) if version else None
+    rows = dict(re.findall(r'^(ID|VERSION_ID)="?([\w.]+)', text(os_release), re.MULTILINE))
+    return int(rows["VERSION_ID"].split(".")[0]) if rows.get("ID") == "debian" and "VERSION_ID" in rows else None
 
 
 def containerlab(path: str, environment: Mapping[str, str]) -> ContainerlabFact | None:
@@ -227,21 +218,6 @@ def containerlab(path: str, environment: Mapping[str, str]) -> ContainerlabFact 
         words = (done.stderr or done.stdout).strip().splitlines()
         return ContainerlabFact(program, None, setuid, words[-1] if words else f"exit code {done.returncode}")
     return ContainerlabFact(program, numbers(said[1]), setuid)
-
-
-def docker_user_chain(path: str) -> bool | None:
-    """Whether Docker's chain for users' rules is there; None when nothing here can tell. For root."""
-    program = shutil.which("iptables", path=f"{path}:{SYSTEM_FOLDERS}")
-    if program is None:
-        return None
-    arguments = [program, "--wait", "2", "--numeric", "--list", "DOCKER-USER"]
-    try:
-        done = subprocess.run(
-            arguments, capture_output=True, stdin=subprocess.DEVNULL, timeout=PROGRAM_LIMIT, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.returncode == 0
 
 
 def _group_names() -> list[str]:
@@ -329,14 +305,87 @@ def ipv6(proc: Path) -> bool:
     return (proc / "net" / "if_inet6").exists() and number(proc / "sys/net/ipv6/conf/all/disable_ipv6") != 1
 
 
-def routes(proc: Path) -> tuple[RouteFact, ...]:
+def routes(proc: Path) -> tuple[tuple[IPv4Network, str], ...]:
     """IPv4 routes of the main table but default ones (proc(5): hexadecimal, in the byte order of x86)."""
     found = []
     for line in text(proc / "net" / "route").splitlines()[1:]:
-        fields = line.split()
-        if len(fields) < 8:
-            continue
-        address, mask = (int.from_bytes(bytes.fromhex(field)[::-1], "big") for field in (fields[1], fields[7]))
+        interface, *fields = line.split()
+        address, mask = (int.from_bytes(bytes.fromhex(field)[::-1], "big") for field in (fields[0], fields[6]))
         if mask:
-            found.append(RouteFact(IPv4Network((address, mask.bit_count())), fields[0]))
+            found.append((IPv4Network((address, mask.bit_count())), interface))
     return tuple(found)
+
+
+# --- Docker ----------------------------------------------------------------------------------------------------------
+
+DEFAULT_ADDRESS = "unix:///var/run/docker.sock"
+CONNECT_LIMIT = 2.0
+"""Seconds until a daemon's socket takes a connection."""
+ANSWER_LIMIT = 10
+"""Seconds for each answer: a machine that boots another lab at the same time takes some."""
+Asked = tuple[DockerFacts | None, Trouble | None, str]
+"""What came of asking: facts, or what is wrong and in which words."""
+
+
+def context_of(environment: Mapping[str, str]) -> str | None:
+    """The context that the docker CLI uses instead, by its own rules: DOCKER_HOST, DOCKER_CONTEXT, its config file."""
+    if environment.get("DOCKER_HOST"):
+        return None
+    folder = Path(environment.get("DOCKER_CONFIG") or Path(environment.get("HOME", "/")) / ".docker")
+    chosen: object = environment.get("DOCKER_CONTEXT")
+    if not chosen:
+        try:
+            chosen = json.loads((folder / "config.json").read_text()).get("currentContext")
+        except (OSError, ValueError, AttributeError):
+            return None
+    return str(chosen) if chosen and chosen != "default" else None
+
+
+def ask(address: str, references: Iterable[str]) -> Asked:
+    """Ask the daemon at an address for itself, some images, and all networks and containers."""
+    scheme, _, path = address.partition("://")
+    if scheme != "unix":
+        return None, "remote", f"{scheme} address"
+    with socket.socket(socket.AF_UNIX) as probe:  # the library gives all of this as one exception
+        probe.settimeout(CONNECT_LIMIT)
+        try:
+            probe.connect(path)
+        except PermissionError:
+            return None, "denied", f"{path}: permission denied"
+        except (FileNotFoundError, ConnectionRefusedError):
+            return None, "missing", f"nothing listens on {path}"
+        except OSError as error:
+            return None, "silent", f"{path}: {error}"
+    try:
+        with DockerHost(Path(path), limit=ANSWER_LIMIT).asking("look at this host") as api:
+            return _answers(api, references)
+    except (HostError, ValueError) as error:
+        return None, "silent", str(error.__cause__ or error)
+
+
+def _answers(client: Any, references: Iterable[str]) -> Asked:
+    from docker.errors import NotFound
+
+    version, info = client.version(), client.info()
+    if any("podman" in str(part.get("Name", "")).lower() for part in version.get("Components") or ()):
+        return None, "foreign", "Podman answers there"
+    images: dict[str, dict[str, Any] | None] = {}
+    for reference in references:
+        try:
+            images[reference] = client.inspect_image(reference)
+        except NotFound:
+            images[reference] = None
+    try:
+        free = shutil.disk_usage(info.get("DockerRootDir", "")).free
+    except OSError:
+        free = None
+    facts = DockerFacts(
+        str(version.get("Version", "")), info, images, client.networks(), client.containers(all=True), free
+    )
+    return facts, None, ""
+
+
+def daemon_pid(run: Path, proc: Path) -> str | None:
+    """The process of the daemon on this machine, by its pid file; None when that is gone, or another program."""
+    pid = text(run / "docker.pid").strip()
+    return pid if pid.isdecimal() and text(proc / pid / "comm").strip() == "dockerd" else None

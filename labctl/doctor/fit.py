@@ -8,7 +8,7 @@ from typing import Literal
 
 from labctl.doctor.embedded import MEMORY_WANTED
 from labctl.doctor.findings import GB, Answer, Finding, answer, error, row, size, warning
-from labctl.doctor.model import ContainerFact, ContainerHostFacts, DockerFacts, ImageFact, NetworkFact
+from labctl.doctor.model import ContainerHostFacts, DockerFacts, Json
 from labctl.doctor.needs import MB, Node, ImageNeed, LabNeeds
 from labctl.peers import CONTAINERLAB_OLDEST, DEVELOPMENT, PASSTHROUGH_FIXED, WRITTEN_FOR, kind, outside, span
 
@@ -18,6 +18,8 @@ BOX_SIZES = {"n9kv": 2 * GB, "kind": 3 * GB // 2, "standin": 100 * MB}
 """What a node writes in the first hours: flash of a switch, the image store of a node. Estimates."""
 DISK_LEAST = GB
 STANDIN_LABEL = "labctl.standin"
+OURS = ("labctl.lab", "io.x-k8s.kind.cluster")
+"""Labels that say of which lab a node is: of labctl, or of kind."""
 CANDIDATES = IPv4Network("172.31.0.0/16")
 """Where another management network is looked for."""
 REBUILD = "make -C vrnetlab/cisco/n9kv docker-image"
@@ -31,7 +33,8 @@ Rows = Iterator[Finding | None]
 
 def still_to_start(facts: ContainerHostFacts, needs: LabNeeds) -> tuple[Node, ...]:
     """Nodes that do not run yet: the memory of those that do is taken already."""
-    running = {one.name for one in facts.docker.containers if one.running} if facts.docker else set()
+    there = facts.docker.containers if facts.docker else ()
+    running = {_name(one) for one in there if one.get("State") == "running"}
     return tuple(node for node in needs.nodes if node.container not in running)
 
 
@@ -73,8 +76,9 @@ def _disk(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
     docker = facts.docker
     if docker is None:
         return
+    folder = docker.info.get("DockerRootDir", "")
     if docker.disk_free is None:
-        yield Finding("disk", "ok", f"how much is free in {docker.root_dir} cannot be seen from here")
+        yield Finding("disk", "ok", f"how much is free in {folder} cannot be seen from here")
         return
     images = nodes = 0
     if needs is not None:
@@ -82,7 +86,7 @@ def _disk(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
         images = sum(IMAGE_SIZES[_sort(needs, image.part)] for image in lacking)
         nodes = sum(BOX_SIZES[_sort(needs, node.part)] for node in still_to_start(facts, needs))
     wanted, least = max(images + nodes, DISK_LEAST), max(images, DISK_LEAST)
-    free, fix = f"{size(docker.disk_free)} free in {docker.root_dir}", "docker image prune"
+    free, fix = f"{size(docker.disk_free)} free in {folder}", "docker image prune"
     severity: Literal["warning", "error"] = "warning" if docker.disk_free >= least else "error"
     yield row(
         "disk", free, answer(docker.disk_free < wanted, severity, f"{free}; the lab may want {size(wanted)}", fix)
@@ -98,19 +102,26 @@ def _sort(needs: LabNeeds, part: str) -> str:
 # --- images: there by exact name, and made by somebody whose nodes containerlab can start ----------------------------
 
 
-def maker(image: ImageFact) -> Maker:
+def maker(image: Json) -> Maker:
     """Who built a switch image, by what the image says of itself.
 
     Both forks of vrnetlab start ``/launch.py`` and have ``/healthcheck.py``. The one that containerlab drives, now
     srl-labs/vrnetlab, publishes NX-API's port 443 as well; the plain one does not, and neither did the other before it
     could pass the management address through.
     """
-    if image.labels.get(STANDIN_LABEL) == "switch":
+    config = image.get("Config") or {}
+    start, health = config.get("Entrypoint") or (), (config.get("Healthcheck") or {}).get("Test") or ()
+    if _labels(config).get(STANDIN_LABEL) == "switch":
         return "standin"
-    starts = any(word.endswith("launch.py") for word in image.entrypoint)
-    if not starts or not any(word.endswith("healthcheck.py") for word in image.healthcheck):
-        return "unknown" if not any("launch_" in word for word in image.entrypoint) else "plain"
-    return "srl-labs" if "uv" in image.entrypoint or "443/tcp" in image.ports else "plain"
+    if not any(word.endswith("launch.py") for word in start) or not any(
+        word.endswith("healthcheck.py") for word in health
+    ):
+        return "unknown" if not any("launch_" in word for word in start) else "plain"
+    return "srl-labs" if "uv" in start or "443/tcp" in (config.get("ExposedPorts") or ()) else "plain"
+
+
+def _labels(body: Json) -> Json:
+    return body.get("Labels") or {}
 
 
 def _images(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
@@ -142,7 +153,7 @@ def _bring(needs: LabNeeds, need: ImageNeed) -> str:
     return f"docker pull {need.reference}"
 
 
-def _switch(needs: LabNeeds, need: ImageNeed, found: ImageFact) -> Rows:
+def _switch(needs: LabNeeds, need: ImageNeed, found: Json) -> Rows:
     made, here = maker(found), f"{need.reference} is here"
     if needs.switch == "standin":
         why = f"{here}, but is no stand-in of labctl: it has no {STANDIN_LABEL}=switch"
@@ -150,7 +161,7 @@ def _switch(needs: LabNeeds, need: ImageNeed, found: ImageFact) -> Rows:
         return
     other = "srl-labs/vrnetlab, folder cisco/n9kv, is needed"
     plain = f"{here}, but plain vrnetlab built it (or a very old fork): it does not know containerlab's options"
-    start = " ".join(found.entrypoint) or "nothing"
+    start = " ".join((found.get("Config") or {}).get("Entrypoint") or ()) or "nothing"
     odd = f"{here}, but starts {start}, without vrnetlab's launch.py or health check: no switch image that is known"
     folder = f"{here}, by its name built in vrnetlab's folder nxos, which is for a switch with other ports"
     yield row(
@@ -161,9 +172,10 @@ def _switch(needs: LabNeeds, need: ImageNeed, found: ImageFact) -> Rows:
         error(made == "unknown", f"{odd}; {other}", REBUILD),
         warning("nxos" in need.reference.partition(":")[0], folder, REBUILD),
     )  # fmt: skip
-    machine = needs.virtual_machine
-    if machine and machine.passthrough and made == "srl-labs" and found.created and found.created < PASSTHROUGH_FIXED:
-        built, fixed = found.created.date().isoformat(), PASSTHROUGH_FIXED.date().isoformat()
+    machine, built = needs.virtual_machine, str(found.get("Created") or "")[:10]
+    fixed = PASSTHROUGH_FIXED.date().isoformat()
+    old = "1971" < built < fixed  # builders that write no time write the year 1, or 1970
+    if machine and machine.passthrough and made == "srl-labs" and old:
         why = f"built on {built}: before {fixed} CLAB_MGMT_PASSTHROUGH sent bad checksums"
         yield Finding("image-switch-age", "warning", f"{why}, so SSH to mgmt0 may stall", REBUILD)
 
@@ -192,50 +204,68 @@ def _management(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
     """The lab's management network against Docker's networks and the host's routes."""
     if needs is None or needs.subnet is None or facts.docker is None:
         return
-    name, subnet, networks = needs.network, needs.subnet, facts.docker.networks
-    own = next((network for network in networks if network.name == name), None)
-    others = (one for one in networks if one.name != name and any(map(subnet.overlaps, one.subnets)))
+    subnet, networks = needs.subnet, facts.docker.networks
+    own = next((one for one in networks if one["Name"] == needs.network), None)
+    others = (one for one in networks if one is not own and any(map(subnet.overlaps, _subnets(one))))
     free = free_subnet(facts, subnet.prefixlen)
     other = f"management: {free} in the spec" if free else None
     yield row(
         "management", f"{subnet} is free" if own is None else f"{subnet} is the lab's own",
         _own(own, needs, subnet) if own else None,
         _clash(facts.docker, next(others, None), subnet, other),
-        *_routes(facts, own, subnet, other),
+        *_reached(facts, own, subnet, other),
     )  # fmt: skip
 
 
-def _routes(
-    facts: ContainerHostFacts, own: NetworkFact | None, subnet: IPv4Network, other: str | None
+def _subnets(network: Json) -> list[IPv4Network]:
+    found = [str(part.get("Subnet") or "") for part in (network.get("IPAM") or {}).get("Config") or ()]
+    return [IPv4Network(subnet, strict=False) for subnet in found if subnet and ":" not in subnet]
+
+
+def _reached(
+    facts: ContainerHostFacts, own: Json | None, subnet: IPv4Network, other: str | None
 ) -> Iterator[Answer | None]:
     """What this host reaches where the lab's network would be; the way to the lab's own network is none."""
-    bridge = own.bridge if own else None
-    there = [route for route in facts.routes if route.network.overlaps(subnet) and route.interface != bridge]
-    for route in (one for one in there if one.network.subnet_of(subnet)):
-        yield error(route, f"{subnet} is on this host's way to {route.network} ({route.interface})", other)
-    for route in there:
-        way = f"{route.network}, which this host reaches through {route.interface}"
-        yield warning(route, f"{subnet} hides a part of {way}", other)
+    named = ((own or {}).get("Options") or {}).get("com.docker.network.bridge.name")
+    bridge = (named or f"br-{own['Id'][:12]}") if own else None
+    there = [one for one in facts.routes if one[0].overlaps(subnet) and one[1] != bridge]
+    for network, interface in there:
+        within = network.subnet_of(subnet)
+        yield error(within, f"{subnet} is on this host's way to {network} ({interface})", other)
+    for network, interface in there:
+        yield "warning", f"{subnet} hides a part of {network}, which this host reaches through {interface}", other
 
 
-def _own(own: NetworkFact, needs: LabNeeds, subnet: IPv4Network) -> Answer | None:
+def _own(own: Json, needs: LabNeeds, subnet: IPv4Network) -> Answer | None:
     """What is wrong with a network of the lab's name."""
-    foreign = f"there is a Docker network {own.name} that containerlab did not make"
-    there = ", ".join(map(str, own.subnets)) or "no IPv4"
-    differs = f"the Docker network {own.name} is there with {there}, not {subnet}; containerlab would use it as it is"
-    return error("containerlab" not in own.labels, foreign, _rename(needs)) or error(
-        subnet not in own.subnets, differs, f"docker network rm {own.name}"
+    name, subnets = own["Name"], _subnets(own)
+    foreign = f"there is a Docker network {name} that containerlab did not make"
+    there = ", ".join(map(str, subnets)) or "no IPv4"
+    differs = f"the Docker network {name} is there with {there}, not {subnet}; containerlab would use it as it is"
+    return error("containerlab" not in _labels(own), foreign, _rename(needs)) or error(
+        subnet not in subnets, differs, f"docker network rm {name}"
     )
 
 
-def _clash(docker: DockerFacts, one: NetworkFact | None, subnet: IPv4Network, other: str | None) -> Answer | None:
+def _clash(docker: DockerFacts, one: Json | None, subnet: IPv4Network, other: str | None) -> Answer | None:
     """A network of somebody else's that overlaps the lab's."""
     if one is None:
         return None
-    left = "containerlab" in one.labels and not any(one.name in container.networks for container in docker.containers)
-    what = f"left over from a lab, {one.name}," if left else one.name
-    words = f"{subnet} overlaps the Docker network {what} of this host"
-    return "error", words, f"docker network rm {one.name}" if left else other
+    name = one["Name"]
+    left = "containerlab" in _labels(one) and not _users(docker, name)
+    message = f"{subnet} overlaps the Docker network {f'left over from a lab, {name},' if left else name} of this host"
+    return "error", message, f"docker network rm {name}" if left else other
+
+
+def _users(docker: DockerFacts, network: str) -> list[str]:
+    """Containers in a network."""
+    return [
+        _name(one) for one in docker.containers if network in ((one.get("NetworkSettings") or {}).get("Networks") or ())
+    ]
+
+
+def _name(container: Json) -> str:
+    return str((container.get("Names") or [""])[0]).removeprefix("/")
 
 
 def _rename(needs: LabNeeds) -> str:
@@ -244,8 +274,8 @@ def _rename(needs: LabNeeds) -> str:
 
 def free_subnet(facts: ContainerHostFacts, prefix: int) -> IPv4Network | None:
     """A network of that size which nothing on this host uses."""
-    taken = [route.network for route in facts.routes]
-    taken += [subnet for network in (facts.docker.networks if facts.docker else ()) for subnet in network.subnets]
+    taken = [network for network, _ in facts.routes]
+    taken += [subnet for network in (facts.docker.networks if facts.docker else ()) for subnet in _subnets(network)]
     most = max(prefix, CANDIDATES.prefixlen)
     return next((one for one in CANDIDATES.subnets(new_prefix=most) if not any(map(one.overlaps, taken))), None)
 
@@ -256,16 +286,16 @@ def _kind_network(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
         return
     dual = needs is not None and needs.dual_stack
     name = facts.kind_network
-    there = next((network for network in facts.docker.networks if network.name == name), None)
+    there = next((network for network in facts.docker.networks if network["Name"] == name), None)
     off = "IPv6 is switched off here, and the lab's cluster has both families"
     without = f"the Docker network {name} has no IPv6, and the lab's cluster has both families"
-    used = [container.name for container in facts.docker.containers if name in container.networks]
+    used = _users(facts.docker, name)
     also = f"; {', '.join(used)} must leave it first" if used else ""
     yield row(
         "kind-network", f"the Docker network {name} is there" if there else f"kind makes its network {name}",
         error(dual and not there and not facts.ipv6, off,
               facts.as_root("sysctl -w net.ipv6.conf.all.disable_ipv6=0")),
-        error(dual and there and not there.ipv6, without + also, f"docker network rm {name}"),
+        error(dual and there and not there.get("EnableIPv6"), without + also, f"docker network rm {name}"),
     )  # fmt: skip
 
 
@@ -274,21 +304,16 @@ def _names(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
     if needs is None or facts.docker is None:
         return
     wanted = {node.container for node in needs.nodes}
-    there = [container for container in facts.docker.containers if container.name in wanted]
-    foreign = [one for one in there if not _belongs(one, needs.name)] if facts.lab_known else there
+    there = {_name(one): _labels(one) for one in facts.docker.containers if _name(one) in wanted}
+    ours = [name for name, labels in there.items() if needs.name in map(labels.get, OURS)] if facts.lab_known else []
+    foreign = sorted(there.keys() - set(ours))
     whose = "are not of this lab" if facts.lab_known else "are of no lab of this user"
-    some = ", ".join(sorted(container.name for container in foreign)[:3])
     more = f" and {len(foreign) - 3} more" if len(foreign) > 3 else ""
     own = f"{len(there)} containers of lab {needs.name} are there already"
     yield row(
         "names", own if there else f"no container has a name of lab {needs.name}",
-        error(foreign, f"containers that {whose} have its names: {some}{more}", _rename(needs)),
+        error(foreign, f"containers that {whose} have its names: {', '.join(foreign[:3])}{more}", _rename(needs)),
     )  # fmt: skip
-
-
-def _belongs(container: ContainerFact, lab: str) -> bool:
-    """Whether the labels say that it is a node of a lab of that name: ours, or a node of its cluster."""
-    return container.labels.get("labctl.lab") == lab or container.labels.get("io.x-k8s.kind.cluster") == lab
 
 
 RULES = (_capacity, _disk, _images, _kubernetes, _management, _kind_network, _names)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from ipaddress import IPv4Network
-from typing import Literal
+from typing import Any, Literal
 
 from labctl.guest.userns import Refusal
 from labctl.peers import Version
 
+Json = Mapping[str, Any]
 MACHINE = "x86_64"
 """The guest image is Debian's amd64, and so are the images of switches and nodes."""
 PartState = Literal["whole", "broken", "missing"]
@@ -31,9 +31,9 @@ class Facts:
     cpus: int
     memory_free: int
 
-    def as_root(self, words: str) -> str:
+    def as_root(self, command: str) -> str:
         """The command as this user types it."""
-        return words if self.root else f"sudo {words}"
+        return command if self.root else f"sudo {command}"
 
     def install(self, *packages: str) -> str:
         """The command that brings Debian packages."""
@@ -89,64 +89,23 @@ class HostFacts(Facts):
     cache: str
     image: PartFact
     control_plane: PartFact
-    go: str | None
     kubectl: str | None
     ssh: str | None
     tshark: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class ImageFact:
-    """An image as the daemon has it. ``created`` is None where the image does not say."""
-
-    entrypoint: tuple[str, ...]
-    healthcheck: tuple[str, ...]
-    labels: Mapping[str, str]
-    ports: frozenset[str]
-    created: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkFact:
-    """A Docker network."""
-
-    name: str
-    subnets: tuple[IPv4Network, ...]
-    ipv6: bool
-    labels: Mapping[str, str]
-    bridge: str
-    """Its bridge's interface on the host."""
-
-
-@dataclass(frozen=True, slots=True)
-class ContainerFact:
-    """A container of the daemon, running or not."""
-
-    name: str
-    running: bool
-    labels: Mapping[str, str]
-    networks: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class DockerFacts:
-    """What the daemon answered."""
+    """What the daemon answered, as its API has it (Docker Engine API: SystemInfo, ImageInspect, Network, Container)."""
 
     version: str
-    storage_driver: str
-    cgroup_version: str
-    kernel: str
-    """Release of the kernel under the daemon."""
-    system: str
-    security: frozenset[str]
-    """Its security options: apparmor, selinux, seccomp, rootless, userns, …"""
-    root_dir: str
+    info: Json
+    images: Mapping[str, Json | None]
+    """Of the references that the lab asks for; None is not there."""
+    networks: Sequence[Json]
+    containers: Sequence[Json]
     disk_free: int | None
     """Bytes; None when its folder cannot be seen from here."""
-    images: Mapping[str, ImageFact | None]
-    """Of the references that the lab asks for; None is not there."""
-    networks: tuple[NetworkFact, ...]
-    containers: tuple[ContainerFact, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,14 +116,6 @@ class ContainerlabFact:
     version: Version | None
     setuid: bool
     said: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class RouteFact:
-    """A route of the host's main table."""
-
-    network: IPv4Network
-    interface: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,10 +150,9 @@ class ContainerHostFacts(Facts):
     """containerlab takes itself to be in a container (no kthreadd) and does not look at the flags."""
     kvm: str | None
     """Why /dev/kvm cannot be used; None when it can."""
-    docker_user_chain: bool | None
-    """None: only root can tell."""
     ipv6: bool
-    routes: tuple[RouteFact, ...]
+    routes: tuple[tuple[IPv4Network, str], ...]
+    """Of its main table but default ones, with the interface."""
     kind_network: str
     lab_known: bool
     """Whether this user's labctl has a lab of that name."""

@@ -45,7 +45,6 @@ GOOD = HostFacts(
     cache="/cache",
     image=WHOLE,
     control_plane=WHOLE,
-    go=None,
     kubectl="/usr/bin/kubectl",
     ssh="/usr/bin/ssh",
     tshark="/usr/bin/tshark",
@@ -99,7 +98,6 @@ def test_a_good_host() -> None:
         ({"image": MISSING}, "guest-image", "error", "labctl setup"),
         ({"image": PartFact("broken", "x", "1")}, "guest-image", "error", "labctl setup"),
         ({"control_plane": MISSING}, "control-plane", "error", "labctl setup"),
-        ({"control_plane": MISSING}, "go", "ok", None),
         ({"kubectl": None}, "kubectl", "warning", "labctl setup"),
         ({"ssh": None}, "ssh", "warning", "sudo apt-get install openssh-client"),
         ({"tshark": None}, "tshark", "ok", "sudo apt-get install tshark"),
@@ -167,9 +165,8 @@ def test_what_only_a_build_needs(changes: dict[str, Any], identity: str, fix: st
 
 
 def test_a_host_that_can_build() -> None:
-    facts = host(image=MISSING, control_plane=MISSING, go="Go 1.26 (/go)")
+    facts = host(image=MISSING, control_plane=MISSING)
     assert {one.id for one in findings(facts) if one.severity == "error"} == {"guest-image", "control-plane"}
-    assert "Go 1.26" in finding(facts, "go").sentence
 
 
 def test_auto_takes_the_first_that_is_not_refused() -> None:
