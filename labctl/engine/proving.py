@@ -119,7 +119,7 @@ def verify_request(
             **({} if now.speed is None else {"guest_speed": round(now.speed, 3)}),
             **_inputs(state),
         },
-        drift=(lambda: drift(state, client(state, endpoints))) if state.snapshot.is_dir() else None,
+        drift=(lambda: drift(state, client(state, endpoints))) if state.snapshot.is_file() else None,
     )
 
 

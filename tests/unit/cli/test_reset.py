@@ -203,16 +203,14 @@ def test_a_switch_that_does_not_answer_is_named(lab: Lab) -> None:
 
 
 def test_a_lab_whose_up_never_ended(lab: Lab) -> None:
-    for path in sorted(lab.state_folder.snapshot.rglob("*"), reverse=True):
-        path.rmdir() if path.is_dir() else path.unlink()
-    lab.state_folder.snapshot.rmdir()
+    lab.state_folder.snapshot.unlink()
     error = run().exception
     assert isinstance(error, UsageError)
     assert error.code == "no-first-state"
 
 
 def test_what_was_kept_is_broken(lab: Lab) -> None:
-    (lab.state_folder.snapshot / "nodes.json").write_text("{")
+    lab.state_folder.snapshot.write_text("{")
     error = run().exception
     assert isinstance(error, LabError)
     assert error.code == "first-state-broken"
@@ -226,6 +224,5 @@ def test_one_at_a_time(lab: Lab) -> None:
 
 
 def test_what_is_kept_is_the_owners_alone(lab: Lab) -> None:
-    kept = lab.state_folder.snapshot
-    assert {path.stat().st_mode & 0o777 for path in kept.rglob("*") if path.is_file()} == {0o600}
+    assert lab.state_folder.snapshot.stat().st_mode & 0o777 == 0o600
     assert load(lab.state_folder).nodes["ext1"] == parse(answer())
