@@ -103,14 +103,13 @@ def problems(items: list[dict[str, Any]], version: str = "3.32.1") -> list[str]:
 
 @pytest.mark.parametrize("registry", ["", "quay.io/", "registry.example:5000/mirror/"])
 def test_a_manifest_of_the_version(registry: str) -> None:
-    facts = judge(manifest(registry=registry), "3.32.1", "calico.yaml")
-    assert facts.images == (f"{registry}calico/cni:v3.32.1", f"{registry}calico/node:v3.32.1")
-    assert facts.warnings == ()
+    images = judge(manifest(registry=registry), "3.32.1", "calico.yaml")
+    assert images == [f"{registry}calico/cni:v3.32.1", f"{registry}calico/node:v3.32.1"]
 
 
 def test_since_3_33_there_is_one_image_for_the_rest() -> None:
     items = documents(MANIFEST.format(tag="v3.33.0", registry="").replace("calico/cni", "calico/calico"), "f")
-    assert judge(items, "3.33.0", "f").images == ("calico/calico:v3.33.0", "calico/node:v3.33.0")
+    assert judge(items, "3.33.0", "f") == ["calico/calico:v3.33.0", "calico/node:v3.33.0"]
 
 
 def test_a_manifest_of_another_version() -> None:
@@ -132,10 +131,10 @@ def test_what_is_no_manifest_of_calico() -> None:
     assert "no container calico-node" in problems(items)[0]
 
 
-def test_a_digest_is_warned_of() -> None:
-    facts = judge(manifest("v3.32.1@sha256:" + "0" * 64), "3.32.1", "f")
-    assert len(facts.warnings) == 2
-    assert "has a digest" in facts.warnings[0]
+def test_a_digest_behind_the_tag_is_no_other_version() -> None:
+    digest = "v3.32.1@sha256:" + "0" * 64
+    assert len(judge(manifest(digest), "3.32.1", "f")) == 2
+    assert "this manifest has" in problems(manifest(digest), "3.31.7")[0]
 
 
 def test_a_definition_goes_without_its_empty_status(api: Api) -> None:
