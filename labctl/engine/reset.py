@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -31,76 +31,59 @@ SCENARIOS = ("bgp",)
 """With the checks of the links, which every verification has."""
 
 
-@dataclass(frozen=True, slots=True)
-class ResetRequest:
-    """``prove``: end with the checks of links and BGP; ``look``: say what would be done, and do nothing."""
+def reset(
+    state: LabState,
+    runtime: Runtime,
+    listener: Listener,
+    *,
+    prove: bool = True,
+    look: bool = False,
+    limit: float | None = None,
+) -> tuple[dict[str, Any], Report | None]:
+    """Bring the lab back under its lock: what was done (schema ``labctl.reset/v1``), and what the checks came to.
 
-    state: LabState
-    runtime: Runtime
-    listener: Listener
-    prove: bool = True
-    look: bool = False
-    limit: float | None = None
-    """Of the whole, seconds; None: `LIMIT` at the guest's pace."""
-
-
-@dataclass(frozen=True, slots=True)
-class ResetResult:
-    """What came of it. ``timings``: start and end of each step, seconds since the command began."""
-
-    lab: str
-    seconds: float
-    timings: Mapping[str, tuple[float, float]]
-    restored: tuple[Restored, ...]
-    look: bool
-    report: Report | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Schema ``labctl.reset/v1``."""
-        return {
-            "schema": SCHEMA,
-            "lab": self.lab,
-            "dry_run": self.look,
-            "seconds": round(self.seconds, 3),
-            "timings": {name: [round(moment, 3) for moment in span] for name, span in self.timings.items()},
-            "changes": [row.as_dict() for row in self.restored if row.entries],
-            "report": self.report.as_dict() if self.report else None,
-        }
-
-
-def reset(request: ResetRequest) -> ResetResult:
-    """Bring the lab back under its lock.
-
-    Every part does what it can also when another one fails; then the error of the first that failed is raised.
+    ``prove``: end with the checks of links and BGP; ``look``: say what would be done, and do nothing; ``limit``: of the
+    whole, seconds, None: `LIMIT` at the guest's pace. Every part does what it can also when another one fails; then the
+    error of the first that failed is raised.
     """
-    with request.state.lock():
-        return _Reset(request).run()
+    with state.lock():
+        return _Reset(state, runtime, listener, limit, prove=prove, look=look).run()
 
 
 class _Reset:
-    def __init__(self, request: ResetRequest) -> None:
-        self._request = request
-        self._state = request.state
-        self._lab = proving.Running(request.state, request.runtime, load_folder(request.state.folder))
-        self._first = snapshot.load(request.state)
+    def __init__(
+        self, state: LabState, runtime: Runtime, listener: Listener, limit: float | None, *, prove: bool, look: bool
+    ) -> None:
+        self._state, self._runtime, self._listener = state, runtime, listener
+        self._prove, self._look = prove, look
+        self._lab = proving.Running(state, runtime, load_folder(state.folder))
+        self._first = snapshot.load(state)
         self._client = self._lab.client
-        deadline = Deadline(request.limit or paced(LIMIT))
-        self._runner = StepRunner(request.state.name, Journal(request.state.journal), request.listener, deadline)
+        self._runner = StepRunner(state.name, Journal(state.journal), listener, Deadline(limit or paced(LIMIT)))
         self._restored: dict[str, list[Restored]] = {"scenarios": [], "switches": [], "nodes": [], "cluster": []}
         """By step, in the order in which they are told."""
         self._report: Report | None = None
         self._stop = threading.Event()
         """Ctrl-C. That another part failed stops nothing here: each part is worth having."""
 
-    def run(self) -> ResetResult:
-        runner, look = self._runner, self._request.look
+    def run(self) -> tuple[dict[str, Any], Report | None]:
+        runner = self._runner
         try:
-            with runner.journalled("look" if look else "reset"):
+            with runner.journalled("look" if self._look else "reset"):
                 runner.run(self._steps(), interrupted=self._interrupted)
         except StepFailed as failed:
             raise failed.error from failed
-        restored = tuple(row for rows in self._restored.values() for row in rows)
-        return ResetResult(self._state.name, runner.deadline.elapsed, runner.timings, restored, look, self._report)
+        report = self._report
+        body = {
+            "schema": SCHEMA,
+            "lab": self._state.name,
+            "dry_run": self._look,
+            "seconds": round(runner.deadline.elapsed, 3),
+            "timings": {name: [round(moment, 3) for moment in span] for name, span in runner.timings.items()},
+            "changes": [row.as_dict() for rows in self._restored.values() for row in rows if row.entries],
+            "report": report.as_dict() if report else None,
+        }
+        return body, report
 
     def _interrupted(self) -> None:
         self._stop.set()
@@ -109,7 +92,7 @@ class _Reset:
 
     def _steps(self) -> list[Step]:
         """Named apart from the steps of ``up``, which a second ``up`` looks up in the same journal."""
-        kube, does = self._first.objects is not None, not self._request.look
+        kube, does = self._first.objects is not None, not self._look
         healed, back = ("reset-scenarios",), ("reset-switches", "reset-nodes")
         bonds = partial(cluster.await_bonds, self._lab)
         return plan(
@@ -119,15 +102,12 @@ class _Reset:
             (kube, Step("reset-cluster", "objects of the cluster", self._cluster, healed)),
             (kube and does, Step("reset-bonds", "every bond has a partner", bonds, back)),
             (kube and does, Step("reset-ready", "workloads are ready", self._ready, ("reset-cluster", "reset-bonds"))),
-            (does and self._request.prove, Step("verify", "links and BGP", self._verify, (*back, "reset-ready"))),
+            (does and self._prove, Step("verify", "links and BGP", self._verify, (*back, "reset-ready"))),
         )
 
     def _one_way(self, step: str, named: Sequence[Part[Any]]) -> str:
         """All parts of a step; a sentence about what is, or would be, brought back."""
-        if self._request.look:
-            restored = each(named, look)
-        else:
-            restored = each(named, lambda part: restore(part, self._stop.is_set))
+        restored = each(named, look if self._look else partial(restore, stopped=self._stop.is_set))
         return self._told(step, restored, "line" if step == "switches" else "thing")
 
     def _told(self, step: str, restored: list[Restored], noun: str) -> str:
@@ -138,11 +118,11 @@ class _Reset:
         # one clause a node is too much for a line: the whole list is the command's result
         entries = [entry for row in different for entry in row.entries]
         message = f"{counted(entries, noun)} ({', '.join(row.name for row in different)})"
-        return f"would be: {message}" if self._request.look else message
+        return f"would be: {message}" if self._look else message
 
     def _scenarios(self, context: StepContext) -> str:
         left = open_changes(self._state.journal)
-        if left and not self._request.look:
+        if left and not self._look:
             proving.heal(self._state, self._client.endpoints, context.tick)
         healed = Entry("change", "healed")
         return self._told("scenarios", [Restored("scenario", change.name, (healed,)) for change in left], "thing")
@@ -165,8 +145,8 @@ class _Reset:
         return cluster.await_ready(self._lab, context, namespaces(self._first.objects or {}))
 
     def _verify(self, context: StepContext) -> str:
-        now, endpoints = self._request.runtime.observe(), self._client.endpoints
-        request = proving.verify_request(self._state, endpoints, now, self._request.listener, disruptive=False)
+        now, endpoints = self._runtime.observe(), self._client.endpoints
+        request = proving.verify_request(self._state, endpoints, now, self._listener, disruptive=False)
         wanted = [name for name in SCENARIOS if name in self._lab.folder.lab.scenarios]
         self._report = verify(replace(request, cancel=context.cancel, scenarios=wanted))
         return self._report.sentence

@@ -65,16 +65,6 @@ def plan(*rows: tuple[object, Step]) -> list[Step]:
     return [replace(step, needs=tuple(need for need in step.needs if need in names)) for wanted, step in rows if wanted]
 
 
-def check_plan(steps: Sequence[Step]) -> None:
-    """A plan may only need steps that stand before. Raises ValueError: a mistake in labctl itself."""
-    seen: set[str] = set()
-    for step in steps:
-        missing = [need for need in step.needs if need not in seen]
-        if missing or step.name in seen:
-            raise ValueError(f"step {step.name}: needs {missing} before it, or is there twice")
-        seen.add(step.name)
-
-
 class StepRunner:
     """Runs a plan, tells events, keeps the journal."""
 
@@ -102,7 +92,6 @@ class StepRunner:
 
         ``interrupted`` is called on Ctrl-C and its like, before the steps that run are waited for.
         """
-        check_plan(steps)
         pending = list(steps)
         running: dict[Future[None], Step] = {}
         failure: StepFailed | None = None

@@ -6,13 +6,14 @@ refused. The same is asked of every switch of every runtime.
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from labctl.engine.booting import Booting
 from labctl.engine.proving import Running, is_real, open_session
 from labctl.engine.steps import StepContext
-from labctl.errors import GateMissed, InconclusiveError
+from labctl.errors import GateMissed, InconclusiveError, LabctlError
 from labctl.folder import Folder
 from labctl.nxos import inventory
 from labctl.nxos.push import PushResult, push, raise_if_refused
@@ -166,3 +167,80 @@ def close_sessions(sessions: Iterable[NxosSession]) -> None:
     """Log out."""
     for session in sessions:
         session.close()
+
+
+# --- what a person hears while switches boot -------------------------------------------------------------------------
+
+QUIET = 5.0
+"""Seconds after which a wait is worth telling: what is ready sooner is told by its end alone."""
+TOLD_EVERY = 2.0
+"""Seconds between two sentences (a reporter may tell fewer)."""
+FRESH = 5.0
+"""Seconds for which a console's last line is not asked for again: that costs a look into its container."""
+NAMED = 3
+"""Switches that are told by name at once."""
+LONGEST = 70
+"""Characters of a console's line that are told."""
+
+
+class Booting:
+    """Collects what each switch still waits for, and tells it. Thread-safe.
+
+    ``last_line`` gives the newest line of a switch's console; ``estimate`` says how long such a switch takes.
+    """
+
+    def __init__(
+        self,
+        switches: int,
+        what: str,
+        tell: Callable[[str], None],
+        last_line: Callable[[str], str],
+        *,
+        estimate: str = "",
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._of = f"of {switches} {what} after"
+        self._tell = tell
+        self._last_line = last_line
+        self._estimate = f", {estimate}" if estimate else ""
+        self._now = now
+        self._began = now()
+        self._told = self._began + QUIET - TOLD_EVERY
+        self._waiting: dict[str, str] = {}
+        self._lines: dict[str, tuple[float, str]] = {}
+        """When a console was asked last, and what it said."""
+        self._ready = 0
+        self._lock = threading.Lock()
+
+    def heard(self, switch: str, reason: str | None) -> None:
+        """Why a switch is not ready yet; None: it is."""
+        with self._lock:
+            if reason is None:
+                self._waiting.pop(switch, None)
+                self._ready += 1
+                return
+            self._waiting[switch] = reason.removeprefix(f"{switch}: ")
+            if self._now() - self._told < TOLD_EVERY:
+                return
+            self._told = self._now()
+            waiting, ready = dict(self._waiting), self._ready
+        head = f"{ready} {self._of} {_spoken(self._now() - self._began)}{self._estimate}"
+        told = [f"{name}: {self._console(name) or why}" for name, why in list(waiting.items())[:NAMED]]
+        more = len(waiting) - NAMED
+        self._tell("; ".join([head, *told, *([f"and {more} more"] if more > 0 else [])]))
+
+    def _console(self, switch: str) -> str:
+        asked, line = self._lines.get(switch, (float("-inf"), ""))
+        if self._now() - asked >= FRESH:
+            try:
+                line = self._last_line(switch).strip()
+            except (LabctlError, OSError) as error:
+                line = f"(its console cannot be read: {error})"
+            self._lines[switch] = (self._now(), line)
+        return line if len(line) <= LONGEST else f"{line[:LONGEST].rstrip()}…"
+
+
+def _spoken(seconds: float) -> str:
+    """``45 s``, ``4 min 10 s``."""
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

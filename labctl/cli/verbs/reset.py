@@ -32,22 +32,20 @@ def command(lab: str, dry_run: bool, prove: bool, timeout: float | None, telling
     labctl reset --dry-run
     labctl reset whitepaper
     """
-    from labctl.engine.reset import ResetRequest, reset
+    from labctl.engine.reset import reset
     from labctl.report.compare import render_restored
     from labctl.report.style import wants_colour
 
     opened = open_lab(lab)
     with telling.listening() as listener:
-        prove = prove and not dry_run
-        done = reset(ResetRequest(opened.state_folder, opened.runtime, listener, prove, dry_run, timeout))
-    body = done.as_dict()
+        body, report = reset(opened.state_folder, opened.runtime, listener, prove=prove, look=dry_run, limit=timeout)
 
     def text() -> None:
         result(render_restored(body, colour=wants_colour(sys.stdout)))
-        if done.report:
-            tell_report(done.report, opened.state_folder.evidence)
+        if report:
+            tell_report(report, opened.state_folder.evidence)
 
     telling.tell(lambda: body, text)
     if dry_run:
         sys.exit(int(ExitCode.PENDING if body["changes"] else ExitCode.OK))
-    sys.exit(int(exit_code(done.report)) if done.report else int(ExitCode.OK))
+    sys.exit(int(exit_code(report)) if report else int(ExitCode.OK))

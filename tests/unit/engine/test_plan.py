@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from labctl.engine.steps import Step, check_plan
+from labctl.engine.steps import Step
 from labctl.engine.up import Placing, Up, UpRequest, default_limit
 from labctl.folder import Folder, Topology
 from labctl.restore.changes import Change, write
@@ -27,8 +27,12 @@ def plan(tmp_path: Path, cluster: str, *, running: bool = False) -> dict[str, St
     request = UpRequest(state, nothing, nothing, nothing)
     placing = Placing(Folder(tmp_path, lab, Topology()), running=running)
     steps = Up(request, placing, Deadline(1))._steps()
-    check_plan(steps)
-    return {step.name: step for step in steps}
+    found: dict[str, Step] = {}
+    for step in steps:
+        assert step.name not in found
+        assert set(step.needs) <= found.keys(), "what a step needs stands before it"
+        found[step.name] = step
+    return found
 
 
 def before(steps: dict[str, Step], name: str) -> set[str]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from labctl.engine import proving, switches
-from labctl.engine.booting import Booting
+from labctl.engine.switches import Booting
 from labctl.errors import ExitCode, GateMissed, InconclusiveError
 from labctl.folder import Folder, Topology
 from labctl.nxos.session import NxosSession
