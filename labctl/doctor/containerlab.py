@@ -151,9 +151,6 @@ def _docker(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
     package = "docker-cli" if (facts.debian or 0) >= 13 else "docker.io"
     no_client = "no docker on PATH: the kind inside containerlab runs it"
     yield row("docker-cli", facts.docker_cli, error(not facts.docker_cli, no_client, facts.install(package)))
-    why = f"docker's context is {facts.docker_context}, which kind would use and containerlab would not"
-    fix = "docker context use default"
-    yield row("docker-context", None, error(facts.docker_context, f"{why}: both must reach one Docker", fix))
 
 
 def _public(address: str) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from labctl.doctor.findings import GB, Answer, Finding, answer, error, row, size, warning
-from labctl.doctor.model import MACHINE, HostFacts, LauncherFact, PartFact
+from labctl.doctor.model import MACHINE, HostFacts, LauncherFact
+from labctl.setup.parts import PartStatus
 
 PROMISED = {("debian", "12"), ("debian", "13")}
 PYTHON_MINIMUM = (3, 11)
@@ -18,7 +19,7 @@ DISK_IMAGE, DISK_CONTROL_PLANE, DISK_RUN = 3 * GB // 2, GB // 2, GB // 2
 
 def findings(facts: HostFacts) -> tuple[Finding, ...]:
     """All of them."""
-    rules = (_system, _capacity, _launchers, _image, _control_plane, _clients)
+    rules = (_system, _capacity, _launchers, _image, _clients)
     return tuple(finding for rule in rules for finding in rule(facts) if finding)
 
 
@@ -112,34 +113,29 @@ def _image(facts: HostFacts) -> Iterator[Finding | None]:
             "build-packages", "the packages for building the guest image are here",
             error(packages, f"building the guest image needs {', '.join(packages)}", facts.install(*packages)),
         )  # fmt: skip
-        if not facts.root:  # mmdebstrap as a user works in a user namespace with subordinate ids; root needs neither
-            yield from _as_a_user(facts)
-    yield row("guest-image", f"whole, version {facts.image.version}", _not_whole(facts.image))
+    if facts.image.state != "whole" and not facts.root:
+        # mmdebstrap as a user works in a user namespace with subordinate ids; root needs neither
+        counts = {"/etc/subuid": facts.subuids, "/etc/subgid": facts.subgids}
+        lacking = [f"{name} {count}" for name, count in counts.items() if count < SUBORDINATE_IDS]
+        needs = f"building the guest image as {facts.user} needs {SUBORDINATE_IDS} subordinate ids"
+        fix = facts.as_root(f"usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {facts.user}")
+        yield row(
+            "subordinate-ids", f"{facts.user} has subordinate uids and gids",
+            error(lacking, f"{needs}; there are {', '.join(lacking)}", fix),
+        )  # fmt: skip
+        refusal = facts.user_namespaces
+        needs = "building the guest image as a user needs user namespaces"
+        yield row(
+            "user-namespaces", "unprivileged user namespaces work",
+            error(refusal, f"{needs}: {refusal.sentence}", refusal.fix or refusal.otherwise) if refusal else None,
+        )  # fmt: skip
+    yield row("guest-image", f"whole, version {facts.image.part.version}", _not_whole(facts.image))
+    plane = facts.control_plane
+    yield row("control-plane", f"whole, version {plane.part.version}", _not_whole(plane))
 
 
-def _as_a_user(facts: HostFacts) -> Iterator[Finding | None]:
-    counts = {"/etc/subuid": facts.subuids, "/etc/subgid": facts.subgids}
-    lacking = [f"{name} {count}" for name, count in counts.items() if count < SUBORDINATE_IDS]
-    needs = f"building the guest image as {facts.user} needs {SUBORDINATE_IDS} subordinate ids"
-    fix = facts.as_root(f"usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {facts.user}")
-    yield row(
-        "subordinate-ids", f"{facts.user} has subordinate uids and gids",
-        error(lacking, f"{needs}; there are {', '.join(lacking)}", fix),
-    )  # fmt: skip
-    refusal = facts.user_namespaces
-    needs = "building the guest image as a user needs user namespaces"
-    yield row(
-        "user-namespaces", "unprivileged user namespaces work",
-        error(refusal, f"{needs}: {refusal.sentence}", refusal.fix or refusal.otherwise) if refusal else None,
-    )  # fmt: skip
-
-
-def _not_whole(part: PartFact) -> Answer | None:
+def _not_whole(part: PartStatus) -> Answer | None:
     return error(part.state != "whole", part.state + (f": {part.why}" if part.why else ""), "labctl setup")
-
-
-def _control_plane(facts: HostFacts) -> Iterator[Finding | None]:
-    yield row("control-plane", f"whole, version {facts.control_plane.version}", _not_whole(facts.control_plane))
 
 
 def _clients(facts: HostFacts) -> Iterator[Finding | None]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import grp
-import json
 import os
 import platform
 import pwd
@@ -19,6 +18,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -32,7 +32,6 @@ from labctl.doctor.model import (
     HostFacts,
     LauncherFact,
     ModuleState,
-    PartFact,
     Trouble,
 )
 from labctl.doctor.needs import LabNeeds
@@ -76,8 +75,8 @@ def host_facts(cache: Path, shared: Sequence[Path] = ()) -> HostFacts:
         disk_free=shutil.disk_usage(_there(cache)).free,
         cache_writable=os.access(_there(cache), os.W_OK),
         cache=str(cache),
-        image=_part(image),
-        control_plane=_part(plane),
+        image=image,
+        control_plane=plane,
         kubectl=_kubectl(plane),
         ssh=shutil.which("ssh"),
         tshark=shutil.which("tshark"),
@@ -89,10 +88,6 @@ def _user() -> str:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:  # a container may run as a uid that has no name
         return str(os.geteuid())
-
-
-def _part(status: PartStatus) -> PartFact:
-    return PartFact(status.state, status.why, status.part.version)
 
 
 def _launcher(name: str, image: PartStatus) -> LauncherFact:
@@ -142,7 +137,6 @@ class Edge:
     proc: Path = Path("/proc")
     sys: Path = Path("/sys")
     modules: Path = Path("/lib/modules")
-    run: Path = Path("/run")
     os_release: Path = Path("/etc/os-release")
     kvm: Path = Path("/dev/kvm")
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
@@ -163,18 +157,17 @@ def container_host_facts(
         debian=debian(at.os_release),
         user=_user(),
         root=root,
-        groups=frozenset(_group_names()),
-        clab_group=_group_exists("clab_admins"),
+        groups=_groups(),
+        clab_group="clab_admins" in [group.gr_name for group in grp.getgrall()],
         kernel=release,
         cpus=len(os.sched_getaffinity(0)),
         memory_free=memory_free(at.proc, at.sys / "fs" / "cgroup"),
-        lacking_capabilities=lacking_capabilities(at.proc, daemon_pid(at.run, at.proc) or "self"),
+        lacking_capabilities=lacking_capabilities(at.proc),
         docker_address=address,
         docker_trouble=trouble,
         docker_words=said,
         dockerd=shutil.which("dockerd", path=f"{path}:{SYSTEM_FOLDERS}") is not None,
         docker_cli=shutil.which("docker", path=path),
-        docker_context=context_of(at.environment),
         docker=docker,
         containerlab=containerlab(path, at.environment),
         modules=modules(ALL_MODULES, release, at.sys, at.modules),
@@ -203,51 +196,39 @@ def containerlab(path: str, environment: Mapping[str, str]) -> ContainerlabFact 
         return None
     real = Path(program).stat()
     setuid = bool(real.st_mode & stat.S_ISUID) and real.st_uid == 0
+    version = None
     try:
         done = subprocess.run(
             [program, "version"],
             env={**environment, "CLAB_VERSION_CHECK": "disable"},  # else it asks the network for a newer one
             stdin=subprocess.DEVNULL, capture_output=True, errors="replace", timeout=PROGRAM_LIMIT, check=False,
         )  # fmt: skip
+        version = re.search(r"^\s*version:\s*v?(\d+(?:\.\d+)+)", done.stdout, re.MULTILINE)
+        said = (done.stderr or done.stdout).strip().rpartition("\n")[2] or f"exit code {done.returncode}"
     except subprocess.TimeoutExpired:
-        return ContainerlabFact(program, None, setuid, f"no answer within {PROGRAM_LIMIT} s")
+        said = f"no answer within {PROGRAM_LIMIT} s"
     except OSError as error:
-        return ContainerlabFact(program, None, setuid, str(error.strerror))
-    said = re.search(r"^\s*version:\s*v?(\d+(?:\.\d+)+)", done.stdout, re.MULTILINE)
-    if said is None:
-        words = (done.stderr or done.stdout).strip().splitlines()
-        return ContainerlabFact(program, None, setuid, words[-1] if words else f"exit code {done.returncode}")
-    return ContainerlabFact(program, numbers(said[1]), setuid)
+        said = str(error.strerror)
+    return ContainerlabFact(program, numbers(version[1]) if version else None, setuid, "" if version else said)
 
 
-def _group_names() -> list[str]:
-    names = []
+def _groups() -> frozenset[str]:
+    """This user's; a number without a name is no group that anything here asks for."""
+    names = set()
     for group in {os.getegid(), *os.getgroups()}:
-        try:
-            names.append(grp.getgrgid(group).gr_name)
-        except KeyError:  # a number without a name is no group that anything here asks for
-            continue
-    return names
-
-
-def _group_exists(name: str) -> bool:
-    try:
-        grp.getgrnam(name)
-    except KeyError:
-        return False
-    return True
+        with suppress(KeyError):
+            names.add(grp.getgrgid(group).gr_name)
+    return frozenset(names)
 
 
 CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21, "CAP_SYS_RESOURCE": 24}
 """Bits of linux/capability.h, without one of which a privileged container does not start or cannot mount and link."""
 
 
-def lacking_capabilities(proc: Path, pid: str = "self") -> tuple[str, ...]:
-    """Which of `CAPABILITIES` the bounding set of a process lacks: nothing under it can ever have them."""
-    found = re.search(r"^CapBnd:\s*([0-9a-f]+)$", text(proc / pid / "status"), re.MULTILINE)
-    if not found:
-        return ()
-    bits = int(found[1], 16)
+def lacking_capabilities(proc: Path) -> tuple[str, ...]:
+    """Which of `CAPABILITIES` this process' bounding set lacks: nothing under it can ever have them."""
+    found = re.search(r"^CapBnd:\s*([0-9a-f]+)$", text(proc / "self" / "status"), re.MULTILINE)
+    bits = int(found[1], 16) if found else -1
     return tuple(name for name, bit in CAPABILITIES.items() if not bits >> bit & 1)
 
 
@@ -327,20 +308,6 @@ Asked = tuple[DockerFacts | None, Trouble | None, str]
 """What came of asking: facts, or what is wrong and in which words."""
 
 
-def context_of(environment: Mapping[str, str]) -> str | None:
-    """The context that the docker CLI uses instead, by its own rules: DOCKER_HOST, DOCKER_CONTEXT, its config file."""
-    if environment.get("DOCKER_HOST"):
-        return None
-    folder = Path(environment.get("DOCKER_CONFIG") or Path(environment.get("HOME", "/")) / ".docker")
-    chosen: object = environment.get("DOCKER_CONTEXT")
-    if not chosen:
-        try:
-            chosen = json.loads((folder / "config.json").read_text()).get("currentContext")
-        except (OSError, ValueError, AttributeError):
-            return None
-    return str(chosen) if chosen and chosen != "default" else None
-
-
 def ask(address: str, references: Iterable[str]) -> Asked:
     """Ask the daemon at an address for itself, some images, and all networks and containers."""
     scheme, _, path = address.partition("://")
@@ -383,9 +350,3 @@ def _answers(client: Any, references: Iterable[str]) -> Asked:
         str(version.get("Version", "")), info, images, client.networks(), client.containers(all=True), free
     )
     return facts, None, ""
-
-
-def daemon_pid(run: Path, proc: Path) -> str | None:
-    """The process of the daemon on this machine, by its pid file; None when that is gone, or another program."""
-    pid = text(run / "docker.pid").strip()
-    return pid if pid.isdecimal() and text(proc / pid / "comm").strip() == "dockerd" else None

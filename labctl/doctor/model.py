@@ -9,12 +9,11 @@ from typing import Any, Literal
 
 from labctl.guest.userns import Refusal
 from labctl.peers import Version
+from labctl.setup.parts import PartStatus
 
 Json = Mapping[str, Any]
 MACHINE = "x86_64"
 """The guest image is Debian's amd64, and so are the images of switches and nodes."""
-PartState = Literal["whole", "broken", "missing"]
-
 ModuleState = Literal["loaded", "loadable", "missing", "unknown"]
 """Unknown: neither loaded as a module nor told of by files of the running kernel; it may be built in."""
 Trouble = Literal["remote", "missing", "denied", "silent", "foreign"]
@@ -38,15 +37,6 @@ class Facts:
     def install(self, *packages: str) -> str:
         """The command that brings Debian packages."""
         return self.as_root(f"apt-get install {' '.join(packages)}")
-
-
-@dataclass(frozen=True, slots=True)
-class PartFact:
-    """Guest image or control plane: its state, why it is not whole, its version."""
-
-    state: PartState
-    why: str | None
-    version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +77,8 @@ class HostFacts(Facts):
     disk_free: int
     cache_writable: bool
     cache: str
-    image: PartFact
-    control_plane: PartFact
+    image: PartStatus
+    control_plane: PartStatus
     kubectl: str | None
     ssh: str | None
     tshark: str | None
@@ -137,8 +127,6 @@ class ContainerHostFacts(Facts):
     dockerd: bool
     """Whether the daemon's program is installed."""
     docker_cli: str | None
-    docker_context: str | None
-    """A context that the CLI uses instead of the address above."""
     docker: DockerFacts | None
     containerlab: ContainerlabFact | None
     modules: Mapping[str, ModuleState]

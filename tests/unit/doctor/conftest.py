@@ -87,7 +87,6 @@ def good_host(good_docker: DockerFacts) -> ContainerHostFacts:
         docker_words="",
         dockerd=True,
         docker_cli="/usr/bin/docker",
-        docker_context=None,
         docker=good_docker,
         containerlab=ContainerlabFact("/usr/bin/containerlab", (0, 79, 0), setuid=True),
         modules=MODULES,

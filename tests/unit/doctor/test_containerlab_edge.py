@@ -128,20 +128,6 @@ def test_a_remote_daemon_is_not_asked(address: str) -> None:
     assert ask(address, ["x"])[1] == "remote"
 
 
-def test_the_context_of_the_docker_cli(tmp_path: Path) -> None:
-    home = {"HOME": str(tmp_path)}
-    assert facts.context_of(home) is None
-    (tmp_path / ".docker").mkdir()
-    config = tmp_path / ".docker" / "config.json"
-    config.write_text('{"currentContext": "far"}')
-    assert facts.context_of(home) == "far"
-    assert facts.context_of({**home, "DOCKER_HOST": "unix:///x"}) is None
-    assert facts.context_of({**home, "DOCKER_CONTEXT": "default"}) is None
-    for broken in ("[]", "{", '{"currentContext": "default"}'):
-        config.write_text(broken)
-        assert facts.context_of(home) is None
-
-
 def test_capabilities_of_a_bounding_set(tmp_path: Path) -> None:
     (tmp_path / "self").mkdir()
     status = tmp_path / "self" / "status"
@@ -268,16 +254,6 @@ def test_a_containerlab_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pyte
     assert (found.version, found.said) == (None, "no answer within 0.1 s")
 
 
-def test_the_daemon_by_its_pid_file(tmp_path: Path) -> None:
-    assert facts.daemon_pid(tmp_path, tmp_path) is None
-    (tmp_path / "docker.pid").write_text("77")
-    (tmp_path / "77").mkdir()
-    (tmp_path / "77" / "comm").write_text("sshd\n")
-    assert facts.daemon_pid(tmp_path, tmp_path) is None  # the number has gone to another program
-    (tmp_path / "77" / "comm").write_text("dockerd\n")
-    assert facts.daemon_pid(tmp_path, tmp_path) == "77"
-
-
 def test_a_whole_host(tmp_path: Path) -> None:
     for name in ("proc/self", "sys"):
         (tmp_path / name).mkdir(parents=True)
@@ -286,7 +262,7 @@ def test_a_whole_host(tmp_path: Path) -> None:
     program(tmp_path / "bin", "docker", "exit 0")
     with daemon(tmp_path) as address:
         edge = Edge(
-            proc=tmp_path / "proc", sys=tmp_path / "sys", modules=tmp_path, run=tmp_path,
+            proc=tmp_path / "proc", sys=tmp_path / "sys", modules=tmp_path,
             os_release=tmp_path / "os-release", kvm=tmp_path / "kvm",
             environment={"PATH": str(tmp_path / "bin"), "DOCKER_HOST": address, "HOME": str(tmp_path)},
         )  # fmt: skip

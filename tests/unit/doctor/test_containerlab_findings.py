@@ -55,7 +55,6 @@ def test_a_good_host_has_nothing_but_good_news(
         ({"docker_cli": None}, "docker-cli", "error", "sudo apt-get install docker.io"),
         ({"docker_cli": None, "debian": 13}, "docker-cli", "error", "sudo apt-get install docker-cli"),
         ({"docker_cli": None, "root": True}, "docker-cli", "error", "apt-get install docker.io"),
-        ({"docker_context": "desktop-linux"}, "docker-context", "error", "docker context use default"),
         ({"containerlab": None}, "containerlab", "error", None),
         ({"containerlab": ContainerlabFact("/x", (0, 78, 1), True)}, "containerlab", "error",
          "sudo containerlab version upgrade"),
