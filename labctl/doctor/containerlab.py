@@ -53,31 +53,25 @@ def findings(facts: ContainerHostFacts, needs: LabNeeds | None) -> tuple[Finding
 
 
 def _machine(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
-    yield row(
-        "machine", facts.machine,
-        error(facts.machine != MACHINE,
-              f"this is {facts.machine}; the images of switches and nodes are for {MACHINE}"),
-    )  # fmt: skip
-    why = f"nothing on this machine can have {', '.join(facts.lacking_capabilities)}: no privileged container starts"
-    yield row(
-        "privileged", "privileged containers can have what they need",
-        error(facts.lacking_capabilities, f"{why}; a machine of its own, or a virtual one, is needed"),
-    )  # fmt: skip
+    why = f"this is {facts.machine}; the images of switches and nodes are for {MACHINE}"
+    yield row("machine", facts.machine, error(facts.machine != MACHINE, why))
+    without = facts.lacking_capabilities
+    why = f"nothing on this machine can have {', '.join(without)}: no privileged container starts"
+    why = f"{why}; a machine of its own, or a virtual one, is needed"
+    yield row("privileged", "privileged containers can have what they need", error(without, why))
     # containerlab refuses cisco_n9kv, even a stand-in, without the processor's flags
     why = "no vmx or svm in /proc/cpuinfo: containerlab refuses every cisco_n9kv, stand-ins too"
-    yield row(
-        "virtualisation", "the processor has vmx or svm",
-        answer(not facts.virtualisation and facts.in_container, "ok",
-               "no vmx or svm; containerlab does not look for it in a container"),
-        error(not facts.virtualisation, f"{why}; switch virtualisation on in the firmware, or nested on the host"),
-    )  # fmt: skip
-    lacks = facts.kvm or ""
-    yield row(
-        "kvm", "/dev/kvm can be used",
-        answer(needs and needs.switch == "standin", "ok", "not needed: the lab's switches are stand-ins"),
-        answer(lacks, "error" if needs else "warning", f"{lacks}: a licensed switch image does not boot without it",
-               facts.as_root("modprobe -a kvm_intel kvm_amd") if "there is no" in lacks else None),
-    )  # fmt: skip
+    why = f"{why}; switch virtualisation on in the firmware, or nested on the host"
+    inside = "no vmx or svm; containerlab does not look for it in a container"
+    lacks = not facts.virtualisation
+    passed = answer(lacks and facts.in_container, "ok", inside)
+    yield row("virtualisation", "the processor has vmx or svm", passed, error(lacks, why))
+    kvm = facts.kvm or ""
+    fix = facts.as_root("modprobe -a kvm_intel kvm_amd") if "there is no" in kvm else None
+    why = f"{kvm}: a licensed switch image does not boot without it"
+    needless = needs is not None and needs.switch == "standin"
+    spared = answer(needless, "ok", "not needed: the lab's switches are stand-ins")
+    yield row("kvm", "/dev/kvm can be used", spared, answer(kvm, "error" if needs else "warning", why, fix))
 
 
 def wanted_modules(needs: LabNeeds | None) -> tuple[str, ...]:
@@ -120,10 +114,8 @@ def _inotify(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
     low = {name: value for name, value in wanted.items() if (found[name] or 0) < value}
     there = ", ".join(f"{name} is {found[name]}" for name in low)
     fix = facts.as_root(" ".join(["sysctl -w", *(f"fs.inotify.{name}={value}" for name, value in low.items())]))
-    yield row(
-        "inotify", f"limits are enough for {nodes} Kubernetes nodes",
-        warning(low, f"{there}: {nodes} Kubernetes nodes may run out of it", fix),
-    )  # fmt: skip
+    why = f"{there}: {nodes} Kubernetes nodes may run out of it"
+    yield row("inotify", f"limits are enough for {nodes} Kubernetes nodes", warning(low, why, fix))
 
 
 # --- Docker and containerlab: there, new enough, and allowed ---------------------------------------------------------
@@ -207,12 +199,9 @@ def _containerlab(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
         keys = needs.moved_keys
         why = f"topology.clab.yml says {', '.join(sorted(keys))} of a node, which {readers(keys)} reads"
         target = f"switch={needs.switch},cluster={needs.cluster},containerlab={dotted(version[:2])}"
-        yield row(
-            "topology", None,
-            error(not keys <= row_of(version).cluster_keys,
-                  f"containerlab {dotted(version)} does not read this folder: {why}",
-                  f"labctl generate SPEC -o DIR --target {target}"),
-        )  # fmt: skip
+        why = f"containerlab {dotted(version)} does not read this folder: {why}"
+        fix = f"labctl generate SPEC -o DIR --target {target}"
+        yield row("topology", None, error(not keys <= row_of(version).cluster_keys, why, fix))
     yield _rights(facts, program)
 
 
@@ -226,13 +215,10 @@ def _newer(version: Version, what: str) -> Answer | None:
 
 def _rights(facts: ContainerHostFacts, program: ContainerlabFact) -> Finding | None:
     path, user = program.path, facts.user
-    member = ", clab_admins" if facts.clab_group else ""
+    needs_root = f"containerlab needs root: run labctl as root, or give {path} root's SUID bit"
+    suid = error(not program.setuid, needs_root, f"sudo chown root {path} && sudo chmod u+s {path}")
     outsider = facts.clab_group and "clab_admins" not in facts.groups
-    return row(
-        "rights", f"{user}, with containerlab's SUID bit{member}",
-        answer(facts.root, "ok", "root"),
-        error(not program.setuid, f"containerlab needs root: run labctl as root, or give {path} root's SUID bit",
-              f"sudo chown root {path} && sudo chmod u+s {path}"),
-        error(outsider, f"{user} is not in the group clab_admins, which containerlab asks for; log in again after",
-              f"sudo usermod --append --groups clab_admins {user}"),
-    )  # fmt: skip
+    why = f"{user} is not in the group clab_admins, which containerlab asks for; log in again after"
+    member = error(outsider, why, f"sudo usermod --append --groups clab_admins {user}")
+    fine = f"{user}, with containerlab's SUID bit{', clab_admins' if facts.clab_group else ''}"
+    return row("rights", fine, answer(facts.root, "ok", "root"), suid, member)

@@ -7,7 +7,7 @@ from ipaddress import IPv4Network
 from typing import Literal
 
 from labctl.doctor.embedded import MEMORY_WANTED
-from labctl.doctor.findings import GB, Answer, Finding, answer, error, row, size, warning
+from labctl.doctor.findings import GB, Answer, Finding, Severity, answer, error, row, size, warning
 from labctl.doctor.model import ContainerHostFacts, DockerFacts, Json
 from labctl.doctor.needs import MB, Node, ImageNeed, LabNeeds
 from labctl.peers import CONTAINERLAB_OLDEST, DEVELOPMENT, PASSTHROUGH_FIXED, WRITTEN_FOR, kind, outside, span
@@ -48,27 +48,21 @@ def _capacity(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
         nodes = still_to_start(facts, needs)
         wanted, least = sum(node.memory for node in nodes), sum(node.least for node in nodes)
         asked = f"{len(nodes)} nodes take about {size(wanted)}"
-        yield row(
-            "memory", f"{free}, {asked}",
-            error(facts.memory_free < min(least, wanted), f"{free}, but {asked}"),
-            warning(facts.memory_free < wanted, f"{free}, but {asked}"),
-        )  # fmt: skip
+        little: Severity = "error" if facts.memory_free < least else "warning"
+        yield row("memory", f"{free}, {asked}", answer(facts.memory_free < wanted, little, f"{free}, but {asked}"))
     if machine is not None:
         given, nxos = f"a switch gets {machine.memory} MB", f"NX-OS {machine.nxos}"
         fix = f"QEMU_MEMORY: '{machine.wanted}' in topology.clab.yml"
-        too_few = f"{given}; {nxos} does not boot with less than {machine.least}"
-        yield row(
-            "switch-memory", f"{given}, enough for {nxos}",
-            error(machine.memory < machine.least, too_few, fix),
-            warning(machine.memory < machine.wanted, f"{given}; {nxos} wants {machine.wanted}", fix),
-        )  # fmt: skip
+        few = error(
+            machine.memory < machine.least, f"{given}; {nxos} does not boot with less than {machine.least}", fix
+        )
+        less = warning(machine.memory < machine.wanted, f"{given}; {nxos} wants {machine.wanted}", fix)
+        yield row("switch-memory", f"{given}, enough for {nxos}", few, less)
     # virtual processors are shared, so too few of the host's are slow, not wrong
     virtual = machine.cpus * needs.count("switch") if needs and machine else 0
     slow = f"{there} for {virtual} virtual ones of switches: they boot slowly, or not within their time limit"
-    yield row(
-        "cpus", there, warning(virtual > 2 * facts.cpus, slow),
-        warning(facts.cpus < 2, "one processor: booting takes about twice as long"),
-    )  # fmt: skip
+    alone = warning(facts.cpus < 2, "one processor: booting takes about twice as long")
+    yield row("cpus", there, warning(virtual > 2 * facts.cpus, slow), alone)
 
 
 def _disk(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
@@ -86,11 +80,10 @@ def _disk(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
         images = sum(IMAGE_SIZES[_sort(needs, image.part)] for image in lacking)
         nodes = sum(BOX_SIZES[_sort(needs, node.part)] for node in still_to_start(facts, needs))
     wanted, least = max(images + nodes, DISK_LEAST), max(images, DISK_LEAST)
-    free, fix = f"{size(docker.disk_free)} free in {folder}", "docker image prune"
-    severity: Literal["warning", "error"] = "warning" if docker.disk_free >= least else "error"
-    yield row(
-        "disk", free, answer(docker.disk_free < wanted, severity, f"{free}; the lab may want {size(wanted)}", fix)
-    )
+    free = f"{size(docker.disk_free)} free in {folder}"
+    severity: Severity = "warning" if docker.disk_free >= least else "error"
+    why = f"{free}; the lab may want {size(wanted)}"
+    yield row("disk", free, answer(docker.disk_free < wanted, severity, why, "docker image prune"))
 
 
 def _sort(needs: LabNeeds, part: str) -> str:
@@ -113,10 +106,9 @@ def maker(image: Json) -> Maker:
     start, health = config.get("Entrypoint") or (), (config.get("Healthcheck") or {}).get("Test") or ()
     if _labels(config).get(STANDIN_LABEL) == "switch":
         return "standin"
-    if not any(word.endswith("launch.py") for word in start) or not any(
-        word.endswith("healthcheck.py") for word in health
-    ):
-        return "unknown" if not any("launch_" in word for word in start) else "plain"
+    launched = any(word.endswith("launch.py") for word in start)
+    if not launched or not any(word.endswith("healthcheck.py") for word in health):
+        return "plain" if any("launch_" in word for word in start) else "unknown"
     return "srl-labs" if "uv" in start or "443/tcp" in (config.get("ExposedPorts") or ()) else "plain"
 
 
@@ -136,12 +128,9 @@ def _images(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
         if found is not None and need.part == "switch":
             yield from _switch(needs, need, found)
             continue
-        yield row(
-            name, f"{reference} is here",
-            warning(found is None and needs.pulled, f"{reference} is not here, and is pulled when the lab starts",
-                    _bring(needs, need)),
-            error(found is None, f"{reference} is not here", _bring(needs, need)),
-        )  # fmt: skip
+        missing, fix = f"{reference} is not here", _bring(needs, need)
+        later = warning(found is None and needs.pulled, f"{missing}, and is pulled when the lab starts", fix)
+        yield row(name, f"{reference} is here", later, error(found is None, missing, fix))
 
 
 def _bring(needs: LabNeeds, need: ImageNeed) -> str:
@@ -190,11 +179,9 @@ def _kubernetes(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
     which = f"Kubernetes {needs.kubernetes}, with kind {library} in containerlab"
     beyond, runs = outside(needs.kubernetes, known.kubernetes), span(known.kubernetes)
     newest = known is kind(WRITTEN_FOR)[1]
-    yield row(
-        "kubernetes", which,
-        warning(beyond and (newest or untold), f"{which}, which is known to run {runs}"),
-        error(beyond, f"{which}, which runs {runs}", f"kubernetes: {known.images[0]} in the spec"),
-    )  # fmt: skip
+    maybe = warning(beyond and (newest or untold), f"{which}, which is known to run {runs}")
+    never = error(beyond, f"{which}, which runs {runs}", f"kubernetes: {known.images[0]} in the spec")
+    yield row("kubernetes", which, maybe, never)
 
 
 # --- networks and names: free, or the lab's own ----------------------------------------------------------------------
@@ -209,12 +196,10 @@ def _management(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
     others = (one for one in networks if one is not own and any(map(subnet.overlaps, _subnets(one))))
     free = free_subnet(facts, subnet.prefixlen)
     other = f"management: {free} in the spec" if free else None
-    yield row(
-        "management", f"{subnet} is free" if own is None else f"{subnet} is the lab's own",
-        _own(own, needs, subnet) if own else None,
-        _clash(facts.docker, next(others, None), subnet, other),
-        *_reached(facts, own, subnet, other),
-    )  # fmt: skip
+    fine = f"{subnet} is free" if own is None else f"{subnet} is the lab's own"
+    clash = _clash(facts.docker, next(others, None), subnet, other)
+    wrong = _own(own, needs, subnet) if own else None
+    yield row("management", fine, wrong, clash, *_reached(facts, own, subnet, other))
 
 
 def _subnets(network: Json) -> list[IPv4Network]:
@@ -291,12 +276,11 @@ def _kind_network(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
     without = f"the Docker network {name} has no IPv6, and the lab's cluster has both families"
     used = _users(facts.docker, name)
     also = f"; {', '.join(used)} must leave it first" if used else ""
-    yield row(
-        "kind-network", f"the Docker network {name} is there" if there else f"kind makes its network {name}",
-        error(dual and not there and not facts.ipv6, off,
-              facts.as_root("sysctl -w net.ipv6.conf.all.disable_ipv6=0")),
-        error(dual and there and not there.get("EnableIPv6"), without + also, f"docker network rm {name}"),
-    )  # fmt: skip
+    fix = facts.as_root("sysctl -w net.ipv6.conf.all.disable_ipv6=0")
+    host = error(dual and not there and not facts.ipv6, off, fix)
+    network = error(dual and there and not there.get("EnableIPv6"), without + also, f"docker network rm {name}")
+    fine = f"the Docker network {name} is there" if there else f"kind makes its network {name}"
+    yield row("kind-network", fine, host, network)
 
 
 def _names(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
@@ -310,10 +294,9 @@ def _names(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
     whose = "are not of this lab" if facts.lab_known else "are of no lab of this user"
     more = f" and {len(foreign) - 3} more" if len(foreign) > 3 else ""
     own = f"{len(there)} containers of lab {needs.name} are there already"
-    yield row(
-        "names", own if there else f"no container has a name of lab {needs.name}",
-        error(foreign, f"containers that {whose} have its names: {', '.join(foreign[:3])}{more}", _rename(needs)),
-    )  # fmt: skip
+    why = f"containers that {whose} have its names: {', '.join(foreign[:3])}{more}"
+    fine = own if there else f"no container has a name of lab {needs.name}"
+    yield row("names", fine, error(foreign, why, _rename(needs)))
 
 
 RULES = (_capacity, _disk, _images, _kubernetes, _management, _kind_network, _names)
