@@ -233,10 +233,7 @@ def lacking_capabilities(proc: Path) -> tuple[str, ...]:
 
 
 def modules(names: Iterable[str], release: str, sys: Path, lib: Path) -> dict[str, ModuleState]:
-    """State of each module.
-
-    Read as modprobe reads it (modules.dep, modules.builtin), since modprobe is not on a user's PATH in Debian.
-    """
+    """State of each module, read as modprobe reads it, which is not on a user's PATH in Debian."""
     folder = lib / release
     builtin = {_stem(line) for line in text(folder / "modules.builtin").splitlines()}
     loadable = {_stem(line.partition(":")[0]) for line in text(folder / "modules.dep").splitlines()}

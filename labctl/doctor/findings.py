@@ -1,8 +1,6 @@
 """Findings: what a table of the doctor's rows comes to, and the page that is printed of it.
 
-The tables (`labctl.doctor.embedded`, `labctl.doctor.containerlab`) are pure functions of facts, so every host can be
-made up in a test. A row says what is looked at, what is said when all is well, and the troubles: when, words, next
-command.
+The tables (`labctl.doctor.embedded`, `labctl.doctor.containerlab`) are pure functions of facts.
 """
 
 from __future__ import annotations

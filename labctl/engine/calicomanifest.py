@@ -2,10 +2,8 @@
 
 Nothing is written into the user's folder: what is found goes with a copy of the lab's ``calico/`` into its state
 folder, and what was used is recorded there (``inputs-used.json``).
-
-It is judged before anything boots by what `labctl.render.cluster` patches: the DaemonSet calico-node with a container
-of that name, and the ConfigMap calico-config, both in kube-system. The operator's manifests have neither.
-(projectcalico/calico, manifests/calico.yaml; the same objects from 3.20 to 3.33.)
+It is judged before anything boots by what `labctl.render.cluster` patches; the operator's manifests have none of that
+(projectcalico/calico, manifests/calico.yaml; the same objects from 3.20 to 3.33).
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Nodes and cluster: the gates (bonds, API, names of nodes, Calico's addresses), Calico and workloads applied.
-
-Of a bond /proc/net/bonding/bond0 and ``ip`` in the node are asked, of the rest the API.
-"""
+"""Nodes and cluster: the gates (bonds, API, names of nodes, Calico's addresses), Calico and workloads applied."""
 
 from __future__ import annotations
 
@@ -115,9 +112,7 @@ def apply_calico(lab: Running, context: StepContext, kustomization: Path, kubect
     """
     manifests = documents(kustomize(kubectl, kustomization), "calico/kustomization.yaml")
     ours = [lab.folder.path / "calico" / name for name in CALICO_RESOURCES]
-    first = [item for item in manifests if item["kind"] == "CustomResourceDefinition"]
-    rest = [item for item in manifests if item["kind"] != "CustomResourceDefinition"]
-    items = [*first, *load(path for path in ours if path.is_file()), *rest]
+    items = [*load(path for path in ours if path.is_file()), *manifests]
     return f"{_applied(lab, context, items, 'api')} objects of Calico applied"
 
 

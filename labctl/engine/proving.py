@@ -133,10 +133,7 @@ def _inputs(state: LabState) -> dict[str, Any]:
 
 
 def heal(state: LabState, endpoints: Endpoints, told: Callable[[str], None]) -> list[str]:
-    """Undo what a labctl that was killed in the middle of a change left; names of what was healed.
-
-    The caller holds the lab. Raises `labctl.restore.changes.NotHealed`.
-    """
+    """Undo what a killed labctl left; names of what was healed. The caller holds the lab. Raises `NotHealed`."""
     if not open_changes(state.journal):
         return []
     return heal_left_over(state.journal, client(state, endpoints), HEALERS, told)
@@ -157,10 +154,7 @@ def observing(state: LabState, endpoints: Endpoints) -> Iterator[Observer]:
 def calico_status(
     state: LabState, endpoints: Endpoints, wanted: Sequence[str]
 ) -> Mapping[str, list[BirdSession] | str]:
-    """Node → what its BIRD says of its sessions, asked through the calico-node pod, or why it could not be read.
-
-    Raises `UsageError` for a node that is not there.
-    """
+    """Node → what its BIRD says of its sessions, or why it could not be read. Raises `UsageError` for a strange node."""
     lab = load_folder(state.folder).lab
     known = lab.kubernetes
     if not known:

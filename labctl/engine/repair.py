@@ -19,10 +19,9 @@ WRONG = ("broken", "stopped")
 
 
 def recover(state: LabState, runtime: Runtime, node: str | None, say: Callable[[str], None]) -> tuple[str, ...]:
-    """``labctl repair``: repair one node, or every one that is broken or stopped; returns their names.
+    """``labctl repair``: one node, or every one that is broken or stopped; returns their names.
 
-    Raises what the runtime raises when it cannot, and `LabError` when the bond of a node that was repaired does not
-    come up, with what to type instead.
+    Raises what the runtime raises, and `LabError` when the bond of a node that was repaired does not come up.
     """
     with state.lock():
         folder = load_folder(state.folder)
@@ -75,10 +74,9 @@ def _set_up(lab: Running, names: Sequence[str], context: StepContext) -> None:
 
 
 def rebuild(state: LabState, runtime: Runtime, switch: str, say: Callable[[str], None]) -> str:
-    """``labctl repair --rebuild``: a new node, its gates (SSH, ports), and the push of its configuration, read back.
+    """``labctl repair --rebuild``: a new node, its gates, and the push of its configuration; returns what was pushed.
 
-    Returns what was pushed. Raises `UsageError` for what is no switch, what the runtime raises when it cannot, and what
-    gate and push raise.
+    Raises `UsageError` for what is no switch, and what runtime, gates and push raise.
     """
     with state.lock():
         folder = load_folder(state.folder)

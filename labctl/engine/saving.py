@@ -46,9 +46,8 @@ Login = Callable[[str, Tap], NxosSession]
 def save_all(switches: Sequence[str], login: Callable[[str], NxosSession], target: Path) -> dict[str, tuple[Path, int]]:
     """(file written here, its lines) by switch, whose running configuration is saved there, too. All at once.
 
-    What could be saved is saved; then all that went wrong is raised together: `RejectedError` when a switch did not
-    save, `InconclusiveError` when those that failed did not answer, `HostError` or `UsageError` when the folder cannot
-    be written.
+    What could be saved is saved; then all that went wrong is raised together, as by `raise_all`, or `HostError` or
+    `UsageError` when the folder cannot be written.
     """
 
     def one(switch: str) -> tuple[Path, int]:

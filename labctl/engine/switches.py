@@ -115,10 +115,7 @@ def trouble(session: NxosSession, wanted: Sequence[str]) -> str | None:
 
 
 def await_ports(lab: Running, context: StepContext) -> str:
-    """The gate. A session that ended (the switch restarted) is opened anew, in ``lab.sessions``.
-
-    Raises `GateMissed`.
-    """
+    """The gate. A session of ``lab`` that ended (the switch restarted) is opened anew. Raises `GateMissed`."""
     wired = wired_ports(lab.folder)
 
     def listed(switch: str) -> bool | NotYet:

@@ -54,10 +54,7 @@ Spot = tuple[tuple[str, ...], str]
 
 
 def read(switches: Sequence[str], login: Login, timeout: float, open_ones: Mapping[str, NxosSession]) -> dict[str, str]:
-    """Running configurations, all at once, over sessions that are open where they still are.
-
-    Raises `InconclusiveError` naming those that do not answer.
-    """
+    """Running configurations, over sessions that are open where they still are. Raises as `raise_all`."""
 
     def one(switch: str) -> str:
         with suppress(SwitchUnreachable):  # a scenario may have restarted the switch: a new login tells
