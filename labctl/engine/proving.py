@@ -154,7 +154,7 @@ def observing(state: LabState, endpoints: Endpoints) -> Iterator[Observer]:
 def calico_status(
     state: LabState, endpoints: Endpoints, wanted: Sequence[str]
 ) -> Mapping[str, list[BirdSession] | str]:
-    """Node → what its BIRD says of its sessions, or why it could not be read. Raises `UsageError` for a strange node."""
+    """Node → what its BIRD says of its sessions, or why it could not be read. Raises `UsageError`."""
     lab = load_folder(state.folder).lab
     known = lab.kubernetes
     if not known:

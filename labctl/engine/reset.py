@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from labctl.engine import cluster, proving
-from labctl.engine.steps import Step, StepContext, StepFailed, StepRunner, plan
+from labctl.engine.steps import Step, StepContext, StepRunner, plan
 from labctl.events import Listener, interruption
 from labctl.folder import load_folder
 from labctl.journal import Journal
@@ -68,11 +68,8 @@ class _Reset:
 
     def run(self) -> tuple[dict[str, Any], Report | None]:
         runner = self._runner
-        try:
-            with runner.journalled("look" if self._look else "reset"):
-                runner.run(self._steps(), interrupted=self._interrupted)
-        except StepFailed as failed:
-            raise failed.error from failed
+        with runner.journalled("look" if self._look else "reset"):
+            runner.run(self._steps(), interrupted=self._interrupted)
         report = self._report
         body = {
             "schema": SCHEMA,

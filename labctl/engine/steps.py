@@ -50,15 +50,6 @@ class Step:
     """Whether a second ``up`` may skip it when the journal says that it was done."""
 
 
-class StepFailed(Exception):
-    """A step failed; ``name`` says which, the cause is the error."""
-
-    def __init__(self, name: str, error: LabctlError) -> None:
-        super().__init__(f"{name}: {error}")
-        self.name = name
-        self.error = error
-
-
 def plan(*rows: tuple[object, Step]) -> list[Step]:
     """The steps that are wanted (the first of each row), each with those of its needs that are."""
     names = {step.name for wanted, step in rows if wanted}
@@ -78,6 +69,8 @@ class StepRunner:
         """Start and end of each step, seconds since the command began."""
         self.begun: set[str] = set()
         """Steps that were started."""
+        self._failed: str | None = None
+        """The step that failed first."""
         self.finished: set[str] = set()
         """Steps that are done, also by an earlier run."""
 
@@ -88,13 +81,13 @@ class StepRunner:
         done: frozenset[str] = frozenset(),
         interrupted: Callable[[], None] | None = None,
     ) -> None:
-        """Run the plan; steps named in ``done`` are skipped where resumable. Raises `StepFailed` for the first failure.
+        """Run the plan; steps named in ``done`` are skipped where resumable. Raises the error of the first failure.
 
         ``interrupted`` is called on Ctrl-C and its like, before the steps that run are waited for.
         """
         pending = list(steps)
         running: dict[Future[None], Step] = {}
-        failure: StepFailed | None = None
+        failure: LabctlError | None = None
         with ThreadPoolExecutor(max(1, len(steps)), thread_name_prefix="step") as pool:
             try:
                 while True:
@@ -111,8 +104,9 @@ class StepRunner:
                         try:
                             future.result()
                             self.finished.add(step.name)
-                        except StepFailed as failed:
-                            failure = failure or failed
+                        except LabctlError as error:
+                            if failure is None:
+                                failure, self._failed = error, step.name
                             self.cancel.set()
             except BaseException:
                 self.cancel.set()
@@ -129,8 +123,8 @@ class StepRunner:
         self._journal.write("run", word, "started", **facts)
         try:
             yield
-        except StepFailed as failed:
-            self._journal.write("run", word, "failed", step=failed.name, code=failed.error.code)
+        except LabctlError as error:
+            self._journal.write("run", word, "failed", step=self._failed, code=error.code)
             raise
         except BaseException:
             self._journal.write("run", word, "interrupted")
@@ -167,7 +161,9 @@ class StepRunner:
         self._journal.step(step.name, "failed", code=error.code, message=error.message, seconds=seconds)
         if not (error.code == "cancelled" and self.cancel.is_set()):
             self.tell("step-failed", step.name, error.message, code=error.code, seconds=seconds, title=step.title)
-        raise StepFailed(step.name, error) from raised
+        if error is raised:
+            raise error
+        raise error from raised
 
     def tell(self, kind: EventKind, name: str, message: str, **data: Any) -> None:
         """An event of the command's, at its own time."""

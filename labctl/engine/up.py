@@ -15,7 +15,7 @@ from labctl.engine import cluster, switches
 from labctl.engine.calicomanifest import find_manifest, lay
 from labctl.engine.down import take_down
 from labctl.engine.proving import Running, heal, is_real, verify_request
-from labctl.engine.steps import Step, StepContext, StepFailed, StepRunner, plan
+from labctl.engine.steps import Step, StepContext, StepRunner, plan
 from labctl.errors import InconclusiveError, LabctlError, UsageError
 from labctl.events import INTERRUPTED, Event, Listener, interruption
 from labctl.folder import Folder, load_folder
@@ -296,9 +296,7 @@ def up(request: UpRequest) -> UpResult:
         try:
             return lab.run()
         except BaseException as error:
-            _after_failure(lab, request, error.error if isinstance(error, StepFailed) else None, tell)
-            if isinstance(error, StepFailed):
-                raise error.error from error
+            _after_failure(lab, request, error if isinstance(error, LabctlError) else None, tell)
             raise
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from labctl.errors import CheckFailed, InconclusiveError
 from labctl.kube.api import Api, ApiError, ApiLate, Json
-from labctl.restore.inventory import CONTROLLERS_WORDS, STATE_TAINT, Found, Key, collect, essence
+from labctl.restore.inventory import CONTROLLERS_WORDS, STATE_TAINT, Found, Key, collect
 from labctl.restore.part import Do, Entry, Part
 from labctl.waiting import LONGEST_PAUSE, Cancelled, Deadline, DeadlinePassed, tell_reason, wait_for
 
@@ -253,16 +253,11 @@ class ClusterPart(Part[Change]):
 
     def _update(self, key: Key) -> None:
         item = self.found.objects[key]
-        ended = (item.get("status") or {}).get("phase") in ("Failed", "Succeeded")
-        if "deletionTimestamp" in item["metadata"] or ended:
-            self._delete(key)
-            return
-        body = replacement(self.first[key], item)
-        if key.kind == "Pod" and different(self.first[key], essence(body)):
+        if "deletionTimestamp" in item["metadata"] or key.kind == "Pod":
             self._delete(key)  # of a pod that runs, hardly anything can be changed
             return
         try:
-            self.api.update(self._path(key, key.name), body)
+            self.api.update(self._path(key, key.name), replacement(self.first[key], item))
         except ApiError as error:
             if error.status != 422:
                 raise
@@ -289,16 +284,12 @@ def replacement(first: Json, item: Json) -> Json:
         **{field: now[field] for field in ("resourceVersion", "uid") if field in now},
     }
     body = {**first, "metadata": meta, **({"status": item["status"]} if "status" in item else {})}
-    now_spec, spec = item.get("spec") or {}, first.get("spec") or {}
     if first["kind"] == "Node":
         # the controller takes its own taint of a cordon away when the node is schedulable again
-        taints = [row for row in now_spec.get("taints") or [] if row["key"].startswith(STATE_TAINT)]
+        rows = (item.get("spec") or {}).get("taints") or []
+        taints = [row for row in rows if row["key"].startswith(STATE_TAINT)]
+        spec = first.get("spec") or {}
         body["spec"] = {**spec, "taints": [*(spec.get("taints") or []), *taints]}
-    elif first["kind"] == "Pod":
-        # nothing but its images can be changed back
-        images = {row["name"]: row.get("image") for row in spec.get("containers") or []}
-        rows = [{**row, "image": images.get(row["name"], row.get("image"))} for row in now_spec.get("containers") or []]
-        body["spec"] = {**now_spec, "containers": rows}
     return body
 
 
