@@ -8,9 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from labctl.doctor import fit
+from labctl.doctor.facts import (
+    BASIC_MODULES,
+    CLUSTER_MODULES,
+    CONTAINERLAB_MODULES,
+    MACHINE,
+    STANDIN_MODULES,
+    VIRTUAL_MACHINE_MODULES,
+    ContainerHostFacts,
+    ContainerlabFact,
+    DockerFacts,
+    ModuleState,
+)
 from labctl.doctor.findings import Answer, Finding, answer, error, row, warning
 from labctl.doctor.fit import Rows
-from labctl.doctor.model import MACHINE, ContainerHostFacts, ContainerlabFact, DockerFacts, ModuleState
 from labctl.doctor.needs import LabNeeds
 from labctl.peers import (
     CGROUP_V1_NEWEST,
@@ -26,15 +37,6 @@ from labctl.peers import (
 )
 from labctl.peers import containerlab as row_of
 
-BASIC_MODULES = ("bonding", "8021q", "vxlan")
-"""bond0, its VLANs and overlays."""
-CONTAINERLAB_MODULES = ("ip_tables", "ip6_tables")
-"""containerlab loads them itself, and gives up when the kernel has none."""
-CLUSTER_MODULES = ("ipip",)
-VIRTUAL_MACHINE_MODULES = ("sch_ingress", "act_mirred", "cls_flower")
-"""vrnetlab's links between a container's interface and its virtual machine's."""
-STANDIN_MODULES = ("vrf", "bridge", "dummy")
-ALL_MODULES = (*BASIC_MODULES, *CONTAINERLAB_MODULES, *CLUSTER_MODULES, *VIRTUAL_MACHINE_MODULES, *STANDIN_MODULES)
 WATCHES_A_NODE, INSTANCES_A_NODE = 131072, 128
 """kind's documentation asks for 524288 watches and 512 instances; that has been enough for clusters of four nodes."""
 KIND_NODES = 4

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from labctl.doctor.facts import MACHINE, HostFacts, LauncherFact
 from labctl.doctor.findings import GB, Answer, Finding, Severity, answer, error, row, size, warning
-from labctl.doctor.model import MACHINE, HostFacts, LauncherFact
 from labctl.setup.parts import PartStatus
 
 PROMISED = {("debian", "12"), ("debian", "13")}

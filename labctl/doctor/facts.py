@@ -21,19 +21,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
+from itertools import filterfalse
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from labctl.doctor.containerlab import ALL_MODULES
-from labctl.doctor.model import (
-    ContainerHostFacts,
-    ContainerlabFact,
-    DockerFacts,
-    HostFacts,
-    LauncherFact,
-    ModuleState,
-    Trouble,
-)
 from labctl.doctor.needs import LabNeeds
 from labctl.errors import HostError
 from labctl.guest import trial, userns
@@ -41,46 +32,28 @@ from labctl.guest.image import GuestImage, missing_packages
 from labctl.guest.launchers import LAUNCHERS, launcher
 from labctl.host import memory_free, number, text
 from labctl.kube.kubectl import find_kubectl
-from labctl.peers import numbers
+from labctl.peers import Version, numbers
 from labctl.runtime.containerlab.dockerhost import DockerHost
 from labctl.setup.parts import PartStatus, control_plane, found_part, guest_image
 
+Json = Mapping[str, Any]
+MACHINE = "x86_64"
+"""The guest image is Debian's amd64, and so are the images of switches and nodes."""
+ModuleState = Literal["loaded", "loadable", "missing", "unknown"]
+"""Unknown: neither loaded as a module nor told of by files of the running kernel; it may be built in."""
+Trouble = Literal["remote", "missing", "denied", "silent", "foreign"]
+"""Why Docker cannot be asked: its address is elsewhere, nothing listens, no right, no answer, or it is not Docker."""
 RUN_TOOLS = ("setpriv", "taskset")
 OS_RELEASE = (Path("/etc/os-release"), Path("/usr/lib/os-release"))
-
-
-def host_facts(cache: Path, shared: Sequence[Path] = ()) -> HostFacts:
-    """For the embedded runtime. No guest is booted: what is known of launchers is what became of earlier boots."""
-    caches = (cache, *shared)
-    image, plane = (found_part(part, caches, full=False) for part in (guest_image, control_plane))
-    release = platform.freedesktop_os_release() if any(map(Path.is_file, OS_RELEASE)) else {}
-    root = os.geteuid() == 0
-    user = _user()
-    return HostFacts(
-        os_id=release.get("ID", "unknown"),
-        os_version=release.get("VERSION_ID", ""),
-        os_name=release.get("PRETTY_NAME", platform.system()),
-        machine=platform.machine(),
-        python=sys.version_info[:3],
-        user=user,
-        root=root,
-        missing_packages=(*missing_packages(), *(() if root or shutil.which("newuidmap") else ("uidmap",))),
-        missing_tools=tuple(name for name in RUN_TOOLS if shutil.which(name) is None),
-        subuids=longest_range(text(Path("/etc/subuid")).splitlines(), user, os.geteuid()),
-        subgids=longest_range(text(Path("/etc/subgid")).splitlines(), user, os.geteuid()),
-        user_namespaces=None if root or image.state == "whole" else userns.refusal(),
-        launchers=tuple(_launcher(name, image) for name in LAUNCHERS),
-        cpus=len(os.sched_getaffinity(0)),
-        memory_free=memory_free(),
-        disk_free=shutil.disk_usage(_there(cache)).free,
-        cache_writable=os.access(_there(cache), os.W_OK),
-        cache=str(cache),
-        image=image,
-        control_plane=plane,
-        kubectl=_kubectl(plane),
-        ssh=shutil.which("ssh"),
-        tshark=shutil.which("tshark"),
-    )
+BASIC_MODULES = ("bonding", "8021q", "vxlan")
+"""bond0, its VLANs and overlays."""
+CONTAINERLAB_MODULES = ("ip_tables", "ip6_tables")
+"""containerlab loads them itself, and gives up when the kernel has none."""
+CLUSTER_MODULES = ("ipip",)
+VIRTUAL_MACHINE_MODULES = ("sch_ingress", "act_mirred", "cls_flower")
+"""vrnetlab's links between a container's interface and its virtual machine's."""
+STANDIN_MODULES = ("vrf", "bridge", "dummy")
+ALL_MODULES = (*BASIC_MODULES, *CONTAINERLAB_MODULES, *CLUSTER_MODULES, *VIRTUAL_MACHINE_MODULES, *STANDIN_MODULES)
 
 
 def _user() -> str:
@@ -88,6 +61,165 @@ def _user() -> str:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:  # a container may run as a uid that has no name
         return str(os.geteuid())
+
+
+def _groups() -> frozenset[str]:
+    """This user's; a number without a name is no group that anything here asks for."""
+    names = set()
+    for group in {os.getegid(), *os.getgroups()}:
+        with suppress(KeyError):
+            names.add(grp.getgrgid(group).gr_name)
+    return frozenset(names)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is asked of every host."""
+
+    machine: str = field(default_factory=platform.machine)
+    user: str = field(default_factory=_user)
+    root: bool = field(default_factory=lambda: os.geteuid() == 0)
+    cpus: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
+    memory_free: int = field(default_factory=memory_free)
+
+    def as_root(self, command: str) -> str:
+        """The command as this user types it."""
+        return command if self.root else f"sudo {command}"
+
+    def install(self, *packages: str) -> str:
+        """The command that brings Debian packages."""
+        return self.as_root(f"apt-get install {' '.join(packages)}")
+
+
+@dataclass(frozen=True, slots=True)
+class LauncherFact:
+    """A launcher and why it cannot be used; None when it can, or may be tried. ``untried``: that is known later."""
+
+    name: str
+    refusal: str | None
+    tried: str | None = None
+    """When a guest was last booted with it; None when none was."""
+    untried: bool = False
+    auto: bool = True
+    """Whether ``auto`` takes it: that one of the others cannot be used here is no fault of a host."""
+    slower: str = ""
+    note: str = ""
+    """What there is to say of one that can be used."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostFacts(Facts):
+    """Everything that the findings for the embedded runtime are made from."""
+
+    os_id: str
+    os_version: str
+    os_name: str
+    python: tuple[int, int, int] = field(default_factory=lambda: sys.version_info[:3])
+    missing_packages: tuple[str, ...]
+    """Debian packages for building the guest image that are not here."""
+    missing_tools: tuple[str, ...] = field(default_factory=lambda: tuple(filterfalse(shutil.which, RUN_TOOLS)))
+    """util-linux's programs that a running lab needs and that are not on PATH."""
+    subuids: int
+    subgids: int
+    """Length of the user's longest range of subordinate ids."""
+    user_namespaces: userns.Refusal | None
+    """Why this user may not make user namespaces; None when that is allowed, or not needed."""
+    launchers: tuple[LauncherFact, ...]
+    """In the order in which ``auto`` tries them; those that it does not try behind them."""
+    disk_free: int
+    cache_writable: bool
+    cache: str
+    image: PartStatus
+    control_plane: PartStatus
+    kubectl: str | None
+    ssh: str | None = field(default_factory=lambda: shutil.which("ssh"))
+    tshark: str | None = field(default_factory=lambda: shutil.which("tshark"))
+
+
+@dataclass(frozen=True, slots=True)
+class DockerFacts:
+    """What the daemon answered, as its API has it (Docker Engine API: SystemInfo, ImageInspect, Network, Container)."""
+
+    version: str
+    info: Json
+    images: Mapping[str, Json | None]
+    """Of the references that the lab asks for; None is not there."""
+    networks: Sequence[Json]
+    containers: Sequence[Json]
+    disk_free: int | None
+    """Bytes; None when its folder cannot be seen from here."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerlabFact:
+    """The program: where it is, what it says it is, and whether it gets root by itself. No version: it did not say."""
+
+    path: str
+    version: Version | None
+    setuid: bool
+    said: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerHostFacts(Facts):
+    """Everything that the findings for containerlab are made from."""
+
+    debian: int | None
+    """Major version; None on other systems."""
+    groups: frozenset[str] = field(default_factory=_groups)
+    clab_group: bool = field(default_factory=lambda: "clab_admins" in [group.gr_name for group in grp.getgrall()])
+    """Whether a group clab_admins exists: containerlab asks for membership only then."""
+    kernel: str = field(default_factory=platform.release)
+    lacking_capabilities: tuple[str, ...]
+    """Of those that a privileged container gets from Docker, the ones that nothing on this machine can have."""
+    docker_address: str
+    docker_trouble: Trouble | None
+    docker_words: str
+    """What the attempt to ask Docker came to, in its own words."""
+    dockerd: bool
+    """Whether the daemon's program is installed."""
+    docker_cli: str | None
+    docker: DockerFacts | None
+    containerlab: ContainerlabFact | None
+    modules: Mapping[str, ModuleState]
+    inotify_watches: int | None
+    inotify_instances: int | None
+    virtualisation: bool
+    """vmx or svm among the processor's flags."""
+    in_container: bool
+    """containerlab takes itself to be in a container (no kthreadd) and does not look at the flags."""
+    kvm: str | None
+    """Why /dev/kvm cannot be used; None when it can."""
+    ipv6: bool
+    routes: tuple[tuple[IPv4Network, str], ...]
+    """Of its main table but default ones, with the interface."""
+    kind_network: str
+    lab_known: bool
+    """Whether this user's labctl has a lab of that name."""
+
+
+def host_facts(cache: Path, shared: Sequence[Path] = ()) -> HostFacts:
+    """For the embedded runtime. No guest is booted: what is known of launchers is what became of earlier boots."""
+    caches = (cache, *shared)
+    image, plane = (found_part(part, caches, full=False) for part in (guest_image, control_plane))
+    release = platform.freedesktop_os_release() if any(map(Path.is_file, OS_RELEASE)) else {}
+    root, user = os.geteuid() == 0, _user()
+    return HostFacts(
+        os_id=release.get("ID", "unknown"),
+        os_version=release.get("VERSION_ID", ""),
+        os_name=release.get("PRETTY_NAME", platform.system()),
+        missing_packages=(*missing_packages(), *(() if root or shutil.which("newuidmap") else ("uidmap",))),
+        subuids=longest_range(text(Path("/etc/subuid")).splitlines(), user, os.geteuid()),
+        subgids=longest_range(text(Path("/etc/subgid")).splitlines(), user, os.geteuid()),
+        user_namespaces=None if root or image.state == "whole" else userns.refusal(),
+        launchers=tuple(_launcher(name, image) for name in LAUNCHERS),
+        disk_free=shutil.disk_usage(_there(cache)).free,
+        cache_writable=os.access(_there(cache), os.W_OK),
+        cache=str(cache),
+        image=image,
+        control_plane=plane,
+        kubectl=_kubectl(plane),
+    )
 
 
 def _launcher(name: str, image: PartStatus) -> LauncherFact:
@@ -147,20 +279,11 @@ def container_host_facts(
 ) -> ContainerHostFacts:
     """For containerlab: for one lab, or for none in particular."""
     at = edge or Edge()
-    root = os.geteuid() == 0
-    release = platform.release()
     address = at.environment.get("DOCKER_HOST") or DEFAULT_ADDRESS  # as containerlab, which knows no contexts
     docker, trouble, said = ask(address, [image.reference for image in needs.images] if needs else [])
     path = at.environment.get("PATH", os.defpath)
     return ContainerHostFacts(
-        machine=platform.machine(),
         debian=debian(at.os_release),
-        user=_user(),
-        root=root,
-        groups=_groups(),
-        clab_group="clab_admins" in [group.gr_name for group in grp.getgrall()],
-        kernel=release,
-        cpus=len(os.sched_getaffinity(0)),
         memory_free=memory_free(at.proc, at.sys / "fs" / "cgroup"),
         lacking_capabilities=lacking_capabilities(at.proc),
         docker_address=address,
@@ -170,12 +293,12 @@ def container_host_facts(
         docker_cli=shutil.which("docker", path=path),
         docker=docker,
         containerlab=containerlab(path, at.environment),
-        modules=modules(ALL_MODULES, release, at.sys, at.modules),
+        modules=modules(ALL_MODULES, platform.release(), at.sys, at.modules),
         inotify_watches=number(at.proc / "sys/fs/inotify/max_user_watches"),
         inotify_instances=number(at.proc / "sys/fs/inotify/max_user_instances"),
         virtualisation=virtualisation(at.proc),
         in_container=in_container(at.proc),
-        kvm=kvm_refusal(at.kvm, root=root),
+        kvm=kvm_refusal(at.kvm, root=os.geteuid() == 0),
         ipv6=ipv6(at.proc),
         routes=routes(at.proc),
         kind_network=at.environment.get("KIND_EXPERIMENTAL_DOCKER_NETWORK") or "kind",
@@ -210,15 +333,6 @@ def containerlab(path: str, environment: Mapping[str, str]) -> ContainerlabFact 
     except OSError as error:
         said = str(error.strerror)
     return ContainerlabFact(program, numbers(version[1]) if version else None, setuid, "" if version else said)
-
-
-def _groups() -> frozenset[str]:
-    """This user's; a number without a name is no group that anything here asks for."""
-    names = set()
-    for group in {os.getegid(), *os.getgroups()}:
-        with suppress(KeyError):
-            names.add(grp.getgrgid(group).gr_name)
-    return frozenset(names)
 
 
 CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21, "CAP_SYS_RESOURCE": 24}

@@ -7,8 +7,8 @@ from ipaddress import IPv4Network
 from typing import Literal
 
 from labctl.doctor.embedded import MEMORY_WANTED
+from labctl.doctor.facts import ContainerHostFacts, DockerFacts, Json
 from labctl.doctor.findings import GB, Answer, Finding, Severity, answer, error, row, size, warning
-from labctl.doctor.model import ContainerHostFacts, DockerFacts, Json
 from labctl.doctor.needs import MB, Node, ImageNeed, LabNeeds
 from labctl.peers import CONTAINERLAB_OLDEST, DEVELOPMENT, PASSTHROUGH_FIXED, WRITTEN_FOR, kind, outside, span
 

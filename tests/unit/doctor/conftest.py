@@ -8,9 +8,8 @@ from ipaddress import IPv4Network
 
 import pytest
 
-from labctl.doctor.containerlab import ALL_MODULES
+from labctl.doctor.facts import ALL_MODULES, ContainerHostFacts, ContainerlabFact, DockerFacts, Json, ModuleState
 from labctl.doctor.findings import GB
-from labctl.doctor.model import ContainerHostFacts, ContainerlabFact, DockerFacts, Json, ModuleState
 from labctl.doctor.needs import Node, ImageNeed, LabNeeds, VirtualMachine
 
 SWITCH, NODE, HOST = "vrnetlab/cisco_n9kv:10.5.4", "kindest/node:v1.35.1", "labctl/host:latest"

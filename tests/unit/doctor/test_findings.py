@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labctl.doctor.embedded import chosen, findings
+from labctl.doctor.facts import HostFacts, LauncherFact
 from labctl.doctor.findings import GB, Finding, can_run
-from labctl.doctor.model import HostFacts, LauncherFact
 from labctl.guest.launchers import LAUNCHERS
 from labctl.guest.userns import Refusal
 from labctl.setup.parts import PartStatus, guest_image
