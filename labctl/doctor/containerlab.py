@@ -125,7 +125,7 @@ def _inotify(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
 
 def _docker(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
     """The daemon: local, answering, of a kind that can do it."""
-    trouble, said, docker = facts.docker_trouble, facts.docker_words, facts.docker
+    trouble, said, docker = facts.docker_trouble, facts.docker_said, facts.docker
     remote = f"DOCKER_HOST is {_public(facts.docker_address)}: containerlab makes the links in this kernel"
     details = f"{docker.info.get('Driver')}, control groups version {_cgroups(docker)}" if docker else ""
     told = row(

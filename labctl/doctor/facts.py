@@ -174,7 +174,7 @@ class ContainerHostFacts(Facts):
     """Of those that a privileged container gets from Docker, the ones that nothing on this machine can have."""
     docker_address: str
     docker_trouble: Trouble | None
-    docker_words: str
+    docker_said: str
     """What the attempt to ask Docker came to, in its own words."""
     dockerd: bool
     """Whether the daemon's program is installed."""
@@ -288,7 +288,7 @@ def container_host_facts(
         lacking_capabilities=lacking_capabilities(at.proc),
         docker_address=address,
         docker_trouble=trouble,
-        docker_words=said,
+        docker_said=said,
         dockerd=shutil.which("dockerd", path=f"{path}:{SYSTEM_FOLDERS}") is not None,
         docker_cli=shutil.which("docker", path=path),
         docker=docker,

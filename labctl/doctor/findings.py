@@ -12,7 +12,7 @@ from typing import Literal
 
 Severity = Literal["ok", "warning", "error"]
 Answer = tuple[Severity, str, str | None]
-"""How bad it is, the words, and the command that repairs it."""
+"""How bad it is, the sentence, and the command that repairs it."""
 
 GB = 1 << 30
 
@@ -27,19 +27,19 @@ class Finding:
     fix: str | None = None
 
 
-def answer(when: object, severity: Severity, words: str, fix: str | None = None) -> Answer | None:
+def answer(when: object, severity: Severity, sentence: str, fix: str | None = None) -> Answer | None:
     """What is said when that holds."""
-    return (severity, words, fix) if when else None
+    return (severity, sentence, fix) if when else None
 
 
-def error(when: object, words: str, fix: str | None = None) -> Answer | None:
+def error(when: object, sentence: str, fix: str | None = None) -> Answer | None:
     """What keeps a lab from running here."""
-    return answer(when, "error", words, fix)
+    return answer(when, "error", sentence, fix)
 
 
-def warning(when: object, words: str, fix: str | None = None) -> Answer | None:
+def warning(when: object, sentence: str, fix: str | None = None) -> Answer | None:
     """What a lab can run with."""
-    return answer(when, "warning", words, fix)
+    return answer(when, "warning", sentence, fix)
 
 
 def row(name: str, fine: str | None, *answers: Answer | None) -> Finding | None:

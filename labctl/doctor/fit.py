@@ -24,7 +24,7 @@ CANDIDATES = IPv4Network("172.31.0.0/16")
 """Where another management network is looked for."""
 REBUILD = "make -C vrnetlab/cisco/n9kv docker-image"
 
-Maker = Literal["standin", "srl-labs", "plain", "unknown"]
+Maker = Literal["standin", "srl-labs", "other"]
 Rows = Iterator[Finding | None]
 
 
@@ -106,10 +106,9 @@ def maker(image: Json) -> Maker:
     start, health = config.get("Entrypoint") or (), (config.get("Healthcheck") or {}).get("Test") or ()
     if _labels(config).get(STANDIN_LABEL) == "switch":
         return "standin"
-    launched = any(word.endswith("launch.py") for word in start)
-    if not launched or not any(word.endswith("healthcheck.py") for word in health):
-        return "plain" if any("launch_" in word for word in start) else "unknown"
-    return "srl-labs" if "uv" in start or "443/tcp" in (config.get("ExposedPorts") or ()) else "plain"
+    vrnetlab = start and start[-1].endswith("launch.py") and health and health[-1].endswith("healthcheck.py")
+    driven = "uv" in start or "443/tcp" in (config.get("ExposedPorts") or ())
+    return "srl-labs" if vrnetlab and driven else "other"
 
 
 def _labels(body: Json) -> Json:
@@ -148,19 +147,14 @@ def _switch(needs: LabNeeds, need: ImageNeed, found: Json) -> Rows:
         why = f"{here}, but is no stand-in of labctl: it has no {STANDIN_LABEL}=switch"
         yield row("image-switch", f"{here}, a stand-in", error(made != "standin", why, "make image"))
         return
-    other = "srl-labs/vrnetlab, folder cisco/n9kv, is needed"
-    plain = f"{here}, but plain vrnetlab built it (or a very old fork): it does not know containerlab's options"
+    target = "labctl generate SPEC --target switch=standin,cluster=kind"
+    ours = error(made == "standin", f"{here}, but is a stand-in, and the lab was rendered for a 9000v", target)
     start = " ".join((found.get("Config") or {}).get("Entrypoint") or ()) or "nothing"
-    odd = f"{here}, but starts {start}, without vrnetlab's launch.py or health check: no switch image that is known"
+    why = f"{here}, but starts {start}, not as those that containerlab can drive (plain vrnetlab built it, or others)"
+    other = error(made == "other", f"{why}; srl-labs/vrnetlab, folder cisco/n9kv, is needed", REBUILD)
     folder = f"{here}, by its name built in vrnetlab's folder nxos, which is for a switch with other ports"
-    yield row(
-        "image-switch", f"{here}, built by srl-labs/vrnetlab",
-        error(made == "standin", f"{here}, but is a stand-in, and the lab was rendered for a 9000v",
-              "labctl generate SPEC --target switch=standin,cluster=kind"),
-        error(made == "plain", f"{plain}; {other}", REBUILD),
-        error(made == "unknown", f"{odd}; {other}", REBUILD),
-        warning("nxos" in need.reference.partition(":")[0], folder, REBUILD),
-    )  # fmt: skip
+    named = warning("nxos" in need.reference.partition(":")[0], folder, REBUILD)
+    yield row("image-switch", f"{here}, built by srl-labs/vrnetlab", ours, other, named)
     machine, built = needs.virtual_machine, str(found.get("Created") or "")[:10]
     fixed = PASSTHROUGH_FIXED.date().isoformat()
     old = "1971" < built < fixed  # builders that write no time write the year 1, or 1970

@@ -76,7 +76,7 @@ class _Reset:
             "lab": self._state.name,
             "dry_run": self._look,
             "seconds": round(runner.deadline.elapsed, 3),
-            "timings": {name: [round(moment, 3) for moment in span] for name, span in runner.timings.items()},
+            "timings": runner.timings,
             "changes": [row.as_dict() for rows in self._restored.values() for row in rows if row.entries],
             "report": report.as_dict() if report else None,
         }

@@ -36,10 +36,24 @@ RUNNING = "show running-config"
 LIMIT = 600.0
 ALWAYS = ("show version", MODULES, PORTS)
 """Asked in text, too: what labctl falls back to, and what tells an image from another."""
-TAKEN = """\
+README = """\
+# A session with the switches of a lab, recorded by labctl
+
+`transcript.json` ({schema}, {generator}) holds every line that labctl sent to each switch ({target}), with the raw
+answer, the prompt behind it and seconds, and the configuration that the lab was rendered with. Phases: {phases}.
+
+| switch | role | lines |
+|---|---|---|
+{rows}
+
+## What was taken out
+
+{taken}
+
 Passwords, hashes, keys, SNMP communities and serial numbers are `<redacted>`. MAC addresses of makers, public addresses
 that are not in the lab's folder, users and names of other machines are replaced by others, the same ones everywhere.
-Private addresses, names of the lab and banners are as they were: **read it before you send it.**"""
+Private addresses, names of the lab and banners are as they were: **read it before you send it.**
+"""
 Login = Callable[[str, Tap], NxosSession]
 
 
@@ -168,21 +182,13 @@ def _archive(files: Mapping[str, str], target: Path) -> None:
 
 def _readme(recording: Recording) -> str:
     body = recording.body
-    rows = [f"| {row['name']} | {row['role']} | {len(row['exchanges'])} |" for row in body["switches"]]
-    taken = [f"- {what}: {count}" for what, count in recording.redacted.items()] or ["- nothing had to be"]
-    wrong = [f"- {name}: {error.message}" for name, error in recording.wrong.items()]
-    target = ", ".join(f"{key}={value}" for key, value in body["target"].items())
-    what = (
-        f"`transcript.json` ({body['schema']}, {body['generator']}) holds every line that labctl sent to each switch"
-        f" ({target}), with the raw answer, the prompt behind it and seconds, and the configuration that the lab was"
-        f" rendered with. Phases: login, gates, checks, {'push' if body['pushed'] else 'read-back'}."
+    text = README.format(
+        schema=body["schema"],
+        generator=body["generator"],
+        target=", ".join(f"{key}={value}" for key, value in body["target"].items()),
+        phases=f"login, gates, checks, {'push' if body['pushed'] else 'read-back'}",
+        rows="\n".join(f"| {row['name']} | {row['role']} | {len(row['exchanges'])} |" for row in body["switches"]),
+        taken="\n".join(f"- {what}: {count}" for what, count in recording.redacted.items()) or "- nothing had to be",
     )
-    parts = [
-        "# A session with the switches of a lab, recorded by labctl",
-        what,
-        "\n".join(["| switch | role | lines |", "|---|---|---|", *rows]),
-        "\n".join(["## What was taken out", "", *taken, "", TAKEN]),
-    ]
-    if wrong:
-        parts.append("## What failed\n\n" + "\n".join(wrong))
-    return "\n\n".join(parts) + "\n"
+    wrong = [f"- {name}: {error.message}" for name, error in recording.wrong.items()]
+    return text + ("\n## What failed\n\n" + "\n".join(wrong) + "\n" if wrong else "")

@@ -65,7 +65,7 @@ class StepRunner:
         self._listener = listener
         self.deadline = deadline
         self.cancel = threading.Event()
-        self.timings: dict[str, tuple[float, float]] = {}
+        self.timings: dict[str, list[float]] = {}
         """Start and end of each step, seconds since the command began."""
         self.begun: set[str] = set()
         """Steps that were started."""
@@ -152,7 +152,7 @@ class StepRunner:
         except (LabctlError, DeadlinePassed, Cancelled, OSError, TimeoutExpired) as caught:
             raised = caught
         ended = self.deadline.elapsed
-        self.timings[step.name], seconds = (began, ended), round(ended - began, 3)
+        self.timings[step.name], seconds = [round(began, 3), round(ended, 3)], round(ended - began, 3)
         if raised is None:
             self._journal.step(step.name, "done", seconds=seconds, message=message)
             self.tell("step-done", step.name, message, seconds=seconds, title=step.title)

@@ -168,12 +168,8 @@ def close_sessions(sessions: Iterable[NxosSession]) -> None:
 
 # --- what a person hears while switches boot -------------------------------------------------------------------------
 
-QUIET = 5.0
-"""Seconds after which a wait is worth telling: what is ready sooner is told by its end alone."""
-TOLD_EVERY = 2.0
-"""Seconds between two sentences (a reporter may tell fewer)."""
-FRESH = 5.0
-"""Seconds for which a console's last line is not asked for again: that costs a look into its container."""
+TOLD_EVERY = 5.0
+"""Seconds after which a wait is worth telling, and between two sentences: each costs looks into containers."""
 NAMED = 3
 """Switches that are told by name at once."""
 LONGEST = 70
@@ -202,10 +198,8 @@ class Booting:
         self._estimate = f", {estimate}" if estimate else ""
         self._now = now
         self._began = now()
-        self._told = self._began + QUIET - TOLD_EVERY
+        self._told = self._began
         self._waiting: dict[str, str] = {}
-        self._lines: dict[str, tuple[float, str]] = {}
-        """When a console was asked last, and what it said."""
         self._ready = 0
         self._lock = threading.Lock()
 
@@ -227,13 +221,10 @@ class Booting:
         self._tell("; ".join([head, *told, *([f"and {more} more"] if more > 0 else [])]))
 
     def _console(self, switch: str) -> str:
-        asked, line = self._lines.get(switch, (float("-inf"), ""))
-        if self._now() - asked >= FRESH:
-            try:
-                line = self._last_line(switch).strip()
-            except (LabctlError, OSError) as error:
-                line = f"(its console cannot be read: {error})"
-            self._lines[switch] = (self._now(), line)
+        try:
+            line = self._last_line(switch).strip()
+        except (LabctlError, OSError) as error:
+            return f"(its console cannot be read: {error})"
         return line if len(line) <= LONGEST else f"{line[:LONGEST].rstrip()}…"
 
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from labctl.engine import cluster, switches
-from labctl.engine.calicomanifest import find_manifest, lay
 from labctl.engine.down import take_down
 from labctl.engine.proving import Running, heal, is_real, verify_request
 from labctl.engine.steps import Step, StepContext, StepRunner, plan
@@ -30,6 +30,7 @@ from labctl.verify.run import verify
 from labctl.verify.verdict import Report
 from labctl.waiting import Deadline
 
+SCHEMA = "labctl.up/v1"
 NAMESPACES = ("kube-system", "default")
 BOXES = ("topology.clab.yml", "kind/cluster.yaml")
 """Files that decide which nodes there are: when one of them has changed, a running lab cannot go on with the folder."""
@@ -56,17 +57,6 @@ class UpRequest:
     """Called with what the scenarios came to, also where ``up`` then fails or is interrupted."""
     kept: bool = True
     """False: whoever asks removes the lab afterwards, so nobody is told that it stays (``--rm``)."""
-
-
-@dataclass(frozen=True, slots=True)
-class UpResult:
-    """What came of it. ``timings``: start and end of each step, seconds since the command began."""
-
-    lab: str
-    seconds: float
-    timings: Mapping[str, tuple[float, float]]
-    evidence: Path
-    report: Report | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +146,7 @@ class Up:
         # a real switch took minutes to boot: once the nodes are there, they stay for a look
         return self._request.runtime.kept and "create" in self._runner.finished
 
-    def run(self) -> UpResult:
+    def run(self) -> tuple[dict[str, Any], Report | None]:
         """Do it. Raises the error of the step that failed; see `up` for what becomes of the lab then."""
         state, runner = self._state, self._runner
         with runner.journalled("up", runtime=self._request.runtime.name):
@@ -164,7 +154,15 @@ class Up:
                 runner.run(self._steps(), done=self._placing.done, interrupted=self._give_up)
             finally:
                 switches.close_sessions(self._lab.sessions.values())
-        return UpResult(state.name, runner.deadline.elapsed, runner.timings, state.evidence, self._report)
+        body = {
+            "schema": SCHEMA,
+            "lab": state.name,
+            "seconds": round(runner.deadline.elapsed, 3),
+            "timings": runner.timings,
+            "evidence": str(state.evidence),
+            "report": self._report.as_dict() if self._report else None,
+        }
+        return body, self._report
 
     def _give_up(self) -> None:
         """Ctrl-C: a creation that is under way ends when its nodes are taken away, everything else at its next poll."""
@@ -216,8 +214,8 @@ class Up:
     def _inputs(self, context: StepContext) -> str:
         """Before anything boots: a manifest that cannot be had would be found out half an hour later."""
         folder, version = self._lab.folder.path, self._lab.folder.lab.versions["calico"]
-        manifest = find_manifest(folder, version, self._request.calico, context.say)
-        lay(self._state, folder, manifest, version, context.say)
+        manifest = cluster.find_manifest(folder, version, self._request.calico, context.say)
+        cluster.lay_manifest(self._state, folder, manifest, version, context.say)
         return f"Calico {version} from {manifest.source}"
 
     def _create(self, context: StepContext) -> str:
@@ -265,8 +263,8 @@ def default_limit(runtime: Runtime, target: Mapping[str, str]) -> float:
     return N9KV_LIMIT if is_real(target) else runtime.limit
 
 
-def up(request: UpRequest) -> UpResult:
-    """Bring a lab up under its lock.
+def up(request: UpRequest) -> tuple[dict[str, Any], Report | None]:
+    """Bring a lab up under its lock: what was done (schema ``labctl.up/v1``), and what the scenarios came to.
 
     Raises the error of the step that failed. Before the push has begun (with containers: before the nodes are there)
     the lab is then removed, its journal and logs kept in the archive; later it stays for a look, and a second ``up``

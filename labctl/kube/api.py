@@ -24,11 +24,10 @@ from labctl.waiting import Late
 
 log = logging.getLogger(__name__)
 Json = dict[str, Any]
-PatchKind = Literal["merge", "strategic", "json", "apply"]
+PatchKind = Literal["merge", "strategic", "apply"]
 CONTENT_TYPES: Mapping[str, str] = {
     "merge": "application/merge-patch+json",
     "strategic": "application/strategic-merge-patch+json",
-    "json": "application/json-patch+json",
     "apply": "application/apply-patch+yaml",
 }
 

@@ -33,8 +33,8 @@ class Change:
     detail: str = ""
 
     def __str__(self) -> str:
-        words = {"added": "deleted", "missing": "made again", "changed": "changed back", "pod": "restarted"}
-        return f"{self.key} {words[self.what]}" + (f": {self.detail}" if self.detail else "")
+        done = {"added": "deleted", "missing": "made again", "changed": "changed back", "pod": "restarted"}
+        return f"{self.key} {done[self.what]}" + (f": {self.detail}" if self.detail else "")
 
 
 def changes(first: Mapping[Key, Json], found: Found) -> list[Change]:
@@ -197,8 +197,8 @@ class ClusterPart(Part[Change]):
         return CheckFailed(f"not as it was: {self._sentence(left)}", code="objects-not-turned-back")
 
     def _sentence(self, left: Sequence[Change]) -> str:
-        words = {row.key: f" ({self.refused[row.key]})" for row in left if row.key in self.refused}
-        return "; ".join(f"{row}{words.get(row.key, '')}" for row in left)
+        why = {key: f" ({reason})" for key, reason in self.refused.items()}
+        return "; ".join(f"{row}{why.get(row.key, '')}" for row in left)
 
     def apply(self, left: Sequence[Change]) -> None:
         """And give it a moment. Raises `Cancelled`."""

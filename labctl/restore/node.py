@@ -63,9 +63,11 @@ def read(node: str, endpoints: Endpoints) -> NodeState:
     return parse(done.stdout.decode())
 
 
-def _exec(node: str, argv: list[str], endpoints: Endpoints, stdin: bytes = b"") -> Completed:
+def _exec(
+    node: str, argv: list[str], endpoints: Endpoints, stdin: bytes = b"", timeout: float | None = None
+) -> Completed:
     try:
-        return endpoints.exec(node, argv, stdin=stdin)
+        return endpoints.exec(node, argv, stdin=stdin, timeout=timeout)
     except AgentError as error:
         raise InconclusiveError(f"{node}: {error.message}", code="node-unreachable") from error
 
@@ -201,12 +203,7 @@ def run_scripts(folder: Path, nodes: Iterable[str], endpoints: Endpoints) -> str
 
     def one(node: str) -> None:
         script = f"nodes/{node}.sh"
-        text = (folder / script).read_bytes()
-        try:
-            done = endpoints.exec(node, ["sh", "-eu", "-s"], stdin=text, timeout=limit("script"))
-        except AgentError as error:
-            message = f"{node}: its script could not be run: {error.message}"
-            raise InconclusiveError(message, code="node-script") from error
+        done = _exec(node, ["sh", "-eu", "-s"], endpoints, (folder / script).read_bytes(), limit("script"))
         if done.code != 0:
             said = (done.stderr.strip() or done.stdout.strip()).decode(errors="replace")
             message = f"{node}: {script} ended with code {done.code}: {said}"

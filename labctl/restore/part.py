@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Generic, Literal, TypeVar
 
 from labctl.errors import LabctlError
@@ -38,17 +39,16 @@ class Restored:
 
     def as_dict(self) -> dict[str, Any]:
         """A row of ``labctl.reset/v1``."""
-        rows = [{"do": entry.do, "what": entry.what, "lines": entry.lines} for entry in self.entries]
-        return {"part": self.kind, "name": self.name, "rows": rows}
+        return {"part": self.kind, "name": self.name, "rows": [asdict(entry) for entry in self.entries]}
 
 
 def counted(entries: Iterable[Entry], noun: str) -> str:
     """``2 lines added, 1 removed, 3 changed``."""
-    counts: dict[str, int] = {}
+    counts = Counter[str]()
     for entry in entries:
-        counts[entry.do] = counts.get(entry.do, 0) + entry.lines
-    words = {"add": "added", "remove": "removed", "change": "changed"}
-    parts = [f"{counts[do]} {word}" for do, word in words.items() if do in counts]
+        counts[entry.do] += entry.lines
+    verbs = {"add": "added", "remove": "removed", "change": "changed"}
+    parts = [f"{counts[do]} {verb}" for do, verb in verbs.items() if do in counts]
     if not parts:
         return "nothing"
     number, _, word = parts[0].partition(" ")

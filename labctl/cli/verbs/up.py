@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,8 +23,6 @@ from labctl.guest.launchers import LAUNCHERS
 from labctl.runtime.select import AUTO, RUNTIMES
 
 if TYPE_CHECKING:
-    from labctl.cli.upsource import Source
-    from labctl.engine.up import UpResult
     from labctl.state import LabState
     from labctl.verify.verdict import Report
 
@@ -120,9 +118,10 @@ def command(
                 state, nodes, found.render, listener, brought_kubectl(), prove, timeout, calico or found.calico,
                 judged.append, kept,
             )  # fmt: skip
-            done = up(request)
-        telling.tell(lambda: _body(done, found), lambda: _text(done, state, kept=kept))
-    sys.exit(int(exit_code(done.report) if done.report else ExitCode.OK))
+            done, report = up(request)
+        done["warnings"] = [warning.as_dict() for warning in found.warnings]
+        telling.tell(lambda: done, lambda: _text(done, report, state, kept=kept))
+    sys.exit(int(exit_code(report) if report else ExitCode.OK))
 
 
 @contextmanager
@@ -167,23 +166,11 @@ def _removed(state: LabState, *, wanted: bool) -> Iterator[None]:
                 say(f"lab {state.name} is not there any more")
 
 
-def _body(done: UpResult, found: Source) -> dict[str, Any]:
-    return {
-        "schema": "labctl.up/v1",
-        "lab": done.lab,
-        "seconds": round(done.seconds, 3),
-        "timings": {name: [round(moment, 3) for moment in span] for name, span in done.timings.items()},
-        "evidence": str(done.evidence),
-        "report": done.report.as_dict() if done.report else None,
-        "warnings": [warning.as_dict() for warning in found.warnings],
-    }
-
-
-def _text(done: UpResult, state: LabState, *, kept: bool) -> None:
-    if done.report:
-        tell_report(done.report, done.evidence if kept else None)
+def _text(done: Mapping[str, Any], report: Report | None, state: LabState, *, kept: bool) -> None:
+    if report:
+        tell_report(report, state.evidence if kept else None)
     else:
-        result(f"lab {done.lab} is up ({done.seconds:.1f} s); nothing was verified")
+        result(f"lab {state.name} is up ({done['seconds']:.1f} s); nothing was verified")
     if kept:
         _tell_ways_in(state)
 

@@ -103,7 +103,7 @@ def test_a_docker_that_cannot_be_asked(
     good_host: ContainerHostFacts, real_lab: LabNeeds, trouble: str, words: str, fix: str
 ) -> None:
     address = "ssh://ada:hunter2@far" if trouble == "remote" else good_host.docker_address
-    facts = replace(good_host, docker=None, docker_trouble=trouble, docker_words="why", docker_address=address)
+    facts = replace(good_host, docker=None, docker_trouble=trouble, docker_said="why", docker_address=address)
     found = findings(facts, real_lab)
     one = by_id(found, "docker")
     assert (one.severity, one.fix) == ("error", fix)
@@ -231,15 +231,15 @@ STANDIN = image("/bin/switch", labels={"labctl.standin": "switch"})
 @pytest.mark.parametrize(
     ("built", "made"),
     [
-        (PLAIN, "plain"),
-        (image("/launch_nxos.py", health="", ports="22"), "plain"),
+        (PLAIN, "other"),
+        (image("/launch_nxos.py", health="", ports="22"), "other"),
         (FORK, "srl-labs"),
         (NEWER_FORK, "srl-labs"),
-        (image("/launch.py", health="", ports="22 443"), "unknown"),
-        (image(ports="22 443"), "unknown"),
-        (image("/bin/bash", ports="22 443"), "unknown"),
+        (image("/launch.py", health="", ports="22 443"), "other"),
+        (image(ports="22 443"), "other"),
+        (image("/bin/bash", ports="22 443"), "other"),
         (STANDIN, "standin"),
-        (image("/bin/switch", labels={"labctl.standin": "node"}), "unknown"),
+        (image("/bin/switch", labels={"labctl.standin": "node"}), "other"),
     ],
 )
 def test_who_built_a_switch_image(built: Json, made: str) -> None:
@@ -250,7 +250,7 @@ def test_who_built_a_switch_image(built: Json, made: str) -> None:
     ("built", "identity", "severity", "words"),
     [
         (None, "image-switch", "error", "is not here"),
-        (PLAIN, "image-switch", "error", "does not know containerlab's options"),
+        (PLAIN, "image-switch", "error", "not as those that containerlab can drive"),
         (image(ports="22 443"), "image-switch", "error", "starts nothing"),
         (STANDIN, "image-switch", "error", "is a stand-in"),
         (image("/launch.py", ports="443", created="2026-06-28T23:00:00Z"), "image-switch-age", "warning", "2026-06-28"),
