@@ -85,14 +85,13 @@ def _launchers(facts: HostFacts) -> Iterator[Finding | None]:
 
 
 def _launcher_fix(facts: HostFacts, launcher: LauncherFact) -> str | None:
-    refusal = launcher.refusal or ""
-    if "not installed" in refusal:
-        return facts.install("qemu-system-x86")
-    if "may not be opened" in refusal:
-        return facts.as_root(f"usermod --append --groups kvm {facts.user}")
-    if "no place to map" in refusal:
-        return facts.as_root("mount -o remount,exec,size=2G /dev/shm")
-    return f"labctl up SPEC --launcher {launcher.name}  (tries it again)" if launcher.tried else None
+    fixes = {
+        "not installed": facts.install("qemu-system-x86"),
+        "may not be opened": facts.as_root(f"usermod --append --groups kvm {facts.user}"),
+        "no place to map": facts.as_root("mount -o remount,exec,size=2G /dev/shm"),
+    }
+    again = f"labctl up SPEC --launcher {launcher.name}  (tries it again)" if launcher.tried else None
+    return next((fix for why, fix in fixes.items() if why in (launcher.refusal or "")), again)
 
 
 def _image(facts: HostFacts) -> Iterator[Finding | None]:

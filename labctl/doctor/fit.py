@@ -185,55 +185,39 @@ def _management(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
     """The lab's management network against Docker's networks and the host's routes."""
     if needs is None or needs.subnet is None or facts.docker is None:
         return
-    subnet, networks = needs.subnet, facts.docker.networks
-    own = next((one for one in networks if one["Name"] == needs.network), None)
-    others = (one for one in networks if one is not own and any(map(subnet.overlaps, _subnets(one))))
+    subnet, name, docker = needs.subnet, needs.network, facts.docker
+    own = next((one for one in docker.networks if one["Name"] == name), None)
     free = free_subnet(facts, subnet.prefixlen)
     other = f"management: {free} in the spec" if free else None
-    fine = f"{subnet} is free" if own is None else f"{subnet} is the lab's own"
-    clash = _clash(facts.docker, next(others, None), subnet, other)
-    wrong = _own(own, needs, subnet) if own else None
-    yield row("management", fine, wrong, clash, *_reached(facts, own, subnet, other))
+    wrong: list[Answer | None] = []
+    bridge = None
+    if own:
+        there = ", ".join(map(str, _subnets(own))) or "no IPv4"
+        foreign = f"there is a Docker network {name} that containerlab did not make"
+        differs = f"the Docker network {name} is there with {there}, not {subnet}; containerlab would use it as it is"
+        wrong.append(error("containerlab" not in _labels(own), foreign, _rename(needs)))
+        wrong.append(error(subnet not in _subnets(own), differs, f"docker network rm {name}"))
+        bridge = (own.get("Options") or {}).get("com.docker.network.bridge.name") or f"br-{own['Id'][:12]}"
+    for one in docker.networks:
+        left = "containerlab" in _labels(one) and not _users(docker, one["Name"])
+        what = f"left over from a lab, {one['Name']}," if left else one["Name"]
+        fix = f"docker network rm {one['Name']}" if left else other
+        overlaps = one is not own and any(map(subnet.overlaps, _subnets(one)))
+        wrong.append(error(overlaps, f"{subnet} overlaps the Docker network {what} of this host", fix))
+    # what this host reaches where the lab's network would be; the way to the lab's own network is none
+    routes = [one for one in facts.routes if one[0].overlaps(subnet) and one[1] != bridge]
+    for network, interface in routes:
+        way = f"{subnet} is on this host's way to {network} ({interface})"
+        wrong.append(error(network.subnet_of(subnet), way, other))
+    for network, interface in routes:
+        part = f"{subnet} hides a part of {network}, which this host reaches through {interface}"
+        wrong.append(("warning", part, other))
+    yield row("management", f"{subnet} is the lab's own" if own else f"{subnet} is free", *wrong)
 
 
 def _subnets(network: Json) -> list[IPv4Network]:
     found = [str(part.get("Subnet") or "") for part in (network.get("IPAM") or {}).get("Config") or ()]
     return [IPv4Network(subnet, strict=False) for subnet in found if subnet and ":" not in subnet]
-
-
-def _reached(
-    facts: ContainerHostFacts, own: Json | None, subnet: IPv4Network, other: str | None
-) -> Iterator[Answer | None]:
-    """What this host reaches where the lab's network would be; the way to the lab's own network is none."""
-    named = ((own or {}).get("Options") or {}).get("com.docker.network.bridge.name")
-    bridge = (named or f"br-{own['Id'][:12]}") if own else None
-    there = [one for one in facts.routes if one[0].overlaps(subnet) and one[1] != bridge]
-    for network, interface in there:
-        within = network.subnet_of(subnet)
-        yield error(within, f"{subnet} is on this host's way to {network} ({interface})", other)
-    for network, interface in there:
-        yield "warning", f"{subnet} hides a part of {network}, which this host reaches through {interface}", other
-
-
-def _own(own: Json, needs: LabNeeds, subnet: IPv4Network) -> Answer | None:
-    """What is wrong with a network of the lab's name."""
-    name, subnets = own["Name"], _subnets(own)
-    foreign = f"there is a Docker network {name} that containerlab did not make"
-    there = ", ".join(map(str, subnets)) or "no IPv4"
-    differs = f"the Docker network {name} is there with {there}, not {subnet}; containerlab would use it as it is"
-    return error("containerlab" not in _labels(own), foreign, _rename(needs)) or error(
-        subnet not in subnets, differs, f"docker network rm {name}"
-    )
-
-
-def _clash(docker: DockerFacts, one: Json | None, subnet: IPv4Network, other: str | None) -> Answer | None:
-    """A network of somebody else's that overlaps the lab's."""
-    if one is None:
-        return None
-    name = one["Name"]
-    left = "containerlab" in _labels(one) and not _users(docker, name)
-    message = f"{subnet} overlaps the Docker network {f'left over from a lab, {name},' if left else name} of this host"
-    return "error", message, f"docker network rm {name}" if left else other
 
 
 def _users(docker: DockerFacts, network: str) -> list[str]:

@@ -147,11 +147,6 @@ def _heal(what: Change, client: LabClient, healers: Healers) -> None:
         raise NotHealed(f"{what.name}: {error or type(error).__name__}") from error
 
 
-def switch_lines(client: LabClient, data: Mapping[str, Any]) -> None:
-    """``{switch, lines}``: configuration lines."""
-    client.configure(data["switch"], data["lines"])
-
-
 def node_commands(client: LabClient, data: Mapping[str, Any]) -> None:
     """``{node, commands}``: argument lists."""
     for argv in data["commands"]:
@@ -187,16 +182,11 @@ def kube_delete(client: LabClient, data: Mapping[str, Any]) -> None:
     wait_for(gone, Deadline(paced(GONE_LIMIT)), every=0.2)
 
 
-def by_itself(client: LabClient, data: Mapping[str, Any]) -> None:
-    """Nothing to undo: a session that was cleared, a pod that was deleted, come back by themselves."""
-    del client, data
-
-
 HEALERS: dict[str, Healer] = {
-    "switch-lines": switch_lines,
+    "switch-lines": lambda client, data: client.configure(data["switch"], data["lines"]),
     "node-commands": node_commands,
     "kube-patch": kube_patch,
     "kube-delete": kube_delete,
-    "by-itself": by_itself,
+    "by-itself": lambda _client, _data: None,  # a session that was cleared, a pod that was deleted
 }
 """By the kind that a journal entry names; a check with a way back of its own adds it."""
