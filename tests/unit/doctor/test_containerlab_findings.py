@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from labctl.doctor.containerlab import findings
+from labctl.doctor.containerlab import findings, maker
 from labctl.doctor.facts import ContainerHostFacts, ContainerlabFact, Json
 from labctl.doctor.findings import GB, Finding, can_run, page
-from labctl.doctor.fit import maker
 from labctl.doctor.needs import ImageNeed, LabNeeds
 from labctl.peers import EXTRAS, ON_NODE
 from labctl.peers import nxos as machine
