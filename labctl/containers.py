@@ -49,34 +49,20 @@ ENVIRONMENT = (
     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "PYTHONDONTWRITEBYTECODE=1",
 )  # fmt: skip
 
+
+def _image(name: str, standin: str, *, programs: bool = False, **config: Any) -> ContainerImage:
+    config = {"Env": list(ENVIRONMENT), "Labels": {"labctl.standin": standin}, **config}
+    return ContainerImage(f"labctl/{name}:latest", config, programs)
+
+
+CHECK = {"Test": ["CMD", "/usr/local/sbin/labctl-healthcheck"], "Interval": INTERVAL, "Timeout": INTERVAL, "Retries": 3}
+TINI = ("/usr/bin/tini", "--")
+SWITCH = (*TINI, "/usr/bin/python3", "-I", "-m", "labctl.standin.switch.container")
 IMAGES = (
-    ContainerImage(
-        "labctl/host:latest",
-        {"Env": list(ENVIRONMENT), "Cmd": ["sleep", "infinity"], "Labels": {"labctl.standin": "host"}},
-    ),
-    ContainerImage(
-        "labctl/n9kv-standin:latest",
-        {
-            "Env": list(ENVIRONMENT),
-            "Entrypoint": ["/usr/bin/tini", "--", "/usr/bin/python3", "-I", "-m", "labctl.standin.switch.container"],
-            "ExposedPorts": {"22/tcp": {}},
-            "Healthcheck": {
-                "Test": ["CMD", "/usr/local/sbin/labctl-healthcheck"], "Interval": INTERVAL, "Timeout": INTERVAL,
-                "Retries": 3,
-            },
-            "Labels": {"labctl.standin": "switch"},
-        },
-    ),
-    ContainerImage(
-        "labctl/k8s-standin:latest",
-        {
-            "Env": list(ENVIRONMENT),
-            "Entrypoint": ["/usr/bin/tini", "--", "/usr/local/sbin/labctl-node"],
-            "Labels": {"labctl.standin": "node"},
-        },
-        programs=True,
-    ),
-)  # fmt: skip
+    _image("host", "host", Cmd=["sleep", "infinity"]),
+    _image("n9kv-standin", "switch", Entrypoint=list(SWITCH), ExposedPorts={"22/tcp": {}}, Healthcheck=CHECK),
+    _image("k8s-standin", "node", Entrypoint=[*TINI, "/usr/local/sbin/labctl-node"], programs=True),
+)
 
 
 def packages() -> tuple[str, ...]:

@@ -6,7 +6,6 @@ that cannot be asked is a fact too.
 
 from __future__ import annotations
 
-import errno
 import grp
 import os
 import platform
@@ -387,8 +386,7 @@ def kvm_refusal(device: Path, *, root: bool) -> str | None:
         # a privileged container opens it as root: this user's own right does not matter
         return f"{device} may not be opened here, not even by root" if root else None
     except OSError as error:
-        why = errno.errorcode.get(error.errno or 0, "")
-        return f"{device} cannot be opened: {error.strerror} ({why})"
+        return f"{device} cannot be opened: {error.strerror}"
     return None
 
 

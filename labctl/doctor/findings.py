@@ -60,13 +60,6 @@ def can_run(found: Sequence[Finding]) -> bool:
     return all(finding.severity != "error" for finding in found)
 
 
-def _counted(found: Sequence[Finding]) -> str:
-    """``1 error, 2 warnings``."""
-    counts = Counter(one.severity for one in found)
-    names: tuple[Severity, ...] = ("error", "warning")
-    return ", ".join(f"{counts[name]} {name}{'s' if counts[name] != 1 else ''}" for name in names if counts[name])
-
-
 def page(found: Sequence[Finding], subject: str, *, width: int | None = None, colour: bool = False) -> str:
     """The table, the repairs, and one line of summary: "``subject`` can run here". ``width``: of a terminal."""
     from labctl.report.style import Paint
@@ -76,9 +69,10 @@ def page(found: Sequence[Finding], subject: str, *, width: int | None = None, co
     paint = Paint(colour)
     rows = [(one.id, one.severity, one.sentence) for one in found]
     repairs = [f"{one.id}: {one.fix}" for one in found if one.fix and one.severity != "ok"]
-    told = _counted(found)
+    counts = Counter(one.severity for one in found)
+    told = [f"{counts[name]} {name}{'s' * (counts[name] != 1)}" for name in ("error", "warning") if counts[name]]
     able = can_run(found)
-    verdict = f"{subject} {'can' if able else 'cannot'} run here" + (f" ({told})" if told else "")
+    verdict = f"{subject} {'can' if able else 'cannot'} run here" + (f" ({', '.join(told)})" if told else "")
     lines = [table(("FINDING", "SEVERITY", "WHAT"), rows, width=width, paint=paint)]
     lines += [line for text in repairs for line in (wrap(text, width, "  ", whole=True) if width else [text])]
     return "\n".join([*lines, paint("PASS" if able else "FAIL", verdict)])

@@ -194,8 +194,16 @@ def await_calico_addresses(lab: Running, context: StepContext) -> str:
         items = _nodes(lab)
         if isinstance(items, NotYet):
             return items
-        wrong = [reason for name in bonds if (reason := _address_trouble(name, bonds[name], items.get(name)))]
-        return NotYet("; ".join(wrong)) if wrong else ", ".join(f"{name} {_address(items[name])}" for name in bonds)
+        found = {name: (item["metadata"].get("annotations") or {}).get(ADDRESS) for name, item in items.items()}
+        wrong = []
+        for name, expected in bonds.items():
+            if name not in found:
+                wrong.append(f"{name} is not registered")
+            elif found[name] is None:
+                wrong.append(f"calico-node has not written an address of {name}")
+            elif found[name] not in expected:
+                wrong.append(f"{name} has {found[name]}, bond0 has {', '.join(sorted(expected)) or 'none'}")
+        return NotYet("; ".join(wrong)) if wrong else ", ".join(f"{name} {found[name]}" for name in bonds)
 
     try:
         return context.wait(used, known.limit("workloads"), every=0.05)
@@ -205,19 +213,6 @@ def await_calico_addresses(lab: Running, context: StepContext) -> str:
             code="calico-address",
             hint="it looks for its address when it starts: labctl kubectl LAB -- -n kube-system logs ds/calico-node",
         ) from None
-
-
-def _address(item: Json) -> str | None:
-    return (item["metadata"].get("annotations") or {}).get(ADDRESS)
-
-
-def _address_trouble(name: str, expected: frozenset[str], item: Json | None) -> str | None:
-    if item is None:
-        return f"{name} is not registered"
-    found = _address(item)
-    if found is None:
-        return f"calico-node has not written an address of {name}"
-    return None if found in expected else f"{name} has {found}, bond0 has {', '.join(sorted(expected)) or 'none'}"
 
 
 def _nodes(lab: Running) -> dict[str, Json] | NotYet:
