@@ -10,10 +10,12 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from labctl.errors import InconclusiveError, UsageError, did_you_mean
+from labctl.errors import InconclusiveError, LabctlError, UsageError, did_you_mean
 from labctl.events import Listener
 from labctl.folder import Folder, load_folder
 from labctl.kube.api import Api, access_from_kubeconfig
+from labctl.kube.exec import PodExec
+from labctl.kube.resources import PODS
 from labctl.nxos.session import WINDOW, NxosSession, Tap
 from labctl.pace import limit
 from labctl.paper.catalogue import as_evidence
@@ -25,7 +27,7 @@ from labctl.runtime.api import Endpoints, Observation, Runtime
 from labctl.state import LabState
 from labctl.verify.evidence import Evidence
 from labctl.verify.inputs import load_checks
-from labctl.verify.observer import Observer, Unanswered
+from labctl.verify.observer import NoPod, Observer, Unanswered, run_in_pod
 from labctl.verify.run import VerifyRequest
 from labctl.verify.topics import bird
 from labctl.verify.topics.bird import BirdSession
@@ -169,13 +171,17 @@ def calico_status(
     inputs = load_checks(state.folder).cluster
     if inputs is None:
         raise UsageError(f"checks.yaml of lab {lab.name} does not say where BIRD is asked", code="no-bird")
-    asked = inputs.bird
+    asked, api = inputs.bird, client(state, endpoints).cluster
+    pods, listed = PodExec(api.access), partial(api.list, PODS)
 
     def one(node: str) -> list[BirdSession] | str:
+        texts = []
         try:
-            return bird.parse(*(observer.ask(command)[0] for command in bird.commands(asked, known[node])))
-        except Unanswered as error:
+            for command in bird.commands(asked, known[node]):
+                done = run_in_pod(listed, pods, known[node], command.pod, command.text.split())
+                texts.append(done.stdout if done.code == 0 else done.stderr)
+            return bird.parse(*texts)
+        except (LabctlError, NoPod, Unanswered) as error:
             return str(error)
 
-    with observing(state, endpoints) as observer:
-        return at_once([name for name in known if not wanted or name in wanted], one)
+    return at_once([name for name in known if not wanted or name in wanted], one)

@@ -77,9 +77,6 @@ def access_from_kubeconfig(path: Path, folder: Path) -> Access:
         ("client.crt", user, "client-certificate"),
         ("client.key", user, "client-key"),
     ):
-        if field in row:
-            files.append(str(row[field]))
-            continue
         target = folder / f"kube-{name}"
         target.touch(mode=0o600)
         target.write_bytes(base64.b64decode(row[f"{field}-data"]))

@@ -101,17 +101,15 @@ def _read(path: Path) -> Any:
 
 
 def switches(first: Snapshot, client: LabClient, timeout: float) -> list[Part[Any]]:
-    """In the order of the folder, as everywhere. ``timeout``: seconds for one answer."""
-    folder, named = client.folder, first.switches
-    return [
-        SwitchPart(name, named[name], client.login, folder.path, timeout) for name in folder.lab.nodes if name in named
-    ]
+    """``timeout``: seconds for one answer."""
+    path, login = client.folder.path, client.login
+    return [SwitchPart(name, text, login, path, timeout) for name, text in first.switches.items()]
 
 
 def nodes(first: Snapshot, client: LabClient) -> list[Part[Any]]:
-    """Nodes and external hosts, in the order of the folder."""
-    folder, named = client.folder, first.nodes
-    return [NodePart(name, named[name], client.endpoints, folder.path) for name in folder.lab.nodes if name in named]
+    """Nodes and external hosts."""
+    path, endpoints = client.folder.path, client.endpoints
+    return [NodePart(name, state, endpoints, path) for name, state in first.nodes.items()]
 
 
 def drift(state: LabState, client: LabClient) -> list[str]:
