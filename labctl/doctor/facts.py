@@ -75,11 +75,11 @@ def _groups() -> frozenset[str]:
 class Facts:
     """What is asked of every host."""
 
-    machine: str = field(default_factory=platform.machine)
+    machine: str
     user: str = field(default_factory=_user)
     root: bool = field(default_factory=lambda: os.geteuid() == 0)
     cpus: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
-    memory_free: int = field(default_factory=memory_free)
+    memory_free: int
 
     def as_root(self, command: str) -> str:
         """The command as this user types it."""
@@ -204,6 +204,8 @@ def host_facts(cache: Path, shared: Sequence[Path] = ()) -> HostFacts:
     release = platform.freedesktop_os_release() if any(map(Path.is_file, OS_RELEASE)) else {}
     root, user = os.geteuid() == 0, _user()
     return HostFacts(
+        machine=platform.machine(),
+        memory_free=memory_free(),
         os_id=release.get("ID", "unknown"),
         os_version=release.get("VERSION_ID", ""),
         os_name=release.get("PRETTY_NAME", platform.system()),
@@ -282,6 +284,7 @@ def container_host_facts(
     docker, trouble, said = ask(address, [image.reference for image in needs.images] if needs else [])
     path = at.environment.get("PATH", os.defpath)
     return ContainerHostFacts(
+        machine=platform.machine(),
         debian=debian(at.os_release),
         memory_free=memory_free(at.proc, at.sys / "fs" / "cgroup"),
         lacking_capabilities=lacking_capabilities(at.proc),
