@@ -263,47 +263,33 @@ SYSTEM_FOLDERS = "/usr/sbin:/sbin"
 """Not on a user's PATH in Debian."""
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
-    """Where to look: another host in a test."""
-
-    proc: Path = Path("/proc")
-    sys: Path = Path("/sys")
-    modules: Path = Path("/lib/modules")
-    os_release: Path = Path("/etc/os-release")
-    kvm: Path = Path("/dev/kvm")
-    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
-
-
-def container_host_facts(
-    needs: LabNeeds | None, *, lab_known: bool = False, edge: Edge | None = None
-) -> ContainerHostFacts:
+def container_host_facts(needs: LabNeeds | None, *, lab_known: bool = False) -> ContainerHostFacts:
     """For containerlab: for one lab, or for none in particular."""
-    at = edge or Edge()
-    address = at.environment.get("DOCKER_HOST") or DEFAULT_ADDRESS  # as containerlab, which knows no contexts
+    proc, environment = Path("/proc"), os.environ
+    address = environment.get("DOCKER_HOST") or DEFAULT_ADDRESS  # as containerlab, which knows no contexts
     docker, trouble, said = ask(address, [image.reference for image in needs.images] if needs else [])
-    path = at.environment.get("PATH", os.defpath)
+    path = environment.get("PATH", os.defpath)
     return ContainerHostFacts(
         machine=platform.machine(),
-        debian=debian(at.os_release),
-        memory_free=memory_free(at.proc, at.sys / "fs" / "cgroup"),
-        lacking_capabilities=lacking_capabilities(at.proc),
+        debian=debian(OS_RELEASE[0]),
+        memory_free=memory_free(),
+        lacking_capabilities=lacking_capabilities(proc),
         docker_address=address,
         docker_trouble=trouble,
         docker_said=said,
         dockerd=shutil.which("dockerd", path=f"{path}:{SYSTEM_FOLDERS}") is not None,
         docker_cli=shutil.which("docker", path=path),
         docker=docker,
-        containerlab=containerlab(path, at.environment),
-        modules=modules(ALL_MODULES, platform.release(), at.sys, at.modules),
-        inotify_watches=number(at.proc / "sys/fs/inotify/max_user_watches"),
-        inotify_instances=number(at.proc / "sys/fs/inotify/max_user_instances"),
-        virtualisation=virtualisation(at.proc),
-        in_container=in_container(at.proc),
-        kvm=kvm_refusal(at.kvm, root=os.geteuid() == 0),
-        ipv6=ipv6(at.proc),
-        routes=routes(at.proc),
-        kind_network=at.environment.get("KIND_EXPERIMENTAL_DOCKER_NETWORK") or "kind",
+        containerlab=containerlab(path, environment),
+        modules=modules(ALL_MODULES, platform.release(), Path("/sys"), Path("/lib/modules")),
+        inotify_watches=number(proc / "sys/fs/inotify/max_user_watches"),
+        inotify_instances=number(proc / "sys/fs/inotify/max_user_instances"),
+        virtualisation=virtualisation(proc),
+        in_container=in_container(proc),
+        kvm=kvm_refusal(Path("/dev/kvm"), root=os.geteuid() == 0),
+        ipv6=ipv6(proc),
+        routes=routes(proc),
+        kind_network=environment.get("KIND_EXPERIMENTAL_DOCKER_NETWORK") or "kind",
         lab_known=lab_known,
     )
 
