@@ -14,7 +14,7 @@ from labctl.events import Listener, interruption
 from labctl.folder import load_folder
 from labctl.journal import Journal
 from labctl.pace import paced
-from labctl.restore import snapshot
+from labctl.restore import node, snapshot, switch
 from labctl.restore.changes import open_changes
 from labctl.restore.cluster import ClusterPart, namespaces
 from labctl.restore.part import Entry, Part, Restored, counted, each, look, restore
@@ -127,11 +127,11 @@ class _Reset:
     def _switches(self, context: StepContext) -> str:
         """A line that is on its way to a switch is not called back."""
         timeout = context.deadline.at_most(self._lab.folder.lab.limit("push")).remaining
-        return self._one_way("switches", snapshot.switches(self._first, self._client, timeout))
+        return self._one_way("switches", switch.parts(self._first.switches, self._client, timeout))
 
     def _nodes(self, context: StepContext) -> str:
         del context
-        return self._one_way("nodes", snapshot.nodes(self._first, self._client))
+        return self._one_way("nodes", node.parts(self._first.nodes, self._client))
 
     def _cluster(self, context: StepContext) -> str:
         deadline = context.deadline.at_most(self._lab.folder.lab.limit("workloads"))

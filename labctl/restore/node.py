@@ -17,6 +17,7 @@ from labctl.errors import CheckFailed, InconclusiveError, Place
 from labctl.guest.api import AgentError, Completed
 from labctl.pace import limit
 from labctl.parallel import at_once
+from labctl.restore.client import LabClient
 from labctl.restore.part import Do, Entry, Part
 from labctl.runtime.api import Endpoints
 
@@ -196,6 +197,11 @@ class NodePart(Part[NodeChange]):
             code="node-not-turned-back",
             hint="an interface that is gone altogether comes back with labctl repair",
         )
+
+
+def parts(first: Mapping[str, NodeState], client: LabClient) -> list[NodePart]:
+    """Of what nodes and hosts held then."""
+    return [NodePart(name, state, client.endpoints, client.folder.path) for name, state in first.items()]
 
 
 def run_scripts(folder: Path, nodes: Iterable[str], endpoints: Endpoints) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any, Generic, Literal, TypeVar
 
@@ -90,15 +91,13 @@ class Part(ABC, Generic[D]):
 
 def look(part: Part[D]) -> Restored:
     """What is different, and nothing is done."""
-    try:
+    with closing(part):
         return Restored(part.kind, part.name, tuple(part.entries(part.differences())))
-    finally:
-        part.close()
 
 
 def restore(part: Part[D], stopped: Callable[[], bool] = lambda: False) -> Restored:
     """Read, compare, apply, read back, until nothing is different. Raises the part's `error` with what stays."""
-    try:
+    with closing(part):
         first = left = part.differences()
         rounds, on = 0, bool(left)
         while left and on and not stopped():
@@ -110,8 +109,6 @@ def restore(part: Part[D], stopped: Callable[[], bool] = lambda: False) -> Resto
         if first:
             part.settle()
         return Restored(part.kind, part.name, tuple(part.entries(first)))
-    finally:
-        part.close()
 
 
 def each(parts: Sequence[Part[D]], work: Callable[[Part[D]], Restored]) -> list[Restored]:

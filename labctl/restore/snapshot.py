@@ -23,9 +23,8 @@ from labctl.restore.changes import open_changes
 from labctl.restore.client import LabClient
 from labctl.restore.cluster import ClusterPart
 from labctl.restore.inventory import Key, collect
-from labctl.restore.node import NodePart, NodeState
+from labctl.restore.node import NodeState
 from labctl.restore.part import Entry, Kind, Part, look
-from labctl.restore.switch import SwitchPart
 from labctl.state import LabState, write_private
 from labctl.waiting import Deadline
 
@@ -100,18 +99,6 @@ def _read(path: Path) -> Any:
     return body
 
 
-def switches(first: Snapshot, client: LabClient, timeout: float) -> list[Part[Any]]:
-    """``timeout``: seconds for one answer."""
-    path, login = client.folder.path, client.login
-    return [SwitchPart(name, text, login, path, timeout) for name, text in first.switches.items()]
-
-
-def nodes(first: Snapshot, client: LabClient) -> list[Part[Any]]:
-    """Nodes and external hosts."""
-    path, endpoints = client.folder.path, client.endpoints
-    return [NodePart(name, state, endpoints, path) for name, state in first.nodes.items()]
-
-
 def drift(state: LabState, client: LabClient) -> list[str]:
     """``leaf101: interface port-channel11: shutdown``, node by node; read from the running lab.
 
@@ -124,7 +111,7 @@ def drift(state: LabState, client: LabClient) -> list[str]:
         first = load(state)
     except LabctlError:
         return []  # nothing to compare with; labctl reset says why
-    parts = [*switches(first, client, PATIENCE), *nodes(first, client)]
+    parts: list[Part[Any]] = [*switch.parts(first.switches, client, PATIENCE), *node.parts(first.nodes, client)]
     if first.objects is not None:
         parts.append(ClusterPart(first.objects, client.cluster, Deadline(PATIENCE), threading.Event()))
     named = {part.name: part for part in parts}

@@ -26,7 +26,7 @@ from labctl.nxos.redact import Redactor
 from labctl.nxos.session import NxosSession, SwitchUnreachable
 from labctl.nxos.tree import Difference, Section, changed, normalise, parse
 from labctl.parallel import raise_all, tried
-from labctl.restore.client import Login
+from labctl.restore.client import LabClient, Login
 from labctl.restore.part import Entry, Part
 
 RUNNING = "show running-config"
@@ -126,6 +126,11 @@ class SwitchPart(Part[Difference]):
             message = f"{self.name}: {told(row)} was not {what}" + (f" ({why})" if why else "")
             problems.append(Problem("line-refused" if why else "line-not-turned-back", message, place))
         return RejectedError(problems)
+
+
+def parts(first: Mapping[str, str], client: LabClient, timeout: float) -> list[SwitchPart]:
+    """Of running configurations then, by switch. ``timeout``: seconds for one answer."""
+    return [SwitchPart(name, text, client.login, client.folder.path, timeout) for name, text in first.items()]
 
 
 def told(row: Difference) -> str:
