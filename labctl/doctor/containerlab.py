@@ -22,7 +22,6 @@ from labctl.doctor.facts import (
     ContainerlabFact,
     DockerFacts,
     Json,
-    ModuleState,
 )
 from labctl.doctor.findings import GB, Answer, Finding, Severity, answer, error, row, size, warning
 from labctl.doctor.needs import MB, Node, ImageNeed, LabNeeds
@@ -97,11 +96,8 @@ def wanted_modules(needs: LabNeeds | None) -> tuple[str, ...]:
 def _kernel_modules(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
     """A container cannot load a module."""
     wanted = wanted_modules(needs)
-    states: dict[ModuleState, list[str]] = {"loaded": [], "loadable": [], "missing": [], "unknown": []}
-    for name in wanted:
-        states[facts.modules.get(name, "unknown")].append(name)
-    states["missing"] += [name for name in CONTAINERLAB_MODULES if facts.modules.get(name) == "missing"]
-    missing, loadable, unknown = states["missing"], states["loadable"], states["unknown"]
+    missing = [name for name in (*wanted, *CONTAINERLAB_MODULES) if facts.modules[name] == "missing"]
+    loadable, unknown = ([name for name in wanted if facts.modules[name] == state] for state in ("loadable", "unknown"))
     why = f"kernel {facts.kernel} has no {', '.join(missing)}; Debian's full kernel has, its cloud kernel lacks some"
     fix = facts.install("linux-image-amd64") if facts.debian else None
     fine = None if loadable or unknown else f"loaded: {', '.join(wanted)}"
@@ -293,9 +289,8 @@ def _disk(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
 
 
 def _sort(needs: LabNeeds, part: str) -> str:
-    if part == "switch":
-        return needs.switch
-    return needs.cluster or "standin" if part == "node" else "standin"
+    """What its nodes are made of."""
+    return {"switch": needs.switch, "node": needs.cluster or "standin"}.get(part, "standin")
 
 
 # --- images: there by exact name, and made by somebody whose nodes containerlab can start ----------------------------

@@ -71,15 +71,12 @@ def access_from_kubeconfig(path: Path, folder: Path) -> Access:
     context = next(row["context"] for row in body["contexts"] if row["name"] == body["current-context"])
     cluster = next(row["cluster"] for row in body["clusters"] if row["name"] == context["cluster"])
     user = next(row["user"] for row in body["users"] if row["name"] == context["user"])
+    fields = {"ca.crt": "certificate-authority", "client.crt": "client-certificate", "client.key": "client-key"}
     files = []
-    for name, row, field in (
-        ("ca.crt", cluster, "certificate-authority"),
-        ("client.crt", user, "client-certificate"),
-        ("client.key", user, "client-key"),
-    ):
+    for name, field in fields.items():
         target = folder / f"kube-{name}"
         target.touch(mode=0o600)
-        target.write_bytes(base64.b64decode(row[f"{field}-data"]))
+        target.write_bytes(base64.b64decode((cluster | user)[f"{field}-data"]))
         files.append(str(target))
     return Access(cluster["server"], *files)
 
