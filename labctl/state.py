@@ -63,7 +63,7 @@ class LabState:
     runtime_file = Part("runtime.json")
     """Which runtime and launcher the lab was made with (JSON)."""
     evidence = Part("evidence")
-    snapshot = Part("first-state")
+    snapshot = Part("first-state.json")
     """What ``reset`` brings back: the lab as ``up`` left it."""
     logs = Part("logs")
     secrets = Part("secrets")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from labctl.doctor.findings import GB, Answer, Finding, answer, error, row, size, warning
-from labctl.doctor.model import MACHINE, HostFacts, LauncherFact, PartFact
+from labctl.doctor.facts import MACHINE, HostFacts, LauncherFact
+from labctl.doctor.findings import GB, Answer, Finding, Severity, answer, error, row, size, warning
+from labctl.setup.parts import PartStatus
 
 PROMISED = {("debian", "12"), ("debian", "13")}
 PYTHON_MINIMUM = (3, 11)
@@ -18,7 +19,7 @@ DISK_IMAGE, DISK_CONTROL_PLANE, DISK_RUN = 3 * GB // 2, GB // 2, GB // 2
 
 def findings(facts: HostFacts) -> tuple[Finding, ...]:
     """All of them."""
-    rules = (_system, _capacity, _launchers, _image, _control_plane, _clients)
+    rules = (_system, _capacity, _launchers, _image, _clients)
     return tuple(finding for rule in rules for finding in rule(facts) if finding)
 
 
@@ -30,41 +31,32 @@ def chosen(facts: HostFacts) -> LauncherFact | None:
 def _system(facts: HostFacts) -> Iterator[Finding | None]:
     promised = (facts.os_id, facts.os_version.split(".")[0]) in PROMISED
     version, wanted = (".".join(map(str, numbers)) for numbers in (facts.python, PYTHON_MINIMUM))
-    yield row(
-        "os", facts.os_name, warning(not promised, f"{facts.os_name}: Debian 12 and 13 are what labctl is tested on")
-    )
-    yield row(
-        "machine", facts.machine,
-        error(facts.machine != MACHINE, f"this is {facts.machine}; the guest image is for {MACHINE}"),
-    )  # fmt: skip
-    yield row(
-        "python", f"Python {version}",
-        error(facts.python[:2] < PYTHON_MINIMUM, f"Python {version} is too old: {wanted} or newer",
-              facts.install("python3")),
-    )  # fmt: skip
-    yield row(
-        "tools", "the programs that a running lab needs are on PATH",
-        error(facts.missing_tools, f"not on PATH: {', '.join(facts.missing_tools)}", facts.install("util-linux")),
-    )  # fmt: skip
+    why = f"{facts.os_name}: Debian 12 and 13 are what labctl is tested on"
+    yield row("os", facts.os_name, warning(not promised, why))
+    why = f"this is {facts.machine}; the guest image is for {MACHINE}"
+    yield row("machine", facts.machine, error(facts.machine != MACHINE, why))
+    why = f"Python {version} is too old: {wanted} or newer"
+    yield row("python", f"Python {version}", error(facts.python[:2] < PYTHON_MINIMUM, why, facts.install("python3")))
+    missing = facts.missing_tools
+    lacks = error(missing, f"not on PATH: {', '.join(missing)}", facts.install("util-linux"))
+    yield row("tools", "the programs that a running lab needs are on PATH", lacks)
 
 
 def _capacity(facts: HostFacts) -> Iterator[Finding | None]:
     alone = "one processor: guest and control plane share it, booting takes about twice as long"
     yield row("cpus", f"{facts.cpus} processors", warning(facts.cpus < 2, alone))
     free = f"{size(facts.memory_free)} of memory free"
-    words = f"{free}: a lab of the paper's size wants {size(MEMORY_WANTED)}"
-    yield row(
-        "memory", free,
-        error(facts.memory_free < MEMORY_NEEDED, words), warning(facts.memory_free < MEMORY_WANTED, words),
-    )  # fmt: skip
+    why = f"{free}: a lab of the paper's size wants {size(MEMORY_WANTED)}"
+    little: Severity = "error" if facts.memory_free < MEMORY_NEEDED else "warning"
+    yield row("memory", free, answer(facts.memory_free < MEMORY_WANTED, little, why))
     needed = DISK_RUN
     needed += DISK_IMAGE if facts.image.state != "whole" else 0
     needed += DISK_CONTROL_PLANE if facts.control_plane.state != "whole" else 0
     brought = needed == DISK_RUN  # what is there already runs with a full disk too; what is not cannot be brought
     if not facts.cache_writable:
-        words = f"{facts.cache} can be read, not written: labs run with what is in it"
+        why = f"{facts.cache} can be read, not written: labs run with what is in it"
         fix = "export LABCTL_CACHE_DIR=/a/folder/of/your/own"
-        yield Finding("cache", "ok" if brought else "error", words, fix)
+        yield Finding("cache", "ok" if brought else "error", why, fix)
         return
     free = f"{size(facts.disk_free)} free on the disk of {facts.cache}"
     full, fix = f"{free}, {size(needed)} wanted", "export LABCTL_CACHE_DIR=/a/larger/disk"
@@ -88,70 +80,48 @@ def _launchers(facts: HostFacts) -> Iterator[Finding | None]:
         yield Finding("launcher", "error", "none can be used: no guest can be booted here", fix)
         return
     tries = f"auto tries {taken.name} first, and the next one when no guest boots with it"
-    yield row(
-        "launcher", f"auto takes {taken.name}" if taken.tried else tries,
-        warning(taken.slower, f"auto takes {taken.name}, which boots {taken.slower}"),
-    )  # fmt: skip
+    slow = warning(taken.slower, f"auto takes {taken.name}, which boots {taken.slower}")
+    yield row("launcher", f"auto takes {taken.name}" if taken.tried else tries, slow)
 
 
 def _launcher_fix(facts: HostFacts, launcher: LauncherFact) -> str | None:
-    refusal = launcher.refusal or ""
-    if "not installed" in refusal:
-        return facts.install("qemu-system-x86")
-    if "may not be opened" in refusal:
-        return facts.as_root(f"usermod --append --groups kvm {facts.user}")
-    if "no place to map" in refusal:
-        return facts.as_root("mount -o remount,exec,size=2G /dev/shm")
-    return f"labctl up SPEC --launcher {launcher.name}  (tries it again)" if launcher.tried else None
+    fixes = {
+        "not installed": facts.install("qemu-system-x86"),
+        "may not be opened": facts.as_root(f"usermod --append --groups kvm {facts.user}"),
+        "no place to map": facts.as_root("mount -o remount,exec,size=2G /dev/shm"),
+    }
+    again = f"labctl up SPEC --launcher {launcher.name}  (tries it again)" if launcher.tried else None
+    return next((fix for why, fix in fixes.items() if why in (launcher.refusal or "")), again)
 
 
 def _image(facts: HostFacts) -> Iterator[Finding | None]:
     if facts.image.state != "whole":
         packages = facts.missing_packages
-        yield row(
-            "build-packages", "the packages for building the guest image are here",
-            error(packages, f"building the guest image needs {', '.join(packages)}", facts.install(*packages)),
-        )  # fmt: skip
-        if not facts.root:  # mmdebstrap as a user works in a user namespace with subordinate ids; root needs neither
-            yield from _as_a_user(facts)
-    yield row("guest-image", f"whole, version {facts.image.version}", _not_whole(facts.image))
+        lack = error(packages, f"building the guest image needs {', '.join(packages)}", facts.install(*packages))
+        yield row("build-packages", "the packages for building the guest image are here", lack)
+    if facts.image.state != "whole" and not facts.root:
+        # mmdebstrap as a user works in a user namespace with subordinate ids; root needs neither
+        counts = {"/etc/subuid": facts.subuids, "/etc/subgid": facts.subgids}
+        lacking = [f"{name} {count}" for name, count in counts.items() if count < SUBORDINATE_IDS]
+        why = f"building the guest image as {facts.user} needs {SUBORDINATE_IDS} subordinate ids"
+        why = f"{why}; there are {', '.join(lacking)}"
+        fix = facts.as_root(f"usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {facts.user}")
+        yield row("subordinate-ids", f"{facts.user} has subordinate uids and gids", error(lacking, why, fix))
+        no, why = facts.user_namespaces, "building the guest image as a user needs user namespaces"
+        refused = error(no, f"{why}: {no.sentence}", no.fix or no.otherwise) if no else None
+        yield row("user-namespaces", "unprivileged user namespaces work", refused)
+    yield row("guest-image", f"whole, version {facts.image.part.version}", _not_whole(facts.image))
+    plane = facts.control_plane
+    yield row("control-plane", f"whole, version {plane.part.version}", _not_whole(plane))
 
 
-def _as_a_user(facts: HostFacts) -> Iterator[Finding | None]:
-    counts = {"/etc/subuid": facts.subuids, "/etc/subgid": facts.subgids}
-    lacking = [f"{name} {count}" for name, count in counts.items() if count < SUBORDINATE_IDS]
-    needs = f"building the guest image as {facts.user} needs {SUBORDINATE_IDS} subordinate ids"
-    fix = facts.as_root(f"usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {facts.user}")
-    yield row(
-        "subordinate-ids", f"{facts.user} has subordinate uids and gids",
-        error(lacking, f"{needs}; there are {', '.join(lacking)}", fix),
-    )  # fmt: skip
-    refusal = facts.user_namespaces
-    needs = "building the guest image as a user needs user namespaces"
-    yield row(
-        "user-namespaces", "unprivileged user namespaces work",
-        error(refusal, f"{needs}: {refusal.sentence}", refusal.fix or refusal.otherwise) if refusal else None,
-    )  # fmt: skip
-
-
-def _not_whole(part: PartFact) -> Answer | None:
+def _not_whole(part: PartStatus) -> Answer | None:
     return error(part.state != "whole", part.state + (f": {part.why}" if part.why else ""), "labctl setup")
 
 
-def _control_plane(facts: HostFacts) -> Iterator[Finding | None]:
-    plane = facts.control_plane
-    if plane.state != "whole":
-        none = "no Go: labctl setup takes release files, or brings a Go of its own and builds (6 to 8 minutes)"
-        can = f"{facts.go} can build the control plane where release files cannot be had"
-        yield Finding("go", "ok", can if facts.go else none)
-    yield row("control-plane", f"whole, version {plane.version}", _not_whole(plane))
-
-
 def _clients(facts: HostFacts) -> Iterator[Finding | None]:
-    yield row(
-        "kubectl", facts.kubectl,
-        warning(not facts.kubectl, "no kubectl 1.31 or newer; set-up brings one", "labctl setup"),
-    )  # fmt: skip
+    no_kubectl = "no kubectl 1.31 or newer; set-up brings one"
+    yield row("kubectl", facts.kubectl, warning(not facts.kubectl, no_kubectl, "labctl setup"))
     no_ssh = "no ssh client: labctl ssh cannot log in to switches"
     yield row("ssh", facts.ssh, warning(not facts.ssh, no_ssh, facts.install("openssh-client")))
     no_tshark = "not here, and not needed: labctl reads captures itself"

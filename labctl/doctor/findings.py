@@ -1,8 +1,6 @@
 """Findings: what a table of the doctor's rows comes to, and the page that is printed of it.
 
-The tables (`labctl.doctor.embedded`, `labctl.doctor.containerlab`) are pure functions of facts, so every host can be
-made up in a test. A row says what is looked at, what is said when all is well, and the troubles: when, words, next
-command.
+The tables (`labctl.doctor.embedded`, `labctl.doctor.containerlab`) are pure functions of facts.
 """
 
 from __future__ import annotations
@@ -14,7 +12,7 @@ from typing import Literal
 
 Severity = Literal["ok", "warning", "error"]
 Answer = tuple[Severity, str, str | None]
-"""How bad it is, the words, and the command that repairs it."""
+"""How bad it is, the sentence, and the command that repairs it."""
 
 GB = 1 << 30
 
@@ -29,19 +27,19 @@ class Finding:
     fix: str | None = None
 
 
-def answer(when: object, severity: Severity, words: str, fix: str | None = None) -> Answer | None:
+def answer(when: object, severity: Severity, sentence: str, fix: str | None = None) -> Answer | None:
     """What is said when that holds."""
-    return (severity, words, fix) if when else None
+    return (severity, sentence, fix) if when else None
 
 
-def error(when: object, words: str, fix: str | None = None) -> Answer | None:
+def error(when: object, sentence: str, fix: str | None = None) -> Answer | None:
     """What keeps a lab from running here."""
-    return answer(when, "error", words, fix)
+    return answer(when, "error", sentence, fix)
 
 
-def warning(when: object, words: str, fix: str | None = None) -> Answer | None:
+def warning(when: object, sentence: str, fix: str | None = None) -> Answer | None:
     """What a lab can run with."""
-    return answer(when, "warning", words, fix)
+    return answer(when, "warning", sentence, fix)
 
 
 def row(name: str, fine: str | None, *answers: Answer | None) -> Finding | None:
@@ -62,13 +60,6 @@ def can_run(found: Sequence[Finding]) -> bool:
     return all(finding.severity != "error" for finding in found)
 
 
-def _counted(found: Sequence[Finding]) -> str:
-    """``1 error, 2 warnings``."""
-    counts = Counter(one.severity for one in found)
-    names: tuple[Severity, ...] = ("error", "warning")
-    return ", ".join(f"{counts[name]} {name}{'s' if counts[name] != 1 else ''}" for name in names if counts[name])
-
-
 def page(found: Sequence[Finding], subject: str, *, width: int | None = None, colour: bool = False) -> str:
     """The table, the repairs, and one line of summary: "``subject`` can run here". ``width``: of a terminal."""
     from labctl.report.style import Paint
@@ -78,9 +69,10 @@ def page(found: Sequence[Finding], subject: str, *, width: int | None = None, co
     paint = Paint(colour)
     rows = [(one.id, one.severity, one.sentence) for one in found]
     repairs = [f"{one.id}: {one.fix}" for one in found if one.fix and one.severity != "ok"]
-    told = _counted(found)
+    counts = Counter(one.severity for one in found)
+    told = [f"{counts[name]} {name}{'s' * (counts[name] != 1)}" for name in ("error", "warning") if counts[name]]
     able = can_run(found)
-    verdict = f"{subject} {'can' if able else 'cannot'} run here" + (f" ({told})" if told else "")
+    verdict = f"{subject} {'can' if able else 'cannot'} run here" + (f" ({', '.join(told)})" if told else "")
     lines = [table(("FINDING", "SEVERITY", "WHAT"), rows, width=width, paint=paint)]
     lines += [line for text in repairs for line in (wrap(text, width, "  ", whole=True) if width else [text])]
     return "\n".join([*lines, paint("PASS" if able else "FAIL", verdict)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -12,13 +13,17 @@ from labctl.folder import Folder, load_folder
 from labctl.peers import numbers
 
 Part = Literal["switch", "node", "host"]
+PARTS: Mapping[str, Part] = {"switch": "switch", "kube-node": "node", "host": "host"}
+"""By the kind of a node in lab.json."""
 MB = 1 << 20
 VIRTUAL_MACHINE_OVERHEAD = 512 * MB
 """QEMU and vrnetlab beside the guest's own memory: ten switches of 6 GB took 70 GB of a host, its system included."""
-STANDIN_SWITCH, STANDIN_CONTROL_PLANE, STANDIN_WORKER, EXTERNAL_HOST = 64 * MB, 600 * MB, 96 * MB, 48 * MB
-"""Measured on the stand-ins of both runtimes, rounded up."""
-KIND_CONTROL_PLANE, KIND_WORKER = 1536 * MB, 768 * MB
-"""Estimates: a kubeadm node with Calico and a few small pods."""
+MEMORY = {
+    ("standin", "switch"): 64, ("standin", "control-plane"): 600, ("standin", "worker"): 96, ("standin", "host"): 48,
+    ("kind", "control-plane"): 1536, ("kind", "worker"): 768,
+}  # fmt: skip
+"""MB of a node: those of stand-ins were measured in both runtimes, and are rounded up; those of kind are estimates of a
+kubeadm node with Calico and a few small pods."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +110,8 @@ def needs_of(path: Path) -> LabNeeds:
 
 
 def _images(folder: Folder) -> tuple[ImageNeed, ...]:
-    sorts: dict[str, Part] = {"switch": "switch", "host": "host"}
-    parts: dict[str | None, Part] = {
-        node.topology: sorts[node.kind] for node in folder.lab.nodes.values() if node.kind in sorts
-    }
+    nodes = folder.lab.nodes.values()
+    parts: dict[str | None, Part] = {node.topology: PARTS[node.kind] for node in nodes if node.kind != "kube-node"}
     parts[folder.lab.cluster] = "node"
     found = {(parts[key], image): None for key, image in folder.topology.images.items() if key in parts}
     return tuple(ImageNeed(part, reference) for part, reference in found)
@@ -145,16 +148,11 @@ def _kubernetes(folder: Folder, images: tuple[ImageNeed, ...]) -> str:
 def _nodes(folder: Folder, machine: VirtualMachine | None, cluster: str | None) -> tuple[Node, ...]:
     nodes = []
     for node in folder.lab.nodes.values():
-        if node.kind == "switch" and machine:
+        part = PARTS[node.kind]
+        if part == "switch" and machine:
             memory, least = (size * MB + VIRTUAL_MACHINE_OVERHEAD for size in (machine.memory, machine.least))
-            nodes.append(Node(node.container, "switch", memory, min(memory, least)))
-        elif node.kind == "switch":
-            nodes.append(Node(node.container, "switch", STANDIN_SWITCH, STANDIN_SWITCH))
-        elif node.kind == "kube-node":
-            control_plane = node.role == "control-plane"
-            sizes = (KIND_CONTROL_PLANE, KIND_WORKER) if cluster == "kind" else (STANDIN_CONTROL_PLANE, STANDIN_WORKER)
-            memory = sizes[0] if control_plane else sizes[1]
-            nodes.append(Node(node.container, "node", memory, memory))
         else:
-            nodes.append(Node(node.container, "host", EXTERNAL_HOST, EXTERNAL_HOST))
+            made = "kind" if part == "node" and cluster == "kind" else "standin"
+            memory = least = MEMORY[made, node.role if part == "node" else part] * MB
+        nodes.append(Node(node.container, part, memory, min(memory, least)))
     return tuple(nodes)

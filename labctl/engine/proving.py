@@ -5,26 +5,25 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from labctl.engine.actions.profile import profile_of
-from labctl.engine.actions.switches import open_session
 from labctl.errors import InconclusiveError, LabctlError, UsageError, did_you_mean
 from labctl.events import Listener
 from labctl.folder import Folder, load_folder
 from labctl.kube.api import Api, access_from_kubeconfig
 from labctl.kube.exec import PodExec
 from labctl.kube.resources import PODS
-from labctl.nxos.session import NxosSession
+from labctl.nxos.session import WINDOW, NxosSession, Tap
+from labctl.pace import limit
 from labctl.paper.catalogue import as_evidence
+from labctl.parallel import at_once
 from labctl.restore.changes import HEALERS, heal_left_over, open_changes
 from labctl.restore.client import LabClient
 from labctl.restore.snapshot import drift
-from labctl.runtime.api import Endpoints, Observation
+from labctl.runtime.api import Endpoints, Observation, Runtime
 from labctl.state import LabState
 from labctl.verify.evidence import Evidence
 from labctl.verify.inputs import load_checks
@@ -34,10 +33,42 @@ from labctl.verify.topics import bird
 from labctl.verify.topics.bird import BirdSession
 
 
+def is_real(target: Mapping[str, str]) -> bool:
+    """Whether the switches of a ``target`` of lab.json are 9000v images."""
+    return target.get("switch") == "n9kv"
+
+
+def open_session(
+    switch: str,
+    endpoints: Endpoints,
+    target: Mapping[str, str],
+    *,
+    timeout: float = float("inf"),
+    tap: Tap | None = None,
+) -> NxosSession:
+    """Log in. ``tap`` is told every exchange. Raises `SwitchUnreachable`.
+
+    A 9000v gets one line at a time: its log can put a prompt of its own between two answers.
+    """
+    endpoint = endpoints.ssh(switch)
+    known = endpoint.config_file.parent / "known_hosts" if endpoint.config_file else None
+    return NxosSession(
+        endpoint.host,
+        endpoint.port,
+        endpoint.username,
+        endpoint.password,
+        name=switch,
+        known_hosts=known,
+        first_keys=endpoint.first_keys,
+        timeout=min(limit("login"), timeout),
+        window=1 if is_real(target) else WINDOW,
+        tap=tap,
+    )
+
+
 def login(state: LabState, endpoints: Endpoints, switch: str) -> NxosSession:
-    """With the patience that the lab's switches need."""
-    target = json.loads((state.folder / "lab.json").read_text())["target"]
-    return open_session(switch, endpoints, profile=profile_of(target))
+    """As the lab's switches want it."""
+    return open_session(switch, endpoints, json.loads((state.folder / "lab.json").read_text())["target"])
 
 
 def client(state: LabState, endpoints: Endpoints) -> LabClient:
@@ -46,7 +77,27 @@ def client(state: LabState, endpoints: Endpoints) -> LabClient:
     api = None
     if folder.lab.kube_nodes:
         api = Api(access_from_kubeconfig(endpoints.kubeconfig(), state.secrets), connections=8)
-    return LabClient(folder, endpoints, lambda switch: login(state, endpoints, switch), api)
+    return LabClient(folder, endpoints, partial(login, state, endpoints), api)
+
+
+class Running:
+    """A lab as its steps work on it. ``sessions``: switches that they have logged in to."""
+
+    def __init__(self, state: LabState, runtime: Runtime, folder: Folder) -> None:
+        self.state = state
+        self.runtime = runtime
+        self.folder = folder
+        self.sessions: dict[str, NxosSession] = {}
+
+    @cached_property
+    def endpoints(self) -> Endpoints:
+        """Once its nodes are there."""
+        return self.runtime.endpoints()
+
+    @cached_property
+    def client(self) -> LabClient:
+        """The ways into it."""
+        return client(self.state, self.endpoints)
 
 
 def verify_request(
@@ -70,7 +121,7 @@ def verify_request(
             **({} if now.speed is None else {"guest_speed": round(now.speed, 3)}),
             **_inputs(state),
         },
-        drift=(lambda: drift(state, client(state, endpoints))) if state.snapshot.is_dir() else None,
+        drift=(lambda: drift(state, client(state, endpoints))) if state.snapshot.is_file() else None,
     )
 
 
@@ -84,10 +135,7 @@ def _inputs(state: LabState) -> dict[str, Any]:
 
 
 def heal(state: LabState, endpoints: Endpoints, told: Callable[[str], None]) -> list[str]:
-    """Undo what a labctl that was killed in the middle of a change left; names of what was healed.
-
-    The caller holds the lab. Raises `labctl.restore.changes.NotHealed`.
-    """
+    """Undo what a killed labctl left; names of what was healed. The caller holds the lab. Raises `NotHealed`."""
     if not open_changes(state.journal):
         return []
     return heal_left_over(state.journal, client(state, endpoints), HEALERS, told)
@@ -108,49 +156,32 @@ def observing(state: LabState, endpoints: Endpoints) -> Iterator[Observer]:
 def calico_status(
     state: LabState, endpoints: Endpoints, wanted: Sequence[str]
 ) -> Mapping[str, list[BirdSession] | str]:
-    """Node → what its BIRD says of its sessions, asked through the calico-node pod, or why it could not be read.
-
-    Raises `UsageError` for a node that is not there.
-    """
-    lab = load_folder(state.folder)
-    nodes = _nodes(lab, wanted)
+    """Node → what its BIRD says of its sessions, or why it could not be read. Raises `UsageError`."""
+    lab = load_folder(state.folder).lab
+    known = lab.kubernetes
+    if not known:
+        raise InconclusiveError(f"lab {lab.name} has no cluster", code="no-cluster")
+    for name in wanted:
+        if name not in known:
+            raise UsageError(
+                f"lab {lab.name} has no Kubernetes node {name}",
+                code="no-such-node",
+                hint=did_you_mean(name, known, f"it has {', '.join(known)}"),
+            )
     inputs = load_checks(state.folder).cluster
     if inputs is None:
-        raise UsageError(f"checks.yaml of lab {lab.lab.name} does not say where BIRD is asked", code="no-bird")
-    asked = inputs.bird
-    api = Api(access_from_kubeconfig(endpoints.kubeconfig(), state.secrets), connections=8)
-    pods = PodExec(api.access)
-    listed: dict[str, list[object]] = {}
+        raise UsageError(f"checks.yaml of lab {lab.name} does not say where BIRD is asked", code="no-bird")
+    asked, api = inputs.bird, client(state, endpoints).cluster
+    pods, listed = PodExec(api.access), partial(api.list, PODS)
 
-    def in_namespace(namespace: str) -> list[object]:
-        if namespace not in listed:
-            listed[namespace] = list(api.list(PODS, namespace))
-        return listed[namespace]
-
-    def one(item: tuple[str, str]) -> list[BirdSession] | str:
+    def one(node: str) -> list[BirdSession] | str:
+        texts = []
         try:
-            texts = []
-            for command in bird.commands(asked, item[1]):
-                done = run_in_pod(in_namespace, pods, item[1], command.pod, command.text.split())  # type: ignore[arg-type]
+            for command in bird.commands(asked, known[node]):
+                done = run_in_pod(listed, pods, known[node], command.pod, command.text.split())
                 texts.append(done.stdout if done.code == 0 else done.stderr)
             return bird.parse(*texts)
         except (LabctlError, Unanswered) as error:
             return str(error)
 
-    with ThreadPoolExecutor(max(1, len(nodes))) as pool:
-        return dict(zip(nodes, pool.map(one, nodes.items()), strict=True))
-
-
-def _nodes(lab: Folder, wanted: Sequence[str]) -> dict[str, str]:
-    """Lab's name → Kubernetes name of the nodes that are wanted; of all without a wish."""
-    known = lab.lab.kubernetes
-    if not known:
-        raise InconclusiveError(f"lab {lab.lab.name} has no cluster", code="no-cluster")
-    for name in wanted:
-        if name not in known:
-            raise UsageError(
-                f"lab {lab.lab.name} has no Kubernetes node {name}",
-                code="no-such-node",
-                hint=did_you_mean(name, known, f"it has {', '.join(known)}"),
-            )
-    return {name: kube for name, kube in known.items() if not wanted or name in wanted}
+    return at_once([name for name in known if not wanted or name in wanted], one)

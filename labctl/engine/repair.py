@@ -5,14 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
-from labctl.bonding import bond_trouble
-from labctl.engine import proving
-from labctl.engine.actions import nodes, switches
-from labctl.engine.actions.profile import profile_of
+from labctl.engine import cluster, switches
+from labctl.engine.proving import Running
+from labctl.engine.steps import StepContext
 from labctl.errors import InconclusiveError, LabError, UsageError, did_you_mean
-from labctl.folder import Folder, load_folder
-from labctl.restore.node import run_scripts
-from labctl.runtime.api import Endpoints, NodeStatus, Runtime
+from labctl.folder import load_folder
+from labctl.runtime.api import NodeStatus, Runtime
 from labctl.state import LabState
 from labctl.waiting import Deadline, DeadlinePassed
 
@@ -21,10 +19,9 @@ WRONG = ("broken", "stopped")
 
 
 def recover(state: LabState, runtime: Runtime, node: str | None, say: Callable[[str], None]) -> tuple[str, ...]:
-    """``labctl repair``: repair one node, or every one that is broken or stopped; returns their names.
+    """``labctl repair``: one node, or every one that is broken or stopped; returns their names.
 
-    Raises what the runtime raises when it cannot, and `LabError` when the bond of a node that was repaired does not
-    come up, with what to type instead.
+    Raises what the runtime raises, and `LabError` when the bond of a node that was repaired does not come up.
     """
     with state.lock():
         folder = load_folder(state.folder)
@@ -36,7 +33,7 @@ def recover(state: LabState, runtime: Runtime, node: str | None, say: Callable[[
             runtime.recover(name, progress=say)
         nodes = [name for name in names if name not in folder.lab.switches]
         if nodes:
-            _set_up(folder, nodes, runtime.endpoints())
+            _set_up(Running(state, runtime, folder), nodes, _alone(say))
         left = [row for row in _wrong(runtime) if row.name in names]
         if left:
             raise InconclusiveError(
@@ -52,36 +49,34 @@ def _wrong(runtime: Runtime) -> list[NodeStatus]:
     return [row for row in runtime.observe().nodes.values() if row.state in WRONG]
 
 
-def _set_up(folder: Folder, names: Sequence[str], endpoints: Endpoints) -> None:
-    run_scripts(folder.path, names, endpoints)
-    bonded = [name for name in names if name in folder.lab.kube_nodes]
-    if not bonded:
-        return
-    never, lab = threading.Event(), folder.lab.name
+def _alone(say: Callable[[str], None]) -> StepContext:
+    """For a gate that is no step of a plan: it has its own limit, and nobody else can end it."""
+    return StepContext(Deadline(float("inf")), threading.Event(), say, lambda _text: None)
+
+
+def _set_up(lab: Running, names: Sequence[str], context: StepContext) -> None:
+    bonded = [name for name in names if name in lab.folder.lab.kube_nodes]
     try:
-        nodes.await_addresses(bonded, endpoints, Deadline(folder.lab.limit("nodes")), never)
-        nodes.await_bonds(bonded, endpoints, Deadline(folder.lab.limit("bond")), never, bond_trouble)
+        cluster.set_up(lab, context, names)
+        if bonded:
+            cluster.await_bonds(lab, context, bonded)
     except DeadlinePassed as passed:
-        leafs = sorted({leaf for name in bonded for leaf in _leafs(folder, name)})
+        name = lab.state.name
+        # switches at the other ends of the nodes' links
+        leafs = sorted({leaf for node in bonded for _, (leaf, _) in lab.folder.lab.neighbors(node)})
         raise LabError(
             f"the links are back, but no bond came up: {passed.reason}",
             code="not-recovered",
-            hint=f"its leafs may not have taken the new links: labctl repair {lab} --rebuild LEAF, one of "
+            hint=f"its leafs may not have taken the new links: labctl repair {name} --rebuild LEAF, one of "
             f"{', '.join(leafs)}",
-            next_command=f"labctl repair {lab} --rebuild {leafs[0]}" if leafs else f"labctl status {lab}",
+            next_command=f"labctl repair {name} --rebuild {leafs[0]}" if leafs else f"labctl status {name}",
         ) from None
 
 
-def _leafs(folder: Folder, node: str) -> list[str]:
-    """Switches at the other ends of a node's links."""
-    return [other for _, (other, _) in folder.lab.neighbors(node)]
-
-
 def rebuild(state: LabState, runtime: Runtime, switch: str, say: Callable[[str], None]) -> str:
-    """``labctl repair --rebuild``: a new node, its gates (SSH, ports), and the push of its configuration, read back.
+    """``labctl repair --rebuild``: a new node, its gates, and the push of its configuration; returns what was pushed.
 
-    Returns what was pushed. Raises `UsageError` for what is no switch, what the runtime raises when it cannot, and what
-    gate and push raise.
+    Raises `UsageError` for what is no switch, and what runtime, gates and push raise.
     """
     with state.lock():
         folder = load_folder(state.folder)
@@ -92,14 +87,13 @@ def rebuild(state: LabState, runtime: Runtime, switch: str, say: Callable[[str],
                 hint=did_you_mean(switch, folder.lab.switches, f"it has {', '.join(folder.lab.switches)}"),
             )
         runtime.rebuild(switch, progress=say)
-        profile, never = profile_of(folder.lab.target), threading.Event()
-        endpoints, deadline = runtime.endpoints(), Deadline(folder.lab.limit("ssh"))
-        say(f"waiting for {switch} to take logins" + (f"; {profile.estimate}" if profile.estimate else ""))
-        sessions = switches.await_ssh([switch], endpoints, deadline, never, profile=profile)
-        wired = {switch: switches.wired_ports(folder)[switch]}
+        lab, context = Running(state, runtime, folder), _alone(say)
+        long = switches.estimate(folder)
+        say(f"waiting for {switch} to take logins" + (f"; {long}" if long else ""))
+        switches.await_ssh(lab, context, [switch])
         try:
-            switches.await_ports(wired, sessions, lambda name: proving.login(state, endpoints, name), deadline, never)
+            switches.await_ports(lab, context)
             say(f"pushing nxos/{switch}.cfg")
-            return switches.push_all(folder.path, sessions, timeout=folder.lab.limit("push"))
+            return switches.push_all(lab, context)
         finally:
-            switches.close_sessions(sessions.values())
+            switches.close_sessions(lab.sessions.values())

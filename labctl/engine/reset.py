@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from labctl.bonding import bond_trouble
-from labctl.engine import proving
-from labctl.engine.actions import cluster as cluster_action
-from labctl.engine.actions import nodes as nodes_action
-from labctl.engine.steps import Step, StepContext, StepFailed, StepRunner
-from labctl.events import Event, Listener, interruption
+from labctl.engine import cluster, proving
+from labctl.engine.steps import Step, StepContext, StepRunner, plan
+from labctl.events import Listener, interruption
 from labctl.folder import load_folder
 from labctl.journal import Journal
-from labctl.kube.api import Api
 from labctl.pace import paced
-from labctl.restore import snapshot
+from labctl.restore import node, snapshot, switch
 from labctl.restore.changes import open_changes
-from labctl.restore.client import LabClient
 from labctl.restore.cluster import ClusterPart, namespaces
 from labctl.restore.part import Entry, Part, Restored, counted, each, look, restore
 from labctl.runtime.api import Runtime
@@ -36,124 +31,80 @@ SCENARIOS = ("bgp",)
 """With the checks of the links, which every verification has."""
 
 
-@dataclass(frozen=True, slots=True)
-class ResetRequest:
-    """``prove``: end with the checks of links and BGP; ``look``: say what would be done, and do nothing."""
+def reset(
+    state: LabState,
+    runtime: Runtime,
+    listener: Listener,
+    *,
+    prove: bool = True,
+    look: bool = False,
+    limit: float | None = None,
+) -> tuple[dict[str, Any], Report | None]:
+    """Bring the lab back under its lock: what was done (schema ``labctl.reset/v1``), and what the checks came to.
 
-    state: LabState
-    runtime: Runtime
-    listener: Listener
-    prove: bool = True
-    look: bool = False
-    limit: float | None = None
-    """Of the whole, seconds; None: `LIMIT` at the guest's pace."""
-
-
-@dataclass(frozen=True, slots=True)
-class ResetResult:
-    """What came of it. ``timings``: start and end of each step, seconds since the command began."""
-
-    lab: str
-    seconds: float
-    timings: Mapping[str, tuple[float, float]]
-    restored: tuple[Restored, ...]
-    look: bool
-    report: Report | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Schema ``labctl.reset/v1``."""
-        return {
-            "schema": SCHEMA,
-            "lab": self.lab,
-            "dry_run": self.look,
-            "seconds": round(self.seconds, 3),
-            "timings": {name: [round(moment, 3) for moment in span] for name, span in self.timings.items()},
-            "changes": [row.as_dict() for row in self.restored if row.entries],
-            "report": self.report.as_dict() if self.report else None,
-        }
-
-
-def reset(request: ResetRequest) -> ResetResult:
-    """Bring the lab back under its lock.
-
-    Every part does what it can also when another one fails; then the error of the first that failed is raised.
+    ``prove``: end with the checks of links and BGP; ``look``: say what would be done, and do nothing; ``limit``: of the
+    whole, seconds, None: `LIMIT` at the guest's pace. Every part does what it can also when another one fails; then the
+    error of the first that failed is raised.
     """
-    with request.state.lock():
-        return _Reset(request).run()
+    with state.lock():
+        return _Reset(state, runtime, listener, limit, prove=prove, look=look).run()
 
 
 class _Reset:
-    def __init__(self, request: ResetRequest) -> None:
-        self._request = request
-        self._state = request.state
-        self._lab = load_folder(request.state.folder).lab
-        self._first = snapshot.load(request.state)
-        self._endpoints = request.runtime.endpoints()
-        self._deadline = Deadline(request.limit or paced(LIMIT))
-        self._runner = StepRunner(request.state.name, Journal(request.state.journal), request.listener, self._deadline)
+    def __init__(
+        self, state: LabState, runtime: Runtime, listener: Listener, limit: float | None, *, prove: bool, look: bool
+    ) -> None:
+        self._state, self._runtime, self._listener = state, runtime, listener
+        self._prove, self._look = prove, look
+        self._lab = proving.Running(state, runtime, load_folder(state.folder))
+        self._first = snapshot.load(state)
+        self._client = self._lab.client
+        self._runner = StepRunner(state.name, Journal(state.journal), listener, Deadline(limit or paced(LIMIT)))
         self._restored: dict[str, list[Restored]] = {"scenarios": [], "switches": [], "nodes": [], "cluster": []}
         """By step, in the order in which they are told."""
         self._report: Report | None = None
         self._stop = threading.Event()
         """Ctrl-C. That another part failed stops nothing here: each part is worth having."""
 
-    @cached_property
-    def _client(self) -> LabClient:
-        return proving.client(self._state, self._endpoints)
-
-    @property
-    def _api(self) -> Api:
-        return self._client.cluster
-
-    def run(self) -> ResetResult:
-        word = "look" if self._request.look else "reset"
-        try:
-            with self._runner.journalled(word):
-                self._runner.run(self._steps(), interrupted=self._interrupted)
-        except StepFailed as failed:
-            raise failed.error from failed
-        restored = tuple(row for rows in self._restored.values() for row in rows)
-        seconds, timings = self._deadline.elapsed, self._runner.timings
-        return ResetResult(self._state.name, seconds, timings, restored, self._request.look, self._report)
+    def run(self) -> tuple[dict[str, Any], Report | None]:
+        runner = self._runner
+        with runner.journalled("look" if self._look else "reset"):
+            runner.run(self._steps(), interrupted=self._interrupted)
+        report = self._report
+        body = {
+            "schema": SCHEMA,
+            "lab": self._state.name,
+            "dry_run": self._look,
+            "seconds": round(runner.deadline.elapsed, 3),
+            "timings": runner.timings,
+            "changes": [row.as_dict() for rows in self._restored.values() for row in rows if row.entries],
+            "report": report.as_dict() if report else None,
+        }
+        return body, report
 
     def _interrupted(self) -> None:
         self._stop.set()
-        name = self._state.name
-        words = interruption(f"each part ends where it is, labctl reset {name} goes on")
-        self._request.listener(Event("message", name, "reset", words, self._deadline.elapsed))
+        ending = f"each part ends where it is, labctl reset {self._state.name} goes on"
+        self._runner.tell("message", "reset", interruption(ending))
 
     def _steps(self) -> list[Step]:
         """Named apart from the steps of ``up``, which a second ``up`` looks up in the same journal."""
-        has_cluster = self._first.objects is not None
-        steps = [
-            Step("reset-scenarios", "changes that scenarios left", self._scenarios),
-            Step("reset-switches", "configurations of switches", self._switches, ("reset-scenarios",)),
-            Step("reset-nodes", "links, addresses and routes of nodes", self._nodes, ("reset-scenarios",)),
-        ]
-        if has_cluster:
-            steps.append(Step("reset-cluster", "objects of the cluster", self._cluster, ("reset-scenarios",)))
-        if self._request.look:
-            return steps
-        last: tuple[str, ...] = ("reset-switches", "reset-nodes")
-        if has_cluster:
-            steps += [
-                Step("reset-bonds", "every bond has a partner", self._bonds, last),
-                Step("reset-ready", "workloads are ready", self._ready, ("reset-cluster", "reset-bonds")),
-            ]
-            last = ("reset-ready",)
-        if self._request.prove:
-            steps.append(Step("verify", "links and BGP", self._verify, last))
-        return steps
-
-    def _limit(self, name: str) -> Deadline:
-        return self._deadline.at_most(self._lab.limit(name))
+        kube, does = self._first.objects is not None, not self._look
+        healed, back = ("reset-scenarios",), ("reset-switches", "reset-nodes")
+        bonds = partial(cluster.await_bonds, self._lab)
+        return plan(
+            (True, Step("reset-scenarios", "changes that scenarios left", self._scenarios)),
+            (True, Step("reset-switches", "configurations of switches", self._switches, healed)),
+            (True, Step("reset-nodes", "links, addresses and routes of nodes", self._nodes, healed)),
+            (kube, Step("reset-cluster", "objects of the cluster", self._cluster, healed)),
+            (kube and does, Step("reset-bonds", "every bond has a partner", bonds, back)),
+            (kube and does, Step("reset-ready", "workloads are ready", self._ready, ("reset-cluster", "reset-bonds"))),
+            (does and self._prove, Step("verify", "links and BGP", self._verify, (*back, "reset-ready"))),
+        )
 
     def _one_way(self, step: str, named: Sequence[Part[Any]]) -> str:
         """All parts of a step; a sentence about what is, or would be, brought back."""
-        if self._request.look:
-            restored = each(named, look)
-        else:
-            restored = each(named, lambda part: restore(part, self._stop.is_set))
+        restored = each(named, look if self._look else partial(restore, stopped=self._stop.is_set))
         return self._told(step, restored, "line" if step == "switches" else "thing")
 
     def _told(self, step: str, restored: list[Restored], noun: str) -> str:
@@ -163,40 +114,36 @@ class _Reset:
             return "as they were"
         # one clause a node is too much for a line: the whole list is the command's result
         entries = [entry for row in different for entry in row.entries]
-        words = f"{counted(entries, noun)} ({', '.join(row.name for row in different)})"
-        return f"would be: {words}" if self._request.look else words
+        message = f"{counted(entries, noun)} ({', '.join(row.name for row in different)})"
+        return f"would be: {message}" if self._look else message
 
     def _scenarios(self, context: StepContext) -> str:
         left = open_changes(self._state.journal)
-        if left and not self._request.look:
-            proving.heal(self._state, self._endpoints, context.tick)
+        if left and not self._look:
+            proving.heal(self._state, self._client.endpoints, context.tick)
         healed = Entry("change", "healed")
         return self._told("scenarios", [Restored("scenario", change.name, (healed,)) for change in left], "thing")
 
     def _switches(self, context: StepContext) -> str:
-        del context  # a line that is on its way to a switch is not called back
-        return self._one_way("switches", snapshot.switches(self._first, self._client, self._limit("push").remaining))
+        """A line that is on its way to a switch is not called back."""
+        timeout = context.deadline.at_most(self._lab.folder.lab.limit("push")).remaining
+        return self._one_way("switches", switch.parts(self._first.switches, self._client, timeout))
 
     def _nodes(self, context: StepContext) -> str:
         del context
-        return self._one_way("nodes", snapshot.nodes(self._first, self._client))
+        return self._one_way("nodes", node.parts(self._first.nodes, self._client))
 
     def _cluster(self, context: StepContext) -> str:
-        objects, deadline = self._first.objects or {}, self._limit("workloads")
-        return self._one_way("cluster", [ClusterPart(objects, self._api, deadline, self._stop, context.tick)])
-
-    def _bonds(self, context: StepContext) -> str:
-        names = self._lab.kube_nodes
-        return nodes_action.await_bonds(names, self._endpoints, self._limit("bond"), context.cancel, bond_trouble)
+        deadline = context.deadline.at_most(self._lab.folder.lab.limit("workloads"))
+        part = ClusterPart(self._first.objects or {}, self._client.cluster, deadline, self._stop, context.tick)
+        return self._one_way("cluster", [part])
 
     def _ready(self, context: StepContext) -> str:
-        spaces = namespaces(self._first.objects or {})
-        guest = self._request.runtime.observe().guest
-        return cluster_action.await_ready(self._api, spaces, guest, self._limit("workloads"), context.cancel)
+        return cluster.await_ready(self._lab, context, namespaces(self._first.objects or {}))
 
     def _verify(self, context: StepContext) -> str:
-        now = self._request.runtime.observe()
-        request = proving.verify_request(self._state, self._endpoints, now, self._request.listener, disruptive=False)
-        wanted = [name for name in SCENARIOS if name in self._lab.scenarios]
+        now, endpoints = self._runtime.observe(), self._client.endpoints
+        request = proving.verify_request(self._state, endpoints, now, self._listener, disruptive=False)
+        wanted = [name for name in SCENARIOS if name in self._lab.folder.lab.scenarios]
         self._report = verify(replace(request, cancel=context.cancel, scenarios=wanted))
         return self._report.sentence

@@ -12,12 +12,13 @@ import json
 import tarfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from labctl import __version__
-from labctl.engine.actions.switches import trouble, wired_ports
+from labctl.engine.switches import trouble, wired_ports
 from labctl.errors import CheckFailed, LabctlError, UsageError
 from labctl.folder import Folder
 from labctl.nxos.inventory import MODULES, PORTS
@@ -35,40 +36,38 @@ RUNNING = "show running-config"
 LIMIT = 600.0
 ALWAYS = ("show version", MODULES, PORTS)
 """Asked in text, too: what labctl falls back to, and what tells an image from another."""
-TAKEN = """\
+README = """\
+# A session with the switches of a lab, recorded by labctl
+
+`transcript.json` ({schema}, {generator}) holds every line that labctl sent to each switch ({target}), with the raw
+answer, the prompt behind it and seconds, and the configuration that the lab was rendered with. Phases: {phases}.
+
+| switch | role | lines |
+|---|---|---|
+{rows}
+
+## What was taken out
+
+{taken}
+
 Passwords, hashes, keys, SNMP communities and serial numbers are `<redacted>`. MAC addresses of makers, public addresses
 that are not in the lab's folder, users and names of other machines are replaced by others, the same ones everywhere.
-Private addresses, names of the lab and banners are as they were: **read it before you send it.**"""
+Private addresses, names of the lab and banners are as they were: **read it before you send it.**
+"""
 Login = Callable[[str, Tap], NxosSession]
 
 
-@dataclass(frozen=True, slots=True)
-class Saved:
-    """One switch's running configuration, saved there and written here."""
+def save_all(switches: Sequence[str], login: Callable[[str], NxosSession], target: Path) -> dict[str, tuple[Path, int]]:
+    """(file written here, its lines) by switch, whose running configuration is saved there, too. All at once.
 
-    switch: str
-    file: Path
-    lines: int
-
-
-def save_all(switches: Sequence[str], login: Callable[[str], NxosSession], target: Path) -> list[Saved]:
-    """All at once. What could be saved is saved; then all that went wrong is raised together.
-
-    Raises `RejectedError` when a switch did not save, `InconclusiveError` when those that failed did not answer,
-    `HostError` or `UsageError` when the folder cannot be written.
+    What could be saved is saved; then all that went wrong is raised together, as by `raise_all`, or `HostError` or
+    `UsageError` when the folder cannot be written.
     """
-    try:
-        target.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise unwritten(target, error) from None
 
-    def one(switch: str) -> Saved:
-        session = login(switch)
-        try:
+    def one(switch: str) -> tuple[Path, int]:
+        with closing(login(switch)) as session:
             unsaved = save(session)
             text = session.show(RUNNING, timeout=limit("prompt")).strip("\n") + "\n"
-        finally:
-            session.close()
         file = target / f"{switch}.cfg"
         try:
             write_private(file, text)
@@ -76,33 +75,15 @@ def save_all(switches: Sequence[str], login: Callable[[str], NxosSession], targe
             raise unwritten(file, error) from None
         if unsaved is not None:
             raise CheckFailed(f"{switch} did not save its startup configuration: {unsaved}", code="not-saved")
-        return Saved(switch, file, text.count("\n"))
+        return file, text.count("\n")
 
+    try:
+        target.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise unwritten(target, error) from None
     good, wrong = tried(switches, one)
     raise_all(wrong)
-    return list(good.values())
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line that was sent. ``phase``: login, gates, checks, push, read-back."""
-
-    phase: str
-    command: str
-    answer: str
-    prompt: str
-    seconds: float
-
-
-@dataclass(slots=True)
-class Recorder:
-    """Collects a switch's exchanges under the phase that it is in."""
-
-    phase: str = "login"
-    rows: list[Line] = field(default_factory=list)
-
-    def __call__(self, exchange: Exchange) -> None:
-        self.rows.append(Line(self.phase, exchange.line, exchange.answer, exchange.prompt, round(exchange.seconds, 3)))
+    return good
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,62 +97,57 @@ class Recording:
 
 def record(folder: Folder, login: Login, *, push_again: bool) -> Recording:
     """Ask every switch all that labctl asks; a switch that fails in the middle keeps what it answered."""
-    commands, wanted = switch_commands(folder), wired_ports(folder)
-    recorders = {name: Recorder() for name in folder.lab.switches}
+    commands, wired = switch_commands(folder), wired_ports(folder)
+    files = sorted(path for path in folder.path.rglob("*") if path.is_file())
+    redactor = Redactor(known_of([path.read_text(errors="replace") for path in files]))
+    sent: dict[str, list[dict[str, Any]]] = {name: [] for name in folder.lab.switches}
 
     def one(switch: str) -> None:
-        recorder = recorders[switch]
-        session = login(switch, recorder)
-        try:
-            recorder.phase = "gates"
-            trouble(session, wanted[switch])
-            recorder.phase = "checks"
+        phase = "login"
+
+        def heard(exchange: Exchange) -> None:
+            said = {"command": exchange.line, "answer": exchange.answer}
+            rest = {"prompt": exchange.prompt, "seconds": round(exchange.seconds, 3)}
+            sent[switch].append({"phase": phase, **said, **rest})
+
+        with closing(login(switch, heard)) as session:
+            phase = "gates"
+            trouble(session, wired[switch])
+            phase = "checks"
             for command in (*ALWAYS, *commands[switch]):
                 session.ask(command, timeout=paced(LIMIT))
                 if command not in ALWAYS:
                     session.ask(f"{command} | json", timeout=paced(LIMIT))
-            recorder.phase = "push" if push_again else "read-back"
+            phase = "push" if push_again else "read-back"
             if push_again:
                 file = f"nxos/{switch}.cfg"
                 push(session, file, (folder.path / file).read_text(), timeout=paced(LIMIT))
             else:
                 session.ask(RUNNING, timeout=paced(LIMIT))
-        finally:
-            session.close()
+
+    def told(switch: str) -> dict[str, Any]:
+        rows = [{**row, **{key: redactor.text(row[key]) for key in ("command", "answer")}} for row in sent[switch]]
+        first = rows.pop(0) if rows else {"answer": "", "prompt": ""}
+        return {
+            "name": switch,
+            "role": folder.lab.nodes[switch].role,
+            "ports": list(wired[switch]),
+            "configuration": redactor.text((folder.path / f"nxos/{switch}.cfg").read_text()),
+            "greeting": first["answer"],
+            "prompt": first["prompt"],
+            "exchanges": rows,
+        }
 
     _, wrong = tried(folder.lab.switches, one)
-    redactor = Redactor(known_of(_texts(folder.path)))
-    switches = [_switch(folder, name, recorders[name], redactor) for name in folder.lab.switches]
     body = {
         "schema": SCHEMA,
         "generator": f"labctl {__version__}",
         "target": dict(folder.lab.target),
         "versions": dict(folder.lab.versions),
         "pushed": push_again,
-        "switches": switches,
+        "switches": [told(switch) for switch in folder.lab.switches],
     }
     return Recording(body, wrong, dict(sorted(redactor.counts.items())))
-
-
-def _texts(path: Path) -> list[str]:
-    return [file.read_text(errors="replace") for file in sorted(path.rglob("*")) if file.is_file()]
-
-
-def _switch(folder: Folder, name: str, recorder: Recorder, redactor: Redactor) -> dict[str, Any]:
-    rows = [
-        {**asdict(row), "command": redactor.text(row.command), "answer": redactor.text(row.answer)}
-        for row in recorder.rows
-    ]
-    first = rows.pop(0) if rows else {"answer": "", "prompt": ""}
-    return {
-        "name": name,
-        "role": folder.lab.nodes[name].role,
-        "ports": list(wired_ports(folder)[name]),
-        "configuration": redactor.text((folder.path / f"nxos/{name}.cfg").read_text()),
-        "greeting": first["answer"],
-        "prompt": first["prompt"],
-        "exchanges": rows,
-    }
 
 
 def write(recording: Recording, target: Path) -> Path:
@@ -206,21 +182,13 @@ def _archive(files: Mapping[str, str], target: Path) -> None:
 
 def _readme(recording: Recording) -> str:
     body = recording.body
-    rows = [f"| {row['name']} | {row['role']} | {len(row['exchanges'])} |" for row in body["switches"]]
-    taken = [f"- {what}: {count}" for what, count in recording.redacted.items()] or ["- nothing had to be"]
-    wrong = [f"- {name}: {error.message}" for name, error in recording.wrong.items()]
-    target = ", ".join(f"{key}={value}" for key, value in body["target"].items())
-    what = (
-        f"`transcript.json` ({body['schema']}, {body['generator']}) holds every line that labctl sent to each switch"
-        f" ({target}), with the raw answer, the prompt behind it and seconds, and the configuration that the lab was"
-        f" rendered with. Phases: login, gates, checks, {'push' if body['pushed'] else 'read-back'}."
+    text = README.format(
+        schema=body["schema"],
+        generator=body["generator"],
+        target=", ".join(f"{key}={value}" for key, value in body["target"].items()),
+        phases=f"login, gates, checks, {'push' if body['pushed'] else 'read-back'}",
+        rows="\n".join(f"| {row['name']} | {row['role']} | {len(row['exchanges'])} |" for row in body["switches"]),
+        taken="\n".join(f"- {what}: {count}" for what, count in recording.redacted.items()) or "- nothing had to be",
     )
-    parts = [
-        "# A session with the switches of a lab, recorded by labctl",
-        what,
-        "\n".join(["| switch | role | lines |", "|---|---|---|", *rows]),
-        "\n".join(["## What was taken out", "", *taken, "", TAKEN]),
-    ]
-    if wrong:
-        parts.append("## What failed\n\n" + "\n".join(wrong))
-    return "\n\n".join(parts) + "\n"
+    wrong = [f"- {name}: {error.message}" for name, error in recording.wrong.items()]
+    return text + ("\n## What failed\n\n" + "\n".join(wrong) + "\n" if wrong else "")

@@ -7,18 +7,20 @@ side. The first failure cancels what has not started and asks what runs to stop 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from subprocess import TimeoutExpired
-from typing import Any
+from typing import Any, TypeVar
 
 from labctl.errors import GateMissed, InconclusiveError, LabctlError
-from labctl.events import Event, Listener
+from labctl.events import Event, EventKind, Listener
 from labctl.journal import Journal
 from labctl.troubles import told
-from labctl.waiting import Cancelled, Deadline, DeadlinePassed, all_over, first_over, reasons_to
+from labctl.waiting import Cancelled, Deadline, DeadlinePassed, NotYet, all_over, first_over, reasons_to, wait_for
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,10 @@ class StepContext:
     say: Callable[[str], None]
     tick: Callable[[str], None]
     """Says how a wait goes: the newest of these replaces the one before, and a log shows one now and then only."""
+
+    def wait(self, question: Callable[[], T | NotYet], seconds: float, *, every: float = 0.1) -> T:
+        """`wait_for` within the deadline, and no longer than ``seconds``."""
+        return wait_for(question, self.deadline.at_most(seconds), every=every, cancel=self.cancel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,23 +50,10 @@ class Step:
     """Whether a second ``up`` may skip it when the journal says that it was done."""
 
 
-class StepFailed(Exception):
-    """A step failed; ``name`` says which, the cause is the error."""
-
-    def __init__(self, name: str, error: LabctlError) -> None:
-        super().__init__(f"{name}: {error}")
-        self.name = name
-        self.error = error
-
-
-def check_plan(steps: Sequence[Step]) -> None:
-    """A plan may only need steps that stand before. Raises ValueError: a mistake in labctl itself."""
-    seen: set[str] = set()
-    for step in steps:
-        missing = [need for need in step.needs if need not in seen]
-        if missing or step.name in seen:
-            raise ValueError(f"step {step.name}: needs {missing} before it, or is there twice")
-        seen.add(step.name)
+def plan(*rows: tuple[object, Step]) -> list[Step]:
+    """The steps that are wanted (the first of each row), each with those of its needs that are."""
+    names = {step.name for wanted, step in rows if wanted}
+    return [replace(step, needs=tuple(need for need in step.needs if need in names)) for wanted, step in rows if wanted]
 
 
 class StepRunner:
@@ -70,12 +63,16 @@ class StepRunner:
         self._lab = lab
         self._journal = journal
         self._listener = listener
-        self._deadline = deadline
+        self.deadline = deadline
         self.cancel = threading.Event()
-        self.timings: dict[str, tuple[float, float]] = {}
+        self.timings: dict[str, list[float]] = {}
         """Start and end of each step, seconds since the command began."""
         self.begun: set[str] = set()
         """Steps that were started."""
+        self._failed: str | None = None
+        """The step that failed first."""
+        self.finished: set[str] = set()
+        """Steps that are done, also by an earlier run."""
 
     def run(
         self,
@@ -84,37 +81,32 @@ class StepRunner:
         done: frozenset[str] = frozenset(),
         interrupted: Callable[[], None] | None = None,
     ) -> None:
-        """Run the plan; steps named in ``done`` are skipped where resumable. Raises `StepFailed` for the first failure.
+        """Run the plan; steps named in ``done`` are skipped where resumable. Raises the error of the first failure.
 
         ``interrupted`` is called on Ctrl-C and its like, before the steps that run are waited for.
         """
-        check_plan(steps)
-        finished: set[str] = set()
         pending = list(steps)
-        running: dict[Future[str], Step] = {}
-        failure: StepFailed | None = None
+        running: dict[Future[None], Step] = {}
+        failure: LabctlError | None = None
         with ThreadPoolExecutor(max(1, len(steps)), thread_name_prefix="step") as pool:
             try:
-                while pending or running:
-                    for step in self._startable(pending, finished, failure):
+                while True:
+                    startable = [step for step in pending if self.finished.issuperset(step.needs) and not failure]
+                    for step in startable:
                         pending.remove(step)
-                        if step.name in done and step.resumable:
-                            # only now: what needs it must wait for what it needs
-                            finished.add(step.name)
-                            self._tell("step-skipped", step.name, f"{step.title}: done before")
-                        else:
-                            running[pool.submit(self._one, step)] = step
-                    if self._startable(pending, finished, failure):
-                        continue  # what was skipped lets others begin
+                        # also what is skipped waits for what it needs: so does then what needs it
+                        skipped = step.name in done and step.resumable
+                        running[pool.submit(self._skip if skipped else self._one, step)] = step
                     if not running:
                         break
                     for future in first_over(running):
                         step = running.pop(future)
                         try:
                             future.result()
-                            finished.add(step.name)
-                        except StepFailed as failed:
-                            failure = failure or failed
+                            self.finished.add(step.name)
+                        except LabctlError as error:
+                            if failure is None:
+                                failure, self._failed = error, step.name
                             self.cancel.set()
             except BaseException:
                 self.cancel.set()
@@ -131,59 +123,61 @@ class StepRunner:
         self._journal.write("run", word, "started", **facts)
         try:
             yield
-        except StepFailed as failed:
-            self._journal.write("run", word, "failed", step=failed.name, code=failed.error.code)
+        except LabctlError as error:
+            self._journal.write("run", word, "failed", step=self._failed, code=error.code)
             raise
         except BaseException:
             self._journal.write("run", word, "interrupted")
             raise
-        self._journal.write("run", word, "done", seconds=round(self._deadline.elapsed, 3))
+        self._journal.write("run", word, "done", seconds=round(self.deadline.elapsed, 3))
 
-    @staticmethod
-    def _startable(pending: Sequence[Step], finished: set[str], failure: StepFailed | None) -> list[Step]:
-        return [step for step in pending if failure is None and finished.issuperset(step.needs)]
+    def _skip(self, step: Step) -> None:
+        self.tell("step-skipped", step.name, f"{step.title}: done before")
 
-    def _one(self, step: Step) -> str:
-        began = self._deadline.elapsed
+    def _one(self, step: Step) -> None:
+        began = self.deadline.elapsed
         self.begun.add(step.name)
         self._journal.step(step.name, "started")
-        self._tell("step-started", step.name, step.title)
+        self.tell("step-started", step.name, step.title)
         context = StepContext(
-            self._deadline,
+            self.deadline,
             self.cancel,
-            lambda message: self._tell("step-progress", step.name, message),
-            lambda message: self._tell("step-progress", step.name, message, {"waiting": True}),
+            lambda message: self.tell("step-progress", step.name, message),
+            lambda message: self.tell("step-progress", step.name, message, waiting=True),
         )
+        raised: Exception | None = None
         try:
             with reasons_to(context.tick):
-                sentence = step.run(context)
-        except DeadlinePassed as passed:
-            raise self._failed(step, began, GateMissed(passed.reason, code="deadline")) from None
-        except Cancelled:
-            raise self._failed(
-                step, began, InconclusiveError("stopped, because another step failed", code="cancelled")
-            ) from None
-        except LabctlError as error:
-            raise self._failed(step, began, error) from error
-        except (OSError, TimeoutExpired) as error:
-            known = told(error) if isinstance(error, OSError) else None
-            known = known or InconclusiveError(f"{type(error).__name__}: {error}", code="io")
-            raise self._failed(step, began, known) from error
-        ended = self._deadline.elapsed
-        self.timings[step.name] = (began, ended)
-        self._journal.step(step.name, "done", seconds=round(ended - began, 3), message=sentence)
-        self._tell("step-done", step.name, sentence, {"seconds": round(ended - began, 3), "title": step.title})
-        return sentence
-
-    def _failed(self, step: Step, began: float, error: LabctlError) -> StepFailed:
-        seconds = round(self._deadline.elapsed - began, 3)
-        self.timings[step.name] = (began, self._deadline.elapsed)
+                message = step.run(context)
+        except (LabctlError, DeadlinePassed, Cancelled, OSError, TimeoutExpired) as caught:
+            raised = caught
+        ended = self.deadline.elapsed
+        self.timings[step.name], seconds = [round(began, 3), round(ended, 3)], round(ended - began, 3)
+        if raised is None:
+            self._journal.step(step.name, "done", seconds=seconds, message=message)
+            self.tell("step-done", step.name, message, seconds=seconds, title=step.title)
+            return
+        error = _told(raised)
         self._journal.step(step.name, "failed", code=error.code, message=error.message, seconds=seconds)
         if not (error.code == "cancelled" and self.cancel.is_set()):
-            self._tell(
-                "step-failed", step.name, error.message, {"code": error.code, "seconds": seconds, "title": step.title}
-            )
-        return StepFailed(step.name, error)
+            self.tell("step-failed", step.name, error.message, code=error.code, seconds=seconds, title=step.title)
+        if error is raised:
+            raise error
+        raise error from raised
 
-    def _tell(self, kind: Any, name: str, message: str, data: Mapping[str, Any] | None = None) -> None:
-        self._listener(Event(kind, self._lab, name, message, self._deadline.elapsed, data=data or {}))
+    def tell(self, kind: EventKind, name: str, message: str, **data: Any) -> None:
+        """An event of the command's, at its own time."""
+        self._listener(Event(kind, self._lab, name, message, self.deadline.elapsed, data=data))
+
+
+def _told(raised: Exception) -> LabctlError:
+    """What a step raises, for a person."""
+    match raised:
+        case LabctlError():
+            return raised
+        case DeadlinePassed():
+            return GateMissed(raised.reason, code="deadline")
+        case Cancelled():
+            return InconclusiveError("stopped, because another step failed", code="cancelled")
+    known = told(raised) if isinstance(raised, OSError) else None
+    return known or InconclusiveError(f"{type(raised).__name__}: {raised}", code="io")

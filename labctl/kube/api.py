@@ -24,11 +24,10 @@ from labctl.waiting import Late
 
 log = logging.getLogger(__name__)
 Json = dict[str, Any]
-PatchKind = Literal["merge", "strategic", "json", "apply"]
+PatchKind = Literal["merge", "strategic", "apply"]
 CONTENT_TYPES: Mapping[str, str] = {
     "merge": "application/merge-patch+json",
     "strategic": "application/strategic-merge-patch+json",
-    "json": "application/json-patch+json",
     "apply": "application/apply-patch+yaml",
 }
 
@@ -72,18 +71,12 @@ def access_from_kubeconfig(path: Path, folder: Path) -> Access:
     context = next(row["context"] for row in body["contexts"] if row["name"] == body["current-context"])
     cluster = next(row["cluster"] for row in body["clusters"] if row["name"] == context["cluster"])
     user = next(row["user"] for row in body["users"] if row["name"] == context["user"])
+    fields = {"ca.crt": "certificate-authority", "client.crt": "client-certificate", "client.key": "client-key"}
     files = []
-    for name, row, field in (
-        ("ca.crt", cluster, "certificate-authority"),
-        ("client.crt", user, "client-certificate"),
-        ("client.key", user, "client-key"),
-    ):
-        if field in row:
-            files.append(str(row[field]))
-            continue
+    for name, field in fields.items():
         target = folder / f"kube-{name}"
         target.touch(mode=0o600)
-        target.write_bytes(base64.b64decode(row[f"{field}-data"]))
+        target.write_bytes(base64.b64decode((cluster | user)[f"{field}-data"]))
         files.append(str(target))
     return Access(cluster["server"], *files)
 
@@ -168,34 +161,18 @@ class Api:
         content: str = "application/json",
     ) -> Json:
         """One request. Raises `ApiError` or `ApiUnreachable`."""
-        data = self._whole(method, path, body, query, content)
-        result: Json = json.loads(data) if data else {}
+        result: Json = json.loads(self._send(method, path, query, body, content).data or "{}")
         return result
 
     def text(self, path: str, **query: str) -> str:
         """An answer that is no JSON (logs)."""
-        return self._whole("GET", path, None, query, "").decode(errors="replace")
-
-    def _whole(self, method: str, path: str, body: Any, query: Mapping[str, str] | None, content: str) -> bytes:
-        answer = self._send(method, path, body, query, content, timeout=limit("api"), stream=False)
-        if answer.status >= 400:
-            raise _error(answer.status, answer.data, f"{method} {path}")
-        return answer.data
+        return self._send("GET", path, query).data.decode(errors="replace")
 
     def watch(self, path: str, version: str, query: Mapping[str, str], *, seconds: int = 300) -> Iterator[Json]:
         """Watch events from a resource version; ends after ``seconds``. Raises `ApiError` (410 Gone)."""
-        asked = {
-            "watch": "true",
-            "resourceVersion": version,
-            "timeoutSeconds": str(seconds),
-            "allowWatchBookmarks": "true",
-        }
-        answer = self._send(
-            "GET", path, None, {**query, **asked}, "application/json", timeout=seconds + limit("api"), stream=True
-        )
+        asked = {"watch": "true", "resourceVersion": version, "allowWatchBookmarks": "true"}
+        answer = self._send("GET", path, {**query, **asked, "timeoutSeconds": str(seconds)}, seconds=seconds)
         try:
-            if answer.status >= 400:
-                raise _error(answer.status, answer.read(), f"watch {path}")
             rest = b""
             for piece in answer.stream(65536, decode_content=True):
                 *lines, rest = (rest + piece).split(b"\n")
@@ -211,23 +188,26 @@ class Api:
         self,
         method: str,
         path: str,
-        body: Any,
         query: Mapping[str, str] | None,
-        content: str,
+        body: Any = None,
+        content: str = "application/json",
         *,
-        timeout: float,
-        stream: bool,
+        seconds: int | None = None,
     ) -> urllib3.BaseHTTPResponse:
+        """The answer, whole; with ``seconds`` it is a stream that lasts so long."""
         address = f"{self.access.server}{path}" + (f"?{urlencode(query)}" if query else "")
         headers = {**self._headers, "Content-Type": content} if body is not None else self._headers
         encoded = None if body is None else json.dumps(body).encode()
+        timeout = limit("api") + (seconds or 0)
         log.debug("%s %s", method, address)
         try:
-            return self._pool.request(
+            answer = self._pool.request(
                 method, address, body=encoded, headers=headers,
-                timeout=urllib3.Timeout(connect=limit("connect"), read=timeout),
-                preload_content=not stream,
+                timeout=urllib3.Timeout(connect=limit("connect"), read=timeout), preload_content=seconds is None,
             )  # fmt: skip
+            if answer.status < 400:
+                return answer
+            raise _error(answer.status, answer.data, f"{method if seconds is None else 'watch'} {path}")
         except urllib3.exceptions.ReadTimeoutError:
             raise ApiLate(f"{method} {path}: the API did not answer within {timeout:.0f} s") from None
         except urllib3.exceptions.HTTPError as error:

@@ -8,17 +8,16 @@ specs, but nobody there lower-cases names, masks networks or fills in what is le
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from labctl.errors import CheckFailed, Place, Problem, SpecError
 from labctl.kube.api import Api, ApiError, Json, Resource
-from labctl.kube.resources import CALICO, CRDS
+from labctl.kube.resources import CALICO
 from labctl.waiting import Deadline, NotYet, wait_for
 
 FIRST = ("CustomResourceDefinition", "Namespace")
@@ -58,18 +57,19 @@ class Applier:
     def apply(self, items: Sequence[Json], deadline: Deadline, cancel: threading.Event | None = None) -> int:
         """All, definitions and namespaces first; returns how many. Raises `CheckFailed` with the API's words."""
         ordered = sorted(items, key=lambda item: item["kind"] not in FIRST)
-        definitions: list[Json] = []
-        for item in ordered:
-            if item["kind"] == "CustomResourceDefinition":
-                definitions.append(item)
-            elif definitions:
-                self._await_served(definitions, deadline, cancel)
-                definitions = []
-            # a busy API answers late: to apply a second time is the same as once
-            wait_for(partial(self.apply_one, item), deadline, cancel=cancel)
-        if definitions:
-            self._await_served(definitions, deadline, cancel)
+        first = [item for item in ordered if item["kind"] in FIRST]
+        for item in ordered[: len(first)]:
+            self._apply(item, deadline, cancel)
+        for kind, version in [pair for item in first if item["kind"] == FIRST[0] for pair in _kinds(item)]:
+            # the discovery lists what is established (apiextensions-apiserver, customresource_discovery_controller.go)
+            wait_for(partial(self._listed, version, kind), deadline, every=0.05, cancel=cancel)
+        for item in ordered[len(first) :]:
+            self._apply(item, deadline, cancel)
         return len(ordered)
+
+    def _apply(self, item: Json, deadline: Deadline, cancel: threading.Event | None) -> None:
+        # a busy API answers late: to apply a second time is the same as once
+        wait_for(partial(self.apply_one, item), deadline, cancel=cancel)
 
     def apply_one(self, item: Json) -> None:
         """One object."""
@@ -95,57 +95,33 @@ class Applier:
 
     def resource(self, version: str, kind: str) -> Resource:
         """Plural and scope of a kind. Raises `CheckFailed` when the cluster does not serve it."""
-        found = self._resources(version).get(kind)
-        if found is None:
+        if kind not in self._resources(version):
             self._known.pop(version, None)  # it may have been defined since
-            found = self._resources(version).get(kind)
+        found = self._resources(version).get(kind)
         if found is None:
             raise CheckFailed(f"the cluster serves no {kind} in {version}", code="no-such-kind")
         return found
 
+    def _listed(self, version: str, kind: str) -> Resource | NotYet:
+        try:
+            return self.resource(version, kind)
+        except CheckFailed as error:
+            return NotYet(error.message)
+
     def _resources(self, version: str) -> dict[str, Resource]:
-        if version not in self._known:
+        if not self._known.get(version):
             served = self._api.served(version)
-            found = {kind: Resource(version, row["name"], row["namespaced"]) for kind, row in served.items()}
-            if not found:
-                return {}  # it may be defined later
-            self._known[version] = found
+            self._known[version] = {
+                kind: Resource(version, row["name"], row["namespaced"]) for kind, row in served.items()
+            }
         return self._known[version]
 
-    def _await_served(self, definitions: Sequence[Json], deadline: Deadline, cancel: threading.Event | None) -> None:
-        """Until kinds are established *and* in the discovery, which another controller fills later."""
 
-        names = [definition["metadata"]["name"] for definition in definitions]
-        kinds = [
-            (definition["spec"]["names"]["kind"], version)
-            for definition in definitions
-            for version in _versions(definition)
-        ]
-        versions = {version for _, version in kinds}
-
-        def served() -> bool | NotYet:
-            items = {item["metadata"]["name"]: item for item in self._api.list(CRDS)}
-            missing = [name for name in names if not _established(items.get(name))]
-            if missing:
-                return NotYet(f"not established: {', '.join(missing)}")
-            for version in versions:
-                self._known.pop(version, None)
-            listed = {version: self._resources(version) for version in versions}
-            unknown = [f"{kind} in {version}" for kind, version in kinds if kind not in listed[version]]
-            return NotYet(f"not in the API's discovery: {', '.join(unknown)}") if unknown else True
-
-        wait_for(served, deadline, every=0.05, cancel=cancel)
-
-
-def _versions(definition: Json) -> list[str]:
-    """The group versions in which a definition is served."""
+def _kinds(definition: Json) -> list[tuple[str, str]]:
+    """(kind, group version) of all in which a definition is served."""
     spec = definition["spec"]
-    return [f"{spec['group']}/{row['name']}" for row in spec["versions"] if row.get("served", True)]
-
-
-def _established(item: Json | None) -> bool:
-    conditions = ((item or {}).get("status") or {}).get("conditions") or []
-    return any(row["type"] == "Established" and row["status"] == "True" for row in conditions)
+    versions = [row["name"] for row in spec["versions"] if row.get("served", True)]
+    return [(spec["names"]["kind"], f"{spec['group']}/{version}") for version in versions]
 
 
 def user_form(item: Json) -> Json:
@@ -161,18 +137,14 @@ def storage_form(item: Json) -> Json:
     metadata.pop("namespace", None)  # all kinds that labctl writes are of the whole cluster
     spec = body.get("spec") or {}
     if body["kind"] == "IPPool" and "cidr" in spec:
-        body = {**body, "spec": _pool(spec)}
+        # the kind whose defaults clientv3 fills in (libcalico-go/lib/clientv3); elsewhere Calico reads a gap itself
+        network = ip_network(spec["cidr"], strict=False)
+        defaults = {
+            "allowedUses": ["Workload", "Tunnel"],
+            "blockSize": 26 if network.version == 4 else 122,
+            "ipipMode": "Never",
+            "nodeSelector": "all()",
+            "vxlanMode": "Never",
+        }
+        body["spec"] = {**defaults, **spec, "cidr": str(network)}
     return {**body, "apiVersion": CALICO, "metadata": metadata}
-
-
-def _pool(spec: Mapping[str, Any]) -> Json:
-    """The kind whose defaults clientv3 fills in (libcalico-go/lib/clientv3); elsewhere Calico reads a gap itself."""
-    network = ip_network(spec["cidr"], strict=False)
-    defaults = {
-        "allowedUses": ["Workload", "Tunnel"],
-        "blockSize": 26 if network.version == 4 else 122,
-        "ipipMode": "Never",
-        "nodeSelector": "all()",
-        "vxlanMode": "Never",
-    }
-    return {**defaults, **spec, "cidr": str(network)}

@@ -84,13 +84,13 @@ def _told(what: str) -> Iterator[None]:
 class PodSession:
     """A command that runs in a pod. One thread reads, another may write."""
 
-    def __init__(self, session: Any, words: str) -> None:
+    def __init__(self, session: Any, what: str) -> None:
         self._session = session
-        self._words = words
+        self._what = what
 
     def read(self) -> tuple[Literal["stdout", "stderr"], bytes] | None:
         """The next output; None when the command has ended. Raises `InconclusiveError` when the API went away."""
-        with _told(self._words):
+        with _told(self._what):
             while True:
                 self._session.update(timeout=POLL)
                 if self._session.peek_stdout():

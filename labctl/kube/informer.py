@@ -1,4 +1,4 @@
-"""A local copy of one kind of object, kept by list and watch, with callbacks (as client-go's shared informer)."""
+"""A local copy of one kind of object, kept by list and watch, with a callback (as client-go's shared informer)."""
 
 from __future__ import annotations
 
@@ -31,29 +31,19 @@ def _uid(item: Json | None) -> str | None:
 class Informer:
     """One list-and-watch loop on a thread of its own."""
 
-    def __init__(self, api: Api, path: str, **query: str) -> None:
+    def __init__(self, api: Api, path: str, handler: Handler, **query: str) -> None:
         self._api = api
         self._path = path
+        self._handler = handler
         self._query = query
         self._items: dict[str, Json] = {}
-        self._handlers: list[Handler] = []
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self.synced = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"watch {path}", daemon=True)
 
-    def on_change(self, handler: Handler) -> Informer:
-        """Add a callback; objects that are known already are told as ADDED."""
-        with self._lock:
-            self._handlers.append(handler)
-            known = list(self._items.values())
-        for item in known:
-            handler("ADDED", item)
-        return self
-
-    def start(self) -> Informer:
+    def start(self) -> None:
         self._thread.start()
-        return self
 
     def stop(self) -> None:
         """Give up at the next event; the thread is a daemon."""
@@ -64,21 +54,15 @@ class Informer:
         with self._lock:
             return list(self._items.values())
 
-    def get(self, key: str) -> Json | None:
-        with self._lock:
-            return self._items.get(key)
-
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
                 version = self._list()
                 while not self._stopping.is_set():
                     version = self._watch(version)
-            except ApiError as error:
-                if error.status != 410:
-                    log.info("watching %s: %s", self._path, error)
-                    self._stopping.wait(RETRY)
-            except ApiUnreachable as error:
+            except (ApiError, ApiUnreachable) as error:
+                if isinstance(error, ApiError) and error.status == 410:
+                    continue
                 if not self._stopping.is_set():
                     log.info("watching %s: %s", self._path, error)
                 self._stopping.wait(RETRY)
@@ -116,6 +100,5 @@ class Informer:
         return version
 
     def _tell(self, kind: str, item: Json) -> None:
-        for handler in list(self._handlers):
-            with suppress(ApiUnreachable):
-                handler(kind, item)
+        with suppress(ApiUnreachable):
+            self._handler(kind, item)

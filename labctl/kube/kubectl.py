@@ -17,15 +17,14 @@ MINIMUM = (1, 31)
 
 def find_kubectl(brought: Path | None) -> Path:
     """A usable kubectl. Raises `HostError` when there is none."""
-    for folder in os.environ.get("PATH", "").split(os.pathsep):
-        candidate = shutil.which("kubectl", path=folder) if folder else None
+    for folder in os.get_exec_path():
+        candidate = shutil.which("kubectl", path=folder)
         if candidate and kubectl_version(candidate) >= MINIMUM:
             return Path(candidate)
     if brought is not None and brought.is_file():
         return brought
-    wanted = ".".join(str(part) for part in MINIMUM)
     raise HostError(
-        f"no kubectl {wanted} or newer on PATH, and set-up has not brought one",
+        f"no kubectl {'.'.join(map(str, MINIMUM))} or newer on PATH, and set-up has not brought one",
         code="no-kubectl",
         next_command="labctl setup",
     )

@@ -7,7 +7,7 @@ works from these data alone, and twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 
 from labctl.errors import InconclusiveError, LabctlError
 from labctl.journal import Journal
-from labctl.kube.api import Api, ApiError
+from labctl.kube.api import ApiError
 from labctl.kube.apply import Applier
 from labctl.pace import paced
 from labctl.restore.client import LabClient
@@ -48,48 +48,27 @@ class NotHealed(InconclusiveError):
 
 
 class Changes:
-    """The open changes of one run, healed in the reverse order of their making."""
+    """The changes of one run, healed in the reverse order of their making."""
 
     def __init__(self, journal: Path, client: LabClient, healers: Healers) -> None:
         self._journal = journal
         self._client = client
         self._healers = healers
-        self._open: dict[str, Change] = {}
-
-    @property
-    def open(self) -> tuple[str, ...]:
-        """Names of the changes that are not healed, in the order of their making."""
-        return tuple(self._open)
+        self._made: list[str] = []
 
     def make(self, change: Change, action: Callable[[], object]) -> None:
         """Record it, then do it. What fails half-way is open, too."""
         write(self._journal, change, "begun")
-        self._open[change.name] = change
+        self._made.append(change.name)
         action()
 
     def heal(self, name: str) -> None:
         """Undo one. Raises `NotHealed`; the change then stays open in the journal."""
-        change = self._open[name]
-        _heal(self._journal, change, self._client, self._healers)
-        del self._open[name]
+        heal_left_over(self._journal, self._client, self._healers, only=(name,))
 
     def heal_all(self) -> None:
-        """Undo all, the newest first, each also when another one could not be. Raises `NotHealed` with all reasons."""
-        _each(reversed(self.open), self.heal)
-
-
-def _each(names: Iterable[str], heal: Callable[[str], None]) -> list[str]:
-    """All of them; names of what was healed. Raises `NotHealed` with all reasons, when all have been tried."""
-    healed, reasons = [], []
-    for name in names:
-        try:
-            heal(name)
-            healed.append(name)
-        except NotHealed as error:
-            reasons.append(error.message)
-    if reasons:
-        raise NotHealed("; ".join(reasons), next_command="labctl down")
-    return healed
+        """Undo what is open of them, each also when another one could not be. Raises `NotHealed` with all reasons."""
+        heal_left_over(self._journal, self._client, self._healers, only=self._made)
 
 
 @contextmanager
@@ -121,18 +100,34 @@ def open_changes(journal: Path) -> list[Change]:
     return [change for change in found.values() if change is not None]
 
 
-def heal_left_over(journal: Path, client: LabClient, healers: Healers, told: Callable[[str], None]) -> list[str]:
-    """Undo what a labctl that was killed left, the newest first; names of what was healed. Raises `NotHealed`."""
-    left = {change.name: change for change in open_changes(journal)}
+def heal_left_over(
+    journal: Path,
+    client: LabClient,
+    healers: Healers,
+    told: Callable[[str], None] = lambda _name: None,
+    only: Collection[str] | None = None,
+) -> list[str]:
+    """Undo what is open (also what a labctl that was killed left), the newest first; names of what was healed.
 
-    def one(name: str) -> None:
-        _heal(journal, left[name], client, healers)
-        told(name)
+    ``only``: of these names. Raises `NotHealed` with all reasons, when all have been tried.
+    """
+    healed, reasons = [], []
+    for what in reversed(open_changes(journal)):
+        if only is None or what.name in only:
+            try:
+                _heal(what, client, healers)
+            except NotHealed as error:
+                reasons.append(error.message)
+                continue
+            write(journal, what, "healed")
+            told(what.name)
+            healed.append(what.name)
+    if reasons:
+        raise NotHealed("; ".join(reasons), next_command="labctl down")
+    return healed
 
-    return _each(reversed(left), one)
 
-
-def _heal(journal: Path, what: Change, client: LabClient, healers: Healers) -> None:
+def _heal(what: Change, client: LabClient, healers: Healers) -> None:
     healer = healers.get(what.healer)
     if healer is None:
         raise NotHealed(f"{what.name}: this labctl does not know how to heal {what.healer or 'it'}")
@@ -150,12 +145,6 @@ def _heal(journal: Path, what: Change, client: LabClient, healers: Healers) -> N
         raise NotHealed(f"{what.name}: {passed.reason}") from passed
     except (LabctlError, OSError, LookupError) as error:
         raise NotHealed(f"{what.name}: {error or type(error).__name__}") from error
-    write(journal, what, "healed")
-
-
-def switch_lines(client: LabClient, data: Mapping[str, Any]) -> None:
-    """``{switch, lines}``: configuration lines."""
-    client.configure(data["switch"], data["lines"])
 
 
 def node_commands(client: LabClient, data: Mapping[str, Any]) -> None:
@@ -185,24 +174,19 @@ def kube_delete(client: LabClient, data: Mapping[str, Any]) -> None:
         if api.find(path) is not None:
             # in the foreground: the object goes after what it owns
             api.delete(path, {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Foreground"})
-    wait_for(lambda: _gone(api, paths), Deadline(paced(GONE_LIMIT)), every=0.2)
 
+    def gone() -> bool | NotYet:
+        left = [path for path in paths if api.find(path) is not None]
+        return NotYet(f"{', '.join(left)} is still there") if left else True
 
-def _gone(api: Api, paths: list[str]) -> bool | NotYet:
-    left = [path for path in paths if api.find(path) is not None]
-    return NotYet(f"{', '.join(left)} is still there") if left else True
-
-
-def by_itself(client: LabClient, data: Mapping[str, Any]) -> None:
-    """Nothing to undo: a session that was cleared, a pod that was deleted, come back by themselves."""
-    del client, data
+    wait_for(gone, Deadline(paced(GONE_LIMIT)), every=0.2)
 
 
 HEALERS: dict[str, Healer] = {
-    "switch-lines": switch_lines,
+    "switch-lines": lambda client, data: client.configure(data["switch"], data["lines"]),
     "node-commands": node_commands,
     "kube-patch": kube_patch,
     "kube-delete": kube_delete,
-    "by-itself": by_itself,
+    "by-itself": lambda _client, _data: None,  # a session that was cleared, a pod that was deleted
 }
 """By the kind that a journal entry names; a check with a way back of its own adds it."""

@@ -6,6 +6,7 @@ Kept apart from the observer of checks, which only asks: what is done here is a 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 from labctl.errors import InconclusiveError
@@ -35,33 +36,27 @@ class LabClient:
 
     def configure(self, switch: str, lines: Sequence[str], *, timeout: float | None = None) -> None:
         """Configuration lines on a switch. Raises `NotDone` with the first one that it refused."""
-        session = self.login(switch)
-        try:
+        with closing(self.login(switch)) as session:
             refused = session.configure(list(enumerate(lines, 1)), timeout=timeout)
-        finally:
-            session.close()
         if refused:
             more = f", the first of {len(refused)} lines" if len(refused) > 1 else ""
             raise NotDone(f"{switch} refused: {refused[0].line} ({refused[0].message}){more}")
 
     def command(self, switch: str, line: str) -> str:
         """One line at a switch's prompt (``clear …``, ``show …``). Raises `NotDone` when it is refused."""
-        session = self.login(switch)
-        try:
+        with closing(self.login(switch)) as session:
             answer = session.ask(line)
-        finally:
-            session.close()
-        words = refusal(answer)
-        if words:
-            raise NotDone(f"{switch} refused: {line} ({words})")
+        why = refusal(answer)
+        if why:
+            raise NotDone(f"{switch} refused: {line} ({why})")
         return answer
 
     def run(self, node: str, argv: Sequence[str]) -> str:
         """A command in a node, to its end. Raises `NotDone` when it fails."""
         done = self.endpoints.exec(node, argv)
         if done.code != 0:
-            words = (done.stderr or done.stdout).decode(errors="replace").strip()
-            raise NotDone(f"{node}: {' '.join(argv)}: {words or f'exit code {done.code}'}")
+            said = (done.stderr or done.stdout).decode(errors="replace").strip()
+            raise NotDone(f"{node}: {' '.join(argv)}: {said or f'exit code {done.code}'}")
         return done.stdout.decode(errors="replace")
 
     @property

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from labctl.errors import CheckFailed, InconclusiveError
-from labctl.kube.api import Api, ApiError, ApiLate, Json, Resource
-from labctl.restore.inventory import CONTROLLERS_WORDS, STATE_TAINT, Found, Key, collect, essence
+from labctl.kube.api import Api, ApiError, ApiLate, Json
+from labctl.restore.inventory import CONTROLLERS_WORDS, STATE_TAINT, Found, Key, collect
 from labctl.restore.part import Do, Entry, Part
 from labctl.waiting import LONGEST_PAUSE, Cancelled, Deadline, DeadlinePassed, tell_reason, wait_for
 
@@ -33,32 +33,30 @@ class Change:
     detail: str = ""
 
     def __str__(self) -> str:
-        words = {"added": "deleted", "missing": "made again", "changed": "changed back", "pod": "restarted"}
-        return f"{self.key} {words[self.what]}" + (f": {self.detail}" if self.detail else "")
+        done = {"added": "deleted", "missing": "made again", "changed": "changed back", "pod": "restarted"}
+        return f"{self.key} {done[self.what]}" + (f": {self.detail}" if self.detail else "")
 
 
 def changes(first: Mapping[Key, Json], found: Found) -> list[Change]:
     """All differences. Pure."""
     now = found.kept()
-    result = [
-        Change("missing", key) if key not in now else Change("changed", key, what)
+    result = [Change("missing", key) for key in first if key not in now]
+    result += [
+        Change("changed", key, where)
         for key, body in first.items()
-        if (what := "" if key not in now else different(body, now[key])) or key not in now
+        if key in now and (where := different(body, now[key]))
     ]
     result += [Change("added", key) for key in now if key not in first and not _goes_along(key, first, now)]
-    touched = {
-        (row.key.kind, row.key.namespace, row.key.name) for row in result if row.key.kind in ("ConfigMap", "Secret")
-    }
-    result += _pods(found, touched)
+    back = [row.key for row in result if row.key.kind in ("ConfigMap", "Secret")]
+    result += _pods(found, {(key.kind, key.namespace, key.name) for key in back})
     return sorted(result, key=lambda row: (row.what, row.key))
 
 
 def _goes_along(key: Key, first: Mapping[Key, Json], now: Mapping[Key, Json]) -> bool:
     """What is in a namespace, or of a definition, that is deleted itself."""
-    if key.namespace:
-        space = Key("v1", "Namespace", "", key.namespace)
-        if space in now and space not in first:
-            return True
+    space = Key("v1", "Namespace", "", key.namespace)
+    if space in now and space not in first:
+        return True
     group = key.version.partition("/")[0]
     return any(
         body["spec"]["group"] == group and body["spec"]["names"]["kind"] == key.kind
@@ -67,9 +65,9 @@ def _goes_along(key: Key, first: Mapping[Key, Json], now: Mapping[Key, Json]) ->
     )
 
 
-def different(first: Any, now: Any, path: str = "") -> str:
+def different(first: Any, now: Any) -> str:
     """Where two objects differ first, and how often: ``spec.replicas, spec.paused``; empty when they are equal."""
-    places = list(dict.fromkeys(_places(first, now, path)))
+    places = list(dict.fromkeys(_places(first, now, "")))
     more = f" and {len(places) - 3} more" if len(places) > 3 else ""
     return ", ".join(places[:3]) + more
 
@@ -113,9 +111,9 @@ def _unlike(pod: Json, template: Json) -> str:
     labels, wanted = pod["metadata"].get("labels") or {}, (template.get("metadata") or {}).get("labels") or {}
     if any(labels.get(name) != value for name, value in wanted.items()):
         return "its labels were changed"
-    for field in ("initContainers", "containers"):
-        images = {row["name"]: row.get("image") for row in template["spec"].get(field) or []}
-        if any(images.get(row["name"], row.get("image")) != row.get("image") for row in pod["spec"].get(field) or []):
+    for sort in ("initContainers", "containers"):
+        images = {row["name"]: row.get("image") for row in template["spec"].get(sort) or []}
+        if any(images.get(row["name"], row.get("image")) != row.get("image") for row in pod["spec"].get(sort) or []):
             return "its image was changed"
     return ""
 
@@ -142,49 +140,39 @@ long as a look took, so that waiting on a slow host does not make it slower stil
 _DO: Mapping[What, Do] = {"added": "remove", "missing": "add", "changed": "change", "pod": "change"}
 
 
+@dataclass(eq=False)
 class ClusterPart(Part[Change]):
     """``first``: its objects then. It has until ``deadline``; ``tick`` hears how many differences are left."""
+
+    first: Mapping[Key, Json]
+    api: Api
+    deadline: Deadline
+    cancel: threading.Event
+    tick: Callable[[str], None] = lambda _text: None
+    found: Found = field(default_factory=lambda: Found({}, {}), init=False)
+    seen: dict[Key, Change] = field(default_factory=dict, init=False)
+    """What was different at any look: pods are unlike their template once that is brought back."""
+    restarted: set[str] = field(default_factory=set, init=False)
+    """Uids of pods that were restarted: once is enough."""
+    refused: dict[Key, str] = field(default_factory=dict, init=False)
+    pause: float = field(default=PAUSE, init=False)
 
     kind = "cluster"
     name = "kubernetes"
 
-    def __init__(
-        self,
-        first: Mapping[Key, Json],
-        api: Api,
-        deadline: Deadline,
-        cancel: threading.Event,
-        tick: Callable[[str], None] = lambda _text: None,
-    ) -> None:
-        self._first = first
-        self._api = api
-        self._deadline = deadline
-        self._cancel = cancel
-        self._tick = tick
-        self._found = Found({}, {})
-        self.seen: dict[Key, Change] = {}
-        """What was different at any look: pods are unlike their template once that is brought back."""
-        self._restarted: set[str] = set()
-        """Uids of pods that were restarted: once is enough."""
-        self._refused: dict[Key, str] = {}
-        self._pause = PAUSE
-
     def differences(self) -> list[Change]:
         """Raises `ApiError`, or `ApiUnreachable`: an answer that is late is asked for again."""
         try:
-            return wait_for(self._look, self._deadline, every=PAUSE, cancel=self._cancel)
+            return wait_for(self._look, self.deadline, every=PAUSE, cancel=self.cancel)
         except DeadlinePassed as passed:
             raise InconclusiveError(passed.reason, code="kube-late") from None
 
     def _look(self) -> list[Change]:
         asked = Deadline(0)
-        self._found = collect(self._api)
-        self._pause = max(PAUSE, min(asked.elapsed, LONGEST_PAUSE))
-        rows = [
-            row
-            for row in changes(self._first, self._found)
-            if row.what != "pod" or self._uid(row.key) not in self._restarted
-        ]
+        self.found = collect(self.api)
+        self.pause = max(PAUSE, min(asked.elapsed, LONGEST_PAUSE))
+        found = changes(self.first, self.found)
+        rows = [row for row in found if row.what != "pod" or self._uid(row.key) not in self.restarted]
         for row in rows:
             self.seen.setdefault(row.key, row)
         return rows
@@ -201,25 +189,25 @@ class ClusterPart(Part[Change]):
         """Until the deadline."""
         del rounds, before
         if left:
-            self._tick(f"{len(left)} differences left")
+            self.tick(f"{len(left)} differences left")
             tell_reason(self._sentence(left))
-        return bool(left) and not self._deadline.passed
+        return bool(left) and not self.deadline.passed
 
     def error(self, left: Sequence[Change]) -> CheckFailed:
         return CheckFailed(f"not as it was: {self._sentence(left)}", code="objects-not-turned-back")
 
     def _sentence(self, left: Sequence[Change]) -> str:
-        words = {row.key: f" ({self._refused[row.key]})" for row in left if row.key in self._refused}
-        return "; ".join(f"{row}{words.get(row.key, '')}" for row in left)
+        why = {key: f" ({reason})" for key, reason in self.refused.items()}
+        return "; ".join(f"{row}{why.get(row.key, '')}" for row in left)
 
     def apply(self, left: Sequence[Change]) -> None:
         """And give it a moment. Raises `Cancelled`."""
-        self._refused.clear()
+        self.refused.clear()
         for row in sorted(left, key=_turn):
             if row.what == "pod":
-                self._restarted.add(self._uid(row.key))
+                self.restarted.add(self._uid(row.key))
             self._one(row)
-        if self._cancel.wait(min(self._pause, self._deadline.remaining)):
+        if self.cancel.wait(min(self.pause, self.deadline.remaining)):
             raise Cancelled(self._sentence(left))
 
     def _one(self, row: Change) -> None:
@@ -227,65 +215,49 @@ class ClusterPart(Part[Change]):
             if row.what in ("added", "pod"):
                 self._delete(row.key)
             elif row.what == "missing":
-                self._api.create(self._resource(row.key).path(row.key.namespace or None), self._new(row.key))
+                new = {name: value for name, value in self.first[row.key].items() if name != "status"}
+                self.api.create(self._path(row.key, None), new)
             else:
                 self._update(row.key)
         except ApiError as error:
             # gone, there already, or changed meanwhile: the next look tells
             if error.status not in (404, 409):
-                self._refused[row.key] = error.message
+                self.refused[row.key] = error.message
         except ApiLate as late:
-            self._refused[row.key] = late.message
+            self.refused[row.key] = late.message
 
-    def _resource(self, key: Key) -> Resource:
-        resource = self._found.kinds.get((key.version, key.kind))
+    def _path(self, key: Key, name: str | None) -> str:
+        resource = self.found.kinds.get((key.version, key.kind))
         if resource is None:
             raise ApiError(404, "NotFound", f"the cluster serves no {key.kind} in {key.version} yet")
-        return resource
-
-    def _path(self, key: Key) -> str:
-        return self._resource(key).path(key.namespace or None, key.name)
+        return resource.path(key.namespace or None, name)
 
     def _delete(self, key: Key) -> None:
-        item = self._found.objects.get(key)
-        going = item is not None and "deletionTimestamp" in item["metadata"]
-        if going and key.kind == "Namespace":
-            self._end_pods(key.name)
-        if going and not _slow(item):
-            return  # it is on its way
+        item = self.found.objects.get(key)
+        if item is not None and "deletionTimestamp" in item["metadata"]:
+            if key.kind == "Namespace":
+                # it goes when its pods have ended, each with the patience that it has asked for: 30 s by default
+                for other, pod in self.found.objects.items():
+                    if other.kind == "Pod" and other.namespace == key.name and _slow(pod):
+                        self._one(Change("pod", other))
+            if not _slow(item):
+                return  # it is on its way
         options: Json = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
         if key.kind == "Pod":
             options["gracePeriodSeconds"] = GRACE
-        self._api.delete(self._path(key), options)
-
-    def _end_pods(self, namespace: str) -> None:
-        """A namespace goes when its pods have ended, each with the patience that it has asked for: 30 s by default.
-
-        Once it is going, no controller makes them again.
-        """
-        for key, item in self._found.objects.items():
-            if key.kind == "Pod" and key.namespace == namespace and _slow(item):
-                self._one(Change("pod", key))
+        self.api.delete(self._path(key, key.name), options)
 
     def _uid(self, key: Key) -> str:
-        """Empty for what is not there: no restarted pod."""
-        return str(self._found.objects[key]["metadata"].get("uid", "")) if key in self._found.objects else ""
-
-    def _new(self, key: Key) -> Json:
-        return {name: value for name, value in self._first[key].items() if name != "status"}
+        item = self.found.objects.get(key)
+        return str(item["metadata"].get("uid", "")) if item else ""
 
     def _update(self, key: Key) -> None:
-        item = self._found.objects[key]
-        ended = (item.get("status") or {}).get("phase") in ("Failed", "Succeeded")
-        if "deletionTimestamp" in item["metadata"] or ended:
-            self._delete(key)
-            return
-        body = replacement(self._first[key], item)
-        if key.kind == "Pod" and different(self._first[key], essence(body)):
+        item = self.found.objects[key]
+        if "deletionTimestamp" in item["metadata"] or key.kind == "Pod":
             self._delete(key)  # of a pod that runs, hardly anything can be changed
             return
         try:
-            self._api.update(self._path(key), body)
+            self.api.update(self._path(key, key.name), replacement(self.first[key], item))
         except ApiError as error:
             if error.status != 422:
                 raise
@@ -312,32 +284,20 @@ def replacement(first: Json, item: Json) -> Json:
         **{field: now[field] for field in ("resourceVersion", "uid") if field in now},
     }
     body = {**first, "metadata": meta, **({"status": item["status"]} if "status" in item else {})}
-    spec = _SPEC_OF_KIND.get(first["kind"])
-    return body if spec is None else {**body, "spec": spec(first, item)}
+    if first["kind"] == "Node":
+        # the controller takes its own taint of a cordon away when the node is schedulable again
+        rows = (item.get("spec") or {}).get("taints") or []
+        taints = [row for row in rows if row["key"].startswith(STATE_TAINT)]
+        spec = first.get("spec") or {}
+        body["spec"] = {**spec, "taints": [*(spec.get("taints") or []), *taints]}
+    return body
 
 
-def _node_spec(first: Json, item: Json) -> Json:
-    """The controller takes its own taint of a cordon away when the node is schedulable again."""
-    taints = [row for row in (item.get("spec") or {}).get("taints") or [] if row["key"].startswith(STATE_TAINT)]
-    spec = first.get("spec") or {}
-    return {**spec, "taints": [*(spec.get("taints") or []), *taints]}
-
-
-def _pod_spec(first: Json, item: Json) -> Json:
-    """Of a pod nothing but its images can be changed back."""
-    images = {row["name"]: row.get("image") for row in first["spec"].get("containers") or []}
-    rows = item["spec"].get("containers") or []
-    return {**item["spec"], "containers": [{**row, "image": images.get(row["name"], row.get("image"))} for row in rows]}
-
-
-_SPEC_OF_KIND: Mapping[str, Callable[[Json, Json], Json]] = {"Node": _node_spec, "Pod": _pod_spec}
-
-
-def _slow(item: Json | None) -> bool:
-    """Whether a pod has more time for its end than it should."""
-    if item is None or item["kind"] != "Pod":
-        return False
+def _slow(item: Json) -> bool:
+    """Whether it is a pod that has more time for its end than it should."""
     meta = item["metadata"]
+    if item["kind"] != "Pod":
+        return False
     return "deletionTimestamp" not in meta or int(meta.get("deletionGracePeriodSeconds") or 0) > GRACE
 
 

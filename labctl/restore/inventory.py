@@ -7,18 +7,16 @@ only a server writes into an object is left out: it follows the rest, and nobody
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from itertools import chain
+from typing import Any, NamedTuple
 
 from labctl.errors import InconclusiveError
 from labctl.kube.api import Api, ApiError, Json, Resource
 from labctl.kube.apply import SERVERS_OWN
 from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for
-
-T = TypeVar("T")
-U = TypeVar("U")
 
 CLUSTERS_OWN = frozenset(
     {
@@ -42,6 +40,7 @@ CLUSTERS_OWN_NAMES = frozenset(
 AUTOMANAGED = "kube-aggregator.kubernetes.io/automanaged"
 BOOTSTRAP_TOKEN = "bootstrap.kubernetes.io/token"  # noqa: S105 - a type of Secret
 """kubeadm's tokens expire and are cleaned up."""
+SERVERS = (*SERVERS_OWN, "generateName", "deletionTimestamp", "deletionGracePeriodSeconds")
 CONTROLLERS_WORDS = re.compile(
     r"deployment\.kubernetes\.io/revision|deprecated\.daemonset\.template\.generation|"
     r"control-plane\.alpha\.kubernetes\.io/leader|cni\.projectcalico\.org/(podIPs?|containerID)|"
@@ -86,7 +85,6 @@ class Found:
 
 def collect(api: Api) -> Found:
     """Ask for everything. Raises `ApiError`, `ApiUnreachable` or `InconclusiveError`."""
-    kinds = kinds_of(api)
 
     def listed(pair: tuple[tuple[str, str], Resource]) -> list[tuple[Key, Json]]:
         (version, kind), resource = pair
@@ -107,29 +105,6 @@ def collect(api: Api) -> Found:
             raise InconclusiveError(passed.reason, code="kube-api") from None
         return [(key_of(version, kind, item), {**item, "apiVersion": version, "kind": kind}) for item in items]
 
-    rows = _at_once(listed, kinds.items())
-    return Found(kinds, dict(row for part in rows for row in part))
-
-
-def key_of(version: str, kind: str, item: Json) -> Key:
-    """Of an object."""
-    meta = item["metadata"]
-    return Key(version, kind, meta.get("namespace") or "", meta["name"])
-
-
-def kinds_of(api: Api) -> dict[tuple[str, str], Resource]:
-    """(version, kind) of all that can be listed and deleted, each group in its preferred version.
-
-    Groups that an API server of somebody else serves (metrics, Calico's) are views of other objects or none of ours.
-    """
-    aggregated = {
-        item["spec"]["group"]
-        for item in api.list(Resource("apiregistration.k8s.io/v1", "apiservices", namespaced=False))
-        if item["spec"].get("service")
-    }
-    groups = api.get("/apis")["groups"]
-    versions = ["v1"] + [row["preferredVersion"]["groupVersion"] for row in groups if row["name"] not in aggregated]
-
     def resources(version: str) -> list[tuple[tuple[str, str], Resource]]:
         return [
             ((version, kind), Resource(version, row["name"], row["namespaced"]))
@@ -137,12 +112,20 @@ def kinds_of(api: Api) -> dict[tuple[str, str], Resource]:
             if {"list", "delete"} <= set(row["verbs"]) and row["name"] not in CLUSTERS_OWN
         ]
 
-    return dict(row for part in _at_once(resources, versions) for row in part)
-
-
-def _at_once(work: Callable[[T], U], rows: Iterable[T]) -> list[U]:
+    # groups that an API server of somebody else serves (metrics, Calico's) are views of other objects or none of ours
+    services = api.list(Resource("apiregistration.k8s.io/v1", "apiservices", namespaced=False))
+    aggregated = {item["spec"]["group"] for item in services if item["spec"].get("service")}
+    groups = [row for row in api.get("/apis")["groups"] if row["name"] not in aggregated]
+    versions = ["v1", *(row["preferredVersion"]["groupVersion"] for row in groups)]
     with ThreadPoolExecutor(8) as pool:
-        return list(pool.map(work, rows))
+        kinds = dict(chain.from_iterable(pool.map(resources, versions)))
+        return Found(kinds, dict(chain.from_iterable(pool.map(listed, kinds.items()))))
+
+
+def key_of(version: str, kind: str, item: Json) -> Key:
+    """Of an object."""
+    meta = item["metadata"]
+    return Key(version, kind, meta.get("namespace") or "", meta["name"])
 
 
 def somebodys(plural: str, item: Json) -> bool:
@@ -159,50 +142,32 @@ def somebodys(plural: str, item: Json) -> bool:
 
 def essence(item: Json) -> Json:
     """An object without what only servers and controllers write: equal for two that say the same."""
-    meta = {key: value for key, value in item["metadata"].items() if key not in (*SERVERS_OWN, "generateName")}
-    for gone in ("deletionTimestamp", "deletionGracePeriodSeconds"):
-        meta.pop(gone, None)
-    annotations = {
-        key: value
-        for key, value in (meta.pop("annotations", None) or {}).items()
-        if not CONTROLLERS_WORDS.fullmatch(key)
-    }
+    meta = {key: value for key, value in item["metadata"].items() if key not in SERVERS}
+    written = meta.pop("annotations", None) or {}
+    annotations = {key: value for key, value in written.items() if not CONTROLLERS_WORDS.fullmatch(key)}
     if annotations:
         meta["annotations"] = annotations
     body = {key: value for key, value in item.items() if key not in ("status", "metadata")} | {"metadata": meta}
-    return _OF_KIND.get(item["kind"], _unchanged)(body, item)
-
-
-def _unchanged(body: Json, _item: Json) -> Json:
+    if item["kind"] == "Pod":
+        body["spec"] = _renamed(body["spec"])
+        phase = (item.get("status") or {}).get("phase")
+        if phase in ("Failed", "Succeeded"):  # one that has ended is another than one that runs
+            body["status"] = {"phase": phase}
+    elif item["kind"] == "Node":
+        spec = dict(body.get("spec") or {})
+        taints = [row for row in spec.pop("taints", None) or [] if not row["key"].startswith(STATE_TAINT)]
+        if taints:
+            spec["taints"] = sorted(taints, key=lambda row: (row["key"], row["effect"]))
+        body["spec"] = spec
+    elif item["kind"] == "ClusterRole" and body.get("aggregationRule"):
+        body.pop("rules", None)  # a controller writes them
     return body
 
 
-def _pod(body: Json, item: Json) -> Json:
-    """The volume of its token has a name of chance; one that has ended is another than one that runs."""
-    plain: Any = _renamed(body["spec"])
-    phase = (item.get("status") or {}).get("phase")
-    return {**body, "spec": plain, **({"status": {"phase": phase}} if phase in ("Failed", "Succeeded") else {})}
-
-
 def _renamed(value: Any) -> Any:
+    """The volume of a pod's token has a name of chance."""
     if isinstance(value, dict):
         return {key: _renamed(part) for key, part in value.items()}
     if isinstance(value, list):
         return [_renamed(part) for part in value]
     return "kube-api-access" if isinstance(value, str) and TOKEN_VOLUME.fullmatch(value) else value
-
-
-def _node(body: Json, _item: Json) -> Json:
-    spec = dict(body.get("spec") or {})
-    taints = [row for row in spec.pop("taints", None) or [] if not row["key"].startswith(STATE_TAINT)]
-    if taints:
-        spec["taints"] = sorted(taints, key=lambda row: (row["key"], row["effect"]))
-    return {**body, "spec": spec}
-
-
-def _cluster_role(body: Json, _item: Json) -> Json:
-    """Rules of an aggregated role are written by a controller."""
-    return {key: value for key, value in body.items() if key != "rules"} if body.get("aggregationRule") else body
-
-
-_OF_KIND: Mapping[str, Callable[[Json, Json], Json]] = {"Pod": _pod, "Node": _node, "ClusterRole": _cluster_role}

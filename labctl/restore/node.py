@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from labctl.errors import CheckFailed, InconclusiveError, Place
 from labctl.guest.api import AgentError, Completed
 from labctl.pace import limit
 from labctl.parallel import at_once
+from labctl.restore.client import LabClient
 from labctl.restore.part import Do, Entry, Part
 from labctl.runtime.api import Endpoints
 
@@ -48,14 +49,9 @@ class NodeState:
     addresses: frozenset[str]
     routes: frozenset[str]
 
-    def as_dict(self) -> dict[str, Any]:
-        """JSON."""
-        links = {name: asdict(link) for name, link in sorted(self.links.items())}
-        return {"links": links, "addresses": sorted(self.addresses), "routes": sorted(self.routes)}
-
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> NodeState:
-        """From `as_dict`."""
+        """From the JSON of its fields."""
         links = {name: Link(**link) for name, link in body["links"].items()}
         return cls(links, frozenset(body["addresses"]), frozenset(body["routes"]))
 
@@ -64,18 +60,20 @@ def read(node: str, endpoints: Endpoints) -> NodeState:
     """Ask the node. Raises `InconclusiveError` when it does not answer."""
     done = _exec(node, ["sh", "-c", READ], endpoints)
     if done.code != 0:
-        raise InconclusiveError(f"{node}: its links cannot be read: {_words(done)}", code="node-unreachable")
+        raise InconclusiveError(f"{node}: its links cannot be read: {_said(done)}", code="node-unreachable")
     return parse(done.stdout.decode())
 
 
-def _exec(node: str, argv: list[str], endpoints: Endpoints, stdin: bytes = b"") -> Completed:
+def _exec(
+    node: str, argv: list[str], endpoints: Endpoints, stdin: bytes = b"", timeout: float | None = None
+) -> Completed:
     try:
-        return endpoints.exec(node, argv, stdin=stdin)
+        return endpoints.exec(node, argv, stdin=stdin, timeout=timeout)
     except AgentError as error:
         raise InconclusiveError(f"{node}: {error.message}", code="node-unreachable") from error
 
 
-def _words(done: Completed) -> str:
+def _said(done: Completed) -> str:
     return done.stderr.decode(errors="replace").strip().replace("\n", "; ")
 
 
@@ -106,7 +104,7 @@ def _routes(text: str, default: str) -> list[str]:
 
 def _route(row: Mapping[str, Any]) -> str:
     kind = row.get("type", "unicast")
-    words = [*([kind] if kind != "unicast" else []), row["dst"]]
+    words = [row["dst"]] if kind == "unicast" else [kind, row["dst"]]
     for word, field in (("via", "gateway"), ("dev", "dev"), ("metric", "metric"), ("src", "prefsrc")):
         if row.get(field) is not None and not (kind != "unicast" and field == "dev"):
             words += [word, str(row[field])]
@@ -123,11 +121,6 @@ class NodeChange:
     what: str
     command: str = ""
 
-    @property
-    def ours(self) -> bool:
-        """Whether the node's script may bring it back."""
-        return self.do == "add"
-
 
 def differences(first: NodeState, now: NodeState) -> list[NodeChange]:
     """What has to be undone, in the order in which it can be. Pure."""
@@ -136,24 +129,23 @@ def differences(first: NodeState, now: NodeState) -> list[NodeChange]:
     for name, link in first.links.items():
         there = now.links.get(name)
         found += _link(name, link, there) if there is not None else [NodeChange("add", f"interface {name}")]
-    found += [
-        NodeChange("remove", f"route {route}", f"route del {route}")
-        for route in sorted(now.routes - first.routes)
-        if not any(f" dev {name} " in f"{route} " for name in gone)
+    rows: list[tuple[Do, str, str, Iterable[str]]] = [
+        ("remove", "route", "del", now.routes - first.routes),
+        ("remove", "address", "del", now.addresses - first.addresses),
+        ("add", "address", "replace", first.addresses - now.addresses),
+        ("add", "route", "replace", first.routes - now.routes),
     ]
-    found += [
-        NodeChange("remove", f"address {address}", f"addr del {address}")
-        for address in sorted(now.addresses - first.addresses)
-        if address.split()[-1] not in gone
-    ]
-    found += [
-        NodeChange("add", f"address {address}", f"addr replace {address}{' nodad' * (':' in address)}")
-        for address in sorted(first.addresses - now.addresses)
-    ]
-    found += [
-        NodeChange("add", f"route {route}", f"route replace {route}") for route in sorted(first.routes - now.routes)
-    ]
+    for do, noun, verb, items in rows:
+        for item in sorted(items):
+            if do == "remove" and any(f" dev {name} " in f"{item} " for name in gone):
+                continue  # it goes with its interface
+            nodad = " nodad" if (do, noun) == ("add", "address") and ":" in item else ""
+            found.append(NodeChange(do, f"{noun} {item}", f"{_OBJECTS[noun]} {verb} {item}{nodad}"))
     return found
+
+
+_OBJECTS = {"route": "route", "address": "addr"}
+"""As ``ip`` calls them."""
 
 
 def _link(name: str, first: Link, now: Link) -> list[NodeChange]:
@@ -161,9 +153,9 @@ def _link(name: str, first: Link, now: Link) -> list[NodeChange]:
     state = "up" if first.up else "down"
     if first.master != now.master:
         join = f"link set {name} master {first.master}" if first.master else f"link set {name} nomaster"
-        words = f"interface {name}: " + (f"port of {first.master}" if first.master else f"no port of {now.master}")
+        what = f"interface {name}: " + (f"port of {first.master}" if first.master else f"no port of {now.master}")
         # a bond takes no port that is up
-        found.append(NodeChange("change", words, f"link set {name} down\n{join}\nlink set {name} {state}"))
+        found.append(NodeChange("change", what, f"link set {name} down\n{join}\nlink set {name} {state}"))
     if first.mtu != now.mtu:
         found.append(NodeChange("change", f"interface {name}: MTU {first.mtu}", f"link set {name} mtu {first.mtu}"))
     if first.up != now.up:
@@ -171,29 +163,29 @@ def _link(name: str, first: Link, now: Link) -> list[NodeChange]:
     return found
 
 
+@dataclass(eq=False)
 class NodePart(Part[NodeChange]):
     """``first``: what its kernel held then; ``folder``: where its script is."""
 
+    name: str
+    first: NodeState
+    endpoints: Endpoints
+    folder: Path
+    said: str = ""
+    """What ip said last."""
+
     kind = "node"
 
-    def __init__(self, name: str, first: NodeState, endpoints: Endpoints, folder: Path) -> None:
-        self.name = name
-        self._first = first
-        self._endpoints = endpoints
-        self._folder = folder
-        self._words = ""
-
     def differences(self) -> list[NodeChange]:
-        return differences(self._first, read(self.name, self._endpoints))
+        return differences(self.first, read(self.name, self.endpoints))
 
     def apply(self, left: Sequence[NodeChange]) -> None:
         """One batch for ip, then the node's script where something is missing; what ip says is for `error` only."""
         batch = "".join(f"{change.command}\n" for change in left if change.command)
         if batch:
-            done = _exec(self.name, ["ip", "-force", "-batch", "-"], self._endpoints, batch.encode())
-            self._words = _words(done)
-        if any(change.ours for change in left):
-            run_scripts(self._folder, [self.name], self._endpoints)
+            self.said = _said(_exec(self.name, ["ip", "-force", "-batch", "-"], self.endpoints, batch.encode()))
+        if any(change.do == "add" for change in left):
+            run_scripts(self.folder, [self.name], self.endpoints)
 
     def entries(self, found: Sequence[NodeChange]) -> list[Entry]:
         return [Entry(change.do, change.what) for change in found]
@@ -201,10 +193,15 @@ class NodePart(Part[NodeChange]):
     def error(self, left: Sequence[NodeChange]) -> CheckFailed:
         return CheckFailed(
             f"{self.name} is not as it was: {'; '.join(change.what for change in left)}"
-            + (f" ({self._words})" if self._words else ""),
+            + (f" ({self.said})" if self.said else ""),
             code="node-not-turned-back",
             hint="an interface that is gone altogether comes back with labctl repair",
         )
+
+
+def parts(first: Mapping[str, NodeState], client: LabClient) -> list[NodePart]:
+    """Of what nodes and hosts held then."""
+    return [NodePart(name, state, client.endpoints, client.folder.path) for name, state in first.items()]
 
 
 def run_scripts(folder: Path, nodes: Iterable[str], endpoints: Endpoints) -> str:
@@ -212,16 +209,10 @@ def run_scripts(folder: Path, nodes: Iterable[str], endpoints: Endpoints) -> str
 
     def one(node: str) -> None:
         script = f"nodes/{node}.sh"
-        try:
-            text = (folder / script).read_bytes()
-            done = endpoints.exec(node, ["sh", "-eu", "-s"], stdin=text, timeout=limit("script"))
-        except AgentError as error:
-            words = f"{node}: its script could not be run: {error.message}"
-            raise InconclusiveError(words, code="node-script") from error
+        done = _exec(node, ["sh", "-eu", "-s"], endpoints, (folder / script).read_bytes(), limit("script"))
         if done.code != 0:
-            words = done.stderr.decode(errors="replace").strip() or done.stdout.decode(errors="replace").strip()
-            raise CheckFailed(
-                f"{node}: {script} ended with code {done.code}: {words}", code="node-script", place=Place(script)
-            )
+            said = (done.stderr.strip() or done.stdout.strip()).decode(errors="replace")
+            message = f"{node}: {script} ended with code {done.code}: {said}"
+            raise CheckFailed(message, code="node-script", place=Place(script))
 
     return f"{len(at_once(nodes, one))} nodes and hosts set up"

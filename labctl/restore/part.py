@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import asdict, dataclass
 from typing import Any, Generic, Literal, TypeVar
 
 from labctl.errors import LabctlError
@@ -38,17 +40,16 @@ class Restored:
 
     def as_dict(self) -> dict[str, Any]:
         """A row of ``labctl.reset/v1``."""
-        rows = [{"do": entry.do, "what": entry.what, "lines": entry.lines} for entry in self.entries]
-        return {"part": self.kind, "name": self.name, "rows": rows}
+        return {"part": self.kind, "name": self.name, "rows": [asdict(entry) for entry in self.entries]}
 
 
 def counted(entries: Iterable[Entry], noun: str) -> str:
     """``2 lines added, 1 removed, 3 changed``."""
-    counts: dict[str, int] = {}
+    counts = Counter[str]()
     for entry in entries:
-        counts[entry.do] = counts.get(entry.do, 0) + entry.lines
-    words = {"add": "added", "remove": "removed", "change": "changed"}
-    parts = [f"{counts[do]} {word}" for do, word in words.items() if do in counts]
+        counts[entry.do] += entry.lines
+    verbs = {"add": "added", "remove": "removed", "change": "changed"}
+    parts = [f"{counts[do]} {verb}" for do, verb in verbs.items() if do in counts]
     if not parts:
         return "nothing"
     number, _, word = parts[0].partition(" ")
@@ -90,15 +91,13 @@ class Part(ABC, Generic[D]):
 
 def look(part: Part[D]) -> Restored:
     """What is different, and nothing is done."""
-    try:
+    with closing(part):
         return Restored(part.kind, part.name, tuple(part.entries(part.differences())))
-    finally:
-        part.close()
 
 
 def restore(part: Part[D], stopped: Callable[[], bool] = lambda: False) -> Restored:
     """Read, compare, apply, read back, until nothing is different. Raises the part's `error` with what stays."""
-    try:
+    with closing(part):
         first = left = part.differences()
         rounds, on = 0, bool(left)
         while left and on and not stopped():
@@ -110,8 +109,6 @@ def restore(part: Part[D], stopped: Callable[[], bool] = lambda: False) -> Resto
         if first:
             part.settle()
         return Restored(part.kind, part.name, tuple(part.entries(first)))
-    finally:
-        part.close()
 
 
 def each(parts: Sequence[Part[D]], work: Callable[[Part[D]], Restored]) -> list[Restored]:

@@ -1,17 +1,16 @@
 """The lab as ``up`` left it, kept in the state folder: what is brought back, and what somebody changed since.
 
-``first-state/nxos/<switch>.cfg`` is each switch's running configuration, ``first-state/nodes.json`` the links,
-addresses and static routes of nodes and hosts, ``first-state/objects.json`` the API objects that somebody made. All of
-it was read from the running lab. It holds secrets (BGP passwords, Secrets): readable by its owner alone.
+``first-state.json`` has each switch's running configuration, the links, addresses and static routes of nodes and hosts,
+and the API objects that somebody made. All of it was read from the running lab. It holds secrets (BGP passwords,
+Secrets): readable by its owner alone.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +23,12 @@ from labctl.restore.changes import open_changes
 from labctl.restore.client import LabClient
 from labctl.restore.cluster import ClusterPart
 from labctl.restore.inventory import Key, collect
-from labctl.restore.node import NodePart, NodeState
+from labctl.restore.node import NodeState
 from labctl.restore.part import Entry, Kind, Part, look
-from labctl.restore.switch import SwitchPart
 from labctl.state import LabState, write_private
 from labctl.waiting import Deadline
 
-SCHEMA = "labctl.first-state/v1"
+SCHEMA = "labctl.first-state/v2"
 PATIENCE = 30.0
 """Seconds for a switch's running configuration, or the cluster's objects, where nobody waits for them."""
 
@@ -67,24 +65,16 @@ def take(state: LabState, client: LabClient, sessions: Mapping[str, NxosSession]
 
 def keep(state: LabState, first: Snapshot) -> None:
     """Write it, instead of an earlier one, whole or not at all."""
-    new = state.root / "first-state.new"
-    shutil.rmtree(new, ignore_errors=True)
-    (new / "nxos").mkdir(parents=True, mode=0o700)
-    for name, text in first.switches.items():
-        write_private(new / "nxos" / f"{name}.cfg", text)
-    nodes = {name: row.as_dict() for name, row in first.nodes.items()}
-    write_private(new / "nodes.json", json.dumps({"schema": SCHEMA, "nodes": nodes}, indent=1))
-    if first.objects is not None:
-        rows = [{"key": list(key), "object": body} for key, body in sorted(first.objects.items())]
-        write_private(new / "objects.json", json.dumps({"schema": SCHEMA, "objects": rows}, indent=1))
-    shutil.rmtree(state.snapshot, ignore_errors=True)
+    objects = None if first.objects is None else sorted(first.objects.items())
+    body = {"schema": SCHEMA, **asdict(replace(first, objects=None)), "objects": objects}
+    new = state.snapshot.with_suffix(".new")
+    write_private(new, json.dumps(body, default=sorted))  # of sets
     new.rename(state.snapshot)
 
 
 def load(state: LabState) -> Snapshot:
     """Raises `UsageError` when the lab's ``up`` never came to its end, `LabError` when what was kept is broken."""
-    folder = state.snapshot
-    if not folder.is_dir():
+    if not state.snapshot.is_file():
         raise UsageError(
             f"lab {state.name} has no snapshot to go back to: its up never came to its end",
             code="no-first-state",
@@ -92,36 +82,21 @@ def load(state: LabState) -> Snapshot:
             next_command=f"labctl status {state.name}",
         )
     try:
-        switches = {path.stem: path.read_text() for path in sorted((folder / "nxos").glob("*.cfg"))}
-        nodes = {name: NodeState.of(row) for name, row in _read(folder / "nodes.json")["nodes"].items()}
-        path = folder / "objects.json"
-        objects = {Key(*row["key"]): row["object"] for row in _read(path)["objects"]} if path.is_file() else None
+        body = _read(state.snapshot)
+        nodes = {name: NodeState.of(row) for name, row in body["nodes"].items()}
+        objects = None if body["objects"] is None else {Key(*key): item for key, item in body["objects"]}
+        return Snapshot(body["switches"], nodes, objects)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise LabError(
-            f"{folder} is broken: {error}", code="first-state-broken", next_command=f"labctl down {state.name}"
+            f"{state.snapshot} is broken: {error}", code="first-state-broken", next_command=f"labctl down {state.name}"
         ) from None
-    return Snapshot(switches, nodes, objects)
 
 
 def _read(path: Path) -> Any:
     body = json.loads(path.read_text())
     if body["schema"] != SCHEMA:
-        raise ValueError(f"{path.name} has schema {body['schema']}")
+        raise ValueError(f"it has schema {body['schema']}")
     return body
-
-
-def switches(first: Snapshot, client: LabClient, timeout: float) -> list[Part[Any]]:
-    """In the order of the folder, as everywhere. ``timeout``: seconds for one answer."""
-    folder, named = client.folder, first.switches
-    return [
-        SwitchPart(name, named[name], client.login, folder.path, timeout) for name in folder.lab.nodes if name in named
-    ]
-
-
-def nodes(first: Snapshot, client: LabClient) -> list[Part[Any]]:
-    """Nodes and external hosts, in the order of the folder."""
-    folder, named = client.folder, first.nodes
-    return [NodePart(name, named[name], client.endpoints, folder.path) for name in folder.lab.nodes if name in named]
 
 
 def drift(state: LabState, client: LabClient) -> list[str]:
@@ -136,15 +111,15 @@ def drift(state: LabState, client: LabClient) -> list[str]:
         first = load(state)
     except LabctlError:
         return []  # nothing to compare with; labctl reset says why
-    parts = [*switches(first, client, PATIENCE), *nodes(first, client)]
+    parts: list[Part[Any]] = [*switch.parts(first.switches, client, PATIENCE), *node.parts(first.nodes, client)]
     if first.objects is not None:
         parts.append(ClusterPart(first.objects, client.cluster, Deadline(PATIENCE), threading.Event()))
     named = {part.name: part for part in parts}
     answered, _silent = tried(named, lambda name: look(named[name]))
-    return [f"{found.name}: {_words(found.kind, row)}" for found in answered.values() for row in found.entries]
+    return [f"{found.name}: {_told(found.kind, row)}" for found in answered.values() for row in found.entries]
 
 
-def _words(kind: Kind, entry: Entry) -> str:
+def _told(kind: Kind, entry: Entry) -> str:
     """``reset`` says what it would do, a drift what was done."""
     what = entry.what.replace(" / ", ": ")
     if kind == "node" and entry.do == "change":

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from labctl.cache import cache_dir
-from labctl.containers.build import ImageArchive, build_archive, containers_cache
+from labctl.containers import build_archive, containers_cache
 from labctl.guest import recipe
 from labctl.guest.api import Completed
 from labctl.guest.client import Agent
@@ -70,7 +70,7 @@ KEEPER = "keeper"
 """A container that runs as long as the machine does, for the same reason."""
 
 
-def prepared() -> tuple[GuestImage, ImageArchive]:
+def prepared() -> tuple[GuestImage, Path]:
     """The guest image and the stand-ins' images, built side by side when they are not in the cache."""
     cache = cache_dir()
     binaries = bring_binaries(cache, print)
@@ -255,9 +255,9 @@ def machine(image: GuestImage, disks: Sequence[Disk], work: Path, memory_mb: int
         yield host
 
 
-def data_disk(image: GuestImage, archive: ImageArchive, work: Path) -> Path:
+def data_disk(image: GuestImage, archive: Path, work: Path) -> Path:
     """Docker's data with the stand-ins' images in it; made by loading the archive once."""
-    final = containers_cache(cache_dir()) / archive.key / DATA
+    final = containers_cache(cache_dir()) / archive.parent.name / DATA
     if final.is_file():
         return final
     path = final.with_suffix(".new")

@@ -34,19 +34,17 @@ def reset(lab: Lab, dry_run: bool, prove: bool, timeout: float | None) -> None:
     labctl reset --dry-run
     labctl reset whitepaper
     """
-    from labctl.engine.reset import ResetRequest, reset
+    from labctl.engine.reset import reset
     from labctl.report.compare import render_restored
     from labctl.report.style import wants_colour
 
     with listening() as listener:
-        prove = prove and not dry_run
-        done = reset(ResetRequest(lab.state_folder, lab.runtime, listener, prove, dry_run, timeout))
-    body = done.as_dict()
-    proof = [verdicts(done.report, lab.state_folder.evidence)] if done.report else []
+        body, report = reset(lab.state_folder, lab.runtime, listener, prove=prove, look=dry_run, limit=timeout)
+    proof = [verdicts(report, lab.state_folder.evidence)] if report else []
     answer(body, render_restored(body, colour=wants_colour(sys.stdout)), *proof)
     if dry_run:
         sys.exit(int(ExitCode.PENDING if body["changes"] else ExitCode.OK))
-    sys.exit(int(exit_code(done.report)))
+    sys.exit(int(exit_code(report)))
 
 
 @group.command(cls=OnLab, epilog=WAYS_BACK)

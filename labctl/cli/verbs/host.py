@@ -220,24 +220,23 @@ def build_images(output: Path | None, load: bool | None) -> None:
     labctl/host, labctl/n9kv-standin and labctl/k8s-standin, out of Debian packages; half a minute.
     """
     from labctl.cache import cache_dir
-    from labctl.containers import recipe
-    from labctl.containers.build import build_archive
+    from labctl.containers import IMAGES, build_archive
     from labctl.images import docker_client, load_archive
     from labctl.standin.cluster.controlplane.binaries import bring_binaries
 
     cache = cache_dir()
     archive = build_archive(cache, bring_binaries(cache, say), say)
     if output is not None:
-        shutil.copyfile(archive.path, output)
+        shutil.copyfile(archive, output)
     loaded: set[str] = set()
     if load is not False:  # not asked for, it is loaded where a daemon answers
         with nullcontext() if load else suppress(HostError), docker_client(limit=600) as client:
-            loaded = {tag for tags, _ in load_archive(client, archive.path) for tag in tags}
-    tags, path = [image.tag for image in recipe.IMAGES], output or archive.path
+            loaded = {tag for tags, _ in load_archive(client, archive) for tag in tags}
+    tags, path = [image.tag for image in IMAGES], output or archive
     answer(
         {"archive": str(path), "images": tags, "loaded": sorted(loaded)},
         *(f"{tag}: {'loaded into Docker' if tag in loaded else 'in the archive'}" for tag in tags),
-        f"{path}: {_megabytes(archive.path.stat().st_size)}",
+        f"{path}: {_megabytes(archive.stat().st_size)}",
         *([] if loaded else [f"next: docker load --input {path}"]),
     )
 

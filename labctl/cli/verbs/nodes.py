@@ -405,23 +405,21 @@ def _configurations(lab: Lab, target: Path) -> None:
     refuse(target.is_file(), f"{target} is a file, and each configuration becomes one in a folder")
     endpoints, folder = lab.endpoints(), lab.folder()
     saved = save_all(folder.lab.switches, partial(login, lab.state_folder, endpoints), target)
-    rows = [{"switch": row.switch, "file": str(row.file), "lines": row.lines} for row in saved]
+    rows = [{"switch": name, "file": str(file), "lines": lines} for name, (file, lines) in saved.items()]
     body = {"schema": "labctl.save/v1", "lab": lab.name, "folder": str(target), "switches": rows}
-    answer(body, *(f"{row.switch}: saved, {row.lines} lines in {row.file}" for row in saved))
+    answer(body, *(f"{name}: saved, {lines} lines in {file}" for name, (file, lines) in saved.items()))
 
 
 def _test_case(lab: Lab, target: Path, *, push_again: bool) -> None:
-    from labctl.engine.actions.profile import profile_of
-    from labctl.engine.actions.switches import open_session
+    from labctl.engine.proving import open_session
     from labctl.engine.saving import record, write
     from labctl.nxos.session import NxosSession, Tap
     from labctl.parallel import raise_all
 
     endpoints, folder = lab.endpoints(), lab.folder()
-    profile = profile_of(folder.lab.target)
 
     def login(switch: str, tap: Tap) -> NxosSession:
-        return open_session(switch, endpoints, profile=profile, tap=tap)
+        return open_session(switch, endpoints, folder.lab.target, tap=tap)
 
     with lab.state_folder.lock():
         recording = record(folder, login, push_again=push_again)

@@ -29,8 +29,6 @@ from labctl.runtime.select import AUTO, RUNTIMES
 from labctl.state import LabState, all_labs, lab_state, records
 
 if TYPE_CHECKING:
-    from labctl.cli.upsource import Source
-    from labctl.engine.up import UpResult
     from labctl.runtime.api import NodeStatus, Observation
     from labctl.state import LabState
     from labctl.verify.verdict import Report
@@ -110,18 +108,19 @@ def up(
                     state, nodes, taken.render, listener, brought_kubectl(), prove, timeout, calico or taken.calico,
                     judged.append, not remove,
                 )  # fmt: skip
-                done = up(request)
+                done, report = up(request)
         except BaseException as error:
             if judged and told:
                 result(reporting.verdicts(judged[-1], evidence))
             if isinstance(error, HostError) and error.next_command:  # who says it does not know what was typed
                 error.next_command = error.next_command.replace("…", shlex.quote(source or str(path)))
             raise
-        nothing = f"lab {done.lab} is up ({done.seconds:.1f} s); nothing was verified"
-        answer(_body(done, taken), reporting.verdicts(done.report, evidence) if done.report else nothing)
+        done["warnings"] = [warning.as_dict() for warning in taken.warnings]
+        nothing = f"lab {state.name} is up ({done['seconds']:.1f} s); nothing was verified"
+        answer(done, reporting.verdicts(report, evidence) if report else nothing)
         if told and not remove:
             _tell_ways_in(state)
-    sys.exit(int(reporting.exit_code(done.report)))
+    sys.exit(int(reporting.exit_code(report)))
 
 
 def _remove(state: LabState) -> None:
@@ -133,18 +132,6 @@ def _remove(state: LabState) -> None:
         say(f"lab {state.name} was removed" + (f"; its record is in {gone.archive}" if gone.archive else ""))
     elif is_terminal():
         say(f"lab {state.name} is not there any more")
-
-
-def _body(done: UpResult, taken: Source) -> dict[str, Any]:
-    return {
-        "schema": "labctl.up/v1",
-        "lab": done.lab,
-        "seconds": round(done.seconds, 3),
-        "timings": {name: [round(moment, 3) for moment in span] for name, span in done.timings.items()},
-        "evidence": str(done.evidence),
-        "report": done.report.as_dict() if done.report else None,
-        "warnings": [warning.as_dict() for warning in taken.warnings],
-    }
 
 
 def _tell_ways_in(state: LabState) -> None:
@@ -415,8 +402,8 @@ def _past(lab: str | None) -> None:
 
 def _watch(opened: Lab) -> None:
     from labctl.cli.terminal import ended_by_key
-    from labctl.engine.actions.switches import wired_ports
     from labctl.engine.proving import observing
+    from labctl.engine.switches import wired_ports
     from labctl.report.watching import Apart, TerminalLooks, json_looks, once_interrupted, repeat, table
     from labctl.verify.inputs import load_checks
     from labctl.verify.livestate import read

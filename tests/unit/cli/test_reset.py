@@ -16,7 +16,7 @@ from labctl.cli import labs
 from labctl.cli.main import cli
 from labctl.design.design import Target
 from labctl.design.plan import design
-from labctl.engine.actions.switches import open_session
+from labctl.engine.proving import open_session
 from labctl.errors import InconclusiveError, LabError, RejectedError, UsageError
 from labctl.guest.api import Completed
 from labctl.journal import Journal
@@ -99,7 +99,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     with ExitStack() as stack:
         ports = {name: stack.enter_context(switch(brain)).port for name, brain in brains.items()}
         lab = Lab(state.root, brains, ports)
-        texts = read(names, lambda name: open_session(name, lab), 10.0, {})  # type: ignore[arg-type]
+        texts = read(names, lambda name: open_session(name, lab, {}), 10.0, {})  # type: ignore[arg-type]
         keep(state, Snapshot(texts, {"ext1": parse(answer())}, None))
         for brain in brains.values():
             brain.typed.clear()
@@ -203,16 +203,14 @@ def test_a_switch_that_does_not_answer_is_named(lab: Lab) -> None:
 
 
 def test_a_lab_whose_up_never_ended(lab: Lab) -> None:
-    for path in sorted(lab.state_folder.snapshot.rglob("*"), reverse=True):
-        path.rmdir() if path.is_dir() else path.unlink()
-    lab.state_folder.snapshot.rmdir()
+    lab.state_folder.snapshot.unlink()
     error = run().exception
     assert isinstance(error, UsageError)
     assert error.code == "no-first-state"
 
 
 def test_what_was_kept_is_broken(lab: Lab) -> None:
-    (lab.state_folder.snapshot / "nodes.json").write_text("{")
+    lab.state_folder.snapshot.write_text("{")
     error = run().exception
     assert isinstance(error, LabError)
     assert error.code == "first-state-broken"
@@ -226,6 +224,5 @@ def test_one_at_a_time(lab: Lab) -> None:
 
 
 def test_what_is_kept_is_the_owners_alone(lab: Lab) -> None:
-    kept = lab.state_folder.snapshot
-    assert {path.stat().st_mode & 0o777 for path in kept.rglob("*") if path.is_file()} == {0o600}
+    assert lab.state_folder.snapshot.stat().st_mode & 0o777 == 0o600
     assert load(lab.state_folder).nodes["ext1"] == parse(answer())

@@ -128,14 +128,14 @@ def test_doctor_of_a_host_without_image(run: Run) -> None:
 
 
 def test_doctor_exit_code_is_the_findings(run: Run, filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from labctl.doctor import facts, model
+    from labctl.doctor import facts
 
-    monkeypatch.setattr(facts, "_launcher", lambda name, _: model.LauncherFact(name, None, "now"))
+    monkeypatch.setattr(facts, "_launcher", lambda name, _: facts.LauncherFact(name, None, "now"))
     monkeypatch.setattr(facts, "memory_free", lambda: 1 << 40)
     monkeypatch.setattr(facts, "RUN_TOOLS", ())
     monkeypatch.setattr(facts.platform, "machine", lambda: "x86_64")
     done = run("doctor", "--json")
     assert json.loads(done.out)["launcher"] == "qemu-kvm"
     assert done.code == 0
-    monkeypatch.setattr(facts, "_launcher", lambda name, _: model.LauncherFact(name, "no"))
+    monkeypatch.setattr(facts, "_launcher", lambda name, _: facts.LauncherFact(name, "no"))
     assert run("doctor").code == 4

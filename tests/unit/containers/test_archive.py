@@ -9,25 +9,25 @@ from pathlib import Path
 
 import pytest
 
-from labctl.containers.build import Entry, Layer, write_archive, write_tar
+from labctl.containers import write_archive, write_tar
 
 
 @pytest.fixture
-def layers(tmp_path: Path) -> tuple[Layer, Layer]:
+def layers(tmp_path: Path) -> tuple[Path, Path]:
     program = tmp_path / "program"
     program.write_bytes(b"\x7fELF")
     write_tar(tmp_path / "base.tar", [("etc/motd", b"hello\n", 0o644)])
     write_tar(
         tmp_path / "own.tar", [("usr/lib/x/program", program, 0o755)], [("usr/bin/program", "/usr/lib/x/program")]
     )
-    return Layer.of(tmp_path / "base.tar"), Layer.of(tmp_path / "own.tar")
+    return tmp_path / "base.tar", tmp_path / "own.tar"
 
 
 @pytest.fixture
-def archive(tmp_path: Path, layers: tuple[Layer, Layer]) -> tarfile.TarFile:
+def archive(tmp_path: Path, layers: tuple[Path, Path]) -> tarfile.TarFile:
     entries = [
-        Entry("lab/base:latest", {"Cmd": ["sh"]}, layers[:1], "2026-01-01T00:00:00Z"),
-        Entry("lab/own:latest", {"Entrypoint": ["program"]}, layers, "2026-01-01T00:00:00Z"),
+        ("lab/base:latest", {"Cmd": ["sh"]}, layers[:1]),
+        ("lab/own:latest", {"Entrypoint": ["program"]}, layers),
     ]
     write_archive(tmp_path / "images.tar", entries)
     return tarfile.open(tmp_path / "images.tar")
@@ -39,10 +39,11 @@ def member(archive: tarfile.TarFile, name: str) -> bytes:
     return handle.read()
 
 
-def test_a_shared_layer_is_there_once(archive: tarfile.TarFile, layers: tuple[Layer, Layer]) -> None:
+def test_a_shared_layer_is_there_once(archive: tarfile.TarFile, layers: tuple[Path, Path]) -> None:
     names = archive.getnames()
     assert len(names) == len(set(names))
-    assert [name for name in names if name.endswith("layer.tar")] == [layer.name for layer in layers]
+    digests = [hashlib.sha256(layer.read_bytes()).hexdigest() for layer in layers]
+    assert [name for name in names if name.endswith("layer.tar")] == [f"{digest}/layer.tar" for digest in digests]
 
 
 def test_manifest_configurations_and_layers_fit(archive: tarfile.TarFile) -> None:
@@ -56,8 +57,8 @@ def test_manifest_configurations_and_layers_fit(archive: tarfile.TarFile) -> Non
     assert json.loads(member(archive, rows[1]["Config"]))["config"] == {"Entrypoint": ["program"]}
 
 
-def test_a_layer_has_folders_modes_and_links(layers: tuple[Layer, Layer]) -> None:
-    with tarfile.open(layers[1].path) as tar:
+def test_a_layer_has_folders_modes_and_links(layers: tuple[Path, Path]) -> None:
+    with tarfile.open(layers[1]) as tar:
         assert tar.getnames() == ["usr", "usr/lib", "usr/lib/x", "usr/lib/x/program", "usr/bin", "usr/bin/program"]
         assert tar.getmember("usr/lib/x/program").mode == 0o755
         assert tar.getmember("usr/bin/program").linkname == "/usr/lib/x/program"

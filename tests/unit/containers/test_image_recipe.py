@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from labctl.containers import build, recipe
-from labctl.containers.build import ARCHIVE, build_archive, containers_cache, find_archive
+from labctl import containers
+from labctl.containers import ARCHIVE, build_archive, containers_cache, find_archive
 from labctl.errors import HostError
 from labctl.shipped import shipped
 from labctl.standin.cluster.controlplane.binaries import Binaries
@@ -26,9 +26,9 @@ STARTED = (
 
 
 def test_the_code_in_the_images_is_whole(tmp_path: Path) -> None:
-    for path, data, _ in recipe.overlay():
-        if path.startswith(recipe.PYTHON_PATH):
-            target = tmp_path / path.removeprefix(f"{recipe.PYTHON_PATH}/")
+    for path, data, _ in containers.overlay():
+        if path.startswith(containers.PYTHON_PATH):
+            target = tmp_path / path.removeprefix(f"{containers.PYTHON_PATH}/")
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(data)
     statement = f"import {', '.join(STARTED)}; print(labctl.__file__)"
@@ -41,20 +41,20 @@ def test_the_code_in_the_images_is_whole(tmp_path: Path) -> None:
 
 
 def test_scripts_can_be_executed() -> None:
-    modes = {path: mode for path, _, mode in recipe.overlay() if path.startswith("usr/local/")}
+    modes = {path: mode for path, _, mode in containers.overlay() if path.startswith("usr/local/")}
     assert modes
     assert set(modes.values()) == {0o755}
 
 
 def test_the_key_names_what_is_inside(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = recipe.key()
-    assert recipe.key() == before
-    monkeypatch.setattr(recipe, "packages", lambda: ("frr",))
-    assert recipe.key() != before
+    before = containers.key()
+    assert containers.key() == before
+    monkeypatch.setattr(containers, "packages", lambda: ("frr",))
+    assert containers.key() != before
 
 
-@pytest.mark.parametrize("image", recipe.IMAGES, ids=lambda image: image.tag)
-def test_the_dockerfile_says_the_same(image: recipe.ContainerImage) -> None:
+@pytest.mark.parametrize("image", containers.IMAGES, ids=lambda image: image.tag)
+def test_the_dockerfile_says_the_same(image: containers.ContainerImage) -> None:
     text = (shipped("images") / "Dockerfile").read_text()
     name = image.tag.removeprefix("labctl/").removesuffix(":latest")
     stage = text.split(f" AS {name}\n")[1].split("\nFROM ")[0]
@@ -75,18 +75,17 @@ def test_the_dockerfile_copies_the_same_code() -> None:
     copied = re.findall(
         r"(?<=labctl/)[\w/.]+(?=[ ])", " ".join(re.findall(r"^COPY (labctl/.*?) /usr", text, re.M | re.S)) + " "
     )
-    assert sorted(name.rstrip("/") for name in copied) == sorted(recipe.CODE)
+    assert sorted(name.rstrip("/") for name in copied) == sorted(containers.CODE)
 
 
 def test_an_archive_that_is_not_whole_is_none(tmp_path: Path) -> None:
     assert find_archive(tmp_path) is None
-    folder = containers_cache(tmp_path) / recipe.key()
+    folder = containers_cache(tmp_path) / containers.key()
     folder.mkdir(parents=True)
     (folder / ARCHIVE).write_bytes(b"1234")
     (folder / "manifest.json").write_text('{"size": 4}')
     found = find_archive(tmp_path)
-    assert found is not None
-    assert found.path == folder / ARCHIVE
+    assert found == folder / ARCHIVE
     (folder / ARCHIVE).write_bytes(b"123")
     assert find_archive(tmp_path) is None
 
@@ -95,8 +94,8 @@ def test_a_build_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
     def refuse(*_arguments: object) -> None:
         raise HostError("mmdebstrap ended with code 25: no such mirror")
 
-    monkeypatch.setattr(build, "refuse_without_tools", lambda _what: None)
-    monkeypatch.setattr(build, "run", refuse)
+    monkeypatch.setattr(containers, "refuse_without_tools", lambda _what: None)
+    monkeypatch.setattr(containers, "run", refuse)
     with pytest.raises(HostError, match="no such mirror"):
         build_archive(tmp_path, Binaries(tmp_path, "1.34.3", "test"), lambda _text: None)
     assert [path.name for path in containers_cache(tmp_path).iterdir()] == ["lock"]

@@ -4,36 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from ipaddress import IPv4Network
 
 import pytest
 
-from labctl.doctor.containerlab import ALL_MODULES
+from labctl.doctor.facts import ALL_MODULES, ContainerHostFacts, ContainerlabFact, DockerFacts, Json, ModuleState
 from labctl.doctor.findings import GB
-from labctl.doctor.model import (
-    ContainerHostFacts,
-    ContainerlabFact,
-    DockerFacts,
-    ImageFact,
-    ModuleState,
-    NetworkFact,
-    RouteFact,
-)
 from labctl.doctor.needs import ImageNeed, LabNeeds, Node, VirtualMachine
 
 SWITCH, NODE, HOST = "vrnetlab/cisco_n9kv:10.5.4", "kindest/node:v1.35.1", "labctl/host:latest"
 STANDIN_SWITCH, STANDIN_NODE = "labctl/n9kv-standin:latest", "labctl/k8s-standin:latest"
-VRNETLAB = ImageFact(
-    ("/launch.py",),
-    ("CMD", "/healthcheck.py"),
-    {},
-    frozenset({"22/tcp", "443/tcp", "830/tcp", "5000/tcp"}),
-    datetime(2026, 7, 15, tzinfo=UTC),
-)
-OURS = ImageFact(("/entrypoint",), ("CMD", "/healthcheck.py"), {"labctl.standin": "switch"}, frozenset(), None)
-PUBLIC = ImageFact(("/usr/local/bin/entrypoint",), (), {}, frozenset(), None)
-IMAGES: Mapping[str, ImageFact | None] = {
+
+
+def image(
+    *start: str, health: str = "/healthcheck.py", labels: Json | None = None, ports: str = "", created: str = ""
+) -> Json:
+    """As the daemon has it. ``ports``: numbers, of TCP."""
+    exposed = {f"{port}/tcp": {} for port in ports.split()}
+    test = {"Test": ["CMD", health]} if health else None
+    config = {"Entrypoint": list(start) or None, "Healthcheck": test, "Labels": labels, "ExposedPorts": exposed}
+    return {"Created": created, "Config": config}
+
+
+def network(name: str, subnet: str, *, ipv6: bool = False, labels: Json | None = None) -> Json:
+    return {
+        "Name": name, "Id": name, "EnableIPv6": ipv6, "Labels": labels, "IPAM": {"Config": [{"Subnet": subnet}]},
+        "Options": {"com.docker.network.bridge.name": "docker0"} if name == "bridge" else {},
+    }  # fmt: skip
+
+
+def container(name: str, *networks: str, state: str = "running", **labels: str) -> Json:
+    written = {key.replace("_", "."): value for key, value in labels.items()}
+    members = {"Networks": {network: {} for network in networks}}
+    return {"Names": [f"/{name}"], "State": state, "Labels": written, "NetworkSettings": members}
+
+
+VRNETLAB = image("/launch.py", ports="22 443 830 5000", created="2026-07-15T00:00:00Z")
+OURS = image("/entrypoint", labels={"labctl.standin": "switch"})
+PUBLIC = image("/usr/local/bin/entrypoint", health="")
+IMAGES: Mapping[str, Json | None] = {
     SWITCH: VRNETLAB, NODE: PUBLIC, HOST: PUBLIC, STANDIN_SWITCH: OURS, STANDIN_NODE: PUBLIC,
 }  # fmt: skip
 MODULES: Mapping[str, ModuleState] = dict.fromkeys(ALL_MODULES, "loaded")
@@ -43,15 +52,17 @@ MODULES: Mapping[str, ModuleState] = dict.fromkeys(ALL_MODULES, "loaded")
 def good_docker() -> DockerFacts:
     return DockerFacts(
         version="28.5.2",
-        storage_driver="overlay2",
-        cgroup_version="2",
-        kernel="6.1.0-40-amd64",
-        system="Debian GNU/Linux 12 (bookworm)",
-        security=frozenset({"apparmor", "seccomp", "cgroupns"}),
-        root_dir="/var/lib/docker",
+        info={
+            "Driver": "overlay2",
+            "CgroupVersion": "2",
+            "KernelVersion": "6.1.0-40-amd64",
+            "OperatingSystem": "Debian GNU/Linux 12 (bookworm)",
+            "SecurityOptions": ["name=apparmor", "name=seccomp,profile=builtin", "name=cgroupns"],
+            "DockerRootDir": "/var/lib/docker",
+        },
         disk_free=200 * GB,
         images=IMAGES,
-        networks=(NetworkFact("bridge", (IPv4Network("172.17.0.0/16"),), ipv6=False, labels={}, bridge="docker0"),),
+        networks=(network("bridge", "172.17.0.0/16"),),
         containers=(),
     )
 
@@ -72,10 +83,9 @@ def good_host(good_docker: DockerFacts) -> ContainerHostFacts:
         lacking_capabilities=(),
         docker_address="unix:///var/run/docker.sock",
         docker_trouble=None,
-        docker_words="",
+        docker_said="",
         dockerd=True,
         docker_cli="/usr/bin/docker",
-        docker_context=None,
         docker=good_docker,
         containerlab=ContainerlabFact("/usr/bin/containerlab", (0, 79, 0), setuid=True),
         modules=MODULES,
@@ -84,9 +94,8 @@ def good_host(good_docker: DockerFacts) -> ContainerHostFacts:
         virtualisation=True,
         in_container=False,
         kvm=None,
-        docker_user_chain=None,
         ipv6=True,
-        routes=(RouteFact(IPv4Network("192.168.1.0/24"), "eno1"), RouteFact(IPv4Network("172.17.0.0/16"), "docker0")),
+        routes=((IPv4Network("192.168.1.0/24"), "eno1"), (IPv4Network("172.17.0.0/16"), "docker0")),
         kind_network="kind",
         lab_known=False,
     )
@@ -104,7 +113,7 @@ def bare_machine(good_host: ContainerHostFacts) -> ContainerHostFacts:
         cpus=1,
         memory_free=GB,
         docker_trouble="missing",
-        docker_words="nothing listens on /var/run/docker.sock",
+        docker_said="nothing listens on /var/run/docker.sock",
         dockerd=False,
         docker_cli=None,
         docker=None,

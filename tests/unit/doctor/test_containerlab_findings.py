@@ -4,26 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from ipaddress import IPv4Network
 from typing import Any
 
 import pytest
 
-from labctl.doctor.containerlab import findings
+from labctl.doctor.containerlab import findings, maker
+from labctl.doctor.facts import ContainerHostFacts, ContainerlabFact, Json
 from labctl.doctor.findings import GB, Finding, can_run, page
-from labctl.doctor.fit import maker
-from labctl.doctor.model import (
-    ContainerFact,
-    ContainerHostFacts,
-    ContainerlabFact,
-    ImageFact,
-    NetworkFact,
-    RouteFact,
-)
 from labctl.doctor.needs import ImageNeed, LabNeeds
 from labctl.peers import EXTRAS, ON_NODE
 from labctl.peers import nxos as machine
+from tests.unit.doctor.conftest import container, image
+from tests.unit.doctor.conftest import network as a_network
 
 SWITCH, NODE = "vrnetlab/cisco_n9kv:10.5.4", "kindest/node:v1.35.1"
 SUBNET = IPv4Network("172.20.20.0/24")
@@ -33,14 +26,8 @@ def by_id(found: tuple[Finding, ...], identity: str) -> Finding:
     return next(one for one in found if one.id == identity)
 
 
-def network(name: str, subnet: str, **changes: Any) -> NetworkFact:
-    made = NetworkFact(name, (IPv4Network(subnet),), ipv6=False, labels={"containerlab": ""}, bridge=f"br-{name}")
-    return replace(made, **changes)
-
-
-def container(name: str, **labels: str) -> ContainerFact:
-    written = {key.replace("_", "."): value for key, value in labels.items()}
-    return ContainerFact(name, running=True, labels=written, networks=("fab-mgmt",))
+def network(name: str, subnet: str, *, ipv6: bool = False, foreign: bool = False) -> Json:
+    return a_network(name, subnet, ipv6=ipv6, labels={} if foreign else {"containerlab": ""})
 
 
 def test_a_good_host_has_nothing_but_good_news(
@@ -64,12 +51,9 @@ def test_a_good_host_has_nothing_but_good_news(
         ({"kvm": "/dev/kvm cannot be opened: x"}, "kvm", "error", None),
         ({"inotify_instances": 128}, "inotify", "warning", "sudo sysctl -w fs.inotify.max_user_instances=512"),
         ({"inotify_watches": None}, "inotify", "warning", "sudo sysctl -w fs.inotify.max_user_watches=524288"),
-        ({"docker_user_chain": True}, "docker-user", "ok", None),
-        ({"docker_user_chain": False}, "docker-user", "warning", "sudo systemctl restart docker"),
         ({"docker_cli": None}, "docker-cli", "error", "sudo apt-get install docker.io"),
         ({"docker_cli": None, "debian": 13}, "docker-cli", "error", "sudo apt-get install docker-cli"),
         ({"docker_cli": None, "root": True}, "docker-cli", "error", "apt-get install docker.io"),
-        ({"docker_context": "desktop-linux"}, "docker-context", "error", "docker context use default"),
         ({"containerlab": None}, "containerlab", "error", None),
         ({"containerlab": ContainerlabFact("/x", (0, 78, 1), True)}, "containerlab", "error",
          "sudo containerlab version upgrade"),
@@ -118,7 +102,7 @@ def test_a_docker_that_cannot_be_asked(
     good_host: ContainerHostFacts, real_lab: LabNeeds, trouble: str, words: str, fix: str
 ) -> None:
     address = "ssh://ada:hunter2@far" if trouble == "remote" else good_host.docker_address
-    facts = replace(good_host, docker=None, docker_trouble=trouble, docker_words="why", docker_address=address)
+    facts = replace(good_host, docker=None, docker_trouble=trouble, docker_said="why", docker_address=address)
     found = findings(facts, real_lab)
     one = by_id(found, "docker")
     assert (one.severity, one.fix) == ("error", fix)
@@ -131,21 +115,21 @@ def test_a_docker_that_cannot_be_asked(
 @pytest.mark.parametrize(
     ("changes", "identity", "severity", "fix"),
     [
-        ({"kernel": "6.6.0-linuxkit"}, "docker-kernel", "error", None),
-        ({"system": "Docker Desktop"}, "docker-kernel", "error", None),
-        ({"security": frozenset({"rootless"})}, "docker-rootless", "error", "unset DOCKER_HOST"),
-        ({"security": frozenset({"userns"})}, "docker-userns", "error", "sudo systemctl restart docker"),
-        ({"cgroup_version": "1"}, "cgroups", "error", None),
-        ({"storage_driver": "vfs"}, "docker-storage", "warning", "sudo systemctl restart docker"),
+        ({"KernelVersion": "6.6.0-linuxkit"}, "docker-kernel", "error", None),
+        ({"OperatingSystem": "Docker Desktop"}, "docker-kernel", "error", None),
+        ({"SecurityOptions": ["name=rootless"]}, "docker-rootless", "error", "unset DOCKER_HOST"),
+        ({"SecurityOptions": ["name=userns"]}, "docker-userns", "error", "sudo systemctl restart docker"),
+        ({"CgroupVersion": "1"}, "cgroups", "error", None),
+        ({"Driver": "vfs"}, "docker-storage", "warning", "sudo systemctl restart docker"),
         ({"disk_free": GB // 2}, "disk", "error", "docker image prune"),
         ({"disk_free": 5 * GB}, "disk", "warning", "docker image prune"),
         ({"disk_free": None}, "disk", "ok", None),
         ({"networks": (network("fab-mgmt", "172.20.20.0/24"),)}, "management", "ok", None),
         ({"networks": (network("fab-mgmt", "172.20.30.0/24"),)}, "management", "error", "docker network rm fab-mgmt"),
-        ({"networks": (network("fab-mgmt", "172.20.20.0/24", labels={}),)}, "management", "error",
+        ({"networks": (network("fab-mgmt", "172.20.20.0/24", foreign=True),)}, "management", "error",
          "labctl up SPEC --name fab-2"),
         ({"networks": (network("clab", "172.20.20.0/24"),)}, "management", "error", "docker network rm clab"),
-        ({"networks": (network("compose", "172.20.0.0/16", labels={}),)}, "management", "error",
+        ({"networks": (network("compose", "172.20.0.0/16", foreign=True),)}, "management", "error",
          "management: 172.31.0.0/24 in the spec"),
         ({"networks": (network("kind", "172.18.0.0/16"),)}, "kind-network", "error", "docker network rm kind"),
         ({"networks": (network("kind", "172.18.0.0/16", ipv6=True),)}, "kind-network", "ok", None),
@@ -163,7 +147,11 @@ def test_one_thing_of_docker_changed(
     fix: str | None,
 ) -> None:
     assert good_host.docker is not None
-    found = findings(replace(good_host, docker=replace(good_host.docker, **changes)), real_lab)
+    docker = good_host.docker
+    said = {key: value for key, value in changes.items() if key[0].isupper()}
+    asked = {key: value for key, value in changes.items() if key not in said}
+    docker = replace(docker, info={**docker.info, **said}, **asked)
+    found = findings(replace(good_host, docker=docker), real_lab)
     one = by_id(found, identity)
     assert (one.severity, one.fix) == (severity, fix)
     assert [other.id for other in found if other.severity != "ok"] == ([] if severity == "ok" else [identity])
@@ -173,7 +161,8 @@ def test_old_control_groups_are_of_no_interest_to_stand_ins(
     good_host: ContainerHostFacts, real_lab: LabNeeds, standin_lab: LabNeeds
 ) -> None:
     assert good_host.docker is not None
-    facts = replace(good_host, docker=replace(good_host.docker, cgroup_version="1"))
+    docker = replace(good_host.docker, info={**good_host.docker.info, "CgroupVersion": "1"})
+    facts = replace(good_host, docker=docker)
     older = replace(real_lab, kubernetes="1.34.0")
     assert by_id(findings(facts, older), "cgroups").severity == "warning"
     assert "cgroups" not in {one.id for one in findings(facts, standin_lab)}
@@ -232,52 +221,53 @@ def test_inotify_grows_with_the_nodes(good_host: ContainerHostFacts, real_lab: L
     assert one.fix == "sudo sysctl -w fs.inotify.max_user_watches=1179648 fs.inotify.max_user_instances=1152"
 
 
-PLAIN = ImageFact(("/launch.py",), ("CMD", "/healthcheck.py"), {}, frozenset({"22/tcp", "830/tcp"}), None)
-FORK = replace(PLAIN, ports=frozenset({"22/tcp", "443/tcp"}))
-NEWER_FORK = replace(PLAIN, entrypoint=("uv", "run", "/launch.py"))
-STANDIN = ImageFact(("/bin/switch",), ("CMD", "/healthcheck.py"), {"labctl.standin": "switch"}, frozenset(), None)
+PLAIN = image("/launch.py", ports="22 830")
+FORK = image("/launch.py", ports="22 443")
+NEWER_FORK = image("uv", "run", "/launch.py", ports="22 830")
+STANDIN = image("/bin/switch", labels={"labctl.standin": "switch"})
 
 
 @pytest.mark.parametrize(
-    ("image", "made"),
+    ("built", "made"),
     [
-        (PLAIN, "plain"),
-        (replace(PLAIN, entrypoint=("/launch_nxos.py",), healthcheck=()), "plain"),
+        (PLAIN, "other"),
+        (image("/launch_nxos.py", health="", ports="22"), "other"),
         (FORK, "srl-labs"),
         (NEWER_FORK, "srl-labs"),
-        (replace(FORK, healthcheck=()), "unknown"),
-        (replace(FORK, entrypoint=()), "unknown"),
-        (replace(FORK, entrypoint=("/bin/bash",)), "unknown"),
+        (image("/launch.py", health="", ports="22 443"), "other"),
+        (image(ports="22 443"), "other"),
+        (image("/bin/bash", ports="22 443"), "other"),
         (STANDIN, "standin"),
-        (replace(STANDIN, labels={"labctl.standin": "node"}), "unknown"),
+        (image("/bin/switch", labels={"labctl.standin": "node"}), "other"),
     ],
 )
-def test_who_built_a_switch_image(image: ImageFact, made: str) -> None:
-    assert maker(image) == made
+def test_who_built_a_switch_image(built: Json, made: str) -> None:
+    assert maker(built) == made
 
 
 @pytest.mark.parametrize(
-    ("image", "identity", "severity", "words"),
+    ("built", "identity", "severity", "words"),
     [
         (None, "image-switch", "error", "is not here"),
-        (PLAIN, "image-switch", "error", "does not know containerlab's options"),
-        (replace(FORK, entrypoint=()), "image-switch", "error", "starts nothing"),
+        (PLAIN, "image-switch", "error", "not as those that containerlab can drive"),
+        (image(ports="22 443"), "image-switch", "error", "starts nothing"),
         (STANDIN, "image-switch", "error", "is a stand-in"),
-        (replace(FORK, created=datetime(2026, 6, 28, 23, tzinfo=UTC)), "image-switch-age", "warning", "2026-06-28"),
-        (replace(FORK, created=datetime(2026, 6, 29, tzinfo=UTC)), "image-switch", "ok", "srl-labs/vrnetlab"),
+        (image("/launch.py", ports="443", created="2026-06-28T23:00:00Z"), "image-switch-age", "warning", "2026-06-28"),
+        (image("/launch.py", ports="443", created="2026-06-29T00:00:00Z"), "image-switch", "ok", "srl-labs/vrnetlab"),
         (FORK, "image-switch", "ok", "srl-labs/vrnetlab"),
+        (image("/launch.py", ports="443", created="0001-01-01T00:00:00Z"), "image-switch", "ok", "srl-labs/vrnetlab"),
     ],
 )
 def test_a_switch_image(
     good_host: ContainerHostFacts,
     real_lab: LabNeeds,
-    image: ImageFact | None,
+    built: Json | None,
     identity: str,
     severity: str,
     words: str,
 ) -> None:
     assert good_host.docker is not None
-    docker = replace(good_host.docker, images={**good_host.docker.images, SWITCH: image})
+    docker = replace(good_host.docker, images={**good_host.docker.images, SWITCH: built})
     one = by_id(findings(replace(good_host, docker=docker), real_lab), identity)
     assert one.severity == severity
     assert words in one.sentence
@@ -287,7 +277,7 @@ def test_a_switch_image(
 def test_an_old_image_without_passthrough_is_good(good_host: ContainerHostFacts, real_lab: LabNeeds) -> None:
     assert good_host.docker is not None
     assert real_lab.virtual_machine is not None
-    old = replace(FORK, created=datetime(2025, 1, 1, tzinfo=UTC))
+    old = image("/launch.py", ports="443", created="2025-01-01T00:00:00Z")
     docker = replace(good_host.docker, images={**good_host.docker.images, SWITCH: old})
     needs = replace(real_lab, virtual_machine=replace(real_lab.virtual_machine, passthrough=False))
     assert {one.severity for one in findings(replace(good_host, docker=docker), needs)} == {"ok"}
@@ -411,7 +401,7 @@ def test_memory_by_version(nxos: str, image: str, memory: tuple[int, int]) -> No
 def test_nodes_that_run_already_take_no_memory_again(good_host: ContainerHostFacts, real_lab: LabNeeds) -> None:
     assert good_host.docker is not None
     switches = tuple(container(node.container, labctl_lab="fab") for node in real_lab.nodes[:2])
-    node = ContainerFact("fab-worker", running=True, labels={"io.x-k8s.kind.cluster": "fab"}, networks=("kind",))
+    node = container("fab-worker", "kind", **{"io.x-k8s.kind.cluster": "fab"})
     docker = replace(
         good_host.docker, containers=(*switches, node), networks=(network("fab-mgmt", "172.20.20.0/24"),)
     )  # fmt: skip
@@ -442,7 +432,7 @@ def test_a_foreign_container_beside_those_of_a_known_lab(good_host: ContainerHos
     ],
 )
 def test_routes_of_the_host(good_host: ContainerHostFacts, real_lab: LabNeeds, route: str, severity: str) -> None:
-    one = by_id(findings(replace(good_host, routes=(RouteFact(IPv4Network(route), "tun0"),)), real_lab), "management")
+    one = by_id(findings(replace(good_host, routes=((IPv4Network(route), "tun0"),)), real_lab), "management")
     assert one.severity == severity
     expected = {"172.16.0.0/12": None}.get(route, "management: 172.31.0.0/24 in the spec")
     assert one.fix == (None if severity == "ok" else expected)
@@ -457,7 +447,7 @@ def test_no_ipv6_for_a_cluster_of_both_families(good_host: ContainerHostFacts, r
 
 def test_a_kind_network_in_use_must_be_left_first(good_host: ContainerHostFacts, real_lab: LabNeeds) -> None:
     assert good_host.docker is not None
-    user = ContainerFact("other-control-plane", running=True, labels={}, networks=("kind",))
+    user = container("other-control-plane", "kind")
     docker = replace(good_host.docker, networks=(network("kind", "172.18.0.0/16"),), containers=(user,))
     one = by_id(findings(replace(good_host, docker=docker), real_lab), "kind-network")
     assert "other-control-plane must leave it first" in one.sentence

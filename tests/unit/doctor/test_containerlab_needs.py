@@ -15,7 +15,7 @@ from labctl.cli.hosts import ContainerlabHost
 from labctl.cli.main import main
 from labctl.cli.sources import planned
 from labctl.doctor import facts as edge
-from labctl.doctor.model import ContainerHostFacts
+from labctl.doctor.facts import ContainerHostFacts
 from labctl.doctor.needs import LabNeeds, needs_of
 from labctl.errors import HostError, HostUnfit, SpecError
 from labctl.render.folder import render_folder, write_folder

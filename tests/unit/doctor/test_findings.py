@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,13 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labctl.doctor.embedded import chosen, findings
+from labctl.doctor.facts import HostFacts, LauncherFact
 from labctl.doctor.findings import GB, Finding, can_run
-from labctl.doctor.model import HostFacts, LauncherFact, PartFact
 from labctl.guest.launchers import LAUNCHERS
 from labctl.guest.userns import Refusal
+from labctl.setup.parts import PartStatus, guest_image
 
-WHOLE = PartFact("whole", None, "1")
-MISSING = PartFact("missing", None, "1")
+WHOLE = PartStatus(guest_image(Path("/cache")), "whole", None, 0, None, None, busy=False)
+MISSING = replace(WHOLE, state="missing")
+BROKEN = replace(WHOLE, state="broken", why="x")
 OWN_CACHE = "export LABCTL_CACHE_DIR=/a/folder/of/your/own"
 NOT_INSTALLED = "qemu-system-x86_64 is not installed (apt-get install qemu-system-x86)"
 
@@ -45,7 +48,6 @@ GOOD = HostFacts(
     cache="/cache",
     image=WHOLE,
     control_plane=WHOLE,
-    go=None,
     kubectl="/usr/bin/kubectl",
     ssh="/usr/bin/ssh",
     tshark="/usr/bin/tshark",
@@ -97,9 +99,8 @@ def test_a_good_host() -> None:
         ({"disk_free": GB, "image": MISSING}, "disk", "error", "export LABCTL_CACHE_DIR=/a/larger/disk"),
         ({"disk_free": GB, "control_plane": MISSING}, "disk", "ok", None),
         ({"image": MISSING}, "guest-image", "error", "labctl setup"),
-        ({"image": PartFact("broken", "x", "1")}, "guest-image", "error", "labctl setup"),
+        ({"image": BROKEN}, "guest-image", "error", "labctl setup"),
         ({"control_plane": MISSING}, "control-plane", "error", "labctl setup"),
-        ({"control_plane": MISSING}, "go", "ok", None),
         ({"kubectl": None}, "kubectl", "warning", "labctl setup"),
         ({"ssh": None}, "ssh", "warning", "sudo apt-get install openssh-client"),
         ({"tshark": None}, "tshark", "ok", "sudo apt-get install tshark"),
@@ -167,9 +168,8 @@ def test_what_only_a_build_needs(changes: dict[str, Any], identity: str, fix: st
 
 
 def test_a_host_that_can_build() -> None:
-    facts = host(image=MISSING, control_plane=MISSING, go="Go 1.26 (/go)")
+    facts = host(image=MISSING, control_plane=MISSING)
     assert {one.id for one in findings(facts) if one.severity == "error"} == {"guest-image", "control-plane"}
-    assert "Go 1.26" in finding(facts, "go").sentence
 
 
 def test_auto_takes_the_first_that_is_not_refused() -> None:
@@ -196,7 +196,7 @@ def test_a_launcher_is_called_usable_only_when_a_guest_has_booted_with_it() -> N
     assert finding(failed, "launcher-uml").fix == "labctl up SPEC --launcher uml  (tries it again)"
 
 
-STATES = st.sampled_from([WHOLE, MISSING, PartFact("broken", "why", "1")])
+STATES = st.sampled_from([WHOLE, MISSING, BROKEN])
 REFUSALS = st.none() | st.text(min_size=1, max_size=20)
 
 
@@ -209,7 +209,7 @@ REFUSALS = st.none() | st.text(min_size=1, max_size=20)
     memory=st.integers(0, 4 * GB),
 )
 def test_whatever_the_host(
-    image: PartFact, control_plane: PartFact, refusals: tuple[str | None, ...], root: bool, ids: int, memory: int
+    image: PartStatus, control_plane: PartStatus, refusals: tuple[str | None, ...], root: bool, ids: int, memory: int
 ) -> None:
     names = dict(zip(("kvm", "uml", "tcg"), refusals, strict=True))
     facts = host(

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from labctl.engine.calicomanifest import Manifest, fetch, find_manifest, lay
+from labctl.engine.cluster import Manifest, fetch_manifest, find_manifest, lay_manifest
 from labctl.errors import ExitCode, HostError, InconclusiveError, SpecError, UsageError
 from labctl.state import LabState
 
@@ -129,12 +129,12 @@ def test_without_internet(monkeypatch: pytest.MonkeyPatch, release: Release, fol
     with pytest.raises(InconclusiveError) as caught:
         find(folder)
     assert caught.value.exit_code == ExitCode.INCONCLUSIVE
-    assert "download it elsewhere, then labctl up SPEC --calico FILE" in (caught.value.hint or "")
+    assert "download it on another machine, then labctl up SPEC --calico FILE" in (caught.value.hint or "")
 
 
 def test_an_address_of_another_kind() -> None:
     with pytest.raises(UsageError, match="no http or https address"):
-        fetch("file:///etc/passwd")
+        fetch_manifest("file:///etc/passwd")
 
 
 def test_a_file_of_the_user(release: Release, folder: Path, tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_what_a_person_laid_into_the_folder(release: Release, folder: Path) -> N
 
 def test_the_manifest_is_laid_beside_a_copy(folder: Path, state: LabState) -> None:
     before = sorted(path.name for path in (folder / "calico").iterdir())
-    laid = lay(state, folder, Manifest({"calico.yaml": TEXT}, "somewhere"), VERSION, silent)
+    laid = lay_manifest(state, folder, Manifest({"calico.yaml": TEXT}, "somewhere"), VERSION, silent)
     assert laid == state.root / "calico"
     assert (laid / "calico.yaml").read_text() == TEXT
     assert (laid / "patch.yaml").is_file()
@@ -183,14 +183,14 @@ def test_the_manifest_is_laid_beside_a_copy(folder: Path, state: LabState) -> No
 
 
 def test_several_manifests_take_the_place_of_the_one(folder: Path, state: LabState) -> None:
-    laid = lay(state, folder, Manifest({"node.yaml": TEXT, "crds.yaml": CRDS}, "mine"), VERSION, silent)
+    laid = lay_manifest(state, folder, Manifest({"node.yaml": TEXT, "crds.yaml": CRDS}, "mine"), VERSION, silent)
     body = yaml.safe_load((laid / "kustomization.yaml").read_text())
     assert body == {"resources": ["crds.yaml", "node.yaml"], "patches": [{"path": "patch.yaml"}]}
 
 
 def test_a_manifest_of_another_version_is_refused_before_anything_boots(folder: Path, state: LabState) -> None:
     with pytest.raises(SpecError) as caught:
-        lay(state, folder, Manifest({"calico.yaml": TEXT}, "mine.yaml"), "3.31.7", silent)
+        lay_manifest(state, folder, Manifest({"calico.yaml": TEXT}, "mine.yaml"), "3.31.7", silent)
     assert caught.value.exit_code == ExitCode.USAGE
     assert "mine.yaml: the lab has Calico 3.31.7" in caught.value.render()
     assert not (state.root / "inputs-used.json").exists()
@@ -199,12 +199,12 @@ def test_a_manifest_of_another_version_is_refused_before_anything_boots(folder: 
 def test_a_digest_is_told(folder: Path, state: LabState) -> None:
     told: list[str] = []
     text = TEXT.replace(f"v{VERSION}", f"v{VERSION}@sha256:{'0' * 64}")
-    lay(state, folder, Manifest({"calico.yaml": text}, "mine"), VERSION, told.append)
+    lay_manifest(state, folder, Manifest({"calico.yaml": text}, "mine"), VERSION, told.append)
     assert told[0].startswith("note: calico/node:v3.32.1@sha256:")
 
 
 def test_a_kustomization_without_the_manifest(folder: Path, state: LabState) -> None:
     (folder / "calico" / "kustomization.yaml").write_text("resources: [other.yaml]\n")
     with pytest.raises(SpecError) as caught:
-        lay(state, folder, Manifest({"calico.yaml": TEXT}, "mine"), VERSION, silent)
+        lay_manifest(state, folder, Manifest({"calico.yaml": TEXT}, "mine"), VERSION, silent)
     assert caught.value.problems[0].code == "bad-kustomization"

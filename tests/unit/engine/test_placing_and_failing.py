@@ -70,7 +70,7 @@ def failed(state: LabState, told: list[str], *, made: bool) -> None:
     request = UpRequest(state, runtime, render, lambda _event: None)  # type: ignore[arg-type]
     lab = Up(request, place_folder(state, runtime, render, told.append), Deadline(10))  # type: ignore[arg-type]
     if made:
-        lab._now.endpoints = object()  # type: ignore[assignment]
+        lab._runner.finished.add("create")
     _after_failure(lab, request, LabError("no"), told.append)
 
 
@@ -149,7 +149,7 @@ def test_a_report_that_was_cut_short_is_handed_out_and_the_step_says_why(
     runtime = Scripted(Observation("containerlab", None, alive=False, nodes={}))
     request = UpRequest(state, runtime, render, lambda _event: None, judged=judged.append)  # type: ignore[arg-type]
     lab = Up(request, place_folder(state, runtime, render, lambda _text: None), Deadline(10))  # type: ignore[arg-type]
-    lab._now.endpoints = object()  # type: ignore[assignment]
+    lab._lab.__dict__["endpoints"] = object()
     context = StepContext(Deadline(10), threading.Event(), lambda _text: None, lambda _text: None)
     with pytest.raises(InconclusiveError, match="cut short: the limit of 600 s passed") as raised:
         lab._verify(context)

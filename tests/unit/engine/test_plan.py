@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from labctl.engine.steps import Step, check_plan
-from labctl.engine.up import Placing, Up, UpRequest
+from labctl.engine.steps import Step
+from labctl.engine.up import Placing, Up, UpRequest, default_limit
 from labctl.folder import Folder, Topology
 from labctl.restore.changes import Change, write
+from labctl.runtime.select import runtime_class
 from labctl.state import LabState
 from labctl.waiting import Deadline
 from tests.unit.folder.labs import a_lab, node
@@ -26,8 +27,12 @@ def plan(tmp_path: Path, cluster: str, *, running: bool = False) -> dict[str, St
     request = UpRequest(state, nothing, nothing, nothing)
     placing = Placing(Folder(tmp_path, lab, Topology()), running=running)
     steps = Up(request, placing, Deadline(1))._steps()
-    check_plan(steps)
-    return {step.name: step for step in steps}
+    found: dict[str, Step] = {}
+    for step in steps:
+        assert step.name not in found
+        assert set(step.needs) <= found.keys(), "what a step needs stands before it"
+        found[step.name] = step
+    return found
 
 
 def before(steps: dict[str, Step], name: str) -> set[str]:
@@ -72,3 +77,16 @@ def test_what_a_killed_labctl_left_is_healed_before_a_gate_stumbles_over_it(tmp_
     if cluster != "none":
         assert "heal" in before(steps, "bonds")
         assert "api" in before(steps, "heal")
+
+
+@pytest.mark.parametrize(
+    ("runtime", "target", "seconds"),
+    [
+        ("embedded", {"switch": "standin", "cluster": "standin"}, 600),
+        ("containerlab", {"switch": "standin", "cluster": "standin"}, 1800),
+        ("containerlab", {"switch": "standin", "cluster": "kind"}, 1800),
+        ("containerlab", {"switch": "n9kv", "cluster": "none"}, 5400),
+    ],
+)
+def test_limits_by_target(runtime: str, target: dict[str, str], seconds: float) -> None:
+    assert default_limit(runtime_class(runtime), target) == seconds

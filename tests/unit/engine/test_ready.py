@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import pytest
 
-from labctl.engine.actions import cluster
+from labctl.engine import cluster
 from labctl.errors import CheckFailed, ExitCode, InconclusiveError
 from labctl.host import Look
-from labctl.waiting import Deadline
+from tests.unit.engine.running import a_running, context
 
 WAITED = "the guest waited 80% of the time for a processor"
 
@@ -39,6 +38,6 @@ def test_not_ready(monkeypatch: pytest.MonkeyPatch, waited: float, kind: type[Ex
     looks = iter([Look(0, 0, 0, 0, 0, 0, 0), Look(60, 60, 0, 0, 12000, 10, waited)])
     monkeypatch.setattr(cluster, "look", lambda _guest: next(looks))
     with pytest.raises(kind) as missed:
-        cluster.await_ready(Empty(), ("default",), 4711, Deadline(0), threading.Event())  # type: ignore[arg-type]
+        cluster.await_ready(a_running(Empty()), context(0), ("default",))
     assert str(missed.value) == words
     assert missed.value.exit_code is (ExitCode.FAILED if kind is CheckFailed else ExitCode.INCONCLUSIVE)  # type: ignore[attr-defined]

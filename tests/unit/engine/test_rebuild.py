@@ -35,9 +35,6 @@ class Scripted:
     def rebuild(self, switch: str, *, progress: Any) -> None:
         self.done.append(f"rebuild {switch}")
 
-    def endpoints(self) -> str:
-        return "endpoints"
-
 
 @pytest.fixture
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LabState:
@@ -52,28 +49,28 @@ def test_the_order_and_the_one_switch(state: LabState, monkeypatch: pytest.Monke
     done: list[str] = []
     session = Session()
 
-    def await_ssh(names: list[str], endpoints: str, *_: Any, profile: Any) -> dict[str, Session]:
-        done.append(f"ssh {names} {endpoints}")
-        return {"leaf2101": session}
+    def await_ssh(lab: Any, _context: Any, names: list[str]) -> str:
+        done.append(f"ssh {names}")
+        lab.sessions["leaf2101"] = session
+        return ""
 
-    def push_all(folder: Path, sessions: dict[str, Session], *, timeout: float) -> str:
+    def push_all(lab: Any, _context: Any) -> str:
         assert not session.closed
-        done.append(f"push {list(sessions)} {folder == state.folder}")
+        done.append(f"push {list(lab.sessions)} {lab.folder.path == state.folder}")
         return "42 lines"
 
-    def await_ports(wanted: dict[str, tuple[str, ...]], *_: Any) -> str:
-        done.append(f"ports {wanted}")
+    def await_ports(lab: Any, _context: Any) -> str:
+        done.append(f"ports {list(lab.sessions)}")
         return ""
 
     monkeypatch.setattr(rebuild_module.switches, "await_ssh", await_ssh)
     monkeypatch.setattr(rebuild_module.switches, "await_ports", await_ports)
     monkeypatch.setattr(rebuild_module.switches, "push_all", push_all)
     assert rebuild(state, Scripted(done), "leaf2101", lambda _text: None) == "42 lines"  # type: ignore[arg-type]
-    wired = tuple(f"Ethernet1/{number}" for number in range(1, 6))
     assert done == [
         "rebuild leaf2101",
-        "ssh ['leaf2101'] endpoints",
-        f"ports {{'leaf2101': {wired}}}",
+        "ssh ['leaf2101']",
+        "ports ['leaf2101']",
         "push ['leaf2101'] True",
     ]
     assert session.closed

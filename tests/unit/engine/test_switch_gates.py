@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from labctl.engine.actions import profile, switches
-from labctl.engine.actions.booting import Booting
+from labctl.engine import proving, switches
+from labctl.engine.switches import Booting
 from labctl.errors import ExitCode, GateMissed, InconclusiveError
 from labctl.folder import Folder, Topology
 from labctl.nxos.session import NxosSession
 from labctl.runtime.api import SshEndpoint
-from labctl.runtime.select import runtime_class
-from labctl.waiting import Deadline
 from tests.scripted_switch import Script, ScriptedSwitch, script, switch
+from tests.unit.engine.running import a_running, context
 from tests.unit.folder.labs import a_lab, node
 
 OK = '{"TABLE_modinfo": {"ROW_modinfo": [{"modinf": "1", "status": "ok"}, {"modinf": "27", "status": "active *"}]}}\n'
@@ -51,15 +49,16 @@ class Endpoints:
 
 def gate(server: ScriptedSwitch, wanted: tuple[str, ...] = ("Ethernet1/1",), seconds: float = 5.0) -> str:
     endpoints: Any = Endpoints(leaf1=server)
-    sessions = {"leaf1": switches.open_session("leaf1", endpoints)}
+    sessions = {"leaf1": proving.open_session("leaf1", endpoints, {})}
     return _await(sessions, endpoints, wanted, seconds)
 
 
 def _await(sessions: dict[str, NxosSession], endpoints: Any, wanted: tuple[str, ...], seconds: float) -> str:
-    return switches.await_ports(
-        {"leaf1": wanted}, sessions, lambda name: switches.open_session(name, endpoints), Deadline(seconds),
-        threading.Event(),
-    )  # fmt: skip
+    links = [[f"leaf1:{port}", f"n:eth{number}"] for number, port in enumerate(wanted)]
+    nodes = {"leaf1": node("switch", "leaf", "leaf1"), "n": node("host", "external", "n")}
+    lab = a_running(None, endpoints, nodes=nodes, links=links)
+    lab.sessions = sessions
+    return switches.await_ports(lab, context(seconds))
 
 
 def test_a_switch_with_its_ports_and_modules() -> None:
@@ -121,7 +120,7 @@ def test_a_switch_without_json_is_read_by_its_text() -> None:
 def test_a_switch_that_restarts_is_logged_in_to_again() -> None:
     with switch(brain(listing("Ethernet1/1"))) as server:
         endpoints: Any = Endpoints(leaf1=server)
-        sessions = {"leaf1": switches.open_session("leaf1", endpoints)}
+        sessions = {"leaf1": proving.open_session("leaf1", endpoints, {})}
         first = sessions["leaf1"]
         first.close()
         assert _await(sessions, endpoints, ("Ethernet1/1",), 5.0)
@@ -130,14 +129,16 @@ def test_a_switch_that_restarts_is_logged_in_to_again() -> None:
 
 def test_a_switch_that_is_gone_is_named() -> None:
     with switch(brain(listing("Ethernet1/1"))) as server:
-        sessions = {"leaf1": switches.open_session("leaf1", Endpoints(leaf1=server))}  # type: ignore[arg-type]
+        sessions = {"leaf1": proving.open_session("leaf1", Endpoints(leaf1=server), {})}  # type: ignore[arg-type]
         sessions["leaf1"].close()
         with pytest.raises(GateMissed, match="leaf1: "):
             _await(sessions, Endpoints(), ("Ethernet1/1",), 0.2)
 
 
 def login(endpoints: Any, seconds: float) -> Mapping[str, NxosSession]:
-    return switches.await_ssh(("leaf1",), endpoints, Deadline(seconds), threading.Event())
+    lab = a_running(None, endpoints, nodes={"leaf1": node("switch", "leaf", "leaf1")})
+    assert switches.await_ssh(lab, context(seconds)) == "1 switches"
+    return lab.sessions
 
 
 def test_a_login() -> None:
@@ -196,23 +197,23 @@ def test_what_a_person_hears_while_switches_boot() -> None:
 
     told_to: Any = told.append
     progress = Booting(6, "switches take logins", told_to, last_line, estimate="a 9000v takes 5 to 15 min", now=clock)
-    progress.ready("spine1")
+    progress.heard("spine1", None)
     for number in range(1, 6):
-        progress.waits(f"leaf{number}", f"leaf{number}: connection refused")
+        progress.heard(f"leaf{number}", f"leaf{number}: connection refused")
     assert told == [], "what is ready within seconds is told by its end alone"
     clock.now = 250.0
-    progress.waits("leaf1", "leaf1: connection refused")
+    progress.heard("leaf1", "leaf1: connection refused")
     assert told == [
         "1 of 6 switches take logins after 4 min 10 s, a 9000v takes 5 to 15 min"
         + "".join(f"; leaf{number}: leaf{number} loads its image" for number in (1, 2))
         + "; leaf3: connection refused; and 2 more"
     ]
-    clock.now += 1.0
-    progress.waits("leaf2", "x")
+    clock.now += 4.0
+    progress.heard("leaf2", "x")
     assert len(told) == 1
     clock.now += 1.0
-    progress.waits("leaf2", "x")
-    assert (len(told), len(asked)) == (2, 3), "consoles are asked every few seconds"
+    progress.heard("leaf2", "x")
+    assert (len(told), len(asked)) == (2, 6), "consoles are asked every few seconds"
 
 
 def test_a_console_that_cannot_be_read_is_told() -> None:
@@ -224,24 +225,13 @@ def test_a_console_that_cannot_be_read_is_told() -> None:
     told_to: Any = told.append
     progress = Booting(1, "switches", told_to, broken, now=clock)
     clock.now = 60.0
-    progress.waits("leaf1", "x")
+    progress.heard("leaf1", "x")
     assert "leaf1: (its console cannot be read: no such container)" in told[0]
 
 
-@pytest.mark.parametrize(
-    ("runtime", "target", "seconds"),
-    [
-        ("embedded", {"switch": "standin", "cluster": "standin"}, 600),
-        ("containerlab", {"switch": "standin", "cluster": "standin"}, 1800),
-        ("containerlab", {"switch": "standin", "cluster": "kind"}, 1800),
-        ("containerlab", {"switch": "n9kv", "cluster": "none"}, 5400),
-    ],
-)
-def test_limits_by_target(runtime: str, target: dict[str, str], seconds: float) -> None:
-    assert profile.default_limit(runtime_class(runtime), target) == seconds
-
-
-def test_a_9000v_gets_one_line_at_a_time_and_more_patience() -> None:
-    n9kv, standin = profile.profile_of({"switch": "n9kv"}), profile.profile_of({"switch": "standin"})
-    assert (n9kv.window, n9kv.login) == (1, 30.0)
-    assert standin.window > 1
+def test_a_9000v_gets_one_line_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    windows = []
+    monkeypatch.setattr(proving, "NxosSession", lambda *_login, window, **_more: windows.append(window))
+    for kind in ("n9kv", "standin"):
+        proving.open_session("leaf1", Endpoints(), {"switch": kind})  # type: ignore[arg-type]
+    assert windows[0] == 1 < windows[1]

@@ -92,13 +92,7 @@ def test_calicos_v3_stays_where_it_is_served(server: Any, applier: Applier) -> N
 
 
 def test_definitions_and_namespaces_come_first_and_definitions_are_waited_for(server: Any, applier: Applier) -> None:
-    established = {"status": {"conditions": [{"type": "Established", "status": "True"}]}}
-    defined = {"metadata": {"name": "ippools.x"}}
-    server.answers["GET", CRDS] = [
-        (200, {"items": []}),
-        (200, {"items": [defined]}),
-        (200, {"items": [defined | established]}),
-    ]
+    server.answers["GET", V1] = [(404, {}), (404, {}), served(("IPPool", "ippools", False))]
     accept(
         server, f"{CRDS}/ippools.x", f"{V1}/ippools/pool", "/api/v1/namespaces/lab",
         "/api/v1/namespaces/lab/pods/web", "/api/v1/namespaces/default/pods/web",
@@ -116,15 +110,15 @@ def test_definitions_and_namespaces_come_first_and_definitions_are_waited_for(se
         "/api/v1/namespaces/default/pods/web", f"{V1}/ippools/pool",
     ]  # fmt: skip
     asked = [path for _, path, *_ in server.asked]
-    assert asked.count(CRDS) == 3
-    assert asked.index(CRDS) < asked.index("/api/v1/namespaces/lab/pods/web")
+    assert asked.count(V1) == 3
+    assert asked.index(f"{CRDS}/ippools.x") < asked.index(V1) < asked.index("/api/v1/namespaces/lab/pods/web")
 
 
-def test_a_definition_that_is_never_established(server: Any, applier: Applier) -> None:
-    server.answers["GET", CRDS] = (200, {"items": []})
+def test_a_definition_that_is_never_served(server: Any, applier: Applier) -> None:
+    server.answers["GET", V1] = served(("BGPPeer", "bgppeers", False))
     accept(server, f"{CRDS}/ippools.x")
     only = [definition("IPPool", "ippools.x")]
-    with pytest.raises(DeadlinePassed, match=r"not established: ippools\.x"):
+    with pytest.raises(DeadlinePassed, match=r"the cluster serves no IPPool in crd\.projectcalico\.org/v1"):
         applier.apply(only, Deadline(0.05))
     cancel = threading.Event()
     cancel.set()
@@ -132,18 +126,12 @@ def test_a_definition_that_is_never_established(server: Any, applier: Applier) -
         applier.apply(only, Deadline(10), cancel)
 
 
-def test_an_established_kind_that_is_not_in_the_discovery_yet(server: Any, applier: Applier) -> None:
-    """Two controllers of the API server: for a moment a kind is established and its group does not list it."""
-    established = {"status": {"conditions": [{"type": "Established", "status": "True"}]}}
-    server.answers["GET", CRDS] = (200, {"items": [{"metadata": {"name": "ippools.x"}} | established]})
+def test_a_kind_that_comes_into_the_discovery_after_others_of_its_group(server: Any, applier: Applier) -> None:
     late = [(404, {}), served(("BGPPeer", "bgppeers", False)), served(("IPPool", "ippools", False))]
     server.answers["GET", V1] = late
     accept(server, f"{CRDS}/ippools.x", f"{V1}/ippools/pool")
     items = [definition("IPPool", "ippools.x"), item("IPPool", "pool", "crd.projectcalico.org/v1")]
     assert applier.apply(items, Deadline(10)) == 2
-    server.answers["GET", V1] = served(("BGPPeer", "bgppeers", False))
-    with pytest.raises(DeadlinePassed, match=r"not in the API's discovery: IPPool in crd\.projectcalico\.org/v1"):
-        applier.apply(items, Deadline(0.3))
 
 
 def test_the_apis_words_when_it_refuses(server: Any, applier: Applier) -> None:

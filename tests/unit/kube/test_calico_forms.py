@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from labctl.engine.calicomanifest import judge
+from labctl.engine.cluster import judge_manifest
 from labctl.errors import SpecError
 from labctl.kube.api import Api
 from labctl.kube.apply import Applier, documents, storage_form, user_form
@@ -97,20 +97,19 @@ def manifest(tag: str = "v3.32.1", registry: str = "quay.io/") -> list[dict[str,
 
 def problems(items: list[dict[str, Any]], version: str = "3.32.1") -> list[str]:
     with pytest.raises(SpecError) as caught:
-        judge(items, version, "calico.yaml")
+        judge_manifest(items, version, "calico.yaml")
     return [problem.render() for problem in caught.value.problems]
 
 
 @pytest.mark.parametrize("registry", ["", "quay.io/", "registry.example:5000/mirror/"])
 def test_a_manifest_of_the_version(registry: str) -> None:
-    facts = judge(manifest(registry=registry), "3.32.1", "calico.yaml")
-    assert facts.images == (f"{registry}calico/cni:v3.32.1", f"{registry}calico/node:v3.32.1")
-    assert facts.warnings == ()
+    images = judge_manifest(manifest(registry=registry), "3.32.1", "calico.yaml")
+    assert images == [f"{registry}calico/cni:v3.32.1", f"{registry}calico/node:v3.32.1"]
 
 
 def test_since_3_33_there_is_one_image_for_the_rest() -> None:
     items = documents(MANIFEST.format(tag="v3.33.0", registry="").replace("calico/cni", "calico/calico"), "f")
-    assert judge(items, "3.33.0", "f").images == ("calico/calico:v3.33.0", "calico/node:v3.33.0")
+    assert judge_manifest(items, "3.33.0", "f") == ["calico/calico:v3.33.0", "calico/node:v3.33.0"]
 
 
 def test_a_manifest_of_another_version() -> None:
@@ -132,10 +131,10 @@ def test_what_is_no_manifest_of_calico() -> None:
     assert "no container calico-node" in problems(items)[0]
 
 
-def test_a_digest_is_warned_of() -> None:
-    facts = judge(manifest("v3.32.1@sha256:" + "0" * 64), "3.32.1", "f")
-    assert len(facts.warnings) == 2
-    assert "has a digest" in facts.warnings[0]
+def test_a_digest_behind_the_tag_is_no_other_version() -> None:
+    digest = "v3.32.1@sha256:" + "0" * 64
+    assert len(judge_manifest(manifest(digest), "3.32.1", "f")) == 2
+    assert "this manifest has" in problems(manifest(digest), "3.31.7")[0]
 
 
 def test_a_definition_goes_without_its_empty_status(api: Api) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import threading
+import json
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from labctl.engine.actions.cluster import ADDRESS, await_calico_addresses, await_names
+from labctl.engine.cluster import ADDRESS, await_calico_addresses, await_names
 from labctl.errors import ExitCode, GateMissed, InconclusiveError
 from labctl.kube.api import Api
-from labctl.waiting import Deadline
+from tests.unit.engine.running import a_running, context
+from tests.unit.folder.labs import node
 
 NODES = ("GET", "/api/v1/nodes")
 
@@ -24,13 +26,23 @@ def nodes(**addresses: str | None) -> tuple[int, Any]:
     return 200, {"items": rows}
 
 
-def names(api: Api, seconds: float = 5.0, must_run: Callable[[], None] = lambda: None) -> str:
-    return await_names(api, ("master", "node01"), must_run, Deadline(seconds), threading.Event())
+LAB = {name: node("kube-node", "worker", name) for name in ("master", "node01")}
+for name, there in LAB.items():
+    LAB[name] = there.model_copy(update={"kubernetes": name})
+BONDS = {"master": "192.168.1.10", "node01": "192.168.1.11"}
+
+
+def names(api: Api, seconds: float = 5.0, observe: Callable[[], Any] | None = None) -> str:
+    return await_names(a_running(api, observe=observe, nodes=LAB), context(seconds))
+
+
+def bond(name: str, _argv: list[str]) -> Any:
+    info = {"local": BONDS[name], "prefixlen": 24, "scope": "global", "family": "inet"}
+    return SimpleNamespace(code=0, stdout=json.dumps([{"addr_info": [info]}]).encode())
 
 
 def addresses(api: Api, seconds: float = 5.0) -> str:
-    bonds = {"master": frozenset({"192.168.1.10/24"}), "node01": frozenset({"192.168.1.11/24"})}
-    return await_calico_addresses(api, bonds, Deadline(seconds), threading.Event())
+    return await_calico_addresses(a_running(api, SimpleNamespace(exec=bond), nodes=LAB), context(seconds))
 
 
 def test_nodes_may_come_one_by_one(server: Any, api: Api) -> None:
@@ -61,11 +73,8 @@ def test_a_node_that_never_registers(server: Any, api: Api) -> None:
 def test_the_end_of_what_registers_nodes_ends_the_wait(server: Any, api: Api) -> None:
     server.answers[NODES] = nodes(master=None)
 
-    def ended() -> None:
-        raise InconclusiveError("ended: node-agents", code="cluster-failed")
-
     with pytest.raises(InconclusiveError, match="ended: node-agents"):
-        names(api, 60.0, ended)
+        names(api, 60.0, lambda: SimpleNamespace(detail="ended: node-agents"))
 
 
 def test_calico_has_written_bond0_of_every_node(server: Any, api: Api) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -65,7 +65,7 @@ def test_what_is_read() -> None:
         "blackhole 9.0.0.0/8 metric 50",
         "::/0 via 2001:172::1 dev eth0 metric 1024",
     }
-    assert NodeState.of(json.loads(json.dumps(STATE.as_dict()))) == STATE
+    assert NodeState.of(json.loads(json.dumps(asdict(STATE), default=sorted))) == STATE
 
 
 def test_what_iproute2_prints_is_read() -> None:
@@ -101,7 +101,7 @@ def test_a_leg_that_left_its_bond() -> None:
 def test_a_bond_that_is_gone_is_the_scripts() -> None:
     links = {name: link for name, link in STATE.links.items() if name != "bond0"}
     (change,) = differences(STATE, replace(STATE, links=links))
-    assert (change.what, change.command, change.ours) == ("interface bond0", "", True)
+    assert (change.do, change.what, change.command) == ("add", "interface bond0", "")
 
 
 def test_what_was_added_goes_and_takes_its_own_along() -> None:

@@ -83,8 +83,8 @@ def test_a_new_one_is_used_by_every_verb(run: Run, paper: str, monkeypatch: pyte
 
 OTHER_THINGS = {
     "part != 'containerlab'": "the key of a target, whose value is the version of a program",
-    "'containerlab' not in own.labels": "a label of Docker's",
-    "'containerlab' in one.labels": "a label of Docker's",
+    "'containerlab' not in _labels(own)": "a label of Docker's",
+    "'containerlab' in _labels(one)": "a label of Docker's",
 }
 """Comparisons with a word that is a runtime's name, too."""
 

@@ -14,8 +14,8 @@ import pytest
 
 from labctl.design.design import Target
 from labctl.design.plan import design
-from labctl.engine.actions.switches import trouble
 from labctl.engine.saving import Recording, record, save_all, write
+from labctl.engine.switches import trouble
 from labctl.errors import ExitCode, InconclusiveError, RejectedError, UsageError
 from labctl.folder import Folder, load_folder
 from labctl.nxos.push import push
@@ -183,11 +183,12 @@ def test_save(folder: Folder, lab: Lab, tmp_path: Path) -> None:
     target.mkdir()
     (target / "spine1.cfg").write_text("old\n")
     saved = save_all(folder.lab.switches, lab.login, target)
-    assert [row.switch for row in saved] == list(folder.lab.switches)
-    for row in saved:
-        assert row.file.stat().st_mode & 0o777 == 0o600
-        assert f"hostname {row.switch}\n" in row.file.read_text()
-        assert lab.devices[row.switch].config.startup is not None
+    assert list(saved) == list(folder.lab.switches)
+    for name, (file, lines) in saved.items():
+        assert file.stat().st_mode & 0o777 == 0o600
+        assert f"hostname {name}\n" in file.read_text()
+        assert lines == len(file.read_text().splitlines())
+        assert lab.devices[name].config.startup is not None
 
 
 def test_save_tells_all_that_went_wrong_at_once(folder: Folder, lab: Lab, tmp_path: Path) -> None:

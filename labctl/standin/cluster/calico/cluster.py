@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 
 from labctl.kube.api import Api, Json
 from labctl.kube.informer import Informer
@@ -43,9 +44,8 @@ class ClusterState:
         with self._lock:
             self._wakes.append((frozenset(kinds), wake))
             for kind in kinds - set(self._informers):
-                informer = Informer(self._api, KINDS[kind].path())
-                self._informers[kind] = informer
-                informer.on_change(lambda _event, _item, kind=kind: self._tell(kind)).start()  # type: ignore[misc]
+                self._informers[kind] = Informer(self._api, KINDS[kind].path(), partial(self._tell, kind))
+                self._informers[kind].start()
 
     def forget(self, wake: threading.Event) -> None:
         with self._lock:
@@ -58,7 +58,7 @@ class ClusterState:
     def items(self, kind: str) -> list[Json]:
         return self._informers[kind].items()
 
-    def _tell(self, kind: str) -> None:
+    def _tell(self, kind: str, *_change: object) -> None:
         with self._lock:
             wakes = [wake for kinds, wake in self._wakes if kind in kinds]
         for wake in wakes:

@@ -41,12 +41,12 @@ class Kubelet:
         self._services = NodeServices(
             spec, agent, api, network, functions, Recorder(api, spec.name), lambda: (spec.management,)
         )
-        self._informer = Informer(api, PODS.path(), fieldSelector=f"spec.nodeName={spec.name}")
+        self._informer = Informer(api, PODS.path(), self._changed, fieldSelector=f"spec.nodeName={spec.name}")
 
     def start(self) -> None:
         """Register, then watch."""
         self._registration.start()
-        self._informer.on_change(self._changed).start()
+        self._informer.start()
 
     def stop(self) -> None:
         self._informer.stop()

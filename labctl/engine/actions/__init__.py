@@ -1,1 +1,0 @@
-"""The steps of ``up``, one file each: what it does, and the gate that the next step needs."""
