@@ -7,8 +7,7 @@ A namespace (``ns``) is a network namespace made with ``ip netns add NAME``; ``N
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from labctl.errors import InconclusiveError, LabError
@@ -42,13 +41,11 @@ class AgentGone(AgentError):
 
 @dataclass(frozen=True, slots=True)
 class MachineInfo:
-    """Read from the machine itself: kernel release, architecture, processors, memory in bytes, tool versions."""
+    """Read from the machine itself: kernel release, processors, memory in bytes."""
 
     kernel: str
-    arch: str
     cpus: int
     memory: int
-    versions: Mapping[str, str] = field(default_factory=dict)
 
 
 OpKind = Literal["ip", "bridge", "tc", "sysctl", "nft", "iptables", "ip6tables"]

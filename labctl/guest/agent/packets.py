@@ -7,6 +7,7 @@ about tags that are beside the frame.
 
 from __future__ import annotations
 
+import ctypes
 import select
 import socket
 import struct
@@ -40,8 +41,8 @@ def compile_filter(interface: str, expression: str, limit: float) -> bytes:
         ("tcpdump", "-ddd", "-i", interface, expression), capture_output=True, check=False, timeout=limit
     )
     if done.returncode != 0:
-        words = done.stderr.decode(errors="replace").strip().splitlines()
-        raise FilterError(words[-1] if words else "tcpdump refused the filter")
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        raise FilterError(lines[-1] if lines else "tcpdump refused the filter")
     rows = [line.split() for line in done.stdout.decode().splitlines()[1:]]
     return b"".join(struct.pack("=HBBI", int(code), int(jt), int(jf), int(k)) for code, jt, jf, k in rows)
 
@@ -53,8 +54,6 @@ def open_socket(interface: str, expression: str, limit: float) -> socket.socket:
     try:
         if program:
             buffer = bytearray(program)
-            import ctypes
-
             address = ctypes.addressof((ctypes.c_char * len(buffer)).from_buffer(buffer))
             packets.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HL", len(program) // 8, address))
         packets.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
@@ -70,7 +69,7 @@ def open_socket(interface: str, expression: str, limit: float) -> socket.socket:
     return packets
 
 
-def record(packets: socket.socket, snaplen: int) -> bytes:
+def record(packets: socket.socket) -> bytes:
     """The next packet as a pcap record (microseconds)."""
     data, ancillary, _, _ = packets.recvmsg(262144, 512)
     seconds, nanoseconds = 0, 0
@@ -82,11 +81,10 @@ def record(packets: socket.socket, snaplen: int) -> bytes:
             if status & TP_STATUS_VLAN_VALID:
                 protocol = tpid if status & TP_STATUS_VLAN_TPID_VALID else 0x8100
                 data = data[:12] + struct.pack(">HH", protocol, tci) + data[12:]
-    kept = data[:snaplen] if snaplen else data
-    return RECORD.pack(seconds, nanoseconds // 1000, len(kept), len(data)) + kept
+    return RECORD.pack(seconds, nanoseconds // 1000, len(data), len(data)) + data
 
 
-def pump(packets: socket.socket, snaplen: int, over: threading.Event, write: Callable[[bytes], None]) -> None:
+def pump(packets: socket.socket, over: threading.Event, write: Callable[[bytes], None]) -> None:
     """Write the pcap stream until ``over`` is set; what is queued by then is still written."""
     write(PCAP_HEADER)
     poller = select.poll()
@@ -94,6 +92,6 @@ def pump(packets: socket.socket, snaplen: int, over: threading.Event, write: Cal
     while True:
         ready = poller.poll(20)
         if ready:
-            write(record(packets, snaplen))
+            write(record(packets))
         elif over.is_set():
             return

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import pty
-import select
+import selectors
+import shutil
 import signal
 import struct
 import subprocess
@@ -13,7 +15,6 @@ import tempfile
 import termios
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from labctl.guest.agent import kernel
@@ -35,50 +36,41 @@ def joined(argv: Sequence[str], join: int | None) -> list[str]:
     return ["/usr/bin/nsenter", f"--target={join}", *namespaces, "--", *argv]
 
 
-@dataclass
-class Program:
-    """A started program."""
+def run(
+    argv: Sequence[str],
+    timeout: float,
+    *,
+    ns: str | None = None,
+    stdin: bytes = b"",
+    env: Mapping[str, str] | None = None,
+    join: int | None = None,
+) -> tuple[int, bytes, bytes]:
+    """Run to the end: (code, stdout, stderr). Raises TimeoutError after killing it."""
 
-    pid: int
-    child: subprocess.Popen[bytes]
-    overlay: str | None = None
+    def work() -> tuple[int, bytes, bytes]:
+        try:
+            done = subprocess.run(
+                joined(argv, join),
+                input=stdin,
+                capture_output=True,
+                env=environment(env),
+                timeout=timeout,
+                check=False,
+                start_new_session=True,
+            )
+        except subprocess.TimeoutExpired:
+            raise TimeoutError(f"{argv[0]}: not done after {timeout:.0f} s") from None
+        return done.returncode, done.stdout, done.stderr
+
+    return kernel.in_network(ns, work)
 
 
 class Programs:
-    """All programs started here; one object an agent."""
+    """All programs started here to stay; one object an agent."""
 
     def __init__(self) -> None:
-        self._started: dict[int, Program] = {}
-        self._lock = threading.Lock()
-
-    def run(
-        self,
-        argv: Sequence[str],
-        timeout: float,
-        *,
-        ns: str | None = None,
-        stdin: bytes = b"",
-        env: Mapping[str, str] | None = None,
-        join: int | None = None,
-    ) -> tuple[int, bytes, bytes]:
-        """Run to the end: (code, stdout, stderr). Raises TimeoutError after killing it."""
-
-        def work() -> tuple[int, bytes, bytes]:
-            try:
-                done = subprocess.run(
-                    joined(argv, join),
-                    input=stdin,
-                    capture_output=True,
-                    env=environment(env),
-                    timeout=timeout,
-                    check=False,
-                    start_new_session=True,
-                )
-            except subprocess.TimeoutExpired:
-                raise TimeoutError(f"{argv[0]}: not done after {timeout:.0f} s") from None
-            return done.returncode, done.stdout, done.stderr
-
-        return kernel.in_network(ns, work)
+        self._started: dict[int, tuple[subprocess.Popen[bytes], str | None]] = {}
+        """By pid: the child, and its overlay's folder."""
 
     def start(
         self,
@@ -108,60 +100,51 @@ class Programs:
 
         child = kernel.in_network(ns, work)
         pid = _first_inside(child) if isolation and isolation.get("pids") else child.pid
-        with self._lock:
-            self._started[pid] = Program(pid, child, overlay)
+        self._started[pid] = child, overlay
         return pid
 
     def wait(self, pid: int, timeout: float | None) -> int | None:
         """Exit code of a started program; None when it still runs. Raises KeyError for a pid that is not ours."""
-        program = self._started[pid]
+        child, overlay = self._started[pid]
         try:
-            code = program.child.wait(timeout)
+            code = child.wait(timeout)
         except subprocess.TimeoutExpired:
             return None
-        self._clean(program)
+        if overlay:
+            shutil.rmtree(overlay, ignore_errors=True)
         return code
 
     def signal(self, pid: int, number: int) -> None:
         """Send a signal to the program's process group; one that has ended is fine."""
-        program = self._started.get(pid)
-        try:
-            if program is not None and program.pid != program.child.pid:
-                # the shell of a PID namespace ignores what its first process does not handle: signal that one
-                os.kill(program.child.pid if number == signal.SIGKILL else program.pid, number)
-            else:
+        outer = self._started[pid][0].pid if pid in self._started else pid
+        with contextlib.suppress(ProcessLookupError):
+            if outer == pid:
                 os.killpg(pid, number)
-        except ProcessLookupError:
-            return
-
-    def _clean(self, program: Program) -> None:
-        if program.overlay:
-            subprocess.run(("rm", "-rf", program.overlay), check=False, capture_output=True)
-            program.overlay = None
+            else:
+                # the shell of a PID namespace ignores what its first process does not handle: signal that one
+                os.kill(outer if number == signal.SIGKILL else pid, number)
 
 
 def isolate(
     argv: Sequence[str], isolation: Mapping[str, Any]
 ) -> tuple[Callable[[], None] | None, list[str], str | None]:
     """What the child does before its exec, what it executes, and its overlay's folder."""
-    hostname = isolation.get("hostname")
-    binds = isolation.get("binds") or []
-    root = bool(isolation.get("root"))
-    command = list(argv)
+    hostname, binds = isolation.get("hostname"), isolation.get("binds") or []
+    command, overlay = list(argv), None
     if isolation.get("pids"):
         command = ["/usr/bin/unshare", "--fork", "--pid", "--mount-proc", "--kill-child", "--", *command]
-    overlay = None
-    if root:
+    if isolation.get("root"):
         os.makedirs(OVERLAYS, exist_ok=True)
         overlay = tempfile.mkdtemp(dir=OVERLAYS)
-    if not (hostname or binds or root):
+    mounts = bool(binds or overlay)
+    if not (hostname or mounts):
         return None, command, None
 
     def prepare() -> None:
-        kernel.unshare((kernel.CLONE_NEWUTS if hostname else 0) | (kernel.CLONE_NEWNS if binds or root else 0))
+        kernel.unshare((kernel.CLONE_NEWUTS if hostname else 0) | (kernel.CLONE_NEWNS if mounts else 0))
         if hostname:
             kernel.set_hostname(hostname)
-        if binds or root:
+        if mounts:
             kernel.mount("none", "/", "", kernel.MS_REC | kernel.MS_PRIVATE)
         prefix = _overlay_root(overlay) if overlay else ""
         for source, target in binds:
@@ -215,107 +198,78 @@ class Interactive:
         join: int | None = None,
     ) -> None:
         """``tty``: rows and columns of its terminal; None: it has none."""
-        self._master: int | None = None
-        command = joined(argv, join)
+        self._terminal = bool(tty)
+        master, slave = pty.openpty() if tty else (-1, subprocess.PIPE)
+
+        def take_terminal() -> None:
+            fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+
+        def work() -> subprocess.Popen[bytes]:
+            return subprocess.Popen(
+                joined(argv, join),
+                bufsize=0,
+                stdin=slave,
+                stdout=slave,
+                stderr=slave,
+                env=environment(env),
+                start_new_session=True,
+                preexec_fn=take_terminal if tty else None,  # noqa: PLW1509 - only the child can take the terminal
+            )
+
         if tty:
-            master, slave = pty.openpty()
-            _resize(master, tty)
+            self._input: Any = os.fdopen(master, "r+b", buffering=0)
+            self.resize(tty)
             try:
-                self.child = kernel.in_network(ns, lambda: _with_terminal(command, env, slave))
+                self.child = kernel.in_network(ns, work)
             finally:
                 os.close(slave)
-            self._master = master
+            self._outputs: dict[Any, int] = {self._input: 1}
         else:
-            pipe = subprocess.PIPE
-            self.child = kernel.in_network(
-                ns,
-                lambda: subprocess.Popen(
-                    command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment(env), start_new_session=True
-                ),
-            )
+            self.child = kernel.in_network(ns, work)
+            self._input = self.child.stdin
+            self._outputs = {self.child.stdout: 1, self.child.stderr: 2}
 
     def pump(self, write: Callable[[int, bytes], None]) -> int:
         """Give all output to ``write(1 stdout | 2 stderr, bytes)``; returns the exit code."""
-        sources: dict[int, int] = {}
-        if self._master is not None:
-            sources[self._master] = 1
-        else:
-            assert self.child.stdout
-            assert self.child.stderr
-            sources[self.child.stdout.fileno()] = 1
-            sources[self.child.stderr.fileno()] = 2
-        poller = select.poll()
-        for descriptor in sources:
-            poller.register(descriptor, select.POLLIN)
-        while sources:
-            for descriptor, _ in poller.poll():
-                try:
-                    data = os.read(descriptor, 16000)
-                except OSError:  # a terminal whose program has ended answers EIO
-                    data = b""
-                if data:
-                    write(sources[descriptor], data)
-                else:
-                    poller.unregister(descriptor)
-                    del sources[descriptor]
+        with selectors.DefaultSelector() as selector:
+            for output, channel in self._outputs.items():
+                selector.register(output, selectors.EVENT_READ, channel)
+            while selector.get_map():
+                for key, _ in selector.select():
+                    try:
+                        data = os.read(key.fd, 16000)
+                    except OSError:  # a terminal whose program has ended answers EIO
+                        data = b""
+                    if data:
+                        write(key.data, data)
+                    else:
+                        selector.unregister(key.fileobj)
         return self.child.wait()
 
     def write(self, data: bytes) -> None:
         """To its standard input; a program that has closed it is fine."""
-        try:
-            if self._master is not None:
-                view = memoryview(data)
-                while view:
-                    view = view[os.write(self._master, view) :]
-            elif self.child.stdin:
-                self.child.stdin.write(data)
-                self.child.stdin.flush()
-        except (BrokenPipeError, OSError, ValueError):
-            return
+        with contextlib.suppress(OSError, ValueError):
+            view = memoryview(data)
+            while view:
+                view = view[self._input.write(view) :]
 
     def close_stdin(self) -> None:
         """End of input: closes the pipe, or types Ctrl-D on a terminal."""
-        if self._master is not None:
+        if self._terminal:
             self.write(b"\x04")
-        elif self.child.stdin:
-            try:
-                self.child.stdin.close()
-            except BrokenPipeError:
-                return
+        else:
+            self._input.close()
 
     def resize(self, size: Any) -> None:
-        if self._master is not None:
-            _resize(self._master, size)
+        if self._terminal:
+            fcntl.ioctl(self._input, termios.TIOCSWINSZ, struct.pack("HHHH", size[0], size[1], 0, 0))
 
     def signal(self, number: int) -> None:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.child.pid, number)
-        except ProcessLookupError:
-            return
 
     def end(self) -> None:
         """Kill it if it runs; free its terminal."""
         if self.child.poll() is None:
             self.signal(signal.SIGKILL)
-        if self._master is not None:
-            os.close(self._master)
-            self._master = None
-
-
-def _with_terminal(command: Sequence[str], env: Mapping[str, str] | None, slave: int) -> subprocess.Popen[bytes]:
-    def prepare() -> None:
-        fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
-
-    return subprocess.Popen(
-        command,
-        stdin=slave,
-        stdout=slave,
-        stderr=slave,
-        env=environment(env),
-        start_new_session=True,
-        preexec_fn=prepare,  # noqa: PLW1509 - only the child can take the terminal
-    )
-
-
-def _resize(master: int, size: Any) -> None:
-    fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", size[0], size[1], 0, 0))
+        self._input.close()

@@ -1,20 +1,28 @@
-"""The agent's server: frames from a byte stream to verbs, each call in a thread of its own."""
+"""The agent's server: frames from a byte stream to verbs, each call in a thread of its own.
+
+Below the server: what its verbs change in the machine, its kernel in bulk and its FRR daemons.
+"""
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import errno
+import json
 import os
+import queue
+import re
+import shutil
 import socket
-import struct
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import groupby
 from typing import Any
 
-from labctl.guest.agent import changes, kernel, packets, programs, speed, wire
-from labctl.guest.agent.changes import Vtys
+from labctl.guest.agent import kernel, packets, programs, speed, wire
 
 PING_LIMIT = 60.0
 """Seconds without a sign of the other side after which a guest ends itself."""
@@ -26,65 +34,58 @@ class Call:
     def __init__(self, server: Server, stream: int) -> None:
         self.stream = stream
         self._server = server
-        self._credit = wire.STREAM_WINDOW
-        self._ready = threading.Condition()
-        self.closed = threading.Event()
-        self.on_data: Callable[[bytes], None] | None = None
-        self.on_control: Callable[[dict[str, Any]], None] | None = None
-        self.on_close: Callable[[], None] | None = None
-        self._inbox: list[tuple[str, Any]] = []
-        self._inbox_ready = threading.Condition()
+        self._window = wire.Window()
+        self._inbox: queue.SimpleQueue[tuple[int, bytes]] = queue.SimpleQueue()
+        self._closed = False
+        self._on_close: Callable[[], None] | None = None
 
     def write(self, channel: int, data: bytes) -> None:
         """DATA to the client; blocks while its window is full. Quietly drops once the client has gone."""
-        view = memoryview(data)
-        while view and not self.closed.is_set():
-            with self._ready:
-                while self._credit <= 0 and not self.closed.is_set():
-                    self._ready.wait()
-                size = min(len(view), wire.FROM_GUEST - 1, self._credit)
-                self._credit -= size
-            if size > 0:
-                self._server.send(wire.frame(wire.DATA, self.stream, bytes([channel]) + view[:size]))
-                view = view[size:]
-
-    def event(self, body: dict[str, Any]) -> None:
-        self._server.send_message(wire.EVENT, self.stream, body)
-
-    def grant(self, size: int) -> None:
-        with self._ready:
-            self._credit += size
-            self._ready.notify_all()
-
-    def put(self, kind: str, value: Any) -> None:
-        """Something came from the client; handled in order by the call's own feeder, never by the reader."""
-        with self._inbox_ready:
-            self._inbox.append((kind, value))
-            self._inbox_ready.notify()
-
-    def feed(self) -> None:
-        """Hand what comes from the client to the verb's handlers; ends when the stream is over."""
-        while True:
-            with self._inbox_ready:
-                while not self._inbox:
-                    self._inbox_ready.wait()
-                kind, value = self._inbox.pop(0)
-            if kind == "over":
+        for piece in self._window.pieces(data, wire.FROM_GUEST):
+            if self._closed:
                 return
-            if kind == "data" and self.on_data:
-                self.on_data(value)
-                self._server.send(wire.frame(wire.WINDOW, self.stream, struct.pack(">I", len(value))))
-            elif kind == "control" and self.on_control:
-                self.on_control(value)
+            self._server.send(wire.frame(wire.DATA, self.stream, bytes([channel]) + piece))
 
-    def close(self) -> None:
-        """The client gave up."""
-        self.closed.set()
-        with self._ready:
-            self._ready.notify_all()
-        self.put("over", None)
-        if self.on_close:
-            self.on_close()
+    def begun(self) -> None:
+        """Tell the client that what it asked for has begun."""
+        self._server.send(wire.frame(wire.EVENT, self.stream))
+
+    def arrived(self, kind: int, payload: bytes) -> None:
+        """From the server's reader, which never waits: what the client sent is handled in order by `incoming`."""
+        if kind == wire.WINDOW:
+            self._window.grow(wire.granted(payload))
+        else:
+            self._inbox.put((kind, payload))
+        if kind == wire.CLOSE:
+            self._closed = True
+            self._window.grow()
+            if self._on_close:
+                self._on_close()
+
+    def incoming(self) -> Iterator[tuple[int, bytes]]:
+        """DATA and CONTROL of the client, until the call is over."""
+        while True:
+            kind, payload = self._inbox.get()
+            if kind in (wire.CLOSE, wire.END):
+                return
+            yield kind, payload
+            if kind == wire.DATA:
+                self._server.send(wire.grant(self.stream, len(payload) - 1))
+
+    def feed(
+        self, data: Callable[[bytes], None], control: Callable[[dict[str, Any]], None], close: Callable[[], None]
+    ) -> None:
+        """Hand what comes from the client to a verb's handlers, in a thread; ``close``, at once, that it gave up."""
+
+        def work() -> None:
+            for kind, payload in self.incoming():
+                if kind == wire.DATA:
+                    data(payload[1:])
+                else:
+                    control(json.loads(payload))
+
+        self._on_close = close
+        threading.Thread(target=work, daemon=True).start()
 
 
 class Server:
@@ -97,7 +98,7 @@ class Server:
         self._lock = threading.Lock()
         self._calls: dict[int, Call] = {}
         self._programs = programs.Programs()
-        self._vtys = Vtys()
+        self._vtys: dict[str, Vty] = {}
         self._verbs: dict[str, Callable[..., Any]] = {
             name.removeprefix("verb_"): getattr(self, name) for name in dir(self) if name.startswith("verb_")
         }
@@ -106,10 +107,6 @@ class Server:
     def send(self, data: bytes) -> None:
         with self._lock:
             self._write(data)
-
-    def send_message(self, kind: int, stream: int, body: Any) -> None:
-        for piece in wire.message(kind, stream, body, wire.FROM_GUEST):
-            self.send(piece)
 
     def serve(self) -> None:
         """Until the stream ends."""
@@ -125,29 +122,13 @@ class Server:
             if self._link_acks:
                 self.send(wire.frame(wire.ACK, len(data)))
             for kind, stream, payload in parser.feed(data):
-                self._dispatch(kind, stream, payload)
+                if kind == wire.REQUEST:
+                    call = self._calls[stream] = Call(self, stream)
+                    threading.Thread(target=self._work, args=(call, json.loads(payload)), daemon=True).start()
+                elif stream in self._calls:
+                    self._calls[stream].arrived(kind, payload)
         for call in list(self._calls.values()):
-            call.close()
-
-    def _dispatch(self, kind: int, stream: int, payload: bytes) -> None:
-        import json
-
-        if kind == wire.REQUEST:
-            call = Call(self, stream)
-            self._calls[stream] = call
-            threading.Thread(target=self._work, args=(call, json.loads(payload)), daemon=True).start()
-            return
-        found = self._calls.get(stream)
-        if found is None:
-            return
-        if kind == wire.DATA:
-            found.put("data", payload[1:])
-        elif kind == wire.CONTROL:
-            found.put("control", json.loads(payload))
-        elif kind == wire.WINDOW:
-            found.grant(struct.unpack(">I", payload)[0])
-        elif kind == wire.CLOSE:
-            found.close()
+            call.arrived(wire.CLOSE, b"")
 
     def _work(self, call: Call, request: dict[str, Any]) -> None:
         name = request.pop("verb", None)
@@ -159,47 +140,43 @@ class Server:
             body = {"error": f"{name}: {error}", "late": True}
         except (OSError, ValueError, LookupError, TypeError, subprocess.SubprocessError) as error:
             body = {"error": f"{name}: {error}", "cause": _cause(error)}
-        call.put("over", None)
+        call.arrived(wire.END, b"")
         self._calls.pop(call.stream, None)
         try:
-            self.send_message(wire.END, call.stream, body)
+            for piece in wire.message(wire.END, call.stream, body, wire.FROM_GUEST):
+                self.send(piece)
         except OSError:
             return  # the stream is gone: nobody is left to hear it, and `serve` ends by itself
 
     # --- verbs: what the client sent as arguments, JSON back --------------------------------------------------
 
     def verb_info(self, _call: Call) -> dict[str, Any]:
-        name = os.uname()
-        return {
-            "kernel": name.release,
-            "arch": name.machine,
-            "cpus": os.cpu_count() or 1,
-            "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        }
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        return {"kernel": os.uname().release, "cpus": os.cpu_count() or 1, "memory": memory}
 
     def verb_speed(self, _call: Call) -> float:
         return speed.measure()
 
-    def verb_batches(self, _call: Call, groups: Any, limit: float) -> list[list[changes.Failure]]:
-        return [changes.do_batch(ns, [(kind, text) for kind, text in ops], limit) for ns, ops in groups]
+    def verb_batches(self, _call: Call, groups: Any, limit: float) -> list[list[Failure]]:
+        return [kernel.in_network(ns, partial(do_batch, ops, limit)) for ns, ops in groups]
 
-    def verb_run(self, call: Call, stdin: str = "", **program: Any) -> dict[str, Any]:
-        code, out, err = self._programs.run(stdin=base64.b64decode(stdin), **program)
+    def verb_run(self, call: Call, stdin: str = "", **program: Any) -> int:
+        code, out, err = programs.run(stdin=base64.b64decode(stdin), **program)
         call.write(wire.STDOUT, out)
         call.write(wire.STDERR, err)
-        return {"code": code}
+        return code
 
-    def verb_start(self, _call: Call, **program: Any) -> dict[str, Any]:
-        return {"pid": self._programs.start(**program)}
+    def verb_start(self, _call: Call, **program: Any) -> int:
+        return self._programs.start(**program)
 
-    def verb_wait(self, _call: Call, pid: int, timeout: float | None = None) -> dict[str, Any]:
-        return {"code": self._programs.wait(pid, timeout)}
+    def verb_wait(self, _call: Call, pid: int, timeout: float | None = None) -> int | None:
+        return self._programs.wait(pid, timeout)
 
     def verb_signal(self, _call: Call, pid: int, number: int) -> None:
         self._programs.signal(pid, number)
 
-    def verb_stream(self, call: Call, **words: Any) -> dict[str, Any]:
-        program = programs.Interactive(**words)
+    def verb_stream(self, call: Call, **arguments: Any) -> int:
+        program = programs.Interactive(**arguments)
 
         def control(body: dict[str, Any]) -> None:
             if "resize" in body:
@@ -209,32 +186,33 @@ class Server:
             elif body.get("close_stdin"):
                 program.close_stdin()
 
-        call.on_data, call.on_control, call.on_close = program.write, control, lambda: program.signal(9)
-        threading.Thread(target=call.feed, daemon=True).start()
+        call.feed(program.write, control, lambda: program.signal(9))
         try:
-            return {"code": program.pump(call.write)}
+            return program.pump(call.write)
         finally:
             program.end()
 
     def verb_vty(self, _call: Call, path: str, commands: list[str]) -> list[tuple[str, int]]:
-        return self._vtys.ask(path, commands)
+        return self._vtys.setdefault(path, Vty(path)).ask(commands)
 
     def verb_write(self, call: Call, path: str, mode: int, owner: str | None = None) -> None:
-        over = threading.Event()
         data = bytearray()
-        call.on_data = data.extend
-        call.on_control = lambda _body: over.set()
-        threading.Thread(target=call.feed, daemon=True).start()
-        while not over.wait(0.5):
-            if call.closed.is_set():
+        for kind, payload in call.incoming():
+            if kind == wire.CONTROL:  # that was all of it
+                write_file(path, bytes(data), mode, owner)
                 return
-        changes.write_file(path, bytes(data), mode, owner)
+            data += payload[1:]
 
-    def verb_read(self, call: Call, path: str, offset: int = 0) -> None:
-        call.write(wire.STDOUT, changes.read_file(path, offset))
+    def verb_read(self, call: Call, path: str) -> None:
+        with open(path, "rb") as file:
+            call.write(wire.STDOUT, file.read())
 
     def verb_remove(self, _call: Call, path: str) -> None:
-        changes.remove(path)
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
 
     def verb_capture(
         self,
@@ -242,18 +220,15 @@ class Server:
         interface: str,
         limit: float,
         expression: str = "",
-        snaplen: int = 0,
         ns: str | None = None,
         join: int | None = None,
     ) -> None:
         sock = kernel.in_network(ns, lambda: packets.open_socket(interface, expression, limit), join)
         over = threading.Event()
-        call.on_control = lambda _body: over.set()
-        call.on_close = over.set
-        threading.Thread(target=call.feed, daemon=True).start()
-        call.event({"capturing": True})
+        call.feed(lambda _data: None, lambda _body: over.set(), over.set)
+        call.begun()
         with sock:
-            packets.pump(sock, snaplen, over, lambda data: call.write(wire.STDOUT, data))
+            packets.pump(sock, over, lambda data: call.write(wire.STDOUT, data))
 
     def verb_connect(self, call: Call, address: Any, limit: float, ns: str | None = None) -> None:
         def dial() -> socket.socket:
@@ -266,35 +241,20 @@ class Server:
         connection = kernel.in_network(ns, dial)
         connection.settimeout(None)
 
-        def drop() -> None:
-            try:
-                connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                return
-
-        def control(_body: dict[str, Any]) -> None:
-            try:
-                connection.shutdown(socket.SHUT_WR)
-            except OSError:
-                return
+        def end(how: int) -> None:
+            with contextlib.suppress(OSError):
+                connection.shutdown(how)
 
         def data(piece: bytes) -> None:
             try:
                 connection.sendall(piece)
             except OSError:
-                drop()
+                end(socket.SHUT_RDWR)
 
-        call.on_data, call.on_control, call.on_close = data, control, drop
-        threading.Thread(target=call.feed, daemon=True).start()
-        call.event({"connected": True})
-        with connection:
-            while True:
-                try:
-                    piece = connection.recv(16000)
-                except OSError:
-                    return
-                if not piece:
-                    return
+        call.feed(data, lambda _body: end(socket.SHUT_WR), lambda: end(socket.SHUT_RDWR))
+        call.begun()
+        with connection, contextlib.suppress(OSError):
+            while piece := connection.recv(16000):
                 call.write(wire.STDOUT, piece)
 
 
@@ -303,3 +263,139 @@ def _cause(error: Exception) -> str | None:
     if isinstance(error, packets.FilterError):
         return "filter"
     return errno.errorcode.get(error.errno or 0) if isinstance(error, OSError) else None
+
+
+# --- the kernel in bulk -------------------------------------------------------------------------------------------
+
+COMMANDS = {
+    "ip": ("ip", "-force", "-batch", "-"),
+    "bridge": ("bridge", "-force", "-batch", "-"),
+    "tc": ("tc", "-force", "-batch", "-"),
+    "iptables": ("iptables-legacy-restore", "--noflush", "-w"),
+    "ip6tables": ("ip6tables-legacy-restore", "--noflush", "-w"),
+    "nft": ("nft", "-f", "-"),
+}
+WHOLE_TEXT = ("iptables", "ip6tables", "nft")
+"""Kinds whose one operation is a whole text, not a line."""
+
+_FAILED = re.compile(r"Command failed -:(\d+)")
+
+Operation = tuple[str, str]
+Failure = tuple[int, str, str]
+Row = tuple[int, str]
+"""An operation's index in its batch, and its text."""
+
+
+def groups(operations: Sequence[Operation]) -> list[tuple[str, list[Row]]]:
+    """Runs of operations that one process can do: (kind, rows)."""
+
+    def process(row: tuple[int, Operation]) -> tuple[str, int | None]:
+        index, (kind, _) = row
+        return kind, index if kind in WHOLE_TEXT else None
+
+    runs = groupby(enumerate(operations), process)
+    return [(kind, [(index, text) for index, (_, text) in rows]) for (kind, _), rows in runs]
+
+
+def do_batch(operations: Sequence[Operation], limit: float) -> list[Failure]:
+    """Do all operations in the thread's network namespace; returns what was refused as (index, text, tool's words).
+
+    ``limit``: seconds for one program. Raises `subprocess.TimeoutExpired`.
+    """
+    failures: list[Failure] = []
+    for kind, rows in groups(operations):
+        failures += _sysctls(rows) if kind == "sysctl" else _tool(kind, rows, limit)
+    return failures
+
+
+def _sysctls(rows: list[Row]) -> list[Failure]:
+    failures = []
+    for index, text in rows:
+        name, _, value = text.partition("=")
+        try:
+            with open(f"/proc/sys/{name}", "w", encoding="ascii") as handle:
+                handle.write(value)
+        except OSError as error:
+            failures.append((index, text, str(error)))
+    return failures
+
+
+def _tool(kind: str, rows: list[Row], limit: float) -> list[Failure]:
+    text = "".join(f"{line}\n" for _, line in rows)
+    done = subprocess.run(COMMANDS[kind], input=text.encode(), capture_output=True, check=False, timeout=limit)
+    return by_line((done.stderr or done.stdout).decode(errors="replace"), rows) if done.returncode else []
+
+
+def by_line(said: str, rows: list[Row]) -> list[Failure]:
+    """iproute2 prints the reason and then ``Command failed -:LINE``; words without such a line are of the first."""
+    failures: list[Failure] = []
+    reason: list[str] = []
+    for line in said.splitlines():
+        match = _FAILED.match(line)
+        if match:
+            failures.append((*rows[int(match[1]) - 1], " ".join(reason).strip() or line))
+            reason = []
+        else:
+            reason.append(line)
+    return failures or [(*rows[0], said.strip())]
+
+
+def write_file(path: str, data: bytes, mode: int, owner: str | None) -> None:
+    """Write atomically (a reader sees the old or the new file)."""
+    if folder := os.path.dirname(path):
+        os.makedirs(folder, exist_ok=True)
+    temporary = f"{path}.labctl-new"
+    with open(temporary, "wb") as file:
+        os.fchmod(file.fileno(), mode)
+        file.write(data)
+    if owner:
+        user, _, group = owner.partition(":")
+        shutil.chown(temporary, user, group or None)
+    os.replace(temporary, path)
+
+
+# --- FRR's daemons ------------------------------------------------------------------------------------------------
+
+VTY_END = b"\x00\x00\x00"
+VTY_LIMIT = 60.0
+
+
+class Vty:
+    """One kept connection."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._socket: socket.socket | None = None
+        self._lock = threading.Lock()
+
+    def ask(self, commands: Sequence[str]) -> list[tuple[str, int]]:
+        """Send each line, read each answer. A connection that the daemon closed is made anew once."""
+        with self._lock:
+            fresh = self._socket is None
+            try:
+                return self._ask(commands)
+            except OSError:
+                if self._socket is not None:
+                    self._socket.close()
+                    self._socket = None
+                if fresh:
+                    raise
+                return self._ask(commands)
+
+    def _ask(self, commands: Sequence[str]) -> list[tuple[str, int]]:
+        if self._socket is None:
+            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            self._socket.settimeout(VTY_LIMIT)
+            self._socket.connect(self._path)
+            self._one(self._socket, "enable")
+        return [self._one(self._socket, command) for command in commands]
+
+    def _one(self, connection: socket.socket, command: str) -> tuple[str, int]:
+        connection.sendall(command.encode() + b"\x00")
+        data = bytearray()
+        while not (len(data) >= 4 and data[-4:-1] == VTY_END):
+            piece = connection.recv(65536)
+            if not piece:
+                raise ConnectionError(f"{self._path}: the daemon closed the connection")
+            data += piece
+        return bytes(data[:-4]).decode(errors="replace"), data[-1]

@@ -9,7 +9,7 @@ kind      direction          payload
 ACK       agent → hub        link level: ``stream`` holds the number of bytes that the agent has read
 REQUEST   client → agent     JSON ``{"verb": …}``
 DATA      both               one byte (0 stdin, 1 stdout, 2 stderr), then bytes
-EVENT     agent → client     JSON: a fact before the end (a started pid, a running capture)
+EVENT     agent → client     nothing: what was asked for has begun (a capture, a connection)
 END       agent → client     JSON: the result; the stream is over
 WINDOW    both               4 bytes: that many more DATA bytes may be sent
 CONTROL   client → agent     JSON: resize, signal, close of standard input
@@ -22,6 +22,8 @@ from __future__ import annotations
 
 import json
 import struct
+import threading
+from collections.abc import Iterator
 
 HEADER = struct.Struct(">BIH")
 MORE = 0x80
@@ -47,6 +49,41 @@ def message(kind: int, stream: int, body: object, limit: int) -> list[bytes]:
     pieces = [data[start : start + limit] for start in range(0, len(data), limit)] or [b""]
     last = len(pieces) - 1
     return [frame(kind, stream, piece, more=index < last) for index, piece in enumerate(pieces)]
+
+
+class Window:
+    """The DATA bytes of one stream that may be sent now: whoever writes waits while there are none."""
+
+    def __init__(self) -> None:
+        self._credit = STREAM_WINDOW
+        self._grown = threading.Condition()
+
+    def grow(self, size: int = 1 << 40) -> None:
+        """The reader has taken so many. Without a size: nobody reads any more, and a writer must not hang."""
+        with self._grown:
+            self._credit += size
+            self._grown.notify_all()
+
+    def pieces(self, data: bytes, limit: int) -> Iterator[memoryview]:
+        """What goes into one frame of at most ``limit`` bytes each, as soon as it may be sent."""
+        view = memoryview(data)
+        while view:
+            with self._grown:
+                self._grown.wait_for(lambda: self._credit > 0)
+                size = min(len(view), limit - 1, self._credit)
+                self._credit -= size
+            yield view[:size]
+            view = view[size:]
+
+
+def grant(stream: int, size: int) -> bytes:
+    """The WINDOW frame."""
+    return frame(WINDOW, stream, struct.pack(">I", size))
+
+
+def granted(payload: bytes) -> int:
+    """What a WINDOW frame says."""
+    return int(struct.unpack(">I", payload)[0])
 
 
 class Parser:
