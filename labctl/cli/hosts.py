@@ -79,7 +79,7 @@ class EmbeddedHost:
             raise HostError(
                 f"this host is not prepared: {what} are not there", code="not-prepared", next_command="labctl setup"
             )
-        from labctl.setup.build import build
+        from labctl.setup.parts import build
 
         build(cache, say, shared)
 

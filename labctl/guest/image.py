@@ -37,6 +37,8 @@ NEEDED_TOOLS = {
 }
 DEBIAN_KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
 BUILD_LIMIT = 900.0
+HEARTBEAT = 15.0
+"""Seconds of silence after which a long step says that it still runs."""
 
 Progress = Callable[[str], None]
 
@@ -326,25 +328,19 @@ def _is_debian(root: Path) -> bool:
 def run(arguments: list[str], progress: Progress, extra: dict[str, str]) -> None:
     """Run a build tool; its last lines are the reason when it fails."""
     environment = {**os.environ, "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin", "LC_ALL": "C", **extra}
-    with tempfile.TemporaryFile() as log:
+    with tempfile.TemporaryFile() as log, heartbeat(progress, f"{arguments[0]} runs"):
         child = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
-        started = time.monotonic()
-        ended = threading.Event()
-        ticker = threading.Thread(target=_tick, args=(progress, arguments[0], started, ended), daemon=True)
-        ticker.start()
         try:
             code = child.wait(BUILD_LIMIT)
         except (subprocess.TimeoutExpired, KeyboardInterrupt):
             child.terminate()
             child.wait()
             raise
-        finally:
-            ended.set()
         if code != 0:
             log.seek(0)
-            words = log.read().decode(errors="replace").strip().splitlines()[-8:]
+            lines = log.read().decode(errors="replace").strip().splitlines()[-8:]
             raise HostError(
-                f"{arguments[0]} ended with code {code}: " + " | ".join(words),
+                f"{arguments[0]} ended with code {code}: " + " | ".join(lines),
                 code="image-build-failed",
                 hint="another host can do it: labctl setup export FILE there, labctl setup import FILE here",
                 # a user may lack subordinate ids, which the doctor sees; root it would send back here
@@ -352,6 +348,30 @@ def run(arguments: list[str], progress: Progress, extra: dict[str, str]) -> None
             )
 
 
-def _tick(progress: Progress, name: str, started: float, ended: threading.Event) -> None:
-    while not ended.wait(10.0):
-        progress(f"{name} runs since {time.monotonic() - started:.0f} s")
+@contextmanager
+def heartbeat(progress: Progress, line: str = "", every: float = HEARTBEAT) -> Iterator[Progress]:
+    """Passes lines on, and repeats the last one with its age when nothing was said for a while. ``line``: the first
+    one, which is not passed on."""
+    since = spoken = time.monotonic()
+    ended = threading.Event()
+
+    def tell(now: str) -> None:
+        nonlocal line, since, spoken
+        line, since, spoken = now, time.monotonic(), time.monotonic()
+        progress(now)
+
+    def beat() -> None:
+        nonlocal spoken
+        while not ended.wait(every / 5):
+            now = time.monotonic()
+            if line and now - spoken >= every:
+                spoken = now
+                progress(f"{line}: since {now - since:.0f} s")
+
+    ticker = threading.Thread(target=beat, daemon=True)
+    ticker.start()
+    try:
+        yield tell
+    finally:
+        ended.set()
+        ticker.join()

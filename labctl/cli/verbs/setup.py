@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from labctl.folder import Folder
     from labctl.images import Need, Stored
-    from labctl.setup.bundle import Bundle
     from labctl.setup.parts import PartStatus
 
 
@@ -54,16 +53,18 @@ def build(as_json: bool) -> None:
     At the end a guest is booted once, unless that was done before: `labctl doctor` then knows how labs will run here.
     """
     from labctl.cache import cache_dir, shared_caches
-    from labctl.setup.build import boot_once
-    from labctl.setup.build import build as bring
+    from labctl.setup.parts import boot_once
+    from labctl.setup.parts import build as bring
 
     cache, shared = cache_dir(), shared_caches()
     with unwinding("removing what is half made; what is whole stays, labctl setup goes on"):
         rows = bring(cache, say, shared)
         boot_once((cache, *shared), say)
-    body = [{**_row(row.status), "brought": row.brought, "seconds": round(row.seconds, 1)} for row in rows]
-    last = [f"brought in {row.seconds:.0f} s" if row.brought else "was there already" for row in rows]
-    told(body, PARTS, _texts([row.status for row in rows], last), as_json=as_json)
+    body = [
+        {**_row(part), "brought": seconds is not None, "seconds": round(seconds or 0.0, 1)} for part, seconds in rows
+    ]
+    last = ["was there already" if seconds is None else f"brought in {seconds:.0f} s" for _, seconds in rows]
+    told(body, PARTS, _texts([part for part, _ in rows], last), as_json=as_json)
 
 
 @command.command()
@@ -77,16 +78,17 @@ def status(full: bool, as_json: bool) -> None:
     from labctl.guest.trial import standing
     from labctl.setup.parts import setup_status
 
-    found = setup_status(cache_dir(), shared_caches(), full=full)
-    part = found.rows[0].part
+    rows = setup_status(cache_dir(), shared_caches(), full=full)
+    ready = all(row.state == "whole" for row in rows)
+    part = rows[0].part
     launchers = [standing(name, GuestImage(part.folder, part.version)) for name in AUTO]
     if as_json:
         result_json(
             {
-                "ready": found.ready,
-                "cache": str(found.cache),
-                "compared": "hashes" if found.full else "sizes",
-                "parts": [_row(row) for row in found.rows],
+                "ready": ready,
+                "cache": str(cache_dir()),
+                "compared": "hashes" if full else "sizes",
+                "parts": [_row(row) for row in rows],
                 "launchers": [
                     {
                         "launcher": one.name,
@@ -98,15 +100,15 @@ def status(full: bool, as_json: bool) -> None:
             }
         )
         return
-    result_table(PARTS, _texts(found.rows, [row.source or "-" for row in found.rows]))
-    for row in found.rows:
+    result_table(PARTS, _texts(rows, [row.source or "-" for row in rows]))
+    for row in rows:
         if row.why:
             result(f"{row.part.name}: {row.why}")
     for one in launchers:
         result(f"{one.name}: {one.words}")
-    for folder in dict.fromkeys(row.part.folder.parent.parent for row in found.rows):
+    for folder in dict.fromkeys(row.part.folder.parent.parent for row in rows):
         result(f"cache: {folder}")
-    if not found.ready:
+    if not ready:
         result("next: labctl setup")
 
 
@@ -118,7 +120,9 @@ def export_(file: Path, as_json: bool) -> None:
     from labctl.cache import cache_dir, shared_caches
     from labctl.setup.bundle import export_bundle
 
-    _told(export_bundle(cache_dir(), file, say, shared_caches()), as_json=as_json)
+    began = time.monotonic()
+    outcome = export_bundle(cache_dir(), file, say, shared_caches())
+    _told(file, outcome, time.monotonic() - began, as_json=as_json)
 
 
 @command.command("import")
@@ -133,17 +137,19 @@ def import_(file: Path, as_json: bool) -> None:
     from labctl.cache import cache_dir
     from labctl.setup.bundle import import_bundle
 
-    _told(import_bundle(cache_dir(), file, say), as_json=as_json)
+    began = time.monotonic()
+    outcome = import_bundle(cache_dir(), file, say)
+    _told(file, outcome, time.monotonic() - began, as_json=as_json)
 
 
-def _told(bundle: Bundle, *, as_json: bool) -> None:
+def _told(file: Path, outcome: Mapping[str, str], seconds: float, *, as_json: bool) -> None:
+    size = file.stat().st_size
     if as_json:
-        body = {"file": str(bundle.path), "size": bundle.size, "seconds": round(bundle.seconds, 1)}
-        result_json({**body, "parts": dict(bundle.outcome)})
+        result_json({"file": str(file), "size": size, "seconds": round(seconds, 1), "parts": outcome})
         return
-    for name, outcome in bundle.outcome.items():
-        result(f"{name}: {outcome}")
-    result(f"{bundle.path}: {megabytes(bundle.size)}, {bundle.seconds:.0f} s")
+    for name, became in outcome.items():
+        result(f"{name}: {became}")
+    result(f"{file}: {megabytes(size)}, {seconds:.0f} s")
 
 
 def _row(status: PartStatus) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def command(as_json: bool) -> None:
     from labctl.cache import cache_dir
     from labctl.setup.parts import setup_status
 
-    parts = [(row.part.name, row.part.version, row.state) for row in setup_status(cache_dir(), full=False).rows]
+    parts = [(row.part.name, row.part.version, row.state) for row in setup_status(cache_dir(), full=False)]
     body: dict[str, Any] = {"schema": "labctl.version/v1", "labctl": __version__, "python": platform.python_version()}
     body["parts"] = [dict(zip(("part", "version", "state"), part, strict=True)) for part in parts]
     rows = [("labctl", __version__, f"Python {platform.python_version()}"), *parts]

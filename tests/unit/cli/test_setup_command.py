@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from labctl.setup import build as building
+from labctl.setup import parts as building
 from labctl.setup.parts import parts
 
 Run = Callable[..., Any]

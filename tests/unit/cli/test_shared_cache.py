@@ -15,7 +15,7 @@ from labctl.errors import HostError
 from labctl.guest import image
 from labctl.guest.recipe import LAB
 from labctl.runtime.embedded.boot import lab_image
-from labctl.setup import build as building
+from labctl.setup import parts as building
 from labctl.setup.parts import Part, control_plane, guest_image, parts
 
 Run = Callable[..., Any]
