@@ -114,8 +114,8 @@ class Hub:
                     if kind == wire.CLOSE:
                         del self._routes[number], numbers[theirs]
                 self._flush()
-        except OSError:
-            return
+        except (OSError, asyncio.CancelledError):
+            return  # it is gone, or the hub ends
         finally:
             writer.transport.abort()
             for number in numbers.values():

@@ -26,21 +26,21 @@ from labctl.guest.launchers import start_guest
 from labctl.guest.machine import Machine
 from labctl.kube.api import Access, Api
 from labctl.kube.resources import NODES
+from labctl.labjson import Lab
+from labctl.runtime.api import NodeStatus
 from labctl.runtime.embedded import switches
 from labctl.runtime.embedded.endpoints import EndpointTable, endpoints_file
 from labctl.runtime.embedded.network import (
+    KUBE_NODE,
+    QUIET,
     Management,
-    Plan,
     free_port,
     host_interfaces,
-    kube_node,
-    namespaces,
-    plan,
-    quiet,
+    management_of,
+    ops,
     links,
 )
 from labctl.runtime.embedded.supervisor import Supervisor
-from labctl.runtime.embedded.switches import make_credentials
 from labctl.standin.cluster.controlplane.binaries import find_binaries
 from labctl.standin.cluster.controlplane.components import ControlPlane, Ports, control_plane
 from labctl.standin.cluster.kubelet.node import control_plane_node
@@ -59,11 +59,6 @@ class Cluster:
     plane: ControlPlane
     agents: AgentsSpec
     admin: Access
-
-    @property
-    def port(self) -> int:
-        """The API server's."""
-        return self.plane.ports.api
 
 
 def prepare_cluster(state: LabState, folder: Folder, management: Management) -> Cluster:
@@ -106,29 +101,6 @@ def prepare_cluster(state: LabState, folder: Folder, management: Management) -> 
     return Cluster(plane, spec, Access(plane.server, authority, str(admin.certificate), str(admin.key)))
 
 
-def start_control_plane(
-    cluster: Cluster, supervisor: Supervisor, say: Callable[[str], None], deadline: Deadline, cancel: threading.Event
-) -> None:
-    """Start the control plane; returns when its API is ready and the control plane's Node is registered with its role.
-
-    Role and taint are kubeadm's to set: a kubelet may not (NodeRestriction).
-    """
-    supervisor.start_all(cluster.plane.processes, deadline, cancel)
-    api = Api(cluster.admin, connections=1)
-    for node in cluster.agents.nodes:
-        if node.control_plane:
-            api.create(NODES.path(), control_plane_node(node.name))
-    say(f"Kubernetes API answers on port {cluster.port}")
-
-
-def start_agents(cluster: Cluster, state: LabState, supervisor: Supervisor) -> None:
-    """Start the node agents' process (it registers the nodes)."""
-    path = state.root / "node-agents.json"
-    replace(cluster.agents, speed=pace.speed()).write(path)
-    argv = (sys.executable, "-m", "labctl.standin.cluster.agents", str(path))
-    supervisor.start(ProcessSpec("node-agents", argv, state.logs / "node-agents.log"))
-
-
 Say = Callable[[str], None]
 
 MEMORY_BASE_MB = 300
@@ -157,19 +129,6 @@ def lab_image() -> GuestImage:
     return image
 
 
-def start_box(state: LabState, image: GuestImage, launcher: str, nodes: int, say: Say) -> GuestBox:
-    """Start a guest that is big enough. Must run on a thread that lives as long as the guest. Raises `UsageError`."""
-    workdir = state.root / "guest"
-    workdir.mkdir(mode=0o700, exist_ok=True)
-    console = state.logs / "console.log"
-    if console.exists():  # of the launcher before: what it said stays apart
-        console.rename(state.logs / "console-before.log")
-    memory = guest_memory(nodes, os.environ.get(MEMORY_VARIABLE))
-    guest = start_guest(launcher, image, Machine(memory), workdir=workdir, console=console)
-    say(f"guest starts on {launcher} with {memory} MB")
-    return GuestBox(guest, state.root / "agent.sock")
-
-
 BOOT_LIMIT = 120.0
 """Seconds for guest (on each launcher that is tried) and control plane to be ready; QEMU without KVM needs about 10."""
 
@@ -181,161 +140,136 @@ class EmbeddedLab:
         self._state = state
         self._supervisor = Supervisor(state.processes)
         self._guest: GuestBox | None = None
-        self._cancel = threading.Event()
-        self._plan: Plan | None = None
-        self._zygote: switches.Zygote | None = None
-        self._plane: threading.Thread | None = None
-        self._created = False
+        self._statuses: list[NodeStatus] | None = None
+        """Of nodes that are there, as if all went well; None until then."""
         self._failure = ""
+        self.cancel = threading.Event()
+        """Set: a create that is under way gives up at its next wait."""
         self.destroyed = False
-
-    def cancel(self) -> None:
-        """Make a create that is under way give up at its next wait."""
-        self._cancel.set()
 
     def create(self, say: Say) -> dict[str, Any]:
         """Make everything; returns what `observe` does. A failure ends what was started."""
-        if self._created:
-            return self.observe()
-        try:
-            self._create(say)
-        except BaseException as error:
-            self._failure = str(error)
-            self._end()
-            raise
-        self._created = True
+        if self._statuses is None:
+            try:
+                self._create(say)
+            except BaseException as error:
+                self._failure = str(error)
+                self._end()
+                raise
         return self.observe()
 
     def _create(self, say: Say) -> None:
         deadline = Deadline(BOOT_LIMIT)
-        folder = load_folder(self._state.folder)
-        made = plan(folder)
-        self._plan = made
-        launcher = json.loads(self._state.runtime_file.read_text()).get("launcher", "auto")
-        switch_ports = {name: free_port() for name in folder.lab.switches}
-        credentials = make_credentials(self._state.secrets)
-        zygote = self._zygote = switches.start_zygote(self._state, self._supervisor)  # ends when its channel closes
-        control_plane = prepare_cluster(self._state, folder, made.management) if folder.lab.kube_nodes else None
-        agents = threading.Event()
-        if control_plane:
-            self._plane = threading.Thread(
-                target=self._start_cluster,
-                args=(control_plane, agents, say, deadline),
-                name="control plane",
-                daemon=True,
-            )
-            self._plane.start()
-        agent = self._boot_guest(launcher, folder, say)
+        state, folder = self._state, load_folder(self._state.folder)
+        lab, management = folder.lab, management_of(folder)
+        launcher = json.loads(state.runtime_file.read_text()).get("launcher", "auto")
+        switch_ports = {name: free_port() for name in lab.switches}
+        keys = switches.make_credentials(state.secrets)
+        # kept for as long as the lab is there: what it is the end of ends with it
+        zygote = self._zygote = switches.start_zygote(state, self._supervisor)
+        cluster = prepare_cluster(state, folder, management) if lab.kube_nodes else None
+        nodes = threading.Event()
+        if cluster:
+            arguments = (cluster, nodes, say, deadline)
+            threading.Thread(target=self._start_cluster, args=arguments, name="control plane", daemon=True).start()
+        agent = self._boot_guest(launcher, len(lab.nodes), say)
         pace.know(agent.speed())
         deadline.seconds = pace.paced(deadline.seconds)
         say(f"guest speed {pace.speed():.2g} of the reference")
-        self._link(agent, made)
-        say(f"{len(made.namespaces)} nodes and {len(folder.lab.links)} links")
-        switches.start_front_ends(self._state, zygote, self._supervisor, made, switch_ports, credentials)
+        self._link(agent, lab, management)
+        say(f"{len(lab.nodes)} nodes and {len(lab.links)} links")
+        switches.start_front_ends(state, zygote, self._supervisor, folder, management, switch_ports, keys)
         say(f"{len(switch_ports)} switches started")
-        switches.write_ssh_files(self._state, credentials, switch_ports)
-        self._write_table(made, switch_ports, credentials.username, str(credentials.password_file), control_plane)
-        agents.set()
+        switches.write_ssh_files(state, keys, switch_ports)
+        addresses = {name: str(management.addresses[node.topology]) for name, node in lab.nodes.items()}
+        table = EndpointTable(
+            namespaces={name: node.topology for name, node in lab.nodes.items()},
+            kinds={name: node.kind for name, node in lab.nodes.items()},
+            management=addresses,
+            ssh_ports=switch_ports,
+            api_port=cluster.plane.ports.api if cluster else None,
+            speed=pace.speed(),
+        )
+        state.write(endpoints_file(state), json.dumps(asdict(table)))
+        nodes.set()
+        self._statuses = [NodeStatus(name, node.kind, "running", addresses[name]) for name, node in lab.nodes.items()]
 
     def _start_cluster(self, cluster: Cluster, nodes: threading.Event, say: Say, deadline: Deadline) -> None:
         """Beside everything else; that the API answers is a gate of the engine, its failure is told by `observe`."""
         try:
-            start_control_plane(cluster, self._supervisor, say, deadline, self._cancel)
+            self._supervisor.start_all(cluster.plane.processes, deadline, self.cancel)
+            api = Api(cluster.admin, connections=1)
+            for node in cluster.agents.nodes:
+                if node.control_plane:  # role and taint are kubeadm's to set: a kubelet may not (NodeRestriction)
+                    api.create(NODES.path(), control_plane_node(node.name))
+            say(f"Kubernetes API answers on port {cluster.plane.ports.api}")
             while not nodes.wait(0.1):
-                if self._cancel.is_set():
+                if self.cancel.is_set():
                     return
-            start_agents(cluster, self._state, self._supervisor)
+            path = self._state.root / "node-agents.json"
+            replace(cluster.agents, speed=pace.speed()).write(path)
+            argv = (sys.executable, "-m", "labctl.standin.cluster.agents", str(path))
+            self._supervisor.start(ProcessSpec("node-agents", argv, self._state.logs / "node-agents.log"))
         except LabctlError as error:
             self._failure = f"control plane: {error.message}"
 
-    def _boot_guest(self, launcher: str, folder: Folder, say: Say) -> Agent:
-        image = lab_image()
+    def _boot_guest(self, launcher: str, nodes: int, say: Say) -> Agent:
+        image, state = lab_image(), self._state
+        workdir, console = state.root / "guest", state.logs / "console.log"
+        workdir.mkdir(mode=0o700, exist_ok=True)
 
         def start(name: str) -> GuestBox:
-            nodes = len(folder.lab.nodes)
-            guest = self._supervisor.call(lambda: start_box(self._state, image, name, nodes, say))
-            self._guest = guest
-            self._supervisor.record("guest", guest.guest.process.pid)
-            return guest
+            if console.exists():  # of the launcher before: what it said stays apart
+                console.rename(state.logs / "console-before.log")
+            memory = guest_memory(nodes, os.environ.get(MEMORY_VARIABLE))
+            guest = self._supervisor.call(
+                lambda: start_guest(name, image, Machine(memory), workdir=workdir, console=console)
+            )
+            say(f"guest starts on {name} with {memory} MB")
+            self._guest = GuestBox(guest, state.root / "agent.sock")
+            self._supervisor.record("guest", guest.process.pid)
+            return self._guest
 
-        return trial.boot(launcher, image, start, limit=BOOT_LIMIT, cancel=self._cancel, say=say).connect()
-
-    def _link(self, agent: Agent, made: Plan) -> None:
-        lab = made.folder.lab
-        names = list(made.namespaces.values())
-        self._do(agent, [(None, namespaces(names))])
-        self._do(agent, [*((name, quiet()) for name in names)])
-        self._do(agent, [(None, links(lab.keyed_links, made.management))])
-        groups = []
-        for name, node in lab.nodes.items():
-            if node.kind != "switch":
-                node = made.namespaces[name]
-                forwarding = kube_node() if node.kind == "kube-node" else []
-                ops = host_interfaces(node, lab.interfaces(name), made.management)
-                groups.append((node, [*forwarding, *ops]))
-        self._do(agent, groups)
+        return trial.boot(launcher, image, start, limit=BOOT_LIMIT, cancel=self.cancel, say=say).connect()
 
     @staticmethod
-    def _do(agent: Agent, groups: list[Any]) -> None:
-        for (namespace, _), failures in zip(groups, agent.batches(groups), strict=True):
-            if failures:
-                first = failures[0]
-                raise LabError(
-                    f"the guest refused {len(failures)} changes in {namespace or 'its own namespace'}, the first: "
-                    f"{first.text}: {first.message}",
-                    code="guest-refused",
-                )
-
-    def _write_table(self, made: Plan, ports: Mapping[str, int], username: str, password_file: str, plane: Any) -> None:
-        nodes = made.folder.lab.nodes
-        table = EndpointTable(
-            namespaces=dict(made.namespaces),
-            kinds={name: node.kind for name, node in nodes.items()},
-            management={name: str(made.management.addresses[node]) for name, node in made.namespaces.items()},
-            ssh_ports=dict(ports),
-            username=username,
-            password_file=password_file,
-            api_port=plane.port if plane else None,
-            speed=pace.speed(),
-        )
-        self._state.write(endpoints_file(self._state), json.dumps(asdict(table)))
+    def _link(agent: Agent, lab: Lab, management: Management) -> None:
+        names = [node.topology for node in lab.nodes.values()]
+        inside = []
+        for name, node in lab.nodes.items():
+            if node.kind != "switch":
+                forwarding = KUBE_NODE if node.kind == "kube-node" else []
+                addressed = host_interfaces(node.topology, lab.interfaces(name), management)
+                inside.append((node.topology, [*forwarding, *addressed]))
+        for groups in (
+            [(None, ops(*(f"netns add {name}" for name in names)))],
+            [(name, QUIET) for name in names],
+            [(None, links(lab.keyed_links, management))],
+            inside,
+        ):
+            for (namespace, _), failures in zip(groups, agent.batches(groups), strict=True):
+                if failures:
+                    first = failures[0]
+                    raise LabError(
+                        f"the guest refused {len(failures)} changes in {namespace or 'its own namespace'}, the first: "
+                        f"{first.text}: {first.message}",
+                        code="guest-refused",
+                    )
 
     def observe(self) -> dict[str, Any]:
-        """As `labctl.runtime.api.Observation`, read now."""
+        """What `labctl.runtime.api.Observation` has, read now."""
         running = self._supervisor.running()
         guest = self._guest.guest if self._guest else None
         guest_alive = guest is not None and not guest.exited()
-        nodes = []
-        if self._plan and self._created:
-            for name, node in self._plan.folder.lab.nodes.items():
-                nodes.append(self._node_status(name, node.kind, running, guest_alive=guest_alive))
         dead = [name for name, alive in running.items() if not alive]
-        detail = self._failure or (f"ended: {', '.join(dead)}" if dead else "")
         return {
-            "alive": self._created and guest_alive,
+            "alive": self._statuses is not None and guest_alive,
             "launcher": guest.launcher if guest else None,
             "speed": pace.speed(),
             "guest": guest.process.pid if guest else None,
-            "nodes": nodes,
-            "detail": detail,
+            "nodes": [asdict(_now(one, running, guest_alive=guest_alive)) for one in self._statuses or ()],
+            "detail": self._failure or (f"ended: {', '.join(dead)}" if dead else ""),
         }
-
-    def _node_status(self, name: str, kind: str, running: Mapping[str, bool], *, guest_alive: bool) -> dict[str, Any]:
-        assert self._plan is not None  # noqa: S101
-        processes = {"switch": f"switch:{name}", "kube-node": "node-agents"}
-        process = processes.get(kind)
-        up = guest_alive and (process is None or running.get(process, False))
-        return {
-            "name": name,
-            "kind": kind,
-            "state": "running" if up else "dead",
-            "management": str(self._plan.management.addresses[self._plan.namespaces[name]]),
-            "detail": "" if up else ("the guest ended" if not guest_alive else f"process {process} ended"),
-        }
-
-    def watch(self) -> None:
-        """Called now and then by the daemon: nothing to do, a look at the children reaps them."""
-        self._supervisor.running()
 
     def destroy(self, say: Say) -> None:
         """End everything. Idempotent."""
@@ -349,3 +283,12 @@ class EmbeddedLab:
             pool.submit(self._supervisor.stop_all, 1.0).result()
             if guest:
                 guest.result()
+
+
+def _now(status: NodeStatus, running: Mapping[str, bool], *, guest_alive: bool) -> NodeStatus:
+    process = {"switch": f"switch:{status.name}", "kube-node": "node-agents"}.get(status.kind)
+    if not guest_alive:
+        return replace(status, state="dead", detail="the guest ended")
+    if process and not running.get(process):
+        return replace(status, state="dead", detail=f"process {process} ended")
+    return status

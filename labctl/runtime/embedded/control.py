@@ -1,7 +1,7 @@
 """The daemon's control socket: JSON lines on a unix socket, one request a connection.
 
 The client sends ``{"verb": …}``; the daemon answers any number of ``{"progress": "…"}`` and then exactly one
-``{"result": …}`` or ``{"error": {"type", "message", "code", "hint"}}``.
+``{"result": …}`` or ``{"error": …}``, which is a `Sent`.
 """
 
 from __future__ import annotations
@@ -9,20 +9,20 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel
 
 from labctl import errors
 from labctl.errors import InconclusiveError, LabctlError, LabError
 from labctl.pace import limit
 from labctl.waiting import Late
 
-_KINDS = (
-    errors.UsageError, errors.GateMissed, errors.InconclusiveError, errors.HostError, errors.LabError,
-    errors.CheckFailed,
+_KINDS: tuple[type[LabctlError], ...] = (
+    errors.RejectedError, errors.SpecError, errors.UsageError, errors.GateMissed, errors.InconclusiveError,
+    errors.HostError, errors.LabError, errors.CheckFailed,
 )  # fmt: skip
-_ERRORS: dict[str, type[LabctlError]] = {kind.__name__: kind for kind in _KINDS}
 
 
 class DaemonGone(LabError):
@@ -51,16 +51,14 @@ def request(
             connection.connect(str(path))
             connection.sendall(json.dumps({"verb": verb}).encode() + b"\n")
             with connection.makefile("rb") as lines:
-                for line in lines:
-                    answer = json.loads(line)
-                    if "progress" in answer:
-                        if progress:
-                            progress(answer["progress"])
-                    elif "error" in answer:
-                        raise rebuild(answer["error"])
-                    else:
+                for answer in map(json.loads, lines):
+                    if "error" in answer:
+                        raise Sent.model_validate(answer["error"]).error()
+                    if "result" in answer:
                         result: dict[str, Any] = answer["result"]
                         return result
+                    if progress:
+                        progress(answer["progress"])
     except TimeoutError:
         raise DaemonLate(f"the lab's daemon said nothing for {timeout:.0f} s") from None
     except OSError as error:
@@ -68,31 +66,29 @@ def request(
     raise DaemonGone("the lab's daemon closed the connection")
 
 
-def describe(error: LabctlError) -> dict[str, Any]:
+class Sent(BaseModel):
     """An error as it travels: as the nearest class that both sides know."""
-    body = {"code": error.code, "next": error.next_command, "hint": error.hint, "place": _spot(error.place)}
-    if isinstance(error, errors.SpecError):
-        kind: type[LabctlError] = errors.RejectedError if isinstance(error, errors.RejectedError) else errors.SpecError
-        problems = [{**asdict(problem), "place": _spot(problem.place)} for problem in error.problems]
-        return {**body, "type": kind.__name__, "message": error.render(), "problems": problems}
-    same = (kind for kind in _ERRORS.values() if isinstance(error, kind) and kind.exit_code == error.exit_code)
-    return {**body, "type": next(same, LabctlError).__name__, "message": error.message}
 
+    type: str
+    message: str
+    code: str
+    place: errors.Place | None
+    hint: str | None
+    next_command: str | None
+    problems: tuple[errors.Problem, ...]
 
-def rebuild(data: dict[str, Any]) -> LabctlError:
-    """The error on this side."""
-    if "problems" in data:
-        problems = [errors.Problem(**{**row, "place": _place(row["place"])}) for row in data["problems"]]
-        many = errors.RejectedError if data["type"] == "RejectedError" else errors.SpecError
-        return many(problems, next_command=data.get("next"))
-    kind = _ERRORS.get(data["type"], LabError)
-    place = _place(data.get("place"))
-    return kind(data["message"], code=data["code"], place=place, hint=data.get("hint"), next_command=data.get("next"))
+    @classmethod
+    def of(cls, error: LabctlError) -> Sent:
+        same = (kind for kind in _KINDS if isinstance(error, kind) and kind.exit_code == error.exit_code)
+        return cls(
+            type=next(same, LabctlError).__name__, message=error.message, code=error.code, place=error.place,
+            hint=error.hint, next_command=error.next_command,
+            problems=error.problems if isinstance(error, errors.SpecError) else (),
+        )  # fmt: skip
 
-
-def _spot(place: errors.Place | None) -> list[Any] | None:
-    return None if place is None else [place.file, place.line, place.column, place.text]
-
-
-def _place(spot: list[Any] | None) -> errors.Place | None:
-    return errors.Place(*spot) if spot else None
+    def error(self) -> LabctlError:
+        """The error on this side."""
+        kind = next((kind for kind in _KINDS if kind.__name__ == self.type), LabError)
+        if issubclass(kind, errors.SpecError):
+            return kind(self.problems, next_command=self.next_command)
+        return kind(self.message, code=self.code, place=self.place, hint=self.hint, next_command=self.next_command)

@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -21,7 +22,7 @@ from typing import Any
 from labctl.errors import LabctlError, LabError
 from labctl.logs import to_stream
 from labctl.runtime.embedded.boot import EmbeddedLab
-from labctl.runtime.embedded.control import describe
+from labctl.runtime.embedded.control import Sent
 from labctl.state import LabState, lab_state
 
 log = logging.getLogger(__name__)
@@ -48,7 +49,6 @@ class Daemon:
                 try:
                     connection, _ = listener.accept()
                 except TimeoutError:
-                    self._lab.watch()
                     if not path.exists() and not self._over.is_set():
                         self.stop()  # the state folder was removed: nobody can reach this lab any more
                     continue
@@ -57,15 +57,18 @@ class Daemon:
 
     def stop(self) -> None:
         """End the lab and the daemon (SIGTERM)."""
-        self._lab.cancel()
-        with self._busy:
-            self._lab.destroy(lambda _message: None)
+        self._destroy(lambda _message: None)
         self._over.set()
+
+    def _destroy(self, progress: Callable[[str], None]) -> None:
+        self._lab.cancel.set()
+        with self._busy:
+            self._lab.destroy(progress)
 
     def _answer(self, connection: socket.socket) -> None:
         with connection, connection.makefile("rwb") as stream:
 
-            def send(body: dict[str, Any]) -> None:
+            def send(**body: Any) -> None:
                 try:
                     stream.write(json.dumps(body).encode() + b"\n")
                     stream.flush()
@@ -74,16 +77,17 @@ class Daemon:
 
             try:
                 verb = json.loads(stream.readline() or b"{}").get("verb", "")
-                send({"result": self._do(verb, lambda message: send({"progress": message}))})
+                send(result=self._do(verb, lambda message: send(progress=message)))
             except LabctlError as error:
-                send({"error": describe(error)})
+                send(error=Sent.of(error).model_dump())
             except (OSError, ValueError, KeyError, RuntimeError) as error:
                 log.exception("the daemon broke")
-                send({"error": describe(LabError(f"the daemon broke: {error!r}", hint=str(self._state.logs)))})
+                broke = LabError(f"the daemon broke: {error!r}", hint=str(self._state.logs))
+                send(error=Sent.of(broke).model_dump())
         if self._lab.destroyed:
             self._over.set()
 
-    def _do(self, verb: str, progress: Any) -> dict[str, Any]:
+    def _do(self, verb: str, progress: Callable[[str], None]) -> dict[str, Any]:
         match verb:
             case "observe":
                 return self._lab.observe()
@@ -91,9 +95,7 @@ class Daemon:
                 with self._busy:
                     return self._lab.create(progress)
             case "destroy":
-                self._lab.cancel()
-                with self._busy:
-                    self._lab.destroy(progress)
+                self._destroy(progress)
                 return {}
             case _:
                 raise LabError(f"unknown verb {verb!r}")

@@ -14,11 +14,15 @@ from pathlib import Path
 from labctl import pace
 from labctl.errors import InconclusiveError
 from labctl.guest.api import AgentError, ByteStream, Capture, Completed, ExecStream, TtySize
-from labctl.guest.client import Agent
+from labctl.guest.client import Agent, connect
 from labctl.runtime.api import SshEndpoint
 from labctl.runtime.ports import kernel_name
 from labctl.runtime.refusals import no_cluster, no_console, no_interface, no_node
 from labctl.state import LabState
+
+USERNAME = "admin"
+PASSWORD, KEY = "switch_password", "switch_key"
+"""Files in the lab's secrets: what logs in to a switch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +33,6 @@ class EndpointTable:
     kinds: Mapping[str, str]
     management: Mapping[str, str]
     ssh_ports: Mapping[str, int]
-    username: str
-    password_file: str
     api_port: int | None
     speed: float | None = None
     """The guest's, as it was measured when it had booted."""
@@ -43,12 +45,11 @@ def endpoints_file(state: LabState) -> Path:
 def read_table(state: LabState) -> EndpointTable:
     """Raises `InconclusiveError` when the lab never came so far."""
     try:
-        data = json.loads(endpoints_file(state).read_text())
-    except (OSError, ValueError):
+        return EndpointTable(**json.loads(endpoints_file(state).read_text()))
+    except (OSError, ValueError, TypeError):  # the last: an older labctl's
         raise InconclusiveError(
             f"lab {state.name} has no nodes", code="not-running", next_command=f"labctl status {state.name}"
         ) from None
-    return EndpointTable(**data)
 
 
 class EmbeddedEndpoints:
@@ -66,8 +67,6 @@ class EmbeddedEndpoints:
         """The connection to the guest's agent, made at first use."""
         with self._lock:
             if self._agent is None:
-                from labctl.guest.client import connect
-
                 self._agent = connect(self._state.root / "agent.sock")
             return self._agent
 
@@ -75,11 +74,9 @@ class EmbeddedEndpoints:
         port = self._table.ssh_ports.get(switch)
         if port is None:
             raise no_node(self._state.name, switch, self._table.ssh_ports, "switch")
-        secret = Path(self._table.password_file)
-        return SshEndpoint(
-            "127.0.0.1", port, self._table.username, secret.read_text().strip(), self._state.ssh_config,
-            key_file=secret.parent / "switch_key",
-        )  # fmt: skip
+        secrets = self._state.secrets
+        password = (secrets / PASSWORD).read_text().strip()
+        return SshEndpoint("127.0.0.1", port, USERNAME, password, self._state.ssh_config, key_file=secrets / KEY)
 
     def kubeconfig(self) -> Path:
         if self._table.api_port is None:
@@ -108,21 +105,17 @@ class EmbeddedEndpoints:
         try:
             return self.agent.capture(self.namespace(node), name, expression)
         except AgentError:
-            known = self._interfaces(node)
+            # names that the kernel has now
+            listed = self.exec(node, ["ip", "-j", "link", "show"]).stdout
+            known = [str(row["ifname"]) for row in json.loads(listed or b"[]")]
             if name in known:
                 raise
             raise no_interface(node, interface, known) from None
 
-    def _interfaces(self, node: str) -> list[str]:
-        """Names that the kernel has now."""
-        done = self.exec(node, ["ip", "-j", "link", "show"])
-        return [str(row["ifname"]) for row in json.loads(done.stdout or b"[]")]
-
     def _interface(self, node: str, interface: str) -> str:
         """A stand-in leaf's port-channel is captured at its bridge, where frames carry the VLAN tag."""
-        if self._table.kinds.get(node) == "switch" and interface.lower().startswith("port-channel"):
-            return "br0"
-        return kernel_name(interface)
+        bridged = self.kind(node) == "switch" and interface.lower().startswith("port-channel")
+        return "br0" if bridged else kernel_name(interface)
 
     def console(self, switch: str) -> ByteStream:
         raise no_console(self._state.name, switch)

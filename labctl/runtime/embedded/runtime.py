@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -16,7 +17,16 @@ from labctl.pace import limit, paced
 from labctl.runtime.api import NodeStatus, Observation, Progress, SwitchLogin
 from labctl.runtime.embedded.control import DaemonGone, request
 from labctl.runtime.embedded.endpoints import EmbeddedEndpoints, endpoints_file, read_table
-from labctl.runtime.processes import ProcessRecord, end_leftovers, is_running, open_log, read_records, start_time, tail
+from labctl.runtime.processes import (
+    ProcessRecord,
+    end_leftovers,
+    is_running,
+    open_log,
+    read_records,
+    start_time,
+    tail,
+    write_records,
+)
 from labctl.runtime.refusals import not_running
 from labctl.state import LabState, state_root
 from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for
@@ -39,25 +49,16 @@ def collect(folder: Path, node: str | None, endpoints: EmbeddedEndpoints | None)
             # one process serves all nodes: each of its lines names its node after the time
             lines = [line for line in text.splitlines() if line.partition(" ")[2].startswith(f"{node} ")]
             pieces.append((f"{path.name} (lines of {node})", "\n".join(lines)))
-    if node is not None and endpoints is not None:
-        pieces += _guest(node, endpoints)
+    if node is not None and endpoints is not None and endpoints.kind(node) in GUEST_FOLDERS:
+        where = GUEST_FOLDERS[endpoints.kind(node) or ""].format(node=node, namespace=endpoints.namespace(node))
+        try:
+            listed = endpoints.exec(node, ["find", where, "-name", "*.log", "-size", "+0"])
+            names = sorted(listed.stdout.decode(errors="replace").split())
+            read = endpoints.agent.read_file
+            pieces += [(f"guest:{name}", read(name).decode(errors="replace")) for name in names]
+        except (AgentError, InconclusiveError) as error:
+            pieces.append(("guest", f"its logs cannot be read now: {error}"))
     return "\n".join(f"==> {name} <==\n{text.rstrip()}" for name, text in pieces if text.strip())
-
-
-def _guest(node: str, endpoints: EmbeddedEndpoints) -> list[tuple[str, str]]:
-    kind = endpoints.kind(node)
-    if kind not in GUEST_FOLDERS:
-        return []
-    folder = GUEST_FOLDERS[kind].format(node=node, namespace=endpoints.namespace(node))
-    pieces = []
-    try:
-        listed = endpoints.exec(node, ["find", folder, "-name", "*.log", "-size", "+0"])
-        for name in sorted(listed.stdout.decode(errors="replace").split()):
-            text = endpoints.agent.read_file(name).decode(errors="replace")
-            pieces.append((f"guest:{name}", text))
-    except (AgentError, InconclusiveError) as error:
-        pieces.append(("guest", f"its logs cannot be read now: {error}"))
-    return pieces
 
 
 CREATE_LIMIT = 600.0
@@ -85,6 +86,10 @@ class EmbeddedRuntime:
     def _socket(self) -> Path:
         return self._state.root / "daemon.sock"
 
+    @property
+    def _record(self) -> Path:
+        return self._state.root / "daemon.json"
+
     def create(self, folder: Path, *, progress: Progress) -> EmbeddedEndpoints:
         if folder != self._state.folder:
             raise LabError("the embedded runtime runs the folder in the lab's state")
@@ -92,8 +97,7 @@ class EmbeddedRuntime:
         for left in ("cluster", "guest", "front-ends"):  # of an earlier run: nothing of it is used again
             shutil.rmtree(self._state.root / left, ignore_errors=True)
         self._state.write(self._state.runtime_file, json.dumps({"runtime": self.name, "launcher": self._launcher}))
-        child = self._start_daemon()
-        self._await_socket(child)
+        self._await_socket(self._start_daemon())
         request(self._socket, "create", progress=progress, timeout=CREATE_LIMIT)
         return self.endpoints()
 
@@ -111,8 +115,7 @@ class EmbeddedRuntime:
             )
         finally:
             os.close(log)
-        record = {"name": "daemon", "pid": child.pid, "started": start_time(child.pid)}
-        self._state.write(self._state.root / "daemon.json", json.dumps(record))
+        write_records(self._record, [ProcessRecord("daemon", child.pid, start_time(child.pid) or 0)])
         return child
 
     def _await_socket(self, child: subprocess.Popen[bytes]) -> None:
@@ -130,33 +133,20 @@ class EmbeddedRuntime:
         except DeadlinePassed as passed:
             raise InconclusiveError(f"the lab's daemon did not start: {passed.reason}") from None
 
-    def daemon(self) -> ProcessRecord | None:
-        """The daemon's process if it was ever started."""
-        try:
-            row = json.loads((self._state.root / "daemon.json").read_text())
-        except (OSError, ValueError):
-            return None
-        return ProcessRecord(row["name"], row["pid"], row["started"])
-
-    def alive(self) -> bool:
-        """Whether the daemon's process runs."""
-        record = self.daemon()
-        return record is not None and is_running(record)
+    def _daemon(self) -> list[ProcessRecord]:
+        """The daemon's process if it runs."""
+        return list(filter(is_running, read_records(self._record)))
 
     def observe(self) -> Observation:
-        if not self.alive():
-            return self._dead("the lab's daemon does not run")
-        try:
-            answer = request(self._socket, "observe")
-        except DaemonGone as gone:
-            return self._dead(gone.message)
-        nodes = {row["name"]: NodeStatus(**row) for row in answer["nodes"]}
-        return Observation(
-            self.name, answer.get("launcher"), bool(answer["alive"]), nodes, answer.get("detail", ""),
-            speed=answer.get("speed"), guest=answer.get("guest"),
-        )  # fmt: skip
-
-    def _dead(self, detail: str) -> Observation:
+        detail = "the lab's daemon does not run"
+        if self._daemon():
+            try:
+                answer = request(self._socket, "observe")
+            except DaemonGone as gone:
+                detail = gone.message
+            else:
+                nodes = {row["name"]: NodeStatus(**row) for row in answer.pop("nodes")}
+                return Observation(self.name, nodes=nodes, **answer)
         try:
             table = read_table(self._state)
         except InconclusiveError:
@@ -169,35 +159,27 @@ class EmbeddedRuntime:
 
     def pids(self) -> dict[str, int]:
         """Every process of the lab that runs, by name."""
-        records = [*read_records(self._state.processes), *([self.daemon()] if self.daemon() else [])]
-        return {record.name: record.pid for record in records if record and is_running(record)}
+        records = [*read_records(self._state.processes), *read_records(self._record)]
+        return {record.name: record.pid for record in records if is_running(record)}
 
     def endpoints(self) -> EmbeddedEndpoints:
-        if not self.alive():
+        if not self._daemon():
             raise not_running(self._state.name, "its daemon is gone")
         return EmbeddedEndpoints(self._state, read_table(self._state))
 
     def destroy(self, *, progress: Progress) -> None:
-        record = self.daemon()
-        if record is not None and is_running(record):
+        daemon = self._daemon()
+        if daemon:
             try:
                 request(self._socket, "destroy", progress=progress, timeout=paced(DESTROY_LIMIT))
             except DaemonGone as gone:
                 progress(gone.message)
-            self._await_end(record)
-        leftovers = end_leftovers(read_records(self._state.processes), Deadline(5.0))
-        for left in leftovers:
+            with contextlib.suppress(DeadlinePassed):
+                wait_for(lambda: NotYet("the daemon still runs") if self._daemon() else True, Deadline(5.0), every=0.02)
+            end_leftovers(daemon, Deadline(5.0))
+        for left in end_leftovers(read_records(self._state.processes), Deadline(5.0)):
             progress(f"ended left-over {left.name} (pid {left.pid})")
         endpoints_file(self._state).unlink(missing_ok=True)
-
-    def _await_end(self, record: ProcessRecord) -> None:
-        def ended() -> bool | NotYet:
-            return NotYet("the daemon still runs") if is_running(record) else True
-
-        try:
-            wait_for(ended, Deadline(5.0), every=0.02)
-        except DeadlinePassed:
-            end_leftovers([record], Deadline(5.0))
 
     def rebuild(self, switch: str, *, progress: Progress) -> None:  # noqa: ARG002 - the protocol's
         raise self._cannot(f"make {switch} anew")

@@ -7,11 +7,12 @@ the child, so all children are started by one thread that lives as long as the d
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -38,31 +39,27 @@ class Supervisor:
         """Run something that starts a process on the thread that lives as long as the daemon."""
         return self._starter.submit(work).result()
 
-    def start(
-        self, spec: ProcessSpec, *, stdin: int | None = None, pass_fds: Sequence[int] = ()
-    ) -> subprocess.Popen[bytes]:
+    def start(self, spec: ProcessSpec, *, pass_fds: Sequence[int] = ()) -> subprocess.Popen[bytes]:
         """Start one child now (its ``after`` is not looked at)."""
-        return self._starter.submit(self._start, spec, stdin, tuple(pass_fds)).result()
-
-    def _start(self, spec: ProcessSpec, stdin: int | None, pass_fds: tuple[int, ...]) -> subprocess.Popen[bytes]:
         spec.log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        environment: Mapping[str, str] = {**os.environ, **spec.env}
         log = open_log(spec.log)
-        try:
-            child = subprocess.Popen(
+
+        def work() -> subprocess.Popen[bytes]:
+            return subprocess.Popen(
                 ("setpriv", "--pdeathsig", "KILL", "--", *spec.argv),
-                stdin=subprocess.DEVNULL if stdin is None else stdin,
+                stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=environment,
+                env={**os.environ, **spec.env},
                 cwd=spec.cwd,
                 pass_fds=pass_fds,
                 start_new_session=True,
             )
+
+        try:
+            child = self._children[spec.name] = self.call(work)
         finally:
             os.close(log)
-        with self._lock:
-            self._children[spec.name] = child
         self.record(spec.name, child.pid)
         return child
 
@@ -73,17 +70,14 @@ class Supervisor:
 
         Raises `InconclusiveError` with the end of the log of the one that died or was not ready in time.
         """
-        pending = {spec.name: spec for spec in specs}
-        started: dict[str, ProcessSpec] = {}
         ready: set[str] = set()
-        while pending or len(ready) < len(specs):
-            for name, spec in list(pending.items()):
-                if all(other in ready for other in spec.after):
+        while len(ready) < len(specs):
+            for spec in specs:
+                if spec.name not in self._children and ready.issuperset(spec.after):
                     self.start(spec)
-                    started[name] = pending.pop(name)
-            waiting = [spec for name, spec in started.items() if name not in ready]
+            waiting = [spec for spec in specs if spec.name in self._children and spec.name not in ready]
 
-            def some_ready(waiting: list[ProcessSpec] = waiting) -> str | NotYet:
+            def some_ready(waiting: Sequence[ProcessSpec] = waiting) -> str | NotYet:
                 return self._first_ready(waiting)
 
             try:
@@ -119,39 +113,19 @@ class Supervisor:
         with self._lock:
             return {name: is_running(record) for name, record in self._records.items()}
 
-    def pids(self) -> dict[str, int]:
-        with self._lock:
-            return {name: record.pid for name, record in self._records.items()}
-
-    def stop(self, name: str, *, force: bool = False) -> None:
-        """Send SIGTERM (or SIGKILL) to one process."""
-        with self._lock:
-            record = self._records.get(name)
-        if record and is_running(record):
-            try:
-                os.kill(record.pid, signal.SIGKILL if force else signal.SIGTERM)
-            except ProcessLookupError:
-                return
-
     def stop_all(self, grace: float) -> None:
         """End everything: SIGTERM, then after ``grace`` seconds SIGKILL; all are reaped."""
-        names = list(self.pids())
-        for name in names:
-            self.stop(name)
-        self._reap(names, grace)
-        for name in names:
-            self.stop(name, force=True)
-        self._reap(names, 5.0)
+        for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
+            for record in list(self._records.values()):
+                if is_running(record):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(record.pid, number)
+            with contextlib.suppress(DeadlinePassed):
+                wait_for(self._all_gone, Deadline(seconds), every=0.02)
         self._starter.shutdown(wait=True)
 
-    def _reap(self, names: Sequence[str], seconds: float) -> None:
-        def all_gone() -> NotYet | bool:
-            for child in self._children.values():
-                child.poll()
-            left = [name for name in names if is_running(self._records[name])]
-            return NotYet(", ".join(left)) if left else True
-
-        try:
-            wait_for(all_gone, Deadline(seconds), every=0.02)
-        except DeadlinePassed:
-            return
+    def _all_gone(self) -> NotYet | bool:
+        for child in list(self._children.values()):
+            child.poll()
+        left = [name for name, alive in self.running().items() if alive]
+        return NotYet(", ".join(left)) if left else True

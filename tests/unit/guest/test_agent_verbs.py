@@ -285,7 +285,7 @@ def test_two_clients_of_one_hub(hub: tuple[Hub, Path], tmp_path: Path) -> None:
     second.close()
 
 
-def test_the_hubs_end_is_the_clients_end(hub: tuple[Hub, Path]) -> None:
+def test_the_hubs_end_is_the_clients_end(hub: tuple[Hub, Path], caplog: pytest.LogCaptureFixture) -> None:
     client = connect(hub[1])
     assert client.info().cpus
     hub[0].stop()
@@ -293,6 +293,7 @@ def test_the_hubs_end_is_the_clients_end(hub: tuple[Hub, Path]) -> None:
     with pytest.raises(AgentError):
         client.info()
     client.close()
+    assert not caplog.records
 
 
 def test_runs_of_one_kind_are_one_process() -> None:

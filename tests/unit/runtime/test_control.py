@@ -13,7 +13,17 @@ import pytest
 
 from labctl import errors
 from labctl.guest.api import AgentTimeout
-from labctl.runtime.embedded.control import DaemonGone, DaemonLate, describe, rebuild, request
+from labctl.runtime.embedded.control import DaemonGone, DaemonLate, Sent, request
+
+
+def describe(error: errors.LabctlError) -> dict[str, Any]:
+    """As the daemon sends it."""
+    return json.loads(json.dumps(Sent.of(error).model_dump()))
+
+
+def rebuild(data: dict[str, Any]) -> errors.LabctlError:
+    """As the client has it."""
+    return Sent.model_validate(data).error()
 
 
 @pytest.fixture
@@ -83,14 +93,14 @@ def test_errors_arrive_as_what_they_are(daemon: Any, error: errors.LabctlError) 
 
 
 def test_an_error_of_a_finer_kind_arrives_as_its_nearest_known_one() -> None:
-    found = rebuild(json.loads(json.dumps(describe(DaemonGone("gone")))))
+    found = rebuild(describe(DaemonGone("gone")))
     assert (type(found), found.code, found.message) == (errors.LabError, "daemon-gone", "gone")
     assert type(rebuild(describe(errors.LabctlError("m")))) is errors.LabError
 
 
 @pytest.mark.parametrize("error", [AgentTimeout("late"), DaemonLate("late"), errors.GateMissed("late")])
 def test_what_did_not_answer_in_time_is_inconclusive_on_this_side_too(error: errors.LabctlError) -> None:
-    found = rebuild(json.loads(json.dumps(describe(error))))
+    found = rebuild(describe(error))
     assert (found.exit_code, found.code, found.message) == (errors.ExitCode.INCONCLUSIVE, error.code, "late")
 
 
