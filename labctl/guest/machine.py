@@ -12,6 +12,7 @@ import socket
 import subprocess
 import tarfile
 import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -22,23 +23,16 @@ DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
 
 
 @dataclass(frozen=True, slots=True)
-class Disk:
-    """A further block device of a QEMU guest. What is written to it is lost unless ``kept``."""
-
-    path: Path
-    kept: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Machine:
-    """What a guest has beside its image. ``disks`` are vdc, vdd, … of a QEMU guest."""
+    """What a guest has beside its image."""
 
     memory_mb: int
-    disks: tuple[Disk, ...] = ()
     translation_mb: int = 384
     """QEMU's room for translated code; its default is 1 GB. Of a lab's guest three times less is measurably slower."""
     kernel: str = ""
-    """Further words for the kernel's command line."""
+    """Further words for the kernel's command line, of QEMU's guests."""
+    qemu: tuple[str, ...] = ()
+    """Further arguments of QEMU."""
 
 
 @dataclass
@@ -50,7 +44,8 @@ class RunningGuest:
     channel: socket.socket
     window: int
     console: Path
-    _pump: threading.Thread | None = field(default=None, repr=False)
+    pump: threading.Thread | None = field(default=None, repr=False)
+    """What copies its words to the console's log; None where it writes there itself."""
 
     def exited(self) -> bool:
         return self.process.poll() is not None
@@ -68,17 +63,36 @@ class RunningGuest:
 
     def console_text(self) -> str:
         """What it has written to its console; all of it once its process has ended."""
-        if self._pump and self.exited():
-            self._pump.join(1.0)  # what is under way from a process that is gone
+        if self.pump and self.exited():
+            self.pump.join(1.0)  # what is under way from a process that is gone
         try:
             return self.console.read_text(errors="replace")
         except OSError:
             return ""
 
 
-def open_console(path: Path) -> int:
-    """The console's log, for a process to append to; the caller closes it."""
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+def spawn(
+    launcher: str,
+    command: Callable[[int], Sequence[str]],
+    console: Path,
+    *,
+    window: int,
+    cwd: Path,
+    env: Mapping[str, str] | None = None,
+    terminal: int | None = None,
+) -> RunningGuest:
+    """Start what ``command`` gives for the number of the channel that it inherits; it dies with the calling thread.
+
+    ``terminal``: a descriptor that it reads and writes instead of the console's log.
+    """
+    ours, theirs = socket.socketpair()
+    number = theirs.fileno()
+    with theirs, open(console, "ab", opener=lambda path, flags: os.open(path, flags, 0o600)) as log:
+        process = subprocess.Popen(
+            command(number), cwd=cwd, env=env, pass_fds=(number,), stdin=terminal or subprocess.DEVNULL,
+            stdout=terminal or log, stderr=terminal or log, start_new_session=True,
+        )  # fmt: skip
+    return RunningGuest(launcher, process, ours, window, console)
 
 
 ALONE = "labctl.processors=1"
@@ -119,8 +133,9 @@ been used once, for good: with two, QEMU was seen to run a breakpoint that the k
 `labctl.guest.agent.processors` does the last of it."""
 
 
-def agent_tar() -> bytes:
-    """The tar: ``boot`` (sourced by PID 1) and the agent's package; padded to whole blocks, the same every time."""
+def write_agent_disk(path: Path) -> None:
+    """The tar: ``boot`` (sourced by PID 1) and the agent's package; whole 64 KiB blocks (a block device has no odd
+    end), the same every time."""
     files = {
         "boot": BOOT.format(modules=" ".join(recipe.LOAD), alone=ALONE),
         "labctl/__init__.py": "",
@@ -129,18 +144,10 @@ def agent_tar() -> bytes:
     for entry in resources.files("labctl.guest.agent").iterdir():
         if entry.name.endswith(".py"):
             files[f"labctl/guest/agent/{entry.name}"] = entry.read_text()
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+    with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:
         for name, text in sorted(files.items()):
             data = text.encode()
             info = tarfile.TarInfo(name)
             info.size = len(data)
-            info.mode = 0o644
             tar.addfile(info, io.BytesIO(data))
-    return buffer.getvalue()
-
-
-def write_agent_disk(path: Path) -> None:
-    """Write it, padded to 64 KiB (a block device has no odd end)."""
-    data = agent_tar()
-    path.write_bytes(data + b"\0" * (-len(data) % 65536))
+    os.truncate(path, -(-path.stat().st_size // 65536) * 65536)

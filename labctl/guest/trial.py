@@ -18,16 +18,18 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from labctl.cache import cache_dir, shared_caches
 from labctl.errors import HostError, InconclusiveError
 from labctl.guest import launchers
-from labctl.guest.hub import GuestBox
 from labctl.guest.image import GuestImage
 from labctl.guest.machine import Machine
 from labctl.state import state_root
 from labctl.waiting import Cancelled, Deadline, DeadlinePassed, NotYet, wait_for
+
+if TYPE_CHECKING:
+    from labctl.guest.hub import GuestBox
 
 NAME = "launchers.json"
 DAY = 86400.0
@@ -84,7 +86,7 @@ def _rows() -> list[dict[str, Any]]:
             read = json.loads((folder / NAME).read_text())
             rows += [row for row in read if row["lasting"] or time.time() - row["when"] < DAY]
         except (OSError, ValueError, KeyError, TypeError):
-            continue  # nothing kept_verdict there, or not by us: the launchers are tried
+            continue  # nothing kept there, or not by us: the launchers are tried
     return rows
 
 
@@ -108,18 +110,6 @@ TRIAL_MEMORY_MB = 300
 Say = Callable[[str], None]
 
 
-class Guest(Protocol):
-    """What is asked of a guest that boots."""
-
-    def answers(self) -> bool: ...
-    def exit_code(self) -> int | None: ...
-    def console_text(self) -> str: ...
-    def power_off(self) -> None: ...
-
-
-G = TypeVar("G", bound=Guest)
-
-
 @dataclass(frozen=True, slots=True)
 class Standing:
     """A launcher on this host: why it cannot be used (None when it can), and the verdict of its last boot, if any."""
@@ -129,7 +119,7 @@ class Standing:
     tried: Verdict | None
 
     @property
-    def words(self) -> str:
+    def sentence(self) -> str:
         """One clause for a person."""
         if self.refusal is not None:
             return f"cannot be used: {self.refusal}"
@@ -145,8 +135,8 @@ def standing(name: str, image: GuestImage) -> Standing:
 
 
 def boot(
-    wanted: str, image: GuestImage, start: Callable[[str], G], *, limit: float, cancel: threading.Event, say: Say
-) -> G:
+    wanted: str, image: GuestImage, start: Callable[[str], GuestBox], *, limit: float, cancel: threading.Event, say: Say
+) -> GuestBox:
     """A guest whose agent has spoken, on the launcher ``wanted`` or, with ``auto``, on the first that works.
 
     ``start`` starts a guest on a launcher. Each has a limit of its own: ``limit`` seconds for the last one and for
@@ -165,7 +155,7 @@ def boot(
         guest = start(name)
         try:
             patience = limit if following is None or (known and known.good) else min(SILENCE, limit)
-            verdict = _first_word(guest, patience, cancel)
+            verdict = first_word(guest, patience, cancel)
         except BaseException:
             guest.power_off()
             raise
@@ -201,23 +191,17 @@ def _instead(wanted: str, image: GuestImage) -> str:
     return f"labctl up … --launcher {others[0]}" if wanted != "auto" and others else "labctl doctor"
 
 
-def await_agent(guest: Guest, seconds: float, cancel: threading.Event) -> None:
-    """Wait for a guest's first word. Raises `HostError` with what the console tells."""
-    verdict = _first_word(guest, seconds, cancel)
-    if not verdict.good:
-        raise HostError(verdict.reason, code="guest-does-not-boot")
+def first_word(guest: GuestBox, seconds: float, cancel: threading.Event) -> Verdict:
+    """Wait for it. Raises `InconclusiveError` when that was cancelled."""
 
-
-def _first_word(guest: Guest, seconds: float, cancel: threading.Event) -> Verdict:
     def question() -> int | NotYet | None:
         if guest.answers():
             return None
         code = guest.exit_code()
         return NotYet("the guest's agent does not answer yet") if code is None else code
 
-    deadline = Deadline(seconds)
     try:
-        code = wait_for(question, deadline, every=0.02, cancel=cancel)
+        code = wait_for(question, Deadline(seconds), every=0.02, cancel=cancel)
     except Cancelled:
         raise _cancelled() from None
     except DeadlinePassed:
@@ -229,12 +213,9 @@ def _first_word(guest: Guest, seconds: float, cancel: threading.Event) -> Verdic
     if cancel.is_set():  # whoever cancelled has ended it
         raise _cancelled()
     ended = f"ended by signal {-code}" if code < 0 else f"exit code {code}"
+    reason = f"the guest died while booting ({telling_line(guest.console_text()) or ended})"
     # SIGKILL and SIGTERM come from outside, mostly from a host that is short of memory
-    return Verdict(
-        f"the guest died while booting ({telling_line(guest.console_text()) or ended})",
-        time.time(),
-        lasting=code not in (-9, -15),
-    )
+    return Verdict(reason, time.time(), lasting=code not in (-9, -15))
 
 
 def _cancelled() -> InconclusiveError:
@@ -255,7 +236,7 @@ def telling_line(console: str) -> str:
     """The line of a console that says why it ended: the first that tells most, else the last; never one of a dump."""
     lines = [line for line in (raw.strip() for raw in console.splitlines()) if line]
     lines = [line for line in (_PREFIX.sub("", line) for line in lines) if line and not _DUMP.match(line)]
-    telling = (line for words in _TELLING for line in lines if words.search(line))
+    telling = (line for pattern in _TELLING for line in lines if pattern.search(line))
     return next(telling, lines[-1] if lines else "")[:160]
 
 
@@ -265,14 +246,15 @@ def try_host(image: GuestImage, say: Say) -> None:
     known = kept_verdict(names[0], image) if names else None
     if known and known.good:
         return
+    from labctl.guest.hub import GuestBox
+
     with tempfile.TemporaryDirectory(prefix="labctl-trial-") as folder:
         work = Path(folder)
 
         def start(name: str) -> GuestBox:
             say(f"a guest is booted once, on {name}")
-            guest = launchers.start_guest(
-                name, image, Machine(TRIAL_MEMORY_MB), workdir=work, console=work / f"{name}.log"
-            )
+            machine, console = Machine(TRIAL_MEMORY_MB), work / f"{name}.log"
+            guest = launchers.start_guest(name, image, machine, workdir=work, console=console)
             return GuestBox(guest, work / "agent.sock")
 
         boot("auto", image, start, limit=TRIAL_LIMIT, cancel=threading.Event(), say=say).power_off()

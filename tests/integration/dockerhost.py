@@ -26,7 +26,7 @@ from labctl.guest import recipe
 from labctl.guest.api import Completed
 from labctl.guest.client import Agent
 from labctl.guest.image import GuestImage, build_image
-from labctl.guest.machine import ALONE, Disk, Machine
+from labctl.guest.machine import ALONE, Machine
 from labctl.standin.cluster.controlplane.binaries import bring_binaries
 from labctl.waiting import Deadline, NotYet, wait_for
 from tests.integration.guests import booted
@@ -237,10 +237,24 @@ def source() -> bytes:
     return buffer.getvalue()
 
 
+@dataclass(frozen=True)
+class Disk:
+    """A further block device of the machine (vdc, vdd, …). What is written to it is lost unless ``kept``."""
+
+    path: Path
+    kept: bool = False
+
+    def arguments(self, number: int) -> list[str]:
+        """QEMU's."""
+        drive = f"file={self.path},if=none,id=d{number},format=raw,cache=unsafe{'' if self.kept else ',snapshot=on'}"
+        return ["-drive", drive, "-device", f"virtio-blk-pci,drive=d{number}"]
+
+
 @contextmanager
 def machine(image: GuestImage, disks: Sequence[Disk], work: Path, memory_mb: int = MEMORY_MB) -> Iterator[DockerHost]:
     """Boot it, start Docker on the first disk; power it off in any case."""
-    machine = Machine(memory_mb, tuple(disks), translation_mb=768, kernel=f"{ALONE} cgroup.memory=nokmem")
+    qemu = tuple(word for number, disk in enumerate(disks, 2) for word in disk.arguments(number))
+    machine = Machine(memory_mb, translation_mb=768, kernel=f"{ALONE} cgroup.memory=nokmem", qemu=qemu)
     with booted("qemu-tcg", image, machine, work, BOOT_LIMIT) as agent:
         agent.start(["sh", "-c", START_DOCKER], log="/var/log/dockerd.log")
         host = DockerHost(agent, work)

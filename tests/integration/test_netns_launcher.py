@@ -25,9 +25,8 @@ from labctl.guest.image import GuestImage, find_image
 from labctl.guest.machine import Machine as TheMachine
 from labctl.guest.machine import write_agent_disk
 from labctl.guest.netns import netns_refusal, start_netns
-from labctl.guest.trial import await_agent
 from labctl.waiting import Deadline, NotYet, wait_for
-from tests.integration.guests import booted
+from tests.integration.guests import await_agent, booted
 from tests.integration.harness import WHITEPAPER, Labctl, Machine
 from tests.integration.patience import patient
 
@@ -269,7 +268,7 @@ def test_a_box_on_this_host_comes_and_goes(image: GuestImage, tmp_path: Path) ->
     guest = start_netns("netns", image.root, 200, tmp_path, tmp_path / "console", tmp_path / "agent.tar")
     own = GuestBox(guest, tmp_path / "agent.sock")
     try:
-        await_agent(own, patient(20.0), threading.Event())
+        await_agent(own, 20.0)
         agent = own.connect()
         assert agent.batch(None, lines("netns add one\nlink add v0 type veth peer name v1 netns one")) == []
         assert agent.read_file("/etc/debian_version").startswith(b"13")

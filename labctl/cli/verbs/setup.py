@@ -105,7 +105,7 @@ def status(full: bool, as_json: bool) -> None:
         if row.why:
             result(f"{row.part.name}: {row.why}")
     for one in launchers:
-        result(f"{one.name}: {one.words}")
+        result(f"{one.name}: {one.sentence}")
     for folder in dict.fromkeys(row.part.folder.parent.parent for row in rows):
         result(f"cache: {folder}")
     if not ready:

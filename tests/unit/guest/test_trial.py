@@ -278,14 +278,14 @@ def test_verdicts_of_other_hosts_stay(host: Host, tmp_path: Path) -> None:
 
 
 def test_standing_in_words(host: Host) -> None:
-    assert trial.standing("uml", host.image).words == "not tried here"
+    assert trial.standing("uml", host.image).sentence == "not tried here"
     host.refusals = {"qemu-kvm": "there is no /dev/kvm"}
-    assert trial.standing("qemu-kvm", host.image).words == "cannot be used: there is no /dev/kvm"
+    assert trial.standing("qemu-kvm", host.image).sentence == "cannot be used: there is no /dev/kvm"
     host.up()
-    assert trial.standing("uml", host.image).words.startswith("can be used: a guest booted on 20")
+    assert trial.standing("uml", host.image).sentence.startswith("can be used: a guest booted on 20")
     host.guests["uml"] = dead
     failed(host, "uml")
-    assert trial.standing("uml", host.image).words.startswith(f"cannot be used: {DEAD} (on 20")
+    assert trial.standing("uml", host.image).sentence.startswith(f"cannot be used: {DEAD} (on 20")
 
 
 @pytest.mark.parametrize(
