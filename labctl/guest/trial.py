@@ -152,17 +152,17 @@ def boot(
         )
     for name, following in zip(names, [*names[1:], None], strict=True):
         known = kept_verdict(name, image)
+        was_good = known is not None and known.good
         guest = start(name)
         try:
-            patience = limit if following is None or (known and known.good) else min(SILENCE, limit)
+            patience = limit if following is None or was_good else min(SILENCE, limit)
             verdict = first_word(guest, patience, cancel)
         except BaseException:
             guest.power_off()
             raise
-        if not (known and known.good):
-            keep_verdict(name, image, verdict)
-        elif not verdict.good:  # it can: what was in its way may be gone tomorrow
-            keep_verdict(name, image, replace(verdict, lasting=False))
+        if not (verdict.good and was_good):
+            # one that was good can boot: what was in its way may be gone tomorrow
+            keep_verdict(name, image, replace(verdict, lasting=verdict.lasting and not was_good))
         if verdict.good:
             return guest
         guest.power_off()

@@ -36,6 +36,15 @@ def joined(argv: Sequence[str], join: int | None) -> list[str]:
     return ["/usr/bin/nsenter", f"--target={join}", *namespaces, "--", *argv]
 
 
+def spawn(
+    argv: Sequence[str], ns: str | None, env: Mapping[str, str] | None, **options: Any
+) -> subprocess.Popen[bytes]:
+    """Start a program in a network namespace, in a session of its own."""
+    return kernel.in_network(
+        ns, lambda: subprocess.Popen(argv, env=environment(env), start_new_session=True, **options)
+    )
+
+
 def run(
     argv: Sequence[str],
     timeout: float,
@@ -46,23 +55,14 @@ def run(
     join: int | None = None,
 ) -> tuple[int, bytes, bytes]:
     """Run to the end: (code, stdout, stderr). Raises TimeoutError after killing it."""
-
-    def work() -> tuple[int, bytes, bytes]:
+    pipe = subprocess.PIPE
+    with spawn(joined(argv, join), ns, env, stdin=pipe, stdout=pipe, stderr=pipe) as child:
         try:
-            done = subprocess.run(
-                joined(argv, join),
-                input=stdin,
-                capture_output=True,
-                env=environment(env),
-                timeout=timeout,
-                check=False,
-                start_new_session=True,
-            )
+            out, err = child.communicate(stdin, timeout)
         except subprocess.TimeoutExpired:
+            child.kill()
             raise TimeoutError(f"{argv[0]}: not done after {timeout:.0f} s") from None
-        return done.returncode, done.stdout, done.stderr
-
-    return kernel.in_network(ns, work)
+    return child.returncode, out, err
 
 
 class Programs:
@@ -83,22 +83,10 @@ class Programs:
     ) -> int:
         """Start a program that stays; returns its pid in the machine."""
         prepare, command, overlay = isolate(argv, isolation or {})
-
-        def work() -> subprocess.Popen[bytes]:
-            if log:
-                os.makedirs(os.path.dirname(log), exist_ok=True)
-            with open(log or os.devnull, "ab") as output:
-                return subprocess.Popen(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    env=environment(env),
-                    start_new_session=True,
-                    preexec_fn=prepare,  # noqa: PLW1509 - namespaces and root must change between fork and exec
-                )
-
-        child = kernel.in_network(ns, work)
+        if log:
+            os.makedirs(os.path.dirname(log), exist_ok=True)
+        with open(log or os.devnull, "ab") as output:
+            child = spawn(command, ns, env, stdin=subprocess.DEVNULL, stdout=output, stderr=output, preexec_fn=prepare)
         pid = _first_inside(child) if isolation and isolation.get("pids") else child.pid
         self._started[pid] = child, overlay
         return pid
@@ -199,33 +187,23 @@ class Interactive:
     ) -> None:
         """``tty``: rows and columns of its terminal; None: it has none."""
         self._terminal = bool(tty)
-        master, slave = pty.openpty() if tty else (-1, subprocess.PIPE)
-
-        def take_terminal() -> None:
-            fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
-
-        def work() -> subprocess.Popen[bytes]:
-            return subprocess.Popen(
-                joined(argv, join),
-                bufsize=0,
-                stdin=slave,
-                stdout=slave,
-                stderr=slave,
-                env=environment(env),
-                start_new_session=True,
-                preexec_fn=take_terminal if tty else None,  # noqa: PLW1509 - only the child can take the terminal
-            )
-
+        command = joined(argv, join)
         if tty:
+            master, slave = pty.openpty()
             self._input: Any = os.fdopen(master, "r+b", buffering=0)
             self.resize(tty)
+
+            def take_terminal() -> None:
+                fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+
             try:
-                self.child = kernel.in_network(ns, work)
+                self.child = spawn(command, ns, env, stdin=slave, stdout=slave, stderr=slave, preexec_fn=take_terminal)
             finally:
                 os.close(slave)
             self._outputs: dict[Any, int] = {self._input: 1}
         else:
-            self.child = kernel.in_network(ns, work)
+            pipe = subprocess.PIPE
+            self.child = spawn(command, ns, env, bufsize=0, stdin=pipe, stdout=pipe, stderr=pipe)
             self._input = self.child.stdin
             self._outputs = {self.child.stdout: 1, self.child.stderr: 2}
 
