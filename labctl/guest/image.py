@@ -8,6 +8,7 @@ fits its files is a build that broke, and is built anew.
 from __future__ import annotations
 
 import fcntl
+import gzip
 import hashlib
 import json
 import os
@@ -17,14 +18,13 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from labctl.errors import HostError
 from labctl.guest import recipe, userns
-from labctl.guest.binaries import cpio, use_relative_loader, write_all, writes_all
 
 FILES = ("root.ext4", "vmlinuz", "initrd", "linux.uml", "ld-linux-x86-64.so.2", "libc.so.6")
 NEEDED_TOOLS = {
@@ -264,7 +264,7 @@ def _finish(out: Path, progress: Progress, flavour: recipe.Flavour) -> None:
 def _build(work: Path, progress: Progress, flavour: recipe.Flavour) -> None:
     out = work / "out"
     clock = time.monotonic()
-    progress(f"guest image: fetching {len(flavour.all_packages)} packages of {recipe.SUITE} (about 30 s)")
+    progress(f"guest image: fetching {len(flavour.packages)} packages of {recipe.SUITE} (about 30 s)")
     tar = work / "root.tar"
     mode = "root" if os.geteuid() == 0 else "unshare"
     with tempfile.TemporaryDirectory(prefix="labctl-recipe-") as folder:
@@ -275,7 +275,7 @@ def _build(work: Path, progress: Progress, flavour: recipe.Flavour) -> None:
             (scripts / name).write_text(recipe.script(name))
             (scripts / name).chmod(0o755)
         arguments = [
-            "mmdebstrap", f"--mode={mode}", "--variant=minbase", f"--include={','.join(flavour.all_packages)}",
+            "mmdebstrap", f"--mode={mode}", "--variant=minbase", f"--include={','.join(flavour.packages)}",
             *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "man", "locale", "info")),
             f"--customize-hook={scripts / 'hook.sh'} \"$1\"",
             recipe.SUITE, str(tar), *mirror(),
@@ -283,7 +283,7 @@ def _build(work: Path, progress: Progress, flavour: recipe.Flavour) -> None:
         run(arguments, progress, {"KERNEL_PACKAGE": recipe.KERNEL_PACKAGE})
         progress(f"guest image: packages there after {time.monotonic() - clock:.0f} s; packing")
         pack = ["fakeroot", "sh", str(scripts / "pack.sh"), str(tar), str(work), str(out / "root.ext4")]
-        run(pack, progress, {"MODULES": " ".join(flavour.all_modules)})
+        run(pack, progress, {"MODULES": " ".join(flavour.modules)})
     busybox, block = (out / "busybox").read_bytes(), (work / "virtio_blk.ko").read_bytes()
     init = recipe.script("initramfs-init").encode()
     (out / "initrd").write_bytes(
@@ -297,32 +297,66 @@ def _build(work: Path, progress: Progress, flavour: recipe.Flavour) -> None:
     progress(f"guest image: built in {time.monotonic() - clock:.0f} s")
 
 
+def cpio(files: Mapping[str, tuple[bytes, int]]) -> bytes:
+    """Gzipped newc archive of regular files: name → (contents, permission bits). Linux: driver-api/early-userspace."""
+    entries = [(number, name, 0o100000 | mode, data) for number, (name, (data, mode)) in enumerate(files.items(), 1)]
+    body = b""
+    for number, name, mode, data in (*entries, (0, "TRAILER!!!", 0, b"")):
+        fields = (number, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0)
+        header = b"070701" + b"".join(b"%08X" % field for field in fields) + name.encode() + b"\0"
+        body += header + b"\0" * (-len(header) % 4) + data + b"\0" * (-len(data) % 4)
+    return gzip.compress(body, compresslevel=1, mtime=0)
+
+
+LOADER, RELATIVE = b"/lib64/ld-linux-x86-64.so.2\0", b"./ld-linux-x86-64.so.2"
+"""In linux.uml (PT_INTERP), and the one that lies beside it."""
+SHORT, LONG = bytes.fromhex("48c745f8 880a0000 bf05420000"), bytes.fromhex("48c745f8 00400000 bf05420000")
+"""In linux.uml: the length 0xa88, then PTRACE_SETREGSET, the same bytes in 6.1 and 6.12 of Debian; and what is long
+enough for all registers of any processor."""
+
+
+def use_relative_loader(path: Path) -> None:
+    """Overwrite the loader's name in an ELF file. Raises `HostError` when it is not there once."""
+    if not _replace_once(path, LOADER, RELATIVE.ljust(len(LOADER), b"\0")):
+        raise HostError(f"{path.name} has no loader name that can be replaced", code="bad-elf")
+
+
+def write_all(path: Path) -> bool:
+    """Make a linux.uml write all registers back. False, and the file as it was, where that place is not found once."""
+    _replace_once(path, SHORT, LONG)
+    return writes_all(path)
+
+
+def writes_all(path: Path) -> bool:
+    """Whether that was done."""
+    data = path.read_bytes()
+    return data.count(LONG) == 1 and SHORT not in data
+
+
+def _replace_once(path: Path, old: bytes, new: bytes) -> bool:
+    data = path.read_bytes()
+    if data.count(old) == 1:
+        path.write_bytes(data.replace(old, new))
+        return True
+    return False
+
+
 def mirror(root: Path = Path("/")) -> list[str]:
-    """Words for mmdebstrap that say where packages come from: on Debian the host's own mirror.
+    """Arguments of mmdebstrap that say where packages come from: on Debian the host's own mirror.
 
     Another distribution's mirror (Ubuntu's) has no Debian, and its apt does not know Debian's keys: there it is the
     tool's default mirror, with the keys of the package debian-archive-keyring.
     """
-    if not _is_debian(root):
+    release = root / "etc/os-release"  # os-release(5); without the file it is taken for Debian
+    if release.is_file() and not re.search(r"""^ID=["']?debian["']?$""", release.read_text(), re.MULTILINE):
         return [f"--keyring={DEBIAN_KEYS}"]
     for name in ("sources.list.d/debian.sources", "sources.list"):
         path = root / "etc/apt" / name
-        if path.is_file():
-            for line in path.read_text().splitlines():
-                words = line.split()
-                if words[:1] == ["URIs:"] and len(words) > 1:
-                    return [words[1]]
-                if words[:1] == ["deb"]:
-                    addresses = [word for word in words[1:] if "://" in word]
-                    if addresses:
-                        return addresses[:1]
+        text = path.read_text() if path.is_file() else ""
+        found = re.search(r"^(?:URIs:|deb\s.*?)\s*(\S+://\S*)", text, re.MULTILINE)
+        if found:
+            return [found[1]]
     return []
-
-
-def _is_debian(root: Path) -> bool:
-    """By os-release(5). Without the file it is taken for Debian."""
-    path = root / "etc/os-release"
-    return not path.is_file() or re.search(r"""^ID=["']?debian["']?$""", path.read_text(), re.MULTILINE) is not None
 
 
 def run(arguments: list[str], progress: Progress, extra: dict[str, str]) -> None:

@@ -61,8 +61,9 @@ class Part:
 
 def guest_image(cache: Path) -> Part:
     """The guest image of this labctl's recipe."""
+    key = recipe.LAB.key()
     return Part(
-        "guest image", "guest", recipe.key(), image.guest_cache(cache) / recipe.key(), image.FILES, ".build-",
+        "guest image", "guest", key, image.guest_cache(cache) / key, image.FILES, ".build-",
         image.build_lock, f"built here from Debian {recipe.SUITE}", "built",
     )  # fmt: skip
 

@@ -70,12 +70,26 @@ KEEPER = "keeper"
 """A container that runs as long as the machine does, for the same reason."""
 
 
+DOCKER = recipe.Flavour(
+    packages=(
+        *recipe.PACKAGES, "docker.io", "docker-cli", "containerd", "runc", "openssh-client", "python3", "python3-click",
+        "python3-cryptography", "python3-docker", "python3-jinja2", "python3-kubernetes", "python3-paramiko",
+        "python3-platformdirs", "python3-pydantic", "python3-urllib3", "python3-wsproto", "python3-yaml",
+    ),
+    modules=(
+        *recipe.MODULES, "br_netfilter", "nf_conntrack_netlink", "xt_set", "xt_ipvs", "ip_vs", "nft_reject_inet",
+        "nft_limit", "nft_fib_inet", "nft_fib_ipv4", "nft_fib_ipv6",
+    ),
+)  # fmt: skip
+"""A host with Docker in which labctl itself runs."""
+
+
 def prepared() -> tuple[GuestImage, ImageArchive]:
     """The guest image and the stand-ins' images, built side by side when they are not in the cache."""
     cache = cache_dir()
     binaries = bring_binaries(cache, print)
     with ThreadPoolExecutor() as pool:
-        image = pool.submit(build_image, cache, print, recipe.DOCKER)
+        image = pool.submit(build_image, cache, print, DOCKER)
         archive = pool.submit(build_archive, cache, binaries, print)
         return image.result(), archive.result()
 

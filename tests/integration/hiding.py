@@ -15,8 +15,7 @@ from pathlib import Path
 
 from labctl.cache import cache_dir
 from labctl.guest import recipe
-from labctl.guest.binaries import LONG
-from labctl.guest.image import GuestImage, find_image, guest_cache, write_manifest
+from labctl.guest.image import LONG, GuestImage, find_image, guest_cache, write_manifest
 
 LESS = bytes.fromhex("48c745f8 80080000 bf05420000")
 """A length that is less than every processor's state: the host's kernel refuses it everywhere."""

@@ -14,7 +14,6 @@ import pytest
 
 from labctl.errors import ExitCode, HostError, InconclusiveError, LabctlError
 from labctl.guest import launchers, qemu, trial, uml
-from labctl.guest.binaries import too_many
 from labctl.guest.image import GuestImage
 from labctl.guest.launchers import AUTO
 
@@ -327,9 +326,9 @@ def auxv(path: Path, size: int) -> Path:
 
 
 def test_a_processor_with_amx_has_too_many_registers(tmp_path: Path) -> None:
-    assert too_many(auxv(tmp_path / "a", 11952))
-    assert not too_many(auxv(tmp_path / "b", 3632))
-    assert not too_many(auxv(tmp_path / "c", 3640))
+    assert uml.too_many(auxv(tmp_path / "a", 11952))
+    assert not uml.too_many(auxv(tmp_path / "b", 3632))
+    assert not uml.too_many(auxv(tmp_path / "c", 3640))
 
 
 def test_an_unpatched_uml_is_refused_where_it_would_die(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
