@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import itertools
 import json
 import queue
 import socket
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -124,7 +124,7 @@ class _Exec(Stream):
         self.control(close_stdin=True)
 
     def resize(self, size: TtySize) -> None:
-        self.control(resize=[size.rows, size.columns])
+        self.control(resize=size)
 
     def signal(self, number: int) -> None:
         self.control(signal=number)
@@ -184,10 +184,9 @@ class Agent:
         self._socket = connection
         self._lock = threading.Lock()
         self._streams: dict[int, Stream] = {}
-        self._next = 1
+        self._numbers = itertools.count(1)
         self._gone = False
-        self._reader = threading.Thread(target=self._read, name="agent-client", daemon=True)
-        self._reader.start()
+        threading.Thread(target=self._read, name="agent-client", daemon=True).start()
 
     # --- frames -----------------------------------------------------------------------------------------------
 
@@ -207,27 +206,17 @@ class Agent:
         self._streams.pop(number, None)
 
     def _read(self) -> None:
-        parser = wire.Parser()
-        while True:
-            try:
-                data = self._socket.recv(262144)
-            except OSError:
-                data = b""
-            if not data:
-                break
-            for kind, number, payload in parser.feed(data):
-                stream = self._streams.get(number)
-                if stream is not None:
-                    stream.arrived(kind, payload)
+        for kind, number, payload in wire.messages(lambda: self._socket.recv(262144)):
+            stream = self._streams.get(number)
+            if stream is not None:
+                stream.arrived(kind, payload)
         self._gone = True
         for stream in list(self._streams.values()):
             stream.arrived(wire.END, b'{"error": "the channel to the machine is closed"}')
 
     def _open(self, of: type[S], verb: str, *, begins: bool = False, **body: Any) -> S:
         """``begins``: return once the machine says that it has begun, or raise its error."""
-        with self._lock:
-            number = self._next
-            self._next += 1
+        number = next(self._numbers)
         stream = self._streams[number] = of(self, number)
         request = {"verb": verb, **{key: value for key, value in body.items() if value is not None}}
         self.send_message(wire.REQUEST, number, request)
@@ -255,11 +244,8 @@ class Agent:
 
     def batches(self, groups: Iterable[tuple[str | None, Sequence[Op]]]) -> list[list[OpFailure]]:
         """Several batches in one round trip."""
-        body = [[ns, [[op.kind, op.text] for op in ops]] for ns, ops in groups]
-        return [
-            [OpFailure(*row) for row in rows]
-            for rows in self._call("batches", "batch", groups=body, limit=limit("batch"))
-        ]
+        answers = self._call("batches", "batch", groups=[*groups], limit=limit("batch"))
+        return [[OpFailure(*row) for row in rows] for rows in answers]
 
     def run(
         self,
@@ -296,7 +282,7 @@ class Agent:
         Both outputs are appended to the file ``log`` when given. With ``isolation.pids`` the id is that of the
         program's first process as seen from the machine.
         """
-        wanted = asdict(isolation) if isolation else None
+        wanted = isolation._asdict() if isolation else {}
         return int(self._call("start", argv=argv, ns=ns, env=dict(env or {}), log=log, isolation=wanted))
 
     def signal(self, pid: int, number: int) -> None:
@@ -319,12 +305,11 @@ class Agent:
         join: int | None = None,
     ) -> ExecStream:
         """Run with live streams; with ``tty`` stdout and stderr are one terminal."""
-        size = [tty.rows, tty.columns] if tty else None
-        return self._open(_Exec, "stream", argv=argv, ns=ns, env=dict(env or {}), tty=size, join=join)
+        return self._open(_Exec, "stream", argv=argv, ns=ns, env=dict(env or {}), tty=tty, join=join)
 
     def vty(self, path: str, commands: Sequence[str]) -> list[VtyReply]:
         """Speak to an FRR daemon's vty socket; the connection is kept per path, its node (mode) as it was left."""
-        return [VtyReply(text, status) for text, status in self._call("vty", "vty", path=path, commands=commands)]
+        return [VtyReply(*row) for row in self._call("vty", "vty", path=path, commands=commands)]
 
     def write_file(self, path: str, data: bytes, *, mode: int = 0o600, owner: str | None = None) -> None:
         """Write a file, making its folders; ``owner`` is ``user`` or ``user:group``."""

@@ -79,19 +79,19 @@ class Programs:
         ns: str | None = None,
         env: Mapping[str, str] | None = None,
         log: str | None = None,
-        isolation: Mapping[str, Any] | None = None,
+        isolation: Mapping[str, Any],
     ) -> int:
         """Start a program that stays; returns its pid in the machine."""
-        prepare, command, overlay = isolate(argv, isolation or {})
+        prepare, command, overlay = isolate(argv, isolation)
         if log:
             os.makedirs(os.path.dirname(log), exist_ok=True)
         with open(log or os.devnull, "ab") as output:
             child = spawn(command, ns, env, stdin=subprocess.DEVNULL, stdout=output, stderr=output, preexec_fn=prepare)
-        pid = _first_inside(child) if isolation and isolation.get("pids") else child.pid
+        pid = _first_inside(child) if isolation.get("pids") else child.pid
         self._started[pid] = child, overlay
         return pid
 
-    def wait(self, pid: int, timeout: float | None) -> int | None:
+    def wait(self, pid: int, timeout: float | None = None) -> int | None:
         """Exit code of a started program; None when it still runs. Raises KeyError for a pid that is not ours."""
         child, overlay = self._started[pid]
         try:

@@ -99,9 +99,15 @@ class Server:
         self._calls: dict[int, Call] = {}
         self._programs = programs.Programs()
         self._vtys: dict[str, Vty] = {}
+        self._plain: dict[str, Callable[..., Any]] = {
+            "info": info, "speed": speed.measure, "batches": batches, "remove": remove, "vty": self._vty,
+            "start": self._programs.start, "wait": self._programs.wait, "signal": self._programs.signal,
+        }  # fmt: skip
+        """Verbs that need no more than their arguments and answer with JSON; the others speak with their client."""
         self._verbs: dict[str, Callable[..., Any]] = {
-            name.removeprefix("verb_"): getattr(self, name) for name in dir(self) if name.startswith("verb_")
-        }
+            "run": self._run, "stream": self._stream, "write": self._write_file, "read": self._read_file,
+            "capture": self._capture, "connect": self._connect,
+        }  # fmt: skip
         self.heard = time.monotonic()
 
     def send(self, data: bytes) -> None:
@@ -110,30 +116,27 @@ class Server:
 
     def serve(self) -> None:
         """Until the stream ends."""
-        parser = wire.Parser()
-        while True:
-            try:
-                data = self._read()
-            except OSError:
-                data = b""
-            if not data:
-                break
-            self.heard = time.monotonic()
-            if self._link_acks:
-                self.send(wire.frame(wire.ACK, len(data)))
-            for kind, stream, payload in parser.feed(data):
-                if kind == wire.REQUEST:
-                    call = self._calls[stream] = Call(self, stream)
-                    threading.Thread(target=self._work, args=(call, json.loads(payload)), daemon=True).start()
-                elif stream in self._calls:
-                    self._calls[stream].arrived(kind, payload)
+        for kind, stream, payload in wire.messages(self._hear):
+            if kind == wire.REQUEST:
+                call = self._calls[stream] = Call(self, stream)
+                threading.Thread(target=self._work, args=(call, json.loads(payload)), daemon=True).start()
+            elif stream in self._calls:
+                self._calls[stream].arrived(kind, payload)
         for call in list(self._calls.values()):
             call.arrived(wire.CLOSE, b"")
+
+    def _hear(self) -> bytes:
+        data = self._read()
+        self.heard = time.monotonic()
+        if self._link_acks and data:
+            self.send(wire.frame(wire.ACK, len(data)))
+        return data
 
     def _work(self, call: Call, request: dict[str, Any]) -> None:
         name = request.pop("verb", None)
         try:
-            body: dict[str, Any] = {"ok": self._verbs[name](call, **request)}
+            plain = self._plain.get(name)
+            body: dict[str, Any] = {"ok": plain(**request) if plain else self._verbs[name](call, **request)}
         except KeyError as error:
             body = {"error": f"unknown {error}"}
         except (TimeoutError, subprocess.TimeoutExpired) as error:
@@ -150,32 +153,16 @@ class Server:
 
     # --- verbs: what the client sent as arguments, JSON back --------------------------------------------------
 
-    def verb_info(self, _call: Call) -> dict[str, Any]:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        return {"kernel": os.uname().release, "cpus": os.cpu_count() or 1, "memory": memory}
+    def _vty(self, path: str, commands: list[str]) -> list[tuple[str, int]]:
+        return self._vtys.setdefault(path, Vty(path)).ask(commands)
 
-    def verb_speed(self, _call: Call) -> float:
-        return speed.measure()
-
-    def verb_batches(self, _call: Call, groups: Any, limit: float) -> list[list[Failure]]:
-        return [kernel.in_network(ns, partial(do_batch, ops, limit)) for ns, ops in groups]
-
-    def verb_run(self, call: Call, stdin: str = "", **program: Any) -> int:
+    def _run(self, call: Call, stdin: str = "", **program: Any) -> int:
         code, out, err = programs.run(stdin=base64.b64decode(stdin), **program)
         call.write(wire.STDOUT, out)
         call.write(wire.STDERR, err)
         return code
 
-    def verb_start(self, _call: Call, **program: Any) -> int:
-        return self._programs.start(**program)
-
-    def verb_wait(self, _call: Call, pid: int, timeout: float | None = None) -> int | None:
-        return self._programs.wait(pid, timeout)
-
-    def verb_signal(self, _call: Call, pid: int, number: int) -> None:
-        self._programs.signal(pid, number)
-
-    def verb_stream(self, call: Call, **arguments: Any) -> int:
+    def _stream(self, call: Call, **arguments: Any) -> int:
         program = programs.Interactive(**arguments)
 
         def control(body: dict[str, Any]) -> None:
@@ -192,10 +179,7 @@ class Server:
         finally:
             program.end()
 
-    def verb_vty(self, _call: Call, path: str, commands: list[str]) -> list[tuple[str, int]]:
-        return self._vtys.setdefault(path, Vty(path)).ask(commands)
-
-    def verb_write(self, call: Call, path: str, mode: int, owner: str | None = None) -> None:
+    def _write_file(self, call: Call, path: str, mode: int, owner: str | None = None) -> None:
         data = bytearray()
         for kind, payload in call.incoming():
             if kind == wire.CONTROL:  # that was all of it
@@ -203,18 +187,11 @@ class Server:
                 return
             data += payload[1:]
 
-    def verb_read(self, call: Call, path: str) -> None:
+    def _read_file(self, call: Call, path: str) -> None:
         with open(path, "rb") as file:
             call.write(wire.STDOUT, file.read())
 
-    def verb_remove(self, _call: Call, path: str) -> None:
-        if os.path.isdir(path) and not os.path.islink(path):
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
-
-    def verb_capture(
+    def _capture(
         self,
         call: Call,
         interface: str,
@@ -230,7 +207,7 @@ class Server:
         with sock:
             packets.pump(sock, over, lambda data: call.write(wire.STDOUT, data))
 
-    def verb_connect(self, call: Call, address: Any, limit: float, ns: str | None = None) -> None:
+    def _connect(self, call: Call, address: Any, limit: float, ns: str | None = None) -> None:
         def dial() -> socket.socket:
             if isinstance(address, str):
                 unix = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -265,6 +242,20 @@ def _cause(error: Exception) -> str | None:
     return errno.errorcode.get(error.errno or 0) if isinstance(error, OSError) else None
 
 
+def info() -> dict[str, Any]:
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {"kernel": os.uname().release, "cpus": os.cpu_count() or 1, "memory": memory}
+
+
+def remove(path: str) -> None:
+    """A file, or a folder with all that it holds; a missing one is fine."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+
+
 # --- the kernel in bulk -------------------------------------------------------------------------------------------
 
 COMMANDS = {
@@ -295,6 +286,11 @@ def groups(operations: Sequence[Operation]) -> list[tuple[str, list[Row]]]:
 
     runs = groupby(enumerate(operations), process)
     return [(kind, [(index, text) for index, (_, text) in rows]) for (kind, _), rows in runs]
+
+
+def batches(groups: Sequence[tuple[str | None, Sequence[Operation]]], limit: float) -> list[list[Failure]]:
+    """Each namespace's operations, in order: what was refused."""
+    return [kernel.in_network(ns, partial(do_batch, operations, limit)) for ns, operations in groups]
 
 
 def do_batch(operations: Sequence[Operation], limit: float) -> list[Failure]:

@@ -23,7 +23,7 @@ from __future__ import annotations
 import json
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 HEADER = struct.Struct(">BIH")
 MORE = 0x80
@@ -120,3 +120,16 @@ class Parser:
             else:
                 messages.append((kind, stream, payload))
         return messages
+
+
+def messages(read: Callable[[], bytes]) -> Iterator[tuple[int, int, bytes]]:
+    """Whole messages of a byte stream, until it ends."""
+    parser = Parser()
+    while True:
+        try:
+            data = read()
+        except OSError:
+            return
+        if not data:
+            return
+        yield from parser.feed(data)
