@@ -13,13 +13,8 @@ import itertools
 import socket
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from labctl.guest.agent import wire
-
-if TYPE_CHECKING:  # a test runs the hub where nothing but the standard library is
-    from labctl.guest.client import Agent
-    from labctl.guest.machine import RunningGuest
 
 PING_EVERY = 5.0
 
@@ -122,36 +117,3 @@ class Hub:
                 del self._routes[number]
                 self._to_guest.append(wire.frame(wire.CLOSE, number))
             self._flush()
-
-
-class GuestBox:
-    """Owns a guest from its start on: what it says goes through a hub, whose socket is at ``path``."""
-
-    def __init__(self, guest: RunningGuest, path: Path) -> None:
-        self.guest = guest
-        self._socket = path
-        self._hub = Hub(guest.channel, path, window=guest.window)
-
-    def answers(self) -> bool:
-        """Whether the guest's agent has said a word."""
-        return self._hub.open.is_set()
-
-    def connect(self) -> Agent:
-        """The agent, of a guest that answers."""
-        from labctl.guest.client import connect
-
-        return connect(self._socket)
-
-    def exit_code(self) -> int | None:
-        """Of a guest whose process ended; negative for the signal that ended it."""
-        return self.guest.process.poll()
-
-    def console_text(self) -> str:
-        """All that the guest has written to its console."""
-        return self.guest.console_text()
-
-    def power_off(self) -> None:
-        """End the hub, and with it the guest."""
-        self._hub.stop()
-        self._hub.ended.wait(2.0)
-        self.guest.power_off()

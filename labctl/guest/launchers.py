@@ -4,9 +4,7 @@ A launcher's module has two functions, which get the launcher's name first (two 
 
     refusal(name, image, *, load) -> str | None     why it cannot be used here, as far as that is known without a boot;
                                                     without ``load`` nothing of this host is changed, no module loaded
-    start(name, image, machine, *, workdir, console, disk) -> RunningGuest
-                                                    a child of the calling *thread* (parent-death signal); ``disk`` is
-                                                    its agent's
+    start(name, image, machine) -> RunningGuest     a child of the calling *thread* (parent-death signal)
 
 and may have a ``note() -> str``: what the doctor says of one that can be used.
 `labctl.guest.trial` goes through them. This module imports none: the command line reads the names from it.
@@ -17,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -62,11 +59,7 @@ def note(name: str) -> str:
     return str(getattr(_module(name), "note", str)())
 
 
-def start_guest(name: str, image: GuestImage, machine: Machine, *, workdir: Path, console: Path) -> RunningGuest:
+def start_guest(name: str, image: GuestImage, machine: Machine) -> RunningGuest:
     """Start a guest. Not ready yet: see `labctl.guest.trial`."""
-    from labctl.guest.machine import write_agent_disk
-
-    disk = workdir / "agent.tar"
-    write_agent_disk(disk)
-    guest: RunningGuest = _module(name).start(name, image, machine, workdir=workdir, console=console, disk=disk)
+    guest: RunningGuest = _module(name).start(name, image, machine)
     return guest

@@ -5,7 +5,6 @@ The agent is on a disk of its own, a plain tar as second block device, so that t
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import socket
@@ -16,17 +15,27 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from labctl.guest import recipe
+from labctl.guest.hub import Hub
+
+if TYPE_CHECKING:  # a test runs this where nothing but the standard library is
+    from labctl.guest.client import Agent
 
 DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What a guest has beside its image."""
+    """What a guest has beside its image, and where what belongs to it is on this host."""
 
     memory_mb: int
+    workdir: Path
+    console: Path
+    """The log of what it says."""
+    socket: Path
+    """Of the hub that speaks to its agent."""
     translation_mb: int = 384
     """QEMU's room for translated code; its default is 1 GB. Of a lab's guest three times less is measurably slower."""
     kernel: str = ""
@@ -34,27 +43,40 @@ class Machine:
     qemu: tuple[str, ...] = ()
     """Further arguments of QEMU."""
 
+    @property
+    def agent_disk(self) -> Path:
+        return self.workdir / "agent.tar"
+
 
 @dataclass
 class RunningGuest:
-    """A guest that was started: its process, the channel into it, the link window of the channel."""
+    """A guest from its start on: its process, and the hub through which it speaks."""
 
     launcher: str
     process: subprocess.Popen[bytes]
-    channel: socket.socket
-    window: int
-    console: Path
+    machine: Machine
+    hub: Hub
     pump: threading.Thread | None = field(default=None, repr=False)
     """What copies its words to the console's log; None where it writes there itself."""
 
-    def exited(self) -> bool:
-        return self.process.poll() is not None
+    def answers(self) -> bool:
+        """Whether its agent has said a word."""
+        return self.hub.open.is_set()
+
+    def connect(self) -> Agent:
+        """The agent, of a guest that answers."""
+        from labctl.guest.client import connect
+
+        return connect(self.machine.socket)
+
+    def exit_code(self) -> int | None:
+        """Of a guest whose process ended; negative for the signal that ended it."""
+        return self.process.poll()
 
     def power_off(self, grace: float = 2.0) -> None:
-        """Close the channel, which makes the guest power itself off; kill it when it does not in time."""
-        with contextlib.suppress(OSError):
-            self.channel.shutdown(socket.SHUT_RDWR)
-        self.channel.close()
+        """End the hub, which makes the guest power itself off; kill it when it does not in time."""
+        self.hub.stop()
+        self.hub.ended.wait(2.0)
         try:
             self.process.wait(grace)
         except subprocess.TimeoutExpired:
@@ -63,36 +85,39 @@ class RunningGuest:
 
     def console_text(self) -> str:
         """What it has written to its console; all of it once its process has ended."""
-        if self.pump and self.exited():
+        if self.pump and self.exit_code() is not None:
             self.pump.join(1.0)  # what is under way from a process that is gone
         try:
-            return self.console.read_text(errors="replace")
+            return self.machine.console.read_text(errors="replace")
         except OSError:
             return ""
 
 
 def spawn(
     launcher: str,
+    machine: Machine,
     command: Callable[[int], Sequence[str]],
-    console: Path,
     *,
     window: int,
-    cwd: Path,
+    cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     terminal: int | None = None,
 ) -> RunningGuest:
     """Start what ``command`` gives for the number of the channel that it inherits; it dies with the calling thread.
 
-    ``terminal``: a descriptor that it reads and writes instead of the console's log.
+    ``window``: bytes that may be under way towards it. ``terminal``: a descriptor that it reads and writes instead of
+    the console's log.
     """
+    write_agent_disk(machine.agent_disk)
     ours, theirs = socket.socketpair()
     number = theirs.fileno()
-    with theirs, open(console, "ab", opener=lambda path, flags: os.open(path, flags, 0o600)) as log:
+    with theirs, open(machine.console, "ab", opener=lambda path, flags: os.open(path, flags, 0o600)) as log:
         process = subprocess.Popen(
-            command(number), cwd=cwd, env=env, pass_fds=(number,), stdin=terminal or subprocess.DEVNULL,
-            stdout=terminal or log, stderr=terminal or log, start_new_session=True,
+            [*DIE_WITH_PARENT, *command(number)], cwd=cwd or machine.workdir, env=env, pass_fds=(number,),
+            stdin=terminal or subprocess.DEVNULL, stdout=terminal or log, stderr=terminal or log,
+            start_new_session=True,
         )  # fmt: skip
-    return RunningGuest(launcher, process, ours, window, console)
+    return RunningGuest(launcher, process, machine, Hub(ours, machine.socket, window=window))
 
 
 ALONE = "labctl.processors=1"

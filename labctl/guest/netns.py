@@ -75,7 +75,7 @@ FEATURES: tuple[Feature, ...] = (
 )
 
 
-def netns_refusal(image: Path, *, load: bool = True) -> str | None:
+def refusal(_name: str, image: GuestImage, *, load: bool = True) -> str | None:
     """Why boxes cannot live in this host's kernel; None when they can.
 
     Without ``load`` no module is loaded: what this host's modprobe could bring counts as there.
@@ -90,7 +90,7 @@ def netns_refusal(image: Path, *, load: bool = True) -> str | None:
         load_modules()
     else:
         wanted = tuple(one for one in FEATURES if not modprobe("-n", "-q", one.module or one.name))
-    answer = _try(image, wanted)
+    answer = _try(image.root, wanted)
     if isinstance(answer, str):
         return f"a box cannot be made on this host: {answer}"
     return f"the kernel of this host ({os.uname().release}) lacks {', '.join(answer)}" if answer else None
@@ -117,7 +117,12 @@ def _try(image: Path, features: Sequence[Feature]) -> str | list[str]:
         box = command(image, Path(folder), script(features), size="16m", agent=None)
         try:
             done = subprocess.run(
-                box, capture_output=True, check=False, timeout=TRIAL_LIMIT, stdin=subprocess.DEVNULL, text=True
+                (*DIE_WITH_PARENT, *box),
+                capture_output=True,
+                check=False,
+                timeout=TRIAL_LIMIT,
+                stdin=subprocess.DEVNULL,
+                text=True,
             )
         except subprocess.TimeoutExpired:
             return f"it is not there within {TRIAL_LIMIT:.0f} s"
@@ -185,7 +190,7 @@ wait $!
 def command(image: Path, folder: Path, inside: str, *arguments: str, size: str, agent: Path | None) -> list[str]:
     """What runs ``inside`` (a shell script) in a box of its own; ``folder`` is an empty one to mount on."""
     given = (str(image.resolve()), str(folder), size, str(agent or ""), inside, *arguments)
-    return [*DIE_WITH_PARENT, *_UNSHARE, "sh", "-c", f"PATH={PATH}\nexport PATH\n{ENTER}", "labctl", *given]
+    return [*_UNSHARE, "sh", "-c", f"PATH={PATH}\nexport PATH\n{ENTER}", "labctl", *given]
 
 
 def load_modules() -> None:
@@ -207,23 +212,14 @@ def modprobe(*arguments: str) -> bool:
     return done.returncode == 0
 
 
-def refusal(_name: str, image: GuestImage, *, load: bool) -> str | None:
-    return netns_refusal(image.root, load=load)
-
-
-def start(name: str, image: GuestImage, machine: Machine, *, workdir: Path, console: Path, disk: Path) -> RunningGuest:
-    return start_netns(name, image.root, machine.memory_mb, workdir, console, disk)
-
-
-def start_netns(
-    launcher: str, image_root: Path, memory_mb: int, workdir: Path, console: Path, agent: Path
-) -> RunningGuest:
-    """Start a box; it dies with the calling thread and with its channel. ``memory_mb`` bounds its files only."""
+def start(name: str, image: GuestImage, machine: Machine) -> RunningGuest:
+    """A box; it dies with the calling thread and with its channel. Memory bounds its files only."""
     load_modules()
-    folder = workdir / "root"
+    folder = machine.workdir / "root"
     folder.mkdir(mode=0o700, exist_ok=True)
+    size, disk = f"{machine.memory_mb}m", machine.agent_disk
 
     def box(channel: int) -> list[str]:
-        return command(image_root, folder, RUN, f"labctl.channel=fd:{channel}", size=f"{memory_mb}m", agent=agent)
+        return command(image.root, folder, RUN, f"labctl.channel=fd:{channel}", size=size, agent=disk)
 
-    return spawn(launcher, box, console, window=WINDOW, cwd=workdir)
+    return spawn(name, machine, box, window=WINDOW)

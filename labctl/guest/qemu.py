@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from labctl.guest.image import GuestImage
-from labctl.guest.machine import DIE_WITH_PARENT, Machine, RunningGuest, spawn
+from labctl.guest.machine import Machine, RunningGuest, spawn
 
 WINDOW = 65536
 """Bytes under way towards a guest."""
@@ -32,7 +32,7 @@ def kvm_refusal(device: Path = Path("/dev/kvm"), cpuinfo: Path = Path("/proc/cpu
     return None
 
 
-def start(name: str, image: GuestImage, machine: Machine, *, workdir: Path, console: Path, disk: Path) -> RunningGuest:
+def start(name: str, image: GuestImage, machine: Machine) -> RunningGuest:
     accelerator, alone = ("kvm", "-cpu", "host"), ""
     if name != "qemu-kvm":
         accelerator = f"tcg,thread=multi,tb-size={machine.translation_mb}", "-cpu", "max"
@@ -40,19 +40,20 @@ def start(name: str, image: GuestImage, machine: Machine, *, workdir: Path, cons
 
     def command(channel: int) -> list[str]:
         return [
-            *DIE_WITH_PARENT, "qemu-system-x86_64", "-accel", *accelerator,
+            "qemu-system-x86_64", "-accel", *accelerator,
             "-smp", str(min(2, len(os.sched_getaffinity(0)))),
             "-m", f"{machine.memory_mb}M", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-            "-chardev", f"file,id=console,path={console},append=on", "-serial", "chardev:console",
+            "-chardev", f"file,id=console,path={machine.console},append=on", "-serial", "chardev:console",
             "-kernel", str(image.kernel), "-initrd", str(image.initrd),
             "-append", f"{KERNEL} {alone} {machine.kernel}",
             # nobody writes the image: without this QEMU would refuse it while a UML guest, which locks it, runs
             "-drive", f"file={image.root},if=none,id=d0,format=raw,readonly=on,cache=unsafe,file.locking=off",
             "-device", "virtio-blk-pci,drive=d0",
-            "-drive", f"file={disk},if=none,id=d1,format=raw,readonly=on", "-device", "virtio-blk-pci,drive=d1",
+            "-drive", f"file={machine.agent_disk},if=none,id=d1,format=raw,readonly=on",
+            "-device", "virtio-blk-pci,drive=d1",
             "-device", "virtio-serial-pci,id=s0", "-chardev", f"socket,id=channel,fd={channel}",
             "-device", "virtserialport,bus=s0.0,nr=1,chardev=channel,name=labctl",
             *machine.qemu,  # behind the channel, whose name in the guest tells its place
         ]  # fmt: skip
 
-    return spawn(name, command, console, window=WINDOW, cwd=workdir)
+    return spawn(name, machine, command, window=WINDOW)

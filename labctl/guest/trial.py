@@ -24,12 +24,11 @@ from labctl.cache import cache_dir, shared_caches
 from labctl.errors import HostError, InconclusiveError
 from labctl.guest import launchers
 from labctl.guest.image import GuestImage
-from labctl.guest.machine import Machine
 from labctl.state import state_root
 from labctl.waiting import Cancelled, Deadline, DeadlinePassed, NotYet, wait_for
 
 if TYPE_CHECKING:
-    from labctl.guest.hub import GuestBox
+    from labctl.guest.machine import RunningGuest
 
 NAME = "launchers.json"
 DAY = 86400.0
@@ -135,8 +134,14 @@ def standing(name: str, image: GuestImage) -> Standing:
 
 
 def boot(
-    wanted: str, image: GuestImage, start: Callable[[str], GuestBox], *, limit: float, cancel: threading.Event, say: Say
-) -> GuestBox:
+    wanted: str,
+    image: GuestImage,
+    start: Callable[[str], RunningGuest],
+    *,
+    limit: float,
+    cancel: threading.Event,
+    say: Say,
+) -> RunningGuest:
     """A guest whose agent has spoken, on the launcher ``wanted`` or, with ``auto``, on the first that works.
 
     ``start`` starts a guest on a launcher. Each has a limit of its own: ``limit`` seconds for the last one and for
@@ -191,7 +196,7 @@ def _instead(wanted: str, image: GuestImage) -> str:
     return f"labctl up … --launcher {others[0]}" if wanted != "auto" and others else "labctl doctor"
 
 
-def first_word(guest: GuestBox, seconds: float, cancel: threading.Event) -> Verdict:
+def first_word(guest: RunningGuest, seconds: float, cancel: threading.Event) -> Verdict:
     """Wait for it. Raises `InconclusiveError` when that was cancelled."""
 
     def question() -> int | NotYet | None:
@@ -246,15 +251,14 @@ def try_host(image: GuestImage, say: Say) -> None:
     known = kept_verdict(names[0], image) if names else None
     if known and known.good:
         return
-    from labctl.guest.hub import GuestBox
+    from labctl.guest.machine import Machine
 
     with tempfile.TemporaryDirectory(prefix="labctl-trial-") as folder:
         work = Path(folder)
 
-        def start(name: str) -> GuestBox:
+        def start(name: str) -> RunningGuest:
             say(f"a guest is booted once, on {name}")
-            machine, console = Machine(TRIAL_MEMORY_MB), work / f"{name}.log"
-            guest = launchers.start_guest(name, image, machine, workdir=work, console=console)
-            return GuestBox(guest, work / "agent.sock")
+            machine = Machine(TRIAL_MEMORY_MB, work, work / f"{name}.log", work / "agent.sock")
+            return launchers.start_guest(name, image, machine)
 
         boot("auto", image, start, limit=TRIAL_LIMIT, cancel=threading.Event(), say=say).power_off()

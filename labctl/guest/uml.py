@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 from labctl.guest.image import GuestImage
-from labctl.guest.machine import DIE_WITH_PARENT, Machine, RunningGuest, spawn
+from labctl.guest.machine import Machine, RunningGuest, spawn
 
 WINDOW = 2048
 """Bytes under way towards a UML guest: with 4 KiB some are lost (measured), with 2 KiB none."""
@@ -74,23 +74,24 @@ def note() -> str:
     return f"the guest's memory is in {memory_folder()[0]}"
 
 
-def start(name: str, image: GuestImage, machine: Machine, *, workdir: Path, console: Path, disk: Path) -> RunningGuest:
+def start(name: str, image: GuestImage, machine: Machine) -> RunningGuest:
     def command(channel: int) -> list[str]:
         # the last processor that this process may use: the first one tends to serve interrupts
         return [
-            *DIE_WITH_PARENT, "taskset", "-c", str(max(os.sched_getaffinity(0))), "env", "LD_LIBRARY_PATH=.",
-            "./linux.uml", f"mem={machine.memory_mb}M", f"ubd0r={image.root}", f"ubd1r={disk}", "root=/dev/ubda",
-            "rootfstype=ext4", "ro", "init=/sbin/lab-init", f"ssl0=fd:{channel}", "con=null", "con0=fd:0,fd:1",
-            f"uml_dir={workdir}/", "umid=uml", "quiet", "panic=-1", "labctl.channel=/dev/ttyS0",
+            "taskset", "-c", str(max(os.sched_getaffinity(0))), "env", "LD_LIBRARY_PATH=.",
+            "./linux.uml", f"mem={machine.memory_mb}M", f"ubd0r={image.root}", f"ubd1r={machine.agent_disk}",
+            "root=/dev/ubda", "rootfstype=ext4", "ro", "init=/sbin/lab-init", f"ssl0=fd:{channel}", "con=null",
+            "con0=fd:0,fd:1", f"uml_dir={machine.workdir}/", "umid=uml", "quiet", "panic=-1",
+            "labctl.channel=/dev/ttyS0",
         ]  # fmt: skip
 
     ours, theirs = socket.socketpair()
-    environment = {**os.environ, "TMPDIR": str(memory_folder()[0]), "HOME": str(workdir)}
+    environment = {**os.environ, "TMPDIR": str(memory_folder()[0]), "HOME": str(machine.workdir)}
     with theirs:
         guest = spawn(
-            name, command, console, window=WINDOW, cwd=image.folder, env=environment, terminal=theirs.fileno()
+            name, machine, command, window=WINDOW, cwd=image.folder, env=environment, terminal=theirs.fileno()
         )
-    guest.pump = threading.Thread(target=_pump_console, args=(ours, console), daemon=True)
+    guest.pump = threading.Thread(target=_pump_console, args=(ours, machine.console), daemon=True)
     guest.pump.start()
     return guest
 

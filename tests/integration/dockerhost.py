@@ -26,7 +26,7 @@ from labctl.guest import recipe
 from labctl.guest.api import Completed
 from labctl.guest.client import Agent
 from labctl.guest.image import GuestImage, build_image
-from labctl.guest.machine import ALONE, Machine
+from labctl.guest.machine import ALONE
 from labctl.standin.cluster.controlplane.binaries import bring_binaries
 from labctl.waiting import Deadline, NotYet, wait_for
 from tests.integration.guests import booted
@@ -268,8 +268,8 @@ class Disk:
 def machine(image: GuestImage, disks: Sequence[Disk], work: Path, memory_mb: int = MEMORY_MB) -> Iterator[DockerHost]:
     """Boot it, start Docker on the first disk; power it off in any case."""
     qemu = tuple(word for number, disk in enumerate(disks, 2) for word in disk.arguments(number))
-    machine = Machine(memory_mb, translation_mb=768, kernel=f"{ALONE} cgroup.memory=nokmem", qemu=qemu)
-    with booted("qemu-tcg", image, machine, work, BOOT_LIMIT) as agent:
+    kernel = f"{ALONE} cgroup.memory=nokmem"
+    with booted("qemu-tcg", image, memory_mb, work, BOOT_LIMIT, translation_mb=768, kernel=kernel, qemu=qemu) as agent:
         agent.start(["sh", "-c", START_DOCKER], log="/var/log/dockerd.log")
         host = DockerHost(agent, work)
 

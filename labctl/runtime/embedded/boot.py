@@ -20,10 +20,9 @@ from labctl.errors import HostError, LabctlError, LabError, UsageError
 from labctl.folder import Folder, load_folder
 from labctl.guest import trial
 from labctl.guest.client import Agent
-from labctl.guest.hub import GuestBox
 from labctl.guest.image import GuestImage, find_image
 from labctl.guest.launchers import start_guest
-from labctl.guest.machine import Machine
+from labctl.guest.machine import Machine, RunningGuest
 from labctl.kube.api import Access, Api
 from labctl.kube.resources import NODES
 from labctl.labjson import Lab
@@ -139,7 +138,7 @@ class EmbeddedLab:
     def __init__(self, state: LabState) -> None:
         self._state = state
         self._supervisor = Supervisor(state.processes)
-        self._guest: GuestBox | None = None
+        self._guest: RunningGuest | None = None
         self._statuses: list[NodeStatus] | None = None
         """Of nodes that are there, as if all went well; None until then."""
         self._failure = ""
@@ -218,17 +217,15 @@ class EmbeddedLab:
         workdir, console = state.root / "guest", state.logs / "console.log"
         workdir.mkdir(mode=0o700, exist_ok=True)
 
-        def start(name: str) -> GuestBox:
+        def start(name: str) -> RunningGuest:
             if console.exists():  # of the launcher before: what it said stays apart
                 console.rename(state.logs / "console-before.log")
             memory = guest_memory(nodes, os.environ.get(MEMORY_VARIABLE))
-            guest = self._supervisor.call(
-                lambda: start_guest(name, image, Machine(memory), workdir=workdir, console=console)
-            )
+            machine = Machine(memory, workdir, console, state.root / "agent.sock")
+            guest = self._guest = self._supervisor.call(lambda: start_guest(name, image, machine))
             say(f"guest starts on {name} with {memory} MB")
-            self._guest = GuestBox(guest, state.root / "agent.sock")
             self._supervisor.record("guest", guest.process.pid)
-            return self._guest
+            return guest
 
         return trial.boot(launcher, image, start, limit=BOOT_LIMIT, cancel=self.cancel, say=say).connect()
 
@@ -259,8 +256,8 @@ class EmbeddedLab:
     def observe(self) -> dict[str, Any]:
         """What `labctl.runtime.api.Observation` has, read now."""
         running = self._supervisor.running()
-        guest = self._guest.guest if self._guest else None
-        guest_alive = guest is not None and not guest.exited()
+        guest = self._guest
+        guest_alive = guest is not None and guest.exit_code() is None
         dead = [name for name, alive in running.items() if not alive]
         return {
             "alive": self._statuses is not None and guest_alive,

@@ -14,7 +14,7 @@ from labctl.guest import launchers, netns
 from labctl.guest.agent.main import channel_path, open_channel
 from labctl.guest.image import GuestImage
 from labctl.guest.launchers import AUTO, LAUNCHERS
-from labctl.guest.netns import FEATURES, Feature, netns_refusal, read_answer, script
+from labctl.guest.netns import FEATURES, Feature, read_answer, script
 
 NAMES = [one.name for one in FEATURES]
 DONE = "labctl: all tried\n"
@@ -36,7 +36,7 @@ def test_what_a_trial_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str | list[str], reason: str | None
 ) -> None:
     monkeypatch.setattr(netns, "_try", lambda _image, _features: answer)
-    assert netns_refusal(tmp_path) == reason
+    assert launchers.refusal("netns", GuestImage(tmp_path, "key")) == reason
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def as_root(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
 
 def test_tools_missing(as_root: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(netns.shutil, "which", lambda name, **_: None if name in {"tar", "unshare"} else name)
-    assert netns_refusal(tmp_path) == "not installed: unshare, tar"
+    assert launchers.refusal("netns", GuestImage(tmp_path, "key")) == "not installed: unshare, tar"
     assert as_root == []
 
 
@@ -91,7 +91,7 @@ def test_modules_are_loaded_so_that_they_make_no_interfaces(
     as_root: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(netns, "_try", lambda _image, _features: ["vrf"])
-    assert (netns_refusal(tmp_path) or "").endswith("lacks vrf")
+    assert (launchers.refusal("netns", GuestImage(tmp_path, "key")) or "").endswith("lacks vrf")
     assert as_root[:2] == [("-q", "bonding", "max_bonds=0"), ("-q", "dummy", "numdummies=0")]
     assert as_root[2][:2] == ("-q", "-a")
     assert not {"bonding", "dummy"} & set(as_root[2])
@@ -107,7 +107,7 @@ def test_a_mere_look_loads_nothing_and_tries_nothing_that_would_load(
         return []
 
     monkeypatch.setattr(netns, "_try", attempt)
-    assert netns_refusal(tmp_path, load=False) is None
+    assert launchers.refusal("netns", GuestImage(tmp_path, "key"), load=False) is None
     assert tried == [name for name in NAMES if name != "bonding"]
     assert all(words[:2] == ("-n", "-q") for words in as_root)
 
@@ -122,7 +122,6 @@ def test_scripts_write_nothing_of_the_whole_kernel() -> None:
         assert not re.search(r">\s*/?proc", text)
         assert "sysctl" not in text
     box = netns.command(Path("/image"), Path("/folder"), "true", size="1m", agent=None)
-    assert box[:4] == ["setpriv", "--pdeathsig", "KILL", "--"]
     assert {"--mount", "--net", "--pid", "--kill-child=KILL"} <= set(box)
 
 
