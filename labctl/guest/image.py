@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from labctl.errors import HostError
 from labctl.guest import recipe, userns
@@ -94,18 +95,17 @@ def is_whole(folder: Path, *, full: bool) -> bool:
     return isinstance(manifest, dict) and mismatch(folder, FILES, manifest.get("files"), full=full) is None
 
 
-def mismatch(folder: Path, names: tuple[str, ...], rows: object, *, full: bool) -> str | None:
+def mismatch(folder: Path, names: tuple[str, ...], rows: Any, *, full: bool) -> str | None:
     """The first file that is not what the manifest says; None when all are."""
     for name in names:
-        row = rows.get(name) if isinstance(rows, dict) else None
-        if not isinstance(row, dict) or not isinstance(row.get("size"), int):
-            return f"its manifest does not list {name}"
         try:
-            size = (folder / name).stat().st_size
+            row, size = rows[name], (folder / name).stat().st_size
             if size != row["size"]:
                 return f"{name} has {size} bytes, its manifest says {row['size']}"
-            if full and file_hash(folder / name) != row.get("sha256"):
+            if full and file_hash(folder / name) != row["sha256"]:
                 return f"{name} is not what was built: its SHA-256 differs"
+        except (KeyError, TypeError):
+            return f"its manifest does not list {name}"
         except OSError as error:
             return f"{name}: {error.strerror}"
     return None
@@ -117,12 +117,13 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def write_manifest(folder: Path, key: str) -> None:
-    """Say that the folder is whole; the last thing that a build does."""
+def write_manifest(folder: Path, key: str, **origin: object) -> None:
+    """Say that the folder is whole; the last thing that a build does. ``origin``: ``built`` and ``source`` of another
+    host's or an older labctl's."""
     rows = {name: {"size": (folder / name).stat().st_size, "sha256": file_hash(folder / name)} for name in FILES}
     body = {"key": key, "files": rows, "built": round(time.time()), "uml_writes_all": writes_all(folder / "linux.uml")}
     temporary = folder / "manifest.new"
-    temporary.write_text(json.dumps(body, indent=1))
+    temporary.write_text(json.dumps(body | origin, indent=1))
     temporary.chmod(0o644)
     temporary.replace(folder / "manifest.json")
 
@@ -236,29 +237,24 @@ def refuse_without_tools(what: str) -> None:
 def _take_over(older: GuestImage, out: Path, progress: Progress, flavour: recipe.Flavour) -> None:
     """The older image's files, of which it keeps its own: links where that can be; what labctl writes itself anew."""
     for name in FILES:
-        if name == "linux.uml" or not _link(older.folder / name, out / name):
+        try:
+            if name == "linux.uml":
+                shutil.copy(older.folder / name, out / name)
+            else:
+                os.link(older.folder / name, out / name)
+        except OSError:  # another disk, or somebody else's file
             shutil.copy(older.folder / name, out / name)
-    _finish(out, progress, flavour)
-    body, older_body = (json.loads((folder / "manifest.json").read_text()) for folder in (out, older.folder))
-    origin = {name: older_body[name] for name in ("built", "source") if name in older_body}
-    (out / "manifest.json").write_text(json.dumps(body | origin, indent=1))
+    body = json.loads((older.folder / "manifest.json").read_text())
+    _finish(out, progress, flavour, **{name: body[name] for name in ("built", "source") if name in body})
     progress(f"guest image: taken over from {older.key}, which an older labctl built; nothing was fetched")
 
 
-def _link(source: Path, target: Path) -> bool:
-    try:
-        os.link(source, target)
-    except OSError:  # another disk, or somebody else's file
-        return False
-    return True
-
-
-def _finish(out: Path, progress: Progress, flavour: recipe.Flavour) -> None:
+def _finish(out: Path, progress: Progress, flavour: recipe.Flavour, **origin: object) -> None:
     """What labctl does to the files of a distribution, and the manifest."""
     if not write_all(out / "linux.uml"):
         progress("guest image: this User-mode Linux is not known; it is not used on processors with AMX")
     out.chmod(0o755)
-    write_manifest(out, flavour.key())
+    write_manifest(out, flavour.key(), **origin)
 
 
 def _build(work: Path, progress: Progress, flavour: recipe.Flavour) -> None:

@@ -26,14 +26,12 @@ from pydantic import BaseModel, Field, FiniteFloat, ValidationError
 
 from labctl import __version__
 from labctl.errors import HostError, UsageError
-from labctl.setup.parts import Part, Progress, part_status, parts, setup_status
+from labctl.setup.parts import Part, Progress, made_at, part_status, parts, setup_status
 
 MANIFEST = "labctl-bundle.json"
 SCHEMA = "labctl.bundle/v1"
 MANIFEST_LIMIT = 1 << 20
 CHUNK = 1 << 20
-SPARE = 64 << 20
-"""Bytes that an import leaves free on the disk."""
 
 
 class _File(BaseModel):
@@ -48,10 +46,6 @@ class _Listed(BaseModel):
     source: str
     made: FiniteFloat
     files: Mapping[str, _File]
-
-    @property
-    def size(self) -> int:
-        return sum(file.size for file in self.files.values())
 
 
 class _Parts(BaseModel):
@@ -101,12 +95,8 @@ def _write(wanted: Sequence[Part], path: Path, progress: Progress, *, compress: 
     listed = {}
     for part in wanted:
         body = part.manifest()
-        listed[part.label] = {
-            "version": part.version,
-            "source": body.get("source", part.default_source),
-            "made": body.get(part.made_key, 0),
-            "files": body["files"],
-        }
+        row = {"source": body["source"], "made": made_at(body) or 0, "files": body["files"]}
+        listed[part.label] = {"version": part.version, **row}
     head = {"schema": SCHEMA, "labctl": __version__, "machine": platform.machine(), "parts": listed}
     text = json.dumps(head, indent=1).encode()
     with ExitStack() as stack:
@@ -141,30 +131,35 @@ def import_bundle(cache: Path, source: Path, progress: Progress) -> dict[str, st
             listed = _read_manifest(source, tar, cache)
             for part in parts(cache):
                 stack.enter_context(part.lock(cache, progress))
-            missing = [part for part in parts(cache) if part_status(part, full=True).state != "whole"]
-            _check_space(cache, sum(listed[part.label].size for part in missing))
-            works = {}
-            for part in missing:
-                work = tempfile.TemporaryDirectory(prefix=f"{part.stage}import-", dir=part.folder.parent)
-                works[part.label] = Path(stack.enter_context(work))
-                (works[part.label] / "new").mkdir()
-            _unpack(source, tar, listed, works, progress)
-            for part in missing:
-                row, new = listed[part.label], works[part.label] / "new"
+            missing = {part.label: part for part in parts(cache) if part_status(part, full=True).state != "whole"}
+            for left in cache.glob(".import-*"):  # of one that was killed
+                shutil.rmtree(left)
+            work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".import-", dir=cache)))
+            targets = {label: work / label for label in missing}
+            for target in targets.values():
+                target.mkdir()
+            _unpack(source, tar, listed, targets, progress)
+            for label, part in missing.items():
+                row = listed[label]
                 origin = row.source if row.source.startswith("import") else f"import ({row.source})"
-                files = part.seal(new, origin, row.made)["files"]
+                part.write_manifest(targets[label], origin, row.made)
+                files = part.manifest(targets[label])["files"]
                 for name in part.files:
                     if files[name] != row.files[name].model_dump():
-                        reason = f"{part.label}/{name} is damaged: its SHA-256 is not the manifest's"
+                        reason = f"{label}/{name} is damaged: its SHA-256 is not the manifest's"
                         refuse(source, reason, code="wrong-hash")
-            for part in missing:
-                _move(works[part.label], part)
+            for label, part in missing.items():
+                _move(targets[label], part)
     except (tarfile.TarError, EOFError, zlib.error, ValueError, OverflowError, TypeError) as error:
         # TypeError: tarfile's, of a gzip header that was cut off
         refuse(source, f"it is no bundle, or was cut off ({error})")
     except OSError as error:
-        raise HostError(f"{cache} cannot be written: {error.strerror or error}", code="cannot-write") from None
-    return {part.name: "imported" if part in missing else "was there already" for part in parts(cache)}
+        raise HostError(
+            f"{cache} cannot be written: {error.strerror or error}",
+            code="cannot-write",
+            hint="LABCTL_CACHE_DIR names another place",
+        ) from None
+    return {part.name: "imported" if part.label in missing else "was there already" for part in parts(cache)}
 
 
 def refuse(source: Path, reason: str, *, code: str = "bad-bundle", hint: str | None = None) -> NoReturn:
@@ -203,20 +198,14 @@ def _read_manifest(source: Path, tar: tarfile.TarFile, cache: Path) -> Mapping[s
     return listed
 
 
-def _check_space(cache: Path, needed: int) -> None:
-    free = shutil.disk_usage(cache).free
-    if needed and free < needed + SPARE:
-        raise HostError(
-            f"the cache needs {needed >> 20} MB and its disk has {free >> 20} MB free",
-            code="disk-full",
-            hint="LABCTL_CACHE_DIR names another place",
-        )
-
-
 def _unpack(
-    source: Path, tar: tarfile.TarFile, listed: Mapping[str, _Listed], works: Mapping[str, Path], progress: Progress
+    source: Path,
+    tar: tarfile.TarFile,
+    listed: Mapping[str, _Listed],
+    targets: Mapping[str, Path],
+    progress: Progress,
 ) -> None:
-    """Every listed file once; of parts that are not wanted nothing is written."""
+    """Every listed file once, into its part's folder; of parts without one nothing is written."""
     rows = ((label, name, file.size) for label, part in listed.items() for name, file in part.files.items())
     waiting = {f"{label}/{name}": (label, name, size) for label, name, size in rows}
     while (member := tar.next()) is not None:
@@ -226,24 +215,25 @@ def _unpack(
         label, name, size = waiting.pop(member.name)
         if member.size != size:
             refuse(source, f"{member.name} has {member.size} bytes, the manifest says {size}", code="wrong-hash")
-        if label in works:
+        if label in targets:
             progress(f"unpacking {name} ({size >> 20} MB)")
             # the name in our own list, never the member's: nothing is written anywhere else
-            with (works[label] / "new" / name).open("xb") as out:
+            with (targets[label] / name).open("xb") as out:
                 shutil.copyfileobj(content, out, CHUNK)
                 os.fchmod(out.fileno(), 0o755 if member.mode & 0o100 else 0o644)
     if waiting:
         refuse(source, f"it was cut off: {', '.join(waiting)} missing")
 
 
-def _move(work: Path, part: Part) -> None:
+def _move(new: Path, part: Part) -> None:
     """Put a complete part in its place; a broken one that is there stays until the new one has taken it."""
-    (work / "new").chmod(0o755)
+    new.chmod(0o755)
+    old = new.with_name(f"{new.name}.old")
     if part.folder.exists():
-        part.folder.rename(work / "old")
+        part.folder.rename(old)
     try:
-        (work / "new").rename(part.folder)
+        new.rename(part.folder)
     except OSError:
-        if (work / "old").exists():
-            (work / "old").rename(part.folder)
+        if old.exists():
+            old.rename(part.folder)
         raise

@@ -8,7 +8,7 @@ from __future__ import annotations
 import fcntl
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,48 +33,40 @@ class Part:
     version: str
     folder: Path
     files: tuple[str, ...]
-    stage: str
-    """Prefix of temporary folders beside it: the builder removes what a killed run left under that prefix."""
     lock: Callable[[Path, Progress], AbstractContextManager[None]]
-    default_source: str
-    made_key: str
-    """The manifest's key for the time at which it was made."""
+    write_manifest: Callable[[Path, str, float], None]
+    """Of a complete folder, with where it came from and when it was made: the last thing that is written."""
 
-    def manifest(self) -> dict[str, Any]:
+    def manifest(self, folder: Path | None = None) -> dict[str, Any]:
         """What the last build or import wrote. Raises OSError or ValueError when there is none that can be read."""
-        body = json.loads((self.folder / "manifest.json").read_text())
+        body = json.loads(((folder or self.folder) / "manifest.json").read_text())
         if not isinstance(body, dict):
             raise ValueError("manifest.json is no object")  # noqa: TRY004 - one kind of error for a broken file
-        return body
-
-    def seal(self, folder: Path, source: str, made: float) -> dict[str, Any]:
-        """Write and give the manifest of a complete folder, with where it came from and when it was made."""
-        if self.label == "guest":
-            image.write_manifest(folder, self.version)
-        else:
-            binaries.write_manifest(folder, source)
-        path = folder / "manifest.json"
-        body: dict[str, Any] = json.loads(path.read_text()) | {"source": source, self.made_key: round(made)}
-        path.write_text(json.dumps(body, indent=1))
-        return body
+        # the builder of the image names no source
+        return {"source": f"built here from Debian {recipe.SUITE}"} | body
 
 
 def guest_image(cache: Path) -> Part:
     """The guest image of this labctl's recipe."""
     key = recipe.LAB.key()
-    return Part(
-        "guest image", "guest", key, image.guest_cache(cache) / key, image.FILES, ".build-",
-        image.build_lock, f"built here from Debian {recipe.SUITE}", "built",
-    )  # fmt: skip
+
+    def write(folder: Path, source: str, made: float) -> None:
+        image.write_manifest(folder, key, source=source, built=round(made))
+
+    return Part("guest image", "guest", key, image.guest_cache(cache) / key, image.FILES, image.build_lock, write)
 
 
 def control_plane(cache: Path) -> Part:
     """The control plane of this labctl's versions."""
     folder = binaries.binaries_folder(cache)
-    return Part(
-        "control plane", "controlplane", folder.name, folder, binaries.PROGRAMS, "bring-", binaries.bring_lock,
-        "unknown", "brought",
-    )  # fmt: skip
+
+    def write(folder: Path, source: str, made: float) -> None:
+        binaries.write_manifest(folder, source)
+        path = folder / "manifest.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"brought": round(made)}, indent=1))
+
+    files, lock = binaries.PROGRAMS, binaries.bring_lock
+    return Part("control plane", "controlplane", folder.name, folder, files, lock, write)
 
 
 def parts(cache: Path) -> tuple[Part, Part]:
@@ -124,10 +116,14 @@ def part_status(part: Part, *, full: bool) -> PartStatus:
         why = f"{part.folder} cannot be read: {error.strerror}"
     except ValueError:
         why = "its manifest cannot be read"
-    source = str(manifest.get("source", part.default_source)) if manifest else None
-    made = manifest.get(part.made_key)
-    time_made = float(made) if isinstance(made, int | float) else None
-    return PartStatus(part, "broken" if why else "whole", why, size, source, time_made, busy)
+    source, made = manifest.get("source"), made_at(manifest)
+    return PartStatus(part, "broken" if why else "whole", why, size, source and str(source), made, busy)
+
+
+def made_at(manifest: Mapping[str, Any]) -> float | None:
+    """When a part was made, by its manifest."""
+    made = manifest.get("built", manifest.get("brought"))
+    return float(made) if isinstance(made, int | float) else None
 
 
 def is_locked(path: Path) -> bool:

@@ -26,7 +26,7 @@ def fill(part: Part) -> None:
     for name in part.files:
         (part.folder / name).write_bytes(name.encode() * 50)
         (part.folder / name).chmod(0o755)
-    part.seal(part.folder, "made up", 1700000000)
+    part.write_manifest(part.folder, "made up", 1700000000)
 
 
 @pytest.fixture
