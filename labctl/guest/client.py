@@ -48,10 +48,10 @@ class Stream:
     def arrived(self, kind: int, payload: bytes) -> None:
         """From the reader thread."""
         if kind == wire.WINDOW:
-            self._window.grow(wire.granted(payload))
+            self._window.granted(payload)
             return
         if kind == wire.END:
-            self._window.grow()
+            self._window.open()
         self._inbox.put((kind, payload))
 
     def next(self, timeout: float | None = None) -> tuple[int, bytes]:

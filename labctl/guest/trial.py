@@ -205,10 +205,11 @@ def first_word(guest: RunningGuest, seconds: float, cancel: threading.Event) -> 
         code = guest.exit_code()
         return NotYet("the guest's agent does not answer yet") if code is None else code
 
+    cancelled = InconclusiveError("cancelled while the guest booted", code="cancelled")
     try:
         code = wait_for(question, Deadline(seconds), every=0.02, cancel=cancel)
     except Cancelled:
-        raise _cancelled() from None
+        raise cancelled from None
     except DeadlinePassed:
         line = telling_line(guest.console_text())
         said = f" ({line})" if line else ""
@@ -216,15 +217,11 @@ def first_word(guest: RunningGuest, seconds: float, cancel: threading.Event) -> 
     if code is None:
         return Verdict("", time.time())
     if cancel.is_set():  # whoever cancelled has ended it
-        raise _cancelled()
+        raise cancelled
     ended = f"ended by signal {-code}" if code < 0 else f"exit code {code}"
     reason = f"the guest died while booting ({telling_line(guest.console_text()) or ended})"
     # SIGKILL and SIGTERM come from outside, mostly from a host that is short of memory
     return Verdict(reason, time.time(), lasting=code not in (-9, -15))
-
-
-def _cancelled() -> InconclusiveError:
-    return InconclusiveError("cancelled while the guest booted", code="cancelled")
 
 
 _TELLING = (

@@ -27,22 +27,19 @@ def _checked(code: int, what: str) -> None:
 
 
 def unshare(kinds: int) -> None:
-    """New namespaces for the calling process (thread, for CLONE_NEWNET)."""
+    """New namespaces for the calling process."""
     _checked(libc.unshare(kinds), "unshare")
 
 
 def mount(source: str, target: str, filesystem: str, flags: int = 0, options: str = "") -> None:
     """mount(2)."""
-    _checked(
-        libc.mount(source.encode(), target.encode(), filesystem.encode(), ctypes.c_ulong(flags), options.encode()),
-        f"mount {target}",
-    )
+    names = (text.encode() for text in (source, target, filesystem))
+    _checked(libc.mount(*names, ctypes.c_ulong(flags), options.encode()), f"mount {target}")
 
 
 def set_hostname(name: str) -> None:
     """sethostname(2)."""
-    data = name.encode()
-    _checked(libc.sethostname(data, len(data)), "sethostname")
+    _checked(libc.sethostname(name.encode(), len(name.encode())), "sethostname")
 
 
 def enter_network(path: str) -> None:

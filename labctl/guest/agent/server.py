@@ -53,12 +53,12 @@ class Call:
     def arrived(self, kind: int, payload: bytes) -> None:
         """From the server's reader, which never waits: what the client sent is handled in order by `incoming`."""
         if kind == wire.WINDOW:
-            self._window.grow(wire.granted(payload))
+            self._window.granted(payload)
         else:
             self._inbox.put((kind, payload))
         if kind == wire.CLOSE:
             self._closed = True
-            self._window.grow()
+            self._window.open()
             if self._on_close:
                 self._on_close()
 

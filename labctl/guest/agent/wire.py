@@ -58,11 +58,15 @@ class Window:
         self._credit = STREAM_WINDOW
         self._grown = threading.Condition()
 
-    def grow(self, size: int = 1 << 40) -> None:
-        """The reader has taken so many. Without a size: nobody reads any more, and a writer must not hang."""
+    def granted(self, payload: bytes) -> None:
+        """The reader has taken so many."""
         with self._grown:
-            self._credit += size
+            self._credit += int.from_bytes(payload, "big")
             self._grown.notify_all()
+
+    def open(self) -> None:
+        """Nobody reads any more: a writer must not hang."""
+        self.granted(b"\xff" * 5)
 
     def pieces(self, data: bytes, limit: int) -> Iterator[memoryview]:
         """What goes into one frame of at most ``limit`` bytes each, as soon as it may be sent."""
@@ -77,13 +81,8 @@ class Window:
 
 
 def grant(stream: int, size: int) -> bytes:
-    """The WINDOW frame."""
-    return frame(WINDOW, stream, struct.pack(">I", size))
-
-
-def granted(payload: bytes) -> int:
-    """What a WINDOW frame says."""
-    return int(struct.unpack(">I", payload)[0])
+    """The WINDOW frame, for `Window.granted`."""
+    return frame(WINDOW, stream, size.to_bytes(4, "big"))
 
 
 class Parser:

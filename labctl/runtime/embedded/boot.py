@@ -28,7 +28,6 @@ from labctl.kube.resources import NODES
 from labctl.labjson import Lab
 from labctl.runtime.api import NodeStatus
 from labctl.runtime.embedded import switches
-from labctl.runtime.embedded.endpoints import EndpointTable, endpoints_file
 from labctl.runtime.embedded.network import (
     KUBE_NODE,
     QUIET,
@@ -39,6 +38,7 @@ from labctl.runtime.embedded.network import (
     ops,
     links,
 )
+from labctl.runtime.embedded.runtime import EndpointTable, endpoints_file
 from labctl.runtime.embedded.supervisor import Supervisor
 from labctl.standin.cluster.controlplane.binaries import find_binaries
 from labctl.standin.cluster.controlplane.components import ControlPlane, Ports, control_plane

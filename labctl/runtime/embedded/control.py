@@ -1,7 +1,7 @@
 """The daemon's control socket: JSON lines on a unix socket, one request a connection.
 
 The client sends ``{"verb": …}``; the daemon answers any number of ``{"progress": "…"}`` and then exactly one
-``{"result": …}`` or ``{"error": …}``, which is a `Sent`.
+``{"result": …}`` or ``{"error": …}``, as `describe` has it.
 """
 
 from __future__ import annotations
@@ -9,10 +9,9 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-
-from pydantic import BaseModel
 
 from labctl import errors
 from labctl.errors import InconclusiveError, LabctlError, LabError
@@ -53,7 +52,7 @@ def request(
             with connection.makefile("rb") as lines:
                 for answer in map(json.loads, lines):
                     if "error" in answer:
-                        raise Sent.model_validate(answer["error"]).error()
+                        raise rebuild(answer["error"])
                     if "result" in answer:
                         result: dict[str, Any] = answer["result"]
                         return result
@@ -66,29 +65,29 @@ def request(
     raise DaemonGone("the lab's daemon closed the connection")
 
 
-class Sent(BaseModel):
+def describe(error: LabctlError) -> dict[str, Any]:
     """An error as it travels: as the nearest class that both sides know."""
+    same = (kind for kind in _KINDS if isinstance(error, kind) and kind.exit_code == error.exit_code)
+    return {
+        "type": next(same, LabctlError).__name__,
+        "message": error.message,
+        "code": error.code,
+        "place": error.place and asdict(error.place),
+        "hint": error.hint,
+        "next_command": error.next_command,
+        "problems": [asdict(problem) for problem in error.problems] if isinstance(error, errors.SpecError) else [],
+    }
 
-    type: str
-    message: str
-    code: str
-    place: errors.Place | None
-    hint: str | None
-    next_command: str | None
-    problems: tuple[errors.Problem, ...]
 
-    @classmethod
-    def of(cls, error: LabctlError) -> Sent:
-        same = (kind for kind in _KINDS if isinstance(error, kind) and kind.exit_code == error.exit_code)
-        return cls(
-            type=next(same, LabctlError).__name__, message=error.message, code=error.code, place=error.place,
-            hint=error.hint, next_command=error.next_command,
-            problems=error.problems if isinstance(error, errors.SpecError) else (),
-        )  # fmt: skip
+def rebuild(data: dict[str, Any]) -> LabctlError:
+    """The error on this side."""
+    name = data.pop("type")
+    kind = next((kind for kind in _KINDS if kind.__name__ == name), LabError)
+    problems = [errors.Problem(**{**row, "place": _place(row["place"])}) for row in data.pop("problems")]
+    if issubclass(kind, errors.SpecError):
+        return kind(problems, next_command=data["next_command"])
+    return kind(**{**data, "place": _place(data["place"])})
 
-    def error(self) -> LabctlError:
-        """The error on this side."""
-        kind = next((kind for kind in _KINDS if kind.__name__ == self.type), LabError)
-        if issubclass(kind, errors.SpecError):
-            return kind(self.problems, next_command=self.next_command)
-        return kind(self.message, code=self.code, place=self.place, hint=self.hint, next_command=self.next_command)
+
+def _place(row: dict[str, Any] | None) -> errors.Place | None:
+    return errors.Place(**row) if row else None

@@ -22,7 +22,7 @@ from typing import Any
 from labctl.errors import LabctlError, LabError
 from labctl.logs import to_stream
 from labctl.runtime.embedded.boot import EmbeddedLab
-from labctl.runtime.embedded.control import Sent
+from labctl.runtime.embedded.control import describe
 from labctl.state import LabState, lab_state
 
 log = logging.getLogger(__name__)
@@ -79,11 +79,10 @@ class Daemon:
                 verb = json.loads(stream.readline() or b"{}").get("verb", "")
                 send(result=self._do(verb, lambda message: send(progress=message)))
             except LabctlError as error:
-                send(error=Sent.of(error).model_dump())
+                send(error=describe(error))
             except (OSError, ValueError, KeyError, RuntimeError) as error:
                 log.exception("the daemon broke")
-                broke = LabError(f"the daemon broke: {error!r}", hint=str(self._state.logs))
-                send(error=Sent.of(broke).model_dump())
+                send(error=describe(LabError(f"the daemon broke: {error!r}", hint=str(self._state.logs))))
         if self._lab.destroyed:
             self._over.set()
 

@@ -18,8 +18,8 @@ from labctl.errors import LabError
 from labctl.folder import Folder
 from labctl.pace import limit
 from labctl.peers import NXOS_DEFAULT
-from labctl.runtime.embedded.endpoints import KEY, PASSWORD, USERNAME
 from labctl.runtime.embedded.network import Management
+from labctl.runtime.embedded.runtime import KEY, PASSWORD, USERNAME
 from labctl.runtime.embedded.supervisor import Supervisor
 from labctl.runtime.ports import kernel_name
 from labctl.runtime.processes import tail

@@ -15,14 +15,6 @@ from hypothesis import strategies as st
 from labctl.errors import HostError, InconclusiveError, SpecError, UsageError
 from labctl.folder import load_folder
 from labctl.runtime.embedded import network
-from labctl.runtime.embedded.endpoints import (
-    KEY,
-    PASSWORD,
-    EmbeddedEndpoints,
-    EndpointTable,
-    endpoints_file,
-    read_table,
-)
 from labctl.runtime.embedded.network import (
     DEFAULT_SUBNET,
     KUBE_NODE,
@@ -35,6 +27,14 @@ from labctl.runtime.embedded.network import (
     ops,
     plan_management,
     links,
+)
+from labctl.runtime.embedded.runtime import (
+    KEY,
+    PASSWORD,
+    EmbeddedEndpoints,
+    EndpointTable,
+    endpoints_file,
+    read_table,
 )
 from labctl.runtime.embedded.switches import HOST_KEY, make_credentials, write_ssh_files
 from labctl.runtime.ports import kernel_name
