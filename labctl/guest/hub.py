@@ -12,6 +12,7 @@ import contextlib
 import itertools
 import socket
 import threading
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from labctl.guest.agent import wire
@@ -59,25 +60,20 @@ class Hub:
         reader, self._guest = await asyncio.open_unix_connection(sock=self._channel)
         server = await asyncio.start_unix_server(self._serve, sock=self._listener)
         self._ping()
-        parser = wire.Parser()
-        try:
-            while data := await reader.read(262144):
-                self.open.set()
-                for kind, number, payload in parser.feed_raw(data):
-                    if kind == wire.ACK:
-                        self._unacked -= number
-                    elif number in self._routes:
-                        writer, theirs, numbers = self._routes[number]
-                        writer.write(wire.HEADER.pack(kind, theirs, len(payload)) + payload)
-                        if kind == wire.END:
-                            del self._routes[number], numbers[theirs]
-                self._flush()
-        except OSError:
-            return
-        finally:
-            self._window = 0
-            server.close()
-            self._guest.transport.abort()
+        async for frames in _frames(reader):
+            self.open.set()
+            for kind, number, payload in frames:
+                if kind == wire.ACK:
+                    self._unacked -= number
+                elif number in self._routes:
+                    writer, theirs, numbers = self._routes[number]
+                    writer.write(wire.HEADER.pack(kind, theirs, len(payload)) + payload)
+                    if kind == wire.END:
+                        del self._routes[number], numbers[theirs]
+            self._flush()
+        self._window = 0
+        server.close()
+        self._guest.transport.abort()
 
     def _flush(self) -> None:
         """Write what the link's window allows."""
@@ -95,10 +91,9 @@ class Hub:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One client, until it goes away: then what runs for it is ended."""
         numbers: dict[int, int] = {}
-        parser = wire.Parser()
         try:
-            while data := await reader.read(65536):
-                for kind, theirs, payload in parser.feed_raw(data):
+            async for frames in _frames(reader):
+                for kind, theirs, payload in frames:
                     if theirs not in numbers:
                         if kind & ~wire.MORE != wire.REQUEST:
                             continue
@@ -109,11 +104,18 @@ class Hub:
                     if kind == wire.CLOSE:
                         del self._routes[number], numbers[theirs]
                 self._flush()
-        except (OSError, asyncio.CancelledError):
-            return  # it is gone, or the hub ends
+        except asyncio.CancelledError:
+            return  # the hub ends
         finally:
             writer.transport.abort()
             for number in numbers.values():
                 del self._routes[number]
                 self._to_guest.append(wire.frame(wire.CLOSE, number))
             self._flush()
+
+
+async def _frames(reader: asyncio.StreamReader) -> AsyncIterator[list[tuple[int, int, bytes]]]:
+    parser = wire.Parser()
+    with contextlib.suppress(OSError):
+        while data := await reader.read(262144):
+            yield parser.feed_raw(data)

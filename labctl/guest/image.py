@@ -56,18 +56,6 @@ class GuestImage:
         return self.folder / "root.ext4"
 
     @property
-    def kernel(self) -> Path:
-        return self.folder / "vmlinuz"
-
-    @property
-    def initrd(self) -> Path:
-        return self.folder / "initrd"
-
-    @property
-    def uml(self) -> Path:
-        return self.folder / "linux.uml"
-
-    @property
     def uml_writes_all(self) -> bool:
         """Whether its User-mode Linux runs on processors of any size; true while there is no image to say otherwise."""
         try:

@@ -44,7 +44,7 @@ def start(name: str, image: GuestImage, machine: Machine) -> RunningGuest:
             "-smp", str(min(2, len(os.sched_getaffinity(0)))),
             "-m", f"{machine.memory_mb}M", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             "-chardev", f"file,id=console,path={machine.console},append=on", "-serial", "chardev:console",
-            "-kernel", str(image.kernel), "-initrd", str(image.initrd),
+            "-kernel", f"{image.folder}/vmlinuz", "-initrd", f"{image.folder}/initrd",
             "-append", f"{KERNEL} {alone} {machine.kernel}",
             # nobody writes the image: without this QEMU would refuse it while a UML guest, which locks it, runs
             "-drive", f"file={image.root},if=none,id=d0,format=raw,readonly=on,cache=unsafe,file.locking=off",

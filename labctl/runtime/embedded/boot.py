@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from labctl import pace
@@ -51,13 +51,8 @@ from labctl.waiting import Deadline
 DEFAULT_SERVICES = ("10.96.0.0/16",)
 
 
-@dataclass(frozen=True, slots=True)
-class Cluster:
-    """A control plane and what the node agents will be told."""
-
-    plane: ControlPlane
-    agents: AgentsSpec
-    admin: Access
+Cluster = tuple[ControlPlane, AgentsSpec, Access]
+"""A control plane, what the node agents will be told, who registers the control plane's Node."""
 
 
 def prepare_cluster(state: LabState, folder: Folder, management: Management) -> Cluster:
@@ -97,7 +92,7 @@ def prepare_cluster(state: LabState, folder: Folder, management: Management) -> 
         ranges.pod_subnets,
         str(system.certificate), str(system.key), tuple(nodes),
     )  # fmt: skip
-    return Cluster(plane, spec, Access(plane.server, authority, str(admin.certificate), str(admin.key)))
+    return plane, spec, Access(plane.server, authority, str(admin.certificate), str(admin.key))
 
 
 Say = Callable[[str], None]
@@ -163,7 +158,7 @@ class EmbeddedLab:
         lab, management = folder.lab, management_of(folder)
         launcher = json.loads(state.runtime_file.read_text()).get("launcher", "auto")
         switch_ports = {name: free_port() for name in lab.switches}
-        keys = switches.make_credentials(state.secrets)
+        user_key, host_key = switches.make_credentials(state.secrets)
         # kept for as long as the lab is there: what it is the end of ends with it
         zygote = self._zygote = switches.start_zygote(state, self._supervisor)
         cluster = prepare_cluster(state, folder, management) if lab.kube_nodes else None
@@ -177,16 +172,16 @@ class EmbeddedLab:
         say(f"guest speed {pace.speed():.2g} of the reference")
         self._link(agent, lab, management)
         say(f"{len(lab.nodes)} nodes and {len(lab.links)} links")
-        switches.start_front_ends(state, zygote, self._supervisor, folder, management, switch_ports, keys)
+        switches.start_front_ends(state, zygote, self._supervisor, folder, management, switch_ports, user_key)
         say(f"{len(switch_ports)} switches started")
-        switches.write_ssh_files(state, keys, switch_ports)
+        switches.write_ssh_files(state, host_key, switch_ports)
         addresses = {name: str(management.addresses[node.topology]) for name, node in lab.nodes.items()}
         table = EndpointTable(
             namespaces={name: node.topology for name, node in lab.nodes.items()},
             kinds={name: node.kind for name, node in lab.nodes.items()},
             management=addresses,
             ssh_ports=switch_ports,
-            api_port=cluster.plane.ports.api if cluster else None,
+            api_port=cluster[0].ports.api if cluster else None,
             speed=pace.speed(),
         )
         state.write(endpoints_file(state), json.dumps(asdict(table)))
@@ -195,18 +190,19 @@ class EmbeddedLab:
 
     def _start_cluster(self, cluster: Cluster, nodes: threading.Event, say: Say, deadline: Deadline) -> None:
         """Beside everything else; that the API answers is a gate of the engine, its failure is told by `observe`."""
+        plane, agents, admin = cluster
         try:
-            self._supervisor.start_all(cluster.plane.processes, deadline, self.cancel)
-            api = Api(cluster.admin, connections=1)
-            for node in cluster.agents.nodes:
+            self._supervisor.start_all(plane.processes, deadline, self.cancel)
+            api = Api(admin, connections=1)
+            for node in agents.nodes:
                 if node.control_plane:  # role and taint are kubeadm's to set: a kubelet may not (NodeRestriction)
                     api.create(NODES.path(), control_plane_node(node.name))
-            say(f"Kubernetes API answers on port {cluster.plane.ports.api}")
+            say(f"Kubernetes API answers on port {plane.ports.api}")
             while not nodes.wait(0.1):
                 if self.cancel.is_set():
                     return
             path = self._state.root / "node-agents.json"
-            replace(cluster.agents, speed=pace.speed()).write(path)
+            replace(agents, speed=pace.speed()).write(path)
             argv = (sys.executable, "-m", "labctl.standin.cluster.agents", str(path))
             self._supervisor.start(ProcessSpec("node-agents", argv, self._state.logs / "node-agents.log"))
         except LabctlError as error:

@@ -10,7 +10,6 @@ import secrets
 import socket
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from labctl import pace
@@ -33,19 +32,11 @@ HOST_KEY = "switch_host_key"
 """A file in the lab's secrets."""
 
 
-@dataclass(frozen=True, slots=True)
-class SwitchKeys:
-    """The public halves of what is in the lab's secrets."""
-
-    user: str
-    host: str
-
-
-def make_credentials(folder: Path) -> SwitchKeys:
-    """New password, user key and host key in ``folder`` (0700)."""
+def make_credentials(folder: Path) -> tuple[str, str]:
+    """New password, user key and host key in ``folder`` (0700); gives the public halves of both keys."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_private(folder / PASSWORD, f"{secrets.token_urlsafe(18)}\n")
-    return SwitchKeys(make_key_pair(folder / KEY), make_key_pair(folder / HOST_KEY))
+    return make_key_pair(folder / KEY), make_key_pair(folder / HOST_KEY)
 
 
 def start_zygote(state: LabState, supervisor: Supervisor) -> socket.socket:
@@ -66,7 +57,7 @@ def start_front_ends(
     folder: Folder,
     management: Management,
     ports: Mapping[str, int],
-    keys: SwitchKeys,
+    user_key: str,
 ) -> None:
     """One front end a switch; returns when each has been forked (the SSH gate waits until they answer)."""
     specs = state.root / "front-ends"
@@ -84,7 +75,7 @@ def start_front_ends(
             )
             spec = FrontEndSpec(
                 identity, str(state.root / "agent.sock"), "127.0.0.1", port, USERNAME, str(state.secrets / PASSWORD),
-                keys.user, str(state.secrets / HOST_KEY), pace.speed(),
+                user_key, str(state.secrets / HOST_KEY), pace.speed(),
             )  # fmt: skip
             path = specs / f"{name}.json"
             spec.write(path)
@@ -98,10 +89,10 @@ def start_front_ends(
             supervisor.record(f"switch:{row['name']}", row["pid"])
 
 
-def write_ssh_files(state: LabState, keys: SwitchKeys, ports: Mapping[str, int]) -> None:
+def write_ssh_files(state: LabState, host_key: str, ports: Mapping[str, int]) -> None:
     """``ssh_config`` and ``known_hosts`` of the lab."""
     known = state.root / "known_hosts"
-    state.write(known, "".join(f"[127.0.0.1]:{port} {keys.host}\n" for port in ports.values()))
+    state.write(known, "".join(f"[127.0.0.1]:{port} {host_key}\n" for port in ports.values()))
     hosts = {
         name: {
             "HostName": "127.0.0.1", "Port": str(port), "User": USERNAME,

@@ -34,7 +34,7 @@ def test_the_control_plane_is_the_node_of_that_role_wherever_it_stands(
 
     monkeypatch.setattr(boot, "look", lambda _what: SimpleNamespace())
     monkeypatch.setattr(boot, "control_plane", control_plane)
-    told = boot.prepare_cluster(LabState("lab", tmp_path), folder, management_of(folder)).agents
+    _, told, _ = boot.prepare_cluster(LabState("lab", tmp_path), folder, management_of(folder))
     assert [(node.name, node.namespace, node.control_plane) for node in told.nodes] == [
         ("alpha", "lab-worker", False), ("beta", "lab-control-plane", True), ("gamma", "lab-worker2", False),
     ]  # fmt: skip

@@ -148,19 +148,19 @@ def test_credentials_are_new_private_and_work(tmp_path: Path) -> None:
     passwords = {(tmp_path / folder / PASSWORD).read_text().strip() for folder in "ab"}
     assert len(passwords | {"admin"}) == 3
     assert all(len(password) >= 20 for password in passwords)
-    assert one.user != two.user
+    assert one[0] != two[0]
     for file in (tmp_path / "a").iterdir():
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o700
     key = paramiko.Ed25519Key.from_private_key_file(str(tmp_path / "a" / KEY))
-    assert one.user.split()[:2] == [key.get_name(), key.get_base64()]
+    assert one[0].split()[:2] == [key.get_name(), key.get_base64()]
 
 
 def test_ssh_files(tmp_path: Path) -> None:
     state = LabState("demo", tmp_path)
-    made = make_credentials(state.secrets)
+    _, host = make_credentials(state.secrets)
     ports = {"spine1": 20001, "leaf1": 20002}
-    write_ssh_files(state, made, ports)
+    write_ssh_files(state, host, ports)
     config = paramiko.SSHConfig.from_path(str(state.ssh_config))
     assert set(config.get_hostnames()) == {"*", "spine1", "leaf1"}
     found = config.lookup("leaf1")
