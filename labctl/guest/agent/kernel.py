@@ -37,11 +37,6 @@ def mount(source: str, target: str, filesystem: str, flags: int = 0, options: st
     _checked(libc.mount(*names, ctypes.c_ulong(flags), options.encode()), f"mount {target}")
 
 
-def set_hostname(name: str) -> None:
-    """sethostname(2)."""
-    _checked(libc.sethostname(name.encode(), len(name.encode())), "sethostname")
-
-
 def enter_network(path: str) -> None:
     """Move the calling thread into the network namespace at a path."""
     with open(path, "rb") as namespace:

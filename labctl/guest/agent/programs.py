@@ -7,11 +7,10 @@ import fcntl
 import os
 import pty
 import selectors
-import shutil
 import signal
+import socket
 import struct
 import subprocess
-import tempfile
 import termios
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -20,43 +19,34 @@ from typing import Any
 from labctl.guest.agent import kernel
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-OVERLAYS = "/run/labctl/overlays"
-
-
-def environment(extra: Mapping[str, str] | None) -> dict[str, str]:
-    """A small, known environment."""
-    return {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8", "TERM": "xterm", **(extra or {})}
-
-
-def joined(argv: Sequence[str], join: int | None) -> list[str]:
-    """The command, inside all namespaces and the root of a process when asked."""
-    if join is None:
-        return list(argv)
-    namespaces = ("--mount", "--uts", "--net", "--pid", "--root", "--wd=/")
-    return ["/usr/bin/nsenter", f"--target={join}", *namespaces, "--", *argv]
+OVERLAY = "/run/labctl/overlay"
+"""Where a program that has a root of its own mounts it; each sees its own mounts there alone."""
 
 
 def spawn(
-    argv: Sequence[str], ns: str | None, env: Mapping[str, str] | None, **options: Any
-) -> subprocess.Popen[bytes]:
-    """Start a program in a network namespace, in a session of its own."""
-    return kernel.in_network(
-        ns, lambda: subprocess.Popen(argv, env=environment(env), start_new_session=True, **options)
-    )
-
-
-def run(
     argv: Sequence[str],
-    timeout: float,
     *,
     ns: str | None = None,
-    stdin: bytes = b"",
     env: Mapping[str, str] | None = None,
     join: int | None = None,
-) -> tuple[int, bytes, bytes]:
+    **options: Any,
+) -> subprocess.Popen[bytes]:
+    """Start a program in a session of its own, with a small, known environment.
+
+    ``ns``: in that network namespace. ``join``: inside all namespaces and the root of that process.
+    """
+    command = list(argv)
+    if join is not None:
+        namespaces = ("--mount", "--uts", "--net", "--pid", "--root", "--wd=/")
+        command = ["/usr/bin/nsenter", f"--target={join}", *namespaces, "--", *argv]
+    environment = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8", "TERM": "xterm", **(env or {})}
+    return kernel.in_network(ns, lambda: subprocess.Popen(command, env=environment, start_new_session=True, **options))
+
+
+def run(argv: Sequence[str], timeout: float, *, stdin: bytes = b"", **where: Any) -> tuple[int, bytes, bytes]:
     """Run to the end: (code, stdout, stderr). Raises TimeoutError after killing it."""
     pipe = subprocess.PIPE
-    with spawn(joined(argv, join), ns, env, stdin=pipe, stdout=pipe, stderr=pipe) as child:
+    with spawn(argv, stdin=pipe, stdout=pipe, stderr=pipe, **where) as child:
         try:
             out, err = child.communicate(stdin, timeout)
         except subprocess.TimeoutExpired:
@@ -69,42 +59,29 @@ class Programs:
     """All programs started here to stay; one object an agent."""
 
     def __init__(self) -> None:
-        self._started: dict[int, tuple[subprocess.Popen[bytes], str | None]] = {}
-        """By pid: the child, and its overlay's folder."""
+        self._started: dict[int, subprocess.Popen[bytes]] = {}
 
-    def start(
-        self,
-        argv: Sequence[str],
-        *,
-        ns: str | None = None,
-        env: Mapping[str, str] | None = None,
-        log: str | None = None,
-        isolation: Mapping[str, Any],
-    ) -> int:
+    def start(self, argv: Sequence[str], *, isolation: Mapping[str, Any], log: str | None = None, **where: Any) -> int:
         """Start a program that stays; returns its pid in the machine."""
-        prepare, command, overlay = isolate(argv, isolation)
+        prepare, command = isolate(argv, isolation)
         if log:
             os.makedirs(os.path.dirname(log), exist_ok=True)
         with open(log or os.devnull, "ab") as output:
-            child = spawn(command, ns, env, stdin=subprocess.DEVNULL, stdout=output, stderr=output, preexec_fn=prepare)
+            child = spawn(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, preexec_fn=prepare, **where)
         pid = _first_inside(child) if isolation.get("pids") else child.pid
-        self._started[pid] = child, overlay
+        self._started[pid] = child
         return pid
 
     def wait(self, pid: int, timeout: float | None = None) -> int | None:
         """Exit code of a started program; None when it still runs. Raises KeyError for a pid that is not ours."""
-        child, overlay = self._started[pid]
         try:
-            code = child.wait(timeout)
+            return self._started[pid].wait(timeout)
         except subprocess.TimeoutExpired:
             return None
-        if overlay:
-            shutil.rmtree(overlay, ignore_errors=True)
-        return code
 
     def signal(self, pid: int, number: int) -> None:
         """Send a signal to the program's process group; one that has ended is fine."""
-        outer = self._started[pid][0].pid if pid in self._started else pid
+        outer = self._started[pid].pid if pid in self._started else pid
         with contextlib.suppress(ProcessLookupError):
             if outer == pid:
                 os.killpg(pid, number)
@@ -113,41 +90,37 @@ class Programs:
                 os.kill(outer if number == signal.SIGKILL else pid, number)
 
 
-def isolate(
-    argv: Sequence[str], isolation: Mapping[str, Any]
-) -> tuple[Callable[[], None] | None, list[str], str | None]:
-    """What the child does before its exec, what it executes, and its overlay's folder."""
-    hostname, binds = isolation.get("hostname"), isolation.get("binds") or []
-    command, overlay = list(argv), None
+def isolate(argv: Sequence[str], isolation: Mapping[str, Any]) -> tuple[Callable[[], None] | None, list[str]]:
+    """What the child does before its exec, and what it executes."""
+    hostname, binds, root = (isolation.get(name) for name in ("hostname", "binds", "root"))
+    command = list(argv)
     if isolation.get("pids"):
         command = ["/usr/bin/unshare", "--fork", "--pid", "--mount-proc", "--kill-child", "--", *command]
-    if isolation.get("root"):
-        os.makedirs(OVERLAYS, exist_ok=True)
-        overlay = tempfile.mkdtemp(dir=OVERLAYS)
-    mounts = bool(binds or overlay)
-    if not (hostname or mounts):
-        return None, command, None
+    if root:
+        os.makedirs(OVERLAY, exist_ok=True)
+    if not (hostname or binds or root):
+        return None, command
 
     def prepare() -> None:
-        kernel.unshare((kernel.CLONE_NEWUTS if hostname else 0) | (kernel.CLONE_NEWNS if mounts else 0))
+        kernel.unshare((kernel.CLONE_NEWUTS if hostname else 0) | (kernel.CLONE_NEWNS if binds or root else 0))
         if hostname:
-            kernel.set_hostname(hostname)
-        if mounts:
+            socket.sethostname(hostname)
+        if binds or root:
             kernel.mount("none", "/", "", kernel.MS_REC | kernel.MS_PRIVATE)
-        prefix = _overlay_root(overlay) if overlay else ""
-        for source, target in binds:
+        prefix = _overlay_root() if root else ""
+        for source, target in binds or ():
             kernel.mount(source, prefix + target, "", kernel.MS_BIND | kernel.MS_REC)
-        if overlay:
+        if root:
             os.chroot(prefix)
             os.chdir("/")
 
-    return prepare, command, overlay
+    return prepare, command
 
 
-def _overlay_root(overlay: str) -> str:
+def _overlay_root() -> str:
     """Mount a private writable view of / and what programs need in it; returns where."""
-    upper, work, merged = (f"{overlay}/{name}" for name in ("upper", "work", "merged"))
-    kernel.mount("tmpfs", overlay, "tmpfs")
+    upper, work, merged = (f"{OVERLAY}/{name}" for name in ("upper", "work", "merged"))
+    kernel.mount("tmpfs", OVERLAY, "tmpfs")
     for path in (upper, work, merged):
         os.mkdir(path)
     kernel.mount("overlay", merged, "overlay", 0, f"lowerdir=/,upperdir={upper},workdir={work}")
@@ -176,18 +149,9 @@ def _first_inside(child: subprocess.Popen[bytes]) -> int:
 class Interactive:
     """A program with live streams; a client that goes away ends it."""
 
-    def __init__(
-        self,
-        argv: Sequence[str],
-        *,
-        ns: str | None = None,
-        env: Mapping[str, str] | None = None,
-        tty: Any = None,
-        join: int | None = None,
-    ) -> None:
+    def __init__(self, argv: Sequence[str], *, tty: Any = None, **where: Any) -> None:
         """``tty``: rows and columns of its terminal; None: it has none."""
         self._terminal = bool(tty)
-        command = joined(argv, join)
         if tty:
             master, slave = pty.openpty()
             self._input: Any = os.fdopen(master, "r+b", buffering=0)
@@ -197,13 +161,13 @@ class Interactive:
                 fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
 
             try:
-                self.child = spawn(command, ns, env, stdin=slave, stdout=slave, stderr=slave, preexec_fn=take_terminal)
+                self.child = spawn(argv, stdin=slave, stdout=slave, stderr=slave, preexec_fn=take_terminal, **where)
             finally:
                 os.close(slave)
             self._outputs: dict[Any, int] = {self._input: 1}
         else:
             pipe = subprocess.PIPE
-            self.child = spawn(command, ns, env, bufsize=0, stdin=pipe, stdout=pipe, stderr=pipe)
+            self.child = spawn(argv, bufsize=0, stdin=pipe, stdout=pipe, stderr=pipe, **where)
             self._input = self.child.stdin
             self._outputs = {self.child.stdout: 1, self.child.stderr: 2}
 

@@ -148,34 +148,6 @@ class EmbeddedEndpoints:
 
 
 GUEST_FOLDERS = {"switch": "/var/log/labctl/{node}", "kube-node": "/run/labctl/calico/{namespace}"}
-AGENTS = "node-agents"
-
-
-def collect(folder: Path, node: str | None, endpoints: EmbeddedEndpoints | None) -> str:
-    """Texts with a heading each. ``node``: a node of the lab or the name of one of its processes; None: all of them.
-
-    ``endpoints`` is None when the lab does not run: then the guest's own logs are gone with it.
-    """
-    pieces = []
-    for path in sorted(folder.glob("*.log")):
-        text = path.read_text(errors="replace")
-        if node is None or path.name.removesuffix(".log") == node:
-            pieces.append((path.name, text))
-        elif path.name == f"{AGENTS}.log":
-            # one process serves all nodes: each of its lines names its node after the time
-            lines = [line for line in text.splitlines() if line.partition(" ")[2].startswith(f"{node} ")]
-            pieces.append((f"{path.name} (lines of {node})", "\n".join(lines)))
-    if node is not None and endpoints is not None and endpoints.kind(node) in GUEST_FOLDERS:
-        where = GUEST_FOLDERS[endpoints.kind(node) or ""].format(node=node, namespace=endpoints.namespace(node))
-        try:
-            listed = endpoints.exec(node, ["find", where, "-name", "*.log", "-size", "+0"])
-            names = sorted(listed.stdout.decode(errors="replace").split())
-            read = endpoints.agent.read_file
-            pieces += [(f"guest:{name}", read(name).decode(errors="replace")) for name in names]
-        except (AgentError, InconclusiveError) as error:
-            pieces.append(("guest", f"its logs cannot be read now: {error}"))
-    return "\n".join(f"==> {name} <==\n{text.rstrip()}" for name, text in pieces if text.strip())
-
 
 CREATE_LIMIT = 600.0
 """Seconds between two words of a daemon that makes the nodes: it has limits of its own."""
@@ -316,12 +288,35 @@ class EmbeddedRuntime:
         return tail(path, 1) if path.is_file() and path.stat().st_size else ""
 
     def logs(self, node: str | None = None) -> str:
-        """Of all processes, or of one node or process."""
+        """Texts with a heading each, of all processes, or of one node or process."""
+        pieces = []
+        for path in sorted(self._state.logs.glob("*.log")):
+            text = path.read_text(errors="replace")
+            if node is None or path.name.removesuffix(".log") == node:
+                pieces.append((path.name, text))
+            elif path.name == "node-agents.log":
+                # one process serves all nodes: each of its lines names its node after the time
+                lines = [line for line in text.splitlines() if line.partition(" ")[2].startswith(f"{node} ")]
+                pieces.append((f"{path.name} (lines of {node})", "\n".join(lines)))
+        if node is not None:
+            pieces += self._guest_logs(node)
+        return "\n".join(f"==> {name} <==\n{text.rstrip()}" for name, text in pieces if text.strip())
+
+    def _guest_logs(self, node: str) -> list[tuple[str, str]]:
         try:
             endpoints = self.endpoints()
         except InconclusiveError:
-            endpoints = None  # it does not run (yet, or any more): what the host has is all there is
-        return collect(self._state.logs, node, endpoints)
+            return []  # it does not run (yet, or any more): what the host has is all there is
+        kind = endpoints.kind(node)
+        if kind not in GUEST_FOLDERS:
+            return []
+        folder = GUEST_FOLDERS[kind].format(node=node, namespace=endpoints.namespace(node))
+        try:
+            listed = endpoints.exec(node, ["find", folder, "-name", "*.log", "-size", "+0"])
+            names, read = sorted(listed.stdout.decode(errors="replace").split()), endpoints.agent.read_file
+            return [(f"guest:{name}", read(name).decode(errors="replace")) for name in names]
+        except (AgentError, InconclusiveError) as error:
+            return [("guest", f"its logs cannot be read now: {error}")]
 
 
 def _places() -> dict[str, str]:
