@@ -30,7 +30,7 @@ from tests.integration.patience import patient
 
 pytestmark = [pytest.mark.booted, pytest.mark.timeout(patient(240))]
 
-MODULES = ("netns", "machine", "hub")
+MODULES = ("netns", "machine")
 SOURCE, WORK = "/opt/labctl", "/opt/node"
 ENVIRONMENT = {"PYTHONPATH": SOURCE, "PYTHONDONTWRITEBYTECODE": "1"}
 

@@ -14,7 +14,7 @@ from labctl.cli.hosts import EmbeddedHost, brought_kubectl
 from labctl.errors import HostError
 from labctl.guest import image
 from labctl.guest.recipe import LAB
-from labctl.runtime.embedded.boot import lab_image
+from labctl.runtime.embedded.daemon import lab_image
 from labctl.setup import parts as building
 from labctl.setup.parts import Part, control_plane, guest_image, parts
 

@@ -16,7 +16,7 @@ from labctl.guest.agent import kernel, packets, wire
 from labctl.guest.agent.server import Server, by_line, groups
 from labctl.guest.api import AgentError, AgentGone, AgentTimeout, Op, TtySize
 from labctl.guest.client import Agent, connect, local_agent
-from labctl.guest.hub import Hub
+from labctl.guest.machine import Hub
 from labctl.pace import LIMITS
 
 
