@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from labctl.errors import ExitCode
-from labctl.guest.agent import kernel, packets, wire
+from labctl.guest.agent import kernel, server, wire
 from labctl.guest.agent.server import Server, by_line, groups
 from labctl.guest.api import AgentError, AgentGone, AgentTimeout, Op, TtySize
 from labctl.guest.client import Agent, connect, local_agent
@@ -91,7 +91,7 @@ def test_a_capture_is_opened_in_the_namespace_that_was_named(
         return theirs
 
     monkeypatch.setattr(kernel, "enter_network", lambda found: entered.append((found, threading.get_ident())))
-    monkeypatch.setattr(packets, "open_socket", open_socket)
+    monkeypatch.setattr(server, "open_socket", open_socket)
     capture = agent.capture(interface="eth1", expression="icmp", **where)
     ours.send(b"packet")
     data = capture.stop()
