@@ -38,7 +38,6 @@ from labctl.kube.resources import NODES
 from labctl.labjson import Lab
 from labctl.logs import to_stream
 from labctl.runtime.api import NodeStatus
-from labctl.runtime.embedded import switches
 from labctl.runtime.embedded.control import describe
 from labctl.runtime.embedded.network import (
     KUBE_NODE,
@@ -51,7 +50,13 @@ from labctl.runtime.embedded.network import (
     links,
 )
 from labctl.runtime.embedded.runtime import EndpointTable, endpoints_file
-from labctl.runtime.embedded.supervisor import Supervisor
+from labctl.runtime.embedded.supervisor import (
+    Supervisor,
+    make_credentials,
+    start_front_ends,
+    start_zygote,
+    write_ssh_files,
+)
 from labctl.standin.cluster.controlplane.binaries import find_binaries
 from labctl.standin.cluster.controlplane.components import ControlPlane, Ports, control_plane
 from labctl.standin.cluster.kubelet.node import control_plane_node
@@ -171,9 +176,9 @@ class EmbeddedLab:
         lab, management = folder.lab, management_of(folder)
         launcher = json.loads(state.runtime_file.read_text()).get("launcher", "auto")
         switch_ports = {name: free_port() for name in lab.switches}
-        user_key, host_key = switches.make_credentials(state.secrets)
+        user_key, host_key = make_credentials(state.secrets)
         # kept for as long as the lab is there: what it is the end of ends with it
-        zygote = self._zygote = switches.start_zygote(state, self._supervisor)
+        zygote = self._zygote = start_zygote(state, self._supervisor)
         cluster = prepare_cluster(state, folder, management) if lab.kube_nodes else None
         nodes = threading.Event()
         if cluster:
@@ -185,9 +190,9 @@ class EmbeddedLab:
         say(f"guest speed {pace.speed():.2g} of the reference")
         self._link(agent, lab, management)
         say(f"{len(lab.nodes)} nodes and {len(lab.links)} links")
-        switches.start_front_ends(state, zygote, self._supervisor, folder, management, switch_ports, user_key)
+        start_front_ends(state, zygote, self._supervisor, folder, management, switch_ports, user_key)
         say(f"{len(switch_ports)} switches started")
-        switches.write_ssh_files(state, host_key, switch_ports)
+        write_ssh_files(state, host_key, switch_ports)
         addresses = {name: str(management.addresses[node.topology]) for name, node in lab.nodes.items()}
         table = EndpointTable(
             namespaces={name: node.topology for name, node in lab.nodes.items()},

@@ -36,7 +36,7 @@ from labctl.runtime.embedded.runtime import (
     endpoints_file,
     read_table,
 )
-from labctl.runtime.embedded.switches import HOST_KEY, make_credentials, write_ssh_files
+from labctl.runtime.embedded.supervisor import HOST_KEY, make_credentials, write_ssh_files
 from labctl.runtime.ports import kernel_name
 from labctl.state import LabState
 from tests.rendered import rendered_folder
