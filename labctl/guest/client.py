@@ -34,25 +34,14 @@ from labctl.pace import Kind, limit
 _GRANT_AT = wire.STREAM_WINDOW // 4
 
 
-class Stream:
-    """One call as its client sees it: a queue of what came, a window for what goes."""
+class Stream(wire.Stream):
+    """One call as its client sees it."""
 
     def __init__(self, client: Agent, number: int) -> None:
+        super().__init__(client.send, number, wire.TO_GUEST)
         self._client = client
-        self._number = number
-        self._inbox: queue.SimpleQueue[tuple[int, bytes]] = queue.SimpleQueue()
-        self._window = wire.Window()
         self._owed = 0
         self._ended: dict[str, Any] | None = None
-
-    def arrived(self, kind: int, payload: bytes) -> None:
-        """From the reader thread."""
-        if kind == wire.WINDOW:
-            self._window.granted(payload)
-            return
-        if kind == wire.END:
-            self._window.open()
-        self._inbox.put((kind, payload))
 
     def next(self, timeout: float | None = None) -> tuple[int, bytes]:
         """The next (kind, payload): DATA, EVENT or END. Raises AgentTimeout."""
@@ -66,11 +55,11 @@ class Stream:
         if kind == wire.DATA:
             self._owed += len(payload) - 1
             if self._owed >= _GRANT_AT:
-                self._client.send(wire.grant(self._number, self._owed))
+                self.grant(self._owed)
                 self._owed = 0
         elif kind == wire.END:
             self._ended = json.loads(payload)
-            self._client.forget(self._number)
+            self._client.forget(self.number)
         return kind, payload
 
     def data(self, timeout: float | None = None) -> bytes | None:
@@ -97,18 +86,17 @@ class Stream:
 
     def write(self, data: bytes) -> None:
         """DATA to the verb; blocks while the window is full."""
-        for piece in self._window.pieces(data, wire.TO_GUEST):
-            self._client.send(wire.frame(wire.DATA, self._number, bytes([wire.STDIN]) + piece))
+        self.send_data(wire.STDIN, data)
 
     def control(self, **body: Any) -> None:
-        self._client.send_message(wire.CONTROL, self._number, body)
+        self.say(wire.CONTROL, body)
 
     def close(self) -> None:
         """Give the call up; what runs for it is ended."""
         if self._ended is None:
-            self._client.forget(self._number)
+            self._client.forget(self.number)
             with contextlib.suppress(AgentGone):
-                self._client.send(wire.frame(wire.CLOSE, self._number))
+                self._client.send(wire.frame(wire.CLOSE, self.number))
 
 
 class _Exec(Stream):
@@ -199,9 +187,6 @@ class Agent:
             except OSError as error:
                 raise AgentGone(f"the channel to the machine is closed: {error}") from None
 
-    def send_message(self, kind: int, stream: int, body: object) -> None:
-        self.send(b"".join(wire.message(kind, stream, body, wire.TO_GUEST)))
-
     def forget(self, number: int) -> None:
         self._streams.pop(number, None)
 
@@ -219,7 +204,7 @@ class Agent:
         number = next(self._numbers)
         stream = self._streams[number] = of(self, number)
         request = {"verb": verb, **{key: value for key, value in body.items() if value is not None}}
-        self.send_message(wire.REQUEST, number, request)
+        stream.say(wire.REQUEST, request)
         if self._gone:
             raise AgentGone("the channel to the machine is closed")
         if begins and stream.next(limit("call"))[0] == wire.END:

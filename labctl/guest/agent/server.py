@@ -15,7 +15,6 @@ import ctypes
 import errno
 import json
 import os
-import queue
 import re
 import select
 import shutil
@@ -35,39 +34,21 @@ PING_LIMIT = 60.0
 """Seconds without a sign of the other side after which a guest ends itself."""
 
 
-class Call:
-    """One stream: what its client sent, and a voice back."""
+class Call(wire.Stream):
+    """One stream as its verb sees it."""
 
-    def __init__(self, server: Server, stream: int) -> None:
-        self.stream = stream
-        self._server = server
-        self._window = wire.Window()
-        self._inbox: queue.SimpleQueue[tuple[int, bytes]] = queue.SimpleQueue()
-        self._closed = False
+    def __init__(self, send: Callable[[bytes], None], number: int) -> None:
+        super().__init__(send, number, wire.FROM_GUEST)
         self._on_close: Callable[[], None] | None = None
-
-    def write(self, channel: int, data: bytes) -> None:
-        """DATA to the client; blocks while its window is full. Quietly drops once the client has gone."""
-        for piece in self._window.pieces(data, wire.FROM_GUEST):
-            if self._closed:
-                return
-            self._server.send(wire.frame(wire.DATA, self.stream, bytes([channel]) + piece))
 
     def begun(self) -> None:
         """Tell the client that what it asked for has begun."""
-        self._server.send(wire.frame(wire.EVENT, self.stream))
+        self._send(wire.frame(wire.EVENT, self.number))
 
     def arrived(self, kind: int, payload: bytes) -> None:
-        """From the server's reader, which never waits: what the client sent is handled in order by `incoming`."""
-        if kind == wire.WINDOW:
-            self._window.granted(payload)
-        else:
-            self._inbox.put((kind, payload))
-        if kind == wire.CLOSE:
-            self._closed = True
-            self._window.open()
-            if self._on_close:
-                self._on_close()
+        super().arrived(kind, payload)
+        if kind == wire.CLOSE and self._on_close:
+            self._on_close()
 
     def incoming(self) -> Iterator[tuple[int, bytes]]:
         """DATA and CONTROL of the client, until the call is over."""
@@ -77,7 +58,7 @@ class Call:
                 return
             yield kind, payload
             if kind == wire.DATA:
-                self._server.send(wire.grant(self.stream, len(payload) - 1))
+                self.grant(len(payload) - 1)
 
     def feed(
         self, data: Callable[[bytes], None], control: Callable[[dict[str, Any]], None], close: Callable[[], None]
@@ -125,7 +106,7 @@ class Server:
         """Until the stream ends."""
         for kind, stream, payload in wire.messages(self._hear):
             if kind == wire.REQUEST:
-                call = self._calls[stream] = Call(self, stream)
+                call = self._calls[stream] = Call(self.send, stream)
                 threading.Thread(target=self._work, args=(call, json.loads(payload)), daemon=True).start()
             elif stream in self._calls:
                 self._calls[stream].arrived(kind, payload)
@@ -151,10 +132,9 @@ class Server:
         except (OSError, ValueError, LookupError, TypeError, subprocess.SubprocessError) as error:
             body = {"error": f"{name}: {error}", "cause": _cause(error)}
         call.arrived(wire.END, b"")
-        self._calls.pop(call.stream, None)
+        self._calls.pop(call.number, None)
         try:
-            for piece in wire.message(wire.END, call.stream, body, wire.FROM_GUEST):
-                self.send(piece)
+            call.say(wire.END, body)
         except OSError:
             return  # the stream is gone: nobody is left to hear it, and `serve` ends by itself
 
@@ -165,8 +145,8 @@ class Server:
 
     def _run(self, call: Call, stdin: str = "", **program: Any) -> int:
         code, out, err = programs.run(stdin=base64.b64decode(stdin), **program)
-        call.write(wire.STDOUT, out)
-        call.write(wire.STDERR, err)
+        call.send_data(wire.STDOUT, out)
+        call.send_data(wire.STDERR, err)
         return code
 
     def _stream(self, call: Call, **arguments: Any) -> int:
@@ -182,7 +162,7 @@ class Server:
 
         call.feed(program.write, control, lambda: program.signal(9))
         try:
-            return program.pump(call.write)
+            return program.pump(call.send_data)
         finally:
             program.end()
 
@@ -196,7 +176,7 @@ class Server:
 
     def _read_file(self, call: Call, path: str) -> None:
         with open(path, "rb") as file:
-            call.write(wire.STDOUT, file.read())
+            call.send_data(wire.STDOUT, file.read())
 
     def _capture(
         self,
@@ -212,7 +192,7 @@ class Server:
         call.feed(lambda _data: None, lambda _body: over.set(), over.set)
         call.begun()
         with sock:
-            pump(sock, over, lambda data: call.write(wire.STDOUT, data))
+            pump(sock, over, lambda data: call.send_data(wire.STDOUT, data))
 
     def _connect(self, call: Call, address: Any, limit: float, ns: str | None = None) -> None:
         def dial() -> socket.socket:
@@ -239,7 +219,7 @@ class Server:
         call.begun()
         with connection, contextlib.suppress(OSError):
             while piece := connection.recv(16000):
-                call.write(wire.STDOUT, piece)
+                call.send_data(wire.STDOUT, piece)
 
 
 def _cause(error: Exception) -> str | None:

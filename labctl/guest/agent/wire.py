@@ -21,6 +21,7 @@ PING      both               nothing: somebody is there (the agent's first frame
 from __future__ import annotations
 
 import json
+import queue
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -51,38 +52,50 @@ def message(kind: int, stream: int, body: object, limit: int) -> list[bytes]:
     return [frame(kind, stream, piece, more=index < last) for index, piece in enumerate(pieces)]
 
 
-class Window:
-    """The DATA bytes of one stream that may be sent now: whoever writes waits while there are none."""
+class Stream:
+    """One call as either end sees it: a queue of what came, a window for what goes."""
 
-    def __init__(self) -> None:
+    def __init__(self, send: Callable[[bytes], None], number: int, limit: int) -> None:
+        """``limit``: of a frame's payload, in bytes."""
+        self.number = number
+        self._send = send
+        self._limit = limit
+        self._inbox: queue.SimpleQueue[tuple[int, bytes]] = queue.SimpleQueue()
         self._credit = STREAM_WINDOW
-        self._grown = threading.Condition()
+        self._changed = threading.Condition()
+        self._over = False
 
-    def granted(self, payload: bytes) -> None:
-        """The reader has taken so many."""
-        with self._grown:
-            self._credit += int.from_bytes(payload, "big")
-            self._grown.notify_all()
+    def arrived(self, kind: int, payload: bytes) -> None:
+        """From the reader of the whole channel, which never waits."""
+        with self._changed:
+            if kind == WINDOW:
+                self._credit += int.from_bytes(payload, "big")
+            elif kind in (END, CLOSE):
+                self._over = True  # nobody reads any more: a writer must not hang
+            self._changed.notify_all()
+        if kind != WINDOW:
+            self._inbox.put((kind, payload))
 
-    def open(self) -> None:
-        """Nobody reads any more: a writer must not hang."""
-        self.granted(b"\xff" * 5)
-
-    def pieces(self, data: bytes, limit: int) -> Iterator[memoryview]:
-        """What goes into one frame of at most ``limit`` bytes each, as soon as it may be sent."""
+    def send_data(self, channel: int, data: bytes) -> None:
+        """Blocks while the window is full. What nobody reads any more is dropped."""
         view = memoryview(data)
         while view:
-            with self._grown:
-                self._grown.wait_for(lambda: self._credit > 0)
-                size = min(len(view), limit - 1, self._credit)
+            with self._changed:
+                self._changed.wait_for(lambda: self._over or self._credit > 0)
+                if self._over:
+                    return
+                size = min(len(view), self._limit - 1, self._credit)
                 self._credit -= size
-            yield view[:size]
+            self._send(frame(DATA, self.number, bytes([channel]) + view[:size]))
             view = view[size:]
 
+    def grant(self, size: int) -> None:
+        """So many DATA bytes were taken."""
+        self._send(frame(WINDOW, self.number, size.to_bytes(4, "big")))
 
-def grant(stream: int, size: int) -> bytes:
-    """The WINDOW frame, for `Window.granted`."""
-    return frame(WINDOW, stream, size.to_bytes(4, "big"))
+    def say(self, kind: int, body: object) -> None:
+        """A JSON message."""
+        self._send(b"".join(message(kind, self.number, body, self._limit)))
 
 
 class Parser:
