@@ -145,8 +145,8 @@ BOOT_LIMIT = 120.0
 """Seconds for guest (on each launcher that is tried) and control plane to be ready; QEMU without KVM needs about 10."""
 
 
-class EmbeddedLab:
-    """One lab's nodes, inside the daemon. Not thread-safe: the daemon serialises create and destroy."""
+class Daemon:
+    """One lab's nodes, and the control socket through which they are made, looked at and ended."""
 
     def __init__(self, state: LabState) -> None:
         self._state = state
@@ -155,12 +155,76 @@ class EmbeddedLab:
         self._statuses: list[NodeStatus] | None = None
         """Of nodes that are there, as if all went well; None until then."""
         self._failure = ""
-        self.cancel = threading.Event()
+        self._busy = threading.Lock()
+        """Nodes are made and ended one at a time."""
+        self._cancel = threading.Event()
         """Set: a create that is under way gives up at its next wait."""
-        self.destroyed = False
+        self._destroyed = False
+        self._over = threading.Event()
 
-    def create(self, say: Say) -> dict[str, Any]:
-        """Make everything; returns what `observe` does. A failure ends what was started."""
+    # --- the control socket ---------------------------------------------------------------------------------------
+
+    def serve(self, path: Path) -> None:
+        """Accept requests until the lab is destroyed or a signal says so."""
+        path.unlink(missing_ok=True)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+            listener.bind(str(path))
+            path.chmod(0o600)
+            listener.listen(16)
+            listener.settimeout(0.2)
+            while not self._over.is_set():
+                try:
+                    connection, _ = listener.accept()
+                except TimeoutError:
+                    if not path.exists() and not self._over.is_set():
+                        self.stop()  # the state folder was removed: nobody can reach this lab any more
+                    continue
+                threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
+        path.unlink(missing_ok=True)
+
+    def stop(self) -> None:
+        """End the lab and the daemon (SIGTERM)."""
+        self._destroy(lambda _message: None)
+        self._over.set()
+
+    def _answer(self, connection: socket.socket) -> None:
+        with connection, connection.makefile("rwb") as stream:
+
+            def send(**body: Any) -> None:
+                try:
+                    stream.write(json.dumps(body).encode() + b"\n")
+                    stream.flush()
+                except (OSError, ValueError):
+                    return  # the client went away; the work goes on
+
+            try:
+                verb = json.loads(stream.readline() or b"{}").get("verb", "")
+                send(result=self._do(verb, lambda message: send(progress=message)))
+            except LabctlError as error:
+                send(error=describe(error))
+            except (OSError, ValueError, KeyError, RuntimeError) as error:
+                log.exception("the daemon broke")
+                send(error=describe(LabError(f"the daemon broke: {error!r}", hint=str(self._state.logs))))
+        if self._destroyed:
+            self._over.set()
+
+    def _do(self, verb: str, say: Say) -> dict[str, Any]:
+        match verb:
+            case "observe":
+                return self._observe()
+            case "create":
+                with self._busy:
+                    return self._created(say)
+            case "destroy":
+                self._destroy(say)
+                return {}
+            case _:
+                raise LabError(f"unknown verb {verb!r}")
+
+    # --- the nodes --------------------------------------------------------------------------------------------------
+
+    def _created(self, say: Say) -> dict[str, Any]:
+        """Make everything that is not there. A failure ends what was started."""
         if self._statuses is None:
             try:
                 self._create(say)
@@ -168,7 +232,7 @@ class EmbeddedLab:
                 self._failure = str(error)
                 self._end()
                 raise
-        return self.observe()
+        return self._observe()
 
     def _create(self, say: Say) -> None:
         deadline = Deadline(BOOT_LIMIT)
@@ -210,14 +274,14 @@ class EmbeddedLab:
         """Beside everything else; that the API answers is a gate of the engine, its failure is told by `observe`."""
         plane, agents, admin = cluster
         try:
-            self._supervisor.start_all(plane.processes, deadline, self.cancel)
+            self._supervisor.start_all(plane.processes, deadline, self._cancel)
             api = Api(admin, connections=1)
             for node in agents.nodes:
                 if node.control_plane:  # role and taint are kubeadm's to set: a kubelet may not (NodeRestriction)
                     api.create(NODES.path(), control_plane_node(node.name))
             say(f"Kubernetes API answers on port {plane.ports.api}")
             while not nodes.wait(0.1):
-                if self.cancel.is_set():
+                if self._cancel.is_set():
                     return
             path = self._state.root / "node-agents.json"
             replace(agents, speed=pace.speed()).write(path)
@@ -241,7 +305,7 @@ class EmbeddedLab:
             self._supervisor.record("guest", guest.process.pid)
             return guest
 
-        return trial.boot(launcher, image, start, limit=BOOT_LIMIT, cancel=self.cancel, say=say).connect()
+        return trial.boot(launcher, image, start, limit=BOOT_LIMIT, cancel=self._cancel, say=say).connect()
 
     @staticmethod
     def _link(agent: Agent, lab: Lab, management: Management) -> None:
@@ -267,7 +331,7 @@ class EmbeddedLab:
                         code="guest-refused",
                     )
 
-    def observe(self) -> dict[str, Any]:
+    def _observe(self) -> dict[str, Any]:
         """What `labctl.runtime.api.Observation` has, read now."""
         running = self._supervisor.running()
         guest = self._guest
@@ -282,11 +346,13 @@ class EmbeddedLab:
             "detail": self._failure or (f"ended: {', '.join(dead)}" if dead else ""),
         }
 
-    def destroy(self, say: Say) -> None:
+    def _destroy(self, say: Say) -> None:
         """End everything. Idempotent."""
-        self._end()
-        self.destroyed = True
-        say("guest and processes ended")
+        self._cancel.set()
+        with self._busy:
+            self._end()
+            self._destroyed = True
+            say("guest and processes ended")
 
     def _end(self) -> None:
         with ThreadPoolExecutor(2) as pool:
@@ -303,78 +369,6 @@ def _now(status: NodeStatus, running: Mapping[str, bool], *, guest_alive: bool) 
     if process and not running.get(process):
         return replace(status, state="dead", detail=f"process {process} ended")
     return status
-
-
-class Daemon:
-    """Serves the control socket; the lab itself is an `EmbeddedLab`."""
-
-    def __init__(self, state: LabState) -> None:
-        self._state = state
-        self._lab = EmbeddedLab(state)
-        self._over = threading.Event()
-        self._busy = threading.Lock()
-
-    def serve(self, path: Path) -> None:
-        """Accept requests until the lab is destroyed or a signal says so."""
-        path.unlink(missing_ok=True)
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
-            listener.bind(str(path))
-            path.chmod(0o600)
-            listener.listen(16)
-            listener.settimeout(0.2)
-            while not self._over.is_set():
-                try:
-                    connection, _ = listener.accept()
-                except TimeoutError:
-                    if not path.exists() and not self._over.is_set():
-                        self.stop()  # the state folder was removed: nobody can reach this lab any more
-                    continue
-                threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
-        path.unlink(missing_ok=True)
-
-    def stop(self) -> None:
-        """End the lab and the daemon (SIGTERM)."""
-        self._destroy(lambda _message: None)
-        self._over.set()
-
-    def _destroy(self, progress: Callable[[str], None]) -> None:
-        self._lab.cancel.set()
-        with self._busy:
-            self._lab.destroy(progress)
-
-    def _answer(self, connection: socket.socket) -> None:
-        with connection, connection.makefile("rwb") as stream:
-
-            def send(**body: Any) -> None:
-                try:
-                    stream.write(json.dumps(body).encode() + b"\n")
-                    stream.flush()
-                except (OSError, ValueError):
-                    return  # the client went away; the work goes on
-
-            try:
-                verb = json.loads(stream.readline() or b"{}").get("verb", "")
-                send(result=self._do(verb, lambda message: send(progress=message)))
-            except LabctlError as error:
-                send(error=describe(error))
-            except (OSError, ValueError, KeyError, RuntimeError) as error:
-                log.exception("the daemon broke")
-                send(error=describe(LabError(f"the daemon broke: {error!r}", hint=str(self._state.logs))))
-        if self._lab.destroyed:
-            self._over.set()
-
-    def _do(self, verb: str, progress: Callable[[str], None]) -> dict[str, Any]:
-        match verb:
-            case "observe":
-                return self._lab.observe()
-            case "create":
-                with self._busy:
-                    return self._lab.create(progress)
-            case "destroy":
-                self._destroy(progress)
-                return {}
-            case _:
-                raise LabError(f"unknown verb {verb!r}")
 
 
 def main(arguments: list[str]) -> int:
