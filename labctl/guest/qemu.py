@@ -36,7 +36,7 @@ def start(name: str, image: GuestImage, machine: Machine) -> RunningGuest:
     accelerator, alone = ("kvm", "-cpu", "host"), ""
     if name != "qemu-kvm":
         accelerator = f"tcg,thread=multi,tb-size={machine.translation_mb}", "-cpu", "max"
-        alone = "maxcpus=1"  # the second one is switched on by the guest's boot script, which says why
+        alone = " maxcpus=1"  # the second one is switched on by the guest's boot script, which says why
 
     def command(channel: int) -> list[str]:
         return [
@@ -45,7 +45,7 @@ def start(name: str, image: GuestImage, machine: Machine) -> RunningGuest:
             "-m", f"{machine.memory_mb}M", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             "-chardev", f"file,id=console,path={machine.console},append=on", "-serial", "chardev:console",
             "-kernel", f"{image.folder}/vmlinuz", "-initrd", f"{image.folder}/initrd",
-            "-append", f"{KERNEL} {alone} {machine.kernel}",
+            "-append", f"{KERNEL}{alone} {machine.kernel}",
             # nobody writes the image: without this QEMU would refuse it while a UML guest, which locks it, runs
             "-drive", f"file={image.root},if=none,id=d0,format=raw,readonly=on,cache=unsafe,file.locking=off",
             "-device", "virtio-blk-pci,drive=d0",
