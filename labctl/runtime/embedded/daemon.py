@@ -26,7 +26,7 @@ from typing import Any
 
 from labctl import pace
 from labctl.cache import look
-from labctl.errors import HostError, LabctlError, LabError, UsageError
+from labctl.errors import HostError, LabctlError, LabError, SpecError, UsageError
 from labctl.folder import Folder, load_folder
 from labctl.guest import trial
 from labctl.guest.client import Agent
@@ -38,7 +38,6 @@ from labctl.kube.resources import NODES
 from labctl.labjson import Lab
 from labctl.logs import to_stream
 from labctl.runtime.api import NodeStatus
-from labctl.runtime.embedded.control import describe
 from labctl.runtime.embedded.network import (
     KUBE_NODE,
     QUIET,
@@ -49,7 +48,7 @@ from labctl.runtime.embedded.network import (
     ops,
     links,
 )
-from labctl.runtime.embedded.runtime import EndpointTable, endpoints_file
+from labctl.runtime.embedded.runtime import KINDS, EndpointTable, endpoints_file
 from labctl.runtime.embedded.supervisor import (
     Supervisor,
     make_credentials,
@@ -360,6 +359,20 @@ class Daemon:
             pool.submit(self._supervisor.stop_all, 1.0).result()
             if guest:
                 guest.result()
+
+
+def describe(error: LabctlError) -> dict[str, Any]:
+    """An error as it travels: as the nearest class that both sides know."""
+    same = (kind for kind in KINDS if isinstance(error, kind) and kind.exit_code == error.exit_code)
+    return {
+        "type": next(same, LabctlError).__name__,
+        "message": error.message,
+        "code": error.code,
+        "place": error.place and asdict(error.place),
+        "hint": error.hint,
+        "next_command": error.next_command,
+        "problems": [asdict(problem) for problem in error.problems] if isinstance(error, SpecError) else [],
+    }
 
 
 def _now(status: NodeStatus, running: Mapping[str, bool], *, guest_alive: bool) -> NodeStatus:

@@ -2,6 +2,9 @@
 
 Nodes are reached by SSH and the API server on loopback, the rest through the agent. How, is read from
 ``endpoints.json``, which the daemon writes once the nodes exist.
+
+The daemon is asked on a unix socket, in JSON lines, one request a connection: ``{"verb": …}``. It answers any number of
+``{"progress": "…"}`` and then exactly one ``{"result": …}`` or ``{"error": …}``.
 """
 
 from __future__ import annotations
@@ -10,21 +13,22 @@ import contextlib
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from labctl import pace
+from labctl import errors, pace
 from labctl.cache import cache_dir
-from labctl.errors import HostError, InconclusiveError, LabError
+from labctl.errors import HostError, InconclusiveError, LabctlError, LabError
 from labctl.guest.api import AgentError, ByteStream, Capture, Completed, ExecStream, TtySize
 from labctl.guest.client import Agent, connect
 from labctl.pace import limit, paced
 from labctl.runtime.api import NodeStatus, Observation, Progress, SshEndpoint, SwitchLogin
-from labctl.runtime.embedded.control import DaemonGone, request
 from labctl.runtime.ports import kernel_name
 from labctl.runtime.processes import (
     ProcessRecord,
@@ -38,7 +42,7 @@ from labctl.runtime.processes import (
 )
 from labctl.runtime.refusals import no_cluster, no_console, no_interface, no_node, not_running
 from labctl.state import LabState, state_root
-from labctl.waiting import Deadline, DeadlinePassed, NotYet, wait_for
+from labctl.waiting import Deadline, DeadlinePassed, Late, NotYet, wait_for
 
 USERNAME = "admin"
 PASSWORD, KEY = "switch_password", "switch_key"
@@ -146,6 +150,72 @@ class EmbeddedEndpoints:
                 self._agent.close()
                 self._agent = None
 
+
+# --- the daemon's control socket ------------------------------------------------------------------------------------
+
+KINDS: tuple[type[LabctlError], ...] = (
+    errors.RejectedError, errors.SpecError, errors.UsageError, errors.GateMissed, errors.InconclusiveError,
+    errors.HostError, errors.LabError, errors.CheckFailed,
+)  # fmt: skip
+"""Errors that travel."""
+
+
+class DaemonGone(LabError):
+    """Nobody answers on the control socket."""
+
+    code = "daemon-gone"
+
+
+class DaemonLate(DaemonGone, InconclusiveError, Late):
+    """It listens, and has not answered in time: nothing can be said (exit 3)."""
+
+    code = "daemon-late"
+
+
+def request(
+    path: Path, verb: str, *, progress: Callable[[str], None] | None = None, timeout: float | None = None
+) -> dict[str, Any]:
+    """Ask the daemon and give its result. Raises the error that the daemon raised, or `DaemonGone`.
+
+    ``timeout``: seconds between two of its words, None: as long as a call may take.
+    """
+    timeout = limit("call") if timeout is None else timeout
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(timeout)
+            connection.connect(str(path))
+            connection.sendall(json.dumps({"verb": verb}).encode() + b"\n")
+            with connection.makefile("rb") as lines:
+                for answer in map(json.loads, lines):
+                    if "error" in answer:
+                        raise rebuild(answer["error"])
+                    if "result" in answer:
+                        result: dict[str, Any] = answer["result"]
+                        return result
+                    if progress:
+                        progress(answer["progress"])
+    except TimeoutError:
+        raise DaemonLate(f"the lab's daemon said nothing for {timeout:.0f} s") from None
+    except OSError as error:
+        raise DaemonGone(f"the lab's daemon does not answer: {error}") from None
+    raise DaemonGone("the lab's daemon closed the connection")
+
+
+def rebuild(data: dict[str, Any]) -> LabctlError:
+    """The error on this side."""
+    name = data.pop("type")
+    kind = next((kind for kind in KINDS if kind.__name__ == name), LabError)
+    problems = [errors.Problem(**{**row, "place": _place(row["place"])}) for row in data.pop("problems")]
+    if issubclass(kind, errors.SpecError):
+        return kind(problems, next_command=data["next_command"])
+    return kind(**{**data, "place": _place(data["place"])})
+
+
+def _place(row: dict[str, Any] | None) -> errors.Place | None:
+    return errors.Place(**row) if row else None
+
+
+# --- the runtime ----------------------------------------------------------------------------------------------------
 
 GUEST_FOLDERS = {"switch": "/var/log/labctl/{node}", "kube-node": "/run/labctl/calico/{namespace}"}
 

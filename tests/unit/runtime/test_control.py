@@ -13,7 +13,8 @@ import pytest
 
 from labctl import errors
 from labctl.guest.api import AgentTimeout
-from labctl.runtime.embedded.control import DaemonGone, DaemonLate, describe, rebuild, request
+from labctl.runtime.embedded.daemon import describe
+from labctl.runtime.embedded.runtime import DaemonGone, DaemonLate, rebuild, request
 
 
 def travelled(error: errors.LabctlError) -> errors.LabctlError:
