@@ -100,8 +100,6 @@ class Stream(wire.Stream):
 
 
 class _Exec(Stream):
-    """`ExecStream`."""
-
     def read(self) -> tuple[Literal["stdout", "stderr"], bytes] | None:
         piece = self.data()
         if piece is None:
@@ -122,8 +120,6 @@ class _Exec(Stream):
 
 
 class _Bytes(Stream):
-    """`ByteStream`."""
-
     sendall = Stream.write
     _left = b""
 
@@ -141,8 +137,6 @@ class _Bytes(Stream):
 
 
 class _Capture(Stream):
-    """`Capture`."""
-
     def read(self, timeout: float | None = None) -> bytes | None:
         piece = self.data(timeout)
         if piece is None:

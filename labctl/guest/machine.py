@@ -189,7 +189,6 @@ class Hub:
         self._guest.transport.abort()
 
     def _flush(self) -> None:
-        """Write what the link's window allows."""
         while self.open.is_set() and self._to_guest and self._unacked + len(self._to_guest[0]) <= self._window:
             piece = self._to_guest.popleft()
             self._unacked += len(piece)

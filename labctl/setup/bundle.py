@@ -40,8 +40,6 @@ class _File(BaseModel):
 
 
 class _Listed(BaseModel):
-    """One part."""
-
     version: str
     source: str
     made: FiniteFloat
@@ -49,8 +47,6 @@ class _Listed(BaseModel):
 
 
 class _Parts(BaseModel):
-    """By their labels."""
-
     guest: _Listed
     controlplane: _Listed
 

@@ -101,7 +101,6 @@ def found_part(part: Callable[[Path], Part], caches: Sequence[Path], *, full: bo
 
 
 def part_status(part: Part, *, full: bool) -> PartStatus:
-    """Look at one part."""
     busy = is_locked(part.folder.parent / "lock")
     size, manifest = 0, dict[str, Any]()
     try:

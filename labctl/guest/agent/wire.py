@@ -40,7 +40,6 @@ STREAM_WINDOW = 128 * 1024
 
 
 def frame(kind: int, stream: int, payload: bytes = b"", *, more: bool = False) -> bytes:
-    """One frame."""
     return HEADER.pack(kind | (MORE if more else 0), stream, len(payload)) + payload
 
 
@@ -94,7 +93,6 @@ class Stream:
         self._send(frame(WINDOW, self.number, size.to_bytes(4, "big")))
 
     def say(self, kind: int, body: object) -> None:
-        """A JSON message."""
         self._send(b"".join(message(kind, self.number, body, self._limit)))
 
 

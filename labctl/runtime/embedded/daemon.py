@@ -385,7 +385,6 @@ def _now(status: NodeStatus, running: Mapping[str, bool], *, guest_alive: bool) 
 
 
 def main(arguments: list[str]) -> int:
-    """Run the daemon in the foreground of its own session."""
     os.umask(0o077)
     to_stream(sys.stderr)
     state = lab_state(arguments[0])
