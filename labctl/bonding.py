@@ -49,31 +49,25 @@ class Bond:
 def parse_bond(text: str) -> Bond:
     """The kernel's text."""
     head, *slaves = re.split(r"\n(?=Slave Interface: )", text)
-    return Bond(
-        _number(head, r"Aggregator ID: (\d+)"), _word(head, r"Partner Mac Address: (\S+)"), tuple(map(_member, slaves))
-    )
+    aggregator = int(_found(head, r"Aggregator ID: (\d+)") or 0)
+    return Bond(aggregator, _found(head, r"Partner Mac Address: (\S+)"), tuple(map(_member, slaves)))
 
 
 def _member(text: str) -> Member:
     actor, _, partner = text.partition("details partner lacp pdu")
     return Member(
-        _word(text, r"Slave Interface: (\S+)"),
-        _word(text, r"MII Status: (\S+)") == "up",
-        _number(text, r"Aggregator ID: (\d+)"),
-        _number(actor, r"port state: (\d+)"),
-        _word(partner, r"system mac address: (\S+)"),
-        _number(partner, r"port state: (\d+)"),
+        _found(text, r"Slave Interface: (\S+)"),
+        _found(text, r"MII Status: (\S+)") == "up",
+        int(_found(text, r"Aggregator ID: (\d+)") or 0),
+        int(_found(actor, r"port state: (\d+)") or 0),
+        _found(partner, r"system mac address: (\S+)"),
+        int(_found(partner, r"port state: (\d+)") or 0),
     )
 
 
-def _word(text: str, pattern: str) -> str:
+def _found(text: str, pattern: str) -> str:
     found = re.search(pattern, text)
     return found[1] if found else ""
-
-
-def _number(text: str, pattern: str) -> int:
-    found = re.search(pattern, text)
-    return int(found[1]) if found else 0
 
 
 def bond_trouble(text: str) -> str | None:

@@ -73,7 +73,7 @@ class EmbeddedHost:
         if not is_terminal() or not click.confirm(f"{what} must be brought once; do it now?", default=True, err=True):
             message = f"this host is not prepared: {what} are not there"
             raise HostError(message, code="not-prepared", next_command="labctl setup")
-        from labctl.setup.build import build
+        from labctl.setup.parts import build
 
         build(cache, say, shared)
 

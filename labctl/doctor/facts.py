@@ -28,7 +28,7 @@ from labctl.doctor.needs import LabNeeds
 from labctl.errors import HostError
 from labctl.guest import trial, userns
 from labctl.guest.image import GuestImage, missing_packages
-from labctl.guest.launchers import LAUNCHERS, launcher
+from labctl.guest.launchers import LAUNCHERS, note, refusal
 from labctl.host import memory_free, number, text
 from labctl.kube.kubectl import find_kubectl
 from labctl.peers import Version, numbers
@@ -229,10 +229,10 @@ def _launcher(name: str, image: PartStatus) -> LauncherFact:
     if row.auto:
         known = trial.standing(name, found)
         tried = known.tried.date if known.tried else None
-        return LauncherFact(name, known.refusal, tried, slower=row.slower, note=launcher(name).note())
+        return LauncherFact(name, known.refusal, tried, slower=row.slower, note=note(name))
     if image.state != "whole" and os.geteuid() == 0:
         return LauncherFact(name, "a node is tried with the guest image, which is not there", untried=True, auto=False)
-    return LauncherFact(name, launcher(name).refusal(found, load=False), auto=False)
+    return LauncherFact(name, refusal(name, found, load=False), auto=False)
 
 
 def _there(path: Path) -> Path:

@@ -7,9 +7,8 @@ A namespace (``ns``) is a network namespace made with ``ip netns add NAME``; ``N
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol
 
 from labctl.errors import InconclusiveError, LabError
 from labctl.waiting import Late
@@ -40,22 +39,18 @@ class AgentGone(AgentError):
     code = "agent-gone"
 
 
-@dataclass(frozen=True, slots=True)
-class MachineInfo:
-    """Read from the machine itself: kernel release, architecture, processors, memory in bytes, tool versions."""
+class MachineInfo(NamedTuple):
+    """Read from the machine itself: kernel release, processors, memory in bytes."""
 
     kernel: str
-    arch: str
     cpus: int
     memory: int
-    versions: Mapping[str, str] = field(default_factory=dict)
 
 
 OpKind = Literal["ip", "bridge", "tc", "sysctl", "nft", "iptables", "ip6tables"]
 
 
-@dataclass(frozen=True, slots=True)
-class Op:
+class Op(NamedTuple):
     """One kernel change inside a batch.
 
     ``ip``, ``bridge``, ``tc``: a line as ``ip -batch`` takes it (no program name, no leading ``-6``).
@@ -76,8 +71,7 @@ class OpFailure:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Completed:
+class Completed(NamedTuple):
     """A program that has ended: exit code (negative = signal), everything it wrote."""
 
     code: int
@@ -85,8 +79,7 @@ class Completed:
     stderr: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Isolation:
+class Isolation(NamedTuple):
     """What a started program has of its own, beside its network namespace.
 
     ``hostname``: a UTS namespace with that name. ``pids``: a PID namespace with its own /proc.
@@ -100,16 +93,14 @@ class Isolation:
     binds: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class TtySize:
+class TtySize(NamedTuple):
     """Rows and columns of a terminal."""
 
     rows: int = 24
     columns: int = 80
 
 
-@dataclass(frozen=True, slots=True)
-class VtyReply:
+class VtyReply(NamedTuple):
     """FRR's answer to one vty line: its text, and the vty status byte (0 success, 1 warning, 2 no match, …)."""
 
     text: str

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import itertools
 import json
 import queue
 import socket
-import struct
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from labctl.guest.agent import wire
 from labctl.guest.api import (
@@ -35,185 +34,125 @@ from labctl.pace import Kind, limit
 _GRANT_AT = wire.STREAM_WINDOW // 4
 
 
-class Stream:
-    """One call as its client sees it: a queue of what came, a window for what goes."""
+class Stream(wire.Stream):
+    """One call as its client sees it."""
 
     def __init__(self, client: Agent, number: int) -> None:
+        super().__init__(client.send, number, wire.TO_GUEST)
         self._client = client
-        self.number = number
-        self._inbox: queue.SimpleQueue[tuple[int, bytes]] = queue.SimpleQueue()
-        self._credit = wire.STREAM_WINDOW
-        self._granted = threading.Condition()
         self._owed = 0
-        self.ended: dict[str, Any] | None = None
-
-    def arrived(self, kind: int, payload: bytes) -> None:
-        """From the reader thread."""
-        if kind == wire.WINDOW:
-            with self._granted:
-                self._credit += struct.unpack(">I", payload)[0]
-                self._granted.notify_all()
-            return
-        if kind == wire.END:
-            with self._granted:
-                self._credit = 1 << 40  # nobody reads any more: a blocked writer must not hang
-                self._granted.notify_all()
-        self._inbox.put((kind, payload))
+        self._ended: dict[str, Any] | None = None
 
     def next(self, timeout: float | None = None) -> tuple[int, bytes]:
-        """The next (kind, payload): DATA, EVENT or END. Raises AgentGone, or AgentTimeout."""
-        if self.ended is not None:
+        """The next (kind, payload): DATA, EVENT or END. Raises AgentTimeout."""
+        if self._ended is not None:
             return wire.END, b""
         try:
             kind, payload = self._inbox.get(timeout=timeout)
         except queue.Empty:
-            self.abandon()
+            self.close()
             raise AgentTimeout(f"the machine did not answer within {timeout:.0f} s") from None
-        if kind == wire.CLOSE:
-            raise AgentGone("the channel to the machine is closed")
         if kind == wire.DATA:
             self._owed += len(payload) - 1
             if self._owed >= _GRANT_AT:
-                self._client.send(wire.frame(wire.WINDOW, self.number, struct.pack(">I", self._owed)))
+                self.grant(self._owed)
                 self._owed = 0
         elif kind == wire.END:
-            self.ended = json.loads(payload)
+            self._ended = json.loads(payload)
             self._client.forget(self.number)
         return kind, payload
 
-    def result(self, timeout: float | None = None) -> tuple[Any, bytearray, bytearray]:
-        """Wait for the end: (result, stdout, stderr). Raises AgentError with the machine's words."""
-        out, err = bytearray(), bytearray()
+    def data(self, timeout: float | None = None) -> bytes | None:
+        """The next DATA, the byte that says which output it is before it; None at the end."""
         while True:
             kind, payload = self.next(timeout)
-            if kind == wire.DATA:
-                (err if payload[0] == wire.STDERR else out).extend(payload[1:])
-            elif kind == wire.END:
-                return self.value(), out, err
+            if kind != wire.EVENT:
+                return payload if kind == wire.DATA else None
+
+    def result(self, timeout: float | None = None) -> tuple[Any, bytes, bytes]:
+        """Wait for the end: (result, stdout, stderr). Raises AgentError with the machine's words."""
+        outputs = {wire.STDOUT: bytearray(), wire.STDERR: bytearray()}
+        while (piece := self.data(timeout)) is not None:
+            outputs[piece[0]] += piece[1:]
+        return self.value(), bytes(outputs[wire.STDOUT]), bytes(outputs[wire.STDERR])
 
     def value(self) -> Any:
         """What the verb gave; valid after the end."""
-        assert self.ended is not None  # noqa: S101
-        if "error" in self.ended:
-            kind = AgentTimeout if self.ended.get("late") else AgentError
-            raise kind(str(self.ended["error"]), cause=self.ended.get("cause"))
-        return self.ended.get("ok")
+        assert self._ended is not None  # noqa: S101
+        if "error" in self._ended:
+            kind = AgentTimeout if self._ended.get("late") else AgentError
+            raise kind(str(self._ended["error"]), cause=self._ended.get("cause"))
+        return self._ended.get("ok")
 
     def write(self, data: bytes) -> None:
         """DATA to the verb; blocks while the window is full."""
-        view = memoryview(data)
-        while view:
-            with self._granted:
-                while self._credit <= 0:
-                    self._granted.wait()
-                size = min(len(view), wire.TO_GUEST - 1, self._credit)
-                self._credit -= size
-            self._client.send(wire.frame(wire.DATA, self.number, b"\x00" + bytes(view[:size])))
-            view = view[size:]
+        self.send_data(wire.STDIN, data)
 
-    def control(self, body: Mapping[str, Any]) -> None:
-        self._client.send_message(wire.CONTROL, self.number, body)
-
-    def abandon(self) -> None:
-        """Give the call up; what runs for it is ended."""
-        if self.ended is None:
-            self._client.forget(self.number)
-            try:
-                self._client.send(wire.frame(wire.CLOSE, self.number))
-            except AgentGone:
-                return
-
-
-class _Exec:
-    """`ExecStream` over a call."""
-
-    def __init__(self, stream: Stream) -> None:
-        self._stream = stream
-
-    def read(self) -> tuple[Literal["stdout", "stderr"], bytes] | None:
-        while True:
-            kind, payload = self._stream.next()
-            if kind == wire.END:
-                return None
-            if kind == wire.DATA:
-                return ("stderr" if payload[0] == wire.STDERR else "stdout"), payload[1:]
-
-    def write(self, data: bytes) -> None:
-        self._stream.write(data)
-
-    def close_stdin(self) -> None:
-        self._stream.control({"close_stdin": True})
-
-    def resize(self, size: TtySize) -> None:
-        self._stream.control({"resize": [size.rows, size.columns]})
-
-    def signal(self, number: int) -> None:
-        self._stream.control({"signal": number})
-
-    def code(self) -> int:
-        return int(self._stream.value()["code"])
+    def control(self, **body: Any) -> None:
+        self.say(wire.CONTROL, body)
 
     def close(self) -> None:
-        self._stream.abandon()
+        """Give the call up; what runs for it is ended."""
+        if self._ended is None:
+            self._client.forget(self.number)
+            with contextlib.suppress(AgentGone):
+                self._client.send(wire.frame(wire.CLOSE, self.number))
 
 
-class _Bytes:
-    """`ByteStream` over a call."""
+class _Exec(Stream):
+    def read(self) -> tuple[Literal["stdout", "stderr"], bytes] | None:
+        piece = self.data()
+        if piece is None:
+            return None
+        return ("stderr" if piece[0] == wire.STDERR else "stdout"), piece[1:]
 
-    def __init__(self, stream: Stream) -> None:
-        self._stream = stream
-        self._left = b""
+    def close_stdin(self) -> None:
+        self.control(close_stdin=True)
+
+    def resize(self, size: TtySize) -> None:
+        self.control(resize=size)
+
+    def signal(self, number: int) -> None:
+        self.control(signal=number)
+
+    def code(self) -> int:
+        return int(self.value())
+
+
+class _Bytes(Stream):
+    sendall = Stream.write
+    _left = b""
 
     def recv(self, size: int) -> bytes:
         while not self._left:
-            kind, payload = self._stream.next()
-            if kind == wire.END:
+            piece = self.data()
+            if piece is None:
                 return b""
-            if kind == wire.DATA:
-                self._left = payload[1:]
+            self._left = piece[1:]
         piece, self._left = self._left[:size], self._left[size:]
         return piece
 
-    def sendall(self, data: bytes) -> None:
-        self._stream.write(data)
-
     def shutdown_write(self) -> None:
-        self._stream.control({"shutdown": True})
-
-    def close(self) -> None:
-        self._stream.abandon()
+        self.control(shutdown=True)
 
 
-class _Capture:
-    """`Capture` over a call."""
-
-    def __init__(self, stream: Stream) -> None:
-        self._stream = stream
-
-    def read(self) -> bytes | None:
-        return self._next(None)
-
-    def _next(self, timeout: float | None) -> bytes | None:
-        while True:
-            kind, payload = self._stream.next(timeout)
-            if kind == wire.END:
-                self._stream.value()
-                return None
-            if kind == wire.DATA:
-                return payload[1:]
+class _Capture(Stream):
+    def read(self, timeout: float | None = None) -> bytes | None:
+        piece = self.data(timeout)
+        if piece is None:
+            self.value()
+            return None
+        return piece[1:]
 
     def end(self) -> None:
-        self._stream.control({"stop": True})
+        self.control(stop=True)
 
     def stop(self) -> bytes:
         self.end()
-        data = bytearray()
-        while (piece := self._next(limit("call"))) is not None:
-            data += piece
-        return bytes(data)
+        return b"".join(iter(lambda: self.read(limit("call")), None))
 
-    def close(self) -> None:
-        self._stream.abandon()
+
+S = TypeVar("S", bound=Stream)
 
 
 class Agent:
@@ -227,10 +166,9 @@ class Agent:
         self._socket = connection
         self._lock = threading.Lock()
         self._streams: dict[int, Stream] = {}
-        self._next = 1
+        self._numbers = itertools.count(1)
         self._gone = False
-        self._reader = threading.Thread(target=self._read, name="agent-client", daemon=True)
-        self._reader.start()
+        threading.Thread(target=self._read, name="agent-client", daemon=True).start()
 
     # --- frames -----------------------------------------------------------------------------------------------
 
@@ -243,50 +181,32 @@ class Agent:
             except OSError as error:
                 raise AgentGone(f"the channel to the machine is closed: {error}") from None
 
-    def send_message(self, kind: int, stream: int, body: object) -> None:
-        self.send(b"".join(wire.message(kind, stream, body, wire.TO_GUEST)))
-
     def forget(self, number: int) -> None:
         self._streams.pop(number, None)
 
     def _read(self) -> None:
-        parser = wire.Parser()
-        while True:
-            try:
-                data = self._socket.recv(262144)
-            except OSError:
-                data = b""
-            if not data:
-                break
-            for kind, number, payload in parser.feed(data):
-                stream = self._streams.get(number)
-                if stream is not None:
-                    stream.arrived(kind, payload)
+        for kind, number, payload in wire.messages(lambda: self._socket.recv(262144)):
+            stream = self._streams.get(number)
+            if stream is not None:
+                stream.arrived(kind, payload)
         self._gone = True
         for stream in list(self._streams.values()):
             stream.arrived(wire.END, b'{"error": "the channel to the machine is closed"}')
 
-    def _open(self, verb: str, **body: Any) -> Stream:
-        with self._lock:
-            number = self._next
-            self._next += 1
-        stream = Stream(self, number)
-        self._streams[number] = stream
+    def _open(self, of: type[S], verb: str, *, begins: bool = False, **body: Any) -> S:
+        """``begins``: return once the machine says that it has begun, or raise its error."""
+        number = next(self._numbers)
+        stream = self._streams[number] = of(self, number)
         request = {"verb": verb, **{key: value for key, value in body.items() if value is not None}}
-        self.send_message(wire.REQUEST, number, request)
+        stream.say(wire.REQUEST, request)
         if self._gone:
             raise AgentGone("the channel to the machine is closed")
+        if begins and stream.next(limit("call"))[0] == wire.END:
+            stream.value()
         return stream
 
     def _call(self, verb: str, kind: Kind = "call", **body: Any) -> Any:
-        return self._open(verb, **body).result(limit(kind))[0]
-
-    def _expect(self, stream: Stream) -> None:
-        """The verb's EVENT that says it has begun, or its error."""
-        kind, _ = stream.next(limit("call"))
-        if kind == wire.END:
-            stream.value()
-            raise AgentError("the machine ended the call before it began")
+        return self._open(Stream, verb, **body).result(limit(kind))[0]
 
     # --- verbs ------------------------------------------------------------------------------------------------
 
@@ -303,11 +223,8 @@ class Agent:
 
     def batches(self, groups: Iterable[tuple[str | None, Sequence[Op]]]) -> list[list[OpFailure]]:
         """Several batches in one round trip."""
-        body = [[ns, [[op.kind, op.text] for op in ops]] for ns, ops in groups]
-        return [
-            [OpFailure(*row) for row in rows]
-            for rows in self._call("batches", "batch", groups=body, limit=limit("batch"))
-        ]
+        answers = self._call("batches", "batch", groups=[*groups], limit=limit("batch"))
+        return [[OpFailure(*row) for row in rows] for rows in answers]
 
     def run(
         self,
@@ -326,10 +243,9 @@ class Agent:
         timeout = limit("call") if timeout is None else timeout
         encoded = base64.b64encode(stdin).decode() if stdin else None
         stream = self._open(
-            "run", argv=list(argv), ns=ns, stdin=encoded, env=dict(env) if env else None, timeout=timeout, join=join
+            Stream, "run", argv=argv, ns=ns, stdin=encoded, env=dict(env or {}), timeout=timeout, join=join
         )
-        result, out, err = stream.result(timeout + limit("call"))
-        return Completed(int(result["code"]), bytes(out), bytes(err))
+        return Completed(*stream.result(timeout + limit("call")))
 
     def start(
         self,
@@ -345,9 +261,8 @@ class Agent:
         Both outputs are appended to the file ``log`` when given. With ``isolation.pids`` the id is that of the
         program's first process as seen from the machine.
         """
-        wanted = asdict(isolation) if isolation else None
-        answer = self._call("start", argv=list(argv), ns=ns, env=dict(env) if env else None, log=log, isolation=wanted)
-        return int(answer["pid"])
+        wanted = isolation._asdict() if isolation else {}
+        return int(self._call("start", argv=argv, ns=ns, env=dict(env or {}), log=log, isolation=wanted))
 
     def signal(self, pid: int, number: int) -> None:
         """Send a signal to a process started here (to its whole process group). A dead one is no error."""
@@ -355,9 +270,9 @@ class Agent:
 
     def wait(self, pid: int, timeout: float | None = None) -> int | None:
         """Exit code of a started program; None when it still runs after ``timeout`` seconds (None = for ever)."""
-        stream = self._open("wait", pid=pid, timeout=timeout)
-        code = stream.result(None if timeout is None else timeout + limit("call"))[0]["code"]
-        return None if code is None else int(code)
+        stream = self._open(Stream, "wait", pid=pid, timeout=timeout)
+        code: int | None = stream.result(None if timeout is None else timeout + limit("call"))[0]
+        return code
 
     def stream(
         self,
@@ -369,45 +284,37 @@ class Agent:
         join: int | None = None,
     ) -> ExecStream:
         """Run with live streams; with ``tty`` stdout and stderr are one terminal."""
-        size = [tty.rows, tty.columns] if tty else None
-        return _Exec(self._open("stream", argv=list(argv), ns=ns, env=dict(env) if env else None, tty=size, join=join))
+        return self._open(_Exec, "stream", argv=argv, ns=ns, env=dict(env or {}), tty=tty, join=join)
 
     def vty(self, path: str, commands: Sequence[str]) -> list[VtyReply]:
         """Speak to an FRR daemon's vty socket; the connection is kept per path, its node (mode) as it was left."""
-        return [VtyReply(text, status) for text, status in self._call("vty", "vty", path=path, commands=list(commands))]
+        return [VtyReply(*row) for row in self._call("vty", "vty", path=path, commands=commands)]
 
     def write_file(self, path: str, data: bytes, *, mode: int = 0o600, owner: str | None = None) -> None:
         """Write a file, making its folders; ``owner`` is ``user`` or ``user:group``."""
-        stream = self._open("write", path=path, mode=mode, owner=owner)
+        stream = self._open(Stream, "write", path=path, mode=mode, owner=owner)
         stream.write(data)
-        stream.control({"end": True})
+        stream.control(end=True)
         stream.result(limit("call"))
 
-    def read_file(self, path: str, *, offset: int = 0) -> bytes:
-        return bytes(self._open("read", path=path, offset=offset).result(limit("call"))[1])
+    def read_file(self, path: str) -> bytes:
+        return self._open(Stream, "read", path=path).result(limit("call"))[1]
 
     def remove(self, path: str) -> None:
         """Remove a file or a folder tree; a missing one is no error."""
         self._call("remove", path=path)
 
-    def capture(
-        self, ns: str | None, interface: str, expression: str = "", *, snaplen: int = 0, join: int | None = None
-    ) -> Capture:
+    def capture(self, ns: str | None, interface: str, expression: str = "", *, join: int | None = None) -> Capture:
         """Capture on an interface with a pcap filter; returns once packets are being captured.
 
         ``join``: in the network namespace of that process id (``ns`` is None then).
         """
-        stream = self._open("capture", ns=ns, interface=interface, expression=expression, snaplen=snaplen, join=join,
-                            limit=limit("call"))  # fmt: skip
-        self._expect(stream)
-        return _Capture(stream)
+        return self._open(_Capture, "capture", begins=True, ns=ns, interface=interface, expression=expression,
+                          join=join, limit=limit("call"))  # fmt: skip
 
     def connect(self, ns: str | None, address: tuple[str, int] | str) -> ByteStream:
         """A TCP stream to ``(host, port)`` from inside the namespace, or to a unix socket path."""
-        stream = self._open("connect", ns=ns, address=address if isinstance(address, str) else list(address),
-                            limit=limit("call"))  # fmt: skip
-        self._expect(stream)
-        return _Bytes(stream)
+        return self._open(_Bytes, "connect", begins=True, ns=ns, address=address, limit=limit("call"))
 
     def close(self) -> None:
         """Close our end; programs started by `start` go on."""

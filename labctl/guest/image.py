@@ -8,6 +8,7 @@ fits its files is a build that broke, and is built anew.
 from __future__ import annotations
 
 import fcntl
+import gzip
 import hashlib
 import json
 import os
@@ -17,14 +18,14 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from labctl.errors import HostError
 from labctl.guest import recipe, userns
-from labctl.guest.binaries import cpio, use_relative_loader, write_all, writes_all
 
 FILES = ("root.ext4", "vmlinuz", "initrd", "linux.uml", "ld-linux-x86-64.so.2", "libc.so.6")
 NEEDED_TOOLS = {
@@ -37,6 +38,8 @@ NEEDED_TOOLS = {
 }
 DEBIAN_KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
 BUILD_LIMIT = 900.0
+HEARTBEAT = 15.0
+"""Seconds of silence after which a long step says that it still runs."""
 
 Progress = Callable[[str], None]
 
@@ -51,18 +54,6 @@ class GuestImage:
     @property
     def root(self) -> Path:
         return self.folder / "root.ext4"
-
-    @property
-    def kernel(self) -> Path:
-        return self.folder / "vmlinuz"
-
-    @property
-    def initrd(self) -> Path:
-        return self.folder / "initrd"
-
-    @property
-    def uml(self) -> Path:
-        return self.folder / "linux.uml"
 
     @property
     def uml_writes_all(self) -> bool:
@@ -92,18 +83,17 @@ def is_whole(folder: Path, *, full: bool) -> bool:
     return isinstance(manifest, dict) and mismatch(folder, FILES, manifest.get("files"), full=full) is None
 
 
-def mismatch(folder: Path, names: tuple[str, ...], rows: object, *, full: bool) -> str | None:
+def mismatch(folder: Path, names: tuple[str, ...], rows: Any, *, full: bool) -> str | None:
     """The first file that is not what the manifest says; None when all are."""
     for name in names:
-        row = rows.get(name) if isinstance(rows, dict) else None
-        if not isinstance(row, dict) or not isinstance(row.get("size"), int):
-            return f"its manifest does not list {name}"
         try:
-            size = (folder / name).stat().st_size
+            row, size = rows[name], (folder / name).stat().st_size
             if size != row["size"]:
                 return f"{name} has {size} bytes, its manifest says {row['size']}"
-            if full and file_hash(folder / name) != row.get("sha256"):
+            if full and file_hash(folder / name) != row["sha256"]:
                 return f"{name} is not what was built: its SHA-256 differs"
+        except (KeyError, TypeError):
+            return f"its manifest does not list {name}"
         except OSError as error:
             return f"{name}: {error.strerror}"
     return None
@@ -115,12 +105,13 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def write_manifest(folder: Path, key: str) -> None:
-    """Say that the folder is whole; the last thing that a build does."""
+def write_manifest(folder: Path, key: str, **origin: object) -> None:
+    """Say that the folder is whole; the last thing that a build does. ``origin``: ``built`` and ``source`` of another
+    host's or an older labctl's."""
     rows = {name: {"size": (folder / name).stat().st_size, "sha256": file_hash(folder / name)} for name in FILES}
     body = {"key": key, "files": rows, "built": round(time.time()), "uml_writes_all": writes_all(folder / "linux.uml")}
     temporary = folder / "manifest.new"
-    temporary.write_text(json.dumps(body, indent=1))
+    temporary.write_text(json.dumps(body | origin, indent=1))
     temporary.chmod(0o644)
     temporary.replace(folder / "manifest.json")
 
@@ -234,35 +225,30 @@ def refuse_without_tools(what: str) -> None:
 def _take_over(older: GuestImage, out: Path, progress: Progress, flavour: recipe.Flavour) -> None:
     """The older image's files, of which it keeps its own: links where that can be; what labctl writes itself anew."""
     for name in FILES:
-        if name == "linux.uml" or not _link(older.folder / name, out / name):
+        try:
+            if name == "linux.uml":
+                shutil.copy(older.folder / name, out / name)
+            else:
+                os.link(older.folder / name, out / name)
+        except OSError:  # another disk, or somebody else's file
             shutil.copy(older.folder / name, out / name)
-    _finish(out, progress, flavour)
-    body, older_body = (json.loads((folder / "manifest.json").read_text()) for folder in (out, older.folder))
-    origin = {name: older_body[name] for name in ("built", "source") if name in older_body}
-    (out / "manifest.json").write_text(json.dumps(body | origin, indent=1))
+    body = json.loads((older.folder / "manifest.json").read_text())
+    _finish(out, progress, flavour, **{name: body[name] for name in ("built", "source") if name in body})
     progress(f"guest image: taken over from {older.key}, which an older labctl built; nothing was fetched")
 
 
-def _link(source: Path, target: Path) -> bool:
-    try:
-        os.link(source, target)
-    except OSError:  # another disk, or somebody else's file
-        return False
-    return True
-
-
-def _finish(out: Path, progress: Progress, flavour: recipe.Flavour) -> None:
+def _finish(out: Path, progress: Progress, flavour: recipe.Flavour, **origin: object) -> None:
     """What labctl does to the files of a distribution, and the manifest."""
     if not write_all(out / "linux.uml"):
         progress("guest image: this User-mode Linux is not known; it is not used on processors with AMX")
     out.chmod(0o755)
-    write_manifest(out, flavour.key())
+    write_manifest(out, flavour.key(), **origin)
 
 
 def _build(work: Path, progress: Progress, flavour: recipe.Flavour) -> None:
     out = work / "out"
     clock = time.monotonic()
-    progress(f"guest image: fetching {len(flavour.all_packages)} packages of {recipe.SUITE} (about 30 s)")
+    progress(f"guest image: fetching {len(flavour.packages)} packages of {recipe.SUITE} (about 30 s)")
     tar = work / "root.tar"
     mode = "root" if os.geteuid() == 0 else "unshare"
     with tempfile.TemporaryDirectory(prefix="labctl-recipe-") as folder:
@@ -273,7 +259,7 @@ def _build(work: Path, progress: Progress, flavour: recipe.Flavour) -> None:
             (scripts / name).write_text(recipe.script(name))
             (scripts / name).chmod(0o755)
         arguments = [
-            "mmdebstrap", f"--mode={mode}", "--variant=minbase", f"--include={','.join(flavour.all_packages)}",
+            "mmdebstrap", f"--mode={mode}", "--variant=minbase", f"--include={','.join(flavour.packages)}",
             *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "man", "locale", "info")),
             f"--customize-hook={scripts / 'hook.sh'} \"$1\"",
             recipe.SUITE, str(tar), *mirror(),
@@ -281,7 +267,7 @@ def _build(work: Path, progress: Progress, flavour: recipe.Flavour) -> None:
         run(arguments, progress, {"KERNEL_PACKAGE": recipe.KERNEL_PACKAGE})
         progress(f"guest image: packages there after {time.monotonic() - clock:.0f} s; packing")
         pack = ["fakeroot", "sh", str(scripts / "pack.sh"), str(tar), str(work), str(out / "root.ext4")]
-        run(pack, progress, {"MODULES": " ".join(flavour.all_modules)})
+        run(pack, progress, {"MODULES": " ".join(flavour.modules)})
     busybox, block = (out / "busybox").read_bytes(), (work / "virtio_blk.ko").read_bytes()
     init = recipe.script("initramfs-init").encode()
     (out / "initrd").write_bytes(
@@ -295,56 +281,84 @@ def _build(work: Path, progress: Progress, flavour: recipe.Flavour) -> None:
     progress(f"guest image: built in {time.monotonic() - clock:.0f} s")
 
 
+def cpio(files: Mapping[str, tuple[bytes, int]]) -> bytes:
+    """Gzipped newc archive of regular files: name → (contents, permission bits). Linux: driver-api/early-userspace."""
+    entries = [(number, name, 0o100000 | mode, data) for number, (name, (data, mode)) in enumerate(files.items(), 1)]
+    body = b""
+    for number, name, mode, data in (*entries, (0, "TRAILER!!!", 0, b"")):
+        fields = (number, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0)
+        header = b"070701" + b"".join(b"%08X" % field for field in fields) + name.encode() + b"\0"
+        body += header + b"\0" * (-len(header) % 4) + data + b"\0" * (-len(data) % 4)
+    return gzip.compress(body, compresslevel=1, mtime=0)
+
+
+LOADER, RELATIVE = b"/lib64/ld-linux-x86-64.so.2\0", b"./ld-linux-x86-64.so.2"
+"""In linux.uml (PT_INTERP), and the one that lies beside it."""
+SHORT, LONG = bytes.fromhex("48c745f8 880a0000 bf05420000"), bytes.fromhex("48c745f8 00400000 bf05420000")
+"""In linux.uml: the length 0xa88, then PTRACE_SETREGSET, the same bytes in 6.1 and 6.12 of Debian; and what is long
+enough for all registers of any processor."""
+
+
+def use_relative_loader(path: Path) -> None:
+    """Overwrite the loader's name in an ELF file. Raises `HostError` when it is not there once."""
+    if not _replace_once(path, LOADER, RELATIVE.ljust(len(LOADER), b"\0")):
+        raise HostError(f"{path.name} has no loader name that can be replaced", code="bad-elf")
+
+
+def write_all(path: Path) -> bool:
+    """Make a linux.uml write all registers back. False, and the file as it was, where that place is not found once."""
+    _replace_once(path, SHORT, LONG)
+    return writes_all(path)
+
+
+def writes_all(path: Path) -> bool:
+    """Whether that was done."""
+    data = path.read_bytes()
+    return data.count(LONG) == 1 and SHORT not in data
+
+
+def _replace_once(path: Path, old: bytes, new: bytes) -> bool:
+    data = path.read_bytes()
+    if data.count(old) == 1:
+        path.write_bytes(data.replace(old, new))
+        return True
+    return False
+
+
 def mirror(root: Path = Path("/")) -> list[str]:
-    """Words for mmdebstrap that say where packages come from: on Debian the host's own mirror.
+    """Arguments of mmdebstrap that say where packages come from: on Debian the host's own mirror.
 
     Another distribution's mirror (Ubuntu's) has no Debian, and its apt does not know Debian's keys: there it is the
     tool's default mirror, with the keys of the package debian-archive-keyring.
     """
-    if not _is_debian(root):
+    release = root / "etc/os-release"  # os-release(5); without the file it is taken for Debian
+    if release.is_file() and not re.search(r"""^ID=["']?debian["']?$""", release.read_text(), re.MULTILINE):
         return [f"--keyring={DEBIAN_KEYS}"]
     for name in ("sources.list.d/debian.sources", "sources.list"):
         path = root / "etc/apt" / name
-        if path.is_file():
-            for line in path.read_text().splitlines():
-                words = line.split()
-                if words[:1] == ["URIs:"] and len(words) > 1:
-                    return [words[1]]
-                if words[:1] == ["deb"]:
-                    addresses = [word for word in words[1:] if "://" in word]
-                    if addresses:
-                        return addresses[:1]
+        text = path.read_text() if path.is_file() else ""
+        found = re.search(r"^(?:URIs:|deb\s.*?)\s*(\S+://\S*)", text, re.MULTILINE)
+        if found:
+            return [found[1]]
     return []
-
-
-def _is_debian(root: Path) -> bool:
-    """By os-release(5). Without the file it is taken for Debian."""
-    path = root / "etc/os-release"
-    return not path.is_file() or re.search(r"""^ID=["']?debian["']?$""", path.read_text(), re.MULTILINE) is not None
 
 
 def run(arguments: list[str], progress: Progress, extra: dict[str, str]) -> None:
     """Run a build tool; its last lines are the reason when it fails."""
     environment = {**os.environ, "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin", "LC_ALL": "C", **extra}
-    with tempfile.TemporaryFile() as log:
+    with tempfile.TemporaryFile() as log, heartbeat(progress, f"{arguments[0]} runs"):
         child = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
-        started = time.monotonic()
-        ended = threading.Event()
-        ticker = threading.Thread(target=_tick, args=(progress, arguments[0], started, ended), daemon=True)
-        ticker.start()
         try:
             code = child.wait(BUILD_LIMIT)
         except (subprocess.TimeoutExpired, KeyboardInterrupt):
             child.terminate()
             child.wait()
             raise
-        finally:
-            ended.set()
         if code != 0:
             log.seek(0)
-            words = log.read().decode(errors="replace").strip().splitlines()[-8:]
+            lines = log.read().decode(errors="replace").strip().splitlines()[-8:]
             raise HostError(
-                f"{arguments[0]} ended with code {code}: " + " | ".join(words),
+                f"{arguments[0]} ended with code {code}: " + " | ".join(lines),
                 code="image-build-failed",
                 hint="another host can do it: labctl setup export FILE there, labctl setup import FILE here",
                 # a user may lack subordinate ids, which the doctor sees; root it would send back here
@@ -352,6 +366,30 @@ def run(arguments: list[str], progress: Progress, extra: dict[str, str]) -> None
             )
 
 
-def _tick(progress: Progress, name: str, started: float, ended: threading.Event) -> None:
-    while not ended.wait(10.0):
-        progress(f"{name} runs since {time.monotonic() - started:.0f} s")
+@contextmanager
+def heartbeat(progress: Progress, line: str = "", every: float = HEARTBEAT) -> Iterator[Progress]:
+    """Passes lines on, and repeats the last one with its age when nothing was said for a while. ``line``: the first
+    one, which is not passed on."""
+    since = spoken = time.monotonic()
+    ended = threading.Event()
+
+    def tell(now: str) -> None:
+        nonlocal line, since, spoken
+        line, since, spoken = now, time.monotonic(), time.monotonic()
+        progress(now)
+
+    def beat() -> None:
+        nonlocal spoken
+        while not ended.wait(every / 5):
+            now = time.monotonic()
+            if line and now - spoken >= every:
+                spoken = now
+                progress(f"{line}: since {now - since:.0f} s")
+
+    ticker = threading.Thread(target=beat, daemon=True)
+    ticker.start()
+    try:
+        yield tell
+    finally:
+        ended.set()
+        ticker.join()

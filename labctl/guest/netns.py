@@ -15,16 +15,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labctl.guest import recipe
-from labctl.guest.machine import DIE_WITH_PARENT, RunningGuest, open_console
+from labctl.guest.machine import DIE_WITH_PARENT, RunningGuest, spawn
 
 if TYPE_CHECKING:  # a test runs this module where nothing but the standard library is
     from labctl.guest.image import GuestImage
@@ -36,9 +35,6 @@ TRIAL_LIMIT = 20.0
 HOST_TOOLS = ("setpriv", "unshare", "mount", "pivot_root", "chroot", "tar")
 _DONE = "labctl: all tried"
 
-Trial = Callable[[Sequence["Feature"]], str | frozenset[str]]
-"""Tries features; gives the names of those that are missing, or why nothing could be tried."""
-
 
 @dataclass(frozen=True, slots=True)
 class Feature:
@@ -46,12 +42,8 @@ class Feature:
 
     name: str
     attempt: str
-    own_module: str = ""
-
-    @property
-    def module(self) -> str:
-        """The kernel module that brings it; named like the feature unless said otherwise."""
-        return self.own_module or self.name
+    module: str = ""
+    """The kernel module that brings it; named like the feature unless said otherwise."""
 
 
 FEATURES: tuple[Feature, ...] = (
@@ -83,7 +75,7 @@ FEATURES: tuple[Feature, ...] = (
 )
 
 
-def netns_refusal(image: Path, *, load: bool = True) -> str | None:
+def refusal(_name: str, image: GuestImage, *, load: bool = True) -> str | None:
     """Why boxes cannot live in this host's kernel; None when they can.
 
     Without ``load`` no module is loaded: what this host's modprobe could bring counts as there.
@@ -93,45 +85,44 @@ def netns_refusal(image: Path, *, load: bool = True) -> str | None:
     missing = [name for name in HOST_TOOLS if shutil.which(name, path=PATH) is None]
     if missing:
         return f"not installed: {', '.join(missing)}"
+    wanted = FEATURES
     if load:
         load_modules()
-        wanted = FEATURES
     else:
-        wanted = tuple(one for one in FEATURES if not modprobe("-n", "-q", one.module))
-    return judge(lambda features: _try(image, features), wanted)
-
-
-def judge(trial: Trial, wanted: Sequence[Feature] = FEATURES) -> str | None:
-    """The refusal's words for what a trial says."""
-    answer = trial(wanted)
+        wanted = tuple(one for one in FEATURES if not modprobe("-n", "-q", one.module or one.name))
+    answer = _try(image.root, wanted)
     if isinstance(answer, str):
         return f"a box cannot be made on this host: {answer}"
-    lacking = [one.name for one in wanted if one.name in answer]
-    return f"the kernel of this host ({os.uname().release}) lacks {', '.join(lacking)}" if lacking else None
+    return f"the kernel of this host ({os.uname().release}) lacks {', '.join(answer)}" if answer else None
 
 
-def script(features: Iterable[Feature]) -> str:
+def script(features: Sequence[Feature]) -> str:
     """Tries each one in the box; writes the numbers of what was refused, then that all was tried."""
     lines = ["umount -l /old", "mount -t tmpfs tmpfs /run", "ip link set lo up"]
     lines += [f"{one.attempt} >/dev/null 2>&1 || echo {number}" for number, one in enumerate(features)]
     return "\n".join((*lines, f"echo '{_DONE}'", ""))
 
 
-def read_answer(features: Sequence[Feature], out: str, err: str) -> str | frozenset[str]:
-    """What the script's output says."""
+def read_answer(features: Sequence[Feature], out: str, err: str) -> str | list[str]:
+    """What the script's output says: the names of those that are missing, or why nothing could be tried."""
     lines = out.split("\n")
     if _DONE not in lines:
-        words = [line for line in err.splitlines() if line.strip() and not line[0].isspace()]  # mount adds advice
-        return words[-1] if words else "it ended without a word"
-    return frozenset(features[int(line)].name for line in lines if line.isdecimal())
+        said = [line for line in err.splitlines() if line.strip() and not line[0].isspace()]  # mount adds advice
+        return said[-1] if said else "it ended without a word"
+    return [features[int(line)].name for line in lines if line.isdecimal()]
 
 
-def _try(image: Path, features: Sequence[Feature]) -> str | frozenset[str]:
+def _try(image: Path, features: Sequence[Feature]) -> str | list[str]:
     with tempfile.TemporaryDirectory(prefix="labctl-netns-") as folder:
         box = command(image, Path(folder), script(features), size="16m", agent=None)
         try:
             done = subprocess.run(
-                box, capture_output=True, check=False, timeout=TRIAL_LIMIT, stdin=subprocess.DEVNULL, text=True
+                (*DIE_WITH_PARENT, *box),
+                capture_output=True,
+                check=False,
+                timeout=TRIAL_LIMIT,
+                stdin=subprocess.DEVNULL,
+                text=True,
             )
         except subprocess.TimeoutExpired:
             return f"it is not there within {TRIAL_LIMIT:.0f} s"
@@ -198,8 +189,8 @@ wait $!
 
 def command(image: Path, folder: Path, inside: str, *arguments: str, size: str, agent: Path | None) -> list[str]:
     """What runs ``inside`` (a shell script) in a box of its own; ``folder`` is an empty one to mount on."""
-    words = (str(image.resolve()), str(folder), size, str(agent or ""), inside, *arguments)
-    return [*DIE_WITH_PARENT, *_UNSHARE, "sh", "-c", f"PATH={PATH}\nexport PATH\n{ENTER}", "labctl", *words]
+    given = (str(image.resolve()), str(folder), size, str(agent or ""), inside, *arguments)
+    return [*_UNSHARE, "sh", "-c", f"PATH={PATH}\nexport PATH\n{ENTER}", "labctl", *given]
 
 
 def load_modules() -> None:
@@ -221,42 +212,14 @@ def modprobe(*arguments: str) -> bool:
     return done.returncode == 0
 
 
-class Netns:
-    """`labctl.guest.launchers.Launcher`."""
-
-    def refusal(self, image: GuestImage, *, load: bool = True) -> str | None:
-        return netns_refusal(image.root, load=load)
-
-    def note(self) -> str:
-        return ""
-
-    def start(
-        self, name: str, image: GuestImage, machine: Machine, *, workdir: Path, console: Path, disk: Path
-    ) -> RunningGuest:
-        return start_netns(name, image.root, machine.memory_mb, workdir, console, disk)
-
-
-NETNS = Netns()
-
-
-def start_netns(
-    launcher: str, image_root: Path, memory_mb: int, workdir: Path, console: Path, agent: Path
-) -> RunningGuest:
-    """Start a box; it dies with the calling thread and with its channel. ``memory_mb`` bounds its files only."""
+def start(name: str, image: GuestImage, machine: Machine) -> RunningGuest:
+    """A box; it dies with the calling thread and with its channel. Memory bounds its files only."""
     load_modules()
-    folder = workdir / "root"
+    folder = machine.workdir / "root"
     folder.mkdir(mode=0o700, exist_ok=True)
-    ours, theirs = socket.socketpair()
-    number = theirs.fileno()
-    box = command(image_root, folder, RUN, f"labctl.channel=fd:{number}", size=f"{memory_mb}m", agent=agent)
-    with theirs:
-        process = _spawn(box, workdir, console, number)
-    return RunningGuest(launcher, process, ours, WINDOW, console)
+    size, disk = f"{machine.memory_mb}m", machine.agent_disk
 
+    def box(channel: int) -> list[str]:
+        return command(image.root, folder, RUN, f"labctl.channel=fd:{channel}", size=size, agent=disk)
 
-def _spawn(arguments: Sequence[str], workdir: Path, console: Path, descriptor: int) -> subprocess.Popen[bytes]:
-    with os.fdopen(open_console(console), "ab") as log:
-        return subprocess.Popen(
-            arguments, cwd=workdir, pass_fds=(descriptor,), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            start_new_session=True,
-        )  # fmt: skip
+    return spawn(name, machine, box, window=WINDOW)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
-import subprocess
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from labctl.guest.image import GuestImage
-from labctl.guest.machine import DIE_WITH_PARENT, Disk, Machine, RunningGuest, open_console
+from labctl.guest.machine import Machine, RunningGuest, spawn
 
 WINDOW = 65536
 """Bytes under way towards a guest."""
+KERNEL = "console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable random.trust_cpu=on labctl.channel=/dev/vport2p1"
+
+
+def refusal(name: str, _image: GuestImage, **_: bool) -> str | None:
+    if shutil.which("qemu-system-x86_64") is None:
+        return "qemu-system-x86_64 is not installed (apt-get install qemu-system-x86)"
+    return kvm_refusal() if name == "qemu-kvm" else None
 
 
 def kvm_refusal(device: Path = Path("/dev/kvm"), cpuinfo: Path = Path("/proc/cpuinfo")) -> str | None:
@@ -29,63 +32,28 @@ def kvm_refusal(device: Path = Path("/dev/kvm"), cpuinfo: Path = Path("/proc/cpu
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Qemu:
-    """`labctl.guest.launchers.Launcher`, with KVM or by emulation."""
+def start(name: str, image: GuestImage, machine: Machine) -> RunningGuest:
+    accelerator, alone = ("kvm", "-cpu", "host"), ""
+    if name != "qemu-kvm":
+        accelerator = f"tcg,thread=multi,tb-size={machine.translation_mb}", "-cpu", "max"
+        alone = " maxcpus=1"  # the second one is switched on by the guest's boot script, which says why
 
-    _kvm: bool
-
-    def refusal(self, image: GuestImage, *, load: bool = True) -> str | None:  # noqa: ARG002 - the protocol's
-        if shutil.which("qemu-system-x86_64") is None:
-            return "qemu-system-x86_64 is not installed (apt-get install qemu-system-x86)"
-        return kvm_refusal() if self._kvm else None
-
-    def note(self) -> str:
-        return ""
-
-    def start(
-        self, name: str, image: GuestImage, machine: Machine, *, workdir: Path, console: Path, disk: Path
-    ) -> RunningGuest:
-        ours, theirs = socket.socketpair()
-        number = theirs.fileno()
-        console.touch(mode=0o600)
-        words = (
-            "console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable random.trust_cpu=on labctl.channel=/dev/vport2p1"
-        )
-        if self._kvm:
-            accelerator = ["-accel", "kvm", "-cpu", "host"]
-        else:
-            accelerator = ["-accel", f"tcg,thread=multi,tb-size={machine.translation_mb}", "-cpu", "max"]
-            words += " maxcpus=1"  # the second one is switched on by the guest's boot script, which says why
-        arguments = [
-            *DIE_WITH_PARENT, "qemu-system-x86_64", *accelerator, "-smp", str(min(2, len(os.sched_getaffinity(0)))),
+    def command(channel: int) -> list[str]:
+        return [
+            "qemu-system-x86_64", "-accel", *accelerator,
+            "-smp", str(min(2, len(os.sched_getaffinity(0)))),
             "-m", f"{machine.memory_mb}M", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-            "-chardev", f"file,id=console,path={console},append=on", "-serial", "chardev:console",
-            "-kernel", str(image.kernel), "-initrd", str(image.initrd),
-            "-append", f"{words} {machine.kernel}",
+            "-chardev", f"file,id=console,path={machine.console},append=on", "-serial", "chardev:console",
+            "-kernel", f"{image.folder}/vmlinuz", "-initrd", f"{image.folder}/initrd",
+            "-append", f"{KERNEL}{alone} {machine.kernel}",
             # nobody writes the image: without this QEMU would refuse it while a UML guest, which locks it, runs
             "-drive", f"file={image.root},if=none,id=d0,format=raw,readonly=on,cache=unsafe,file.locking=off",
             "-device", "virtio-blk-pci,drive=d0",
-            "-drive", f"file={disk},if=none,id=d1,format=raw,readonly=on", "-device", "virtio-blk-pci,drive=d1",
-            "-device", "virtio-serial-pci,id=s0", "-chardev", f"socket,id=channel,fd={number}",
+            "-drive", f"file={machine.agent_disk},if=none,id=d1,format=raw,readonly=on",
+            "-device", "virtio-blk-pci,drive=d1",
+            "-device", "virtio-serial-pci,id=s0", "-chardev", f"socket,id=channel,fd={channel}",
             "-device", "virtserialport,bus=s0.0,nr=1,chardev=channel,name=labctl",
-            *_further_disks(machine.disks),  # behind the channel, whose name in the guest tells its place
+            *machine.qemu,  # behind the channel, whose name in the guest tells its place
         ]  # fmt: skip
-        with theirs:
-            process = subprocess.Popen(
-                arguments, cwd=workdir, pass_fds=(number,), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                stderr=open_console(console), start_new_session=True,
-            )  # fmt: skip
-        return RunningGuest(name, process, ours, WINDOW, console)
 
-
-KVM, TCG = Qemu(_kvm=True), Qemu(_kvm=False)
-
-
-def _further_disks(disks: Sequence[Disk]) -> list[str]:
-    words = []
-    for number, disk in enumerate(disks, 2):
-        kept = "" if disk.kept else ",snapshot=on"
-        words += ["-drive", f"file={disk.path},if=none,id=d{number},format=raw,cache=unsafe{kept}"]
-        words += ["-device", f"virtio-blk-pci,drive=d{number}"]
-    return words
+    return spawn(name, machine, command, window=WINDOW)

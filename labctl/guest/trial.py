@@ -18,16 +18,17 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from labctl.cache import cache_dir, shared_caches
 from labctl.errors import HostError, InconclusiveError
 from labctl.guest import launchers
-from labctl.guest.hub import GuestBox
 from labctl.guest.image import GuestImage
-from labctl.guest.machine import Machine
 from labctl.state import state_root
 from labctl.waiting import Cancelled, Deadline, DeadlinePassed, NotYet, wait_for
+
+if TYPE_CHECKING:
+    from labctl.guest.machine import RunningGuest
 
 NAME = "launchers.json"
 DAY = 86400.0
@@ -84,7 +85,7 @@ def _rows() -> list[dict[str, Any]]:
             read = json.loads((folder / NAME).read_text())
             rows += [row for row in read if row["lasting"] or time.time() - row["when"] < DAY]
         except (OSError, ValueError, KeyError, TypeError):
-            continue  # nothing kept_verdict there, or not by us: the launchers are tried
+            continue  # nothing kept there, or not by us: the launchers are tried
     return rows
 
 
@@ -108,18 +109,6 @@ TRIAL_MEMORY_MB = 300
 Say = Callable[[str], None]
 
 
-class Guest(Protocol):
-    """What is asked of a guest that boots."""
-
-    def answers(self) -> bool: ...
-    def exit_code(self) -> int | None: ...
-    def console_text(self) -> str: ...
-    def power_off(self) -> None: ...
-
-
-G = TypeVar("G", bound=Guest)
-
-
 @dataclass(frozen=True, slots=True)
 class Standing:
     """A launcher on this host: why it cannot be used (None when it can), and the verdict of its last boot, if any."""
@@ -129,7 +118,7 @@ class Standing:
     tried: Verdict | None
 
     @property
-    def words(self) -> str:
+    def sentence(self) -> str:
         """One clause for a person."""
         if self.refusal is not None:
             return f"cannot be used: {self.refusal}"
@@ -145,8 +134,14 @@ def standing(name: str, image: GuestImage) -> Standing:
 
 
 def boot(
-    wanted: str, image: GuestImage, start: Callable[[str], G], *, limit: float, cancel: threading.Event, say: Say
-) -> G:
+    wanted: str,
+    image: GuestImage,
+    start: Callable[[str], RunningGuest],
+    *,
+    limit: float,
+    cancel: threading.Event,
+    say: Say,
+) -> RunningGuest:
     """A guest whose agent has spoken, on the launcher ``wanted`` or, with ``auto``, on the first that works.
 
     ``start`` starts a guest on a launcher. Each has a limit of its own: ``limit`` seconds for the last one and for
@@ -162,17 +157,17 @@ def boot(
         )
     for name, following in zip(names, [*names[1:], None], strict=True):
         known = kept_verdict(name, image)
+        was_good = known is not None and known.good
         guest = start(name)
         try:
-            patience = limit if following is None or (known and known.good) else min(SILENCE, limit)
-            verdict = _first_word(guest, patience, cancel)
+            patience = limit if following is None or was_good else min(SILENCE, limit)
+            verdict = first_word(guest, patience, cancel)
         except BaseException:
             guest.power_off()
             raise
-        if not (known and known.good):
-            keep_verdict(name, image, verdict)
-        elif not verdict.good:  # it can: what was in its way may be gone tomorrow
-            keep_verdict(name, image, replace(verdict, lasting=False))
+        if not (verdict.good and was_good):
+            # one that was good can boot: what was in its way may be gone tomorrow
+            keep_verdict(name, image, replace(verdict, lasting=verdict.lasting and not was_good))
         if verdict.good:
             return guest
         guest.power_off()
@@ -201,25 +196,20 @@ def _instead(wanted: str, image: GuestImage) -> str:
     return f"labctl up … --launcher {others[0]}" if wanted != "auto" and others else "labctl doctor"
 
 
-def await_agent(guest: Guest, seconds: float, cancel: threading.Event) -> None:
-    """Wait for a guest's first word. Raises `HostError` with what the console tells."""
-    verdict = _first_word(guest, seconds, cancel)
-    if not verdict.good:
-        raise HostError(verdict.reason, code="guest-does-not-boot")
+def first_word(guest: RunningGuest, seconds: float, cancel: threading.Event) -> Verdict:
+    """Wait for it. Raises `InconclusiveError` when that was cancelled."""
 
-
-def _first_word(guest: Guest, seconds: float, cancel: threading.Event) -> Verdict:
     def question() -> int | NotYet | None:
         if guest.answers():
             return None
         code = guest.exit_code()
         return NotYet("the guest's agent does not answer yet") if code is None else code
 
-    deadline = Deadline(seconds)
+    cancelled = InconclusiveError("cancelled while the guest booted", code="cancelled")
     try:
-        code = wait_for(question, deadline, every=0.02, cancel=cancel)
+        code = wait_for(question, Deadline(seconds), every=0.02, cancel=cancel)
     except Cancelled:
-        raise _cancelled() from None
+        raise cancelled from None
     except DeadlinePassed:
         line = telling_line(guest.console_text())
         said = f" ({line})" if line else ""
@@ -227,18 +217,11 @@ def _first_word(guest: Guest, seconds: float, cancel: threading.Event) -> Verdic
     if code is None:
         return Verdict("", time.time())
     if cancel.is_set():  # whoever cancelled has ended it
-        raise _cancelled()
+        raise cancelled
     ended = f"ended by signal {-code}" if code < 0 else f"exit code {code}"
+    reason = f"the guest died while booting ({telling_line(guest.console_text()) or ended})"
     # SIGKILL and SIGTERM come from outside, mostly from a host that is short of memory
-    return Verdict(
-        f"the guest died while booting ({telling_line(guest.console_text()) or ended})",
-        time.time(),
-        lasting=code not in (-9, -15),
-    )
-
-
-def _cancelled() -> InconclusiveError:
-    return InconclusiveError("cancelled while the guest booted", code="cancelled")
+    return Verdict(reason, time.time(), lasting=code not in (-9, -15))
 
 
 _TELLING = (
@@ -255,7 +238,7 @@ def telling_line(console: str) -> str:
     """The line of a console that says why it ended: the first that tells most, else the last; never one of a dump."""
     lines = [line for line in (raw.strip() for raw in console.splitlines()) if line]
     lines = [line for line in (_PREFIX.sub("", line) for line in lines) if line and not _DUMP.match(line)]
-    telling = (line for words in _TELLING for line in lines if words.search(line))
+    telling = (line for pattern in _TELLING for line in lines if pattern.search(line))
     return next(telling, lines[-1] if lines else "")[:160]
 
 
@@ -265,14 +248,14 @@ def try_host(image: GuestImage, say: Say) -> None:
     known = kept_verdict(names[0], image) if names else None
     if known and known.good:
         return
+    from labctl.guest.machine import Machine
+
     with tempfile.TemporaryDirectory(prefix="labctl-trial-") as folder:
         work = Path(folder)
 
-        def start(name: str) -> GuestBox:
+        def start(name: str) -> RunningGuest:
             say(f"a guest is booted once, on {name}")
-            guest = launchers.start_guest(
-                name, image, Machine(TRIAL_MEMORY_MB), workdir=work, console=work / f"{name}.log"
-            )
-            return GuestBox(guest, work / "agent.sock")
+            machine = Machine(TRIAL_MEMORY_MB, work, work / f"{name}.log", work / "agent.sock")
+            return launchers.start_guest(name, image, machine)
 
         boot("auto", image, start, limit=TRIAL_LIMIT, cancel=threading.Event(), say=say).power_off()

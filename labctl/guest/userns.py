@@ -11,11 +11,8 @@ from pathlib import Path
 from labctl.host import number, text
 
 TRIAL = ("unshare", "-Ur", "true")
-SYSCTLS = (
-    ("kernel/unprivileged_userns_clone", 0, "kernel.unprivileged_userns_clone=1"),
-    ("user/max_user_namespaces", 0, "user.max_user_namespaces=15000"),
-)
-"""Switches below /proc/sys, the value that forbids, and the setting that allows."""
+SYSCTLS = {"kernel.unprivileged_userns_clone": 1, "user.max_user_namespaces": 15000}
+"""Switches that forbid with 0, and the value that allows."""
 APPARMOR = "kernel.apparmor_restrict_unprivileged_userns"
 IMPORT = "labctl setup import FILE, with what labctl setup export wrote on another host"
 
@@ -33,29 +30,27 @@ def refusal(root: Path = Path("/"), trial: tuple[str, ...] = TRIAL) -> Refusal |
     """Why this user may not; None when `TRIAL` works. ``root`` is where /proc, /etc and /run are, for tests."""
     try:
         done = subprocess.run(trial, capture_output=True, text=True, check=False, timeout=20, stdin=subprocess.DEVNULL)
+        said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        return None if done.returncode == 0 else judge(root, said[-1])
     except (OSError, subprocess.TimeoutExpired) as error:
         return judge(root, str(error))
-    if done.returncode == 0:
-        return None
-    return judge(root, (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1])
 
 
-def judge(root: Path, words: str) -> Refusal | None:
-    """What forbids it, when the trial ended with these words; None when mmdebstrap is excepted from it."""
-    sysctl = root / "proc/sys"
-    switches = [setting for path, off, setting in SYSCTLS if number(sysctl / path) == off]
+def judge(root: Path, reason: str) -> Refusal | None:
+    """What forbids it, when the trial ended with this; None when mmdebstrap is excepted from it."""
+
+    def setting(name: str) -> int | None:
+        return number(root / "proc/sys" / name.replace(".", "/"))
+
+    switches = [f"{name}={value}" for name, value in SYSCTLS.items() if setting(name) == 0]
     if switches:
-        return Refusal(
-            "unprivileged user namespaces are switched off here", f"sudo sysctl -w {' '.join(switches)}", IMPORT
-        )
+        fix = f"sudo sysctl -w {' '.join(switches)}"
+        return Refusal("unprivileged user namespaces are switched off here", fix, IMPORT)
     box = container(root)
     if box:
-        return Refusal(
-            f"{box} forbids user namespaces ({words})",
-            None,
-            f"run labctl as root in it, start it with --security-opt seccomp=unconfined, or {IMPORT}",
-        )
-    if number(sysctl / APPARMOR.replace(".", "/")):
+        ways = f"run labctl as root in it, start it with --security-opt seccomp=unconfined, or {IMPORT}"
+        return Refusal(f"{box} forbids user namespaces ({reason})", None, ways)
+    if setting(APPARMOR):
         if (root / "etc/apparmor.d/mmdebstrap").is_file():  # Ubuntu 24.04 and later ship it
             return None
         return Refusal(
@@ -64,7 +59,7 @@ def judge(root: Path, words: str) -> Refusal | None:
             f"sudo sysctl -w {APPARMOR}=0",
             IMPORT,
         )
-    return Refusal(f"this user cannot make a user namespace ({words})", None, f"run labctl as root, or {IMPORT}")
+    return Refusal(f"this user cannot make a user namespace ({reason})", None, f"run labctl as root, or {IMPORT}")
 
 
 def container(root: Path = Path("/")) -> str:

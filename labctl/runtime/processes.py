@@ -98,12 +98,13 @@ def is_running(record: ProcessRecord) -> bool:
 
 
 def read_records(path: Path) -> list[ProcessRecord]:
-    """The processes that the daemon wrote down; empty when it never got so far."""
+    """The processes that were written down; empty when it never came so far."""
     try:
         rows = json.loads(path.read_text())
     except (OSError, ValueError):
         return []
-    return [ProcessRecord(row["name"], row["pid"], row["started"]) for row in rows]
+    # an older labctl wrote its daemon's record alone
+    return [ProcessRecord(row["name"], row["pid"], row["started"]) for row in (rows if type(rows) is list else [rows])]
 
 
 def write_records(path: Path, records: Iterable[ProcessRecord]) -> None:

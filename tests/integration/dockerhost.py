@@ -26,7 +26,7 @@ from labctl.guest import recipe
 from labctl.guest.api import Completed
 from labctl.guest.client import Agent
 from labctl.guest.image import GuestImage, build_image
-from labctl.guest.machine import ALONE, Disk, Machine
+from labctl.guest.machine import ALONE
 from labctl.standin.cluster.controlplane.binaries import bring_binaries
 from labctl.waiting import Deadline, NotYet, wait_for
 from tests.integration.guests import booted
@@ -70,12 +70,26 @@ KEEPER = "keeper"
 """A container that runs as long as the machine does, for the same reason."""
 
 
+DOCKER = recipe.Flavour(
+    packages=(
+        *recipe.PACKAGES, "docker.io", "docker-cli", "containerd", "runc", "openssh-client", "python3", "python3-click",
+        "python3-cryptography", "python3-docker", "python3-jinja2", "python3-kubernetes", "python3-paramiko",
+        "python3-platformdirs", "python3-pydantic", "python3-urllib3", "python3-wsproto", "python3-yaml",
+    ),
+    modules=(
+        *recipe.MODULES, "br_netfilter", "nf_conntrack_netlink", "xt_set", "xt_ipvs", "ip_vs", "nft_reject_inet",
+        "nft_limit", "nft_fib_inet", "nft_fib_ipv4", "nft_fib_ipv6",
+    ),
+)  # fmt: skip
+"""A host with Docker in which labctl itself runs."""
+
+
 def prepared() -> tuple[GuestImage, Path]:
     """The guest image and the stand-ins' images, built side by side when they are not in the cache."""
     cache = cache_dir()
     binaries = bring_binaries(cache, print)
     with ThreadPoolExecutor() as pool:
-        image = pool.submit(build_image, cache, print, recipe.DOCKER)
+        image = pool.submit(build_image, cache, print, DOCKER)
         archive = pool.submit(build_archive, cache, binaries, print)
         return image.result(), archive.result()
 
@@ -237,11 +251,25 @@ def source() -> bytes:
     return buffer.getvalue()
 
 
+@dataclass(frozen=True)
+class Disk:
+    """A further block device of the machine (vdc, vdd, …). What is written to it is lost unless ``kept``."""
+
+    path: Path
+    kept: bool = False
+
+    def arguments(self, number: int) -> list[str]:
+        """QEMU's."""
+        drive = f"file={self.path},if=none,id=d{number},format=raw,cache=unsafe{'' if self.kept else ',snapshot=on'}"
+        return ["-drive", drive, "-device", f"virtio-blk-pci,drive=d{number}"]
+
+
 @contextmanager
 def machine(image: GuestImage, disks: Sequence[Disk], work: Path, memory_mb: int = MEMORY_MB) -> Iterator[DockerHost]:
     """Boot it, start Docker on the first disk; power it off in any case."""
-    machine = Machine(memory_mb, tuple(disks), translation_mb=768, kernel=f"{ALONE} cgroup.memory=nokmem")
-    with booted("qemu-tcg", image, machine, work, BOOT_LIMIT) as agent:
+    qemu = tuple(word for number, disk in enumerate(disks, 2) for word in disk.arguments(number))
+    kernel = f"{ALONE} cgroup.memory=nokmem"
+    with booted("qemu-tcg", image, memory_mb, work, BOOT_LIMIT, translation_mb=768, kernel=kernel, qemu=qemu) as agent:
         agent.start(["sh", "-c", START_DOCKER], log="/var/log/dockerd.log")
         host = DockerHost(agent, work)
 

@@ -15,8 +15,7 @@ from pathlib import Path
 
 from labctl.cache import cache_dir
 from labctl.guest import recipe
-from labctl.guest.binaries import LONG
-from labctl.guest.image import GuestImage, find_image, guest_cache, write_manifest
+from labctl.guest.image import LONG, GuestImage, find_image, guest_cache, write_manifest
 
 LESS = bytes.fromhex("48c745f8 80080000 bf05420000")
 """A length that is less than every processor's state: the host's kernel refuses it everywhere."""
@@ -42,12 +41,12 @@ def without_uml(target: Path) -> GuestImage:
             os.link(path, made.folder / path.name)
         except OSError:  # another disk
             shutil.copy(path, made.folder / path.name)
-    kernel = found.uml.read_bytes()
+    kernel = (found.folder / "linux.uml").read_bytes()
     assert kernel.count(LONG) + kernel.count(LESS) == 1, "the real cache may be one of these, too"
     for name in ("linux.uml", "manifest.json"):  # links: not to be written into
         (made.folder / name).unlink()
-    made.uml.write_bytes(kernel.replace(LONG, LESS))
-    made.uml.chmod(0o755)
+    (made.folder / "linux.uml").write_bytes(kernel.replace(LONG, LESS))
+    (made.folder / "linux.uml").chmod(0o755)
     write_manifest(made.folder, made.key)
     manifest = made.folder / "manifest.json"
     # else it would be refused without a boot where there is AMX

@@ -11,7 +11,6 @@ import pytest
 from labctl.cache import look
 from labctl.errors import HostError
 from labctl.guest.image import find_image
-from labctl.guest.machine import Machine
 from labctl.guest.trial import standing
 from tests.integration.guests import booted
 
@@ -37,7 +36,7 @@ def why_not(launcher: str) -> str | None:
         return known.refusal
     with tempfile.TemporaryDirectory() as work:
         try:
-            with booted(launcher, image, Machine(400), Path(work)):
+            with booted(launcher, image, 400, Path(work)):
                 return None
         except HostError as error:
             return error.message

@@ -20,45 +20,41 @@ from labctl.cache import look as look_in_caches
 from labctl.errors import LabctlError
 from labctl.guest.api import Op, TtySize
 from labctl.guest.client import Agent
-from labctl.guest.hub import GuestBox
 from labctl.guest.image import GuestImage, find_image
+from labctl.guest.launchers import refusal, start_guest
 from labctl.guest.machine import Machine as TheMachine
-from labctl.guest.machine import write_agent_disk
-from labctl.guest.netns import netns_refusal, start_netns
-from labctl.guest.trial import await_agent
 from labctl.waiting import Deadline, NotYet, wait_for
-from tests.integration.guests import booted
+from tests.integration.guests import await_agent, booted
 from tests.integration.harness import WHITEPAPER, Labctl, Machine
 from tests.integration.patience import patient
 
 pytestmark = [pytest.mark.booted, pytest.mark.timeout(patient(240))]
 
-MODULES = ("netns", "machine", "hub")
+MODULES = ("netns", "machine")
 SOURCE, WORK = "/opt/labctl", "/opt/node"
 ENVIRONMENT = {"PYTHONPATH": SOURCE, "PYTHONDONTWRITEBYTECODE": "1"}
 
 LAUNCH = f"""
 import signal
 from pathlib import Path
-from labctl.guest.machine import write_agent_disk
-from labctl.guest.hub import Hub
-from labctl.guest.netns import start_netns
+from types import SimpleNamespace
+from labctl.guest import netns
+from labctl.guest.machine import Machine
 
 work = Path("{WORK}")
 work.mkdir(exist_ok=True)
-write_agent_disk(work / "agent.tar")
-node = start_netns("netns", Path("/dev/vda"), 200, work, work / "console", work / "agent.tar")
-hub = Hub(node.channel, work / "agent.sock", window=node.window)
-hub.start()
-signal.signal(signal.SIGTERM, lambda *_: hub.stop())
-hub.ended.wait()
+machine = Machine(200, work, work / "console", work / "agent.sock")
+node = netns.start("netns", SimpleNamespace(root=Path("/dev/vda")), machine)
+signal.signal(signal.SIGTERM, lambda *_: node.hub.stop())
+node.hub.ended.wait()
 node.power_off(30.0)
 """
 
 ASK = """
 from pathlib import Path
-from labctl.guest.netns import netns_refusal
-print(netns_refusal(Path("/dev/vda")))
+from types import SimpleNamespace
+from labctl.guest.netns import refusal
+print(refusal("netns", SimpleNamespace(root=Path("/dev/vda"))))
 """
 
 LOOK = """
@@ -128,7 +124,7 @@ def image() -> GuestImage:
 def machine(image: GuestImage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agent]:
     """A QEMU guest that holds the launcher's code."""
     work = tmp_path_factory.mktemp("guest")
-    with booted("qemu-tcg", image, TheMachine(1000), work) as agent:
+    with booted("qemu-tcg", image, 1000, work) as agent:
         agent.write_file("/opt/labctl.tar", source())
         done = agent.run(["sh", "-c", f"mkdir {SOURCE} && tar -x -C {SOURCE} -f /opt/labctl.tar"])
         assert done.code == 0, done
@@ -262,15 +258,13 @@ def loops(path: Path) -> str:
 
 def test_a_node_on_this_host_comes_and_goes(image: GuestImage, tmp_path: Path) -> None:
     """Node and agent need no special kernel; the image comes from a loop device, which goes with the node."""
-    reason = netns_refusal(image.root, load=False) or ""
+    reason = refusal("netns", image, load=False) or ""
     if reason and " lacks " not in reason:
         pytest.skip(f"here {reason}")
     before, links = Machine.now(), sorted(Path("/sys/class/net").iterdir())
-    write_agent_disk(tmp_path / "agent.tar")
-    guest = start_netns("netns", image.root, 200, tmp_path, tmp_path / "console", tmp_path / "agent.tar")
-    own = GuestBox(guest, tmp_path / "agent.sock")
+    own = start_guest("netns", image, TheMachine(200, tmp_path, tmp_path / "console", tmp_path / "agent.sock"))
     try:
-        await_agent(own, patient(20.0), threading.Event())
+        await_agent(own, 20.0)
         agent = own.connect()
         assert agent.batch(None, lines("netns add one\nlink add v0 type veth peer name v1 netns one")) == []
         assert agent.read_file("/etc/debian_version").startswith(b"13")
@@ -285,7 +279,7 @@ def test_a_node_on_this_host_comes_and_goes(image: GuestImage, tmp_path: Path) -
 
 
 def test_up_says_what_this_host_lacks(image: GuestImage, labctl: Labctl) -> None:
-    reason = netns_refusal(image.root, load=False)
+    reason = refusal("netns", image, load=False)
     if reason is None:
         pytest.skip("this host's own kernel has everything that a lab needs")
     done = labctl("up", WHITEPAPER, "--launcher", "netns").expect(4)

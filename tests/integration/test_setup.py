@@ -28,14 +28,14 @@ def own_cache(labctl: Labctl, tmp_path: Path) -> Labctl:
     cache = tmp_path / "cache"
     cache.mkdir(mode=0o700)
     # one of an older labctl would be taken over instead of a build
-    shutil.copytree(cache_dir() / "guest" / recipe.key(), cache / "guest" / recipe.key())
+    shutil.copytree(cache_dir() / "guest" / recipe.LAB.key(), cache / "guest" / recipe.LAB.key())
     if subprocess.run(("cp", "-al", cache_dir() / "controlplane", cache), capture_output=True, check=False).returncode:
         shutil.copytree(cache_dir() / "controlplane", cache / "controlplane", dirs_exist_ok=True)
     return Labctl(labctl.state, {"LABCTL_CACHE_DIR": str(cache)}, labctl.program)
 
 
 def test_a_broken_image_is_noticed_and_built_again(own_cache: Labctl) -> None:
-    image = Path(own_cache.env["LABCTL_CACHE_DIR"]) / "guest" / recipe.key() / "root.ext4"
+    image = Path(own_cache.env["LABCTL_CACHE_DIR"]) / "guest" / recipe.LAB.key() / "root.ext4"
     with image.open("r+b") as handle:
         handle.truncate(image.stat().st_size // 2)
     states = {row["part"]: row["state"] for row in own_cache("setup", "status", "--json").json()["parts"]}

@@ -28,8 +28,9 @@ from labctl.errors import ExitCode, HostError
 from labctl.runtime.select import RUNTIMES, host_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from labctl.folder import Folder
-    from labctl.setup.bundle import Bundle
     from labctl.setup.parts import PartStatus
 
 group = click.Group()
@@ -87,16 +88,16 @@ def build() -> None:
     At the end a guest is booted once, unless that was done before: `labctl doctor` then knows how labs will run here.
     """
     from labctl.cache import cache_dir, shared_caches
-    from labctl.setup.build import boot_once
-    from labctl.setup.build import build as bring
+    from labctl.setup.parts import boot_once
+    from labctl.setup.parts import build as bring
 
     cache, shared = cache_dir(), shared_caches()
     with unwinding("removing what is half made; what is whole stays, labctl setup goes on"):
         rows = bring(cache, say, shared)
         boot_once((cache, *shared), say)
-    body = [{**_row(row.status), "brought": row.brought, "seconds": round(row.seconds, 1)} for row in rows]
-    last = [f"brought in {row.seconds:.0f} s" if row.brought else "was there already" for row in rows]
-    answer(body, _table([(row.status, text) for row, text in zip(rows, last, strict=True)]))
+    body = [{**_row(part), "brought": took is not None, "seconds": round(took or 0.0, 1)} for part, took in rows]
+    texts = [(part, "was there already" if took is None else f"brought in {took:.0f} s") for part, took in rows]
+    answer(body, _table(texts))
 
 
 @setup.command()
@@ -110,19 +111,19 @@ def status(full: bool) -> None:
     from labctl.guest.trial import standing
     from labctl.setup.parts import setup_status
 
-    seen = setup_status(cache_dir(), shared_caches(), full=full)
-    part = seen.rows[0].part
+    rows = setup_status(cache_dir(), shared_caches(), full=full)
+    ready, part = all(row.state == "whole" for row in rows), rows[0].part
     launchers = [standing(name, GuestImage(part.folder, part.version)) for name in AUTO]
     tried = [{"launcher": one.name, "refusal": one.refusal, "tried": _time(one.tried.when if one.tried else None)}
              for one in launchers]  # fmt: skip
-    body = {"ready": seen.ready, "cache": str(seen.cache), "compared": "hashes" if full else "sizes"}
+    body = {"ready": ready, "cache": str(cache_dir()), "compared": "hashes" if full else "sizes"}
     answer(
-        body | {"parts": [_row(row) for row in seen.rows], "launchers": tried},
-        _table([(row, row.source or "-") for row in seen.rows]),
-        *(f"{row.part.name}: {row.why}" for row in seen.rows if row.why),
-        *(f"{one.name}: {one.words}" for one in launchers),
-        *(f"cache: {folder}" for folder in dict.fromkeys(row.part.folder.parent.parent for row in seen.rows)),
-        *([] if seen.ready else ["next: labctl setup"]),
+        body | {"parts": [_row(row) for row in rows], "launchers": tried},
+        _table([(row, row.source or "-") for row in rows]),
+        *(f"{row.part.name}: {row.why}" for row in rows if row.why),
+        *(f"{one.name}: {one.sentence}" for one in launchers),
+        *(f"cache: {folder}" for folder in dict.fromkeys(row.part.folder.parent.parent for row in rows)),
+        *([] if ready else ["next: labctl setup"]),
     )
 
 
@@ -134,7 +135,8 @@ def export_(file: Path) -> None:
     from labctl.cache import cache_dir, shared_caches
     from labctl.setup.bundle import export_bundle
 
-    _told(export_bundle(cache_dir(), file, say, shared_caches()))
+    began = time.monotonic()
+    _told(file, export_bundle(cache_dir(), file, say, shared_caches()), began)
 
 
 @setup.command("import")
@@ -149,14 +151,17 @@ def import_(file: Path) -> None:
     from labctl.cache import cache_dir
     from labctl.setup.bundle import import_bundle
 
-    _told(import_bundle(cache_dir(), file, say))
+    began = time.monotonic()
+    _told(file, import_bundle(cache_dir(), file, say), began)
 
 
-def _told(bundle: Bundle) -> None:
-    body = {"file": str(bundle.path), "size": bundle.size, "seconds": round(bundle.seconds, 1)}
-    lines = [f"{name}: {outcome}" for name, outcome in bundle.outcome.items()]
-    last = f"{bundle.path}: {_megabytes(bundle.size)}, {bundle.seconds:.0f} s"
-    answer({**body, "parts": dict(bundle.outcome)}, *lines, last)
+def _told(file: Path, outcome: Mapping[str, str], began: float) -> None:
+    """What became of each part of a bundle."""
+    size, seconds = file.stat().st_size, time.monotonic() - began
+    body = {"file": str(file), "size": size, "seconds": round(seconds, 1), "parts": outcome}
+    answer(
+        body, *(f"{part}: {became}" for part, became in outcome.items()), f"{file}: {_megabytes(size)}, {seconds:.0f} s"
+    )
 
 
 def _row(status: PartStatus) -> dict[str, Any]:
@@ -366,7 +371,7 @@ def version() -> None:
     from labctl.setup.parts import setup_status
 
     python = platform.python_version()
-    parts = [(row.part.name, row.part.version, row.state) for row in setup_status(cache_dir(), full=False).rows]
+    parts = [(row.part.name, row.part.version, row.state) for row in setup_status(cache_dir(), full=False)]
     rows = [dict(zip(("part", "version", "state"), part, strict=True)) for part in parts]
     table = columns(("PART", "VERSION", "STATE"), [("labctl", __version__, f"Python {python}"), *parts])
     answer({"schema": "labctl.version/v1", "labctl": __version__, "python": python, "parts": rows}, table)

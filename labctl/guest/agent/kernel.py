@@ -26,47 +26,21 @@ def _checked(code: int, what: str) -> None:
         raise OSError(number, f"{what}: {os.strerror(number)}")
 
 
-def setns(descriptor: int, kind: int) -> None:
-    """Move the calling thread into a namespace."""
-    _checked(libc.setns(descriptor, kind), "setns")
-
-
 def unshare(kinds: int) -> None:
-    """New namespaces for the calling process (thread, for CLONE_NEWNET)."""
+    """New namespaces for the calling process."""
     _checked(libc.unshare(kinds), "unshare")
 
 
 def mount(source: str, target: str, filesystem: str, flags: int = 0, options: str = "") -> None:
     """mount(2)."""
-    _checked(
-        libc.mount(source.encode(), target.encode(), filesystem.encode(), ctypes.c_ulong(flags), options.encode()),
-        f"mount {target}",
-    )
-
-
-def set_hostname(name: str) -> None:
-    """sethostname(2)."""
-    data = name.encode()
-    _checked(libc.sethostname(data, len(data)), "sethostname")
-
-
-def namespace_path(name: str) -> str:
-    """Where ``ip netns`` keeps a network namespace."""
-    return f"/run/netns/{name}"
-
-
-def process_network(pid: int) -> str:
-    """The network namespace of a process, where the kernel keeps it."""
-    return f"/proc/{pid}/ns/net"
+    names = (text.encode() for text in (source, target, filesystem))
+    _checked(libc.mount(*names, ctypes.c_ulong(flags), options.encode()), f"mount {target}")
 
 
 def enter_network(path: str) -> None:
     """Move the calling thread into the network namespace at a path."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        setns(descriptor, CLONE_NEWNET)
-    finally:
-        os.close(descriptor)
+    with open(path, "rb") as namespace:
+        _checked(libc.setns(namespace.fileno(), CLONE_NEWNET), "setns")
 
 
 def in_network(name: str | None, work: Callable[[], T], join: int | None = None) -> T:
@@ -76,14 +50,14 @@ def in_network(name: str | None, work: Callable[[], T], join: int | None = None)
     """
     if name is None and join is None:
         return work()
-    path = namespace_path(name) if name is not None else process_network(join or 0)
-    box: list[T] = []
+    path = f"/proc/{join}/ns/net" if name is None else f"/run/netns/{name}"
+    results: list[T] = []
     trouble: list[BaseException] = []
 
     def inside() -> None:
         try:
             enter_network(path)
-            box.append(work())
+            results.append(work())
         except BaseException as error:
             trouble.append(error)
 
@@ -92,4 +66,4 @@ def in_network(name: str | None, work: Callable[[], T], join: int | None = None)
     thread.join()
     if trouble:
         raise trouble[0]
-    return box[0]
+    return results[0]

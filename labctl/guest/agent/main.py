@@ -39,18 +39,15 @@ def open_channel(path: str) -> int:
 def main() -> None:
     """Serve until the channel closes or nobody has been heard for too long."""
     with open("/proc/cmdline", encoding="ascii") as handle:
-        words = " ".join(sys.argv[1:]) or handle.read()
-    descriptor = open_channel(channel_path(words))
+        command_line = " ".join(sys.argv[1:]) or handle.read()
+    descriptor = open_channel(channel_path(command_line))
 
     def write(data: bytes) -> None:
         view = memoryview(data)
         while view:
             view = view[os.write(descriptor, view) :]
 
-    def read() -> bytes:
-        return os.read(descriptor, 65536)
-
-    agent = server.Server(read, write, link_acks=True)
+    agent = server.Server(lambda: os.read(descriptor, 65536), write, link_acks=True)
 
     def watch() -> None:
         while time.monotonic() - agent.heard < server.PING_LIMIT:

@@ -2,181 +2,125 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import pty
-import select
+import selectors
 import signal
+import socket
 import struct
 import subprocess
-import tempfile
 import termios
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from labctl.guest.agent import kernel
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-OVERLAYS = "/run/labctl/overlays"
+OVERLAY = "/run/labctl/overlay"
+"""Where a program that has a root of its own mounts it; each sees its own mounts there alone."""
 
 
-def environment(extra: Mapping[str, str] | None) -> dict[str, str]:
-    """A small, known environment."""
-    return {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8", "TERM": "xterm", **(extra or {})}
+def spawn(
+    argv: Sequence[str],
+    *,
+    ns: str | None = None,
+    env: Mapping[str, str] | None = None,
+    join: int | None = None,
+    **options: Any,
+) -> subprocess.Popen[bytes]:
+    """Start a program in a session of its own, with a small, known environment.
+
+    ``ns``: in that network namespace. ``join``: inside all namespaces and the root of that process.
+    """
+    command = list(argv)
+    if join is not None:
+        namespaces = ("--mount", "--uts", "--net", "--pid", "--root", "--wd=/")
+        command = ["/usr/bin/nsenter", f"--target={join}", *namespaces, "--", *argv]
+    environment = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8", "TERM": "xterm", **(env or {})}
+    return kernel.in_network(ns, lambda: subprocess.Popen(command, env=environment, start_new_session=True, **options))
 
 
-def joined(argv: Sequence[str], join: int | None) -> list[str]:
-    """The command, inside all namespaces and the root of a process when asked."""
-    if join is None:
-        return list(argv)
-    namespaces = ("--mount", "--uts", "--net", "--pid", "--root", "--wd=/")
-    return ["/usr/bin/nsenter", f"--target={join}", *namespaces, "--", *argv]
-
-
-@dataclass
-class Program:
-    """A started program."""
-
-    pid: int
-    child: subprocess.Popen[bytes]
-    overlay: str | None = None
+def run(argv: Sequence[str], timeout: float, *, stdin: bytes = b"", **where: Any) -> tuple[int, bytes, bytes]:
+    """Run to the end: (code, stdout, stderr). Raises TimeoutError after killing it."""
+    pipe = subprocess.PIPE
+    with spawn(argv, stdin=pipe, stdout=pipe, stderr=pipe, **where) as child:
+        try:
+            out, err = child.communicate(stdin, timeout)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            raise TimeoutError(f"{argv[0]}: not done after {timeout:.0f} s") from None
+    return child.returncode, out, err
 
 
 class Programs:
-    """All programs started here; one object an agent."""
+    """All programs started here to stay; one object an agent."""
 
     def __init__(self) -> None:
-        self._started: dict[int, Program] = {}
-        self._lock = threading.Lock()
+        self._started: dict[int, subprocess.Popen[bytes]] = {}
 
-    def run(
-        self,
-        argv: Sequence[str],
-        timeout: float,
-        *,
-        ns: str | None = None,
-        stdin: bytes = b"",
-        env: Mapping[str, str] | None = None,
-        join: int | None = None,
-    ) -> tuple[int, bytes, bytes]:
-        """Run to the end: (code, stdout, stderr). Raises TimeoutError after killing it."""
-
-        def work() -> tuple[int, bytes, bytes]:
-            try:
-                done = subprocess.run(
-                    joined(argv, join),
-                    input=stdin,
-                    capture_output=True,
-                    env=environment(env),
-                    timeout=timeout,
-                    check=False,
-                    start_new_session=True,
-                )
-            except subprocess.TimeoutExpired:
-                raise TimeoutError(f"{argv[0]}: not done after {timeout:.0f} s") from None
-            return done.returncode, done.stdout, done.stderr
-
-        return kernel.in_network(ns, work)
-
-    def start(
-        self,
-        argv: Sequence[str],
-        *,
-        ns: str | None = None,
-        env: Mapping[str, str] | None = None,
-        log: str | None = None,
-        isolation: Mapping[str, Any] | None = None,
-    ) -> int:
+    def start(self, argv: Sequence[str], *, isolation: Mapping[str, Any], log: str | None = None, **where: Any) -> int:
         """Start a program that stays; returns its pid in the machine."""
-        prepare, command, overlay = isolate(argv, isolation or {})
-
-        def work() -> subprocess.Popen[bytes]:
-            if log:
-                os.makedirs(os.path.dirname(log), exist_ok=True)
-            with open(log or os.devnull, "ab") as output:
-                return subprocess.Popen(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    env=environment(env),
-                    start_new_session=True,
-                    preexec_fn=prepare,  # noqa: PLW1509 - namespaces and root must change between fork and exec
-                )
-
-        child = kernel.in_network(ns, work)
-        pid = _first_inside(child) if isolation and isolation.get("pids") else child.pid
-        with self._lock:
-            self._started[pid] = Program(pid, child, overlay)
+        prepare, command = isolate(argv, isolation)
+        if log:
+            os.makedirs(os.path.dirname(log), exist_ok=True)
+        with open(log or os.devnull, "ab") as output:
+            child = spawn(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, preexec_fn=prepare, **where)
+        pid = _first_inside(child) if isolation.get("pids") else child.pid
+        self._started[pid] = child
         return pid
 
-    def wait(self, pid: int, timeout: float | None) -> int | None:
+    def wait(self, pid: int, timeout: float | None = None) -> int | None:
         """Exit code of a started program; None when it still runs. Raises KeyError for a pid that is not ours."""
-        program = self._started[pid]
         try:
-            code = program.child.wait(timeout)
+            return self._started[pid].wait(timeout)
         except subprocess.TimeoutExpired:
             return None
-        self._clean(program)
-        return code
 
     def signal(self, pid: int, number: int) -> None:
         """Send a signal to the program's process group; one that has ended is fine."""
-        program = self._started.get(pid)
-        try:
-            if program is not None and program.pid != program.child.pid:
-                # the shell of a PID namespace ignores what its first process does not handle: signal that one
-                os.kill(program.child.pid if number == signal.SIGKILL else program.pid, number)
-            else:
+        outer = self._started[pid].pid if pid in self._started else pid
+        with contextlib.suppress(ProcessLookupError):
+            if outer == pid:
                 os.killpg(pid, number)
-        except ProcessLookupError:
-            return
-
-    def _clean(self, program: Program) -> None:
-        if program.overlay:
-            subprocess.run(("rm", "-rf", program.overlay), check=False, capture_output=True)
-            program.overlay = None
+            else:
+                # the shell of a PID namespace ignores what its first process does not handle: signal that one
+                os.kill(outer if number == signal.SIGKILL else pid, number)
 
 
-def isolate(
-    argv: Sequence[str], isolation: Mapping[str, Any]
-) -> tuple[Callable[[], None] | None, list[str], str | None]:
-    """What the child does before its exec, what it executes, and its overlay's folder."""
-    hostname = isolation.get("hostname")
-    binds = isolation.get("binds") or []
-    root = bool(isolation.get("root"))
+def isolate(argv: Sequence[str], isolation: Mapping[str, Any]) -> tuple[Callable[[], None] | None, list[str]]:
+    """What the child does before its exec, and what it executes."""
+    hostname, binds, root = (isolation.get(name) for name in ("hostname", "binds", "root"))
     command = list(argv)
     if isolation.get("pids"):
         command = ["/usr/bin/unshare", "--fork", "--pid", "--mount-proc", "--kill-child", "--", *command]
-    overlay = None
     if root:
-        os.makedirs(OVERLAYS, exist_ok=True)
-        overlay = tempfile.mkdtemp(dir=OVERLAYS)
+        os.makedirs(OVERLAY, exist_ok=True)
     if not (hostname or binds or root):
-        return None, command, None
+        return None, command
 
     def prepare() -> None:
         kernel.unshare((kernel.CLONE_NEWUTS if hostname else 0) | (kernel.CLONE_NEWNS if binds or root else 0))
         if hostname:
-            kernel.set_hostname(hostname)
+            socket.sethostname(hostname)
         if binds or root:
             kernel.mount("none", "/", "", kernel.MS_REC | kernel.MS_PRIVATE)
-        prefix = _overlay_root(overlay) if overlay else ""
-        for source, target in binds:
+        prefix = _overlay_root() if root else ""
+        for source, target in binds or ():
             kernel.mount(source, prefix + target, "", kernel.MS_BIND | kernel.MS_REC)
-        if overlay:
+        if root:
             os.chroot(prefix)
             os.chdir("/")
 
-    return prepare, command, overlay
+    return prepare, command
 
 
-def _overlay_root(overlay: str) -> str:
+def _overlay_root() -> str:
     """Mount a private writable view of / and what programs need in it; returns where."""
-    upper, work, merged = (f"{overlay}/{name}" for name in ("upper", "work", "merged"))
-    kernel.mount("tmpfs", overlay, "tmpfs")
+    upper, work, merged = (f"{OVERLAY}/{name}" for name in ("upper", "work", "merged"))
+    kernel.mount("tmpfs", OVERLAY, "tmpfs")
     for path in (upper, work, merged):
         os.mkdir(path)
     kernel.mount("overlay", merged, "overlay", 0, f"lowerdir=/,upperdir={upper},workdir={work}")
@@ -205,117 +149,69 @@ def _first_inside(child: subprocess.Popen[bytes]) -> int:
 class Interactive:
     """A program with live streams; a client that goes away ends it."""
 
-    def __init__(
-        self,
-        argv: Sequence[str],
-        *,
-        ns: str | None = None,
-        env: Mapping[str, str] | None = None,
-        tty: Any = None,
-        join: int | None = None,
-    ) -> None:
+    def __init__(self, argv: Sequence[str], *, tty: Any = None, **where: Any) -> None:
         """``tty``: rows and columns of its terminal; None: it has none."""
-        self._master: int | None = None
-        command = joined(argv, join)
+        self._terminal = bool(tty)
         if tty:
             master, slave = pty.openpty()
-            _resize(master, tty)
+            self._input: Any = os.fdopen(master, "r+b", buffering=0)
+            self.resize(tty)
+
+            def take_terminal() -> None:
+                fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+
             try:
-                self.child = kernel.in_network(ns, lambda: _with_terminal(command, env, slave))
+                self.child = spawn(argv, stdin=slave, stdout=slave, stderr=slave, preexec_fn=take_terminal, **where)
             finally:
                 os.close(slave)
-            self._master = master
+            self._outputs: dict[Any, int] = {self._input: 1}
         else:
             pipe = subprocess.PIPE
-            self.child = kernel.in_network(
-                ns,
-                lambda: subprocess.Popen(
-                    command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment(env), start_new_session=True
-                ),
-            )
+            self.child = spawn(argv, bufsize=0, stdin=pipe, stdout=pipe, stderr=pipe, **where)
+            self._input = self.child.stdin
+            self._outputs = {self.child.stdout: 1, self.child.stderr: 2}
 
     def pump(self, write: Callable[[int, bytes], None]) -> int:
         """Give all output to ``write(1 stdout | 2 stderr, bytes)``; returns the exit code."""
-        sources: dict[int, int] = {}
-        if self._master is not None:
-            sources[self._master] = 1
-        else:
-            assert self.child.stdout
-            assert self.child.stderr
-            sources[self.child.stdout.fileno()] = 1
-            sources[self.child.stderr.fileno()] = 2
-        poller = select.poll()
-        for descriptor in sources:
-            poller.register(descriptor, select.POLLIN)
-        while sources:
-            for descriptor, _ in poller.poll():
-                try:
-                    data = os.read(descriptor, 16000)
-                except OSError:  # a terminal whose program has ended answers EIO
-                    data = b""
-                if data:
-                    write(sources[descriptor], data)
-                else:
-                    poller.unregister(descriptor)
-                    del sources[descriptor]
+        with selectors.DefaultSelector() as selector:
+            for output, channel in self._outputs.items():
+                selector.register(output, selectors.EVENT_READ, channel)
+            while selector.get_map():
+                for key, _ in selector.select():
+                    try:
+                        data = os.read(key.fd, 16000)
+                    except OSError:  # a terminal whose program has ended answers EIO
+                        data = b""
+                    if data:
+                        write(key.data, data)
+                    else:
+                        selector.unregister(key.fileobj)
         return self.child.wait()
 
     def write(self, data: bytes) -> None:
         """To its standard input; a program that has closed it is fine."""
-        try:
-            if self._master is not None:
-                view = memoryview(data)
-                while view:
-                    view = view[os.write(self._master, view) :]
-            elif self.child.stdin:
-                self.child.stdin.write(data)
-                self.child.stdin.flush()
-        except (BrokenPipeError, OSError, ValueError):
-            return
+        with contextlib.suppress(OSError, ValueError):
+            view = memoryview(data)
+            while view:
+                view = view[self._input.write(view) :]
 
     def close_stdin(self) -> None:
         """End of input: closes the pipe, or types Ctrl-D on a terminal."""
-        if self._master is not None:
+        if self._terminal:
             self.write(b"\x04")
-        elif self.child.stdin:
-            try:
-                self.child.stdin.close()
-            except BrokenPipeError:
-                return
+        else:
+            self._input.close()
 
     def resize(self, size: Any) -> None:
-        if self._master is not None:
-            _resize(self._master, size)
+        if self._terminal:
+            fcntl.ioctl(self._input, termios.TIOCSWINSZ, struct.pack("HHHH", size[0], size[1], 0, 0))
 
     def signal(self, number: int) -> None:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.child.pid, number)
-        except ProcessLookupError:
-            return
 
     def end(self) -> None:
         """Kill it if it runs; free its terminal."""
         if self.child.poll() is None:
             self.signal(signal.SIGKILL)
-        if self._master is not None:
-            os.close(self._master)
-            self._master = None
-
-
-def _with_terminal(command: Sequence[str], env: Mapping[str, str] | None, slave: int) -> subprocess.Popen[bytes]:
-    def prepare() -> None:
-        fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
-
-    return subprocess.Popen(
-        command,
-        stdin=slave,
-        stdout=slave,
-        stderr=slave,
-        env=environment(env),
-        start_new_session=True,
-        preexec_fn=prepare,  # noqa: PLW1509 - only the child can take the terminal
-    )
-
-
-def _resize(master: int, size: Any) -> None:
-    fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", size[0], size[1], 0, 0))
+        self._input.close()

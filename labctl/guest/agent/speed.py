@@ -40,6 +40,6 @@ def _round() -> None:
         os.read(near, 1)
     os.close(near)
     os.close(far)
-    words = {}
+    table = {}
     for number in range(2000):
-        words[f"{number:x}"] = number
+        table[f"{number:x}"] = number

@@ -9,7 +9,7 @@ kind      direction          payload
 ACK       agent → hub        link level: ``stream`` holds the number of bytes that the agent has read
 REQUEST   client → agent     JSON ``{"verb": …}``
 DATA      both               one byte (0 stdin, 1 stdout, 2 stderr), then bytes
-EVENT     agent → client     JSON: a fact before the end (a started pid, a running capture)
+EVENT     agent → client     nothing: what was asked for has begun (a capture, a connection)
 END       agent → client     JSON: the result; the stream is over
 WINDOW    both               4 bytes: that many more DATA bytes may be sent
 CONTROL   client → agent     JSON: resize, signal, close of standard input
@@ -21,7 +21,10 @@ PING      both               nothing: somebody is there (the agent's first frame
 from __future__ import annotations
 
 import json
+import queue
 import struct
+import threading
+from collections.abc import Callable, Iterator
 
 HEADER = struct.Struct(">BIH")
 MORE = 0x80
@@ -37,7 +40,6 @@ STREAM_WINDOW = 128 * 1024
 
 
 def frame(kind: int, stream: int, payload: bytes = b"", *, more: bool = False) -> bytes:
-    """One frame."""
     return HEADER.pack(kind | (MORE if more else 0), stream, len(payload)) + payload
 
 
@@ -47,6 +49,51 @@ def message(kind: int, stream: int, body: object, limit: int) -> list[bytes]:
     pieces = [data[start : start + limit] for start in range(0, len(data), limit)] or [b""]
     last = len(pieces) - 1
     return [frame(kind, stream, piece, more=index < last) for index, piece in enumerate(pieces)]
+
+
+class Stream:
+    """One call as either end sees it: a queue of what came, a window for what goes."""
+
+    def __init__(self, send: Callable[[bytes], None], number: int, limit: int) -> None:
+        """``limit``: of a frame's payload, in bytes."""
+        self.number = number
+        self._send = send
+        self._limit = limit
+        self._inbox: queue.SimpleQueue[tuple[int, bytes]] = queue.SimpleQueue()
+        self._credit = STREAM_WINDOW
+        self._changed = threading.Condition()
+        self._over = False
+
+    def arrived(self, kind: int, payload: bytes) -> None:
+        """From the reader of the whole channel, which never waits."""
+        with self._changed:
+            if kind == WINDOW:
+                self._credit += int.from_bytes(payload, "big")
+            elif kind in (END, CLOSE):
+                self._over = True  # nobody reads any more: a writer must not hang
+            self._changed.notify_all()
+        if kind != WINDOW:
+            self._inbox.put((kind, payload))
+
+    def send_data(self, channel: int, data: bytes) -> None:
+        """Blocks while the window is full. What nobody reads any more is dropped."""
+        view = memoryview(data)
+        while view:
+            with self._changed:
+                self._changed.wait_for(lambda: self._over or self._credit > 0)
+                if self._over:
+                    return
+                size = min(len(view), self._limit - 1, self._credit)
+                self._credit -= size
+            self._send(frame(DATA, self.number, bytes([channel]) + view[:size]))
+            view = view[size:]
+
+    def grant(self, size: int) -> None:
+        """So many DATA bytes were taken."""
+        self._send(frame(WINDOW, self.number, size.to_bytes(4, "big")))
+
+    def say(self, kind: int, body: object) -> None:
+        self._send(b"".join(message(kind, self.number, body, self._limit)))
 
 
 class Parser:
@@ -83,3 +130,16 @@ class Parser:
             else:
                 messages.append((kind, stream, payload))
         return messages
+
+
+def messages(read: Callable[[], bytes]) -> Iterator[tuple[int, int, bytes]]:
+    """Whole messages of a byte stream, until it ends."""
+    parser = Parser()
+    while True:
+        try:
+            data = read()
+        except OSError:
+            return
+        if not data:
+            return
+        yield from parser.feed(data)

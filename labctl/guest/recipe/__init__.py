@@ -9,7 +9,7 @@ from importlib import resources
 SUITE = "trixie"
 FORMAT = 2
 """Of what labctl itself writes into an image; counts up when the code that does it gives other files, since the key is
-hashed over it. 2: linux.uml writes all registers back (`labctl.guest.binaries`)."""
+hashed over it. 2: linux.uml writes all registers back (`labctl.guest.image.write_all`)."""
 
 PACKAGES = (
     "frr", "bird2", "iproute2", "iptables", "nftables", "tcpdump", "curl", "iputils-ping", "busybox-static",
@@ -58,23 +58,15 @@ SCRIPTS = ("hook.sh", "pack.sh", "lab-init", "lab-init2", "initramfs-init")
 
 @dataclass(frozen=True, slots=True)
 class Flavour:
-    """A kind of guest: packages and modules on top of those that every guest has."""
+    """A kind of guest."""
 
-    packages: tuple[str, ...] = ()
-    modules: tuple[str, ...] = ()
-
-    @property
-    def all_packages(self) -> tuple[str, ...]:
-        return (*PACKAGES, *self.packages)
-
-    @property
-    def all_modules(self) -> tuple[str, ...]:
-        return (*MODULES, *self.modules)
+    packages: tuple[str, ...] = PACKAGES
+    modules: tuple[str, ...] = MODULES
 
     def key(self, made_as: int = FORMAT) -> str:
         """Names the image: a hash over everything that goes into it."""
         digest = hashlib.sha256()
-        parts = (SUITE, *self.all_packages, KERNEL_PACKAGE, *self.all_modules, *(script(name) for name in SCRIPTS))
+        parts = (SUITE, *self.packages, KERNEL_PACKAGE, *self.modules, *(script(name) for name in SCRIPTS))
         for part in (*parts, *([f"format {made_as}"] if made_as > 1 else [])):
             digest.update(part.encode() + b"\0")
         return digest.hexdigest()[:16]
@@ -82,19 +74,3 @@ class Flavour:
 
 LAB = Flavour()
 """What a lab of the embedded runtime boots."""
-
-DOCKER = Flavour(
-    packages=(
-        "docker.io", "docker-cli", "containerd", "runc", "openssh-client", "python3", "python3-click",
-        "python3-cryptography", "python3-docker", "python3-jinja2", "python3-kubernetes", "python3-paramiko",
-        "python3-platformdirs", "python3-pydantic", "python3-urllib3", "python3-wsproto", "python3-yaml",
-    ),
-    modules=("br_netfilter", "nf_conntrack_netlink", "xt_set", "xt_ipvs", "ip_vs", "nft_reject_inet", "nft_limit",
-             "nft_fib_inet", "nft_fib_ipv4", "nft_fib_ipv6"),
-)  # fmt: skip
-"""A host with Docker in which labctl itself runs: the containerlab runtime is tested in it."""
-
-
-def key() -> str:
-    """Of the image that labs boot."""
-    return LAB.key()

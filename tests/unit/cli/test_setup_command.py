@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from labctl.setup import build as building
+from labctl.setup import parts as building
 from labctl.setup.parts import parts
 
 Run = Callable[..., Any]
@@ -24,7 +24,7 @@ def filled(tmp_path: Path) -> Path:
         for name in part.files:
             (part.folder / name).write_bytes(name.encode() * 50)
             (part.folder / name).chmod(0o755)
-        part.seal(part.folder, "made up", 1700000000)
+        part.write_manifest(part.folder, "made up", 1700000000)
     return cache
 
 

@@ -14,8 +14,8 @@ from labctl.cli.hosts import EmbeddedHost, brought_kubectl
 from labctl.errors import HostError
 from labctl.guest import image
 from labctl.guest.recipe import LAB
-from labctl.runtime.embedded.boot import lab_image
-from labctl.setup import build as building
+from labctl.runtime.embedded.daemon import lab_image
+from labctl.setup import parts as building
 from labctl.setup.parts import Part, control_plane, guest_image, parts
 
 Run = Callable[..., Any]
@@ -26,7 +26,7 @@ def fill(part: Part) -> None:
     for name in part.files:
         (part.folder / name).write_bytes(name.encode() * 50)
         (part.folder / name).chmod(0o755)
-    part.seal(part.folder, "made up", 1700000000)
+    part.write_manifest(part.folder, "made up", 1700000000)
 
 
 @pytest.fixture

@@ -228,7 +228,7 @@ class Machine:
         self.started = threading.Condition(self._lock)
 
     def info(self) -> MachineInfo:
-        return MachineInfo("6.12.0", "x86_64", 2, 1 << 30)
+        return MachineInfo("6.12.0", 2, 1 << 30)
 
     def batch(self, ns: str | None, ops: Sequence[Op]) -> list[OpFailure]:
         self.batched.append((ns, list(ops)))

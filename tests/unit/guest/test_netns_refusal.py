@@ -14,42 +14,42 @@ from labctl.guest import launchers, netns
 from labctl.guest.agent.main import channel_path, open_channel
 from labctl.guest.image import GuestImage
 from labctl.guest.launchers import AUTO, LAUNCHERS
-from labctl.guest.netns import FEATURES, Feature, judge, netns_refusal, read_answer, script
+from labctl.guest.netns import FEATURES, Feature, read_answer, script
 
 NAMES = [one.name for one in FEATURES]
 DONE = "labctl: all tried\n"
 
 
-def trial(answer: str | frozenset[str]) -> netns.Trial:
-    return lambda _features: answer
-
-
-def test_a_kernel_that_has_everything() -> None:
-    assert judge(trial(frozenset())) is None
-
-
-def test_what_lacks_is_listed_in_the_order_of_the_table() -> None:
-    lacking = judge(trial(frozenset({"ipip", "vrf", "bonding"})))
-    assert lacking == f"the kernel of this host ({os.uname().release}) lacks bonding, vrf, ipip"
-
-
-def test_a_box_that_cannot_be_made() -> None:
-    assert judge(trial("unshare: unshare failed: Operation not permitted")) == (
-        "a box cannot be made on this host: unshare: unshare failed: Operation not permitted"
-    )
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ([], None),
+        (["bonding", "vrf", "ipip"], f"the kernel of this host ({os.uname().release}) lacks bonding, vrf, ipip"),
+        (
+            "unshare: unshare failed: Operation not permitted",
+            "a box cannot be made on this host: unshare: unshare failed: Operation not permitted",
+        ),
+    ],
+)
+@pytest.mark.usefixtures("as_root")
+def test_what_a_trial_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str | list[str], reason: str | None
+) -> None:
+    monkeypatch.setattr(netns, "_try", lambda _image, _features: answer)
+    assert launchers.refusal("netns", GuestImage(tmp_path, "key")) == reason
 
 
 @pytest.mark.parametrize(
     ("out", "err", "answer"),
     [
-        (DONE, "", frozenset[str]()),
-        (f"0\n2\n{DONE}", "a warning\n", frozenset({NAMES[0], NAMES[2]})),
+        (DONE, "", list[str]()),
+        (f"0\n2\n{DONE}", "a warning\n", [NAMES[0], NAMES[2]]),
         ("", "", "it ended without a word"),
         ("0\n", "mount: lower: no loop device.\n       dmesg(1) may say more.\n", "mount: lower: no loop device."),
         (DONE.strip() + " not", "sh: no\n", "sh: no"),
     ],
 )
-def test_answers(out: str, err: str, answer: str | frozenset[str]) -> None:
+def test_answers(out: str, err: str, answer: str | list[str]) -> None:
     assert read_answer(FEATURES, out, err) == answer
 
 
@@ -83,15 +83,15 @@ def as_root(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
 
 def test_tools_missing(as_root: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(netns.shutil, "which", lambda name, **_: None if name in {"tar", "unshare"} else name)
-    assert netns_refusal(tmp_path) == "not installed: unshare, tar"
+    assert launchers.refusal("netns", GuestImage(tmp_path, "key")) == "not installed: unshare, tar"
     assert as_root == []
 
 
 def test_modules_are_loaded_so_that_they_make_no_interfaces(
     as_root: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(netns, "_try", lambda _image, _features: frozenset({"vrf"}))
-    assert (netns_refusal(tmp_path) or "").endswith("lacks vrf")
+    monkeypatch.setattr(netns, "_try", lambda _image, _features: ["vrf"])
+    assert (launchers.refusal("netns", GuestImage(tmp_path, "key")) or "").endswith("lacks vrf")
     assert as_root[:2] == [("-q", "bonding", "max_bonds=0"), ("-q", "dummy", "numdummies=0")]
     assert as_root[2][:2] == ("-q", "-a")
     assert not {"bonding", "dummy"} & set(as_root[2])
@@ -102,12 +102,12 @@ def test_a_mere_look_loads_nothing_and_tries_nothing_that_would_load(
 ) -> None:
     tried: list[str] = []
 
-    def attempt(_image: Path, features: Sequence[Feature]) -> frozenset[str]:
+    def attempt(_image: Path, features: Sequence[Feature]) -> list[str]:
         tried.extend(one.name for one in features)
-        return frozenset()
+        return []
 
     monkeypatch.setattr(netns, "_try", attempt)
-    assert netns_refusal(tmp_path, load=False) is None
+    assert launchers.refusal("netns", GuestImage(tmp_path, "key"), load=False) is None
     assert tried == [name for name in NAMES if name != "bonding"]
     assert all(words[:2] == ("-n", "-q") for words in as_root)
 
@@ -122,7 +122,6 @@ def test_scripts_write_nothing_of_the_whole_kernel() -> None:
         assert not re.search(r">\s*/?proc", text)
         assert "sysctl" not in text
     box = netns.command(Path("/image"), Path("/folder"), "true", size="1m", agent=None)
-    assert box[:4] == ["setpriv", "--pdeathsig", "KILL", "--"]
     assert {"--mount", "--net", "--pid", "--kill-child=KILL"} <= set(box)
 
 

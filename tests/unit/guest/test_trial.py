@@ -14,7 +14,6 @@ import pytest
 
 from labctl.errors import ExitCode, HostError, InconclusiveError, LabctlError
 from labctl.guest import launchers, qemu, trial, uml
-from labctl.guest.binaries import too_many
 from labctl.guest.image import GuestImage
 from labctl.guest.launchers import AUTO
 
@@ -278,14 +277,14 @@ def test_verdicts_of_other_hosts_stay(host: Host, tmp_path: Path) -> None:
 
 
 def test_standing_in_words(host: Host) -> None:
-    assert trial.standing("uml", host.image).words == "not tried here"
+    assert trial.standing("uml", host.image).sentence == "not tried here"
     host.refusals = {"qemu-kvm": "there is no /dev/kvm"}
-    assert trial.standing("qemu-kvm", host.image).words == "cannot be used: there is no /dev/kvm"
+    assert trial.standing("qemu-kvm", host.image).sentence == "cannot be used: there is no /dev/kvm"
     host.up()
-    assert trial.standing("uml", host.image).words.startswith("can be used: a guest booted on 20")
+    assert trial.standing("uml", host.image).sentence.startswith("can be used: a guest booted on 20")
     host.guests["uml"] = dead
     failed(host, "uml")
-    assert trial.standing("uml", host.image).words.startswith(f"cannot be used: {DEAD} (on 20")
+    assert trial.standing("uml", host.image).sentence.startswith(f"cannot be used: {DEAD} (on 20")
 
 
 @pytest.mark.parametrize(
@@ -327,9 +326,9 @@ def auxv(path: Path, size: int) -> Path:
 
 
 def test_a_processor_with_amx_has_too_many_registers(tmp_path: Path) -> None:
-    assert too_many(auxv(tmp_path / "a", 11952))
-    assert not too_many(auxv(tmp_path / "b", 3632))
-    assert not too_many(auxv(tmp_path / "c", 3640))
+    assert uml.too_many(auxv(tmp_path / "a", 11952))
+    assert not uml.too_many(auxv(tmp_path / "b", 3632))
+    assert not uml.too_many(auxv(tmp_path / "c", 3640))
 
 
 def test_an_unpatched_uml_is_refused_where_it_would_die(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,13 @@ import pytest
 
 from labctl import errors
 from labctl.guest.api import AgentTimeout
-from labctl.runtime.embedded.control import DaemonGone, DaemonLate, describe, rebuild, request
+from labctl.runtime.embedded.daemon import describe
+from labctl.runtime.embedded.runtime import DaemonGone, DaemonLate, rebuild, request
+
+
+def travelled(error: errors.LabctlError) -> errors.LabctlError:
+    """An error as it is on the other side."""
+    return rebuild(json.loads(json.dumps(describe(error))))
 
 
 @pytest.fixture
@@ -83,27 +89,27 @@ def test_errors_arrive_as_what_they_are(daemon: Any, error: errors.LabctlError) 
 
 
 def test_an_error_of_a_finer_kind_arrives_as_its_nearest_known_one() -> None:
-    found = rebuild(json.loads(json.dumps(describe(DaemonGone("gone")))))
+    found = travelled(DaemonGone("gone"))
     assert (type(found), found.code, found.message) == (errors.LabError, "daemon-gone", "gone")
-    assert type(rebuild(describe(errors.LabctlError("m")))) is errors.LabError
+    assert type(travelled(errors.LabctlError("m"))) is errors.LabError
 
 
 @pytest.mark.parametrize("error", [AgentTimeout("late"), DaemonLate("late"), errors.GateMissed("late")])
 def test_what_did_not_answer_in_time_is_inconclusive_on_this_side_too(error: errors.LabctlError) -> None:
-    found = rebuild(json.loads(json.dumps(describe(error))))
+    found = travelled(error)
     assert (found.exit_code, found.code, found.message) == (errors.ExitCode.INCONCLUSIVE, error.code, "late")
 
 
 def test_a_refused_configuration_keeps_its_exit_code() -> None:
-    assert rebuild(describe(errors.RejectedError(PROBLEMS))).exit_code == errors.ExitCode.FAILED
+    assert travelled(errors.RejectedError(PROBLEMS)).exit_code == errors.ExitCode.FAILED
 
 
 def test_an_errors_place_arrives() -> None:
-    assert rebuild(describe(errors.UsageError("m", place=PLACE))).place == PLACE
+    assert travelled(errors.UsageError("m", place=PLACE)).place == PLACE
 
 
 def test_a_spec_errors_next_command_arrives() -> None:
-    assert rebuild(describe(errors.SpecError(PROBLEMS, next_command="labctl lint"))).next_command == "labctl lint"
+    assert travelled(errors.SpecError(PROBLEMS, next_command="labctl lint")).next_command == "labctl lint"
 
 
 def test_a_daemon_that_is_not_there(tmp_path: Path) -> None:

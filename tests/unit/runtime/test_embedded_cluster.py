@@ -13,8 +13,8 @@ from labctl.design.design import Target
 from labctl.design.plan import design
 from labctl.folder import load_folder
 from labctl.render.folder import render_folder, write_folder
-from labctl.runtime.embedded import boot
-from labctl.runtime.embedded.network import plan
+from labctl.runtime.embedded import daemon
+from labctl.runtime.embedded.network import management_of
 from labctl.spec.load import loads
 from labctl.state import LabState
 
@@ -32,9 +32,9 @@ def test_the_control_plane_is_the_node_of_that_role_wherever_it_stands(
         ranges.update(services=given[6], pods=pod_ranges)
         return MagicMock(server="https://localhost:1")
 
-    monkeypatch.setattr(boot, "look", lambda _what: SimpleNamespace())
-    monkeypatch.setattr(boot, "control_plane", control_plane)
-    told = boot.prepare_cluster(LabState("lab", tmp_path), folder, plan(folder).management).agents
+    monkeypatch.setattr(daemon, "look", lambda _what: SimpleNamespace())
+    monkeypatch.setattr(daemon, "control_plane", control_plane)
+    _, told, _ = daemon.prepare_cluster(LabState("lab", tmp_path), folder, management_of(folder))
     assert [(node.name, node.namespace, node.control_plane) for node in told.nodes] == [
         ("alpha", "lab-worker", False), ("beta", "lab-control-plane", True), ("gamma", "lab-worker2", False),
     ]  # fmt: skip

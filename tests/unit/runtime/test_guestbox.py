@@ -8,7 +8,7 @@ import pytest
 
 from labctl.errors import UsageError
 from labctl.runtime.embedded import runtime
-from labctl.runtime.embedded.boot import guest_memory
+from labctl.runtime.embedded.daemon import guest_memory
 
 
 def test_it_grows_with_the_boxes() -> None:

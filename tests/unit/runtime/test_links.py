@@ -15,20 +15,28 @@ from hypothesis import strategies as st
 from labctl.errors import HostError, InconclusiveError, SpecError, UsageError
 from labctl.folder import load_folder
 from labctl.runtime.embedded import network
-from labctl.runtime.embedded.endpoints import EmbeddedEndpoints, EndpointTable, endpoints_file, read_table
 from labctl.runtime.embedded.network import (
     DEFAULT_SUBNET,
+    KUBE_NODE,
+    QUIET,
     SUBNET6,
+    Management,
     free_port,
     host_interfaces,
-    kube_node,
     links,
-    namespaces,
-    plan,
+    management_of,
+    ops,
     plan_management,
-    quiet,
 )
-from labctl.runtime.embedded.switches import make_credentials, write_ssh_files
+from labctl.runtime.embedded.runtime import (
+    KEY,
+    PASSWORD,
+    EmbeddedEndpoints,
+    EndpointTable,
+    endpoints_file,
+    read_table,
+)
+from labctl.runtime.embedded.supervisor import HOST_KEY, make_credentials, write_ssh_files
 from labctl.runtime.ports import kernel_name
 from labctl.state import LabState
 from tests.rendered import rendered_folder
@@ -49,12 +57,12 @@ def test_kernel_names(interface: str, name: str) -> None:
 
 def test_the_links_of_a_lab(golden: Callable[[str, str], None]) -> None:
     folder = load_folder(FOLDER)
-    lab, keys = folder.lab, plan(folder).namespaces
-    management = plan(folder).management
-    ops = [*namespaces(keys.values()), *links(lab.keyed_links, management)]
+    lab, management = folder.lab, management_of(folder)
+    keys = {name: node.topology for name, node in lab.nodes.items()}
+    outside = [*ops(*(f"netns add {key}" for key in keys.values())), *links(lab.keyed_links, management)]
     name = lab.kube_nodes[0]
-    inside = [*quiet(), *kube_node(), *host_interfaces(keys[name], lab.interfaces(name), management)]
-    lines = [f"{op.kind} {op.text}" for op in ops] + [f"{keys[name]}: {op.kind} {op.text}" for op in inside]
+    inside = [*QUIET, *KUBE_NODE, *host_interfaces(keys[name], lab.interfaces(name), management)]
+    lines = [f"{op.kind} {op.text}" for op in outside] + [f"{keys[name]}: {op.kind} {op.text}" for op in inside]
     golden("runtime/links.txt", "\n".join(lines) + "\n")
 
 
@@ -71,19 +79,24 @@ def test_every_end_of_a_link_is_made_once() -> None:
 # --- management -------------------------------------------------------------------------------------------------
 
 
+def interface6(management: Management, node: str) -> str:
+    return management.interface6(management.addresses[node])
+
+
 def test_fixed_addresses_are_kept_and_the_others_get_free_ones() -> None:
     found = plan_management("172.20.20.0/24", [("a", None), ("b", "172.20.20.2"), ("c", None), ("d", "172.20.20.9")])
     assert {name: str(address) for name, address in found.addresses.items()} == {
         "a": "172.20.20.3", "b": "172.20.20.2", "c": "172.20.20.4", "d": "172.20.20.9",
     }  # fmt: skip
     assert str(found.gateway) == "172.20.20.1"
-    assert found.interface("d") == "172.20.20.9/24"
-    assert found.interface6("d") == "fd1a:bc71::9/64"
+    assert found.interface(found.addresses["d"]) == "172.20.20.9/24"
+    assert interface6(found, "d") == "fd1a:bc71::9/64"
 
 
 def test_defaults() -> None:
     found = plan_management(None, [("a", None)])
-    assert (found.subnet, found.subnet6) == (ip_network(DEFAULT_SUBNET), ip_network(SUBNET6))
+    assert found.subnet == ip_network(DEFAULT_SUBNET)
+    assert interface6(found, "a") == "fd1a:bc71::2/64"
 
 
 @given(
@@ -98,8 +111,8 @@ def test_every_node_has_an_address_of_its_own(subnet: str | None, hosts: list[in
     addresses = list(found.addresses.values())
     assert len({*addresses, found.gateway}) == len(nodes) + 1
     assert all(address in network for address in addresses)
-    assert {found.interface6(name) for name, _ in nodes} == {found.interface6(name) for name in found.addresses}
-    assert all(ip_interface(found.interface6(name)).ip in found.subnet6 for name, _ in nodes)
+    assert {interface6(found, name) for name, _ in nodes} == {interface6(found, name) for name in found.addresses}
+    assert all(ip_interface(interface6(found, name)).ip in SUBNET6 for name, _ in nodes)
     assert all(str(found.addresses[name]) == address for name, address in nodes if address)
 
 
@@ -132,29 +145,29 @@ def test_no_port_is_given_twice(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_credentials_are_new_private_and_work(tmp_path: Path) -> None:
     one, two = make_credentials(tmp_path / "a"), make_credentials(tmp_path / "b")
-    assert len({one.password, two.password, "admin"}) == 3
-    assert len(one.password) >= 20
-    assert one.password not in repr(one)
-    assert one.public_key != two.public_key
+    passwords = {(tmp_path / folder / PASSWORD).read_text().strip() for folder in "ab"}
+    assert len(passwords | {"admin"}) == 3
+    assert all(len(password) >= 20 for password in passwords)
+    assert one[0] != two[0]
     for file in (tmp_path / "a").iterdir():
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o700
-    key = paramiko.Ed25519Key.from_private_key_file(str(one.private_key))
-    assert one.public_key.split()[:2] == [key.get_name(), key.get_base64()]
+    key = paramiko.Ed25519Key.from_private_key_file(str(tmp_path / "a" / KEY))
+    assert one[0].split()[:2] == [key.get_name(), key.get_base64()]
 
 
 def test_ssh_files(tmp_path: Path) -> None:
-    made = make_credentials(tmp_path)
-    ports = {"spine1": 20001, "leaf1": 20002}
     state = LabState("demo", tmp_path)
-    write_ssh_files(state, made, ports)
+    _, host = make_credentials(state.secrets)
+    ports = {"spine1": 20001, "leaf1": 20002}
+    write_ssh_files(state, host, ports)
     config = paramiko.SSHConfig.from_path(str(state.ssh_config))
     assert set(config.get_hostnames()) == {"*", "spine1", "leaf1"}
     found = config.lookup("leaf1")
     assert (found["hostname"], found["port"], found["user"]) == ("127.0.0.1", "20002", "admin")
     assert found["stricthostkeychecking"] == "yes"
     hosts = paramiko.HostKeys(str(tmp_path / "known_hosts"))
-    host_key = paramiko.Ed25519Key.from_private_key_file(str(made.host_key))
+    host_key = paramiko.Ed25519Key.from_private_key_file(str(state.secrets / HOST_KEY))
     assert all(hosts.check(f"[127.0.0.1]:{port}", host_key) for port in ports.values())
 
 
@@ -163,18 +176,19 @@ def test_ssh_files(tmp_path: Path) -> None:
 
 @pytest.fixture
 def endpoints(tmp_path: Path) -> EmbeddedEndpoints:
-    (tmp_path / "password").write_text("secret\n")
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / PASSWORD).write_text("hush-hush\n")
     table = EndpointTable(
         {"leaf1": "leaf1", "node01": "demo-worker"}, {"leaf1": "switch", "node01": "kube-node"}, {},
-        {"leaf1": 20002}, "admin", str(tmp_path / "password"), None,
+        {"leaf1": 20002}, None,
     )  # fmt: skip
     return EmbeddedEndpoints(LabState("demo", tmp_path), table)
 
 
 def test_a_switch_is_reached_on_loopback(endpoints: EmbeddedEndpoints) -> None:
     found = endpoints.ssh("leaf1")
-    assert (found.host, found.port, found.username, found.password) == ("127.0.0.1", 20002, "admin", "secret")
-    assert "secret" not in repr(found)
+    assert (found.host, found.port, found.username, found.password) == ("127.0.0.1", 20002, "admin", "hush-hush")
+    assert "hush-hush" not in repr(found)
 
 
 @pytest.mark.parametrize(
@@ -219,7 +233,7 @@ def test_a_lab_without_nodes(tmp_path: Path) -> None:
 def test_addresses_stay_inside_when_they_are_many() -> None:
     found = plan_management("10.9.0.0/22", [(f"n{number}", None) for number in range(600)])
     assert ip_address("10.9.2.89") in found.addresses.values()
-    assert found.interface6("n599") == f"{found.subnet6[601]}/64"
+    assert interface6(found, "n599") == f"{SUBNET6[601]}/64"
 
 
 @pytest.mark.parametrize(

@@ -130,18 +130,16 @@ def test_a_stubborn_child_is_killed(supervisor: Supervisor, tmp_path: Path) -> N
         tmp_path, "stubborn", f"trap '' TERM; touch {told}; sleep 60 & wait; sleep 60", ready=file_there(told)
     )
     supervisor.start_all([stubborn, spec(tmp_path, "good")], Deadline(10))
-    pids = supervisor.pids()
+    records = read_records(tmp_path / "processes.json")
     supervisor.stop_all(0.05)
     assert supervisor.running() == {"stubborn": False, "good": False}
-    assert [start_time(pid) for pid in pids.values()] == [None, None]
+    assert [start_time(record.pid) for record in records] == [None, None]
 
 
-def test_one_is_stopped_and_the_others_run_on(supervisor: Supervisor, tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        supervisor.start(spec(tmp_path, name))
-    supervisor.stop("a")
-    supervisor.stop("unknown")
-    supervisor._children["a"].wait(10)
+def test_one_ends_and_the_others_run_on(supervisor: Supervisor, tmp_path: Path) -> None:
+    child, _ = (supervisor.start(spec(tmp_path, name)) for name in ("a", "b"))
+    child.kill()
+    child.wait(10)
     assert supervisor.running() == {"a": False, "b": True}
 
 
@@ -155,6 +153,11 @@ def test_records_are_written_as_children_come(
     found = read_records(tmp_path / "processes.json")
     assert [(record.name, record.pid) for record in found] == [("a", child.pid), ("forked", sleeper.pid)]
     assert all(is_running(record) for record in found)
+
+
+def test_the_record_of_an_older_labctls_daemon(tmp_path: Path) -> None:
+    (tmp_path / "r").write_text('{"name": "daemon", "pid": 7, "started": 5}')
+    assert read_records(tmp_path / "r") == [ProcessRecord("daemon", 7, 5)]
 
 
 @pytest.mark.parametrize("text", [None, "", "{", '{"name"'])

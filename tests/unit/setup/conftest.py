@@ -20,7 +20,7 @@ def fill() -> Callable[[Path], Path]:
             for name in part.files:
                 (part.folder / name).write_bytes(f"{part.label} {name}\n".encode() * 100)
                 (part.folder / name).chmod(0o755 if name == "linux.uml" else 0o644)
-            part.seal(part.folder, f"made up {part.label}", 1700000000)
+            part.write_manifest(part.folder, f"made up {part.label}", 1700000000)
         return cache
 
     return made

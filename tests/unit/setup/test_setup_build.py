@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from labctl.errors import HostError
-from labctl.setup import build as building
+from labctl.setup import parts as building
 from labctl.setup.parts import parts, setup_status
 
 
@@ -39,13 +39,13 @@ def calls(monkeypatch: pytest.MonkeyPatch, fill: Callable[[Path], Path], tmp_pat
 def test_everything_is_brought_in_order(tmp_path: Path, calls: list[str], said: list[str]) -> None:
     rows = building.build(tmp_path / "cache", said.append)
     assert calls == ["image", "binaries"]
-    assert [(row.brought, row.status.state) for row in rows] == [(True, "whole")] * 2
+    assert [(row.state, seconds is None) for row, seconds in rows] == [("whole", False)] * 2
     assert any(line.startswith("control plane: building binaries") for line in said)
 
 
 def test_what_is_there_stays(cache: Path, calls: list[str], said: list[str]) -> None:
     rows = building.build(cache, said.append)
-    assert [row.brought for row in rows] == [False, False]
+    assert [seconds for _, seconds in rows] == [None, None]
     assert said == []
     assert calls == []
 
@@ -55,9 +55,9 @@ def test_damage_that_has_the_right_size_is_repaired(cache: Path, calls: list[str
     path = parts(cache)[index].folder / parts(cache)[index].files[0]
     path.write_bytes(path.read_bytes()[::-1])
     rows = building.build(cache, said.append)
-    assert [row.brought for row in rows] == [index == 0, index == 1]
+    assert [seconds is not None for _, seconds in rows] == [index == 0, index == 1]
     assert any("broken" in line and "SHA-256" in line for line in said)
-    assert setup_status(cache, full=True).ready
+    assert all(row.state == "whole" for row in setup_status(cache, full=True))
 
 
 def test_without_an_image_nothing_else_is_tried(
