@@ -227,7 +227,7 @@ def _nodes(lab: Running) -> dict[str, Json] | NotYet:
 
 NAME = "calico.yaml"
 """What the rendered kustomization lists."""
-ADDRESS = "https://raw.githubusercontent.com/projectcalico/calico/v{version}/manifests/calico.yaml"
+MANIFEST = "https://raw.githubusercontent.com/projectcalico/calico/v{version}/manifests/calico.yaml"
 VARIABLE = "LABCTL_CALICO_URL"
 ELSEWHERE = "download it on another machine, then labctl up SPEC --calico FILE"
 ANSWER_LIMIT = 30.0
@@ -256,7 +256,7 @@ def find_manifest(folder: Path, version: str, given: Path | None, say: Callable[
     laid = folder / "calico" / NAME
     if laid.is_file():
         return Manifest({NAME: _read(laid)}, f"calico/{NAME} of the folder")
-    address = (os.environ.get(VARIABLE) or ADDRESS).replace("{version}", version)
+    address = (os.environ.get(VARIABLE) or MANIFEST).replace("{version}", version)
     cached = cache_dir() / "calico" / f"v{version}-{hashlib.sha256(address.encode()).hexdigest()[:12]}.yaml"
     if cached.is_file():
         return Manifest({NAME: _read(cached)}, f"{address} (cached)")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from labctl.engine.cluster import ADDRESS, await_calico_addresses, await_names
+from labctl.engine.cluster import await_calico_addresses, await_names
 from labctl.errors import ExitCode, GateMissed, InconclusiveError
 from labctl.kube.api import Api
 from tests.unit.engine.running import a_running, context
@@ -20,7 +20,7 @@ NODES = ("GET", "/api/v1/nodes")
 
 def nodes(**addresses: str | None) -> tuple[int, Any]:
     rows = [
-        {"metadata": {"name": name, **({"annotations": {ADDRESS: address}} if address else {})}}
+        {"metadata": {"name": name, **({"annotations": {"projectcalico.org/IPv4Address": address}} if address else {})}}
         for name, address in addresses.items()
     ]
     return 200, {"items": rows}
