@@ -186,7 +186,9 @@ def test_children_of_a_killed_daemon_do_not_live_on(tmp_path: Path) -> None:
     )
     assert daemon.stdout is not None
     child = int(daemon.stdout.readline())
-    assert start_time(child) is not None
+    # until then it is setpriv, which may not have asked for the signal yet
+    program = Path(f"/proc/{child}/comm")
+    wait_for(lambda: program.read_text() == "sleep\n" or NotYet(program.read_text()), Deadline(10), every=0.005)
     daemon.kill()
     daemon.wait(10)
     gone(child)
