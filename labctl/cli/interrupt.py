@@ -17,6 +17,9 @@ from labctl.events import interruption
 
 _endings: list[tuple[str, Callable[[], None]]] = []
 """What is said at the first signal (empty: the command says it), and what gives the terminal back at the second."""
+LOCKS = ("threading", "concurrent.futures._base")
+"""Modules whose functions take locks by Python code, all but ``wait`` for a moment: an exception that came between a
+lock and its ``with`` would leave the lock taken for ever, and whoever has a result would wait for it."""
 
 
 @contextmanager
@@ -35,7 +38,11 @@ def listen(handler: Callable[[int, FrameType | None], None] | None = None) -> No
         signal.signal(number, handler or _first)
 
 
-def _first(_number: int, _frame: FrameType | None) -> None:
+def _first(_number: int, frame: FrameType | None) -> None:
+    if frame is not None and frame.f_globals.get("__name__") in LOCKS and frame.f_code.co_name != "wait":
+        signal.signal(signal.SIGALRM, _first)
+        signal.setitimer(signal.ITIMER_REAL, 0.001)  # again, out of there
+        return
     listen(_second)
     if _endings and _endings[-1][0]:
         _say(interruption(_endings[-1][0]))

@@ -172,3 +172,27 @@ def test_no_wait_judges_what_is_there_now(start: Start, tmp_path: Path) -> None:
     _, errors = refused.communicate(timeout=LIMIT)
     assert refused.returncode == 2
     assert b"[no-wait]" in errors
+
+
+BETWEEN = """
+import signal, threading
+from functools import partial
+from types import SimpleNamespace
+from labctl.cli.interrupt import listen
+
+listen()
+given_back = []
+lock = SimpleNamespace(acquire=None, release=None, __enter__=partial(signal.raise_signal, signal.SIGINT))
+lock.__exit__ = lambda *_: given_back.append(True)
+try:
+    with threading.Condition(lock):
+        threading.Event().wait(10)
+except KeyboardInterrupt:
+    print("interrupted", given_back)
+"""
+
+
+def test_a_lock_is_not_left_taken() -> None:
+    """The signal comes when a lock has just been taken, and the block that gives it back has not begun."""
+    done = subprocess.run([sys.executable, "-c", BETWEEN], capture_output=True, text=True, timeout=LIMIT, check=False)
+    assert (done.stdout, done.stderr) == ("interrupted [True]\n", "")
