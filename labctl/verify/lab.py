@@ -120,7 +120,7 @@ class LabUnderTest:
         return judgement, {"attempts": attempts, "seconds": watch.seconds}
 
     @property
-    def hands(self) -> LabClient:
+    def client(self) -> LabClient:
         """How the lab is changed."""
         return LabClient(self.folder, self.observer.endpoints, self.observer.login, self.observer.api)
 

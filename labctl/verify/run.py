@@ -110,7 +110,7 @@ class _Verification:
                 over.callback(timer.cancel)
                 timer.start()
             # a verification that was killed in the middle of a change left it in the journal
-            heal_left_over(request.journal, self._lab(self._told).hands, HEALERS, self._healed)
+            heal_left_over(request.journal, self._lab(self._told).client, HEALERS, self._healed)
             results = self._all()
         report = Report(
             self._folder.lab.name, tuple(results), self._watch.seconds, self._environment(),

@@ -54,32 +54,32 @@ def _shut(lab: LabUnderTest, switch: str, ports: Sequence[str]) -> Planned:
     def lines(word: str) -> list[str]:
         return [line for port in ports for line in (f"interface {port}", word)]
 
-    made = partial(lab.hands.configure, switch, lines("shutdown"))
+    made = partial(lab.client.configure, switch, lines("shutdown"))
     return "switch-lines", {"switch": switch, "lines": lines("no shutdown")}, made
 
 
 def _is_shut(lab: LabUnderTest, switch: str, interface: str) -> bool:
-    text = lab.hands.command(switch, f"{RUNNING} interface {interface}")
+    text = lab.client.command(switch, f"{RUNNING} interface {interface}")
     return re.search(r"^\s+shutdown\s*$", text, re.MULTILINE) is not None
 
 
 def keepalive(lab: LabUnderTest, leaf: str) -> Plan:
     """The keepalive's destination becomes an address where nobody is."""
-    domain, lines = vpc_domain(lab.hands.command(leaf, RUNNING))
+    domain, lines = vpc_domain(lab.client.command(leaf, RUNNING))
     line = next((text for text in lines if text.startswith("peer-keepalive destination ")), None)
     if line is None:
         raise NotDone(f"{leaf} has no vPC keepalive")
-    made = partial(lab.hands.configure, leaf, [domain, re.sub(r"destination \S+", f"destination {NOBODY}", line)])
+    made = partial(lab.client.configure, leaf, [domain, re.sub(r"destination \S+", f"destination {NOBODY}", line)])
     healed = {"switch": leaf, "lines": [domain, line]}
     return f"{leaf}: its keepalive goes to {NOBODY}", [("switch-lines", healed, made)]
 
 
 def peer_link(lab: LabUnderTest, leaf: str) -> Plan:
     """The members of a physical peer-link, or the line that makes a virtual one."""
-    running = lab.hands.command(leaf, RUNNING)
+    running = lab.client.command(leaf, RUNNING)
     domain, lines = vpc_domain(running)
     for line in (text for text in lines if text.startswith("virtual peer-link destination ")):
-        made = partial(lab.hands.configure, leaf, [domain, f"no {line}"])
+        made = partial(lab.client.configure, leaf, [domain, f"no {line}"])
         return f"{leaf}: no {line}", [("switch-lines", {"switch": leaf, "lines": [domain, line]}, made)]
     members = peer_link_members(running)
     if not members:
@@ -91,7 +91,7 @@ def clear_bgp(lab: LabUnderTest, row: Neighbor) -> Plan:
     """A session is reset; both sides make it again by themselves."""
     family = "ip" if ip_address(row.neighbor).version == 4 else "ipv6"
     line = f"clear {family} bgp vrf {row.vrf or default_vrf(lab)} {row.neighbor}"
-    return f"{row.switch}: {line}", [("by-itself", {}, partial(lab.hands.command, row.switch, line))]
+    return f"{row.switch}: {line}", [("by-itself", {}, partial(lab.client.command, row.switch, line))]
 
 
 def default_vrf(lab: LabUnderTest) -> str:
@@ -138,13 +138,13 @@ def _down(lab: LabUnderTest, node: str, interfaces: Sequence[str]) -> Planned:
 
     def make() -> None:
         for argv in commands("down"):
-            lab.hands.run(node, argv)
+            lab.client.run(node, argv)
 
     return "node-commands", {"node": node, "commands": commands("up")}, make
 
 
 def _is_up(lab: LabUnderTest, node: str, interface: str) -> bool:
-    rows = json.loads(lab.hands.run(node, ["ip", "-j", "link", "show", "dev", interface]) or "[]")
+    rows = json.loads(lab.client.run(node, ["ip", "-j", "link", "show", "dev", interface]) or "[]")
     return any("UP" in row.get("flags", []) for row in rows)
 
 
@@ -164,7 +164,7 @@ def move_pod(lab: LabUnderTest, row: PodOf) -> Plan:
 def drain(lab: LabUnderTest, row: Drain) -> Plan:
     """The node is cordoned, each pod on it that is an endpoint of the Service deleted."""
     node, (namespace, _, service) = lab.kube_name(row.node), row.service.partition("/")
-    slices = lab.hands.cluster.list(ENDPOINT_SLICES, namespace)
+    slices = lab.client.cluster.list(ENDPOINT_SLICES, namespace)
     there = [endpoint for item in slices if labelled(item, f"kubernetes.io/service-name={service}")
              for endpoint in item.get("endpoints") or [] if endpoint.get("nodeName") == node]  # fmt: skip
     targets = [endpoint.get("targetRef") or {} for endpoint in there]
@@ -176,7 +176,7 @@ def drain(lab: LabUnderTest, row: Drain) -> Plan:
 
 def _moved(lab: LabUnderTest, node: str, namespace: str, names: Sequence[str]) -> Plan:
     """A node that takes no pods already is not cordoned: healing must leave it so."""
-    api, path = lab.hands.cluster, NODES.path(name=node)
+    api, path = lab.client.cluster, NODES.path(name=node)
     changes = [_delete(lab, namespace, name) for name in names]
     if not (api.get(path).get("spec") or {}).get("unschedulable"):
         heal = {"path": path, "patch": {"spec": {"unschedulable": None}}}
@@ -186,7 +186,7 @@ def _moved(lab: LabUnderTest, node: str, namespace: str, names: Sequence[str]) -
 
 def _pod(lab: LabUnderTest, row: PodOf) -> Json:
     node = lab.kube_name(row.node) if row.node is not None else None
-    pods = pods_with(lab.hands.cluster.list(PODS, row.namespace), row.namespace, row.pod)
+    pods = pods_with(lab.client.cluster.list(PODS, row.namespace), row.namespace, row.pod)
     found = [pod for pod in pods if running(pod) and node in {None, pod["spec"].get("nodeName")}]
     if len(found) != 1:
         where = f" on {row.node}" if row.node else ""
@@ -196,7 +196,7 @@ def _pod(lab: LabUnderTest, row: PodOf) -> Json:
 
 
 def _delete(lab: LabUnderTest, namespace: str, name: str) -> Planned:
-    return "by-itself", {}, partial(lab.hands.cluster.delete, PODS.path(namespace, name))
+    return "by-itself", {}, partial(lab.client.cluster.delete, PODS.path(namespace, name))
 
 
 def plan(lab: LabUnderTest, fault: Fault) -> Plan:

@@ -47,7 +47,7 @@ def run(file: forms.ScenarioFile, lab: LabUnderTest) -> list[CheckResult]:
 class _Run:
     def __init__(self, file: forms.ScenarioFile, lab: LabUnderTest) -> None:
         self._file, self._lab, self._name = file, lab, file.name
-        self._changes = Changes(lab.journal, lab.hands, HEALERS)
+        self._changes = Changes(lab.journal, lab.client, HEALERS)
         self._faults: dict[str, list[str]] = {}
         self._traffic: dict[str, Running] = {}
         self._measured: dict[str, tuple[Measured, str, str]] = {}
@@ -394,7 +394,7 @@ def _address(lab: LabUnderTest, end: forms.Pod, version: int) -> str:
         return address
     node = str(end.node)
     interface = "bond0" if node in lab.folder.lab.kube_nodes else next(iter(lab.folder.lab.interfaces(node)), "eth1")
-    text = lab.hands.run(node, ["ip", "-j", f"-{version}", "addr", "show", "dev", interface, "scope", "global"])
+    text = lab.client.run(node, ["ip", "-j", f"-{version}", "addr", "show", "dev", interface, "scope", "global"])
     for info in (info for row in json.loads(text or "[]") for info in row.get("addr_info", [])):
         if "local" in info:
             return str(ip_interface(info["local"]).ip)
@@ -413,7 +413,7 @@ def _pod(lab: LabUnderTest, end: forms.Pod) -> Json:
 
 def _way(lab: LabUnderTest, node: str, target: str) -> tuple[str, str]:
     """(interface, source address) by which a node sends to a target, as its kernel decides. Raises `NotDone`."""
-    for row in json.loads(lab.hands.run(node, ["ip", "-j", "route", "get", target]) or "[]"):
+    for row in json.loads(lab.client.run(node, ["ip", "-j", "route", "get", target]) or "[]"):
         if row.get("dev") and row.get("prefsrc"):
             return str(row["dev"]), str(row["prefsrc"])
     raise NotDone(f"{node} has no way to {target}")

@@ -247,9 +247,9 @@ def run_ipip(lab: LabUnderTest) -> list[CheckResult]:
     found: list[CheckResult] = []
 
     def make() -> None:
-        apply_mode(lab.hands, "ipip", lab.deadline("scenario"))
+        apply_mode(lab.client, "ipip", lab.deadline("scenario"))
 
-    with change(lab.journal, Change("mode-ipip", "calico-mode", {"seconds": limit}), make, lab.hands, HEALERS):
+    with change(lab.journal, Change("mode-ipip", "calico-mode", {"seconds": limit}), make, lab.client, HEALERS):
         deadline = lab.deadline("converged")
         for row in inputs:
             gate = poll([tunnelled(lab, row, expected=True)], lab.observer, deadline, lab.cancel, lab.told)

@@ -110,9 +110,9 @@ def run(lab: LabUnderTest) -> list[CheckResult]:
     growth = Change("scale", "scale-routes", inputs.model_dump(mode="json"))
 
     def grow() -> None:
-        lab.hands.configure(inputs.switch, lines(inputs), timeout=paced(LIMIT))
+        lab.client.configure(inputs.switch, lines(inputs), timeout=paced(LIMIT))
 
-    with change(lab.journal, growth, grow, lab.hands, HEALERS):
+    with change(lab.journal, growth, grow, lab.client, HEALERS):
         pushed = watch.seconds
         large = [_has(inputs, *table, before[table], watch, pushed) for table in tables]
         large += [_reaches(inputs, *table) for table in tables]

@@ -41,7 +41,7 @@ def names(journal: Path) -> list[str]:
     return [change.name for change in open_changes(journal)]
 
 
-def hands() -> Any:
+def client() -> Any:
     """The healers of these tests look at the data alone."""
     return None
 
@@ -53,7 +53,7 @@ def test_a_change_is_written_down_made_and_healed(journal: Path) -> None:
         assert open_changes(journal) == [MODE], "on disk before it is made, with what undoes it"
         done.append("make")
 
-    with change(journal, MODE, make, hands(), {"undo": lambda _hands, data: done.append(data["back"])}):
+    with change(journal, MODE, make, client(), {"undo": lambda _client, data: done.append(data["back"])}):
         done.append("body")
     assert done == ["make", "body", 1]
     assert states(journal) == ["begun", "healed"]
@@ -72,7 +72,7 @@ def test_it_is_healed_whatever_happened(journal: Path, error: BaseException, whe
 
     with (
         pytest.raises(type(error)),
-        change(journal, MODE, lambda: step("make"), hands(), {"undo": lambda _hands, _data: healed.append("yes")}),
+        change(journal, MODE, lambda: step("make"), client(), {"undo": lambda _client, _data: healed.append("yes")}),
     ):
         step("body")
     assert healed == ["yes"]
@@ -80,10 +80,10 @@ def test_it_is_healed_whatever_happened(journal: Path, error: BaseException, whe
 
 
 def test_a_healing_that_fails_leaves_it_open(journal: Path) -> None:
-    def fail(_hands: object, _data: object) -> None:
+    def fail(_client: object, _data: object) -> None:
         raise LabError("no API")
 
-    with pytest.raises(NotHealed, match="mode: no API"), change(journal, MODE, lambda: None, hands(), {"undo": fail}):
+    with pytest.raises(NotHealed, match="mode: no API"), change(journal, MODE, lambda: None, client(), {"undo": fail}):
         pass
     assert names(journal) == ["mode"]
     write(journal, MODE, "healed")
@@ -93,11 +93,11 @@ def test_a_healing_that_fails_leaves_it_open(journal: Path) -> None:
 def test_a_node_that_is_silent_for_a_moment_is_asked_again(journal: Path) -> None:
     answers = iter([InconclusiveError("leaf1: no answer"), None])
 
-    def at_second(_hands: object, _data: object) -> None:
+    def at_second(_client: object, _data: object) -> None:
         if (error := next(answers)) is not None:
             raise error
 
-    with change(journal, MODE, lambda: None, hands(), {"undo": at_second}):
+    with change(journal, MODE, lambda: None, client(), {"undo": at_second}):
         pass
     assert open_changes(journal) == []
 
@@ -105,12 +105,12 @@ def test_a_node_that_is_silent_for_a_moment_is_asked_again(journal: Path) -> Non
 def test_several_are_healed_in_reverse_and_one_that_cannot_be_stops_no_other(journal: Path) -> None:
     done: list[str] = []
 
-    def undo(_hands: object, data: Any) -> None:
+    def undo(_client: object, data: Any) -> None:
         if data["name"] == "b":
             raise LabError("gone")
         done.append(data["name"])
 
-    changes = Changes(journal, hands(), {"undo": undo})
+    changes = Changes(journal, client(), {"undo": undo})
     for name in "abc":
         changes.make(Change(name, "undo", {"name": name}), lambda: None)
     with pytest.raises(NotHealed, match="b: gone"):
@@ -124,16 +124,16 @@ def test_what_a_killed_labctl_left_is_healed_by_the_next_one(journal: Path) -> N
     write(journal, Change("b", "undo", {"n": 2}), "begun")
     done: list[int] = []
     told: list[str] = []
-    healers = {"undo": lambda _hands, data: done.append(data["n"])}
-    assert heal_left_over(journal, hands(), healers, told.append) == ["b", "a"] == told
+    healers = {"undo": lambda _client, data: done.append(data["n"])}
+    assert heal_left_over(journal, client(), healers, told.append) == ["b", "a"] == told
     assert done == [2, 1]
-    assert heal_left_over(journal, hands(), healers, told.append) == []
+    assert heal_left_over(journal, client(), healers, told.append) == []
 
 
 def test_a_kind_of_change_that_this_labctl_does_not_know_stays(journal: Path) -> None:
     write(journal, Change("a", "by-magic"), "begun")
     with pytest.raises(NotHealed, match="a: this labctl does not know how to heal by-magic"):
-        heal_left_over(journal, hands(), {}, lambda _name: None)
+        heal_left_over(journal, client(), {}, lambda _name: None)
     assert names(journal) == ["a"]
 
 

@@ -28,7 +28,7 @@ def fault(**kind: Any) -> Fault:
 
 def made(lab: LabUnderTest, wanted: Fault) -> list[Change]:
     """Make it; the changes as they stand in the journal."""
-    changes = Changes(lab.journal, lab.hands, HEALERS)
+    changes = Changes(lab.journal, lab.client, HEALERS)
     found = []
     for index, (healer, data, make) in enumerate(plan(lab, wanted)[1]):
         found.append(Change(f"s.cut.{index}", healer, data))
@@ -38,7 +38,7 @@ def made(lab: LabUnderTest, wanted: Fault) -> list[Change]:
 
 def healed(lab: LabUnderTest, changes: list[Change]) -> None:
     for change in reversed(changes):
-        HEALERS[change.healer](lab.hands, json.loads(json.dumps(dict(change.data))))
+        HEALERS[change.healer](lab.client, json.loads(json.dumps(dict(change.data))))
 
 
 def test_shutdown(lab: LabUnderTest, scripted: ScriptedNodes) -> None:

@@ -164,9 +164,9 @@ def test_what_a_killed_run_left_is_taken_away_line_by_line(small: LabUnderTest, 
     assert small.checks.scale is not None
     fabric.routes = ["ip route 198.19.0.8/29 198.18.0.2 tag 12345", "ip route 198.19.0.0/24 198.18.0.2 tag 1"]
     data = small.checks.scale.model_dump(mode="json")
-    scale.heal(small.hands, data)
+    scale.heal(small.client, data)
     assert fabric.sessions == [["vrf context vrf-001", "no ip route 198.19.0.8/29 198.18.0.2"]]
-    scale.heal(small.hands, data)
+    scale.heal(small.client, data)
     assert len(fabric.sessions) == 1, "nothing is left: nothing is configured"
 
 
