@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -55,6 +54,4 @@ def refuse(when: object, message: str, *, code: str = "usage", **more: Any) -> N
         raise UsageError(message, code=code, **more)
 
 
-FILE = click.Path(path_type=Path, dir_okay=False)
-"""An argument or option that names a file."""
 json_option = kept("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, TextIO
 
 import click
@@ -13,6 +14,9 @@ import click
 from labctl.cli.options import given
 from labctl.report.style import Paint, wants_colour
 from labctl.report.text import wrap
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+"""An argument or option that names a file."""
 
 
 def say(message: str) -> None:

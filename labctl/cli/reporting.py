@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from labctl.cli.interrupt import unwinding
-from labctl.cli.options import FILE, Command, given, json_option, kept
-from labctl.cli.output import is_terminal, say
+from labctl.cli.options import Command, given, json_option, kept
+from labctl.cli.output import FILE, is_terminal, say
 from labctl.errors import ExitCode
 from labctl.events import INTERRUPTED
 

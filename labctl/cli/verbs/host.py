@@ -21,8 +21,8 @@ from labctl import __version__
 from labctl.cli.configured import TARGET_OF_SPEC, image_option, image_wishes, in_docker, parse_target, target_option
 from labctl.cli.interrupt import unwinding
 from labctl.cli.labs import complete_labs, open_lab
-from labctl.cli.options import FILE, given, json_option, refuse
-from labctl.cli.output import answer, columns, result, say
+from labctl.cli.options import given, json_option, refuse
+from labctl.cli.output import FILE, answer, columns, result, say
 from labctl.cli.sources import folder_of, found, spec_argument
 from labctl.errors import ExitCode, HostError
 from labctl.runtime.select import RUNTIMES, host_of

@@ -14,8 +14,8 @@ import click
 
 from labctl.cli import reporting
 from labctl.cli.labs import Lab, OnLab, complete_labs, lab_argument, open_lab, typed_lab
-from labctl.cli.options import FILE, completing, given, kept, refuse
-from labctl.cli.output import answer, columns, json_text, result, say
+from labctl.cli.options import completing, given, kept, refuse
+from labctl.cli.output import FILE, answer, columns, json_text, result, say
 from labctl.errors import ExitCode, InconclusiveError, UsageError, did_you_mean
 
 group = click.Group()

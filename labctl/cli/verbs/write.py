@@ -9,8 +9,8 @@ import click
 
 from labctl.cli.configured import TARGET_OF_SPEC, image_option, image_wishes, parse_target, target_option
 from labctl.cli.labs import Lab, complete_labs, open_lab, the_lab
-from labctl.cli.options import FILE, completing, given, json_option, refuse
-from labctl.cli.output import answer, json_text, painted, result, say
+from labctl.cli.options import completing, given, json_option, refuse
+from labctl.cli.output import FILE, answer, json_text, painted, result, say
 from labctl.cli.sources import complete_specs, folder_of, found, planned, spec_argument
 from labctl.errors import ExitCode, Problem, SpecError, UsageError
 from labctl.shipped import beside, copy_of, starter, topologies
