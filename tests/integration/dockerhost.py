@@ -295,7 +295,7 @@ def data_disk(image: GuestImage, archive: Path, work: Path) -> Path:
     make = (tool("mke2fs"), "-q", "-t", "ext4", "-E", "lazy_itable_init=1", "-m", "0", str(path))
     subprocess.run(make, check=True, timeout=patient(120))
     began = time.monotonic()
-    with machine(image, (Disk(path, kept=True), Disk(archive.path)), work, 2048) as host:
+    with machine(image, (Disk(path, kept=True), Disk(archive)), work, 2048) as host:
         print(f"docker answers after {time.monotonic() - began:.1f} s")
         host.shell("docker load </dev/vdd", timeout=600.0)
         print(f"images loaded after {time.monotonic() - began:.1f} s")
