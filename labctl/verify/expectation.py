@@ -81,24 +81,25 @@ def service_hops(
 def advertised(cluster: Cluster, node: str, version: int) -> list[str]:
     """Every prefix that a node advertises to a leaf, of one family. The label takes every service prefix off a node,
     its blocks stay."""
-    configuration = named(cluster.configurations, "default") or {}
-    ranges = {
-        key: [ip_network(row["cidr"], strict=False) for row in (configuration.get("spec") or {}).get(key) or []
-              if row.get("cidr")]
-        for key in ("serviceClusterIPs", "serviceExternalIPs", "serviceLoadBalancerIPs")
-    }  # fmt: skip
+    cluster_ranges = _ranges(cluster, "serviceClusterIPs")
+    outside = _ranges(cluster, "serviceExternalIPs", "serviceLoadBalancerIPs")
     found = {item["spec"]["cidr"] for item in cluster.affinities
              if item["spec"]["node"] == node and item["spec"]["state"] == "confirmed"}  # fmt: skip
     this = named(cluster.nodes, node)
     if this is None or not labelled(this, f"{EXCLUDE_LABEL}=true"):
-        cluster_ranges, *others = ranges.values()
-        outside = [network for networks in others for network in networks]
         found |= {str(network) for network in cluster_ranges}
         found |= {str(network) for network in outside if network.num_addresses > 1}
         for service in cluster.services:
             found |= _service(cluster, service, node, outside, with_cluster_ips=bool(cluster_ranges))
     networks = sorted({ip_network(text) for text in found}, key=lambda network: (network.version, network))
     return [str(network) for network in networks if network.version == version]
+
+
+def _ranges(cluster: Cluster, *keys: str) -> list[Network]:
+    """Of services, by fields of BGPConfiguration ``default``."""
+    spec = (named(cluster.configurations, "default") or {}).get("spec") or {}
+    rows = (row for key in keys for row in spec.get(key) or [])
+    return [ip_network(row["cidr"], strict=False) for row in rows if row.get("cidr")]
 
 
 def _service(
@@ -108,9 +109,7 @@ def _service(
     spec, meta = service["spec"], service["metadata"]
     if spec.get("clusterIP") in (None, "", "None"):
         return set()
-    ingress = ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
-    public = [*(spec.get("externalIPs") or []), *(row["ip"] for row in ingress if row.get("ip"))]
-    offered = [(ip, [network for network in outside if ip_address(ip) in network]) for ip in public]
+    offered = _offered(service, outside)
     if spec.get("externalTrafficPolicy") != "Local":
         return {_host(ip) for ip, networks in offered if any(network.num_addresses == 1 for network in networks)}
     # whether an endpoint must be ready, and which cluster IPs go out, depends on Calico's version
@@ -121,6 +120,13 @@ def _service(
         return set()
     own = list(spec.get("clusterIPs") or ()) if behaviour.all_cluster_ips else [spec["clusterIP"]]
     return {_host(ip) for ip in (*(own if with_cluster_ips else ()), *(ip for ip, networks in offered if networks))}
+
+
+def _offered(service: Json, outside: Sequence[Network]) -> list[tuple[str, list[Network]]]:
+    """(external or load balancer address of a service, the ranges that it lies in)."""
+    ingress = ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
+    public = [*(service["spec"].get("externalIPs") or []), *(row["ip"] for row in ingress if row.get("ip"))]
+    return [(ip, [network for network in outside if ip_address(ip) in network]) for ip in public]
 
 
 def _host(ip: str) -> str:

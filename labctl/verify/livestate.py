@@ -164,22 +164,12 @@ def _until_silent(said: Iterator[Any]) -> tuple[list[Any], str]:
 
 def _switch(switch: str, show: Callable[[str, str], Any], checks: ChecksInput, mode: str) -> Iterator[Any]:
     """Interfaces, port-channels and vPC where it has them, its BGP sessions."""
-    for row in rows(show(switch, "show interface brief"), "interface"):
-        state = row.get("state") or row.get("svi_admin_state")  # an SVI has a row of another kind
-        reason = str(row.get("state_rsn_desc") or row.get("svi_rsn_desc") or row.get("svi_reason_desc") or "")
-        yield Port(switch, str(row.get("interface")), str(state), "" if reason in ("none", "--") else reason)
+    yield from _ports(switch, show(switch, "show interface brief"))
     vpc = any(row.switch == switch for row in checks.links.vpc)
     if vpc or any(row.switch == switch for row in checks.links.port_channels):
-        for channel in rows(show(switch, "show port-channel summary"), "channel"):
-            for row in rows(channel, "member"):
-                yield ChannelMember(switch, int(channel["group"]), str(row["port"]), str(row["port-status"]))
+        yield from _channel_members(switch, show(switch, "show port-channel summary"))
     if vpc:
-        body = show(switch, "show vpc brief")
-        said = body if isinstance(body, Mapping) else {}
-        keys = ("vpc-peer-status", "vpc-peer-keepalive-status", "vpc-peer-consistency")
-        peer, keepalive, consistency = (str(said.get(key) or "unknown") for key in keys)
-        legs = ((int(row["vpc-id"]), str(row.get("vpc-port-state")) == "1") for row in rows(body, "vpc"))
-        yield Vpc(switch, peer, keepalive, consistency, tuple(legs))
+        yield _vpc(switch, show(switch, "show vpc brief"))
     asked: dict[str, Family] = {evpn(switch).text: "evpn"}
     of_nodes = (row for row in checks.mode(mode).bgp.sessions if row.switch == switch)
     asked |= {row.summary.text: row.family for row in of_nodes}
@@ -187,6 +177,27 @@ def _switch(switch: str, show: Callable[[str, str], Any], checks: ChecksInput, m
         for neighbor, row in neighbors(show(switch, text)).items():
             received, since = int(row.get("prefixreceived") or 0), str(row.get("time") or "")
             yield Session(switch, neighbor, family, str(row.get("state")), received, since)
+
+
+def _ports(switch: str, brief: Any) -> Iterator[Port]:
+    for row in rows(brief, "interface"):
+        state = row.get("state") or row.get("svi_admin_state")  # an SVI has a row of another kind
+        reason = str(row.get("state_rsn_desc") or row.get("svi_rsn_desc") or row.get("svi_reason_desc") or "")
+        yield Port(switch, str(row.get("interface")), str(state), "" if reason in ("none", "--") else reason)
+
+
+def _channel_members(switch: str, summary: Any) -> Iterator[ChannelMember]:
+    for channel in rows(summary, "channel"):
+        for row in rows(channel, "member"):
+            yield ChannelMember(switch, int(channel["group"]), str(row["port"]), str(row["port-status"]))
+
+
+def _vpc(switch: str, brief: Any) -> Vpc:
+    said = brief if isinstance(brief, Mapping) else {}
+    keys = ("vpc-peer-status", "vpc-peer-keepalive-status", "vpc-peer-consistency")
+    peer, keepalive, consistency = (str(said.get(key) or "unknown") for key in keys)
+    legs = ((int(row["vpc-id"]), str(row.get("vpc-port-state")) == "1") for row in rows(brief, "vpc"))
+    return Vpc(switch, peer, keepalive, consistency, tuple(legs))
 
 
 def _node(node: str, run: Callable[[str, str], str], checks: ChecksInput) -> Iterator[Any]:

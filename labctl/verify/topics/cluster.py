@@ -8,7 +8,7 @@ routed, or IPIP with the mesh) has a key for each.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from ipaddress import ip_network
@@ -329,17 +329,20 @@ def judge_pod_cidrs(name: str, ranges: Sequence[PodCidrInput], nodes: Sequence[J
     cidrs = {item["metadata"]["name"]: [str(text) for text in item["spec"].get("podCIDRs") or []] for item in nodes}
     if name not in cidrs:
         return fails(f"there is no Node {name}", expected, None)
-    own, wrong = cidrs.pop(name), []
+    own = cidrs.pop(name)
     others = set(chain(*cidrs.values()))
-    for row in ranges:
-        fitting = [text for text in own if inside(text, row.range) and ip_network(text).prefixlen == row.length]
-        if len(fitting) != 1:
-            wrong.append(f"has {len(fitting)} networks /{row.length} of {row.range}")
-        wrong += [f"shares {text} with another node" for text in fitting if text in others]
+    wrong = [fault for row in ranges for fault in _range_faults(row, own, others)]
     if not wrong and len(own) != len(ranges):
         wrong = [f"has {len(own)} networks, expected {len(ranges)}"]
     told = f"node {name}: podCIDRs {', '.join(own) or 'none'}"
     return judged(told, wrong, "each of its range", expected, own)
+
+
+def _range_faults(row: PodCidrInput, own: Sequence[str], others: Collection[str]) -> Iterator[str]:
+    fitting = [text for text in own if inside(text, row.range) and ip_network(text).prefixlen == row.length]
+    if len(fitting) != 1:
+        yield f"has {len(fitting)} networks /{row.length} of {row.range}"
+    yield from (f"shares {text} with another node" for text in fitting if text in others)
 
 
 def judge_workload(row: WorkloadInput, pods: Sequence[Json]) -> Judgement:
