@@ -104,7 +104,9 @@ class _Reader:
             self._say("name-taken", why, ("name",), "checks are told apart by it")
         if not isinstance(data.get("title") or "", str):
             self._say("wrong-type", "title must be text", ("title",))
-        objects = data.get("objects") or []
+        self._objects(data.get("objects") or [])
+
+    def _objects(self, objects: Any) -> None:
         if not isinstance(objects, list):
             self._say("wrong-type", "objects must be a list", ("objects",))
             return
@@ -207,6 +209,13 @@ class _Reader:
                    for item in row.items()]  # fmt: skip
         unread = {str(body["name"]) for _, body in written if isinstance(body, dict) and "name" in body}
         unread -= {str(getattr(step, "name", None)) for step, _ in steps}
+        self._turns(steps, unread)
+        self._proofs(steps)
+        if steps and not any(key == "expect" for key, _ in written):
+            self._say("nothing-expected", "nothing is expected, so nothing could fail", ("steps",), "a step expect")
+
+    def _turns(self, steps: Sequence[tuple[forms.Step, DocumentPath]], unread: Collection[str]) -> None:
+        """What a step refers to is there by then. ``unread``: names of the steps that could not be read."""
         faults: dict[str, bool] = {}
         running: dict[str, forms.Step] = {}
         for step, path in steps:
@@ -228,9 +237,6 @@ class _Reader:
                         still = [fault for fault, is_open in faults.items() if is_open]
                         self._say("no-such-fault", why, path, did_you_mean(name, still))
                     faults[name] = False
-        self._proofs(steps)
-        if steps and not any(key == "expect" for key, _ in written):
-            self._say("nothing-expected", "nothing is expected, so nothing could fail", ("steps",), "a step expect")
 
     def _proofs(self, steps: Sequence[tuple[forms.Step, DocumentPath]]) -> None:
         """No name is there twice, and each traffic is judged."""
@@ -291,13 +297,17 @@ class _Reader:
             self._say("no-cluster", "this lab has no cluster, so no pods", path)
 
     def _row(self, row: forms.StepModel, path: DocumentPath) -> None:
-        """The fields of a mapping that name something, then those whose names depend on these."""
+        """The fields of a mapping that name something of the lab, then what depends on these."""
         if isinstance(row, forms.PodOf | forms.Drain) and not self._lab.kube_nodes:
             self._say("no-cluster", "this lab has no cluster, so no pods", path)
             return
         for field, what in row.names.items():
             at = path if path[-1] == field else (*path, field)  # a fault may be a name and no mapping
             self._known(listed(getattr(row, field, None)) or (), *self._named[what], at)
+        self._dependent(row, path)
+
+    def _dependent(self, row: forms.StepModel, path: DocumentPath) -> None:
+        """What there is of a switch or node that is named, and limits for the lab's platform."""
         match row:
             case forms.Port(switch=name) | forms.Leg(node=name) | forms.Capture(at=name) if name in self._all:
                 known = self._interfaces(name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from ipaddress import ip_address
@@ -118,17 +118,23 @@ class NodesInput(Model):
         for leaf in dict.fromkeys(leaf for pair in self.pairs for leaf in pair.leafs):
             own = {node: hops for pair in self.pairs if leaf in pair.leafs for node, hops in pair.nodes.items()}
             behind = {node: hops for node, hops in vteps.items() if node not in own}
-            hops = {node: hop for node, addresses in own.items() for hop in addresses if ":" not in hop}
-            of_leaf = partial(RouteInput, switch=leaf, vrf=self.vrf)
-            of_node = partial(of_leaf, preference=self.heard.preference, tag=self.asn)
-            make = of_leaf if behind else of_node  # of endpoints at another pair the route comes over the fabric
-            for name in self.heard.services:
-                service, there = ClusterIpOf(cluster_ip_of=name), EndpointsOf(endpoints_of=name)
-                yield make(prefix=service, next_hops=there, behind=behind)
-            for node, hop in hops.items() if self.heard.blocks else ():
-                yield of_node(prefix=BlockOf(block_of=node), next_hops=(hop,))
-            for network in self.heard.ranges if hops else ():
-                yield of_node(prefix=network, next_hops=tuple(hops.values()))
+            yield from self._heard_at(leaf, self.heard, own, behind)
+
+    def _heard_at(
+        self, leaf: str, heard: HeardInput, own: Mapping[str, tuple[str, ...]], behind: Mapping[str, tuple[str, ...]]
+    ) -> Iterator[RouteInput]:
+        """``own``: the leaf's nodes → their addresses; ``behind``: as in `RouteInput`."""
+        hops = {node: hop for node, addresses in own.items() for hop in addresses if ":" not in hop}
+        of_leaf = partial(RouteInput, switch=leaf, vrf=self.vrf)
+        of_node = partial(of_leaf, preference=heard.preference, tag=self.asn)
+        make = of_leaf if behind else of_node  # of endpoints at another pair the route comes over the fabric
+        for name in heard.services:
+            service, there = ClusterIpOf(cluster_ip_of=name), EndpointsOf(endpoints_of=name)
+            yield make(prefix=service, next_hops=there, behind=behind)
+        for node, hop in hops.items() if heard.blocks else ():
+            yield of_node(prefix=BlockOf(block_of=node), next_hops=(hop,))
+        for network in heard.ranges if hops else ():
+            yield of_node(prefix=network, next_hops=tuple(hops.values()))
 
 
 class CopyInput(Model):
@@ -252,20 +258,25 @@ def judge_route(name: Callable[[str], str], row: RouteInput, cluster: Cluster, b
         if service is None:
             return fails(f"there is no Service {row.prefix.cluster_ip_of}", row.prefix.cluster_ip_of, None)
         prefixes = [f"{service['spec']['clusterIP']}/32"]
-    if isinstance(row.next_hops, EndpointsOf):
-        behind = {name(node): vteps for node, vteps in row.behind.items()}
-        hops, some_of = expectation.service_hops(cluster, row.next_hops.endpoints_of, 4, behind)
-        if some_of:
-            return judge_some_of(row.switch, prefixes[0], some_of, body)
-    elif isinstance(row.next_hops, NodesOf):
-        version = 6 if ":" in prefixes[0] else 4
-        found = [expectation.node_address(cluster, name(node), version) for node in row.next_hops.nodes]
-        hops = [address for address in found if address]
-    else:
-        hops = list(row.next_hops)
+    hops, some_of = _wanted_hops(name, row, cluster, 6 if ":" in prefixes[0] else 4)
+    if some_of:
+        return judge_some_of(row.switch, prefixes[0], some_of, body)
     marks = {mark: value for mark in MARKS if (value := getattr(row, mark)) is not None}
     judged = [judge_hops(row.switch, prefix, hops, row.segment, body, marks) for prefix in prefixes]
     return next((judgement for judgement in judged if judgement.verdict != "PASS"), judged[0])
+
+
+def _wanted_hops(
+    name: Callable[[str], str], row: RouteInput, cluster: Cluster, version: int
+) -> tuple[list[str], list[str]]:
+    """(next hops, VTEPs of which some are next hops instead); ``version``: the prefix's, Services have IPv4 ones."""
+    if isinstance(row.next_hops, EndpointsOf):
+        behind = {name(node): vteps for node, vteps in row.behind.items()}
+        return expectation.service_hops(cluster, row.next_hops.endpoints_of, 4, behind)
+    if isinstance(row.next_hops, NodesOf):
+        found = [expectation.node_address(cluster, name(node), version) for node in row.next_hops.nodes]
+        return [address for address in found if address], []
+    return list(row.next_hops), []
 
 
 def judge_session(switch: str, neighbor: str, asn: int | None, body: Any) -> Judgement:
@@ -348,9 +359,7 @@ def judge_hops(
     paths = route_paths(body, prefix)
     if paths is None:
         return fails(f"{switch}: no route to {prefix}", expected, None)
-    hops, segments = best_hops(paths), sorted({int(row["segmentid"]) for row in paths if row.get("segmentid")})
-    best = [row for row in paths if row.get("ubest") == "true"]
-    found = {name: sorted({int(row.get(MARKS[name]) or 0) for row in best}) for name in marks}
+    hops, segments, found = best_hops(paths), _segments(paths), _marks(paths, marks)
     shown = {"segment": segments[:1], **found}
     seen: dict[str, Any] = {"prefix": prefix, "next_hops": hops}
     seen |= {name: values[0] if len(values) == 1 else values for name, values in shown.items() if values}
@@ -366,6 +375,16 @@ def judge_hops(
 
 MARKS = {"preference": "pref", "tag": "tag"}
 """Of a path, in NX-OS's JSON."""
+
+
+def _segments(paths: Sequence[Mapping[str, Any]]) -> list[int]:
+    return sorted({int(row["segmentid"]) for row in paths if row.get("segmentid")})
+
+
+def _marks(paths: Sequence[Mapping[str, Any]], names: Iterable[str]) -> dict[str, list[int]]:
+    """Of the best paths, each value once; 0 is none."""
+    best = [row for row in paths if row.get("ubest") == "true"]
+    return {name: sorted({int(row.get(MARKS[name]) or 0) for row in best}) for name in names}
 
 
 PRINTED = {
