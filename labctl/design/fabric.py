@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address
 from itertools import product
 from typing import Any, NamedTuple
@@ -72,14 +72,8 @@ def wired(
     peering = peering_loopbacks(spec)
     colours = _colours(pairs, peering)
     given = spec.fabric.addresses
-    loopback0 = {
-        name: addressing.LOOPBACK0[addressing.FIRST_HOST[role] + index]
-        for role, names in (("spine", spines), ("leaf", leafs), ("border", borders))
-        for index, name in enumerate(names)
-    }
-    loopback0 |= {name: chosen.loopback0 for name, chosen in given.items() if chosen.loopback0}
-    vteps = {name: addressing.VTEPS[1 + index] for index, name in enumerate((*leafs, *borders))}
-    vteps |= {name: chosen.vtep for name, chosen in given.items() if chosen.vtep}
+    loopback0 = _loopback0(spec, {"spine": spines, "leaf": leafs, "border": borders})
+    vteps = _vteps(spec, (*leafs, *borders))
 
     def switch(name: str, role: SwitchRole, **more: Any) -> Switch:
         vtep = None if role == "spine" else vteps[name]
@@ -150,6 +144,22 @@ def _uplinks(spines: tuple[str, ...], below: tuple[str, ...], links: _Wires) -> 
         result[leaf].append(Uplink(leaf_port, spine, spine_port, leaf_address))
         links.links.append(Link((spine, spine_port), (leaf, leaf_port)))
     return result
+
+
+def _loopback0(spec: Spec, switches: Mapping[SwitchRole, Sequence[str]]) -> dict[str, IPv4Address]:
+    """Of each switch: the spec's, else the plan's."""
+    planned = {
+        name: addressing.LOOPBACK0[addressing.FIRST_HOST[role] + index]
+        for role, names in switches.items()
+        for index, name in enumerate(names)
+    }
+    return planned | {name: chosen.loopback0 for name, chosen in spec.fabric.addresses.items() if chosen.loopback0}
+
+
+def _vteps(spec: Spec, switches: Sequence[str]) -> dict[str, IPv4Address]:
+    """Of each leaf and border leaf: the spec's, else the plan's."""
+    planned = {name: addressing.VTEPS[1 + index] for index, name in enumerate(switches)}
+    return planned | {name: chosen.vtep for name, chosen in spec.fabric.addresses.items() if chosen.vtep}
 
 
 def peering_loopbacks(spec: Spec) -> dict[str, tuple[IPv4Address, IPv6Address]]:

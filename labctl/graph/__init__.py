@@ -8,7 +8,7 @@ its look, in light and in dark, are bound to the drawing's own class: it may sta
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -218,20 +218,30 @@ def _mermaid(picture: Picture, status: Status) -> str:
            for number, node in enumerate(picture.nodes, 1)}  # fmt: skip
     lines = ["---", f"title: {picture.name}", "---", "flowchart TB"]
     lines += [f"  %% {line}" for line in (*about(picture, status), *picture.notes, *status.notes)]
+    lines += _tiers(picture, status, ids)
+    edges = list(_edges(picture, status))
+    lines += [f'  {ids[one]} {line}|"{_quoted(label)}"| {ids[other]}' for one, line, other, label, _ in edges]
+    lines += _strokes({ids[node.name]: status.of(node) for node in picture.nodes}, [it for *_, it in edges])
+    return "\n".join(lines) + "\n"
+
+
+def _tiers(picture: Picture, status: Status, ids: Mapping[str, str]) -> Iterator[str]:
     boxes = {node.name: _box(ids[node.name], node, status) for node in picture.nodes}
     for tier, title in _TITLES.items():
         names = [node.name for node in picture.nodes if node.tier == tier]
-        lines += [f'  subgraph tier_{tier}["{title}"]', *_framed(names, picture, boxes, ids), "  end"] if names else []
-    edges = list(_edges(picture, status))
-    lines += [f'  {ids[one]} {line}|"{_quoted(label)}"| {ids[other]}' for one, line, other, label, _ in edges]
-    for state, (_, stroke) in _LOOKS.items():
-        names = [ids[node.name] for node in picture.nodes if (it := status.of(node)) and it.state == state]
         if names:
-            lines += [f"  classDef {state} stroke:{stroke},stroke-width:2px", f"  class {','.join(names)} {state}"]
-        numbers = [str(number) for number, (*_, it) in enumerate(edges) if it and it.state == state]
+            yield from (f'  subgraph tier_{tier}["{title}"]', *_framed(names, picture, boxes, ids), "  end")
+
+
+def _strokes(nodes: Mapping[str, Standing | None], edges: Sequence[Standing | None]) -> Iterator[str]:
+    """The colours of what stands somehow. ``nodes``: by their ids; ``edges``: in the order in which they are drawn."""
+    for state, (_, stroke) in _LOOKS.items():
+        names = [name for name, it in nodes.items() if it and it.state == state]
+        if names:
+            yield from (f"  classDef {state} stroke:{stroke},stroke-width:2px", f"  class {','.join(names)} {state}")
+        numbers = [str(number) for number, it in enumerate(edges) if it and it.state == state]
         if numbers:
-            lines.append(f"  linkStyle {','.join(numbers)} stroke:{stroke}")
-    return "\n".join(lines) + "\n"
+            yield f"  linkStyle {','.join(numbers)} stroke:{stroke}"
 
 
 def _box(identity: str, node: Node, status: Status) -> str:

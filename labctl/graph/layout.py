@@ -83,8 +83,7 @@ def slots_of(picture: Picture, status: Status) -> Mapping[tuple[str, Edge], list
     """All slots by (node, edge), in the picture's order."""
     found: Mapping[tuple[str, Edge], list[Slot]] = defaultdict(list)
     level = {node.name: TIERS.index(node.tier) for node in picture.nodes}
-    wired = {end for link in picture.links for end, _ in link.ends}
-    bundles = {end: bundle for bundle in picture.bundles for end in bundle.ends if end in wired}
+    bundled = _bundled(picture)
     left_of = {link: pair.leafs[0] for pair in picture.pairs for link in pair.members}
 
     def towards(node: str, other: str) -> Edge:
@@ -92,19 +91,30 @@ def slots_of(picture: Picture, status: Status) -> Mapping[tuple[str, Edge], list
 
     for link in picture.links:
         for end, far in link.ends:
-            bundle, width = bundles.get(end), width_of(short_name(end[1]))
-            if bundle is not None:
-                width = max(width, width_of(bundle_text(bundle, status)) / list(bundles.values()).count(bundle))
             edge = towards(end[0], far[0])
             if link in left_of:
                 edge = "right" if end[0] == left_of[link] else "left"
-            found[end[0], edge].append(Slot(end, far[0], width + AROUND, bundle))
+            found[end[0], edge].append(_port_slot(end, far[0], bundled, status))
     for session in picture.sessions:
         for node, other in (session.pair, session.pair[::-1]):
             counted = node == session.counted_at
             width = width_of(badge_text(session, status)) + AROUND if counted else THIN
             found[node, towards(node, other)].append(Slot(session, other, width, has_badge=counted))
     return found
+
+
+def _bundled(picture: Picture) -> Mapping[End, Bundle]:
+    """The bundle of each port that has a link."""
+    wired = {end for link in picture.links for end, _ in link.ends}
+    return {end: bundle for bundle in picture.bundles for end in bundle.ends if end in wired}
+
+
+def _port_slot(end: End, peer: str, bundled: Mapping[End, Bundle], status: Status) -> Slot:
+    """As wide as the port's name, and as its share of what the band of its bundle says."""
+    bundle, width = bundled.get(end), width_of(short_name(end[1]))
+    if bundle is not None:
+        width = max(width, width_of(bundle_text(bundle, status)) / list(bundled.values()).count(bundle))
+    return Slot(end, peer, width + AROUND, bundle)
 
 
 def in_order(slots: Sequence[Slot], across: Mapping[str, float]) -> list[Slot]:

@@ -87,27 +87,15 @@ class Comparison:
 def compare(a: Body, b: Body) -> Comparison:
     """Two bodies of ``labctl.evidence/v1``."""
     runs = (a, b)
-    # a scenario that was asked for is in a run's evidence, whatever came of it
-    asked = [{clean(row["id"]): "asked for" for row in body["scenarios"]} for body in runs]
-    unasked = list(_differing(*asked, missing="not asked for"))
-    judged: list[dict[str, Body]] = []
-    for number, other in ((0, 1), (1, 0)):
-        wanted = Wanted(None if runs[other]["only"] is None else tuple(runs[other]["only"]))
-        checks = {clean(check["id"]): check for scenario in runs[number]["scenarios"]
-                  if clean(scenario["id"]) in asked[other] for check in scenario["checks"]}  # fmt: skip
-        judged.append({key: check for key, check in checks.items() if wanted.check(key)})
-        left = len(checks) - len(judged[number])
-        if left:
-            sides = (f"{left} asked for", "not asked for")[:: -1 if number else 1]
-            unasked.append(Difference("checks of the same scenarios", *sides))
-    before, after = judged
+    unasked = list(_differing(*map(_asked, runs), missing="not asked for"))
+    (before, of_a), (after, of_b) = _judged(a, b), _judged(b, a)
+    if of_a:
+        unasked.append(Difference("checks of the same scenarios", f"{of_a} asked for", "not asked for"))
+    if of_b:
+        unasked.append(Difference("checks of the same scenarios", "not asked for", f"{of_b} asked for"))
     others = {
         "unasked": unasked,
-        "sentences": [
-            Difference(key, clean(before[key]["sentence"]), clean(now["sentence"]))
-            for key, now in after.items()
-            if key in before and before[key]["verdict"] == now["verdict"] and _said(before[key]) != _said(now)
-        ],
+        "sentences": _sentences(before, after),
         "timings": _timings(a, b),
         "environment": _differing(*map(_environment, runs)),
         "files": _differing(*map(_files, runs), missing="not there"),
@@ -121,8 +109,29 @@ def _name(body: Body) -> str:
     return clean(f"{body['lab']}, {when}: {body['verdict']} ({body['sentence']})")
 
 
+def _asked(body: Body) -> dict[str, str]:
+    """A scenario that was asked for is in a run's evidence, whatever came of it."""
+    return {clean(row["id"]): "asked for" for row in body["scenarios"]}
+
+
+def _judged(run: Body, other: Body) -> tuple[dict[str, Body], int]:
+    """Checks of a run that the other was asked for too; of the same scenarios, how many the other was not asked for."""
+    wanted, asked = Wanted(None if other["only"] is None else tuple(other["only"])), _asked(other)
+    checks = {clean(check["id"]): check for scenario in run["scenarios"]
+              if clean(scenario["id"]) in asked for check in scenario["checks"]}  # fmt: skip
+    judged = {key: check for key, check in checks.items() if wanted.check(key)}
+    return judged, len(checks) - len(judged)
+
+
 def _said(check: Body) -> str:
     return WINDOW.sub("", clean(check["sentence"]))
+
+
+def _sentences(before: Mapping[str, Body], after: Mapping[str, Body]) -> Iterator[Difference]:
+    for key, now in after.items():
+        was = before.get(key)
+        if was is not None and was["verdict"] == now["verdict"] and _said(was) != _said(now):
+            yield Difference(key, clean(was["sentence"]), clean(now["sentence"]))
 
 
 def _verdicts(before: Mapping[str, Body], after: Mapping[str, Body]) -> Iterator[VerdictChange]:

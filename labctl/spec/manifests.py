@@ -227,21 +227,25 @@ def _curl(it: Judge, curl: Curl, path: Path, objects: Sequence[Document]) -> Non
     if curl.sender == curl.backends:
         why = f"{curl.sender} has the pods itself: what a curl proves is the way between two nodes"
         it.say("one-node", why, (*path, "backends"), "from: another node")
-    services = {_name(document): document.data for document in objects if document.data["kind"] == "Service"}
-    own = _built_in_services(it.spec) if curl.namespace == "default" else {}
-    pins = set[str | None]()
-    if (curl.namespace, curl.service) in services:
-        selector = _at(services[curl.namespace, curl.service], "spec", "selector")
-        pins = _backends(it, curl, selector, (*path, "service"), objects) if selector else pins
-    elif curl.service in own:
-        if own[curl.service] == "nginx" and it.plan.cluster:
-            pins = {it.plan.cluster.workers[0].name}  # both of its pods run there
-    else:
-        names = [name for namespace, name in services if namespace == curl.namespace]
-        _nobody_brings(it, "service", curl.service, curl.namespace, (*path, "service"), [*names, *own])
+    pins = _pins(it, curl, (*path, "service"), objects)
     if pins and None not in pins and curl.backends not in pins:
         there = ", ".join(sorted(str(pin) for pin in pins))
         it.say("other-node", f"the pods of {curl.service} run on {there}", (*path, "backends"), f"backends: {there}")
+
+
+def _pins(it: Judge, curl: Curl, path: Path, objects: Sequence[Document]) -> set[str | None]:
+    """The nodes that the pods behind a curl's service are pinned to; empty where nothing is known of them."""
+    services = {_name(document): document.data for document in objects if document.data["kind"] == "Service"}
+    own = _built_in_services(it.spec) if curl.namespace == "default" else {}
+    if (curl.namespace, curl.service) in services:
+        selector = _at(services[curl.namespace, curl.service], "spec", "selector")
+        return _backends(it, curl, selector, path, objects) if selector else set()
+    if curl.service not in own:
+        names = [name for namespace, name in services if namespace == curl.namespace]
+        _nobody_brings(it, "service", curl.service, curl.namespace, path, [*names, *own])
+    elif own[curl.service] == "nginx" and it.plan.cluster:
+        return {it.plan.cluster.workers[0].name}  # both of its pods run there
+    return set()
 
 
 def _built_in_services(spec: Spec) -> dict[str, str]:

@@ -252,29 +252,32 @@ def side_by_side(expected: Any, seen: Any) -> list[Pair]:
         return []
     pairs = list(_pairs("", expected, {} if isinstance(expected, Mapping) and seen is None else seen))
     if len(pairs) > LONGEST:
-        # what differs first: it must not be what is cut
-        pairs = sorted(pairs, key=lambda row: row.state in ("same", "open"))
+        pairs.sort(key=lambda row: row.state in ("same", "open"))  # what differs first: it must not be what is cut
         pairs = [*pairs[:LONGEST], Pair(f"and {len(pairs) - LONGEST} more", "", "", "open")]
     return pairs
 
 
 def _pairs(name: str, expected: Any, seen: Any) -> Iterator[Pair]:
     if isinstance(expected, Mapping) and isinstance(seen, Mapping):
-        lacking: State = "lacking" if expected.keys() & seen.keys() or not seen else "open"  # else of other things
-        for key in dict.fromkeys((*expected, *seen)):
-            inner = f"{name}.{key}" if name else str(key)
-            if key not in expected:
-                yield Pair(inner, "", _text(seen[key]), "open")  # more was seen than was asked for
-            elif key not in seen:
-                yield Pair(inner, _text(expected[key]), "", lacking)
-            else:
-                yield from _pairs(inner, expected[key], seen[key])
+        yield from _key_by_key(name, expected, seen)
     elif _plain_list(expected) and _plain_list(seen) and (expected or seen) and (expected != seen or not name):
         for item in expected:
             yield Pair(name, _text(item), *((_text(item), "same") if item in seen else ("", "lacking")))
         yield from (Pair(name, "", _text(item), "extra") for item in seen if item not in expected)
     else:
         yield Pair(name, _text(expected), _text(seen), _state(expected, seen))
+
+
+def _key_by_key(name: str, expected: Mapping[str, Any], seen: Mapping[str, Any]) -> Iterator[Pair]:
+    lacking: State = "lacking" if expected.keys() & seen.keys() or not seen else "open"  # else of other things
+    for key in dict.fromkeys((*expected, *seen)):
+        inner = f"{name}.{key}" if name else str(key)
+        if key not in expected:
+            yield Pair(inner, "", _text(seen[key]), "open")  # more was seen than was asked for
+        elif key not in seen:
+            yield Pair(inner, _text(expected[key]), "", lacking)
+        else:
+            yield from _pairs(inner, expected[key], seen[key])
 
 
 def _plain_list(value: Any) -> bool:
