@@ -123,13 +123,20 @@ def _by_presence(spec: Spec, parts: list[Part], wishes: ImageWishes, containerla
     for part, names in images.items():
         kind, title = PARTS[part]
         missing = [name for name in names if there[name] is None]
-        why = f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not in Docker" if missing else None
-        if why is None and part == "cluster":  # kind may not run the versions that the spec asks for
-            why = next((one.message for one in unfit_cluster(spec, "kind", containerlab) if one.fatal), None)
+        why = _unfit(part, spec, missing, containerlab)
         if why is None:
             decided[part] = kind
         say(f"{title}: " + (f"stand-ins ({why})" if why else f"{kind} ({', '.join(names)}, in Docker)"))
     return decided
+
+
+def _unfit(part: Part, spec: Spec, missing: list[str], containerlab: str) -> str | None:
+    """Why a part is not made of images; None: it is."""
+    if missing:
+        return f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not in Docker"
+    if part == "cluster":  # kind may not run the versions that the spec asks for
+        return next((one.message for one in unfit_cluster(spec, "kind", containerlab) if one.fatal), None)
+    return None
 
 
 def _images(spec: Spec, wishes: ImageWishes, containerlab: str) -> dict[Part, list[str]]:

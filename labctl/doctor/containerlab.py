@@ -386,34 +386,50 @@ def _management(facts: ContainerHostFacts, needs: LabNeeds | None) -> Rows:
     """The lab's management network against Docker's networks and the host's routes."""
     if needs is None or needs.subnet is None or facts.docker is None:
         return
-    subnet, name, docker = needs.subnet, needs.network, facts.docker
-    own = next((one for one in docker.networks if one["Name"] == name), None)
+    subnet, docker = needs.subnet, facts.docker
+    own = next((one for one in docker.networks if one["Name"] == needs.network), None)
     free = free_subnet(facts, subnet.prefixlen)
     other = f"management: {free} in the spec" if free else None
-    wrong: list[Answer | None] = []
-    bridge = None
+    wrong, bridge = list[Answer | None](), None
     if own:
-        there = ", ".join(map(str, _subnets(own))) or "no IPv4"
-        foreign = f"there is a Docker network {name} that containerlab did not make"
-        differs = f"the Docker network {name} is there with {there}, not {subnet}; containerlab would use it as it is"
-        wrong.append(error("containerlab" not in _labels(own), foreign, _rename(needs)))
-        wrong.append(error(subnet not in _subnets(own), differs, f"docker network rm {name}"))
+        wrong += _unusable(needs, own)
         bridge = (own.get("Options") or {}).get("com.docker.network.bridge.name") or f"br-{own['Id'][:12]}"
+    wrong += _overlapping(docker, subnet, own, other)
+    wrong += _routed(facts, subnet, bridge, other)
+    yield row("management", f"{subnet} is the lab's own" if own else f"{subnet} is free", *wrong)
+
+
+def _unusable(needs: LabNeeds, own: Json) -> list[Answer | None]:
+    """Why the lab cannot use the Docker network that has its network's name."""
+    name, subnets = needs.network, _subnets(own)
+    there = ", ".join(map(str, subnets)) or "no IPv4"
+    foreign = f"there is a Docker network {name} that containerlab did not make"
+    differs = f"the Docker network {name} is there with {there}, not {needs.subnet}; containerlab would use it as it is"
+    return [
+        error("containerlab" not in _labels(own), foreign, _rename(needs)),
+        error(needs.subnet not in subnets, differs, f"docker network rm {name}"),
+    ]
+
+
+def _overlapping(docker: DockerFacts, subnet: IPv4Network, own: Json | None, other: str | None) -> list[Answer | None]:
+    wrong = []
     for one in docker.networks:
         left = "containerlab" in _labels(one) and not _users(docker, one["Name"])
         what = f"left over from a lab, {one['Name']}," if left else one["Name"]
         fix = f"docker network rm {one['Name']}" if left else other
         overlaps = one is not own and any(map(subnet.overlaps, _subnets(one)))
         wrong.append(error(overlaps, f"{subnet} overlaps the Docker network {what} of this host", fix))
-    # what this host reaches where the lab's network would be; the way to the lab's own network is none
+    return wrong
+
+
+def _routed(facts: ContainerHostFacts, subnet: IPv4Network, bridge: str | None, other: str | None) -> Iterator[Answer]:
+    """What this host reaches where the lab's network would be; the way to the lab's own network is none."""
     routes = [one for one in facts.routes if one[0].overlaps(subnet) and one[1] != bridge]
     for network, interface in routes:
-        way = f"{subnet} is on this host's way to {network} ({interface})"
-        wrong.append(error(network.subnet_of(subnet), way, other))
+        if network.subnet_of(subnet):
+            yield "error", f"{subnet} is on this host's way to {network} ({interface})", other
     for network, interface in routes:
-        part = f"{subnet} hides a part of {network}, which this host reaches through {interface}"
-        wrong.append(("warning", part, other))
-    yield row("management", f"{subnet} is the lab's own" if own else f"{subnet} is free", *wrong)
+        yield "warning", f"{subnet} hides a part of {network}, which this host reaches through {interface}", other
 
 
 def _subnets(network: Json) -> list[IPv4Network]:

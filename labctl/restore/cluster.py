@@ -285,12 +285,15 @@ def replacement(first: Json, item: Json) -> Json:
     }
     body = {**first, "metadata": meta, **({"status": item["status"]} if "status" in item else {})}
     if first["kind"] == "Node":
-        # the controller takes its own taint of a cordon away when the node is schedulable again
-        rows = (item.get("spec") or {}).get("taints") or []
-        taints = [row for row in rows if row["key"].startswith(STATE_TAINT)]
-        spec = first.get("spec") or {}
-        body["spec"] = {**spec, "taints": [*(spec.get("taints") or []), *taints]}
+        body["spec"] = _tainted(first.get("spec") or {}, item.get("spec") or {})
     return body
+
+
+def _tainted(first: Json, now: Json) -> Json:
+    """A node's spec with the taints that say how it is: the controller takes its own taint of a cordon away when the
+    node is schedulable again."""
+    taints = [row for row in now.get("taints") or [] if row["key"].startswith(STATE_TAINT)]
+    return {**first, "taints": [*(first.get("taints") or []), *taints]}
 
 
 def _slow(item: Json) -> bool:

@@ -142,26 +142,32 @@ def somebodys(plural: str, item: Json) -> bool:
 
 def essence(item: Json) -> Json:
     """An object without what only servers and controllers write: equal for two that say the same."""
-    meta = {key: value for key, value in item["metadata"].items() if key not in SERVERS}
-    written = meta.pop("annotations", None) or {}
-    annotations = {key: value for key, value in written.items() if not CONTROLLERS_WORDS.fullmatch(key)}
-    if annotations:
-        meta["annotations"] = annotations
-    body = {key: value for key, value in item.items() if key not in ("status", "metadata")} | {"metadata": meta}
+    body = {key: value for key, value in item.items() if key not in ("status", "metadata")}
+    body["metadata"] = _meta(item["metadata"])
     if item["kind"] == "Pod":
         body["spec"] = _renamed(body["spec"])
         phase = (item.get("status") or {}).get("phase")
         if phase in ("Failed", "Succeeded"):  # one that has ended is another than one that runs
             body["status"] = {"phase": phase}
     elif item["kind"] == "Node":
-        spec = dict(body.get("spec") or {})
-        taints = [row for row in spec.pop("taints", None) or [] if not row["key"].startswith(STATE_TAINT)]
-        if taints:
-            spec["taints"] = sorted(taints, key=lambda row: (row["key"], row["effect"]))
-        body["spec"] = spec
+        body["spec"] = _untainted(body.get("spec") or {})
     elif item["kind"] == "ClusterRole" and body.get("aggregationRule"):
         body.pop("rules", None)  # a controller writes them
     return body
+
+
+def _meta(written: Json) -> Json:
+    meta = {key: value for key, value in written.items() if key not in (*SERVERS, "annotations")}
+    annotations = written.get("annotations") or {}
+    kept = {key: value for key, value in annotations.items() if not CONTROLLERS_WORDS.fullmatch(key)}
+    return meta | ({"annotations": kept} if kept else {})
+
+
+def _untainted(spec: Json) -> Json:
+    """A node's spec without the taints that say how it is, the others in an order."""
+    taints = [row for row in spec.get("taints") or [] if not row["key"].startswith(STATE_TAINT)]
+    rest = {key: value for key, value in spec.items() if key != "taints"}
+    return rest | ({"taints": sorted(taints, key=lambda row: (row["key"], row["effect"]))} if taints else {})
 
 
 def _renamed(value: Any) -> Any:

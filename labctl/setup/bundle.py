@@ -123,29 +123,8 @@ def import_bundle(cache: Path, source: Path, progress: Progress) -> dict[str, st
     except OSError as error:
         refuse(source, str(error.strerror or error), code="unreadable-bundle")
     try:
-        with raw, tarfile.open(fileobj=raw, mode="r|*") as tar, ExitStack() as stack:
-            listed = _read_manifest(source, tar, cache)
-            for part in parts(cache):
-                stack.enter_context(part.lock(cache, progress))
-            missing = {part.label: part for part in parts(cache) if part_status(part, full=True).state != "whole"}
-            for left in cache.glob(".import-*"):  # of one that was killed
-                shutil.rmtree(left)
-            work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".import-", dir=cache)))
-            targets = {label: work / label for label in missing}
-            for target in targets.values():
-                target.mkdir()
-            _unpack(source, tar, listed, targets, progress)
-            for label, part in missing.items():
-                row = listed[label]
-                origin = row.source if row.source.startswith("import") else f"import ({row.source})"
-                part.write_manifest(targets[label], origin, row.made)
-                files = part.manifest(targets[label])["files"]
-                for name in part.files:
-                    if files[name] != row.files[name].model_dump():
-                        reason = f"{label}/{name} is damaged: its SHA-256 is not the manifest's"
-                        refuse(source, reason, code="wrong-hash")
-            for label, part in missing.items():
-                _move(targets[label], part)
+        with raw, tarfile.open(fileobj=raw, mode="r|*") as tar:
+            taken = _take(source, tar, cache, progress)
     except (tarfile.TarError, EOFError, zlib.error, ValueError, OverflowError, TypeError) as error:
         # TypeError: tarfile's, of a gzip header that was cut off
         refuse(source, f"it is no bundle, or was cut off ({error})")
@@ -155,7 +134,39 @@ def import_bundle(cache: Path, source: Path, progress: Progress) -> dict[str, st
             code="cannot-write",
             hint="LABCTL_CACHE_DIR names another place",
         ) from None
-    return {part.name: "imported" if part.label in missing else "was there already" for part in parts(cache)}
+    return {part.name: "imported" if part.label in taken else "was there already" for part in parts(cache)}
+
+
+def _take(source: Path, tar: tarfile.TarFile, cache: Path, progress: Progress) -> Mapping[str, Part]:
+    """Into the cache, when all of it is right, what was not whole there: these parts by label."""
+    with ExitStack() as stack:
+        listed = _read_manifest(source, tar, cache)
+        for part in parts(cache):
+            stack.enter_context(part.lock(cache, progress))
+        missing = {part.label: part for part in parts(cache) if part_status(part, full=True).state != "whole"}
+        for left in cache.glob(".import-*"):  # of one that was killed
+            shutil.rmtree(left)
+        work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".import-", dir=cache)))
+        targets = {label: work / label for label in missing}
+        for target in targets.values():
+            target.mkdir()
+        _unpack(source, tar, listed, targets, progress)
+        for label, part in missing.items():
+            _seal(source, part, targets[label], listed[label])
+        for label, part in missing.items():
+            _move(targets[label], part)
+    return missing
+
+
+def _seal(source: Path, part: Part, folder: Path, row: _Listed) -> None:
+    """Write the part's own manifest, which has the hashes of what was unpacked, and compare them."""
+    origin = row.source if row.source.startswith("import") else f"import ({row.source})"
+    part.write_manifest(folder, origin, row.made)
+    files = part.manifest(folder)["files"]
+    for name in part.files:
+        if files[name] != row.files[name].model_dump():
+            reason = f"{part.label}/{name} is damaged: its SHA-256 is not the manifest's"
+            refuse(source, reason, code="wrong-hash")
 
 
 def refuse(source: Path, reason: str, *, code: str = "bad-bundle", hint: str | None = None) -> NoReturn:

@@ -29,6 +29,7 @@ from labctl.runtime.select import AUTO, RUNTIMES
 from labctl.state import LabState, all_labs, lab_state, records
 
 if TYPE_CHECKING:
+    from labctl.cli.upsource import Source
     from labctl.runtime.api import NodeStatus, Observation
     from labctl.state import LabState
     from labctl.verify.verdict import Report
@@ -80,23 +81,18 @@ def up(
     labctl init - --name mine | labctl up -
     """
     from labctl.cli.hosts import brought_kubectl
-    from labctl.cli.upsource import from_folder, from_spec
     from labctl.engine.up import UpRequest, up
     from labctl.runtime.select import host_of, new_runtime, runtime_class
 
     message = "--report, --junit and --summary do not go with --no-verify: there is nothing to report"
     refuse(reporting.check_reports() and not prove, message, code="no-report")
     path = found_source(source)
-    message = "--name, --target and --image go with a spec: a folder has them in its files"
-    refuse(path.is_dir() and (name or target or images), message, code="name-of-folder")
-    folder = path.is_dir()
-    taken = from_folder(path, runtime) if folder else from_spec(path, runtime, target, images, name)
+    taken = _taken(path, runtime, target, images, name)
     state = logged_lab(taken.lab)
     login = switch_login() if runtime_class(taken.runtime).images else None
     nodes = new_runtime(state, taken.runtime, launcher, login=login)
     host_of(taken.runtime).ensure(taken.render)
     evidence = None if remove else state.evidence
-    told = not given("as_json") and not given("events")
     judged: list[Report] = []
     with ExitStack() as ends:
         if remove:
@@ -110,17 +106,37 @@ def up(
                 )  # fmt: skip
                 done, report = up(request)
         except BaseException as error:
-            if judged and told:
-                result(reporting.verdicts(judged[-1], evidence))
-            if isinstance(error, HostError) and error.next_command:  # who says it does not know what was typed
-                error.next_command = error.next_command.replace("…", shlex.quote(source or str(path)))
+            _tell_failure(error, judged, evidence, source or str(path))
             raise
         done["warnings"] = [warning.as_dict() for warning in taken.warnings]
         nothing = f"lab {state.name} is up ({done['seconds']:.1f} s); nothing was verified"
         answer(done, reporting.verdicts(report, evidence) if report else nothing)
-        if told and not remove:
+        if _for_a_person() and not remove:
             _tell_ways_in(state)
     sys.exit(int(reporting.exit_code(report)))
+
+
+def _taken(path: Path, runtime: str, target: str | None, images: tuple[str, ...], name: str | None) -> Source:
+    """What is booted: a folder as it is, or a spec, rendered as asked for."""
+    from labctl.cli.upsource import from_folder, from_spec
+
+    if not path.is_dir():
+        return from_spec(path, runtime, target, images, name)
+    message = "--name, --target and --image go with a spec: a folder has them in its files"
+    refuse(name or target or images, message, code="name-of-folder")
+    return from_folder(path, runtime)
+
+
+def _for_a_person() -> bool:
+    return not given("as_json") and not given("events")
+
+
+def _tell_failure(error: BaseException, judged: list[Report], evidence: Path | None, typed: str) -> None:
+    """The verdicts that there were before, and what to do next with the source as it was typed."""
+    if judged and _for_a_person():
+        result(reporting.verdicts(judged[-1], evidence))
+    if isinstance(error, HostError) and error.next_command:  # who says it does not know what was typed
+        error.next_command = error.next_command.replace("…", shlex.quote(typed))
 
 
 def _remove(state: LabState) -> None:
@@ -307,28 +323,32 @@ def _node(opened: Lab, node: NodeStatus, *, alive: bool) -> dict[str, Any]:
 
 def _lines(opened: Lab, body: dict[str, Any]) -> Iterator[str]:
     """The same for a person."""
-    name, nodes = opened.name, body["nodes"]
-    yield f"lab {name}: {painted(body['state'])} ({body['runtime']}, {body['launcher'] or 'no launcher'})"
+    yield f"lab {opened.name}: {painted(body['state'])} ({body['runtime']}, {body['launcher'] or 'no launcher'})"
     if body["detail"]:
         yield body["detail"]
     for label, text in _facts(body):
         yield fitted(f"  {label:11} {text}", sys.stdout, " " * 14)
-    if nodes:
-        keys = ["name", "kind", "state", "management", "ssh"]
-        keys += ["detail"] if any(node["detail"] for node in nodes) else []
-        header = {"name": "NODE", "management": "ADDRESS"}
-        yield columns(
-            [header.get(key, key.upper()) for key in keys], [[node[key] or "-" for key in keys] for node in nodes]
-        )
-        kinds = {node["kind"] for node in nodes}
-        if body["alive"] and "switch" in kinds:
-            yield f"labctl ssh {name} SWITCH logs in to a switch"
-        if body["alive"] and kinds - {"switch"}:
-            yield f"labctl exec {name} NODE opens a shell in any other node"
-        if not opened.runtime.reached:
-            yield "addresses are those inside the guest: from here they are not reached"
+    if body["nodes"]:
+        yield from _of_nodes(opened, body["nodes"], alive=body["alive"])
     if body["state"] == "dead":
-        yield f"next: labctl down {name}"
+        yield f"next: labctl down {opened.name}"
+
+
+def _of_nodes(opened: Lab, nodes: list[dict[str, Any]], *, alive: bool) -> Iterator[str]:
+    """A table of them, and the ways into them."""
+    keys = ["name", "kind", "state", "management", "ssh"]
+    keys += ["detail"] if any(node["detail"] for node in nodes) else []
+    header = {"name": "NODE", "management": "ADDRESS"}
+    yield columns(
+        [header.get(key, key.upper()) for key in keys], [[node[key] or "-" for key in keys] for node in nodes]
+    )
+    kinds = {node["kind"] for node in nodes}
+    if alive and "switch" in kinds:
+        yield f"labctl ssh {opened.name} SWITCH logs in to a switch"
+    if alive and kinds - {"switch"}:
+        yield f"labctl exec {opened.name} NODE opens a shell in any other node"
+    if not opened.runtime.reached:
+        yield "addresses are those inside the guest: from here they are not reached"
 
 
 def _facts(body: dict[str, Any]) -> Iterator[tuple[str, str]]:

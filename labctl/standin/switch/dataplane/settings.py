@@ -191,8 +191,7 @@ class SwitchModel:
         self.anycast_mac = _mac(mac) if mac else None
         self.vlans = _vlans(tree)
         """VLAN → VNI (None: none)."""
-        named = ((section.words[1], _word(section, "name")) for section in tree.all("vlan"))
-        self.vlan_names = {vlan: name for vlans, name in named if name for vlan in vlan_list(vlans)}
+        self.vlan_names = _vlan_names(tree)
         self.interfaces = tuple(map(Interface, _but(tree.all("interface"), "nve1")))
         self.vrfs = tuple(map(VrfModel, _but(tree.all("vrf", "context"), "management")))
         self.vpc = VpcModel(vpc) if vpc else None
@@ -242,6 +241,11 @@ def _vlans(tree: ConfigTree) -> dict[int, int | None]:
         for vlan in vlan_list(section.words[1]):
             vlans[vlan] = vlans.get(vlan) if segment is None else segment
     return vlans
+
+
+def _vlan_names(tree: ConfigTree) -> dict[int, str]:
+    named = ((section.words[1], _word(section, "name")) for section in tree.all("vlan"))
+    return {vlan: name for vlans, name in named if name for vlan in vlan_list(vlans)}
 
 
 def _instances(bgp: Section) -> Iterator[BgpInstance]:

@@ -97,28 +97,32 @@ def macs(look: Look) -> Answer:
     wanted = look.words[3] if len(look.words) > 3 else None
     rows = look.iproute("bridge", "-j", "fdb", "show", "br", "br0") if look.model.vlans else []
     vteps = {(row["mac"], row["ifname"]): row["dst"] for row in rows if "dst" in row}
-    found = {}
+    found = dict[tuple[str, str], Row]()
     for row in filter(_is_shown, rows):
-        name, address, vlan = str(row["ifname"]), str(row["mac"]), str(row["vlan"])
-        if wanted not in (None, vlan):
-            continue
-        remote = name.startswith("vxlan")
-        gateway = row.get("state") == "permanent" or address == look.model.anycast_mac
-        port = f"nve1({vteps.get((address, name), '')})" if remote else "sup-eth1(R)" if gateway else kernel_short(name)
-        found[vlan, mac(address)] = {
-            "disp_mac_addr": mac(address),
-            "disp_vlan": vlan,
-            "disp_port": port,
-            "disp_type": "G" if gateway else "C" if remote else "*",
-            "disp_is_static": "enabled" if gateway else "disabled",
-            "disp_age": "-" if gateway else "NA",
-            "disp_is_secure": "disabled",
-            "disp_is_ntfy": "disabled",
-        }
+        if wanted in (None, str(row["vlan"])):
+            entry = _mac_row(row, vteps, look.model.anycast_mac)
+            found[entry["disp_vlan"], entry["disp_mac_addr"]] = entry
     unique = [found[key] for key in sorted(found)]
     shown = [row | {"kind": "static" if row["disp_is_static"] == "enabled" else "dynamic"} for row in unique]
     line = "{disp_type} {disp_vlan:>6}     {disp_mac_addr:<16} {kind:<8} {disp_age:<10} F      F    {disp_port}"
     return Answer(lines(MACS, line, shown), table("mac_address", unique))
+
+
+def _mac_row(row: Mapping[str, Any], vteps: Mapping[tuple[str, str], str], anycast: str | None) -> Row:
+    name, address = str(row["ifname"]), str(row["mac"])
+    remote = name.startswith("vxlan")
+    gateway = row.get("state") == "permanent" or address == anycast
+    port = f"nve1({vteps.get((address, name), '')})" if remote else "sup-eth1(R)" if gateway else kernel_short(name)
+    return {
+        "disp_mac_addr": mac(address),
+        "disp_vlan": str(row["vlan"]),
+        "disp_port": port,
+        "disp_type": "G" if gateway else "C" if remote else "*",
+        "disp_is_static": "enabled" if gateway else "disabled",
+        "disp_age": "-" if gateway else "NA",
+        "disp_is_secure": "disabled",
+        "disp_is_ntfy": "disabled",
+    }
 
 
 def _is_shown(row: Mapping[str, Any]) -> bool:
