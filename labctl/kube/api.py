@@ -25,6 +25,8 @@ from labctl.waiting import Late
 log = logging.getLogger(__name__)
 Json = dict[str, Any]
 PatchKind = Literal["merge", "strategic", "apply"]
+NOT_DONE = 504
+"""The API server was not done in its own time (apimachinery, ``NewTimeoutError``): late, no refusal."""
 CONTENT_TYPES: Mapping[str, str] = {
     "merge": "application/merge-patch+json",
     "strategic": "application/strategic-merge-patch+json",
@@ -207,7 +209,8 @@ class Api:
             )  # fmt: skip
             if answer.status < 400:
                 return answer
-            raise _error(answer.status, answer.data, f"{method if seconds is None else 'watch'} {path}")
+            refused = _error(answer.status, answer.data, f"{method if seconds is None else 'watch'} {path}")
+            raise ApiLate(refused.message) if answer.status == NOT_DONE else refused
         except urllib3.exceptions.ReadTimeoutError:
             raise ApiLate(f"{method} {path}: the API did not answer within {timeout:.0f} s") from None
         except urllib3.exceptions.HTTPError as error:

@@ -6,6 +6,7 @@ import base64
 import socket
 import stat
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -101,6 +102,14 @@ def test_an_api_that_answers_late_is_no_broken_labctl(monkeypatch: pytest.Monkey
         with pytest.raises(ApiLate, match=r"^PATCH /x: the API did not answer within 0 s$") as late:
             api.apply("/x", {"a": 1})
     assert late.value.exit_code is ExitCode.INCONCLUSIVE
+
+
+def test_an_api_that_was_not_done_in_time_refused_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    api = Api(Access("http://127.0.0.1:9", "", "", ""))
+    busy = SimpleNamespace(status=504, data=b'{"reason": "Timeout", "message": "context deadline exceeded"}')
+    monkeypatch.setattr(api._pool, "request", lambda *_words, **_more: busy)
+    with pytest.raises(ApiLate, match="context deadline exceeded"):
+        api.apply("/x", {"a": 1})
 
 
 def kubeconfig(folder: Path) -> Path:
