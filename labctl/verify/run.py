@@ -160,8 +160,8 @@ class _Verification:
             try:
                 try:
                     for scenario in scenarios:
-                        early = {one: row.traffic for one, row in zip(futures, scenarios, strict=False) if not row.late}
-                        before = [one for one, traffic in early.items() if traffic] or list(early)
+                        early = [pair for pair in zip(scenarios, futures, strict=False) if not pair[0].late]
+                        before = [future for row, future in early if row.traffic] or [future for _, future in early]
                         futures.append(pool.submit(self._scenario, scenario, before if scenario.late else ()))
                     all_over(futures)
                 except KeyboardInterrupt:
