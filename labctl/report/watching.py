@@ -8,15 +8,12 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
-from types import FrameType
 from typing import Literal, Self, TextIO
 
 from labctl.nxos.normal import short_name
@@ -284,27 +281,6 @@ def repeat(look: Callable[[], bool], interval: float) -> None:
     while look():
         pause.wait(max(0.0, began + interval - time.monotonic()))
         began = time.monotonic()
-
-
-@contextmanager
-def once_interrupted() -> Iterator[None]:
-    """Ctrl-C (SIGTERM, SIGHUP) interrupts once: what is put back then is not interrupted itself, up to the end."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    interrupted = threading.Event()
-
-    def first(_number: int, _frame: FrameType | None) -> None:
-        interrupted.set()
-        for number in numbers:
-            signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, first) for number in numbers}
-    try:
-        yield
-    finally:
-        if not interrupted.is_set():  # else the process ends now, and an impatient second one may come late
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 class Apart:

@@ -17,7 +17,7 @@ import click
 
 from labctl.cli import reporting
 from labctl.cli.configured import image_option, switch_login, target_option
-from labctl.cli.interrupt import unwinding
+from labctl.cli.interrupt import once_interrupted, unwinding
 from labctl.cli.labs import Lab, OnLab, complete_labs, complete_nodes, lab_nodes, logged_lab, open_lab, the_lab
 from labctl.cli.options import Duration, given, json_option, kept, refuse
 from labctl.cli.output import answer, columns, fitted, is_terminal, painted, result, say
@@ -424,7 +424,7 @@ def _watch(opened: Lab) -> None:
     from labctl.cli.terminal import ended_by_key
     from labctl.engine.proving import observing
     from labctl.engine.switches import wired_ports
-    from labctl.report.watching import Apart, TerminalLooks, json_looks, once_interrupted, repeat, table
+    from labctl.report.watching import Apart, TerminalLooks, json_looks, repeat, table
     from labctl.verify.inputs import load_checks
     from labctl.verify.livestate import read
 

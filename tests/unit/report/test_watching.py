@@ -194,7 +194,8 @@ def test_colour_only_where_it_is_wanted() -> None:
 
 PROGRAM = """
 import sys
-from labctl.report.watching import TerminalLooks, once_interrupted, repeat
+from labctl.cli.interrupt import once_interrupted
+from labctl.report.watching import TerminalLooks, repeat
 from tests.unit.report.test_watching import WIRED, state
 try:
     with once_interrupted(), TerminalLooks(sys.stdout, "paper", WIRED) as paint:
