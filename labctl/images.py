@@ -53,7 +53,7 @@ def needed(folder: Folder) -> tuple[Need, ...]:
     for key, image in folder.topology.images.items():
         nodes.setdefault(_whole(image), []).extend(users[key])
     found = [Need(image, "nodes", tuple(names), where_from(image)) for image, names in nodes.items()]
-    if folder.lab.target.get("cluster") == "kind":
+    if folder.lab.real_cluster:
         pods: dict[str, dict[str, None]] = {}
         for image, file in _pod_images(folder):
             pods.setdefault(image, {})[file] = None

@@ -108,6 +108,11 @@ class Lab(_Part):
         return {part: kind for part, kind in self.target.items() if part != "containerlab"}
 
     @property
+    def real_cluster(self) -> bool:
+        """Whether its nodes are kind's, with kubeadm and a real Calico."""
+        return self.target.get("cluster") == "kind"
+
+    @property
     def switches(self) -> tuple[str, ...]:
         return self._of("switch")
 

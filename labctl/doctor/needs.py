@@ -90,7 +90,7 @@ def needs_of(path: Path) -> LabNeeds:
     switch: Literal["n9kv", "standin"] = "n9kv" if lab.target.get("switch") == "n9kv" else "standin"
     cluster: Literal["kind", "standin"] | None = None
     if lab.kube_nodes:
-        cluster = "kind" if lab.target.get("cluster") == "kind" else "standin"
+        cluster = "kind" if lab.real_cluster else "standin"
     images, subnet = _images(folder), folder.topology.mgmt_ipv4_subnet
     machine = _virtual_machine(folder, images) if switch == "n9kv" else None
     return LabNeeds(

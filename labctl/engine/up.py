@@ -135,7 +135,6 @@ class Up:
         self._placing = placing
         self._runner = StepRunner(request.state.name, Journal(request.state.journal), request.listener, deadline)
         self._lab = Running(request.state, request.runtime, placing.folder)
-        self._real = placing.folder.lab.target.get("cluster") == "kind" and bool(placing.folder.lab.kube_nodes)
         self._report: Report | None = None
 
     @property
@@ -189,7 +188,7 @@ class Up:
         left = self._placing.running and open_changes(self._state.journal)
         there = ("addresses", "workloads", "bonds")
         return plan(
-            (self._real, gate("inputs", "Calico's manifest", self._inputs)),
+            (self._lab.folder.lab.real_cluster, gate("inputs", "Calico's manifest", self._inputs)),
             (True, gate("create", "nodes and links", self._create, "inputs")),
             (True, Step("nodes", "bonds and addresses of nodes", partial(cluster.set_up, lab), ("create",))),
             (True, gate("ssh", "switches take logins", partial(switches.await_ssh, lab), "create")),
@@ -229,7 +228,7 @@ class Up:
         return f"{len(lab.nodes)} nodes, {len(lab.links)} links"
 
     def _calico(self, context: StepContext) -> str:
-        laid = self._state.root if self._real else self._lab.folder.path
+        laid = self._state.root if self._lab.folder.lab.real_cluster else self._lab.folder.path
         return cluster.apply_calico(self._lab, context, laid / "calico", find_kubectl(self._request.kubectl))
 
     def _ready(self, context: StepContext) -> str:
@@ -284,7 +283,7 @@ def up(request: UpRequest) -> tuple[dict[str, Any], Report | None]:
             if made_here:
                 state.remove()
             raise
-        if request.calico is not None and placing.folder.lab.target.get("cluster") != "kind":
+        if request.calico is not None and not placing.folder.lab.real_cluster:
             tell(f"{request.calico} is not used: only a cluster of kind runs Calico's own manifest")
         if request.limit is None:
             deadline.seconds = default_limit(request.runtime, placing.folder.lab.target)

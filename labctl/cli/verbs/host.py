@@ -310,7 +310,7 @@ def _into_nodes(client: Any, folder: Folder, archive: Path) -> list[str]:
     from labctl.images import digests_in, import_archive
 
     lab = folder.lab.name
-    if folder.lab.target.get("cluster") != "kind":
+    if not folder.lab.real_cluster:
         say(f"lab {lab} has no real nodes: stand-ins need no image")
         return []
     done = import_archive(client, lab, archive, say)
